@@ -1,0 +1,85 @@
+"""kinetic-auth: pluggable Salesforce authentication.
+
+    import kinetic_auth_core as kinetic
+
+    source = kinetic.resolve("jwt-bearer")     # or kinetic.resolve(environment="prod")
+    session = source.session()                 # logged in once, shared by all threads
+
+This module re-exports the public names and defines nothing itself.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CredentialsRejectedError,
+    KeyLoadError,
+    KineticAuthError,
+    LoginBudgetError,
+    PrivateKeyNotFoundError,
+    ProviderLoadError,
+    ServiceUnavailableError,
+    SessionRejectedError,
+    TransientAuthenticationError,
+    TransportError,
+    UnknownProviderError,
+)
+from kinetic_auth_core.events import LoginEvent, current_tally
+from kinetic_auth_core.grant import GrantAuthenticator, login_url_setting
+from kinetic_auth_core.hookspecs import Signer, hookimpl
+from kinetic_auth_core.logs import configure_logging
+from kinetic_auth_core.references import Reference
+from kinetic_auth_core.resolver import resolve
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings import ExplainedSetting, setting
+from kinetic_auth_core.source import SessionSource
+
+__all__ = [
+    "AuthenticationError",
+    "ConfigurationError",
+    "CredentialsRejectedError",
+    "ExplainedSetting",
+    "GrantAuthenticator",
+    "KeyLoadError",
+    "KineticAuthError",
+    "LoginBudgetError",
+    "LoginEvent",
+    "PrivateKeyNotFoundError",
+    "ProviderLoadError",
+    "Reference",
+    "SalesforceSession",
+    "ServiceUnavailableError",
+    "SessionRejectedError",
+    "SessionSource",
+    "Signer",
+    "TransientAuthenticationError",
+    "TransportError",
+    "UnknownProviderError",
+    "configure_logging",
+    "current_tally",
+    "hookimpl",
+    "login_url_setting",
+    "resolve",
+    "setting",
+]
+
+# kinetic-core's two names, for code that only changes its import. Not in __all__: a provider need not be installed.
+_KINETIC_CORE_NAMES = {"JWTAuthenticator": "jwt-bearer", "OAuthAuthenticator": "password"}
+
+if TYPE_CHECKING:
+    JWTAuthenticator: Any
+    OAuthAuthenticator: Any
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Load kinetic-core's names through the registry, when they are asked for."""
+        if name not in _KINETIC_CORE_NAMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from kinetic_auth_core.errors import ProviderNotInstalledError
+        from kinetic_auth_core.registry import load_authenticator
+
+        try:
+            return load_authenticator(_KINETIC_CORE_NAMES[name])[1]
+        except UnknownProviderError as error:
+            raise ProviderNotInstalledError(f"{name}: {error.message}", remedy=error.remedy) from error

@@ -1,0 +1,171 @@
+"""What the token endpoint's answer means: a session, or a typed error with its remedy.
+
+Sources: RFC 6749, sections 5.1 and 5.2; the fields that Salesforce sends are in the docs, page `protocol`.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.catalogue import Kind, known_error
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    CredentialsRejectedError,
+    ServiceUnavailableError,
+    SessionRejectedError,
+    TransientAuthenticationError,
+    TransportError,
+)
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.transport import Answer, Form
+from kinetic_auth_core.urls import url_problem
+
+_NOT_SALESFORCE = "Check login_url: something that is not Salesforce's token endpoint answered, such as a proxy or a parked domain."
+_STATUS_PAGE = "Try later, and see status.salesforce.com."
+_REQUIRED = ("access_token", "instance_url", "id")
+_OPTIONAL = ("issued_at", "signature", "token_type", "scope")
+_MAX_TEXT = 300
+
+
+@attrs.frozen
+class Login:
+    """Who logs in where: what every error of a login names.
+
+    Attributes:
+        provider: The provider's name.
+        host: The host that is asked.
+        username: The user, where the provider knows.
+    """
+
+    provider: str
+    host: str
+    username: str | None = None
+
+    def failed(self, kind: type[AuthenticationError], what: str, **details: Any) -> AuthenticationError:
+        """An error of that kind, which says who, where and what."""
+        who = f" of {self.username}" if self.username else ""
+        message = f"{self.provider} login{who} at {self.host} failed: {what}"
+        return kind(message, provider=self.provider, host=self.host, username=self.username, **details)
+
+
+def read_answer(
+    answer: Answer, login: Login, form: Form, *, api_version: str, client_secret: str | None
+) -> SalesforceSession | AuthenticationError:
+    """Judge the answer to a token request.
+
+    The error is returned, not raised: a traceback that starts here would show the answer's fields among the locals.
+
+    Args:
+        answer: What came back.
+        login: Who logs in where.
+        form: The request's fields; none of their values may show up in an error.
+        api_version: For the session.
+        client_secret: Verifies the answer's `signature`; None: it is not verified.
+
+    Returns:
+        The session; or, where the endpoint refused or its answer is not usable, the error to raise.
+    """
+    fields = _json_object(answer.body)
+    if fields is None or (answer.status != 200 and not isinstance(fields.get("error"), str)):
+        return _no_answer(answer, login)
+    if answer.status != 200 or "error" in fields:
+        return _refusal(answer.status, fields, login, form)
+    values = {name: fields[name] for name in (*_REQUIRED, *_OPTIONAL) if fields.get(name) not in (None, "")}
+    if isinstance(values.get("issued_at"), int):
+        values["issued_at"] = str(values["issued_at"])
+    if problems := _unfit(values):
+        what = f"the answer is no session: {', '.join(problems)}."
+        return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
+    if problem := url_problem(values["instance_url"]):
+        return login.failed(
+            SessionRejectedError,
+            f"the answer's instance_url {problem}.",
+            remedy="Do not use this host; check login_url.",
+            status=answer.status,
+        )
+    if client_secret and values.get("signature") and not _is_signed(values, client_secret):
+        return login.failed(
+            SessionRejectedError,
+            "the signature of the answer is wrong, so it does not come from Salesforce.",
+            remedy="Check login_url, and that client_secret is the secret of this very app.",
+            status=answer.status,
+        )
+    values.setdefault("issued_at", str(_answered_at_ms(answer.headers)))
+    return SalesforceSession(**values, api_version=api_version, username=login.username)
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _no_answer(answer: Answer, login: Login) -> AuthenticationError:
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    what = f"HTTP {answer.status} with {_plain(kind) or 'no content type'} instead of JSON."
+    if answer.status == 429 or answer.status >= 500:
+        return login.failed(ServiceUnavailableError, what, remedy=_STATUS_PAGE, status=answer.status, retryable=True)
+    return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
+
+
+def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -> AuthenticationError:
+    error = _said(fields.get("error"), form)
+    described = _said(fields.get("error_description"), form)
+    known = known_error(error, described)
+    details = {"error": error, "description": described or None, "status": status}
+    what = f"{error}: {described} (HTTP {status})." if described else f"{error} (HTTP {status})."
+    if known is None:
+        if status == 429 or status >= 500:
+            return login.failed(TransientAuthenticationError, what, remedy=_STATUS_PAGE, retryable=True, **details)
+        return login.failed(AuthenticationError, what, **details)
+    kinds = {Kind.REJECTED: CredentialsRejectedError, Kind.TRANSIENT: TransientAuthenticationError}
+    return login.failed(
+        kinds.get(known.kind, AuthenticationError),
+        what,
+        remedy=known.remedy,
+        retryable=known.kind is Kind.TRANSIENT,
+        **details,
+    )
+
+
+def _said(value: object, form: Form) -> str:
+    """Text of the server as an error may quote it: short, printable, and with nothing in it that we sent."""
+    return _plain(form.masked(value)) if isinstance(value, str) else ""
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text[:_MAX_TEXT]).strip()
+
+
+def _unfit(values: Mapping[str, Any]) -> list[str]:
+    """Why the fields of an answer make no session; the texts quote none of them."""
+    problems = [f"it lacks {name}" for name in _REQUIRED if name not in values]
+    problems += [f"its {name} is not text" for name, value in values.items() if not isinstance(value, str)]
+    problems += [
+        f"its {name} could not be sent in a header"
+        for name in ("access_token", "token_type")
+        if isinstance(text := values.get(name, ""), str) and not all("!" <= char <= "~" for char in text)
+    ]
+    return problems
+
+
+def _is_signed(values: Mapping[str, str], client_secret: str) -> bool:
+    message = values["id"] + values.get("issued_at", "")
+    digest = hmac.new(client_secret.encode(), message.encode(), hashlib.sha256).digest()
+    return hmac.compare_digest(base64.b64encode(digest), values["signature"].encode())
+
+
+def _answered_at_ms(headers: Mapping[str, str]) -> int:
+    try:
+        return int(parsedate_to_datetime(headers["Date"]).timestamp() * 1000)
+    except (KeyError, ValueError, TypeError):
+        return int(time.time() * 1000)

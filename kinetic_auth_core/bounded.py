@@ -1,0 +1,111 @@
+"""Sockets whose reads end at a deadline.
+
+A read time-out counts anew with every byte that arrives, so a server that dribbles its headers outlives any of them.
+Here each read may last at most what is left until the deadline of the login that runs in this thread.
+"""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class _Deadline(threading.local):
+    at: float | None = None  # seconds, by the monotonic clock
+
+
+_deadline = _Deadline()
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Bound all reads and connects of this thread, inside, to `seconds` from now."""
+    before = _deadline.at
+    _deadline.at = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        _deadline.at = before
+
+
+def expired() -> bool:
+    """Whether this thread's deadline has passed."""
+    return _deadline.at is not None and time.monotonic() >= _deadline.at
+
+
+def _left(timeout_s: float | None) -> float | None:
+    """A time-out cut down to what is left; TimeoutError if nothing is."""
+    if _deadline.at is None:
+        return timeout_s
+    left_s = _deadline.at - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("the deadline has passed")
+    return left_s if timeout_s is None else min(timeout_s, left_s)
+
+
+class _BoundedSocket(socket.socket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv_into(*args, **kwargs)
+
+
+class _BoundedTLSSocket(ssl.SSLSocket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv_into(*args, **kwargs)
+
+
+def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
+    """A verifying TLS client context, 1.2 or newer, whose sockets obey the deadline.
+
+    Args:
+        cafile: A file of trusted CA certificates in PEM form, or None.
+        capath: A folder of them, as OpenSSL hashes it, or None.
+
+    Raises:
+        OSError: The file cannot be read, or holds no certificate (ssl.SSLError).
+    """
+    context = ssl.create_default_context(cafile=cafile, capath=capath)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _BoundedTLSSocket
+    return context
+
+
+def _connect(connection: HTTPConnection, opened: Any) -> socket.socket:
+    connection.timeout = _left(connection.timeout)  # type: ignore[arg-type]  # urllib3 has resolved it to seconds
+    plain: socket.socket = opened()
+    timeout_s = plain.gettimeout()
+    bounded = _BoundedSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+    bounded.settimeout(timeout_s)
+    return bounded
+
+
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, super()._new_conn)
+
+
+class _TLSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, super()._new_conn)
+
+
+class BoundedPool(HTTPConnectionPool):
+    """urllib3's pool for http, with bounded sockets."""
+
+    ConnectionCls = _Connection
+
+
+class BoundedTLSPool(HTTPSConnectionPool):
+    """urllib3's pool for https, with bounded sockets."""
+
+    ConnectionCls = _TLSConnection
+
+
+POOL_CLASSES = {"http": BoundedPool, "https": BoundedTLSPool}

@@ -1,0 +1,1 @@
+"""Where settings come from: config file, environment variables, `.env`; who wins; and where each value came from."""

@@ -1,0 +1,140 @@
+"""The config file: where it is looked for, and its shape. What its values mean is decided in `layers`."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import platformdirs
+
+from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.settings import near
+
+FILE_NAME = "kinetic-auth.toml"
+TABLE_NAME = "kinetic-auth"
+_KEYS = ("default_environment", "defaults", "environments")
+
+
+@attrs.frozen
+class ConfigFile:
+    """A config file that was read, its values still as written.
+
+    Attributes:
+        path: The file.
+        key_prefix: What stands before a key in messages: `tool.kinetic-auth.` in a `pyproject.toml`, else nothing.
+        default_environment: The environment where none is named, or None.
+        defaults: The `[defaults]` table.
+        environments: The `[environments.*]` tables by name.
+    """
+
+    path: Path
+    key_prefix: str = ""
+    default_environment: str | None = None
+    defaults: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+
+    def source(self, *keys: str) -> str:
+        """How `explain()` and errors call a key of this file."""
+        return f"{self.path}:{self.key_prefix}{'.'.join(keys)}"
+
+
+def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> ConfigFile | None:
+    """Read the config file that was named, or that is found; None if there is none.
+
+    Args:
+        config: Its path. Left out: `KINETIC_AUTH_CONFIG`; else `kinetic-auth.toml` in the working directory or a
+            parent; else `[tool.kinetic-auth]` of a `pyproject.toml` there; else the user's config folder.
+        variables: The environment.
+
+    Raises:
+        ConfigurationError: It is not there, not readable, no TOML, of the wrong shape, or found and not to be trusted.
+    """
+    if config is not None:
+        return _parse(Path(config).expanduser(), "config")
+    if named := variables.find("KINETIC_AUTH_CONFIG"):
+        return _parse(Path(named[0]).expanduser(), named[1])
+    for path in _candidates():
+        refuse_if_not_ours(path, f'config="{path}"')
+        return _parse(path, "search")
+    return None
+
+
+def searched_places() -> str:
+    """Where a config file is looked for, for messages."""
+    return f"{FILE_NAME} or pyproject.toml [tool.{TABLE_NAME}] here or in a parent folder, {_user_file()}"
+
+
+def _user_file() -> Path:
+    return platformdirs.user_config_path(TABLE_NAME, appauthor=False) / FILE_NAME
+
+
+def _candidates() -> Iterator[Path]:
+    if path := find_upwards(FILE_NAME):
+        yield path
+    for folder in folders_upwards():
+        if (path := folder / "pyproject.toml").is_file() and _mentions_us(path):
+            yield path
+    if (path := _user_file()).is_file():
+        yield path
+
+
+def _mentions_us(path: Path) -> bool:
+    """Whether a `pyproject.toml` has our table. One that is broken and does not even mention it is not our affair."""
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return False
+    if TABLE_NAME.encode() not in raw:
+        return False
+    try:
+        return TABLE_NAME in tomllib.loads(raw.decode()).get("tool", {})
+    except ValueError:
+        return f"tool.{TABLE_NAME}".encode() in raw
+
+
+def _parse(path: Path, named_by: str) -> ConfigFile:
+    try:
+        with path.open("rb") as stream:
+            document = tomllib.load(stream)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the config file {path} (from {named_by}) cannot be read: {error.strerror}.",
+            remedy="Correct the path, or leave it out to have the file searched for.",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"the config file {path} is not valid TOML: {error}.") from None  # holds the document
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the config file {path} is not UTF-8 text (byte {error.start}).") from None
+    prefix = ""
+    if path.name == "pyproject.toml":
+        tool = document.get("tool", {})
+        if TABLE_NAME not in tool:
+            raise ConfigurationError(f"{path} (from {named_by}) has no [tool.{TABLE_NAME}] table.")
+        document, prefix = tool[TABLE_NAME], f"tool.{TABLE_NAME}."
+    return _shaped(ConfigFile(path, prefix), document)
+
+
+def _shaped(file: ConfigFile, document: Mapping[str, Any]) -> ConfigFile:
+    problems = [f"{key}: unknown key{near(key, _KEYS)}" for key in document if key not in _KEYS]
+    default = document.get("default_environment")
+    if default is not None and not isinstance(default, str):
+        problems.append("default_environment: expected text, the name of an environment")
+    defaults = document.get("defaults", {})
+    if not isinstance(defaults, dict):
+        problems.append("defaults: expected a table, [defaults]")
+    environments = document.get("environments", {})
+    if not isinstance(environments, dict):
+        problems.append("environments: expected tables, [environments.<name>]")
+    else:
+        problems += [
+            f"environments.{name}: expected a table, [environments.{name}]"
+            for name, table in environments.items()
+            if not isinstance(table, dict)
+        ]
+    if problems:
+        raise ConfigurationError.of(f"Cannot use {file.path}", problems)
+    return attrs.evolve(file, default_environment=default, defaults=defaults, environments=environments)

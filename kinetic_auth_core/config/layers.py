@@ -1,0 +1,195 @@
+"""Who wins: the layers that give values, merged by precedence, with where each value came from.
+
+Highest first: keywords; the chosen environment's table; that environment's own variables (`PROD_SF_*`) from the
+process, then `.env`; the file's `[defaults]`; `SF_*` from the process, then `.env`; the provider's defaults.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.config.environments import Selection
+from kinetic_auth_core.config.files import ConfigFile
+from kinetic_auth_core.config.interpolation import has_references, interpolate
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.settings import ExplainedSetting, LiteralText, Setting, group_problem, near
+
+_ENVIRONMENT_KEYS = frozenset({"provider"})
+
+
+@attrs.frozen
+class Given:
+    """A value as one layer gives it.
+
+    Attributes:
+        value: The value; None where `problem` says why there is none.
+        source: Where it stands, for people.
+        text: Numbers and the like are to be read from text.
+        problem: Why it cannot be used.
+    """
+
+    value: Any = attrs.field(repr=False)
+    source: str
+    text: bool = False
+    problem: str | None = None
+
+
+Layer = Mapping[str, Given]
+
+
+@attrs.frozen
+class Settled:
+    """The outcome of the merge.
+
+    Attributes:
+        values: What to give to the constructor: only what was given, defaults left out. References unresolved.
+        rows: A row for every setting.
+        problems: Everything that is wrong, as sentences.
+    """
+
+    values: Mapping[str, Any] = attrs.field(repr=False)
+    rows: tuple[ExplainedSetting, ...]
+    problems: tuple[str, ...]
+
+
+def all_layers(
+    schema: Sequence[Setting],
+    keywords: Layer,
+    selection: Selection,
+    file: ConfigFile | None,
+    variables: Variables,
+) -> list[Layer]:
+    """All layers of `resolve`, highest first."""
+    layers: list[Layer] = [keywords]
+    if file is not None and selection.environment is not None:
+        keys = ("environments", selection.environment)
+        layers.append(_file_layer(schema, selection.table, keys, file, variables))
+    if prefix := selection.variable_prefix:
+        layers += variable_layers(schema, variables, prefix)
+    if file is not None:
+        known = {each.name for each in schema}
+        defaults = {name: value for name, value in file.defaults.items() if name in known}
+        layers.append(_file_layer(schema, defaults, ("defaults",), file, variables))
+    return layers + variable_layers(schema, variables)
+
+
+def keyword_layer(keywords: Mapping[str, Any]) -> Layer:
+    """What the caller gave. None counts as not given."""
+    return {name: Given(_literal(value), "keyword") for name, value in keywords.items() if value is not None}
+
+
+def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str = "") -> list[Layer]:
+    """The environment variables, a layer for each place that they come from."""
+    return [
+        {
+            setting.name: Given(value, layer.source(prefix + setting.env), text=True)
+            for setting in schema
+            if (value := layer.get(prefix + setting.env)) is not None
+        }
+        for layer in variables.layers
+    ]
+
+
+def _file_layer(
+    schema: Sequence[Setting], table: Mapping[str, Any], keys: tuple[str, ...], file: ConfigFile, variables: Variables
+) -> Layer:
+    paths = {each.name for each in schema if each.is_path}
+    layer = {}
+    for name, raw in table.items():
+        if name in _ENVIRONMENT_KEYS:
+            continue
+        source = file.source(*keys, name)
+        literal = _literal(raw)
+        if isinstance(literal, LiteralText):
+            layer[name] = Given(literal, source)
+            continue
+        try:
+            value = interpolate(raw, variables.lookup)
+        except ValueError as error:
+            layer[name] = Given(None, source, problem=str(error))
+            continue
+        if name in paths and isinstance(value, str):
+            value = str(file.path.parent.absolute() / Path(value).expanduser())
+        layer[name] = Given(value, source, text=has_references(raw))
+    return layer
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"value"} and isinstance(value["value"], str):
+        return LiteralText(value["value"])
+    return value
+
+
+def settle(
+    schema: Sequence[Setting],
+    groups: Iterable[Sequence[str]],
+    layers: Sequence[Layer],
+    as_reference: Callable[[str], object | None] = lambda _: None,
+) -> Settled:
+    """Merge the layers and check every value.
+
+    Args:
+        schema: The provider's settings.
+        groups: Groups of settings of which exactly one must be given.
+        layers: Highest first.
+        as_reference: The reference that a secret's text is, or None if it is meant as it stands.
+    """
+    groups = [tuple(group) for group in groups]
+    grouped = {name for group in groups for name in group}
+    problems = list(_unknown(schema, layers))
+    won: dict[str, Given] = {}
+    for group in groups:
+        chosen = next((given for layer in layers if (given := {n: layer[n] for n in group if n in layer})), {})
+        won |= chosen
+        if problem := group_problem(group, chosen):
+            problems.append(problem + _both_from(chosen))
+    for setting in schema:
+        if setting.name not in grouped:
+            given = next((layer[setting.name] for layer in layers if setting.name in layer), None)
+            if given is not None:
+                won[setting.name] = given
+            elif setting.required:
+                problems.append(f"{setting.name} is missing: give it as keyword, in the config file, or as {setting.env}")
+    values, rows = {}, []
+    for setting in schema:
+        given = won.get(setting.name)
+        if given is None:
+            default = setting.default_value()
+            shown = None if default is attrs.NOTHING else setting.shown(default)
+            rows.append(ExplainedSetting(setting.name, shown, "default", setting.secret))
+            continue
+        try:
+            value, shown = _accepted(setting, given, as_reference)
+        except ValueError as error:
+            problems.append(f"{setting.name} (from {given.source}): {getattr(error, 'message', None) or error}")
+            continue
+        values[setting.name] = value
+        rows.append(ExplainedSetting(setting.name, shown, given.source, setting.secret))
+    return Settled(values, tuple(rows), tuple(problems))
+
+
+def _accepted(setting: Setting, given: Given, as_reference: Callable[[str], object | None]) -> tuple[Any, Any]:
+    if given.problem:
+        raise ValueError(given.problem)
+    if setting.secret and isinstance(given.value, str | os.PathLike) and not isinstance(given.value, LiteralText):
+        reference = as_reference(str(given.value))
+        if reference is not None:
+            return reference, str(reference)
+    value = setting.accept(given.value, text=given.text)
+    return value, setting.shown(value)
+
+
+def _unknown(schema: Sequence[Setting], layers: Sequence[Layer]) -> Iterator[str]:
+    known = [each.name for each in schema]
+    for layer in layers:
+        for name, given in layer.items():
+            if name not in known:
+                yield f"{name} (from {given.source}): unknown setting{near(name, known)}"
+
+
+def _both_from(given: Mapping[str, Given]) -> str:
+    sources = [f"{name} from {each.source}" for name, each in given.items()]
+    return f" ({', '.join(sources)})" if sources else ""

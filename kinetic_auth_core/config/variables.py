@@ -1,0 +1,84 @@
+"""Environment variables: those of the process, then those of a `.env` file. `os.environ` is never changed."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import attrs
+from dotenv import dotenv_values
+
+from kinetic_auth_core.config.trust import find_upwards, refuse_if_not_ours
+from kinetic_auth_core.errors import ConfigurationError
+
+
+@attrs.frozen
+class VariableLayer:
+    """The variables of one place.
+
+    Attributes:
+        values: Name to text. An empty value counts as not set.
+        path: The `.env` file; None for the process.
+    """
+
+    values: Mapping[str, str] = attrs.field(repr=False)
+    path: Path | None = None
+
+    def get(self, name: str) -> str | None:
+        """The value, or None where it is not set or empty."""
+        return self.values.get(name) or None
+
+    def source(self, name: str) -> str:
+        """How `explain()` and errors call that variable."""
+        return name if self.path is None else f"{name} ({self.path})"
+
+
+@attrs.frozen
+class Variables:
+    """All places that variables come from, highest first."""
+
+    layers: tuple[VariableLayer, ...]
+
+    @classmethod
+    def load(cls, env_file: str | os.PathLike[str] | None = None) -> Self:
+        """The process's variables, and those of `.env`.
+
+        Args:
+            env_file: A `.env` file. Left out: the nearest one in the working directory or a parent, if any.
+
+        Raises:
+            ConfigurationError: The file is not there, not readable, not UTF-8; or it was found and is not to be trusted.
+        """
+        path: Path | None
+        if env_file is not None:
+            path = Path(env_file).expanduser()
+        elif path := find_upwards(".env"):
+            refuse_if_not_ours(path, f'env_file="{path}"')
+        process = VariableLayer(os.environ)
+        return cls((process,) if path is None else (process, VariableLayer(_read(path), path)))
+
+    def find(self, name: str) -> tuple[str, str] | None:
+        """Value and source of a variable, from the highest place that sets it."""
+        for layer in self.layers:
+            if (value := layer.get(name)) is not None:
+                return value, layer.source(name)
+        return None
+
+    def lookup(self, name: str) -> str | None:
+        """The value for a `${NAME}` in a config file: here an empty one counts."""
+        return next((layer.values[name] for layer in self.layers if name in layer.values), None)
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            values = dotenv_values(stream=stream)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the .env file {path} cannot be read: {error.strerror}.", remedy="Correct env_file, or leave it out."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"the .env file {path} is not UTF-8 text (byte {error.start}).", remedy="Save it as UTF-8."
+        ) from None  # the error holds the file's bytes
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,246 @@
+"""The base of providers that log in with one request to the token endpoint: settings, checks, the login itself.
+
+A subclass gives the form fields of its grant and nothing else. What the answer means is in `answers`, how it travels in
+`transport`.
+"""
+
+import abc
+import math
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from kinetic_auth_core.config.layers import settle, variable_layers
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError, TransportError
+from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.hookspecs import hookimpl
+from kinetic_auth_core.once import Once
+from kinetic_auth_core.references import parse_reference
+from kinetic_auth_core.registry import KEY_LOADERS, installed
+from kinetic_auth_core.session import SalesforceSession, default_api_version, normal_api_version
+from kinetic_auth_core.settings import LiteralText, exactly_one_of, group_problem, schema, secret_texts, setting
+from kinetic_auth_core.urls import url_problem, without_slash
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.transport import Transport
+
+DEFAULT_LOGIN_URL = "https://login.salesforce.com"
+
+
+def check_url(_instance: object, _attribute: object, value: object) -> None:
+    """Validator for a setting that is a URL to which credentials go.
+
+    Raises:
+        ConfigurationError: It is not https (or loopback), or has a part that does not belong there.
+    """
+    if problem := url_problem(value):
+        raise ConfigurationError(problem)
+
+
+def _check_login_url(instance: object, attribute: object, value: object) -> None:
+    check_url(instance, attribute, value)
+    if "/services/oauth2" in str(value):
+        raise ConfigurationError("is the host alone, without /services/oauth2/token")
+
+
+def _check_proxy(_instance: object, _attribute: object, value: object) -> None:
+    if value is not None and not str(value).startswith(("http://", "https://", "socks5://", "socks5h://")):
+        raise ConfigurationError("must begin with http://, https:// or socks5h://")
+
+
+def _check_seconds(_instance: object, _attribute: object, value: object) -> None:
+    if not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+        raise ConfigurationError("must be a number of seconds above 0")
+
+
+def login_url_setting(*, kw_only: bool = False) -> Any:
+    """The `login_url` setting, for subclasses that give it another place among their arguments."""
+    return setting(
+        DEFAULT_LOGIN_URL,
+        help="Host that logs in: https://login.salesforce.com, https://test.salesforce.com, a My Domain or a site.",
+        converter=without_slash,
+        validator=_check_login_url,
+        kw_only=kw_only,
+    )
+
+
+def _api_version(value: Any) -> Any:
+    return default_api_version() if value is None else value
+
+
+class CheckedMeta(abc.ABCMeta):
+    """Checks an instance once its constructor has returned.
+
+    All problems are told at once, and the constructor's frame, whose locals are the secrets, is in no traceback.
+    """
+
+    checks_after_init = True
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make the instance, then check it."""
+        failure: Exception | None = None
+        try:
+            instance = super().__call__(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - raised again below, without the constructor's frame
+            failure = error.with_traceback(None)
+        del args, kwargs
+        if failure is not None:
+            raise failure
+        _check(instance)
+        return instance
+
+
+@attrs.frozen(kw_only=True)
+class GrantAuthenticator(metaclass=CheckedMeta):
+    """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
+
+    Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for
+    messages, and `exactly_one_of`, groups of settings of which exactly one must be given.
+    """
+
+    provider_name: ClassVar[str] = ""
+    exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    login_url: str = login_url_setting(kw_only=True)
+    api_version: str = setting(
+        attrs.Factory(default_api_version),
+        help="REST API version of the sessions, such as v62.0.",
+        converter=_api_version,
+        validator=lambda _self, _attribute, value: normal_api_version(value) and None,
+    )
+    connect_timeout: float = setting(5.0, help="Seconds for connecting.", validator=_check_seconds)
+    read_timeout: float = setting(30.0, help="Seconds without a byte from the server.", validator=_check_seconds)
+    deadline: float = setting(60.0, help="Seconds for the whole login.", validator=_check_seconds)
+    proxy: str | None = setting(
+        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, validator=_check_proxy
+    )
+    ca_bundle: str | os.PathLike[str] | None = setting(
+        None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
+    )
+    _transport: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+
+    @abc.abstractmethod
+    def grant(self, now: float) -> Mapping[str, str]:
+        """The form fields of one token request.
+
+        Args:
+            now: Unix seconds, by the server's clock as far as known.
+
+        Returns:
+            All fields, `grant_type` among them.
+        """
+
+    @classmethod
+    def from_env(cls, env_file: str | os.PathLike[str] | None = None) -> Self:
+        """Make one from environment variables (`SF_CLIENT_ID`, ...) and a `.env` file; the process's win.
+
+        Args:
+            env_file: The `.env` file; default: the nearest one in the working directory or a parent, if any.
+
+        Raises:
+            ConfigurationError: Variables are missing or wrong; all of them are named.
+        """
+        settings = schema(cls)
+        settled = settle(settings, exactly_one_of(cls), variable_layers(settings, Variables.load(env_file)))
+        if settled.problems:
+            raise ConfigurationError.of(f"Cannot configure {cls.__name__} from the environment", settled.problems)
+        return cls(**settled.values)
+
+    @hookimpl
+    def authenticate(self) -> SalesforceSession:
+        """Log in, now.
+
+        Returns:
+            A session of the caller's own.
+
+        Raises:
+            AuthenticationError: The login failed.
+            KeyLoadError: A key is not there or not usable.
+            ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
+        """
+        from kinetic_auth_core.answers import Login, read_answer
+        from kinetic_auth_core.transport import Form
+
+        login = Login(
+            self.provider_name or type(self).__name__,
+            urlsplit(self.login_url).netloc,
+            getattr(self, "username", None),
+        )
+        form = Form(dict(self._granted(login)), secret_texts(self))
+        current_tally().attempts += 1
+        try:
+            answer = self._transport.get(self._new_transport).post(f"{self.login_url}/services/oauth2/token", form)
+        except TransportError as error:
+            details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
+            raise login.failed(TransportError, error.message, **details) from error.__cause__
+        outcome = read_answer(
+            answer, login, form, api_version=self.api_version, client_secret=getattr(self, "client_secret", None)
+        )
+        if isinstance(outcome, AuthenticationError):
+            raise outcome
+        return outcome
+
+    def _granted(self, login: Any) -> Mapping[str, str]:
+        try:
+            return self.grant(time.time())
+        except KineticAuthError:
+            raise
+        except Exception as error:
+            what = f"its grant() raised {type(error).__name__}."
+            raise login.failed(AuthenticationError, what) from error
+
+    def _new_transport(self) -> "Transport":
+        from kinetic_auth_core.transport import Transport
+
+        return Transport(
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+            deadline=self.deadline,
+            proxy=self.proxy,
+            ca_bundle=self.ca_bundle,
+        )
+
+    def close(self) -> None:
+        """Give the connections back. The next login opens new ones."""
+        if transport := self._transport.take():
+            transport.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: it holds secrets and connections."""
+        raise TypeError(f"{type(self).__name__} holds secrets and is not pickled; make or resolve it in the worker")
+
+
+def _check(made: GrantAuthenticator) -> None:
+    """Check an instance against its schema: types, validators, references, exactly-one-of.
+
+    Raises:
+        ConfigurationError: All that is wrong.
+    """
+    cls = type(made)
+    problems = []
+    for each in schema(cls):
+        try:
+            each.check(made)
+            if each.secret:
+                _refuse_reference(each.value_of(made))
+        except ValueError as error:
+            problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
+    for group in exactly_one_of(cls):
+        given = [name for name in group if getattr(made, name) not in (None, "")]
+        if problem := group_problem(group, given):
+            problems.append(problem)
+    if problems:
+        raise ConfigurationError.of(f"Cannot make {cls.__name__}", problems)
+
+
+def _refuse_reference(value: object) -> None:
+    if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:
+        return
+    schemes = {plugin.name for plugin in installed(KEY_LOADERS)}
+    if parse_reference(value, schemes) is not None:
+        raise ConfigurationError("is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself")

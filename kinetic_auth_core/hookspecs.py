@@ -1,0 +1,130 @@
+"""The contract of plugins: pluggy's hookspecs, and the one typed facade through which hooks are called.
+
+Which plugin is wanted and where it is installed is the registry's affair.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pluggy
+
+from kinetic_auth_core.errors import AuthenticationError
+from kinetic_auth_core.events import LoginEvent
+from kinetic_auth_core.session import SalesforceSession
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.references import Reference
+
+PROJECT = "kinetic_auth"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """Something that signs, without handing out its key: a local key, or a key in a KMS.
+
+    Attributes:
+        algorithm: The JWS algorithm (RFC 7518), for example `RS256`.
+        key_id: Which key it is, for logs; no secret.
+    """
+
+    algorithm: str
+    key_id: str
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign `message`; the raw signature bytes."""
+        ...
+
+
+class Authenticator:
+    """Group `kinetic_auth.authenticators`: an attrs class that makes one kind of login."""
+
+    @hookspec(firstresult=True)
+    def authenticate(self) -> SalesforceSession | None:
+        """Log in now, and give the session."""
+
+
+class KeyLoader:
+    """Group `kinetic_auth.key_loaders`: turns a reference into a secret. The entry point's name is the URI scheme."""
+
+    @hookspec(firstresult=True)
+    def load_key(self, reference: "Reference") -> "bytes | Signer | None":
+        """Fetch what `reference` names: its bytes, or a `Signer` for a key that stays where it is."""
+
+
+class SessionObserver:
+    """Group `kinetic_auth.observers`: is told of each login. It may also wrap `authenticate`."""
+
+    @hookspec
+    def session_issued(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
+        """A login gave `session`, which holds the token."""
+
+    @hookspec
+    def authentication_failed(self, provider: str, error: AuthenticationError, event: LoginEvent) -> None:
+        """A login failed with `error`."""
+
+
+def plugin_manager(*specs: type) -> pluggy.PluginManager:
+    """A new plugin manager that knows these hookspecs."""
+    manager = pluggy.PluginManager(PROJECT)
+    for spec in specs:
+        manager.add_hookspecs(spec)
+    return manager
+
+
+class LoginHooks:
+    """One provider instance and the observers, as one source calls them.
+
+    Args:
+        provider: The authenticator's instance.
+        observers: Plugins that watch logins or wrap `authenticate`, each with its name.
+    """
+
+    def __init__(self, provider: object, observers: Iterable[tuple[str, object]] = ()) -> None:
+        self._manager = plugin_manager(Authenticator, SessionObserver)
+        for name, observer in observers:
+            self._manager.register(observer, name)
+        self._manager.register(provider)
+
+    def authenticate(self) -> object:
+        """Call the provider's `authenticate` inside the observers' wrappers."""
+        return self._manager.hook.authenticate()
+
+    def session_issued(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
+        """Tell the observers of a success."""
+        self._tell("session_issued", provider=provider, session=session, event=event)
+
+    def authentication_failed(self, provider: str, error: Exception, event: LoginEvent) -> None:
+        """Tell the observers of a failure."""
+        self._tell("authentication_failed", provider=provider, error=error, event=event)
+
+    def _tell(self, hook: str, **facts: Any) -> None:
+        """Call each implementation by itself, so that one that raises takes nothing from the others."""
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            try:
+                implementation.function(*(facts[name] for name in implementation.argnames))
+            except Exception as error:  # noqa: BLE001 - an observer is other people's code
+                logger.warning(
+                    "observer %s raised %s in %s; the login goes on", implementation.plugin_name, type(error).__name__, hook
+                )
+
+
+class KeyLoaderHooks:
+    """One key loader, as references are resolved through it.
+
+    Args:
+        loader: The key loader's instance or module.
+    """
+
+    def __init__(self, loader: object) -> None:
+        self._manager = plugin_manager(KeyLoader)
+        self._manager.register(loader)
+
+    def load_key(self, reference: "Reference") -> object:
+        """Call the loader; what it gives is not checked yet."""
+        return self._manager.hook.load_key(reference=reference)

@@ -1,0 +1,228 @@
+"""One login: references to values, values to a provider's instance, its hook to a session, and the observers told.
+
+Whether a login is needed at all, and who shares its session, is the source's affair.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.events import LoginEvent, tallied
+from kinetic_auth_core.hookspecs import LoginHooks, Signer
+from kinetic_auth_core.once import Once
+from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
+from kinetic_auth_core.registry import OBSERVERS, installed, load_key_loader, load_observer
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings import ExplainedSetting, LiteralText, mask, schema, secret_texts
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Plan:
+    """What a source logs in with.
+
+    Attributes:
+        provider: The provider's entry-point name, or the class name of an instance made by hand.
+        make: Makes the instance from the values.
+        values: Settings, some of them still references.
+        rows: For `explain()`.
+        distribution: `name version` of the package that brought the provider.
+        environment: The environment of the config file, or None.
+    """
+
+    provider: str
+    make: Callable[..., Any] = attrs.field(repr=False)
+    values: Mapping[str, Any] = attrs.field(repr=False)
+    rows: tuple[ExplainedSetting, ...] = attrs.field(repr=False)
+    distribution: str | None = None
+    environment: str | None = None
+
+
+def plan_for(authenticator: Any) -> Plan:
+    """The plan for an instance that was made by hand."""
+    rows = []
+    for each in schema(type(authenticator)):
+        value = each.value_of(authenticator)
+        source = "default" if not each.required and value == each.default_value() else "constructor"
+        rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
+    return Plan(type(authenticator).__name__, lambda: authenticator, {}, tuple(rows))
+
+
+@attrs.frozen
+class _Made:
+    """An instance, the values that it was made from, and its hooks."""
+
+    values: Mapping[str, Any] = attrs.field(repr=False)
+    instance: Any
+    hooks: LoginHooks
+
+
+class Logins:
+    """Makes logins by one plan. The instance is kept while the values stay the same, so a key is prepared once.
+
+    Args:
+        plan: What to log in with.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._observers: Once[list[tuple[str, object]]] = Once()
+        self._made: _Made | None = None
+
+    def login(self) -> SalesforceSession:
+        """Log in, now, and tell the observers.
+
+        Raises:
+            KineticAuthError: It failed.
+        """
+        with tallied() as tally:
+            began = time.monotonic()
+            made: _Made | None = None
+            error: KineticAuthError | None = None
+            session: SalesforceSession | None = None
+            try:
+                made = self._current()
+                session = self._call(made)
+            except KineticAuthError as raised:
+                error = raised
+            instance = made.instance if made else None
+            event = LoginEvent(
+                plugin=self.plan.provider,
+                distribution=self.plan.distribution,
+                host=urlsplit(str(getattr(instance, "login_url", ""))).netloc or None,
+                username=(session.username if session else None) or getattr(instance, "username", None),
+                org_id=session.org_id if session else None,
+                attempts=tally.attempts,
+                duration_s=time.monotonic() - began,
+                key_fingerprint=tally.key_fingerprint,
+            )
+        if session is None or made is None:
+            return self._failed(error, made, event)
+        logger.info(
+            "%s login of %s: org %s at %s, %.3f s, %d request(s)",
+            *(event.plugin, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
+        )
+        made.hooks.session_issued(self.plan.provider, session, event)
+        return session
+
+    def close(self) -> None:
+        """Give the provider's connections back, if it has a `close`."""
+        close = getattr(self._made.instance if self._made else None, "close", None)
+        if close is not None:
+            close()
+
+    def _failed(self, error: KineticAuthError | None, made: _Made | None, event: LoginEvent) -> Any:
+        assert error is not None  # noqa: S101 - no session means an error
+        logger.warning("%s", error)
+        if made is not None:
+            made.hooks.authentication_failed(self.plan.provider, error, event)
+        raise error
+
+    def _call(self, made: _Made) -> SalesforceSession:
+        try:
+            session = made.hooks.authenticate()
+        except KineticAuthError:
+            raise
+        except Exception as error:
+            why = mask(f"{type(error).__name__}: {error}", secret_texts(made.instance))
+            raise AuthenticationError(
+                f"the plugin {self._called()} raised {why}", remedy="Ask its authors.", provider=self.plan.provider
+            ) from error
+        if not isinstance(session, SalesforceSession):
+            raise AuthenticationError(
+                f"the plugin {self._called()} gave {type(session).__name__} instead of a SalesforceSession.",
+                remedy="Ask its authors.",
+                provider=self.plan.provider,
+            )
+        return session
+
+    def _called(self) -> str:
+        return f"{self.plan.provider!r} ({self.plan.distribution})" if self.plan.distribution else repr(self.plan.provider)
+
+    def _current(self) -> _Made:
+        """The instance for the values as they are now."""
+        values = _Resolved({name: _resolved(name, value) for name, value in self.plan.values.items()})
+        if self._made is None or self._made.values != values.values:
+            observers = self._observers.get(_load_observers)
+            instance = make_instance(self.plan, values.values)
+            self.close()
+            self._made = _Made(values.values, instance, LoginHooks(instance, observers))
+        return self._made
+
+
+@attrs.frozen
+class _Resolved:
+    """Keeps resolved secrets out of a traceback's locals."""
+
+    values: Mapping[str, Any] = attrs.field(repr=False)
+
+
+def make_instance(plan: Plan, values: Mapping[str, Any]) -> Any:
+    """Make the provider's instance.
+
+    Raises:
+        ConfigurationError: Its class refuses the values.
+    """
+    failure = ""
+    try:
+        return plan.make(**values)
+    except KineticAuthError:
+        raise
+    except Exception as error:  # noqa: BLE001 - other people's classes
+        secrets = [value for value in values.values() if isinstance(value, str)]
+        failure = mask(f"{type(error).__name__}: {error}", secrets)
+    del values, secrets
+    raise ConfigurationError(f"Cannot make {plan.provider!r}: {failure}")
+
+
+def _resolved(name: str, value: Any) -> Any:
+    if not isinstance(value, Reference):
+        return value
+    if value.scheme in BUILTIN_SCHEMES:
+        loaded: object = load_builtin(value)
+    else:
+        loaded = _load_with_plugin(value)
+    if isinstance(loaded, Signer):
+        return loaded
+    if isinstance(loaded, str):
+        return LiteralText(loaded)
+    if not isinstance(loaded, bytes):
+        raise KeyLoadError(f"{value} ({name}): its key loader gave {type(loaded).__name__}, neither bytes nor a Signer.")
+    text = _text(loaded)
+    if text is None:
+        raise KeyLoadError(f"{value} ({name}): the secret is not UTF-8 text.")
+    return text
+
+
+def _text(loaded: bytes) -> LiteralText | None:
+    """Text without the line end that editors and `echo` leave behind it."""
+    try:
+        return LiteralText(loaded.decode().rstrip("\r\n"))
+    except UnicodeDecodeError:
+        return None
+
+
+def _load_with_plugin(reference: Reference) -> object:
+    try:
+        return load_key_loader(reference.scheme).load_key(reference)
+    except KineticAuthError:
+        raise
+    except Exception as error:
+        raise KeyLoadError(f"{reference}: the key loader raised {type(error).__name__}: {error}") from error
+
+
+def _load_observers() -> list[tuple[str, object]]:
+    """All installed observers that can be loaded; one that cannot is logged and left out."""
+    found = []
+    for name in dict.fromkeys(plugin.name for plugin in installed(OBSERVERS)):
+        try:
+            found.append((name, load_observer(name)))
+        except KineticAuthError as error:
+            logger.warning("an observer is left out: %s", error)
+    return found

@@ -1,0 +1,56 @@
+"""Logging for those who ask for it: level and folder from the environment. The library never sets up logging by itself."""
+
+import logging
+import os
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.errors import ConfigurationError
+
+LOG_FILE = "kinetic-auth.log"
+_MAX_BYTES = 10 * 1024 * 1024
+_BACKUPS = 5
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_MARK = "_kinetic_auth"
+
+
+def configure_logging(env_file: str | os.PathLike[str] | None = None) -> None:
+    """Set up the root logger from `LOG_LEVEL` (default INFO) and `LOG_DIR`; for scripts and jobs that want no more.
+
+    Lines go to stderr, and with `LOG_DIR` also to `kinetic-auth.log` in that folder, which is made if need be and rotated
+    at 10 MB, five files deep. Called again, it replaces its own handlers and leaves those of others alone.
+
+    Args:
+        env_file: A `.env` file; default: the nearest one in the working directory or a parent, if any.
+
+    Raises:
+        ConfigurationError: `LOG_LEVEL` is no level, or `LOG_DIR` cannot be written.
+    """
+    variables = Variables.load(env_file)
+    level, level_source = variables.find("LOG_LEVEL") or ("INFO", "default")
+    known = [name for name in logging.getLevelNamesMapping() if name != "NOTSET"]
+    if level.upper() not in known:
+        raise ConfigurationError(f"{level_source}: {level!r} is no log level; use one of {', '.join(known)}.")
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if folder := variables.find("LOG_DIR"):
+        handlers.append(_file_handler(*folder))
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if getattr(handler, _MARK, False)]:
+        root.removeHandler(old)
+        old.close()
+    for handler in handlers:
+        setattr(handler, _MARK, True)
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        root.addHandler(handler)
+    root.setLevel(level.upper())
+
+
+def _file_handler(folder: str, source: str) -> logging.Handler:
+    path = Path(folder).expanduser() / LOG_FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8", delay=False)
+    except OSError as error:
+        raise ConfigurationError(f"{source}: cannot write to {path.parent}: {error.strerror}.") from error

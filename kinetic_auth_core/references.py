@@ -1,0 +1,88 @@
+"""References to secrets: `scheme://<rest>?<query>#<field>`, which values are references, and how they are resolved.
+
+The core itself resolves `env://NAME` and `file://PATH`; every other scheme is an installed key loader's. Nothing is
+fetched before a login.
+"""
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import parse_qsl
+
+import attrs
+
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
+
+#: Always taken for references; without a loader, the error names the package that brings it.
+KNOWN_SCHEMES = frozenset({"secret-manager", "kms", "file", "env"})
+BUILTIN_SCHEMES = frozenset({"file", "env"})
+
+_URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL)
+
+
+@attrs.frozen
+class Reference:
+    """Where a secret is, not the secret itself. `str()` gives the URI as it was written.
+
+    Attributes:
+        scheme: Which loader: `secret-manager`, `env`, ...
+        rest: What follows `://`, as it stands: an ARN with its colons is fine.
+        query: The options behind `?`.
+        field: The part behind `#`, such as a field of a JSON secret; None if there is none.
+    """
+
+    scheme: str
+    rest: str
+    query: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}), hash=False)
+    field: str | None = None
+    _uri: str = attrs.field(default="", repr=False, alias="uri")
+
+    def __str__(self) -> str:
+        """The URI."""
+        return self._uri
+
+
+def parse_reference(text: str, schemes: Collection[str]) -> Reference | None:
+    """Read a secret's value as a reference.
+
+    Args:
+        text: The value.
+        schemes: The schemes of the installed key loaders.
+
+    Returns:
+        The reference; None if the text starts with no known scheme, so that it is the secret itself.
+
+    Raises:
+        ConfigurationError: It starts with a known scheme, but is no complete reference.
+    """
+    match = _URI.fullmatch(text.strip())
+    if match is None or match["scheme"] not in KNOWN_SCHEMES.union(schemes):
+        return None
+    if not match["rest"]:
+        raise ConfigurationError(f"the reference {text.strip()!r} names nothing behind {match['scheme']}://")
+    query = MappingProxyType(dict(parse_qsl(match["query"] or "", keep_blank_values=True)))
+    return Reference(match["scheme"], match["rest"], query, match["field"], uri=text.strip())
+
+
+def load_builtin(reference: Reference) -> bytes:
+    """Resolve `env://NAME` or `file://PATH`.
+
+    Raises:
+        KeyLoadError: The variable is not set, or the file cannot be read.
+    """
+    if reference.scheme == "env":
+        value = os.environ.get(reference.rest)
+        if not value:
+            raise KeyLoadError(
+                f"{reference}: the environment variable {reference.rest} is not set.", remedy="Set it, or correct the name."
+            )
+        return value.encode()
+    path = Path(reference.rest).expanduser()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise KeyLoadError(
+            f"{reference}: {path} cannot be read: {error.strerror}.", remedy="Correct the path or its permissions."
+        ) from error

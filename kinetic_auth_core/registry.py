@@ -1,0 +1,195 @@
+"""Installed plugins: importlib.metadata lists them without importing, stevedore loads the one that was asked for.
+
+A name that two distributions claim is an error that names both, before either is imported.
+"""
+
+import functools
+import importlib.metadata
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import pluggy
+from stevedore.driver import DriverManager
+
+from kinetic_auth_core.errors import ConfigurationError, ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
+from kinetic_auth_core.settings import near, schema
+
+AUTHENTICATORS = "kinetic_auth.authenticators"
+KEY_LOADERS = "kinetic_auth.key_loaders"
+OBSERVERS = "kinetic_auth.observers"
+
+#: The names we publish, and the package that brings each. Never a guess from an unknown name: that is how
+#: typosquatters live.
+PUBLISHED = {
+    AUTHENTICATORS: {"jwt-bearer": "kinetic-auth-jwt-bearer", "password": "kinetic-auth-password"},
+    KEY_LOADERS: {"secret-manager": "kinetic-auth-secret-manager", "kms": "kinetic-auth-secret-manager"},
+}
+
+
+@attrs.frozen
+class InstalledPlugin:
+    """An entry point, and who brought it. Listing imports nothing.
+
+    Attributes:
+        name: The entry point's name.
+        target: The object that it points at, as `module:object`.
+        distribution: The package's name.
+        version: The package's version.
+    """
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+
+def installed(group: str) -> list[InstalledPlugin]:
+    """All plugins of a group, sorted by name; a name twice where two distributions claim it."""
+    found = {
+        InstalledPlugin(point.name, point.value, point.dist.name, point.dist.version)
+        for point in importlib.metadata.entry_points(group=group)
+        if point.dist is not None
+    }
+    return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
+
+
+def find(group: str, name: str) -> InstalledPlugin:
+    """The one plugin of that name.
+
+    Raises:
+        UnknownProviderError: None is installed.
+        ProviderLoadError: Two distributions claim the name.
+    """
+    plugins = installed(group)
+    named = [plugin for plugin in plugins if plugin.name == name]
+    if not named:
+        raise unknown(group, name, [plugin.name for plugin in plugins])
+    if len(named) > 1:
+        owners = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.target})" for plugin in named)
+        raise ProviderLoadError(
+            f"the name {name!r} in {group} is claimed by more than one package: {owners}.",
+            remedy="Uninstall all but one of them.",
+        )
+    return named[0]
+
+
+def unknown(group: str, name: str, names: Sequence[str]) -> UnknownProviderError:
+    """The error for a name that nobody installed; it knows how to install those that we publish."""
+    kind = "key loader" if group == KEY_LOADERS else "provider"
+    package = PUBLISHED.get(group, {}).get(name)
+    remedy = f"pip install {package}" if package else ""
+    return UnknownProviderError(
+        f"no {kind} {name!r} is installed{near(name, names)}; installed: {', '.join(names) or 'none'}.", remedy=remedy
+    )
+
+
+class _FreshDriver(DriverManager[Any]):
+    """stevedore's driver manager, fed from importlib.metadata.
+
+    stevedore's own scan cache lies in the user's cache folder and can be stale for two minutes after an edit.
+    """
+
+    def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
+        return list({(point.name, point.value): point for point in importlib.metadata.entry_points(group=self.namespace)}.values())
+
+
+def load(group: str, name: str) -> tuple[InstalledPlugin, Any]:
+    """Import one plugin.
+
+    Returns:
+        The entry, and the object that it points at, not validated yet.
+
+    Raises:
+        UnknownProviderError: None of that name is installed.
+        ProviderLoadError: It does not import, or two distributions claim the name.
+    """
+    plugin = find(group, name)
+    try:
+        loaded = _FreshDriver(group, name).driver
+    except Exception as error:
+        raise ProviderLoadError(
+            f"{_called(plugin)} does not import: {type(error).__name__}: {error}.",
+            remedy=f"Reinstall {plugin.distribution}, or ask its authors.",
+        ) from error
+    return plugin, loaded
+
+
+@functools.cache
+def authenticator_problem(cls: type) -> str | None:
+    """What is wrong with an authenticator's class, as the end of a sentence; None if nothing."""
+    if not attrs.has(cls):
+        return "is not an attrs class: decorate it with @attrs.frozen"
+    manager = plugin_manager(Authenticator)
+    try:
+        manager.register(cls)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        return f"does not fit the hookspec: {' '.join(str(error).split())}"
+    implementations = manager.hook.authenticate.get_hookimpls()
+    if not [each for each in implementations if not (each.wrapper or each.hookwrapper)]:
+        return "has no authenticate() that is marked with @kinetic_auth_core.hookimpl"
+    try:
+        schema(cls)
+    except ConfigurationError as error:
+        return f"has unusable settings: {error.message}"
+    return None
+
+
+def load_authenticator(name: str) -> tuple[InstalledPlugin, type]:
+    """Import and validate a provider's class.
+
+    Raises:
+        UnknownProviderError: None of that name is installed.
+        ProviderLoadError: It does not import, does not fit the hookspec, or two distributions claim the name.
+    """
+    plugin, cls = load(AUTHENTICATORS, name)
+    if not inspect.isclass(cls):
+        raise ProviderLoadError(f"{_called(plugin)} is not a class.", remedy=f"Ask the authors of {plugin.distribution}.")
+    if problem := authenticator_problem(cls):
+        raise ProviderLoadError(f"{_called(plugin)} {problem}.", remedy=f"Ask the authors of {plugin.distribution}.")
+    return plugin, cls
+
+
+def load_key_loader(scheme: str) -> KeyLoaderHooks:
+    """Import and validate the key loader for a URI scheme.
+
+    Raises:
+        UnknownProviderError: None is installed for it.
+        ProviderLoadError: As for authenticators.
+    """
+    return KeyLoaderHooks(_load_hooks(KEY_LOADERS, scheme, KeyLoader))
+
+
+def load_observer(name: str) -> object:
+    """Import and validate one observer.
+
+    Raises:
+        ProviderLoadError: As for authenticators; or it implements `authenticate` itself instead of wrapping it.
+    """
+    return _load_hooks(OBSERVERS, name, SessionObserver, Authenticator)
+
+
+def _load_hooks(group: str, name: str, *specs: type) -> object:
+    plugin, loaded = load(group, name)
+    try:
+        instance: object = loaded() if inspect.isclass(loaded) else loaded
+    except Exception as error:
+        raise ProviderLoadError(f"{_called(plugin)} cannot be made: {type(error).__name__}: {error}.") from error
+    manager = plugin_manager(*specs)
+    try:
+        manager.register(instance)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise ProviderLoadError(f"{_called(plugin)} does not fit the hookspec: {' '.join(str(error).split())}.") from error
+    if group == OBSERVERS and [each for each in manager.hook.authenticate.get_hookimpls() if not each.wrapper]:
+        raise ProviderLoadError(f"{_called(plugin)} may only wrap authenticate: mark it @hookimpl(wrapper=True).")
+    if not manager.get_hookcallers(instance):
+        raise ProviderLoadError(f"{_called(plugin)} implements no hook; mark its methods with @kinetic_auth_core.hookimpl.")
+    return instance
+
+
+def _called(plugin: InstalledPlugin) -> str:
+    return f"the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} ({plugin.target})"

@@ -1,0 +1,95 @@
+"""From a name and the deployment's config to a source: `resolve`."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from kinetic_auth_core.config.environments import select
+from kinetic_auth_core.config.files import load_config
+from kinetic_auth_core.config.layers import Layer, all_layers, keyword_layer, settle
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.login import Plan, make_instance
+from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
+from kinetic_auth_core.registry import KEY_LOADERS, find, installed, load_authenticator
+from kinetic_auth_core.settings import exactly_one_of, schema
+from kinetic_auth_core.source import SessionSource
+
+
+def resolve(
+    provider: str | None = None,
+    /,
+    *,
+    environment: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> SessionSource:
+    """Choose provider and settings, check them, and give the source of sessions. Nothing is sent; no key is read.
+
+        source = kinetic_auth_core.resolve("jwt-bearer")
+        source = kinetic_auth_core.resolve(environment="prod")
+
+    Args:
+        provider: The provider's entry-point name. Left out: the one that the environment names.
+        environment: A table `[environments.<name>]` of the config file. Left out: `KINETIC_AUTH_ENVIRONMENT`, else
+            `ENVIRONMENT` when there is a config file, else the file's `default_environment`.
+        config: The config file. Left out: `KINETIC_AUTH_CONFIG`, else `kinetic-auth.toml` in the working directory or a
+            parent, else `[tool.kinetic-auth]` of a `pyproject.toml` there, else the user's config folder.
+        env_file: The `.env` file. Left out: the nearest in the working directory or a parent, if any.
+        **settings: Settings of the provider; they win over everything else. None counts as not given.
+
+    Returns:
+        A source that has not logged in yet.
+
+    Raises:
+        UnknownProviderError: No such provider is installed.
+        ProviderLoadError: It is installed, but does not import or does not fit the hookspec.
+        ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory; all of them are named.
+    """
+    keywords = keyword_layer(settings)
+    del settings  # secrets: not among the locals of a traceback
+    return _resolve(provider, environment, config, env_file, keywords)
+
+
+def _resolve(
+    provider: str | None,
+    environment: str | None,
+    config: str | os.PathLike[str] | None,
+    env_file: str | os.PathLike[str] | None,
+    keywords: Layer,
+) -> SessionSource:
+    variables = Variables.load(env_file)
+    file = load_config(config, variables)
+    selection = select(provider, environment, file, variables)
+    plugin, cls = load_authenticator(selection.provider)
+    schemes = {loader.name for loader in installed(KEY_LOADERS)}
+    layers = all_layers(schema(cls), keywords, selection, file, variables)
+    settled = settle(schema(cls), exactly_one_of(cls), layers, lambda text: parse_reference(text, schemes))
+    problems = [*settled.problems, *_without_loader(settled.values)]
+    if problems:
+        where = f" for the environment {selection.environment!r}" if selection.environment else ""
+        raise ConfigurationError.of(f"Cannot configure {selection.provider!r}{where}", problems)
+    plan = Plan(
+        provider=selection.provider,
+        make=cls,
+        values=settled.values,
+        rows=settled.rows,
+        distribution=f"{plugin.distribution} {plugin.version}",
+        environment=selection.environment,
+    )
+    if not any(isinstance(value, Reference) for value in settled.values.values()):
+        make_instance(plan, settled.values)  # what only the whole instance can tell is told now
+    return SessionSource._of(plan)  # noqa: SLF001 - the one other place that makes sources
+
+
+def _without_loader(values: Mapping[str, Any]) -> list[str]:
+    """A sentence for each reference that no installed key loader can resolve."""
+    problems = []
+    for name, value in values.items():
+        if isinstance(value, Reference) and value.scheme not in BUILTIN_SCHEMES:
+            try:
+                find(KEY_LOADERS, value.scheme)
+            except ConfigurationError as error:
+                problems.append(f"{name}: {error}")
+    return problems

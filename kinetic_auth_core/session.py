@@ -1,0 +1,88 @@
+"""The session record: what a login gives, and what a REST client needs of it."""
+
+import os
+import re
+
+import attrs
+
+from kinetic_auth_core.errors import ConfigurationError
+
+DEFAULT_API_VERSION = "v62.0"
+
+
+def default_api_version() -> str:
+    """The API version where none is set: `SF_API_VERSION` of the process, else v62.0."""
+    return os.environ.get("SF_API_VERSION") or DEFAULT_API_VERSION
+
+
+def normal_api_version(value: str) -> str:
+    """Bring an API version into Salesforce's form: `61`, `61.0` and `V61.0` become `v61.0`.
+
+    Raises:
+        ConfigurationError: It is no API version.
+    """
+    match = re.fullmatch(r"[vV]?(\d{1,3})(?:\.(\d))?", str(value).strip())
+    if match is None:
+        raise ConfigurationError(f"the API version must look like v62.0, not {value!r}")
+    return f"v{match[1]}.{match[2] or 0}"
+
+
+@attrs.frozen
+class SalesforceSession:
+    """One login's session. Frozen: a refreshed session is another record.
+
+    kinetic-core's `SalesforceClient` takes it as it is. `repr` shows neither token nor signature; a pickle holds the
+    token, since workers need it.
+
+    Attributes:
+        access_token: The OAuth access token: opaque (`<orgId>!...`) or a JWT.
+        instance_url: The org's own URL, without a slash at the end: `https://acme.my.salesforce.com`.
+        id: The identity URL: `https://login.salesforce.com/id/<orgId>/<userId>`.
+        issued_at: When the token was issued: milliseconds since the epoch, as text.
+        signature: base64 of HMAC-SHA256 over `id + issued_at` under the client secret; empty for flows without one.
+        token_type: Nearly always `Bearer`.
+        scope: The scopes that were granted, separated by spaces; empty where the flow does not say.
+        api_version: The REST API's version, for `base_url`. Default: `SF_API_VERSION`, else v62.0, read when made.
+        username: The user who logged in, where the provider knows.
+
+    Raises:
+        ConfigurationError: `api_version` is no version.
+    """
+
+    access_token: str = attrs.field(repr=False)
+    instance_url: str = attrs.field(converter=lambda url: url.rstrip("/"))
+    id: str
+    issued_at: str
+    signature: str = attrs.field(default="", repr=False)
+    token_type: str = attrs.field(default="Bearer", kw_only=True)
+    scope: str = attrs.field(default="", kw_only=True)
+    api_version: str = attrs.field(factory=default_api_version, converter=normal_api_version, kw_only=True)
+    username: str | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def org_id(self) -> str | None:
+        """The org's id, from the identity URL; None if it has none."""
+        return self._identity()[0]
+
+    @property
+    def user_id(self) -> str | None:
+        """The user's id, from the identity URL; None if it has none."""
+        return self._identity()[1]
+
+    def _identity(self) -> tuple[str | None, str | None]:
+        match = re.search(r"/id/(\w{15,18})/(\w{15,18})/?$", self.id)
+        return (match[1], match[2]) if match else (None, None)
+
+    @property
+    def base_url(self) -> str:
+        """The root of the versioned REST API: `<instance_url>/services/data/<api_version>`."""
+        return f"{self.instance_url}/services/data/{self.api_version}"
+
+    @property
+    def auth_header(self) -> dict[str, str]:
+        """The header that authorizes a REST call. It holds the token."""
+        return {"Authorization": f"{self.token_type} {self.access_token}"}
+
+    def is_valid(self) -> bool:
+        """Whether the record can be used at all: it has a token and an instance. Says nothing about the token's life."""
+        return bool(self.access_token and self.instance_url)

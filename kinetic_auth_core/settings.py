@@ -1,0 +1,364 @@
+"""Settings of a plugin: the attrs fields of its class, and the one schema that is read off them.
+
+The constructor, `from_env`, the config file, the CLI and the docs' tables all use that schema. This module knows what a
+setting is and which values it takes; where values come from is the `config` package's affair.
+"""
+
+import functools
+import os
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+
+_METADATA_KEY = "kinetic_auth_core.setting"
+
+#: Names that belong to the source or to `resolve` itself. A plugin's class may not use them.
+RESERVED_NAMES = frozenset(
+    {
+        *("session_lifetime", "lockout_guard", "login_budget", "expected_org_id", "allowed_instance_hosts", "store"),
+        *("provider", "environment", "config", "env_file"),
+    }
+)
+
+MASK = "********"
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """Take secrets out of a text of other people's. Those under 4 characters stay: they are parts of common words."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= 4:
+            text = text.replace(secret, MASK)
+    return text
+
+
+class LiteralText(str):
+    """A secret that is meant as it stands, even where it looks like a reference."""
+
+    __slots__ = ()
+
+
+def setting(
+    default: Any = attrs.NOTHING,
+    *,
+    help: str,  # noqa: A002 - the name that argparse and click use for it
+    env: str | None = None,
+    secret: bool = False,
+    converter: Callable[[Any], Any] | None = None,
+    validator: Any = None,
+    kw_only: bool = False,
+) -> Any:
+    """Declare a field of an attrs class as a setting.
+
+    Args:
+        default: Its default, or an `attrs.Factory`. Left out: the setting is required.
+        help: One line for people: what it is, in which unit or form.
+        env: Its environment variable. Default: `SF_` and the name in upper case.
+        secret: Keeps it out of `repr`, logs and `explain()`, and lets it be a reference (`env://NAME`).
+        converter: As in attrs: brings the value into its final form. Raises ValueError for a bad one.
+        validator: As in attrs: called with instance, attribute and value. The instance is None when a value is
+            checked before the class is made.
+        kw_only: As in attrs.
+
+    Returns:
+        The attrs field.
+    """
+    return attrs.field(
+        default=default,
+        repr=not secret,
+        converter=converter,
+        validator=None if validator is None else _unless_checked_later(validator),
+        metadata={_METADATA_KEY: (help, env, secret)},
+        **({"kw_only": True} if kw_only else {}),
+    )
+
+
+def _unless_checked_later(validator: Any) -> Callable[[Any, Any, Any], None]:
+    """The validator, silent while a class that checks its instances itself runs its constructor."""
+    run = attrs.validators.and_(*validator) if isinstance(validator, list | tuple) else validator
+
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        run(instance, attribute, value)
+
+    def at_init(instance: Any, attribute: Any, value: Any) -> None:
+        if not getattr(type(instance), "checks_after_init", False):
+            run(instance, attribute, value)
+
+    at_init.validate = validate  # type: ignore[attr-defined]  # read by Setting
+    return at_init
+
+
+@attrs.frozen
+class Setting:
+    """One setting, as read off its class.
+
+    Attributes:
+        name: The keyword of the constructor, and the key in a config file.
+        type: The annotation of the field, resolved.
+        default: The default; an `attrs.Factory`; or `attrs.NOTHING` for a required one.
+        help: One line for people.
+        env: The environment variable without an environment's prefix.
+        secret: Whether its value must never be shown.
+    """
+
+    name: str
+    type: Any
+    default: Any = attrs.field(repr=False)
+    help: str
+    env: str
+    secret: bool
+    _attribute: "attrs.Attribute[Any]" = attrs.field(repr=False, alias="attribute")
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is attrs.NOTHING
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it takes a path, so that a relative one in a config file is relative to that file."""
+        return any(_is_path_type(arm) for arm in _arms(self.type))
+
+    def default_value(self) -> Any:
+        """The default, made now where it is a factory without `self`; None for one that needs the instance."""
+        if not isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its stub says
+            return self.default
+        return None if self.default.takes_self else self.default.factory()
+
+    def accept(self, value: Any, *, text: bool = False) -> Any:
+        """Check one value by type, converter and validator.
+
+        Args:
+            value: What was given.
+            text: It comes from an environment variable, where everything is text: numbers and the like are read from it.
+
+        Returns:
+            The value for the constructor (the constructor applies the converter again).
+
+        Raises:
+            ValueError: It does not fit; the text says why and holds no secret.
+        """
+        try:
+            value = coerce(value, self.type, text=text)
+        except ValueError:
+            if self._attribute.converter is None:
+                raise
+        if self.required and value == "":
+            raise ValueError("is empty")
+        converted = self._guarded(self._attribute.converter, value) if self._attribute.converter else value
+        self._validate(None, converted)
+        return value
+
+    def check(self, instance: Any) -> None:
+        """Check the value that a finished instance has, by type and validator.
+
+        Raises:
+            ValueError: It does not fit; the text says why and holds no secret.
+        """
+        value = self.value_of(instance)
+        coerce(value, self.type)
+        if self.required and value == "":
+            raise ValueError("is empty")
+        self._validate(instance, value)
+
+    def value_of(self, instance: Any) -> Any:
+        """The value that an instance has."""
+        return getattr(instance, self._attribute.name)
+
+    def _validate(self, instance: Any, value: Any) -> None:
+        if (validator := self._attribute.validator) is not None:
+            self._guarded(getattr(validator, "validate", validator), instance, self._attribute, value)
+
+    def _guarded(self, function: Any, *args: Any) -> Any:
+        try:
+            return function(*args)
+        except KineticAuthError as error:
+            raise ValueError(error.message) from None
+        except Exception as error:
+            if self.secret:  # other people's texts quote the value
+                raise ValueError(f"was refused ({type(error).__name__})") from None
+            raise ValueError(str(error) or type(error).__name__) from error
+
+    def shown(self, value: Any) -> Any:
+        """The value as `explain()` and the CLI may show it."""
+        return MASK if self.secret and value not in (None, "", ()) else value
+
+
+@attrs.frozen
+class ExplainedSetting:
+    """A row of `explain()`.
+
+    Attributes:
+        name: The setting.
+        value: Its value; masked where it is secret, except that a reference is shown as it is written.
+        source: `keyword`, `<file>:<key>`, the variable (and its `.env`), `default`, or `constructor` for an instance
+            that was made by hand.
+        secret: Whether the setting is secret.
+    """
+
+    name: str
+    value: Any
+    source: str
+    secret: bool
+
+
+@functools.cache
+def schema(cls: type) -> tuple[Setting, ...]:
+    """Read the settings off an attrs class, in the order of its fields.
+
+    Raises:
+        ConfigurationError: It is no attrs class, an annotation does not resolve, or a reserved name is used.
+    """
+    if not attrs.has(cls):
+        raise ConfigurationError(f"{cls.__qualname__} is not an attrs class, so it has no settings")
+    try:
+        hints = typing.get_type_hints(cls)
+    except Exception as error:
+        raise ConfigurationError(f"an annotation of {cls.__qualname__} does not resolve at run time: {error}") from error
+    found = []
+    for attribute in attrs.fields(cls):
+        if not attribute.init:
+            continue
+        name = attribute.alias or attribute.name
+        help_, env, secret = attribute.metadata.get(_METADATA_KEY, ("", None, False))
+        found.append(
+            Setting(
+                name=name,
+                type=hints.get(attribute.name, Any),
+                default=attribute.default,
+                help=help_,
+                env=env or f"SF_{name.upper()}",
+                secret=secret,
+                attribute=attribute,
+            )
+        )
+    if taken := sorted(RESERVED_NAMES.intersection(each.name for each in found)):
+        raise ConfigurationError(f"{cls.__qualname__} uses reserved setting names: {', '.join(taken)}; rename them")
+    return tuple(found)
+
+
+def secret_texts(instance: Any) -> list[str]:
+    """The secret settings of an instance that are text, to be kept out of messages."""
+    values = (each.value_of(instance) for each in schema(type(instance)) if each.secret)
+    return [value for value in values if isinstance(value, str)]
+
+
+def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:
+    """The groups of settings of which a class wants exactly one: its `exactly_one_of`, if it has that attribute."""
+    return tuple(tuple(group) for group in getattr(cls, "exactly_one_of", ()))
+
+
+def group_problem(group: Sequence[str], given: Collection[str]) -> str | None:
+    """What is wrong with the members of an exactly-one-of group that were given; None if nothing."""
+    names = " and ".join(group)
+    if len(given) > 1:
+        return f"{names} exclude each other: give one of them"
+    return None if given else f"one of {names.replace(' and ', ' or ')} is needed"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the known name nearest to a misspelt one, or nothing."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
+    """Fit a value to an annotation.
+
+    Args:
+        value: What was given.
+        expected: A type, a union of types, or `Any`.
+        text: Read numbers, truth values and comma-separated lists from text.
+
+    Raises:
+        ValueError: It does not fit. The text names types only, never the value.
+    """
+    arms = _arms(expected)
+    for arm in arms:
+        fits, result = _fit(value, arm, text)
+        if fits:
+            return result
+    wanted = " or ".join(dict.fromkeys(_describe_type(arm) for arm in arms if arm is not types.NoneType))
+    raise ValueError(f"expected {wanted}, got {_describe_value(value)}")
+
+
+def _arms(expected: Any) -> tuple[Any, ...]:
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return typing.get_args(expected)
+    return (expected,)
+
+
+def _is_path_type(arm: Any) -> bool:
+    origin = typing.get_origin(arm) or arm
+    return isinstance(origin, type) and (origin is os.PathLike or issubclass(origin, Path))
+
+
+_TRUTH = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+
+
+def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
+    """Whether a value fits one arm of a union, and the value in that arm's form."""
+    origin = typing.get_origin(arm) or arm
+    read = value.strip() if text and isinstance(value, str) else None
+    if origin is Any or not isinstance(origin, type):
+        return (value in typing.get_args(arm), value) if origin is typing.Literal else (True, value)
+    if origin is bool:
+        return (True, _TRUTH[read.lower()]) if read and read.lower() in _TRUTH else (isinstance(value, bool), value)
+    if origin in (int, float):
+        return _fit_number(value if read is None else read, origin, text)
+    if _is_path_type(arm):
+        return isinstance(value, str | os.PathLike), value
+    if origin in (list, tuple, set, frozenset, Sequence, Collection):
+        if read is not None:
+            value = [item.strip() for item in read.split(",") if item.strip()]
+        return _fit_items(value, arm, text)
+    if origin in (dict, Mapping):
+        return isinstance(value, Mapping), value
+    return isinstance(value, origin), value
+
+
+def _fit_number(value: Any, origin: type[int] | type[float], text: bool) -> tuple[bool, Any]:
+    if text and isinstance(value, str):
+        try:
+            return True, origin(value)
+        except ValueError:
+            return False, value
+    return isinstance(value, int if origin is int else int | float) and not isinstance(value, bool), value
+
+
+def _fit_items(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
+    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+        return False, value
+    item_type = (typing.get_args(arm) or (Any,))[0]
+    try:
+        items = [coerce(item, item_type, text=text) for item in value]
+    except ValueError:
+        return False, value
+    origin = typing.get_origin(arm) or arm
+    return True, items if origin in (Sequence, Collection) else origin(items)
+
+
+def _describe_type(arm: Any) -> str:
+    if typing.get_origin(arm) is typing.Literal:
+        return " or ".join(repr(choice) for choice in typing.get_args(arm))
+    if _is_path_type(arm):
+        return "a path"
+    origin = typing.get_origin(arm) or arm
+    names = {str: "text", bool: "true or false", int: "a whole number", float: "a number", bytes: "bytes"}
+    return names.get(origin) or ("a list" if origin in (list, tuple, Sequence) else getattr(origin, "__name__", str(arm)))
+
+
+def _describe_value(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    names = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,44 @@
+"""Which URLs may carry credentials: https, or plain http on the loopback interface."""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def url_problem(url: object) -> str | None:
+    """What is wrong with a URL that credentials are to be sent to; None if nothing. The text does not quote the URL."""
+    if not isinstance(url, str):
+        return "expected text, an https:// URL"
+    if not url.isprintable() or " " in url:
+        return "has a blank or control character in it"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return f"is not a valid URL ({error})"
+    if parts.scheme not in ("https", "http") or "://" not in url:
+        return "must begin with https://"
+    if not parts.hostname:
+        return "names no host"
+    if "@" in parts.netloc:
+        return "has a user or password in it; leave them out"
+    if parts.query or parts.fragment:
+        return "has a query or fragment; leave it out"
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        return f"is plain http, which would send credentials in the clear: write https://{parts.hostname}"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def without_slash(value: Any) -> Any:
+    """Converter: drop blanks around a URL and slashes at its end; leave anything that is no text for the check."""
+    return value.strip().rstrip("/") if isinstance(value, str) else value

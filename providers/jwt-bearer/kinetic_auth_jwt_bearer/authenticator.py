@@ -1,0 +1,109 @@
+"""The JWT bearer grant: its settings and its form fields. The core makes the request and reads the answer."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+import attrs
+from kinetic_auth_core import GrantAuthenticator, Signer, current_tally, login_url_setting, setting
+from kinetic_auth_core.grant import check_url
+from kinetic_auth_core.once import Once
+from kinetic_auth_core.urls import without_slash
+
+if TYPE_CHECKING:
+    from kinetic_auth_jwt_bearer.assertion import AssertionKey
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+def default_audience(login_url: str) -> str:
+    """The audience (`aud`) for a login host, where none is set.
+
+    `test.salesforce.com`, sandboxes' and scratch orgs' My Domains: `https://test.salesforce.com`. Any other host is its
+    own audience: `login.salesforce.com`, a production My Domain, an Experience site.
+
+    Args:
+        login_url: The host that logs in, with scheme.
+    """
+    host = urlsplit(login_url).hostname or ""
+    is_sandbox = host.endswith((".sandbox.my.salesforce.com", ".scratch.my.salesforce.com")) or (
+        host.endswith(".my.salesforce.com") and "--" in host
+    )
+    return "https://test.salesforce.com" if is_sandbox else login_url
+
+
+def _check_audience(instance: object, attribute: object, value: object) -> None:
+    if value is not None:
+        check_url(instance, attribute, value)
+
+
+@attrs.frozen
+class JWTAuthenticator(GrantAuthenticator):
+    """Logs in with an assertion that a private key signs; no password, no secret on the wire.
+
+    Args:
+        client_id: The app's Consumer Key: the issuer (`iss`).
+        username: The Salesforce user to log in as: the subject (`sub`).
+        private_key: The RSA private key as PEM text, or a `Signer`.
+        private_key_path: A file with that key. Exactly one of the two.
+        login_url: The host that logs in, with https://.
+        audience: `aud` of the assertion, one URL. Default: see `default_audience`.
+        passphrase: Of an encrypted key.
+        client_secret: The app's Consumer Secret, where the app has one; the login does not send it.
+
+    The settings that every provider has (time-outs, proxy, ...) are keywords; see `GrantAuthenticator`.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong; all of them are named. The key is read at the first login.
+    """
+
+    provider_name: ClassVar[str] = "jwt-bearer"
+    exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("private_key", "private_key_path"),)
+
+    client_id: str = setting(help="Consumer Key of the connected app.")
+    username: str = setting(help="Salesforce user to log in as.")
+    private_key: str | Signer | None = setting(None, help="RSA private key, PEM text.", secret=True)
+    private_key_path: str | os.PathLike[str] | None = setting(None, help="File with the RSA private key.")
+    login_url: str = login_url_setting()
+    audience: str | None = setting(
+        None,
+        help="Audience of the assertion, one URL; default: derived from login_url.",
+        converter=without_slash,
+        validator=_check_audience,
+        kw_only=True,
+    )
+    passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
+    client_secret: str | None = setting(None, help="Consumer Secret; not needed to log in.", secret=True, kw_only=True)
+    _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+
+    def grant(self, now: float) -> Mapping[str, str]:
+        """The form fields: a newly signed assertion and nothing else.
+
+        Args:
+            now: Unix seconds.
+
+        Raises:
+            KeyLoadError: The key is not there, not readable, or not an RSA private key of 2048 bits or more.
+        """
+        from kinetic_auth_jwt_bearer.assertion import sign_assertion
+
+        key = self._key.get(self._prepare_key)
+        current_tally().key_fingerprint = key.fingerprint
+        audience = self.audience or default_audience(self.login_url)
+        assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=audience, now=now)
+        return {"grant_type": GRANT_TYPE, "assertion": assertion}
+
+    def _prepare_key(self) -> "AssertionKey":
+        from kinetic_auth_jwt_bearer.assertion import AssertionKey
+        from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyFile, PrivateKeyText
+
+        if isinstance(self.private_key, Signer):
+            return AssertionKey(self.private_key)
+        material = (
+            PrivateKeyText(self.private_key, "private_key")
+            if self.private_key is not None
+            else PrivateKeyFile(Path(os.fspath(self.private_key_path or "")))
+        )
+        return AssertionKey(LocalSigner.of(material, self.passphrase))

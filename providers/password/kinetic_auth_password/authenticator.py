@@ -1,0 +1,65 @@
+"""The username-password grant: its settings and its form fields. The core makes the request and reads the answer."""
+
+import logging
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+from kinetic_auth_core import GrantAuthenticator, login_url_setting, setting
+
+logger = logging.getLogger(__name__)
+
+_RETIRING = (
+    "the username-password flow is blocked by default in orgs made since Summer '23, and External Client Apps do not "
+    "offer it: move to 'jwt-bearer' (kinetic-auth-jwt-bearer) or the client credentials flow"
+)
+
+
+@attrs.define
+class _Once:
+    """Whether the warning has been given."""
+
+    done: bool = False
+
+
+@attrs.frozen
+class OAuthAuthenticator(GrantAuthenticator):
+    """Logs in with a user's password.
+
+    Args:
+        client_id: The app's Consumer Key.
+        client_secret: The app's Consumer Secret. It also verifies the signature of the answer.
+        username: The Salesforce username.
+        password: The user's password.
+        security_token: The user's security token, which is appended to the password; empty where this machine's address
+            is trusted by the org.
+        login_url: The host that logs in, with https://.
+
+    The settings that every provider has (time-outs, proxy, ...) are keywords; see `GrantAuthenticator`.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong; all of them are named.
+    """
+
+    provider_name: ClassVar[str] = "password"
+
+    client_id: str = setting(help="Consumer Key of the connected app.")
+    client_secret: str = setting(help="Consumer Secret of the connected app.", secret=True)
+    username: str = setting(help="Salesforce username.")
+    password: str = setting(help="The user's password.", secret=True)
+    security_token: str = setting("", help="The user's security token, appended to the password.", secret=True)
+    login_url: str = login_url_setting()
+    _warned: _Once = attrs.field(init=False, repr=False, eq=False, factory=_Once)
+
+    def grant(self, now: float) -> Mapping[str, str]:  # noqa: ARG002 - this grant has no time in it
+        """The form fields: password and security token in one, as Salesforce wants it."""
+        if not self._warned.done:
+            self._warned.done = True
+            logger.warning("%s (user %s at %s)", _RETIRING, self.username, self.login_url)
+        return {
+            "grant_type": "password",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "username": self.username,
+            "password": self.password + self.security_token,
+        }
