@@ -27,7 +27,9 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport import Answer, Form
 from kinetic_auth_core.urls import url_problem
 
-_NOT_SALESFORCE = "Check login_url: something that is not Salesforce's token endpoint answered, such as a proxy or a parked domain."
+_NOT_SALESFORCE = (
+    "Check login_url: what answered is not Salesforce's token endpoint, but perhaps a proxy or a parked domain."
+)
 _STATUS_PAGE = "Try later, and see status.salesforce.com."
 _REQUIRED = ("access_token", "instance_url", "id")
 _OPTIONAL = ("issued_at", "signature", "token_type", "scope")

@@ -78,7 +78,7 @@ def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
 
 
 def _connect(connection: HTTPConnection, opened: Any) -> socket.socket:
-    connection.timeout = _left(connection.timeout)  # type: ignore[arg-type]  # urllib3 has resolved it to seconds
+    connection.timeout = _left(connection.timeout)
     plain: socket.socket = opened()
     timeout_s = plain.gettimeout()
     bounded = _BoundedSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())

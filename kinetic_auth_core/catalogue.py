@@ -39,12 +39,13 @@ class KnownError:
 
 
 _HOST_AND_AUDIENCE = (
-    "set audience for this org: https://login.salesforce.com, https://test.salesforce.com (sandboxes and scratch orgs), "
-    "the My Domain URL (orgs with External Client Apps) or the Experience site's URL; always one URL with https://"
+    "set audience for this org: https://login.salesforce.com, https://test.salesforce.com (sandboxes, scratch "
+    "orgs), the My Domain URL (orgs with External Client Apps) or the Experience site's URL; always one URL with "
+    "https://"
 )
 _LOGIN_HOURS = (
-    "relax the IP restrictions in the app's policies, add this machine's address to the network's trusted range, or "
-    "widen the login hours in the user's profile; Login History names which of them refused"
+    "relax the IP restrictions in the app's policies, add this machine's address to the network's trusted range, "
+    "or widen the login hours in the user's profile; Login History names which of them refused"
 )
 _STATUS_PAGE = "nothing is wrong with the settings; try later, and see status.salesforce.com"
 
@@ -53,17 +54,17 @@ CATALOGUE: tuple[KnownError, ...] = (
         "invalid_grant",
         "authentication failure",
         Kind.REJECTED,
-        "check username and password; append the security token to the password (security_token) or add this machine's "
-        "address to the trusted IP range; and allow the username-password flow under OAuth and OpenID Connect Settings. "
-        "Login History names the cause. Repeating a wrong password locks the user out",
+        "check username and password; append the security token to the password (security_token), or add this "
+        "machine's address to the trusted IP range; and allow the username-password flow under OAuth and OpenID "
+        "Connect Settings. Login History names the cause. Repeating a wrong password locks the user out",
     ),
     KnownError(
         "invalid_grant",
         "user hasn't approved this consumer",
         Kind.REJECTED,
-        "pre-approve the connected app for the user's profile: Permitted Users 'Admin approved users are pre-authorized', "
-        "then assign the profile or a permission set to the app; or login_url and audience point at another org. New "
-        "policies take about a minute",
+        "pre-approve the connected app for the user's profile: Permitted Users 'Admin approved users are "
+        "pre-authorized', then assign the profile or a permission set to the app; or login_url and audience point"
+        " at another org. New policies take about a minute",
     ),
     KnownError(
         "invalid_app_access",
@@ -76,15 +77,15 @@ CATALOGUE: tuple[KnownError, ...] = (
         "invalid_grant",
         "invalid assertion",
         Kind.REJECTED,
-        "the private key and the certificate that is uploaded to the app do not belong together: upload the certificate "
-        "of this key, or use the key of that certificate",
+        "the private key and the certificate that is uploaded to the app do not belong together: upload the "
+        "certificate of this key, or use the key of that certificate",
     ),
     KnownError(
         "invalid_grant",
         "expired authorization code",
         Kind.OTHER,
-        "the signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by NTP; "
-        "an assertion lives 3 minutes, and is made anew for each login",
+        "the signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by"
+        " NTP; an assertion lives 3 minutes, and is made anew for each login",
     ),
     KnownError(
         "invalid_grant",
@@ -108,9 +109,14 @@ CATALOGUE: tuple[KnownError, ...] = (
         "set login_url to the org's My Domain, such as https://acme.my.salesforce.com",
     ),
     KnownError(
-        "invalid_grant", "no client credentials user enabled", Kind.REJECTED, "set Run As on the app's client credentials flow"
+        "invalid_grant",
+        "no client credentials user enabled",
+        Kind.REJECTED,
+        "set Run As on the app's client credentials flow",
     ),
-    KnownError("invalid_grant", "no valid scopes defined", Kind.REJECTED, "add the api scope to the app's OAuth scopes"),
+    KnownError(
+        "invalid_grant", "no valid scopes defined", Kind.REJECTED, "add the api scope to the app's OAuth scopes"
+    ),
     KnownError(
         "invalid_request",
         "refresh_token scope is required",
@@ -122,11 +128,14 @@ CATALOGUE: tuple[KnownError, ...] = (
         "invalid_client_id",
         "client identifier invalid",
         Kind.REJECTED,
-        "check client_id: it is the app's Consumer Key, and the app must be in the org that login_url names. A new app "
-        "takes 2 to 10 minutes",
+        "check client_id: it is the app's Consumer Key, and the app must be in the org that login_url names. A "
+        "new app takes 2 to 10 minutes",
     ),
     KnownError(
-        "invalid_client", "invalid client credentials", Kind.REJECTED, "check client_secret: it is the app's Consumer Secret"
+        "invalid_client",
+        "invalid client credentials",
+        Kind.REJECTED,
+        "check client_secret: it is the app's Consumer Secret",
     ),
     KnownError(
         "app_not_found",
@@ -157,8 +166,8 @@ CATALOGUE: tuple[KnownError, ...] = (
         "rate_limit_exceeded",
         "",
         Kind.OTHER,
-        "more than 3,600 logins of this user within an hour: keep the session and reuse it instead of logging in for "
-        "each call, and wait",
+        "more than 3,600 logins of this user within an hour: keep the session and reuse it instead of logging in "
+        "for each call, and wait",
     ),
 )
 

@@ -19,7 +19,7 @@ class LoginEvent:
         org_id: The org that was reached; None if the login failed.
         attempts: Requests to the token endpoint; 0 if none was sent, or the plugin sends its own.
         duration_s: Seconds, by the monotonic clock.
-        key_fingerprint: SHA-256 over the public key (SubjectPublicKeyInfo, DER) that signed, as hex; None if no key did.
+        key_fingerprint: SHA-256 of the public key that signed (SubjectPublicKeyInfo, DER), as hex; None if none did.
     """
 
     plugin: str

@@ -83,7 +83,7 @@ class CheckedMeta(abc.ABCMeta):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the instance, then check it."""
-        failure: Exception | None = None
+        instance = failure = None
         try:
             instance = super().__call__(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - raised again below, without the constructor's frame
@@ -215,7 +215,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         raise TypeError(f"{type(self).__name__} holds secrets and is not pickled; make or resolve it in the worker")
 
 
-def _check(made: GrantAuthenticator) -> None:
+def _check(made: Any) -> None:
     """Check an instance against its schema: types, validators, references, exactly-one-of.
 
     Raises:
@@ -243,4 +243,6 @@ def _refuse_reference(value: object) -> None:
         return
     schemes = {plugin.name for plugin in installed(KEY_LOADERS)}
     if parse_reference(value, schemes) is not None:
-        raise ConfigurationError("is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself")
+        raise ConfigurationError(
+            "is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself"
+        )

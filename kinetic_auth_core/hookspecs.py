@@ -33,8 +33,11 @@ class Signer(Protocol):
         key_id: Which key it is, for logs; no secret.
     """
 
-    algorithm: str
-    key_id: str
+    @property
+    def algorithm(self) -> str: ...  # noqa: D102 - described above
+
+    @property
+    def key_id(self) -> str: ...  # noqa: D102 - described above
 
     def sign(self, message: bytes) -> bytes:
         """Sign `message`; the raw signature bytes."""
@@ -81,15 +84,16 @@ class LoginHooks:
     """One provider instance and the observers, as one source calls them.
 
     Args:
-        provider: The authenticator's instance.
+        provider: The authenticator's instance; None where it could not even be made.
         observers: Plugins that watch logins or wrap `authenticate`, each with its name.
     """
 
-    def __init__(self, provider: object, observers: Iterable[tuple[str, object]] = ()) -> None:
+    def __init__(self, provider: object | None, observers: Iterable[tuple[str, object]] = ()) -> None:
         self._manager = plugin_manager(Authenticator, SessionObserver)
         for name, observer in observers:
             self._manager.register(observer, name)
-        self._manager.register(provider)
+        if provider is not None:
+            self._manager.register(provider)
 
     def authenticate(self) -> object:
         """Call the provider's `authenticate` inside the observers' wrappers."""
@@ -110,7 +114,8 @@ class LoginHooks:
                 implementation.function(*(facts[name] for name in implementation.argnames))
             except Exception as error:  # noqa: BLE001 - an observer is other people's code
                 logger.warning(
-                    "observer %s raised %s in %s; the login goes on", implementation.plugin_name, type(error).__name__, hook
+                    "observer %s raised %s in %s; the login goes on",
+                    *(implementation.plugin_name, type(error).__name__, hook),
                 )
 
 

@@ -4,6 +4,7 @@ Whether a login is needed at all, and who shares its session, is the source's af
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.events import LoginEvent, tallied
+from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
+from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.hookspecs import LoginHooks, Signer
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
@@ -49,7 +51,7 @@ def plan_for(authenticator: Any) -> Plan:
     rows = []
     for each in schema(type(authenticator)):
         value = each.value_of(authenticator)
-        source = "default" if not each.required and value == each.default_value() else "constructor"
+        source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
         rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
     return Plan(type(authenticator).__name__, lambda: authenticator, {}, tuple(rows))
 
@@ -74,6 +76,8 @@ class Logins:
         self.plan = plan
         self._observers: Once[list[tuple[str, object]]] = Once()
         self._made: _Made | None = None
+        self._lock = threading.Lock()
+        reset_after_fork(self)
 
     def login(self) -> SalesforceSession:
         """Log in, now, and tell the observers.
@@ -81,29 +85,18 @@ class Logins:
         Raises:
             KineticAuthError: It failed.
         """
+        began = time.monotonic()
+        made: _Made | None = None
         with tallied() as tally:
-            began = time.monotonic()
-            made: _Made | None = None
-            error: KineticAuthError | None = None
-            session: SalesforceSession | None = None
             try:
                 made = self._current()
                 session = self._call(made)
-            except KineticAuthError as raised:
-                error = raised
-            instance = made.instance if made else None
-            event = LoginEvent(
-                plugin=self.plan.provider,
-                distribution=self.plan.distribution,
-                host=urlsplit(str(getattr(instance, "login_url", ""))).netloc or None,
-                username=(session.username if session else None) or getattr(instance, "username", None),
-                org_id=session.org_id if session else None,
-                attempts=tally.attempts,
-                duration_s=time.monotonic() - began,
-                key_fingerprint=tally.key_fingerprint,
-            )
-        if session is None or made is None:
-            return self._failed(error, made, event)
+            except KineticAuthError as error:
+                logger.warning("%s", error)
+                hooks = made.hooks if made else LoginHooks(None, self._observers.get(_load_observers))
+                hooks.authentication_failed(self.plan.provider, error, self._event(made, None, tally, began))
+                raise
+        event = self._event(made, session, tally, began)
         logger.info(
             "%s login of %s: org %s at %s, %.3f s, %d request(s)",
             *(event.plugin, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
@@ -117,12 +110,20 @@ class Logins:
         if close is not None:
             close()
 
-    def _failed(self, error: KineticAuthError | None, made: _Made | None, event: LoginEvent) -> Any:
-        assert error is not None  # noqa: S101 - no session means an error
-        logger.warning("%s", error)
-        if made is not None:
-            made.hooks.authentication_failed(self.plan.provider, error, event)
-        raise error
+    def _event(
+        self, made: _Made | None, session: SalesforceSession | None, tally: LoginTally, began: float
+    ) -> LoginEvent:
+        instance = made.instance if made else None
+        return LoginEvent(
+            plugin=self.plan.provider,
+            distribution=self.plan.distribution,
+            host=urlsplit(str(getattr(instance, "login_url", ""))).netloc or None,
+            username=(session.username if session else None) or getattr(instance, "username", None),
+            org_id=session.org_id if session else None,
+            attempts=tally.attempts,
+            duration_s=time.monotonic() - began,
+            key_fingerprint=tally.key_fingerprint,
+        )
 
     def _call(self, made: _Made) -> SalesforceSession:
         try:
@@ -143,17 +144,23 @@ class Logins:
         return session
 
     def _called(self) -> str:
-        return f"{self.plan.provider!r} ({self.plan.distribution})" if self.plan.distribution else repr(self.plan.provider)
+        return (
+            f"{self.plan.provider!r} ({self.plan.distribution})" if self.plan.distribution else repr(self.plan.provider)
+        )
 
     def _current(self) -> _Made:
         """The instance for the values as they are now."""
         values = _Resolved({name: _resolved(name, value) for name, value in self.plan.values.items()})
-        if self._made is None or self._made.values != values.values:
-            observers = self._observers.get(_load_observers)
-            instance = make_instance(self.plan, values.values)
-            self.close()
-            self._made = _Made(values.values, instance, LoginHooks(instance, observers))
-        return self._made
+        with self._lock:
+            if self._made is None or self._made.values != values.values:
+                instance = make_instance(self.plan, values.values)
+                self.close()
+                self._made = _Made(values.values, instance, LoginHooks(instance, self._observers.get(_load_observers)))
+            return self._made
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.Lock()
 
 
 @attrs.frozen
@@ -193,7 +200,9 @@ def _resolved(name: str, value: Any) -> Any:
     if isinstance(loaded, str):
         return LiteralText(loaded)
     if not isinstance(loaded, bytes):
-        raise KeyLoadError(f"{value} ({name}): its key loader gave {type(loaded).__name__}, neither bytes nor a Signer.")
+        raise KeyLoadError(
+            f"{value} ({name}): its key loader gave {type(loaded).__name__}, neither bytes nor a Signer."
+        )
     text = _text(loaded)
     if text is None:
         raise KeyLoadError(f"{value} ({name}): the secret is not UTF-8 text.")

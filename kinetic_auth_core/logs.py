@@ -1,9 +1,8 @@
-"""Logging for those who ask for it: level and folder from the environment. The library never sets up logging by itself."""
+"""Logging for those who ask: level and folder from the environment. The library never sets up logging by itself."""
 
 import logging
 import os
 import sys
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from kinetic_auth_core.config.variables import Variables
@@ -19,8 +18,8 @@ _MARK = "_kinetic_auth"
 def configure_logging(env_file: str | os.PathLike[str] | None = None) -> None:
     """Set up the root logger from `LOG_LEVEL` (default INFO) and `LOG_DIR`; for scripts and jobs that want no more.
 
-    Lines go to stderr, and with `LOG_DIR` also to `kinetic-auth.log` in that folder, which is made if need be and rotated
-    at 10 MB, five files deep. Called again, it replaces its own handlers and leaves those of others alone.
+    Lines go to stderr, and with `LOG_DIR` also to `kinetic-auth.log` in that folder, which is made if need be; the file
+    is rotated at 10 MB, five deep. Called again, it replaces its own handlers and leaves those of others alone.
 
     Args:
         env_file: A `.env` file; default: the nearest one in the working directory or a parent, if any.
@@ -48,6 +47,8 @@ def configure_logging(env_file: str | os.PathLike[str] | None = None) -> None:
 
 
 def _file_handler(folder: str, source: str) -> logging.Handler:
+    from logging.handlers import RotatingFileHandler  # brings sockets and pickle, for those who want a file only
+
     path = Path(folder).expanduser() / LOG_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

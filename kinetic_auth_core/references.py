@@ -19,7 +19,9 @@ from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
 KNOWN_SCHEMES = frozenset({"secret-manager", "kms", "file", "env"})
 BUILTIN_SCHEMES = frozenset({"file", "env"})
 
-_URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL)
+_URI = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL
+)
 
 
 @attrs.frozen
@@ -75,9 +77,8 @@ def load_builtin(reference: Reference) -> bytes:
     if reference.scheme == "env":
         value = os.environ.get(reference.rest)
         if not value:
-            raise KeyLoadError(
-                f"{reference}: the environment variable {reference.rest} is not set.", remedy="Set it, or correct the name."
-            )
+            what = f"{reference}: the environment variable {reference.rest} is not set."
+            raise KeyLoadError(what, remedy="Set it, or correct the name.")
         return value.encode()
     path = Path(reference.rest).expanduser()
     try:

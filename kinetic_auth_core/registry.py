@@ -93,7 +93,8 @@ class _FreshDriver(DriverManager[Any]):
     """
 
     def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
-        return list({(point.name, point.value): point for point in importlib.metadata.entry_points(group=self.namespace)}.values())
+        points = importlib.metadata.entry_points(group=self.namespace)
+        return list({(point.name, point.value): point for point in points}.values())
 
 
 def load(group: str, name: str) -> tuple[InstalledPlugin, Any]:
@@ -110,16 +111,17 @@ def load(group: str, name: str) -> tuple[InstalledPlugin, Any]:
     try:
         loaded = _FreshDriver(group, name).driver
     except Exception as error:
-        raise ProviderLoadError(
-            f"{_called(plugin)} does not import: {type(error).__name__}: {error}.",
-            remedy=f"Reinstall {plugin.distribution}, or ask its authors.",
-        ) from error
+        raise _unfit(plugin, f"does not import: {type(error).__name__}: {error}") from error
     return plugin, loaded
 
 
-@functools.cache
 def authenticator_problem(cls: type) -> str | None:
     """What is wrong with an authenticator's class, as the end of a sentence; None if nothing."""
+    return _authenticator_problem(cls)
+
+
+@functools.cache
+def _authenticator_problem(cls: Any) -> str | None:
     if not attrs.has(cls):
         return "is not an attrs class: decorate it with @attrs.frozen"
     manager = plugin_manager(Authenticator)
@@ -147,9 +149,9 @@ def load_authenticator(name: str) -> tuple[InstalledPlugin, type]:
     """
     plugin, cls = load(AUTHENTICATORS, name)
     if not inspect.isclass(cls):
-        raise ProviderLoadError(f"{_called(plugin)} is not a class.", remedy=f"Ask the authors of {plugin.distribution}.")
+        raise _unfit(plugin, "is not a class")
     if problem := authenticator_problem(cls):
-        raise ProviderLoadError(f"{_called(plugin)} {problem}.", remedy=f"Ask the authors of {plugin.distribution}.")
+        raise _unfit(plugin, problem)
     return plugin, cls
 
 
@@ -177,19 +179,20 @@ def _load_hooks(group: str, name: str, *specs: type) -> object:
     try:
         instance: object = loaded() if inspect.isclass(loaded) else loaded
     except Exception as error:
-        raise ProviderLoadError(f"{_called(plugin)} cannot be made: {type(error).__name__}: {error}.") from error
+        raise _unfit(plugin, f"cannot be made: {type(error).__name__}: {error}") from error
     manager = plugin_manager(*specs)
     try:
         manager.register(instance)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise ProviderLoadError(f"{_called(plugin)} does not fit the hookspec: {' '.join(str(error).split())}.") from error
+        raise _unfit(plugin, f"does not fit the hookspec: {' '.join(str(error).split())}") from error
     if group == OBSERVERS and [each for each in manager.hook.authenticate.get_hookimpls() if not each.wrapper]:
-        raise ProviderLoadError(f"{_called(plugin)} may only wrap authenticate: mark it @hookimpl(wrapper=True).")
+        raise _unfit(plugin, "may only wrap authenticate, with @hookimpl(wrapper=True)")
     if not manager.get_hookcallers(instance):
-        raise ProviderLoadError(f"{_called(plugin)} implements no hook; mark its methods with @kinetic_auth_core.hookimpl.")
+        raise _unfit(plugin, "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl")
     return instance
 
 
-def _called(plugin: InstalledPlugin) -> str:
-    return f"the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} ({plugin.target})"
+def _unfit(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
+    called = f"the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} ({plugin.target})"
+    return ProviderLoadError(f"{called} {what}.", remedy=f"Update {plugin.distribution}, or ask its authors.")

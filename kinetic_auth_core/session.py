@@ -27,6 +27,10 @@ def normal_api_version(value: str) -> str:
     return f"v{match[1]}.{match[2] or 0}"
 
 
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
 @attrs.frozen
 class SalesforceSession:
     """One login's session. Frozen: a refreshed session is another record.
@@ -50,7 +54,7 @@ class SalesforceSession:
     """
 
     access_token: str = attrs.field(repr=False)
-    instance_url: str = attrs.field(converter=lambda url: url.rstrip("/"))
+    instance_url: str = attrs.field(converter=_without_slash)
     id: str
     issued_at: str
     signature: str = attrs.field(default="", repr=False)
@@ -84,5 +88,5 @@ class SalesforceSession:
         return {"Authorization": f"{self.token_type} {self.access_token}"}
 
     def is_valid(self) -> bool:
-        """Whether the record can be used at all: it has a token and an instance. Says nothing about the token's life."""
+        """Whether it has a token and an instance at all. Says nothing about the token's life."""
         return bool(self.access_token and self.instance_url)

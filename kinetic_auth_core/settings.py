@@ -5,16 +5,14 @@ setting is and which values it takes; where values come from is the `config` pac
 """
 
 import functools
-import os
-import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import attrs
 
+from kinetic_auth_core.coercion import arms, coerce, is_path_type
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 
 _METADATA_KEY = "kinetic_auth_core.setting"
@@ -69,13 +67,14 @@ def setting(
     Returns:
         The attrs field.
     """
+    options: dict[str, Any] = {"kw_only": True} if kw_only else {}  # False would undo a class's own kw_only
     return attrs.field(
         default=default,
         repr=not secret,
         converter=converter,
         validator=None if validator is None else _unless_checked_later(validator),
         metadata={_METADATA_KEY: (help, env, secret)},
-        **({"kw_only": True} if kw_only else {}),
+        **options,
     )
 
 
@@ -123,20 +122,24 @@ class Setting:
     @property
     def is_path(self) -> bool:
         """Whether it takes a path, so that a relative one in a config file is relative to that file."""
-        return any(_is_path_type(arm) for arm in _arms(self.type))
+        return any(is_path_type(arm) for arm in arms(self.type))
 
-    def default_value(self) -> Any:
-        """The default, made now where it is a factory without `self`; None for one that needs the instance."""
+    def default_value(self, instance: Any) -> Any:
+        """The default; None for a required one.
+
+        Args:
+            instance: For a factory that derives the default from settings before it: something that has those.
+        """
         if not isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its stub says
-            return self.default
-        return None if self.default.takes_self else self.default.factory()
+            return None if self.required else self.default
+        return self.default.factory(instance) if self.default.takes_self else self.default.factory()
 
     def accept(self, value: Any, *, text: bool = False) -> Any:
         """Check one value by type, converter and validator.
 
         Args:
             value: What was given.
-            text: It comes from an environment variable, where everything is text: numbers and the like are read from it.
+            text: It comes from an environment variable, so numbers and the like are to be read from text.
 
         Returns:
             The value for the constructor (the constructor applies the converter again).
@@ -208,21 +211,26 @@ class ExplainedSetting:
     secret: bool
 
 
-@functools.cache
 def schema(cls: type) -> tuple[Setting, ...]:
-    """Read the settings off an attrs class, in the order of its fields.
+    """Read the settings off an attrs class, in the order of the constructor's arguments.
 
     Raises:
         ConfigurationError: It is no attrs class, an annotation does not resolve, or a reserved name is used.
     """
+    return _schema(cls)
+
+
+@functools.cache
+def _schema(cls: Any) -> tuple[Setting, ...]:
     if not attrs.has(cls):
         raise ConfigurationError(f"{cls.__qualname__} is not an attrs class, so it has no settings")
     try:
         hints = typing.get_type_hints(cls)
     except Exception as error:
-        raise ConfigurationError(f"an annotation of {cls.__qualname__} does not resolve at run time: {error}") from error
+        what = f"an annotation of {cls.__qualname__} does not resolve at run time: {error}"
+        raise ConfigurationError(what) from error
     found = []
-    for attribute in attrs.fields(cls):
+    for attribute in sorted(attrs.fields(cls), key=lambda each: each.kw_only):
         if not attribute.init:
             continue
         name = attribute.alias or attribute.name
@@ -266,99 +274,3 @@ def near(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the known name nearest to a misspelt one, or nothing."""
     match = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {match[0]!r}?)" if match else ""
-
-
-def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
-    """Fit a value to an annotation.
-
-    Args:
-        value: What was given.
-        expected: A type, a union of types, or `Any`.
-        text: Read numbers, truth values and comma-separated lists from text.
-
-    Raises:
-        ValueError: It does not fit. The text names types only, never the value.
-    """
-    arms = _arms(expected)
-    for arm in arms:
-        fits, result = _fit(value, arm, text)
-        if fits:
-            return result
-    wanted = " or ".join(dict.fromkeys(_describe_type(arm) for arm in arms if arm is not types.NoneType))
-    raise ValueError(f"expected {wanted}, got {_describe_value(value)}")
-
-
-def _arms(expected: Any) -> tuple[Any, ...]:
-    if typing.get_origin(expected) in (typing.Union, types.UnionType):
-        return typing.get_args(expected)
-    return (expected,)
-
-
-def _is_path_type(arm: Any) -> bool:
-    origin = typing.get_origin(arm) or arm
-    return isinstance(origin, type) and (origin is os.PathLike or issubclass(origin, Path))
-
-
-_TRUTH = {
-    **dict.fromkeys(("true", "1", "yes", "on"), True),
-    **dict.fromkeys(("false", "0", "no", "off"), False),
-}
-
-
-def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
-    """Whether a value fits one arm of a union, and the value in that arm's form."""
-    origin = typing.get_origin(arm) or arm
-    read = value.strip() if text and isinstance(value, str) else None
-    if origin is Any or not isinstance(origin, type):
-        return (value in typing.get_args(arm), value) if origin is typing.Literal else (True, value)
-    if origin is bool:
-        return (True, _TRUTH[read.lower()]) if read and read.lower() in _TRUTH else (isinstance(value, bool), value)
-    if origin in (int, float):
-        return _fit_number(value if read is None else read, origin, text)
-    if _is_path_type(arm):
-        return isinstance(value, str | os.PathLike), value
-    if origin in (list, tuple, set, frozenset, Sequence, Collection):
-        if read is not None:
-            value = [item.strip() for item in read.split(",") if item.strip()]
-        return _fit_items(value, arm, text)
-    if origin in (dict, Mapping):
-        return isinstance(value, Mapping), value
-    return isinstance(value, origin), value
-
-
-def _fit_number(value: Any, origin: type[int] | type[float], text: bool) -> tuple[bool, Any]:
-    if text and isinstance(value, str):
-        try:
-            return True, origin(value)
-        except ValueError:
-            return False, value
-    return isinstance(value, int if origin is int else int | float) and not isinstance(value, bool), value
-
-
-def _fit_items(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
-    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
-        return False, value
-    item_type = (typing.get_args(arm) or (Any,))[0]
-    try:
-        items = [coerce(item, item_type, text=text) for item in value]
-    except ValueError:
-        return False, value
-    origin = typing.get_origin(arm) or arm
-    return True, items if origin in (Sequence, Collection) else origin(items)
-
-
-def _describe_type(arm: Any) -> str:
-    if typing.get_origin(arm) is typing.Literal:
-        return " or ".join(repr(choice) for choice in typing.get_args(arm))
-    if _is_path_type(arm):
-        return "a path"
-    origin = typing.get_origin(arm) or arm
-    names = {str: "text", bool: "true or false", int: "a whole number", float: "a number", bytes: "bytes"}
-    return names.get(origin) or ("a list" if origin in (list, tuple, Sequence) else getattr(origin, "__name__", str(arm)))
-
-
-def _describe_value(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    names = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
-    return names.get(type(value), type(value).__name__)

@@ -3,12 +3,11 @@
 How a login is made is in `login`.
 """
 
-import asyncio
 import copy
 import threading
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import attrs
 
@@ -58,7 +57,7 @@ class SessionSource:
     @classmethod
     def _of(cls, plan: Plan) -> Self:
         source = cls.__new__(cls)
-        source._start(plan)
+        source._start(plan)  # noqa: SLF001 - its own class
         return source
 
     def _start(self, plan: Plan) -> None:
@@ -100,7 +99,7 @@ class SessionSource:
             if live is not None:
                 return live
             flight, is_pilot = self._board()
-            if is_pilot:
+            if is_pilot and flight is not None:
                 return self._fly(flight)
             if flight is not None:
                 try:
@@ -116,12 +115,14 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all who waited get that error.
         """
+        import asyncio
+
         while True:
             live = self._live
             if live is not None:
                 return live
             flight, is_pilot = self._board()
-            if is_pilot:
+            if is_pilot and flight is not None:
                 return await asyncio.to_thread(self._fly, flight)
             if flight is not None:
                 try:
@@ -151,7 +152,7 @@ class SessionSource:
         """Give connections back. The source stays usable: the next login opens new ones."""
         self._logins.close()
 
-    def _board(self) -> tuple[Any, bool]:
+    def _board(self) -> tuple[_Flight | None, bool]:
         """Join the login that is under way, or become the one who makes it; (None, False) if it has just landed."""
         with self._lock:
             if self._live is not None:

@@ -15,20 +15,18 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 import requests
 import requests.adapters
-import requests.certs
 import requests.utils
 import urllib3.exceptions
 
 from kinetic_auth_core import bounded
 from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.failures import CHECK_HOST, Failure, Limits, explained
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.settings import mask
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
-
-_CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
 
 
 @attrs.frozen
@@ -63,10 +61,6 @@ class Answer:
     body: bytes = attrs.field(repr=False)
 
 
-class LibraryError(Exception):
-    """Type and message of an error from requests or urllib3. The error itself holds the request, and so the password."""
-
-
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with our TLS context and bounded sockets."""
 
@@ -86,9 +80,10 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return manager
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host_params: Any
         host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
         if host_params["scheme"] == "https":
-            pool_kwargs = {"ssl_context": self._tls()}
+            return host_params, {"ssl_context": self._tls()}
         return host_params, pool_kwargs
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
@@ -96,7 +91,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def _tls(self) -> Any:
         if self._context is None:
-            path = self._ca_bundle or requests.certs.where()
+            path = self._ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
             is_folder = Path(path).is_dir()
             try:
                 self._context = bounded.tls_context(None if is_folder else path, path if is_folder else None)
@@ -128,8 +123,7 @@ class Transport:
         proxy: str | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._timeouts = (connect_timeout, read_timeout)
-        self._deadline = deadline
+        self._limits = Limits(connect_timeout, read_timeout, deadline)
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._session: Once[requests.Session] = Once()
@@ -142,22 +136,18 @@ class Transport:
             TransportError: No usable answer within the time and size that are allowed, or a redirect.
             ConfigurationError: `ca_bundle` cannot be used.
         """
-        failure: tuple[str, str, bool, LibraryError] | None = None
-        with bounded.deadline(self._deadline):
+        outcome: Answer | Failure
+        with bounded.deadline(self._limits.deadline_s):
             try:
-                answer = self._send(url, form)
+                outcome = self._send(url, form)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                failure = self._judge(error, urlsplit(url).hostname or url)
-        if failure is not None:  # outside of the except block: the chain must not hold what requests raised
-            message, remedy, retryable, cause = failure
-            raise TransportError(message, remedy=remedy, retryable=retryable) from cause
-        if len(answer.body) > MAX_ANSWER_BYTES:
-            raise TransportError(
-                f"the answer is longer than {MAX_ANSWER_BYTES} bytes.", remedy=_CHECK_HOST, status=answer.status
-            )
-        if 300 <= answer.status < 400:
-            raise _redirected(answer)
-        return answer
+                host = urlsplit(url).hostname or url
+                outcome = explained(
+                    error, host=host, limits=self._limits, expired=bounded.expired(), masked=self._masked
+                )
+        if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
+            raise TransportError(outcome.message, remedy=outcome.remedy, retryable=outcome.retryable) from outcome.cause
+        return _usable(outcome)
 
     def close(self) -> None:
         """Give the connections back. The next login opens a new one."""
@@ -168,7 +158,7 @@ class Transport:
         with self._session.get(self._open).post(
             url,
             data=form.fields,
-            timeout=self._timeouts,
+            timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,
             proxies={"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url),
@@ -180,7 +170,8 @@ class Transport:
         session = requests.Session()
         session.trust_env = False  # no credentials from ~/.netrc; proxies and CAs of the environment are read here
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        session.headers["User-Agent"] = f"kinetic-auth/{version('kinetic-auth-core')} {session.headers['User-Agent']}"
+        agent = f"kinetic-auth/{version('kinetic-auth-core')} {requests.utils.default_user_agent()}"
+        session.headers["User-Agent"] = agent
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = "identity"
         bundle = self._ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
@@ -189,35 +180,7 @@ class Transport:
         session.mount("http://", adapter)
         return session
 
-    def _judge(self, error: Exception, host: str) -> tuple[str, str, bool, LibraryError]:
-        """What to tell of an error: message, remedy, whether it can pass by itself, and the cause without the request."""
-        cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {self._without_proxy(str(error))}")
-        chain = _chain(error)
-        texts = " ".join(f"{type(link).__name__} {link}" for link in chain)
-        if bounded.expired():
-            return f"no complete answer from {host} within the deadline of {self._deadline:g} s.", _CHECK_HOST, True, cause
-        if isinstance(error, requests.exceptions.ProxyError):
-            return f"the proxy did not connect to {host}.", "Check proxy (or HTTPS_PROXY) and its credentials.", True, cause
-        if "CERTIFICATE_VERIFY_FAILED" in texts:
-            why = next((getattr(link, "verify_message", "") for link in chain if hasattr(link, "verify_message")), "")
-            remedy = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."
-            return f"the TLS certificate of {host} is not valid: {why}.", remedy, False, cause
-        if "SSLError" in texts:
-            return f"no TLS connection to {host}: the handshake failed.", _CHECK_HOST, False, cause
-        if "NameResolutionError" in texts or "gaierror" in texts:
-            return f"the host name {host} does not resolve.", _CHECK_HOST, True, cause
-        if isinstance(error, requests.exceptions.ConnectTimeout):
-            return f"{host} did not accept a connection within {self._timeouts[0]:g} s.", _CHECK_HOST, True, cause
-        if "ReadTimeoutError" in texts or "TimeoutError" in texts:
-            return f"{host} sent nothing for {self._timeouts[1]:g} s.", _CHECK_HOST, True, cause
-        if "NewConnectionError" in texts:
-            why = next((link.strerror for link in chain if isinstance(link, OSError) and link.strerror), "it failed")
-            return f"no connection to {host}: {why}.", _CHECK_HOST, True, cause
-        if "IncompleteRead" in texts:
-            return f"the answer of {host} is cut off.", _CHECK_HOST, True, cause
-        return f"the connection to {host} broke before an answer came.", _CHECK_HOST, True, cause
-
-    def _without_proxy(self, text: str) -> str:
+    def _masked(self, text: str) -> str:
         return text.replace(self._proxy, "<proxy>") if self._proxy else text
 
     def _after_fork(self) -> None:
@@ -225,16 +188,13 @@ class Transport:
         self._session = Once()
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """An error, what it wraps in its arguments and `reason`, and its causes."""
-    found: list[BaseException] = []
-    queue: list[Any] = [error]
-    while queue:
-        link = queue.pop(0)
-        if isinstance(link, BaseException) and link not in found:
-            found.append(link)
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
-    return found
+def _usable(answer: Answer) -> Answer:
+    if len(answer.body) > MAX_ANSWER_BYTES:
+        what = f"the answer is longer than {MAX_ANSWER_BYTES} bytes."
+        raise TransportError(what, remedy=CHECK_HOST, status=answer.status)
+    if 300 <= answer.status < 400:
+        raise _redirected(answer)
+    return answer
 
 
 def _redirected(answer: Answer) -> TransportError:
@@ -244,7 +204,7 @@ def _redirected(answer: Answer) -> TransportError:
         where = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))[:200]
     where = "".join(char if char.isprintable() else "?" for char in where)
     return TransportError(
-        f"the host redirects to {where or 'an address that it does not name'} (HTTP {answer.status}), which is not followed.",
+        f"the host redirects to {where or 'nowhere'} (HTTP {answer.status}), which is not followed.",
         remedy="Set login_url to the host that answers itself, such as your My Domain.",
         status=answer.status,
     )

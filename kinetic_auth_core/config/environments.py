@@ -33,9 +33,7 @@ class Selection:
         return None if self.environment is None else re.sub(r"\W", "_", self.environment).upper() + "_"
 
 
-def select(
-    provider: str | None, environment: str | None, file: ConfigFile | None, variables: Variables
-) -> Selection:
+def select(provider: str | None, environment: str | None, file: ConfigFile | None, variables: Variables) -> Selection:
     """Choose provider and environment.
 
     Args:
@@ -102,4 +100,4 @@ def _no_provider(file: ConfigFile | None, name: str | None) -> tuple[str]:
         why = f"and {file.path} has no default_environment; it has: {', '.join(file.environments) or 'no environments'}"
     else:
         why = f"and {file.source('environments', name)} has no provider key"
-    return (f"no provider was named, {why}. Write resolve(\"jwt-bearer\") or put provider = \"...\" there.",)
+    return (f'no provider was named, {why}. Write resolve("jwt-bearer") or put provider = "..." there.',)

@@ -7,6 +7,7 @@ process, then `.env`; the file's `[defaults]`; `SF_*` from the process, then `.e
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -142,24 +143,29 @@ def settle(
     problems = list(_unknown(schema, layers))
     won: dict[str, Given] = {}
     for group in groups:
-        chosen = next((given for layer in layers if (given := {n: layer[n] for n in group if n in layer})), {})
+        members = ({name: layer[name] for name in group if name in layer} for layer in layers)
+        chosen = next(filter(None, members), {})
         won |= chosen
         if problem := group_problem(group, chosen):
             problems.append(problem + _both_from(chosen))
     for setting in schema:
         if setting.name not in grouped:
-            given = next((layer[setting.name] for layer in layers if setting.name in layer), None)
-            if given is not None:
-                won[setting.name] = given
+            highest = next((layer for layer in layers if setting.name in layer), None)
+            if highest is not None:
+                won[setting.name] = highest[setting.name]
             elif setting.required:
-                problems.append(f"{setting.name} is missing: give it as keyword, in the config file, or as {setting.env}")
-    values, rows = {}, []
+                problems.append(
+                    f"{setting.name} is missing: give it as keyword, in the config file, or as {setting.env}"
+                )
+    values: dict[str, Any] = {}
+    rows = []
+    so_far = SimpleNamespace()  # what a default that is derived from other settings looks at
     for setting in schema:
         given = won.get(setting.name)
         if given is None:
-            default = setting.default_value()
-            shown = None if default is attrs.NOTHING else setting.shown(default)
-            rows.append(ExplainedSetting(setting.name, shown, "default", setting.secret))
+            default = _default(setting, so_far)
+            setattr(so_far, setting.name, default)
+            rows.append(ExplainedSetting(setting.name, setting.shown(default), "default", setting.secret))
             continue
         try:
             value, shown = _accepted(setting, given, as_reference)
@@ -167,8 +173,17 @@ def settle(
             problems.append(f"{setting.name} (from {given.source}): {getattr(error, 'message', None) or error}")
             continue
         values[setting.name] = value
+        setattr(so_far, setting.name, value)
         rows.append(ExplainedSetting(setting.name, shown, given.source, setting.secret))
     return Settled(values, tuple(rows), tuple(problems))
+
+
+def _default(setting: Setting, so_far: object) -> Any:
+    """The default for `explain()`; None where it cannot be told yet, as another setting is wrong."""
+    try:
+        return setting.default_value(so_far)
+    except Exception:  # noqa: BLE001 - a factory of other people's
+        return None
 
 
 def _accepted(setting: Setting, given: Given, as_reference: Callable[[str], object | None]) -> tuple[Any, Any]:

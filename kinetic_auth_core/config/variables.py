@@ -47,7 +47,7 @@ class Variables:
             env_file: A `.env` file. Left out: the nearest one in the working directory or a parent, if any.
 
         Raises:
-            ConfigurationError: The file is not there, not readable, not UTF-8; or it was found and is not to be trusted.
+            ConfigurationError: The file is missing, not readable or not UTF-8; or was found and is not to be trusted.
         """
         path: Path | None
         if env_file is not None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from jose import jwt
 from jose.backends.base import Key
+
 from kinetic_auth_core import KeyLoadError, Signer
 
 #: How far ahead `exp` lies. Salesforce takes at most 3 minutes.
@@ -11,7 +12,7 @@ LIFETIME_S = 180
 ALGORITHM = "RS256"
 
 
-class AssertionKey(Key):  # type: ignore[misc]  # python-jose's stubs leave it untyped
+class AssertionKey(Key):
     """python-jose's view of a `Signer`: jose frames and encodes, the signer signs, wherever its key is.
 
     Args:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import attrs
+
 from kinetic_auth_core import GrantAuthenticator, Signer, current_tally, login_url_setting, setting
 from kinetic_auth_core.grant import check_url
 from kinetic_auth_core.once import Once
@@ -27,16 +28,11 @@ def default_audience(login_url: str) -> str:
     Args:
         login_url: The host that logs in, with scheme.
     """
-    host = urlsplit(login_url).hostname or ""
+    host = urlsplit(str(login_url)).hostname or ""
     is_sandbox = host.endswith((".sandbox.my.salesforce.com", ".scratch.my.salesforce.com")) or (
         host.endswith(".my.salesforce.com") and "--" in host
     )
     return "https://test.salesforce.com" if is_sandbox else login_url
-
-
-def _check_audience(instance: object, attribute: object, value: object) -> None:
-    if value is not None:
-        check_url(instance, attribute, value)
 
 
 @attrs.frozen
@@ -67,11 +63,11 @@ class JWTAuthenticator(GrantAuthenticator):
     private_key: str | Signer | None = setting(None, help="RSA private key, PEM text.", secret=True)
     private_key_path: str | os.PathLike[str] | None = setting(None, help="File with the RSA private key.")
     login_url: str = login_url_setting()
-    audience: str | None = setting(
-        None,
+    audience: str = setting(
+        attrs.Factory(lambda self: default_audience(self.login_url), takes_self=True),
         help="Audience of the assertion, one URL; default: derived from login_url.",
         converter=without_slash,
-        validator=_check_audience,
+        validator=check_url,
         kw_only=True,
     )
     passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
@@ -91,8 +87,7 @@ class JWTAuthenticator(GrantAuthenticator):
 
         key = self._key.get(self._prepare_key)
         current_tally().key_fingerprint = key.fingerprint
-        audience = self.audience or default_audience(self.login_url)
-        assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=audience, now=now)
+        assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=self.audience, now=now)
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
     def _prepare_key(self) -> "AssertionKey":

@@ -13,12 +13,15 @@ import attrs
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
 from kinetic_auth_core import KeyLoadError, PrivateKeyNotFoundError
 
 MIN_BITS = 2048
 
 _NEW_KEY = "Make one with: openssl genrsa -out server.key 2048"
-_GIVE_PRIVATE = "Give the private key, a PEM block that begins with -----BEGIN PRIVATE KEY----- or BEGIN RSA PRIVATE KEY."
+_GIVE_PRIVATE = (
+    "Give the private key, a PEM block that begins with -----BEGIN PRIVATE KEY----- or BEGIN RSA PRIVATE KEY."
+)
 
 
 class KeyMaterial(Protocol):
@@ -152,7 +155,7 @@ def _parse(pem: bytes, passphrase: _Passphrase) -> rsa.RSAPrivateKey | Unfit:
 
 
 def _password_for(pem: bytes, passphrase: _Passphrase) -> bytes | None:
-    """cryptography refuses a passphrase for a key that is not encrypted; we let it be."""
+    """The passphrase, for an encrypted key only: for others the library would refuse it."""
     return passphrase.encoded() if _is_encrypted(pem) else None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
+
 from kinetic_auth_core import GrantAuthenticator, login_url_setting, setting
 
 logger = logging.getLogger(__name__)

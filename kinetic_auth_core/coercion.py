@@ -1,0 +1,118 @@
+"""Fitting a value to a type annotation: what TOML, a keyword or an environment variable may give for it.
+
+Messages name types only: a value may be a secret.
+"""
+
+import os
+import types
+import typing
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
+    """Fit a value to an annotation.
+
+    Args:
+        value: What was given.
+        expected: A type, a union of types, or `Any`.
+        text: Read numbers, truth values and comma-separated lists from text.
+
+    Raises:
+        ValueError: It does not fit. The text names types only, never the value.
+    """
+    for arm in arms(expected):
+        fits, result = _fit(value, arm, text)
+        if fits:
+            return result
+    wanted = " or ".join(dict.fromkeys(_describe_type(arm) for arm in arms(expected) if arm is not types.NoneType))
+    raise ValueError(f"expected {wanted}, got {_describe_value(value)}")
+
+
+def arms(expected: Any) -> tuple[Any, ...]:
+    """The members of a union; the annotation itself where it is none."""
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return typing.get_args(expected)
+    return (expected,)
+
+
+def is_path_type(arm: Any) -> bool:
+    """Whether an annotation stands for a path: `os.PathLike` or `pathlib.Path`."""
+    origin = typing.get_origin(arm) or arm
+    return isinstance(origin, type) and (origin is os.PathLike or issubclass(origin, Path))
+
+
+_TRUTH = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+
+
+def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
+    """Whether a value fits one arm of a union, and the value in that arm's form."""
+    origin = typing.get_origin(arm) or arm
+    read = value.strip() if text and isinstance(value, str) else None
+    if origin is Any or not isinstance(origin, type):
+        return (value in typing.get_args(arm), value) if origin is typing.Literal else (True, value)
+    if origin is bool:
+        return (True, _TRUTH[read.lower()]) if read and read.lower() in _TRUTH else (isinstance(value, bool), value)
+    if origin in (int, float):
+        return _fit_number(value if read is None else read, origin, text)
+    if is_path_type(arm):
+        return isinstance(value, str | os.PathLike), value
+    if origin in (list, tuple, set, frozenset, Sequence, Collection):
+        if read is not None:
+            value = [item.strip() for item in read.split(",") if item.strip()]
+        return _fit_items(value, arm, text)
+    if origin in (dict, Mapping):
+        return isinstance(value, Mapping), value
+    return isinstance(value, origin), value
+
+
+def _fit_number(value: Any, origin: type[int] | type[float], text: bool) -> tuple[bool, Any]:
+    if text and isinstance(value, str):
+        try:
+            return True, origin(value)
+        except ValueError:
+            return False, value
+    return isinstance(value, int if origin is int else int | float) and not isinstance(value, bool), value
+
+
+def _fit_items(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
+    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+        return False, value
+    item_type = (typing.get_args(arm) or (Any,))[0]
+    try:
+        items = [coerce(item, item_type, text=text) for item in value]
+    except ValueError:
+        return False, value
+    origin = typing.get_origin(arm) or arm
+    return True, items if origin in (Sequence, Collection) else origin(items)
+
+
+_TYPE_NAMES: Mapping[Any, str] = {
+    str: "text",
+    bytes: "bytes",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    tuple: "a list",
+    Sequence: "a list",
+    dict: "a table",
+    types.NoneType: "nothing",
+}
+
+
+def _describe_type(arm: Any) -> str:
+    if typing.get_origin(arm) is typing.Literal:
+        return " or ".join(repr(choice) for choice in typing.get_args(arm))
+    if is_path_type(arm):
+        return "a path"
+    origin = typing.get_origin(arm) or arm
+    return _TYPE_NAMES.get(origin) or str(getattr(origin, "__name__", arm))
+
+
+def _describe_value(value: Any) -> str:
+    return _TYPE_NAMES.get(type(value)) or type(value).__name__

@@ -1,0 +1,108 @@
+"""What it means when a request gives no answer: which of requests' and urllib3's errors is told in which words."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import requests
+import urllib3.exceptions
+
+CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
+_CHECK_CA = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."
+_CHECK_PROXY = "Check proxy (or HTTPS_PROXY) and its credentials."
+
+
+class LibraryError(Exception):
+    """Type and message of a library's error. The error itself holds the request, and so the password."""
+
+
+@attrs.frozen
+class Failure:
+    """Why there is no answer.
+
+    Attributes:
+        message: As a sentence.
+        remedy: What to do.
+        retryable: Whether it can pass by itself.
+        cause: What the library said.
+    """
+
+    message: str
+    remedy: str
+    retryable: bool
+    cause: LibraryError
+
+
+@attrs.frozen
+class Limits:
+    """The bounds of a request, in seconds."""
+
+    connect_s: float
+    read_s: float
+    deadline_s: float
+
+
+@attrs.frozen
+class _Row:
+    """A kind of failure: how it is recognised by the types in the chain of errors, and what is told of it."""
+
+    types: tuple[type[BaseException] | str, ...]
+    message: str
+    remedy: str = CHECK_HOST
+    retryable: bool = True
+
+
+# First match wins. A type that is a name is told by its name: it is imported nowhere else.
+_ROWS = (
+    _Row((requests.exceptions.ProxyError,), "the proxy did not connect to {host}.", _CHECK_PROXY),
+    _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA, False),
+    _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed.", CHECK_HOST, False),
+    _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve."),
+    _Row((requests.exceptions.ConnectTimeout,), "{host} did not accept a connection within {limits.connect_s:g} s."),
+    _Row(
+        (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
+        "{host} sent nothing for {limits.read_s:g} s.",
+    ),
+    _Row((urllib3.exceptions.NewConnectionError,), "no connection to {host}: {reason}."),
+    _Row((urllib3.exceptions.IncompleteRead,), "the answer of {host} is cut off."),
+    _Row((urllib3.exceptions.DecodeError,), "the answer of {host} is compressed wrongly."),
+)
+_BROKEN = _Row((), "the connection to {host} broke before an answer came.")
+_EXPIRED = _Row((), "no complete answer from {host} within the deadline of {limits.deadline_s:g} s.")
+
+
+def explained(error: Exception, *, host: str, limits: Limits, expired: bool, masked: Callable[[str], str]) -> Failure:
+    """Say what an error of requests or urllib3 means.
+
+    Args:
+        error: The error.
+        host: The host that was asked.
+        limits: The bounds that applied.
+        expired: Whether the deadline had passed.
+        masked: Takes secrets out of the library's text.
+    """
+    chain = list(_chain(error))
+    row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
+    tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
+    reason = next((link.strerror for link in chain if isinstance(link, OSError) and link.strerror), "it failed")
+    message = row.message.format(host=host, limits=limits, tls=tls, reason=reason)
+    cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {masked(str(error))}")
+    return Failure(message, row.remedy, row.retryable, cause)
+
+
+def _matches(row: _Row, chain: list[BaseException]) -> bool:
+    named = {kind for kind in row.types if isinstance(kind, str)}
+    kinds = tuple(kind for kind in row.types if not isinstance(kind, str))
+    return any(isinstance(link, kinds) or type(link).__name__ in named for link in chain)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it wraps in its arguments and `reason`, and its causes; each once."""
+    seen: set[int] = set()
+    queue: list[Any] = [error]
+    while queue:
+        link = queue.pop(0)
+        if isinstance(link, BaseException) and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

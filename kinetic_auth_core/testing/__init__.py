@@ -1,0 +1,48 @@
+"""For tests: `SalesforceEmulator`, a strict imitation of a Salesforce org on a loopback port.
+
+Needs the extra `testing`. The package is a peer of the client at the level of the protocol: it uses nothing else of
+`kinetic_auth_core`, so that a mistake in one is not repeated in the other.
+"""
+
+try:
+    from kinetic_auth_core.testing.default_login import DefaultLogin
+    from kinetic_auth_core.testing.emulator import SalesforceEmulator
+    from kinetic_auth_core.testing.error_rows import ERROR_ROWS
+    from kinetic_auth_core.testing.faults import Delay, Dribble, Fault, Reset, Truncated
+    from kinetic_auth_core.testing.hostile_answers import Alter, Answer, Html, Huge, NotJson, Redirect, Status
+    from kinetic_auth_core.testing.keys import KeyPair, new_key_pair
+    from kinetic_auth_core.testing.records import FLOWS, App, LoginRecord, Policy, RequestRecord, User
+    from kinetic_auth_core.testing.tls import TlsProfile
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in {"cryptography", "jwt", "trustme", "werkzeug"}:
+        raise
+    raise ImportError(
+        f'kinetic_auth_core.testing needs {error.name}: pip install "kinetic-auth-core[testing]"', name=error.name
+    ) from error
+
+__all__ = [
+    "ERROR_ROWS",
+    "FLOWS",
+    "Alter",
+    "Answer",
+    "App",
+    "DefaultLogin",
+    "Delay",
+    "Dribble",
+    "Fault",
+    "Html",
+    "Huge",
+    "KeyPair",
+    "LoginRecord",
+    "NotJson",
+    "Policy",
+    "Redirect",
+    "RequestRecord",
+    "Reset",
+    "SalesforceEmulator",
+    "Status",
+    "TlsProfile",
+    "Truncated",
+    "User",
+    "new_key_pair",
+]

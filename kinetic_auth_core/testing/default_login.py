@@ -1,0 +1,65 @@
+"""A login that works, for tests that want one and do not care which."""
+
+from __future__ import annotations
+
+import secrets
+
+import attrs
+
+from kinetic_auth_core.testing.emulated_org import EmulatedOrg
+from kinetic_auth_core.testing.keys import new_key_pair
+from kinetic_auth_core.testing.records import App, User
+
+
+@attrs.frozen(kw_only=True)
+class DefaultLogin:
+    """A user and an app that every flow accepts, with all that is needed to log in. No secret is shown by `repr`.
+
+    Args:
+        client_id: The consumer key.
+        client_secret: The consumer secret.
+        username: The user.
+        password: Their password, without the security token.
+        security_token: What follows the password.
+        private_key_pem: The key whose certificate is uploaded to the app.
+        user: The user's record, to change at will.
+        app: The app's record, likewise.
+    """
+
+    client_id: str
+    client_secret: str = attrs.field(repr=False)
+    username: str
+    password: str = attrs.field(repr=False)
+    security_token: str = attrs.field(repr=False)
+    private_key_pem: str = attrs.field(repr=False)
+    user: User = attrs.field(repr=False)
+    app: App = attrs.field(repr=False)
+
+
+def make_default_login(org: EmulatedOrg) -> DefaultLogin:
+    """Create a user and an app that every flow accepts, which takes the time of making an RSA key.
+
+    Args:
+        org: Where to create them.
+
+    Returns:
+        All that is needed to log in.
+    """
+    keys = new_key_pair()
+    user = org.add_user(f"default-{secrets.token_hex(4)}@emulator.example")
+    app = org.add_app(
+        certificates=[keys.certificate_pem],
+        scopes={"api", "id", "refresh_token"},
+        preauthorised={user.username},
+        run_as=user.username,
+    )
+    return DefaultLogin(
+        client_id=app.client_id,
+        client_secret=app.client_secret,
+        username=user.username,
+        password=user.password,
+        security_token=user.security_token,
+        private_key_pem=keys.private_key_pem,
+        user=user,
+        app=app,
+    )

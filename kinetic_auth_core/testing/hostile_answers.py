@@ -1,0 +1,152 @@
+"""Faults of the answer: what Salesforce would never say, and what proxies, parked domains and attackers do say."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+from werkzeug.wrappers import Response
+
+from kinetic_auth_core.testing.faults import Fault, Stage, Wire
+
+_CHUNK: Final = 65536
+
+
+@attrs.frozen
+class Huge(Fault):
+    """A body that is far too large.
+
+    Args:
+        size: Its size in bytes; when compressed, after decompression.
+        compressed: True to send it as gzip, a thousandth of the size on the wire.
+        declared: False to leave `Content-Length` out and end the body by closing the connection.
+    """
+
+    size: int = 100_000_000
+    compressed: bool = False
+    declared: bool = True
+
+    def replace(self) -> Response | None:
+        """Keep the request from being handled."""
+        return Response(mimetype="application/json")
+
+    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+        """Send a JSON string that goes on and on."""
+        lines = [line for line in head.split(b"\r\n") if line and not line.lower().startswith(b"content-length")]
+        if self.compressed:
+            packed = self._packed()
+            lines += [b"Content-Encoding: gzip", b"Content-Length: %d" % len(packed)]
+            wire.write(b"\r\n".join(lines) + b"\r\n\r\n" + packed)
+            return
+        if self.declared:
+            lines.append(b"Content-Length: %d" % self.size)
+        else:
+            lines.append(b"Connection: close")
+            wire.hang_up()
+        wire.write(b"\r\n".join(lines) + b"\r\n\r\n")
+        for data in self._pieces():
+            wire.write(data)
+
+    def _pieces(self) -> Iterator[bytes]:
+        start = b'{"access_token": "'[: self.size]
+        yield start
+        piece = b"x" * _CHUNK
+        left = self.size - len(start)
+        while left > 0:
+            yield piece[:left]
+            left -= _CHUNK
+
+    def _packed(self) -> bytes:
+        packer = zlib.compressobj(9, wbits=31)
+        return b"".join([*(packer.compress(piece) for piece in self._pieces()), packer.flush()])
+
+
+@attrs.frozen
+class Answer(Fault):
+    """Any answer at all in place of the right one.
+
+    Args:
+        body: Bytes or text, sent as they are; anything else is sent as JSON.
+        status: The HTTP status code.
+        content_type: The `Content-Type`.
+        headers: More headers.
+    """
+
+    body: object = b""
+    status: int = 200
+    content_type: str = "application/json;charset=UTF-8"
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+    def replace(self) -> Response | None:
+        """Give the answer."""
+        body = self.body if isinstance(self.body, bytes | str) else json.dumps(self.body)
+        return Response(body, self.status, dict(self.headers), content_type=self.content_type)
+
+
+def Html(status: int = 200) -> Answer:  # noqa: N802 - reads as the fault it makes
+    """An HTML page: a parked domain with 200 or 404, a maintenance page with 503.
+
+    Args:
+        status: The HTTP status code.
+    """
+    return Answer(
+        "<!DOCTYPE html>\n<html><head><title>Salesforce</title></head><body><p>We are down for maintenance.</p></body>"
+        "</html>\n",
+        status,
+        "text/html; charset=utf-8",
+    )
+
+
+def Status(code: int, retry_after: str | float | None = None) -> Answer:  # noqa: N802
+    """A bare HTTP status with a line of text.
+
+    Args:
+        code: The HTTP status code, for example 503 or 429.
+        retry_after: The `Retry-After` header: seconds, or an HTTP date as text.
+    """
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return Answer(f"Status {code}\n", code, "text/plain; charset=utf-8", headers)
+
+
+def Redirect(to: str, status: int = 302) -> Answer:  # noqa: N802
+    """A redirect, which no client should follow with credentials in hand.
+
+    Args:
+        to: The `Location`, absolute or not.
+        status: 301, 302, 303, 307 or 308.
+    """
+    return Answer(b"", status, "text/plain; charset=utf-8", {"Location": to})
+
+
+def NotJson(status: int = 200) -> Answer:  # noqa: N802
+    """A body that claims to be JSON and is not.
+
+    Args:
+        status: The HTTP status code.
+    """
+    return Answer(b'access_token=none&instance_url=none {"', status)
+
+
+@attrs.frozen
+class Alter(Fault):
+    r"""The next good JSON answer with some of its fields replaced or taken out.
+
+    Args:
+        replace_fields: Fields to set, whatever their type: `{"signature": "wrong", "access_token": "a\r\nb"}`.
+        drop: Names of fields to leave out.
+    """
+
+    replace_fields: Mapping[str, object] = attrs.field(factory=dict)
+    drop: Collection[str] = ()
+
+    @property
+    def stage(self) -> Stage:
+        """When a good answer is ready."""
+        return "answer"
+
+    def alter(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Replace and drop."""
+        return {name: value for name, value in {**fields, **self.replace_fields}.items() if name not in self.drop}

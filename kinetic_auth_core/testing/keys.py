@@ -1,0 +1,105 @@
+"""RSA key pairs with a self-signed certificate, and the checks that Salesforce makes of an uploaded certificate."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+MAX_CERTIFICATE_BYTES = 4096
+"""The largest certificate that an app accepts, in bytes of its PEM text."""
+
+MIN_RSA_BITS = 2048
+"""The shortest RSA key that may sign an assertion, in bits."""
+
+
+@attrs.frozen
+class KeyPair:
+    """A private key and the certificate to upload for it.
+
+    Args:
+        private_key_pem: The RSA private key, PKCS #8 PEM without a passphrase. Not shown by `repr`.
+        certificate_pem: The self-signed X.509 certificate, PEM.
+    """
+
+    private_key_pem: str = attrs.field(repr=False)
+    certificate_pem: str
+
+
+@attrs.frozen
+class UploadedCertificate:
+    """A certificate that an app has accepted.
+
+    Args:
+        public_key: The key that assertions are checked with.
+        not_after: The end of the certificate's validity, in UTC.
+    """
+
+    public_key: rsa.RSAPublicKey
+    not_after: dt.datetime
+
+
+def new_key_pair(bits: int = 2048, days: float = 365, common_name: str = "kinetic-auth testing") -> KeyPair:
+    """Make an RSA key and a self-signed certificate for it.
+
+    Args:
+        bits: Length of the RSA modulus in bits. Salesforce wants 2048 or more; 1024 is there for tests of refusals.
+        days: Validity of the certificate in days from now. A negative number gives one that has expired.
+        common_name: Subject and issuer of the certificate.
+
+    Returns:
+        The pair, both as PEM text.
+
+    Raises:
+        ValueError: `bits` is a length that the cryptography library will not make.
+    """
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    start = min(dt.datetime.now(dt.UTC), end) - dt.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .sign(key, hashes.SHA256())
+    )
+    return KeyPair(
+        private_key_pem=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
+        certificate_pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
+    )
+
+
+def check_certificate(pem: str, now: float) -> UploadedCertificate:
+    """Accept a certificate for an app, under the rules of an upload to Salesforce.
+
+    Args:
+        pem: The certificate, PEM.
+        now: The time to judge its validity by, in Unix seconds.
+
+    Returns:
+        Its public key and the end of its validity.
+
+    Raises:
+        ValueError: It is larger than 4 KB, is no X.509 certificate, holds no RSA key of at least 2048 bits, or has
+            expired.
+    """
+    if len(pem.encode()) > MAX_CERTIFICATE_BYTES:
+        raise ValueError(f"the certificate is larger than {MAX_CERTIFICATE_BYTES} bytes")
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError as error:
+        raise ValueError("this is not an X.509 certificate in PEM form") from error
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_RSA_BITS:
+        raise ValueError(f"the certificate's key is not an RSA key of at least {MIN_RSA_BITS} bits")
+    if certificate.not_valid_after_utc.timestamp() <= now:
+        raise ValueError(f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
+    return UploadedCertificate(public_key=key, not_after=certificate.not_valid_after_utc)

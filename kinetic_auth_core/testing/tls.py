@@ -1,0 +1,47 @@
+"""Certificates for the emulator's TLS, good ones and, on request, bad ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+
+import attrs
+import trustme
+
+
+@attrs.frozen
+class TlsProfile:
+    """How the emulator presents itself over TLS.
+
+    Args:
+        hosts: Names and addresses the certificate is valid for.
+        expired: True for a certificate that ended yesterday.
+        maximum_version: The newest TLS version to speak, for example `ssl.TLSVersion.TLSv1_1`; None for any.
+    """
+
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
+    expired: bool = False
+    maximum_version: ssl.TLSVersion | None = None
+
+
+class Tls:
+    """A certificate authority of one emulator, with the server's certificate.
+
+    Args:
+        profile: What the certificate shall be like.
+    """
+
+    def __init__(self, profile: TlsProfile) -> None:
+        authority = trustme.CA()
+        yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        end = yesterday if profile.expired else yesterday + dt.timedelta(days=365)
+        certificate = authority.issue_cert(
+            *profile.hosts, not_before=dt.datetime(2000, 1, 1, tzinfo=dt.UTC), not_after=end
+        )
+        self.authority_pem = authority.cert_pem.bytes()
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if profile.maximum_version is not None:
+            self.context.set_ciphers("ALL:@SECLEVEL=0")
+            self.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            self.context.maximum_version = profile.maximum_version
+        certificate.configure_cert(self.context)
