@@ -5,6 +5,7 @@ What the answer means is decided in `grant`.
 
 import contextlib
 import os
+import ssl
 from collections.abc import Collection, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
@@ -64,9 +65,8 @@ class Answer:
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with our TLS context and bounded sockets."""
 
-    def __init__(self, ca_bundle: str | None) -> None:
-        self._ca_bundle = ca_bundle
-        self._context: Any = None
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -83,24 +83,35 @@ class _Adapter(requests.adapters.HTTPAdapter):
         host_params: Any
         host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
         if host_params["scheme"] == "https":
-            return host_params, {"ssl_context": self._tls()}
+            return host_params, {"ssl_context": self._context}
         return host_params, pool_kwargs
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Nothing to do: the context verifies."""
 
-    def _tls(self) -> Any:
-        if self._context is None:
-            path = self._ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
-            is_folder = Path(path).is_dir()
-            try:
-                self._context = bounded.tls_context(None if is_folder else path, path if is_folder else None)
-            except OSError as error:
-                raise ConfigurationError(
-                    f"ca_bundle: {path} cannot be used: {error.strerror or error}.",
-                    remedy="Give a PEM file of CA certificates, or a folder prepared with c_rehash.",
-                ) from error
-        return self._context
+
+class _Session(requests.Session):
+    """requests' session, for which no answer is a redirect: it would prepare the next request from the `Location`."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' signature
+        return None
+
+
+def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
+    path = os.fspath(
+        ca_bundle
+        or os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("CURL_CA_BUNDLE")
+        or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    )
+    is_folder = Path(path).is_dir()
+    try:
+        return bounded.tls_context(None if is_folder else path, path if is_folder else None)
+    except OSError as error:
+        raise ConfigurationError(
+            f"ca_bundle: {path} cannot be used: {error.strerror or error}.",
+            remedy="Give a PEM file of CA certificates, or a folder prepared with c_rehash.",
+        ) from error
 
 
 class Transport:
@@ -138,9 +149,10 @@ class Transport:
         """
         outcome: Answer | Failure
         with bounded.deadline(self._limits.deadline_s):
+            session = self._session.get(self._open)
             try:
-                outcome = self._send(url, form)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                outcome = self._send(session, url, form)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 host = urlsplit(url).hostname or url
                 outcome = explained(
                     error, host=host, limits=self._limits, expired=bounded.expired(), masked=self._masked
@@ -154,8 +166,8 @@ class Transport:
         if session := self._session.take():
             session.close()
 
-    def _send(self, url: str, form: Form) -> Answer:
-        with self._session.get(self._open).post(
+    def _send(self, session: requests.Session, url: str, form: Form) -> Answer:
+        with session.post(
             url,
             data=form.fields,
             timeout=(self._limits.connect_s, self._limits.read_s),
@@ -167,15 +179,14 @@ class Transport:
             return Answer(response.status_code, response.headers, body)
 
     def _open(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False  # no credentials from ~/.netrc; proxies and CAs of the environment are read here
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         agent = f"kinetic-auth/{version('kinetic-auth-core')} {requests.utils.default_user_agent()}"
         session.headers["User-Agent"] = agent
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = "identity"
-        bundle = self._ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        adapter = _Adapter(os.fspath(bundle) if bundle else None)
+        adapter = _Adapter(_tls_context(self._ca_bundle))
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

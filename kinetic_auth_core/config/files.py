@@ -97,6 +97,8 @@ def _mentions_us(path: Path) -> bool:
 
 
 def _parse(path: Path, named_by: str) -> ConfigFile:
+    problem = ""
+    document: Mapping[str, Any] = {}
     try:
         with path.open("rb") as stream:
             document = tomllib.load(stream)
@@ -105,10 +107,12 @@ def _parse(path: Path, named_by: str) -> ConfigFile:
             f"the config file {path} (from {named_by}) cannot be read: {error.strerror}.",
             remedy="Correct the path, or leave it out to have the file searched for.",
         ) from error
+    except UnicodeDecodeError as error:  # this and the next hold the file's text: they must not be in the chain
+        problem = f"the config file {path} is not UTF-8 text (byte {error.start})."
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"the config file {path} is not valid TOML: {error}.") from None  # holds the document
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"the config file {path} is not UTF-8 text (byte {error.start}).") from None
+        problem = f"the config file {path} is not valid TOML: {error}."
+    if problem:
+        raise ConfigurationError(problem)
     prefix = ""
     if path.name == "pyproject.toml":
         tool = document.get("tool", {})

@@ -70,6 +70,7 @@ class Variables:
 
 
 def _read(path: Path) -> dict[str, str]:
+    problem = ""
     try:
         with path.open(encoding="utf-8-sig") as stream:
             values = dotenv_values(stream=stream)
@@ -77,8 +78,8 @@ def _read(path: Path) -> dict[str, str]:
         raise ConfigurationError(
             f"the .env file {path} cannot be read: {error.strerror}.", remedy="Correct env_file, or leave it out."
         ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"the .env file {path} is not UTF-8 text (byte {error.start}).", remedy="Save it as UTF-8."
-        ) from None  # the error holds the file's bytes
+    except UnicodeDecodeError as error:  # it holds the file's bytes, so it must not be in the chain
+        problem = f"the .env file {path} is not UTF-8 text (byte {error.start})."
+    if problem:
+        raise ConfigurationError(problem, remedy="Save it as UTF-8.")
     return {name: value for name, value in values.items() if value is not None}

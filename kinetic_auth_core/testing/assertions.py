@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import jwt
 
@@ -60,7 +60,8 @@ def check_assertion(org: Org, assertion: str) -> tuple[App, str]:
 
 def _claims(assertion: str) -> dict[str, Any]:
     try:
-        claims = json.loads(_JWS.decode_complete(assertion, options={"verify_signature": False})["payload"])
+        payload = _JWS.decode_complete(assertion, options={"verify_signature": False})["payload"]
+        claims = json.loads(payload, parse_constant=_no_number)
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise OAuthError(*rows.ASSERTION) from error
     if not isinstance(claims, dict):
@@ -68,11 +69,16 @@ def _claims(assertion: str) -> dict[str, Any]:
     return claims
 
 
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def _check_expiry(org: Org, expiry: object) -> None:
     if isinstance(expiry, bool) or not isinstance(expiry, int | float):
         raise OAuthError(*rows.ASSERTION)
-    ahead_s = expiry - org.clock()
-    if ahead_s < -EXPIRY_ALLOWANCE_S or (org.policy.strict_exp and ahead_s > MAX_AHEAD_S):
+    now = org.clock()
+    # Compared, not subtracted: an integer may be too large for a float.
+    if expiry < now - EXPIRY_ALLOWANCE_S or (org.policy.strict_exp and expiry > now + MAX_AHEAD_S):
         raise OAuthError(*rows.EXPIRED_ASSERTION)
 
 

@@ -86,14 +86,11 @@ class FaultPlan:
 
     def take_refusal(self) -> OAuthError | None:
         """The refusal for the token request at hand, or None."""
-        if not self._refusals:
-            return None
         with self._lock:
-            if not self._refusals:
-                return None
-            refusal = self._refusals[0]
-            _count_down(self._refusals, refusal)
-            return OAuthError(*refusal.what)
+            for refusal in self._refusals:
+                _count_down(self._refusals, refusal)
+                return OAuthError(*refusal.what)
+        return None
 
 
 def _check_times(times: int | None) -> None:

@@ -34,6 +34,11 @@ def _set(values: Iterable[str]) -> set[str]:
     return set(values)
 
 
+def _check_flows(app: App, field: attrs.Attribute[set[str]], flows: set[str]) -> None:
+    for flow in sorted(flows - FLOWS):
+        raise ValueError(f"{flow!r} is no flow; those known are {', '.join(sorted(FLOWS))}")
+
+
 def _lower_case(names: Iterable[str]) -> set[str]:
     return {name.lower() for name in names}
 
@@ -91,7 +96,7 @@ class App:
     client_id: str = attrs.field(on_setattr=attrs.setters.frozen)
     client_secret: str = attrs.field(repr=False)
     certificates: list[UploadedCertificate] = attrs.field(factory=list, repr=False)
-    flows: set[str] = attrs.field(factory=lambda: set(FLOWS), converter=_set)
+    flows: set[str] = attrs.field(factory=lambda: set(FLOWS), converter=_set, validator=_check_flows)
     scopes: set[str] = attrs.field(factory=lambda: {"api"}, converter=_set)
     preauthorised: set[str] = attrs.field(factory=set, converter=_lower_case)
     enabled: bool = True

@@ -118,6 +118,7 @@ class Tables:
             raise DataError("INVALID_TYPE", f"sObject type '{match['object']}' is not supported.")
         with self._lock:
             rows = list(self._rows[kind].values())
+        known = {"Id", "Name"}.union(*rows)
         if match["field"]:
             value = re.sub(r"\\(.)", r"\1", match["value"])
             rows = [row for row in rows if str(row.get(match["field"])) == value]
@@ -126,7 +127,6 @@ class Tables:
         if match["fields"].upper() == "COUNT()":
             return len(rows), []
         fields = [field.strip() for field in match["fields"].split(",")]
-        known = {"Id", "Name"}.union(*rows)
         for field in fields:
             if field not in known:
                 raise DataError("INVALID_FIELD", f"No such column '{field}' on entity '{kind}'.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+import warnings
 
 import attrs
 import trustme
@@ -42,6 +43,8 @@ class Tls:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if profile.maximum_version is not None:
             self.context.set_ciphers("ALL:@SECLEVEL=0")
-            self.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-            self.context.maximum_version = profile.maximum_version
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # that the version is old is the point
+                self.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+                self.context.maximum_version = profile.maximum_version
         certificate.configure_cert(self.context)

@@ -1,0 +1,217 @@
+"""Which environment applies, which provider it names, and what happens where two names disagree."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kinetic_auth_core as kinetic
+
+Write = Callable[..., Path]
+
+THREE = """
+default_environment = "dev"
+
+[environments.dev]
+provider = "password"
+login_url = "https://dev.example.com"
+
+[environments.test]
+provider = "password"
+login_url = "https://test.example.com"
+
+[environments.prod]
+provider = "jwt-bearer"
+login_url = "https://prod.example.com"
+private_key = "text"
+"""
+
+
+def url(source: kinetic.SessionSource) -> object:
+    return next(each.value for each in source.explain() if each.name == "login_url")
+
+
+def test_the_argument_wins_over_both_variables(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE)
+    monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "prod")
+    monkeypatch.setenv("ENVIRONMENT", "prod")
+    source = kinetic.resolve(environment="test", **login)
+    assert (source.provider, source.environment, url(source)) == ("password", "test", "https://test.example.com")
+
+
+def test_kinetic_auth_environment_wins_over_environment(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE)
+    monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "test")
+    monkeypatch.setenv("ENVIRONMENT", "prod")
+    assert kinetic.resolve(**login).environment == "test"
+
+
+def test_environment_wins_over_the_files_default(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE)
+    monkeypatch.setenv("ENVIRONMENT", "test")
+    assert kinetic.resolve(**login).environment == "test"
+
+
+def test_the_variables_may_stand_in_dotenv(write: Write, login: dict[str, str]) -> None:
+    write(THREE)
+    write("ENVIRONMENT=test\n", ".env")
+    assert kinetic.resolve(**login).environment == "test"
+
+
+def test_the_files_default_is_the_last_resort(write: Write, login: dict[str, str]) -> None:
+    write(THREE)
+    source = kinetic.resolve(**login)
+    assert (source.provider, source.environment, url(source)) == ("password", "dev", "https://dev.example.com")
+    assert repr(source) == "SessionSource(provider='password', environment='dev')"
+
+
+def test_environment_means_nothing_without_a_config_file(login: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("PRODUCTION_SF_LOGIN_URL", "https://own.example.com")
+    source = kinetic.resolve("password", **login)
+    assert source.environment is None
+    assert url(source) == "https://login.salesforce.com"
+
+
+@pytest.mark.parametrize("by_argument", [True, False])
+def test_a_named_environment_has_its_own_variables_even_without_a_config_file(
+    login: dict[str, str], monkeypatch: pytest.MonkeyPatch, by_argument: bool
+) -> None:
+    monkeypatch.setenv("PROD_SF_LOGIN_URL", "https://own.example.com")
+    monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.example.com")
+    if not by_argument:
+        monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "prod")
+    source = kinetic.resolve("password", environment="prod" if by_argument else None, **login)
+    assert (source.environment, url(source)) == ("prod", "https://own.example.com")
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("prod", "PROD"), ("prod-eu", "PROD_EU"), ("prod.eu west", "PROD_EU_WEST"), ("Qa2", "QA2"), ("über", "ÜBER")],
+)
+def test_an_environments_own_variables_take_its_name_in_upper_case_with_underscores(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, variable: str
+) -> None:
+    write(f'[environments."{name}"]\nprovider = "password"\n')
+    monkeypatch.setenv(f"{variable}_SF_LOGIN_URL", "https://own.example.com")
+    rows = {each.name: each for each in kinetic.resolve(environment=name, **login).explain()}
+    assert rows["login_url"].value == "https://own.example.com"
+    assert rows["login_url"].source == f"{variable}_SF_LOGIN_URL"
+
+
+@pytest.mark.parametrize("how", ["the argument", "KINETIC_AUTH_ENVIRONMENT", "ENVIRONMENT", "default_environment"])
+def test_an_unknown_environment_lists_those_that_the_file_has(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    path = write(THREE.replace('"dev"', '"pord"') if how == "default_environment" else THREE)
+    if how.isupper():
+        monkeypatch.setenv(how, "pord")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(environment="pord" if how == "the argument" else None, **login)
+    assert str(caught.value) == (
+        f"the environment 'pord' (from {how}) is not in {path}; it has: dev, test, prod (did you mean 'prod'?)."
+    )
+
+
+def test_an_environment_variable_in_dotenv_is_named_with_its_file(write: Write) -> None:
+    write(THREE)
+    dotenv = write("KINETIC_AUTH_ENVIRONMENT=nowhere\n", ".env")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve()
+    assert f"'nowhere' (from KINETIC_AUTH_ENVIRONMENT ({dotenv}))" in str(caught.value)
+
+
+def test_a_file_without_environments_says_so(write: Write) -> None:
+    path = write("[defaults]\n")
+    with pytest.raises(kinetic.ConfigurationError, match=f"is not in {path}; it has: none"):
+        kinetic.resolve(environment="prod")
+
+
+def test_the_default_environment_of_another_provider_is_passed_over(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE + '[defaults]\nread_timeout = 9\nprivate_key = "x"\n')
+    monkeypatch.setenv("DEV_SF_LOGIN_URL", "https://own.example.com")
+    source = kinetic.resolve("jwt-bearer", client_id="key", username="ada")
+    assert (source.provider, source.environment) == ("jwt-bearer", None)
+    rows = {each.name: each for each in source.explain()}
+    assert rows["login_url"].source == "default"
+    assert rows["read_timeout"].value == 9
+
+
+def test_the_default_environment_of_the_same_provider_applies(write: Write, login: dict[str, str]) -> None:
+    write(THREE)
+    source = kinetic.resolve("password", **login)
+    assert (source.environment, url(source)) == ("dev", "https://dev.example.com")
+
+
+@pytest.mark.parametrize("how", ["the argument", "KINETIC_AUTH_ENVIRONMENT", "ENVIRONMENT"])
+def test_a_named_environment_of_another_provider_is_an_error(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    write(THREE)
+    if how.isupper():
+        monkeypatch.setenv(how, "prod")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", environment="prod" if how == "the argument" else None, **login)
+    assert str(caught.value) == (
+        f"the environment 'prod' (from {how}) is for the provider 'jwt-bearer', but 'password' was asked for. "
+        "Remedy: Name one or the other, or an environment of that provider."
+    )
+
+
+def test_a_named_environment_of_the_same_provider_applies(write: Write, login: dict[str, str]) -> None:
+    write(THREE)
+    assert url(kinetic.resolve("password", environment="test", **login)) == "https://test.example.com"
+
+
+def test_an_environment_without_a_provider_takes_the_one_that_was_asked_for(write: Write, login: dict[str, str]) -> None:
+    write("[environments.prod]\nlogin_url = 'https://prod.example.com'\n")
+    source = kinetic.resolve("password", environment="prod", **login)
+    assert (source.environment, url(source)) == ("prod", "https://prod.example.com")
+
+
+def test_no_provider_and_no_config_file_tells_where_it_was_looked_for() -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve()
+    text = str(caught.value)
+    assert text.startswith("no provider was named, and there is no config file; looked for: kinetic-auth.toml")
+    assert str(Path.home() / ".config" / "kinetic-auth" / "kinetic-auth.toml") in text
+    assert 'resolve("jwt-bearer")' in text
+
+
+def test_no_provider_and_no_environment_lists_the_environments(write: Write) -> None:
+    path = write("[environments.a]\n[environments.b]\n")
+    with pytest.raises(kinetic.ConfigurationError, match=f"{path} has no default_environment; it has: a, b"):
+        kinetic.resolve()
+
+
+def test_no_provider_in_an_empty_file_says_that_there_are_no_environments(write: Write) -> None:
+    write("")
+    with pytest.raises(kinetic.ConfigurationError, match="has no default_environment; it has: no environments"):
+        kinetic.resolve()
+
+
+def test_an_environment_without_a_provider_is_named_where_none_was_asked_for(write: Write) -> None:
+    path = write("[environments.a]\n")
+    with pytest.raises(kinetic.ConfigurationError, match=f"{path}:environments.a has no provider key"):
+        kinetic.resolve(environment="a")
+
+
+@pytest.mark.parametrize("value", ["5", "''", "['password']"])
+def test_a_provider_that_is_no_name_is_an_error(write: Write, value: str) -> None:
+    path = write(f"[environments.a]\nprovider = {value}\n")
+    with pytest.raises(kinetic.ConfigurationError, match=f"{path}:environments.a.provider: expected text"):
+        kinetic.resolve(environment="a")
+
+
+def test_an_unknown_provider_in_the_file_is_an_unknown_provider_error(write: Write) -> None:
+    write("[environments.a]\nprovider = 'nope'\n")
+    with pytest.raises(kinetic.UnknownProviderError, match="no provider 'nope' is installed"):
+        kinetic.resolve(environment="a")

@@ -1,0 +1,85 @@
+"""`explain()`: where each value came from, secrets masked, references as they are written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+import kinetic_auth_core as kinetic
+
+Write = Callable[..., Path]
+
+
+def rows(source: kinetic.SessionSource) -> dict[str, kinetic.ExplainedSetting]:
+    return {each.name: each for each in source.explain()}
+
+
+def test_every_setting_has_a_row_with_its_exact_source(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(
+        "default_environment = 'prod'\n[defaults]\nread_timeout = 9\n"
+        "[environments.prod]\nprovider = 'password'\nclient_id = '${KEY}'\n"
+    )
+    dotenv = write("PROD_SF_CONNECT_TIMEOUT=3\nSF_DEADLINE=20\n", ".env")
+    monkeypatch.setenv("KEY", "key")
+    monkeypatch.setenv("PROD_SF_CLIENT_SECRET", "canary-secret")
+    monkeypatch.setenv("SF_PASSWORD", "canary-word")
+    found = rows(kinetic.resolve(username="ada@acme.com"))
+    assert {name: each.source for name, each in found.items()} == {
+        "login_url": "default",
+        "api_version": "default",
+        "connect_timeout": f"PROD_SF_CONNECT_TIMEOUT ({dotenv})",
+        "read_timeout": f"{path}:defaults.read_timeout",
+        "deadline": f"SF_DEADLINE ({dotenv})",
+        "proxy": "default",
+        "ca_bundle": "default",
+        "client_id": f"{path}:environments.prod.client_id",
+        "client_secret": "PROD_SF_CLIENT_SECRET",
+        "username": "keyword",
+        "password": "SF_PASSWORD",
+        "security_token": "default",
+    }
+    assert found["client_id"].value == "key"
+    assert found["read_timeout"].value == 9
+    assert found["login_url"].value == "https://login.salesforce.com"
+    assert found["api_version"].value == "v62.0"
+
+
+def test_secrets_are_masked_and_marked(login: dict[str, str]) -> None:
+    found = rows(kinetic.resolve("password", **login, proxy="http://canary-user:canary-pass@proxy:3128"))
+    assert {name for name, each in found.items() if each.secret} == {"client_secret", "password", "security_token", "proxy"}
+    assert found["password"].value == found["client_secret"].value == found["proxy"].value == "********"
+    assert found["security_token"].value == ""
+    assert "canary" not in repr(found)
+
+
+def test_an_absent_secret_is_shown_as_absent(login: dict[str, str]) -> None:
+    assert rows(kinetic.resolve("password", **login))["proxy"].value is None
+
+
+def test_a_reference_is_shown_as_it_is_written(write: Write, login: dict[str, str]) -> None:
+    del login["password"]
+    write("[environments.prod]\nprovider = 'password'\npassword = 'env://SF_WORD?x=1#field'\n")
+    found = rows(kinetic.resolve(environment="prod", **login))["password"]
+    assert (found.value, found.secret) == ("env://SF_WORD?x=1#field", True)
+
+
+def test_a_literal_that_looks_like_a_reference_is_a_secret_like_any_other(write: Write, login: dict[str, str]) -> None:
+    del login["password"]
+    write("[environments.prod]\nprovider = 'password'\npassword = { value = 'env://CANARY${' }\n")
+    assert rows(kinetic.resolve(environment="prod", **login))["password"].value == "********"
+
+
+def test_an_authenticator_made_by_hand_is_explained_too(login: dict[str, str]) -> None:
+    @attrs.frozen
+    class ByHand:
+        host: str = kinetic.setting("https://a.example.com", help="")
+        token: str = kinetic.setting(help="", secret=True)
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return kinetic.SalesforceSession("t", "https://a.example.com", "", "0")
+
+    found = rows(kinetic.SessionSource(ByHand(token="canary")))
+    assert (found["host"].value, found["host"].source) == ("https://a.example.com", "default")
+    assert (found["token"].value, found["token"].source) == ("********", "constructor")

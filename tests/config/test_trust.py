@@ -1,0 +1,161 @@
+"""Files that are merely found: those that others own or can write are refused, and accepted once they are named."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.config.trust import refuse_if_not_ours
+
+Write = Callable[..., Path]
+
+STRANGER = 54321  # a uid and gid that no account has
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="giving a file away needs root; the same rule is proven without it by the tests of a file that says whose it is",
+)
+
+NAMES = ["kinetic-auth.toml", "pyproject.toml", ".env", "../home/.config/kinetic-auth/kinetic-auth.toml"]
+BODY = {"pyproject.toml": "[tool.kinetic-auth]\n", ".env": "SF_API_VERSION=61\n"}
+
+
+class OwnedBy(type(Path())):  # type: ignore[misc]  # the concrete class of this platform
+    """A path whose file says that it belongs to somebody else, as `stat` would for another user's."""
+
+    uid: int
+    gid: int
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        real = super().stat(follow_symlinks=follow_symlinks)
+        return os.stat_result((*real[:4], self.uid, self.gid, *real[6:]))
+
+
+def owned(path: Path, uid: int, gid: int) -> OwnedBy:
+    lying = OwnedBy(path)
+    lying.uid, lying.gid = uid, gid
+    return lying
+
+
+def test_a_file_that_says_it_is_another_users_is_refused(write: Write) -> None:
+    path = write("")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        refuse_if_not_ours(owned(path, STRANGER, os.getgid()), 'config="x"')
+    assert str(caught.value) == (
+        f"{path} was found by searching, but it belongs to another user (uid {STRANGER}), so it is not used. "
+        'Remedy: Make it yours (chown, chmod go-w), or name it explicitly: config="x".'
+    )
+
+
+def test_a_file_of_root_or_of_the_user_is_trusted(write: Write) -> None:
+    path = write("")
+    for uid in (0, os.getuid()):
+        refuse_if_not_ours(owned(path, uid, STRANGER), "")
+
+
+def test_a_file_that_a_group_of_others_can_write_is_refused(write: Write) -> None:
+    path = write("")
+    path.chmod(0o660)
+    with pytest.raises(kinetic.ConfigurationError, match=rf"but its group \(gid {STRANGER}\) can write it"):
+        refuse_if_not_ours(owned(path, os.getuid(), STRANGER), "")
+
+
+def test_a_file_that_the_users_private_group_can_write_is_trusted(write: Write) -> None:
+    grp, pwd = pytest.importorskip("grp"), pytest.importorskip("pwd")
+    user = pwd.getpwuid(os.getuid())
+    group = grp.getgrgid(user.pw_gid)
+    path = write("")
+    path.chmod(0o660)
+    ours = owned(path, os.getuid(), group.gr_gid)
+    if group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}:
+        refuse_if_not_ours(ours, "")
+    else:
+        with pytest.raises(kinetic.ConfigurationError, match="its group"):
+            refuse_if_not_ours(ours, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_found_file_that_everybody_can_write_is_refused(write: Write, login: dict[str, str], name: str) -> None:
+    path = write(BODY.get(name, ""), name)
+    path.chmod(0o666)
+    with pytest.raises(kinetic.ConfigurationError, match="was found by searching, but every user can write it") as caught:
+        kinetic.resolve("password", **login)
+    argument = "env_file" if name == ".env" else "config"
+    assert f'name it explicitly: {argument}="/' in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_file_is_accepted_when_it_is_named(write: Write, login: dict[str, str], name: str) -> None:
+    path = write(BODY.get(name, ""), name)
+    path.chmod(0o666)
+    moved = path.rename(path.with_name(".env" if name == ".env" else "pyproject.toml" if "py" in name else "named.toml"))
+    if name == ".env":
+        assert kinetic.resolve("password", env_file=moved, **login).provider == "password"
+    else:
+        assert kinetic.resolve("password", config=moved, **login).provider == "password"
+
+
+def test_a_file_named_by_the_variable_is_the_callers_own_choice(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("").chmod(0o666)
+    monkeypatch.setenv("KINETIC_AUTH_CONFIG", "kinetic-auth.toml")
+    assert kinetic.resolve("password", **login).provider == "password"
+
+
+def test_a_link_is_judged_by_the_file_that_it_leads_to(write: Write, login: dict[str, str]) -> None:
+    target = write("", "elsewhere.toml")
+    target.chmod(0o666)
+    Path("kinetic-auth.toml").symlink_to(target)
+    with pytest.raises(kinetic.ConfigurationError, match="every user can write it"):
+        kinetic.resolve("password", **login)
+
+
+@needs_root
+@pytest.mark.parametrize("name", NAMES)
+def test_a_found_file_of_another_user_is_refused_and_accepted_when_named(
+    write: Write, login: dict[str, str], name: str
+) -> None:
+    path = write(BODY.get(name, ""), name)
+    os.chown(path, STRANGER, STRANGER)
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", **login)
+    assert f"belongs to another user (uid {STRANGER})" in str(caught.value)
+    named = {"env_file" if name == ".env" else "config": path}
+    assert kinetic.resolve("password", **login, **named).provider == "password"
+
+
+@needs_root
+def test_a_found_file_that_another_group_can_write_is_refused(write: Write, login: dict[str, str]) -> None:
+    path = write("")
+    os.chown(path, -1, STRANGER)
+    path.chmod(0o620)
+    with pytest.raises(kinetic.ConfigurationError, match=rf"its group \(gid {STRANGER}\) can write it"):
+        kinetic.resolve("password", **login)
+
+
+@needs_root
+def test_a_parent_that_may_not_be_entered_does_not_stop_the_search(tmp_path: Path) -> None:
+    """As for a service that was started in a folder below somebody's private home."""
+    inside = tmp_path / "private" / "work"
+    inside.mkdir(parents=True)
+    inside.chmod(0o755)
+    inside.parent.chmod(0o700)
+    script = (
+        "import os, sys, kinetic_auth_core as kinetic\n"
+        "login = dict(client_id='c', client_secret='s', username='u', password='p')\n"
+        "kinetic.resolve('password', **login)  # all is imported while that is still allowed\n"
+        "os.chdir(sys.argv[1])\n"
+        f"os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})\n"
+        "try:\n"
+        "    print(kinetic.resolve('password', **login))\n"
+        "except kinetic.KineticAuthError as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, inside], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.stdout == "SessionSource(provider='password', environment=None)\n"

@@ -1,0 +1,160 @@
+"""Environment variables and `.env`: where it is looked for, what it serves, and that the process is left alone."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.config.variables import Variables
+
+Write = Callable[..., Path]
+
+
+def test_a_dotenv_in_the_working_directory_is_found(write: Write) -> None:
+    path = write("SF_USERNAME=ada\n", ".env")
+    assert Variables.load().find("SF_USERNAME") == ("ada", f"SF_USERNAME ({path})")
+
+
+def test_a_dotenv_in_a_parent_is_found_and_the_nearest_one_alone_counts(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("SF_USERNAME=far\nSF_CLIENT_ID=far\n", ".env")
+    near = write("SF_USERNAME=near\n", "a/.env")
+    below = near.parent / "b"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    variables = Variables.load()
+    assert variables.find("SF_USERNAME") == ("near", f"SF_USERNAME ({near})")
+    assert variables.find("SF_CLIENT_ID") is None
+
+
+def test_an_explicit_env_file_is_used_instead_of_the_one_that_would_be_found(write: Write, login: dict[str, str]) -> None:
+    write("SF_LOGIN_URL=https://found.example.com\n", ".env")
+    named = write("SF_LOGIN_URL=https://named.example.com\n", "other.env")
+    rows = {each.name: each for each in kinetic.resolve("password", env_file=named, **login).explain()}
+    assert rows["login_url"].value == "https://named.example.com"
+    assert rows["login_url"].source == f"SF_LOGIN_URL ({named})"
+
+
+def test_an_explicit_env_file_may_begin_at_home(write: Write) -> None:
+    Path.home().joinpath("mine.env").write_text("SF_USERNAME=ada\n")
+    found = Variables.load("~/mine.env").find("SF_USERNAME")
+    assert found is not None
+    assert found[0] == "ada"
+
+
+def test_the_processs_own_variables_win_over_dotenv(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("SF_USERNAME=dotenv\n", ".env")
+    monkeypatch.setenv("SF_USERNAME", "process")
+    assert Variables.load().find("SF_USERNAME") == ("process", "SF_USERNAME")
+
+
+def test_an_empty_variable_counts_as_not_set(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("SF_USERNAME=dotenv\nSF_CLIENT_ID=\nSF_BARE\n", ".env")
+    monkeypatch.setenv("SF_USERNAME", "")
+    variables = Variables.load()
+    assert (variables.find("SF_USERNAME") or ("",))[0] == "dotenv"
+    assert variables.find("SF_CLIENT_ID") is None
+    assert variables.find("SF_BARE") is None
+
+
+def test_os_environ_is_never_changed(write: Write, login: dict[str, str]) -> None:
+    write("SF_LOGIN_URL=https://a.example.com\nFRESH=1\nENVIRONMENT=prod\n", ".env")
+    write("[environments.prod]\nprovider = 'password'\napi_version = '${FRESH}'\n")
+    before = dict(os.environ)
+    kinetic.resolve(**login)
+    kinetic.configure_logging  # noqa: B018 - reading a public name changes nothing either
+    assert dict(os.environ) == before
+
+
+def test_a_dotenv_serves_the_variables_in_a_config_file(write: Write, login: dict[str, str]) -> None:
+    write("HOST=acme.my.salesforce.com\n", ".env")
+    write("[environments.prod]\nprovider = 'password'\nlogin_url = 'https://${HOST}'\n")
+    rows = {each.name: each.value for each in kinetic.resolve(environment="prod", **login).explain()}
+    assert rows["login_url"] == "https://acme.my.salesforce.com"
+
+
+def test_a_dotenv_as_editors_on_windows_save_it_is_read(write: Write) -> None:
+    write(b"\xef\xbb\xbfSF_USERNAME=ada\r\nSF_CLIENT_ID='a key'\r\n", ".env")
+    variables = Variables.load()
+    assert (variables.find("SF_USERNAME") or ("",))[0] == "ada"
+    assert (variables.find("SF_CLIENT_ID") or ("",))[0] == "a key"
+
+
+def test_a_missing_env_file_that_was_named_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "gone.env"
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", env_file=path)
+    assert str(caught.value) == (
+        f"the .env file {path} cannot be read: No such file or directory. Remedy: Correct env_file, or leave it out."
+    )
+
+
+def test_an_env_file_that_is_a_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="cannot be read: Is a directory"):
+        Variables.load(tmp_path)
+
+
+def test_an_env_file_that_is_not_utf_8_is_an_error_without_its_bytes(write: Write) -> None:
+    path = write(b"SF_PASSWORD=canary\xff\n", "latin.env")
+    with pytest.raises(kinetic.ConfigurationError, match=r"is not UTF-8 text \(byte 18\)\. Remedy: Save it as UTF-8\.") as caught:
+        Variables.load(path)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_an_env_file_at_the_home_of_nobody_is_a_configuration_error() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="~no-such-user"):
+        Variables.load("~no-such-user/.env")
+
+
+def test_the_values_are_in_no_repr(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("SF_PASSWORD=canary-one\n", ".env")
+    monkeypatch.setenv("SF_CLIENT_SECRET", "canary-two")
+    assert "canary" not in repr(Variables.load())
+
+
+def test_from_env_tells_all_missing_variables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SF_USERNAME", "ada@acme.com")
+    monkeypatch.setenv("SF_DEADLINE", "soon")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.OAuthAuthenticator.from_env()
+    text = str(caught.value)
+    assert "Cannot configure OAuthAuthenticator from the environment" in text
+    for name in ("SF_CLIENT_ID", "SF_CLIENT_SECRET", "SF_PASSWORD", "deadline (from SF_DEADLINE)"):
+        assert name in text
+    assert "SF_USERNAME" not in text
+
+
+def test_from_env_takes_a_dotenv_and_an_explicit_file(write: Write) -> None:
+    body = "SF_CLIENT_ID=key\nSF_CLIENT_SECRET=s\nSF_USERNAME={}\nSF_PASSWORD=p\nSF_SECURITY_TOKEN=t\n"
+    write(body.format("found"), ".env")
+    named = write(body.format("named"), "named.env")
+    assert kinetic.OAuthAuthenticator.from_env().username == "found"
+    assert kinetic.OAuthAuthenticator.from_env(named).username == "named"
+    assert kinetic.OAuthAuthenticator.from_env(env_file=str(named)).security_token == "t"
+
+
+def test_from_env_never_looks_at_a_config_file_or_an_environments_own_variables(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("default_environment = 'prod'\n[defaults]\nlogin_url = 'https://file.example.com'\n[environments.prod]\n")
+    monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "prod")
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD"):
+        monkeypatch.setenv(f"SF_{name}", "plain")
+        monkeypatch.setenv(f"PROD_SF_{name}", "own")
+    made = kinetic.OAuthAuthenticator.from_env()
+    assert (made.username, made.login_url) == ("plain", "https://login.salesforce.com")
+
+
+def test_from_env_wants_exactly_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SF_CLIENT_ID", "key")
+    monkeypatch.setenv("SF_USERNAME", "ada@acme.com")
+    with pytest.raises(kinetic.ConfigurationError, match="one of private_key or private_key_path is needed"):
+        kinetic.JWTAuthenticator.from_env()
+    monkeypatch.setenv("SF_PRIVATE_KEY", "text")
+    monkeypatch.setenv("SF_PRIVATE_KEY_PATH", "/key.pem")
+    with pytest.raises(kinetic.ConfigurationError, match="exclude each other"):
+        kinetic.JWTAuthenticator.from_env()

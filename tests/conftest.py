@@ -1,0 +1,39 @@
+"""Every test starts in an empty folder, with none of the machine's own settings."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kinetic_auth_core.testing import SalesforceEmulator
+
+_OURS = ("SF_", "KINETIC_AUTH_", "LOG_", "DEV_SF_", "PROD_SF_")
+_AMBIENT = {"ENVIRONMENT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+
+
+@pytest.fixture(autouse=True)
+def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(_OURS) or name.upper() in _AMBIENT:
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@pytest.fixture(scope="session")
+def _org() -> Iterator[SalesforceEmulator]:
+    with SalesforceEmulator() as org:
+        yield org
+
+
+@pytest.fixture
+def sf(_org: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
+    """An emulated org, shared by all tests: count by differences, and order faults freely."""
+    yield _org
+    _org.clear_faults()

@@ -1,0 +1,223 @@
+"""Canaries: distinct markers in every secret, every path taken, and nothing anywhere that shows one."""
+
+import copy
+import io
+import logging
+import pickle
+import traceback
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.testing import (
+    ERROR_ROWS,
+    Alter,
+    Answer,
+    Html,
+    KeyPair,
+    Redirect,
+    Reset,
+    SalesforceEmulator,
+    Status,
+    Truncated,
+    new_key_pair,
+)
+
+PASSWORD = "canary-PASSWORD-1"
+TOKEN = "canary-TOKEN-2"
+SECRET = "canary-SECRET-3"
+PASSPHRASE = "canary-PASSPHRASE-4"
+PROXY = "canary-PROXY-5"
+
+
+@pytest.fixture(scope="module")
+def pair() -> KeyPair:
+    return new_key_pair()
+
+
+@pytest.fixture(scope="module")
+def key(pair: KeyPair) -> str:
+    return pair.private_key_pem
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """All that is logged by anybody, at any level, with tracebacks."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+@pytest.fixture
+def sources(sf: SalesforceEmulator, pair: KeyPair, key: str, logged: io.StringIO) -> dict[str, kinetic.SessionSource]:
+    user = sf.add_user(f"{uuid.uuid4()}@emulator.example", password=PASSWORD, security_token=TOKEN)
+    app = sf.add_app(client_secret=SECRET, certificates=[pair.certificate_pem], preauthorised={user.username})
+    base = {"client_id": app.client_id, "username": user.username, "login_url": sf.url, "deadline": 3.0}
+    Path("server.key").write_text(key)
+    secrets = {"client_secret": SECRET, "password": PASSWORD, "security_token": TOKEN}
+    return {
+        "password": kinetic.resolve("password", **base, **secrets),
+        "jwt text": kinetic.resolve("jwt-bearer", **base, private_key=key, client_secret=SECRET, passphrase=PASSPHRASE),
+        "jwt path": kinetic.resolve("jwt-bearer", **base, private_key_path="server.key"),
+        "refused": kinetic.resolve("password", **base, **secrets | {"password": PASSWORD + "wrong"}),
+        "proxied": kinetic.resolve("password", **base, **secrets, proxy=f"http://user:{PROXY}@127.0.0.1:1"),
+    }
+
+
+def markers(key: str) -> list[str]:
+    body = "".join(line for line in key.splitlines() if "-----" not in line)
+    return [PASSWORD, TOKEN, SECRET, PASSPHRASE, PROXY, body[40:80], key.splitlines()[3], "eyJ"]
+
+
+def shown_by(error: BaseException) -> str:
+    """All that an error can show: texts, state, pickles and copies, the whole chain, and the locals of our frames."""
+    shown = []
+    queue: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while queue:
+        link = queue.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        queue += [link.__cause__, link.__context__]
+        shown += [str(link), repr(link), repr(link.args), repr(vars(link))]
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if "tests" not in frame.f_code.co_filename:
+                shown += [f"{name}={value!r}" for name, value in frame.f_locals.items()]
+    shown += ["".join(traceback.format_exception(error)), repr(copy.copy(error)), pickle.dumps(error).decode("latin-1")]
+    return "\n".join(shown)
+
+
+FAULTS: list[Any] = [
+    Html(503),
+    Html(200),
+    Status(429),
+    Redirect("https://evil.example/?password=x"),
+    Reset("request"),
+    Reset("body"),
+    Truncated(),
+    Alter({"signature": "d3Jvbmc="}),
+    Alter({"instance_url": "http://evil.example"}),
+    Alter({"access_token": "a\r\nb"}),
+    Alter({"id": None}),
+]
+
+ECHO = Answer({"error": "invalid_grant", "error_description": f"{PASSWORD}{TOKEN} {SECRET}"}, status=400)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_no_fault_shows_a_secret(sf, sources, logged, key, fault) -> None:
+    shown = []
+    for name in ("password", "jwt text", "jwt path"):
+        sf.clear_faults()
+        sf.break_transport(fault)
+        try:
+            sources[name].session()
+        except kinetic.KineticAuthError as error:
+            shown.append(shown_by(error))
+            logging.getLogger("app").exception("it failed")
+    everything = "\n".join(shown) + logged.getvalue()
+    assert [marker for marker in markers(key) if marker in everything] == []
+
+
+def test_a_server_that_echoes_secrets_is_not_quoted(sf, sources, logged, key) -> None:
+    sf.break_transport(ECHO)
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        sources["password"].session()
+    everything = shown_by(caught.value) + logged.getvalue()
+    assert [marker for marker in markers(key) if marker in everything] == []
+
+
+@pytest.mark.parametrize("name", ["refused", "proxied"])
+def test_neither_a_wrong_password_nor_a_dead_proxy_is_shown(sources, logged, key, name) -> None:
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        sources[name].session()
+    everything = shown_by(caught.value) + logged.getvalue()
+    assert [marker for marker in markers(key) if marker in everything] == []
+
+
+@pytest.mark.parametrize("row", ERROR_ROWS, ids=str)
+def test_no_refusal_shows_a_secret(sf, sources, logged, key, row) -> None:
+    shown = []
+    for name in ("password", "jwt text"):
+        sf.refuse(*row)
+        with pytest.raises(kinetic.AuthenticationError) as caught:
+            sources[name].authenticate()
+        shown.append(shown_by(caught.value))
+    everything = "\n".join(shown) + logged.getvalue()
+    assert [marker for marker in markers(key) if marker in everything] == []
+
+
+def test_no_success_shows_a_secret(sources, logged, key) -> None:
+    shown = []
+    for name in ("password", "jwt text", "jwt path"):
+        source = sources[name]
+        token = source.session().access_token
+        shown += [repr(source.session()), str(source.session()), repr(source), repr(source.explain())]
+        shown += [repr(vars(source)), repr(vars(source._logins))]
+        everything = "\n".join(shown) + logged.getvalue()
+        assert [marker for marker in [*markers(key), token] if marker in everything] == []
+
+
+def test_no_configuration_error_shows_a_secret(sf, logged, key) -> None:
+    Path("kinetic-auth.toml").write_text(
+        f'[environments.dev]\nprovider = "password"\npassword = "{PASSWORD}"\nclient_secret = ["{SECRET}"]\n'
+        f'security_token = "{TOKEN}${{UNSET}}"\nproxy = "{PROXY}"\nlogin_url = "http://evil.example"\n'
+    )
+    Path("broken.toml").write_text(f'password = "{PASSWORD}" "{TOKEN}"\n')
+    Path("latin.env").write_bytes(f"SF_PASSWORD={PASSWORD}\xff".encode("latin-1"))
+    attempts = [
+        lambda: kinetic.resolve(environment="dev"),
+        lambda: kinetic.resolve("password", config="broken.toml"),
+        lambda: kinetic.resolve("password", env_file="latin.env"),
+        lambda: kinetic.resolve("password", passwort=PASSWORD, client_secret=[SECRET], security_token=5),
+        lambda: kinetic.resolve("nope", password=PASSWORD),
+        lambda: kinetic.resolve("jwt-bearer", private_key=key, private_key_path="x", passphrase=PASSPHRASE),
+        lambda: kinetic.OAuthAuthenticator("id", SECRET, "user", PASSWORD, TOKEN, "http://evil.example"),
+        lambda: kinetic.JWTAuthenticator("id", "user", key, "path", passphrase=PASSPHRASE),
+        lambda: kinetic.resolve("password", config="kinetic-auth.toml", environment="dev", security_token=[TOKEN]),
+    ]
+    for attempt in attempts:
+        with pytest.raises(kinetic.ConfigurationError) as caught:
+            attempt()
+        shown = shown_by(caught.value) + logged.getvalue()
+        assert [marker for marker in markers(key) if marker in shown] == []
+
+
+def test_no_key_error_shows_the_key(sf, logged, key) -> None:
+    lines = key.splitlines()
+    damaged = "\n".join([*lines[:5], *lines[7:]])
+    public = "-----BEGIN PUBLIC KEY-----\n" + "\n".join(lines[1:-1]) + "\n-----END PUBLIC KEY-----"
+    encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
+    for text in (damaged, public, encrypted, "".join(lines[1:-1])):
+        for passphrase in (PASSPHRASE, None):
+            source = kinetic.resolve(
+                "jwt-bearer",
+                client_id="id",
+                username="user",
+                private_key=text,
+                passphrase=passphrase,
+                login_url=sf.url,
+            )
+            with pytest.raises(kinetic.KeyLoadError) as caught:
+                source.session()
+            shown = shown_by(caught.value) + logged.getvalue()
+            assert [marker for marker in markers(key) if marker in shown] == []
+
+
+def test_a_session_shows_no_token_but_pickles_with_it(sf, sources) -> None:
+    session = sources["password"].session()
+    for shown in (repr(session), str(session), f"{session}"):
+        assert session.access_token not in shown
+        assert session.signature not in shown
+    assert pickle.loads(pickle.dumps(session)) == session
