@@ -205,6 +205,8 @@ class Server(ThreadedWSGIServer):
                 order_reset(connection)
                 return
             if self.ssl_context is not None:
+                # Fails for a client that is gone. wrap_socket would fail as well, but leave the socket open.
+                connection.getpeername()
                 with self._lock:
                     wrapped = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                     self._open[thread] = connection = wrapped

@@ -71,7 +71,9 @@ def test_the_files_default_is_the_last_resort(write: Write, login: dict[str, str
     assert repr(source) == "SessionSource(provider='password', environment='dev')"
 
 
-def test_environment_means_nothing_without_a_config_file(login: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_means_nothing_without_a_config_file(
+    login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("PRODUCTION_SF_LOGIN_URL", "https://own.example.com")
     source = kinetic.resolve("password", **login)
@@ -171,7 +173,9 @@ def test_a_named_environment_of_the_same_provider_applies(write: Write, login: d
     assert url(kinetic.resolve("password", environment="test", **login)) == "https://test.example.com"
 
 
-def test_an_environment_without_a_provider_takes_the_one_that_was_asked_for(write: Write, login: dict[str, str]) -> None:
+def test_an_environment_without_a_provider_takes_the_one_that_was_asked_for(
+    write: Write, login: dict[str, str]
+) -> None:
     write("[environments.prod]\nlogin_url = 'https://prod.example.com'\n")
     source = kinetic.resolve("password", environment="prod", **login)
     assert (source.environment, url(source)) == ("prod", "https://prod.example.com")

@@ -47,7 +47,12 @@ def test_every_setting_has_a_row_with_its_exact_source(write: Write, monkeypatch
 
 def test_secrets_are_masked_and_marked(login: dict[str, str]) -> None:
     found = rows(kinetic.resolve("password", **login, proxy="http://canary-user:canary-pass@proxy:3128"))
-    assert {name for name, each in found.items() if each.secret} == {"client_secret", "password", "security_token", "proxy"}
+    assert {name for name, each in found.items() if each.secret} == {
+        "client_secret",
+        "password",
+        "security_token",
+        "proxy",
+    }
     assert found["password"].value == found["client_secret"].value == found["proxy"].value == "********"
     assert found["security_token"].value == ""
     assert "canary" not in repr(found)
@@ -73,8 +78,8 @@ def test_a_literal_that_looks_like_a_reference_is_a_secret_like_any_other(write:
 def test_an_authenticator_made_by_hand_is_explained_too(login: dict[str, str]) -> None:
     @attrs.frozen
     class ByHand:
-        host: str = kinetic.setting("https://a.example.com", help="")
         token: str = kinetic.setting(help="", secret=True)
+        host: str = kinetic.setting("https://a.example.com", help="")
 
         @kinetic.hookimpl
         def authenticate(self) -> kinetic.SalesforceSession:

@@ -55,7 +55,9 @@ def test_what_comes_out_of_a_variable_is_not_looked_at_again(value: str, around:
     assert interpolate(f"{around}${{A}}{around}", {"A": value}.get) == f"{around}{value}{around}"
 
 
-@pytest.mark.parametrize(("value", "has"), [("${A}", True), (["x", "${A}"], True), ({"a": ["${"]}, True), ({"a": 1}, False)])
+@pytest.mark.parametrize(
+    ("value", "has"), [("${A}", True), (["x", "${A}"], True), ({"a": ["${"]}, True), ({"a": 1}, False)]
+)
 def test_a_value_with_a_reference_somewhere_inside_is_recognised(value: object, has: bool) -> None:
     assert has_references(value) is has
 
@@ -72,8 +74,7 @@ def test_an_unset_variable_names_file_key_and_variable(write: Write, login: dict
 
 def test_only_the_chosen_environment_is_interpolated(write: Write, login: dict[str, str]) -> None:
     write(
-        "[environments.dev]\nprovider = 'password'\n"
-        "[environments.prod]\nprovider = '${GONE}'\nlogin_url = '${GONE}'\n"
+        "[environments.dev]\nprovider = 'password'\n[environments.prod]\nprovider = '${GONE}'\nlogin_url = '${GONE}'\n"
     )
     assert kinetic.resolve(environment="dev", **login).environment == "dev"
 
@@ -88,7 +89,10 @@ def test_defaults_are_interpolated_too(write: Write, login: dict[str, str], monk
     path = write("[defaults]\nlogin_url = 'https://${HOST_NAME}'\n")
     monkeypatch.setenv("HOST_NAME", "a.example.com")
     rows = {each.name: each for each in kinetic.resolve("password", **login).explain()}
-    assert (rows["login_url"].value, rows["login_url"].source) == ("https://a.example.com", f"{path}:defaults.login_url")
+    assert (rows["login_url"].value, rows["login_url"].source) == (
+        "https://a.example.com",
+        f"{path}:defaults.login_url",
+    )
 
 
 def test_a_value_table_is_literal_whatever_it_holds(write: Write, login: dict[str, str]) -> None:

@@ -107,7 +107,10 @@ def test_a_layer_wins_over_all_lower_ones_together(highest: str) -> None:
 def test_whatever_layers_speak_the_highest_that_names_a_setting_wins(speaking: dict[str, set[str]]) -> None:
     values = {layer: dict.fromkeys(names, url_of(layer)) for layer, names in speaking.items()}
     given_besides = {name: value for name, value in REQUIRED.items() if name != "username"}
-    named = {name: [layer for layer in LAYERS if name in values.get(layer, {})] for name in ("login_url", "username", "proxy")}
+    named = {
+        name: [layer for layer in LAYERS if name in values.get(layer, {})]
+        for name in ("login_url", "username", "proxy")
+    }
     if not named["username"]:
         with pytest.raises(kinetic.ConfigurationError, match=r"username is missing.*SF_USERNAME"):
             resolved("password", values, given_besides)
@@ -188,7 +191,9 @@ def test_the_same_key_in_an_environments_table_is_unknown(write: Write, login: d
 
 def test_a_setting_that_a_later_release_brings_is_unknown_until_then(write: Write, login: dict[str, str]) -> None:
     write("[environments.prod]\nprovider = 'password'\n[environments.prod.store]\nname = 'redis'\n")
-    with pytest.raises(kinetic.ConfigurationError, match=r"store \(from .*:environments\.prod\.store\): unknown setting"):
+    with pytest.raises(
+        kinetic.ConfigurationError, match=r"store \(from .*:environments\.prod\.store\): unknown setting"
+    ):
         kinetic.resolve(environment="prod", **login)
 
 
@@ -265,7 +270,10 @@ def test_numbers_are_read_from_variables_and_from_text_that_variables_were_put_i
 
 
 def test_a_relative_path_in_a_file_is_relative_to_that_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write("[environments.prod]\nprovider = 'jwt-bearer'\nprivate_key_path = 'keys/prod.pem'\n[defaults]\nca_bundle = '../ca.pem'\n")
+    path = write(
+        "[environments.prod]\nprovider = 'jwt-bearer'\nprivate_key_path = 'keys/prod.pem'\n"
+        "[defaults]\nca_bundle = '../ca.pem'\n"
+    )
     below = Path.cwd() / "deep" / "down"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
@@ -292,15 +300,29 @@ def test_a_relative_path_as_keyword_stays_as_it_is_given() -> None:
     assert row(source, "private_key_path").value == "keys/prod.pem"
 
 
-def test_a_configured_default_that_needs_the_instance_is_shown_as_nothing() -> None:
-    @attrs.frozen
-    class Derived:
-        host: str = kinetic.setting("a", help="")
-        audience: str = kinetic.setting(attrs.Factory(lambda self: self.host, takes_self=True), help="")
+@attrs.frozen
+class Derived:
+    """Settings whose defaults come from others."""
 
-    settled = settle(schema(Derived), (), [])
-    assert [(each.value, each.source) for each in settled.rows] == [("a", "default"), (None, "default")]
-    assert settled.values == {}
+    host: str = kinetic.setting("a.example.com", help="")
+    audience: str = kinetic.setting(attrs.Factory(lambda self: f"https://{self.host}", takes_self=True), help="")
+    port: int = kinetic.setting(attrs.Factory(lambda self: len(self.audience), takes_self=True), help="")
+
+
+def test_a_default_that_is_derived_from_other_settings_is_shown_as_it_will_be() -> None:
+    settled = settle(schema(Derived), (), [{"host": Given("b.example.com", "keyword")}])
+    assert [(each.name, each.value, each.source) for each in settled.rows] == [
+        ("host", "b.example.com", "keyword"),
+        ("audience", "https://b.example.com", "default"),
+        ("port", 21, "default"),
+    ]
+    assert settled.values == {"host": "b.example.com"}
+
+
+def test_a_default_that_is_derived_from_a_wrong_setting_is_shown_as_nothing() -> None:
+    settled = settle(schema(Derived), (), [{"audience": Given(5, "keyword")}])
+    assert [(each.name, each.value) for each in settled.rows] == [("host", "a.example.com"), ("port", None)]
+    assert settled.problems == ("audience (from keyword): expected text, got a whole number",)
 
 
 def test_merging_keeps_values_out_of_reprs() -> None:

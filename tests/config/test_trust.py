@@ -17,7 +17,7 @@ STRANGER = 54321  # a uid and gid that no account has
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0,
-    reason="giving a file away needs root; the same rule is proven without it by the tests of a file that says whose it is",
+    reason="giving a file away needs root; without it, the tests of a file that says whose it is prove the same rule",
 )
 
 NAMES = ["kinetic-auth.toml", "pyproject.toml", ".env", "../home/.config/kinetic-auth/kinetic-auth.toml"]
@@ -82,7 +82,9 @@ def test_a_file_that_the_users_private_group_can_write_is_trusted(write: Write) 
 def test_a_found_file_that_everybody_can_write_is_refused(write: Write, login: dict[str, str], name: str) -> None:
     path = write(BODY.get(name, ""), name)
     path.chmod(0o666)
-    with pytest.raises(kinetic.ConfigurationError, match="was found by searching, but every user can write it") as caught:
+    with pytest.raises(
+        kinetic.ConfigurationError, match="was found by searching, but every user can write it"
+    ) as caught:
         kinetic.resolve("password", **login)
     argument = "env_file" if name == ".env" else "config"
     assert f'name it explicitly: {argument}="/' in str(caught.value)
@@ -92,7 +94,9 @@ def test_a_found_file_that_everybody_can_write_is_refused(write: Write, login: d
 def test_the_same_file_is_accepted_when_it_is_named(write: Write, login: dict[str, str], name: str) -> None:
     path = write(BODY.get(name, ""), name)
     path.chmod(0o666)
-    moved = path.rename(path.with_name(".env" if name == ".env" else "pyproject.toml" if "py" in name else "named.toml"))
+    moved = path.rename(
+        path.with_name(".env" if name == ".env" else "pyproject.toml" if "py" in name else "named.toml")
+    )
     if name == ".env":
         assert kinetic.resolve("password", env_file=moved, **login).provider == "password"
     else:
@@ -125,8 +129,8 @@ def test_a_found_file_of_another_user_is_refused_and_accepted_when_named(
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", **login)
     assert f"belongs to another user (uid {STRANGER})" in str(caught.value)
-    named = {"env_file" if name == ".env" else "config": path}
-    assert kinetic.resolve("password", **login, **named).provider == "password"
+    named = {"env_file": path} if name == ".env" else {"config": path}
+    assert kinetic.resolve("password", **login, **named).provider == "password"  # type: ignore[arg-type]  # by keyword
 
 
 @needs_root
@@ -156,6 +160,8 @@ def test_a_parent_that_may_not_be_entered_does_not_stop_the_search(tmp_path: Pat
         "except kinetic.KineticAuthError as error:\n"
         "    print(type(error).__name__, error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script, inside], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", script, inside], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
     assert done.stderr == ""
     assert done.stdout == "SessionSource(provider='password', environment=None)\n"

@@ -10,6 +10,8 @@ from typing import Any
 import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kinetic_auth_core.testing import App, KeyPair, SalesforceEmulator, User, new_key_pair
 
@@ -19,8 +21,8 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 class Client:
     """Sends requests to an emulator over one kept connection, without any cleverness."""
 
-    def __init__(self, sf: SalesforceEmulator, user: User, app: App, keys: KeyPair) -> None:
-        self.sf, self.user, self.app, self.keys = sf, user, app, keys
+    def __init__(self, sf: SalesforceEmulator, user: User, app: App, signing_key: RSAPrivateKey) -> None:
+        self.sf, self.user, self.app, self.signing_key = sf, user, app, signing_key
         self.http = requests.Session()
         self.http.trust_env = False
 
@@ -34,7 +36,7 @@ class Client:
         }
         payload = {name: value for name, value in {**defaults, **claims}.items() if value is not None}
         # A JWS, since PyJWT's own encode will not make a JWT with claims of the wrong type.
-        signing_key = self.keys.private_key_pem if key is None else key
+        signing_key = self.signing_key if key is None else key
         return jwt.PyJWS().encode(json.dumps(payload).encode(), signing_key, algorithm=algorithm)
 
     def post(self, path: str = "/services/oauth2/token", **form: Any) -> requests.Response:
@@ -75,6 +77,14 @@ def keys() -> KeyPair:
 
 
 @pytest.fixture(scope="session")
+def signing_key(keys: KeyPair) -> RSAPrivateKey:
+    """The private key, parsed once: that takes longer than a test."""
+    key = load_pem_private_key(keys.private_key_pem.encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+@pytest.fixture(scope="session")
 def other_keys() -> KeyPair:
     return new_key_pair()
 
@@ -86,7 +96,7 @@ def sf() -> Iterator[SalesforceEmulator]:
 
 
 @pytest.fixture
-def connect(keys: KeyPair) -> Iterator[Callable[[SalesforceEmulator], Client]]:
+def connect(keys: KeyPair, signing_key: RSAPrivateKey) -> Iterator[Callable[[SalesforceEmulator], Client]]:
     """Makes a client for an emulator, with a user and an app that every flow accepts."""
     clients = []
 
@@ -98,7 +108,7 @@ def connect(keys: KeyPair) -> Iterator[Callable[[SalesforceEmulator], Client]]:
             scopes={"api", "refresh_token"},
             run_as=user.username,
         )
-        clients.append(Client(sf, user, app, keys))
+        clients.append(Client(sf, user, app, signing_key))
         return clients[-1]
 
     yield make

@@ -18,18 +18,18 @@ EXPIRED = {"error": "invalid_grant", "error_description": "expired authorization
 
 
 def raw(client: Any, payload: bytes, **headers: Any) -> Any:
-    assertion = jwt.PyJWS().encode(payload, client.keys.private_key_pem, algorithm="RS256", headers=headers or None)
+    assertion = jwt.PyJWS().encode(payload, client.signing_key, algorithm="RS256", headers=headers or None)
     return client.post(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=assertion)
 
 
-def test_python_jose_signs_what_pyjwt_accepts(client: Any) -> None:
+def test_python_jose_signs_what_pyjwt_accepts(client: Any, keys: KeyPair) -> None:
     claims = {
         "iss": client.app.client_id,
         "sub": client.user.username,
         "aud": client.sf.url,
         "exp": int(time.time()) + 60,
     }
-    assertion = jose.jwt.encode(claims, client.keys.private_key_pem, algorithm="RS256")
+    assertion = jose.jwt.encode(claims, keys.private_key_pem, algorithm="RS256")
     answer = client.post(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=assertion)
     assert answer.status_code == 200
 

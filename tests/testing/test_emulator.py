@@ -23,6 +23,7 @@ from kinetic_auth_core.testing import Reset, SalesforceEmulator, Status, TlsProf
 from kinetic_auth_core.testing.identifiers import long_id
 from kinetic_auth_core.testing.private_folder import _remove_tree
 from kinetic_auth_core.testing.pytest_plugin import salesforce_emulator  # noqa: F401 - a fixture
+from kinetic_auth_core.testing.server import order_reset
 
 VERSIONS = "/services/data"
 
@@ -171,9 +172,23 @@ def test_a_client_that_never_shakes_hands_holds_up_nobody(connect: Any) -> None:
     with SalesforceEmulator(tls=True) as sf, socket.create_connection(("127.0.0.1", port_of(sf))):
         answer = requests.get(sf.url + VERSIONS, verify=str(sf.ca_bundle), timeout=5)
         assert answer.status_code == 200
+
+
+def test_a_reset_on_connecting_comes_before_the_tls_handshake() -> None:
+    with SalesforceEmulator(tls=True) as sf:
         sf.break_transport(Reset("connect"))
-        with pytest.raises(requests.ConnectionError):
-            requests.get(sf.url + VERSIONS, verify=str(sf.ca_bundle), timeout=5)
+        with socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
+
+
+def test_a_client_that_is_gone_before_the_tls_handshake_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    with SalesforceEmulator(tls=True) as sf, caplog.at_level(logging.DEBUG):
+        with socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
+            order_reset(connection)
+        answer = requests.get(sf.url + VERSIONS, verify=str(sf.ca_bundle), timeout=5)
+        assert answer.status_code == 200
+    assert "a connection ended" in caplog.text
 
 
 def test_records_of_requests_hold_no_secret(sf: SalesforceEmulator, client: Any) -> None:

@@ -1,0 +1,66 @@
+# Needs only make and Python 3.11 or newer. `make` alone lists what there is.
+
+# The Python to build with: `make demo PYTHON=python3.12`. Left out, the first that will do.
+PYTHON ?=
+CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test fmt docs clean
+
+# In one pip command: apart, a provider would look for the core on the package index.
+PACKAGES = ".[cli,testing]" ./providers/jwt-bearer ./providers/password
+PIP = python -m pip --disable-pip-version-check install --quiet
+
+# Folders are in the list so that a deleted file counts as a change too.
+SOURCES = $(shell find pyproject.toml README.md LICENSE kinetic_auth_core \
+	$(wildcard providers/*/pyproject.toml providers/*/README.md providers/*/LICENSE providers/*/kinetic_auth_*) \
+	-name __pycache__ -prune -o -print)
+
+# pyenv's own commands refuse a version that is not switched on; behind them on PATH, tox finds the real ones.
+PYENV_PATH = $(shell root=$$(pyenv root 2>/dev/null) && printf ':%s' "$$root"/versions/3.1[123].*/bin)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.installed ## install into .venv, then log in both ways against a local emulator
+	@.venv/bin/kinetic-auth demo
+
+test: .tools/.installed ## every check: lint, types, docs, packages, the tests on each Python found
+	@mkdir -p .tox
+	@set -o pipefail; PATH="$$PATH$(PYENV_PATH)" NO_COLOR=1 .tools/bin/tox run 2>&1 | tee .tox/test.log
+	@echo; grep -E '^=+ .*[0-9]+ passed.* in [0-9.]+s.* =+$$' .tox/test.log | tail -n 1 | grep . \
+		|| { echo "make test: no tests ran; one of Python 3.11, 3.12, 3.13 must be on PATH" >&2; exit 1; }
+
+fmt: .tools/.installed ## format the code and mend what can be mended by itself
+	@.tools/bin/tox run -q -e fmt
+
+docs: .tools/.installed ## build the documentation into docs/_build/html
+	@.tools/bin/tox run -q -e docs
+	@echo "docs/_build/html/index.html"
+
+clean: ## remove what the other targets made
+	rm -rf .venv .tools .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+
+.venv/.installed: $(SOURCES) | .venv/bin/python
+	@echo "installing the packages into .venv ..."
+	@.venv/bin/$(PIP) $(PACKAGES)
+	@touch $@
+
+.tools/.installed: | .tools/bin/python
+	@echo "installing tox into .tools ..."
+	@.tools/bin/$(PIP) "tox>=4.22,<5"
+	@touch $@
+
+%/bin/python:
+	@for python in $(CANDIDATES); do \
+		"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		exec "$$python" -m venv --clear $*; \
+	done; \
+	echo "make: no Python 3.11 or newer with its venv module. Tried:" >&2; \
+	for python in $(CANDIDATES); do \
+		echo "  $$python: $$("$$python" -c 'import sys; print(sys.version.split()[0]); import venv, ensurepip' 2>&1 \
+			| tail -n 2 | tr '\n' ' ')" >&2; \
+	done; \
+	echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it: make demo PYTHON=python3.12" >&2; \
+	exit 1

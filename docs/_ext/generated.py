@@ -1,0 +1,125 @@
+"""The parts of the docs that are read off the code, so that they can't drift: tables and help texts, as Markdown.
+
+Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
+"""  # noqa: INP001 - not a package: conf.py puts this folder on the path
+
+import inspect
+from collections.abc import Iterable, Sequence
+
+import attrs
+import click
+
+from kinetic_auth_core import GrantAuthenticator, errors
+from kinetic_auth_core.catalogue import CATALOGUE, Kind
+from kinetic_auth_core.cli.commands import cli
+from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
+from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.registry import load_authenticator
+from kinetic_auth_core.settings import Setting, exactly_one_of, schema
+
+_AGAIN = {Kind.REJECTED: "no", Kind.TRANSIENT: "yes", Kind.OTHER: "not at once"}
+_RAISED = {
+    Kind.REJECTED: "CredentialsRejectedError",
+    Kind.TRANSIENT: "TransientAuthenticationError",
+    Kind.OTHER: "AuthenticationError",
+}
+
+
+def settings_table(provider: str) -> str:
+    """A provider's own settings, in the order of its constructor.
+
+    Args:
+        provider: Its entry-point name.
+    """
+    cls = load_authenticator(provider)[1]
+    common = {each.name for each in schema(GrantAuthenticator)} - {"login_url"}
+    return _settings(cls, [each for each in schema(cls) if each.name not in common])
+
+
+def common_settings_table() -> str:
+    """The settings that every provider has whose login is one request to the token endpoint."""
+    return _settings(GrantAuthenticator, [each for each in schema(GrantAuthenticator) if each.name != "login_url"])
+
+
+def _settings(cls: type, settings: Sequence[Setting]) -> str:
+    defaults = {row.name: row.value for row in settle(schema(cls), (), []).rows}
+    groups = {name: group for group in exactly_one_of(cls) for name in group}
+    rows = [
+        (
+            f"`{each.name}`",
+            f"`{each.env}`",
+            _default(each, groups.get(each.name, ()), defaults[each.name]),
+            "yes" if each.secret else "",
+            each.help,
+        )
+        for each in settings
+    ]
+    return _table(("setting", "environment variable", "default", "secret", "meaning"), rows)
+
+
+def _default(setting: Setting, group: Sequence[str], default: object) -> str:
+    if setting.required:
+        return "required"
+    if group:
+        return f"one of {', '.join(f'`{name}`' for name in group)}"
+    if isinstance(setting.default, attrs.Factory) and setting.default.takes_self:  # type: ignore[arg-type, attr-defined]
+        return "derived"
+    return "" if default in (None, "") else f"`{default}`"
+
+
+def catalogue_table() -> str:
+    """What the token endpoint is known to answer, with the class that is raised and the remedy."""
+    rows = [
+        (
+            f"`{row.error}`",
+            f"`{row.description}` ..." if row.description else "any",
+            f"`{_RAISED[row.kind]}`",
+            _AGAIN[row.kind],
+            row.remedy,
+        )
+        for row in CATALOGUE
+    ]
+    return _table(("error", "description begins with", "raised as", "retryable", "remedy"), rows)
+
+
+def error_tree() -> str:
+    """The tree of errors, as it is drawn in the module's docstring."""
+    drawing = inspect.getdoc(errors) or ""
+    return f"```text\n{drawing.split('```')[1].strip()}\n```"
+
+
+def exit_codes_table() -> str:
+    """Each exit code of the command line, and the errors that end with it."""
+    kinds: dict[int, list[str]] = {}
+    for kind in _kinds(KineticAuthError):
+        kinds.setdefault(exit_code_of(kind("")), []).append(f"`{kind.__name__}`")
+    rows = [(f"`{code}`", meaning, ", ".join(kinds.get(code, []))) for code, meaning in MEANINGS.items()]
+    return _table(("code", "meaning", "errors"), rows)
+
+
+def _kinds(kind: type[KineticAuthError]) -> list[type[KineticAuthError]]:
+    below = [each for child in kind.__subclasses__() for each in _kinds(child)]
+    public = [kind] if kind is not KineticAuthError and kind.__module__ == errors.__name__ else []
+    return list(dict.fromkeys([*public, *below]))
+
+
+def command_help(path: str) -> str:
+    """What a command of `kinetic-auth` prints for `--help`.
+
+    Args:
+        path: Its words behind `kinetic-auth`, such as `config show`; none for the program itself.
+    """
+    command: click.Command = cli
+    ctx = click.Context(cli, info_name="kinetic-auth", terminal_width=90, **cli.context_settings)
+    for word in path.split():
+        found = command.get_command(ctx, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise ValueError(f"kinetic-auth has no command {path!r}")
+        command, ctx = found, click.Context(found, info_name=word, parent=ctx, terminal_width=90)
+    return f"```text\n{command.get_help(ctx)}\n```"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

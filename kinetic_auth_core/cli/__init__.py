@@ -1,0 +1,26 @@
+"""The command line, `kinetic-auth`. Needs the extra `cli` (click and rich).
+
+This module is only the door: it tells how to install the extra where it is missing. What a command does is in the
+module of its name, how results and errors look in `output` and `error_block`.
+"""
+
+import sys
+
+
+def main() -> None:
+    """The console script's entry point. Ends the process with one of the codes of `exit_codes`."""
+    from kinetic_auth_core.cli.exit_codes import INTERRUPTED, USAGE
+
+    try:
+        import rich  # noqa: F401 - wanted later, on a terminal; missed now
+
+        from kinetic_auth_core.cli.commands import cli
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in {"click", "rich"}:
+            raise
+        print(f'kinetic-auth needs {missing}: pip install "kinetic-auth-core[cli]"', file=sys.stderr)  # noqa: T201
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    cli.main()

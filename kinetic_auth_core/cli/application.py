@@ -1,0 +1,97 @@
+"""The frame around all commands: `--debug`, the log, and errors that become a block on stderr and an exit code.
+
+The commands themselves know nothing of it: they print results and raise.
+"""
+
+import contextlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import attrs
+import click
+
+from kinetic_auth_core.cli.diagnostics import diagnostics
+from kinetic_auth_core.cli.error_block import show_error
+from kinetic_auth_core.cli.exit_codes import INTERRUPTED, OK, USAGE, exit_code_of
+from kinetic_auth_core.cli.output import note
+
+
+@attrs.define
+class Run:
+    """What one run of the program was told for all its commands.
+
+    Attributes:
+        debug: Whether `--debug` was given, before or behind the command's name.
+    """
+
+    debug: bool = False
+
+
+def _note_debug(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
+    if given:
+        ctx.ensure_object(Run).debug = True
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Show the log, and the traceback of an error.",
+    )
+
+
+class Command(click.Command):
+    """A command that runs with its warnings and log on stderr."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_debug_option())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it. The `.env` file has a say in the log only where the command reads it anyway."""
+        env_file = ctx.params.get("env_file") if "env_file" in ctx.params else os.devnull
+        ctx.with_resource(diagnostics(env_file, debug=ctx.ensure_object(Run).debug))
+        return super().invoke(ctx)
+
+
+class Group(click.Group):
+    """A group of commands. Without a command it is a usage error, and shows its help."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.update(invoke_without_command=True, callback=_help_without_command)
+        super().__init__(*args, **kwargs)
+        self.params.append(_debug_option())
+
+
+@click.pass_context
+def _help_without_command(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        note(ctx.get_help())
+        ctx.exit(USAGE)
+
+
+class Application(Group):
+    """The outermost group: it ends the process."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run, print an error as a block, and exit with a code of `exit_codes`."""
+        kwargs.update(standalone_mode=False, obj=(run := Run()))
+        try:
+            # What commands return is nothing; `ctx.exit(code)` and `--help` come back as a number.
+            code = super().main(*args, **kwargs) or OK
+        except click.Abort:
+            code = INTERRUPTED
+        except SystemExit as stop:
+            # click ends so, quietly, where the reader of a pipe has gone away: it has what it wants.
+            code = OK if isinstance(stop.__context__, BrokenPipeError) else stop.code
+        except Exception as error:  # noqa: BLE001 - the last one to hear of it
+            code = USAGE if isinstance(error, click.ClickException) else exit_code_of(error)
+            with contextlib.suppress(BrokenPipeError):
+                show_error(error, debug=run.debug)
+        sys.exit(code)

@@ -1,0 +1,34 @@
+"""All commands, put together: the program `kinetic-auth`."""
+
+import click
+
+from kinetic_auth_core.cli.application import Application, Group
+from kinetic_auth_core.cli.config_show import show
+from kinetic_auth_core.cli.demo import demo
+from kinetic_auth_core.cli.emulator import emulator
+from kinetic_auth_core.cli.exit_codes import MEANINGS
+from kinetic_auth_core.cli.login import login
+from kinetic_auth_core.cli.providers import providers
+
+_EPILOG = "\n".join(
+    [
+        "\b",
+        "Exit codes:",
+        *(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items()),
+        "",
+        "\b",
+        "Variables: LOG_LEVEL and LOG_DIR for the log, SF_API_VERSION, NO_COLOR.",
+        "Results go to stdout, everything else to stderr.",
+    ]
+)
+
+config = Group("config", help="Look at the configuration.", commands=[show])
+
+cli = Application(
+    "kinetic-auth",
+    help="Salesforce logins from the command line: try the configuration, look at it, play an org for tests.",
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    commands=[providers, config, login, emulator, demo],
+)
+click.version_option(package_name="kinetic-auth-core", prog_name="kinetic-auth", message="%(prog)s %(version)s")(cli)

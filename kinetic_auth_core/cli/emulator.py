@@ -1,0 +1,79 @@
+"""`kinetic-auth emulator`: an imitation of a Salesforce org on this machine, until it is told to stop."""
+
+import contextlib
+import re
+import signal
+from collections.abc import Iterator
+from queue import SimpleQueue
+from types import FrameType
+
+import click
+
+from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.output import emit, note
+from kinetic_auth_core.cli.testing_extra import load_testing
+from kinetic_auth_core.errors import ConfigurationError
+
+
+@click.command(cls=Command, short_help="Play a Salesforce org on this machine, for tests.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on. Default: a free one.")
+@click.option("--tls", is_flag=True, help="Serve https, with a certificate authority made for it (SF_CA_BUNDLE).")
+def emulator(port: int, tls: bool) -> None:
+    """Play a Salesforce org on 127.0.0.1, until SIGINT (Ctrl-C) or SIGTERM.
+
+    Prints, in the form of a .env file, the settings that reach it. The private key is in a temporary folder, which is
+    removed at the end. Needs the extra "testing".
+
+    \b
+      kinetic-auth emulator > .env &
+      kinetic-auth login password
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    testing = load_testing()
+    with _signals_to_stop() as stop, contextlib.closing(testing.SalesforceEmulator(port=port, tls=tls)) as org:
+        try:
+            org.start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"the emulator cannot listen on port {port}: {error.strerror or error}.",
+                remedy="Give another --port, or leave it out to take a free one.",
+            ) from error
+        emit("\n".join(f"{name}={dotenv_value(value)}" for name, value in org.env().items()))
+        note(f"The org {org.org_id} is at {org.url} until Ctrl-C or SIGTERM.")
+        note(
+            "With the lines above in .env, log in with: kinetic-auth login jwt-bearer, or: kinetic-auth login password"
+        )
+        stop.get()
+
+
+def dotenv_value(value: str) -> str:
+    """A value as a `.env` file has it: quoted where blanks, quotes, `#`, `$` or a backslash would be misread.
+
+    Args:
+        value: Text without line ends.
+    """
+    if re.fullmatch(r"[^\s'\"`#$\\]*", value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@contextlib.contextmanager
+def _signals_to_stop() -> Iterator["SimpleQueue[int]"]:
+    """A queue into which the signals that end the program go, while the body runs.
+
+    A queue of this kind may be put into from within a signal handler at any moment, an Event may not. SIGINT is taken
+    even where it is ignored, as it is for a shell script's background job; SIGHUP is not, for the sake of nohup.
+    """
+    stop: SimpleQueue[int] = SimpleQueue()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        stop.put(number)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,52 @@
+"""The exit codes of `kinetic-auth`, and which error ends with which."""
+
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    KeyLoadError,
+    KineticAuthError,
+    LoginBudgetError,
+    TransientAuthenticationError,
+    TransportError,
+)
+
+OK = 0  #: Done.
+USAGE = 2  #: The command line or the configuration is wrong.
+NO_KEY = 3  #: A key or another secret could not be had or read.
+REFUSED = 4  #: The login was refused; trying again would not help.
+TRY_LATER = 5  #: No usable answer, or a reason that passes by itself.
+UNEXPECTED = 6  #: Something that should not happen.
+INTERRUPTED = 130  #: Ctrl-C, as shells report it.
+
+#: For `--help`: what each code means.
+MEANINGS = {
+    OK: "done",
+    USAGE: "the command line or the configuration is wrong",
+    NO_KEY: "a key or another secret could not be had",
+    REFUSED: "the login was refused",
+    TRY_LATER: "no usable answer, or a passing failure: try later",
+    UNEXPECTED: "an unexpected error; --debug shows where",
+    INTERRUPTED: "interrupted",
+}
+
+# The first row that fits counts: some errors are of two kinds.
+_BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
+    (ConfigurationError, USAGE),
+    (KeyLoadError, NO_KEY),
+    (TransientAuthenticationError, TRY_LATER),
+    (TransportError, TRY_LATER),
+    (LoginBudgetError, TRY_LATER),
+    (AuthenticationError, REFUSED),
+)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code that an error ends with.
+
+    Args:
+        error: What was raised, by us or by anybody.
+
+    Returns:
+        `UNEXPECTED` for all that is not in our error tree.
+    """
+    return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), UNEXPECTED)

@@ -1,0 +1,127 @@
+"""`kinetic-auth login`: one login with the configuration as it is, to see that it works or why it does not."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.inspection import provider_class
+from kinetic_auth_core.cli.options import Choice, choice_options, json_option
+from kinetic_auth_core.cli.output import emit_json, emit_record
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.resolver import resolve
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings import MASK, RESERVED_NAMES, schema
+
+_ELSEWHERE = {"environment", "config", "env_file", "provider"}
+
+
+def _pairs(_ctx: click.Context, _param: click.Parameter, given: Iterable[str]) -> list[tuple[str, str]]:
+    """`name=value` taken apart. What is not one is not quoted: it may be a secret."""
+    pairs = [text.partition("=") for text in given]
+    if any(not (name and equals) for name, equals, _ in pairs):
+        raise click.UsageError("--set takes name=value, such as --set username=integration@acme.com.")
+    return [(name, value) for name, _, value in pairs]
+
+
+@click.command(cls=Command, short_help="Log in, once, and show the session.")
+@choice_options
+@click.option(
+    "--set",
+    "pairs",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="A setting; may be repeated. No secrets.",
+)
+@click.option("--show-token", is_flag=True, help="Show the access token.")
+@json_option
+def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choice: str | None) -> None:
+    """Log in, once, and show the session.
+
+    PROVIDER may be left out where the environment of the config file names it. Secrets come from the config file, the
+    environment or .env, not from the command line.
+
+    \b
+    --json prints
+      {"provider", "environment", "instance_url", "base_url", "org_id", "user_id", "username",
+       "api_version", "issued_at", "issued_at_ms", "scope", "token_type", "access_token"}
+    with null for what there is none of; "issued_at" is ISO 8601 in UTC, "access_token" null
+    without --show-token.
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    chosen = Choice(**choice)
+    settings = _settings(pairs, chosen)
+    with resolve(
+        chosen.provider,
+        environment=chosen.environment,
+        config=chosen.config,
+        env_file=chosen.env_file,
+        **settings,
+    ) as source:
+        session = source.authenticate()
+    where = {"provider": source.provider, "environment": source.environment}
+    facts = {**where, **_facts(session), "access_token": session.access_token if show_token else None}
+    if as_json:
+        emit_json(facts)
+        return
+    issued_at = f"{facts['issued_at'] or '-'} ({facts.pop('issued_at_ms')} ms)"
+    token = facts["access_token"] or f"{MASK} (--show-token shows it)"
+    emit_record({**facts, "issued_at": issued_at, "access_token": token}.items())
+
+
+def _facts(session: SalesforceSession) -> dict[str, Any]:
+    return {
+        "instance_url": session.instance_url,
+        "base_url": session.base_url,
+        "org_id": session.org_id,
+        "user_id": session.user_id,
+        "username": session.username,
+        "api_version": session.api_version,
+        "issued_at": _utc(session.issued_at),
+        "issued_at_ms": session.issued_at,
+        "scope": session.scope or None,
+        "token_type": session.token_type,
+    }
+
+
+def _utc(milliseconds: str) -> str | None:
+    """ISO 8601 in UTC; None for what is no time."""
+    try:
+        moment = dt.datetime.fromtimestamp(int(milliseconds) / 1000, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
+    """The settings of `--set`, in the types that the provider wants; what does not fit is left for `resolve` to tell.
+
+    Raises:
+        ConfigurationError: One of them is secret, or is an option of its own.
+    """
+    if not pairs:
+        return {}
+    selection, cls = provider_class(choice)
+    known = {each.name: each for each in schema(cls)}
+    settings: dict[str, Any] = {}
+    for name, value in pairs:
+        settings[name] = value
+        if name in _ELSEWHERE & RESERVED_NAMES:
+            option = "the argument PROVIDER" if name == "provider" else f"the option --{name.replace('_', '-')}"
+            raise ConfigurationError(f"--set {name}: is no setting.", remedy=f"Use {option}.")
+        if (setting := known.get(name)) is None:
+            continue
+        if setting.secret:
+            prefix = selection.variable_prefix or ""
+            raise ConfigurationError(
+                f"--set {name}: is secret, and the command line shows up in the shell's history and in ps.",
+                remedy=f"Set the variable {prefix}{setting.env}, in the environment or in a .env file; or write {name} "
+                f"into the config file, where it may be a reference such as env://NAME.",
+            )
+        try:
+            settings[name] = setting.accept(value, text=True)
+        except ValueError:
+            continue
+    return settings

@@ -1,0 +1,57 @@
+"""Options and arguments that several commands take: which provider, which environment, which files."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import click
+
+
+@attrs.frozen
+class Choice:
+    """What is to be resolved, as the command line says it; None is for `resolve` to find.
+
+    Attributes:
+        provider: The provider's entry-point name.
+        environment: An environment of the config file.
+        config: The config file.
+        env_file: The `.env` file.
+    """
+
+    provider: str | None
+    environment: str | None
+    config: str | None
+    env_file: str | None
+
+
+def _only_one(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """One name at most. What was given is not quoted: it may be a misplaced `password=...`."""
+    if len(given) > 1 or any("=" in name for name in given):
+        raise click.UsageError("only one PROVIDER is taken here, its name; each setting needs a --set of its own.")
+    return given[0] if given else None
+
+
+def provider_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument `PROVIDER`, which may be left out."""
+    return click.argument("provider", nargs=-1, callback=_only_one, metavar="[PROVIDER]")(function)
+
+
+def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`PROVIDER`, `--environment`, `--config` and `--env-file`: the fields of a `Choice`."""
+    for decorator in (
+        click.option(
+            "--env-file", metavar="FILE", help="The .env file. Default: the nearest one, here or in a parent."
+        ),
+        click.option(
+            "--config", metavar="FILE", help="The config file. Default: KINETIC_AUTH_CONFIG, else the nearest."
+        ),
+        click.option("-e", "--environment", metavar="NAME", help="The environment. Default: the config file's."),
+        provider_argument,
+    ):
+        function = decorator(function)
+    return function
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)

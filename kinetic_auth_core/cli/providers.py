@@ -1,0 +1,132 @@
+"""`kinetic-auth providers`: which work, which do not and why, which can be had, what each takes."""
+
+from typing import Any
+
+import attrs
+import click
+
+from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.error_block import error_block
+from kinetic_auth_core.cli.options import json_option, provider_argument
+from kinetic_auth_core.cli.output import emit, emit_json, emit_table
+from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.registry import AUTHENTICATORS, PUBLISHED, InstalledPlugin, installed, load_authenticator
+from kinetic_auth_core.settings import Setting, exactly_one_of, schema
+
+
+@click.command(cls=Command, short_help="List the providers, or the settings of one.")
+@provider_argument
+@json_option
+def providers(provider: str | None, as_json: bool) -> None:
+    """List the providers; or, for one PROVIDER, its settings.
+
+    Each installed one is loaded, so that a broken one shows here.
+
+    \b
+    --json prints
+      {"providers": [{"name", "distribution", "version", "target", "error", "remedy"}],
+       "not_installed": [{"name", "install"}]}
+    and with a PROVIDER
+      {"name", "distribution", "version", "target", "exactly_one_of": [[name, ...]],
+       "settings": [{"name", "variable", "required", "default", "secret", "help"}]}
+    where "error" is null for a provider that works.
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    if provider is None:
+        _list(as_json)
+    else:
+        _describe(provider, as_json)
+
+
+@attrs.frozen
+class _Row:
+    plugin: InstalledPlugin
+    error: ConfigurationError | None
+
+
+def _list(as_json: bool) -> None:
+    rows = [_Row(plugin, _problem(plugin.name)) for plugin in installed(AUTHENTICATORS)]
+    names = {row.plugin.name for row in rows}
+    missing = {
+        name: f"pip install {package}" for name, package in PUBLISHED[AUTHENTICATORS].items() if name not in names
+    }
+    if as_json:
+        emit_json(
+            {
+                "providers": [
+                    {
+                        **attrs.asdict(row.plugin),
+                        "error": row.error.message if row.error else None,
+                        "remedy": row.error.remedy if row.error else None,
+                    }
+                    for row in rows
+                ],
+                "not_installed": [{"name": name, "install": install} for name, install in missing.items()],
+            }
+        )
+        return
+    if rows:
+        emit_table(
+            ("provider", "distribution", "version", "state"),
+            [
+                (row.plugin.name, row.plugin.distribution, row.plugin.version, "broken" if row.error else "works")
+                for row in rows
+            ],
+        )
+    else:
+        emit("No provider is installed.")
+    # A name that two distributions claim is one error.
+    for error in {row.plugin.name: row.error for row in rows if row.error}.values():
+        emit("\n" + error_block(error.message, error.remedy))
+    if missing:
+        emit("\nNot installed:")
+        emit_table(("provider", "install"), missing.items())
+
+
+def _problem(name: str) -> ConfigurationError | None:
+    try:
+        load_authenticator(name)
+    except ConfigurationError as error:
+        return error
+    return None
+
+
+def _describe(name: str, as_json: bool) -> None:
+    plugin, cls = load_authenticator(name)
+    settings, groups = schema(cls), exactly_one_of(cls)
+    defaults = {row.name: row.value for row in settle(settings, (), []).rows}
+    if as_json:
+        emit_json(
+            {
+                **attrs.asdict(plugin),
+                "exactly_one_of": groups,
+                "settings": [_facts(each, defaults[each.name]) for each in settings],
+            }
+        )
+        return
+    emit(f"{plugin.name}, of {plugin.distribution} {plugin.version}\n")
+    chosen = {name: f"(one of {', '.join(group)})" for group in groups for name in group}
+    emit_table(
+        ("setting", "variable", "default", "secret", "help"),
+        [
+            (
+                each.name,
+                each.env,
+                "(required)" if each.required else chosen.get(each.name, defaults[each.name]),
+                "secret" if each.secret else None,
+                each.help,
+            )
+            for each in settings
+        ],
+    )
+
+
+def _facts(setting: Setting, default: Any) -> dict[str, Any]:
+    return {
+        "name": setting.name,
+        "variable": setting.env,
+        "required": setting.required,
+        "default": default,
+        "secret": setting.secret,
+        "help": setting.help,
+    }

@@ -1,0 +1,110 @@
+"""A `Signer` in place of a key: whoever has the key signs, and only its signature is seen here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from kinetic_auth_core import AuthenticationError, KeyLoadError, Signer
+from kinetic_auth_core.events import tallied
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
+from kinetic_auth_jwt_bearer import JWTAuthenticator
+
+
+@attrs.define
+class VaultSigner:
+    """Signs with a key that stays in a vault, which here is a variable."""
+
+    pem: str = attrs.field(repr=False)
+    algorithm: str = "RS256"
+    key_id: str = "vault/salesforce/7"
+    signed: int = 0
+
+    def sign(self, message: bytes) -> bytes:
+        self.signed += 1
+        key = serialization.load_pem_private_key(self.pem.encode(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
+@attrs.frozen
+class FailingSigner:
+    """A vault that does not answer."""
+
+    failure: Exception
+    algorithm: str = "RS256"
+    key_id: str = "vault/salesforce/7"
+
+    def sign(self, message: bytes) -> bytes:
+        raise self.failure
+
+
+def test_any_object_that_signs_is_taken_for_a_key(
+    settings: dict[str, Any], keys: KeyPair, sf: SalesforceEmulator
+) -> None:
+    signer = VaultSigner(keys.private_key_pem)
+    assert isinstance(signer, Signer)
+    made = JWTAuthenticator(**settings, private_key=signer)
+    assert sf.is_live(made.authenticate().access_token)
+    assert sf.is_live(made.authenticate().access_token)
+    assert signer.signed == 2
+
+
+def test_observers_are_told_the_signers_key_id(settings: dict[str, Any], keys: KeyPair) -> None:
+    with tallied() as tally:
+        JWTAuthenticator(**settings, private_key=VaultSigner(keys.private_key_pem)).grant(0)
+    assert tally.key_fingerprint == "vault/salesforce/7"
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS512", "PS256", "none", "HS256"])
+def test_a_signer_of_another_algorithm_is_refused_before_it_signs(
+    algorithm: str, settings: dict[str, Any], keys: KeyPair, sf: SalesforceEmulator
+) -> None:
+    signer = VaultSigner(keys.private_key_pem, algorithm=algorithm)
+    with pytest.raises(KeyLoadError) as caught:
+        JWTAuthenticator(**settings, private_key=signer).authenticate()
+    assert str(caught.value) == (
+        f"the key vault/salesforce/7 signs with {algorithm}; Salesforce takes only RS256. "
+        "Remedy: Use an RSA key of 2048 bits or more."
+    )
+    assert signer.signed == 0
+    assert sf.token_requests == 0
+
+
+def test_a_typed_error_of_a_signer_reaches_the_caller_as_it_is(
+    settings: dict[str, Any], sf: SalesforceEmulator
+) -> None:
+    disabled = KeyLoadError("the key vault/salesforce/7 is disabled.", remedy="Enable it.")
+    with pytest.raises(KeyLoadError) as caught:
+        JWTAuthenticator(**settings, private_key=FailingSigner(disabled)).authenticate()
+    assert str(caught.value) == "the key vault/salesforce/7 is disabled. Remedy: Enable it."
+    assert sf.token_requests == 0
+
+
+def test_a_signer_that_breaks_is_a_failed_login_with_its_error_as_the_cause(
+    settings: dict[str, Any], sf: SalesforceEmulator
+) -> None:
+    broken = ConnectionError("no route to the vault")
+    with pytest.raises(AuthenticationError) as caught:
+        JWTAuthenticator(**settings, private_key=FailingSigner(broken)).authenticate()
+    host = sf.url.removeprefix("http://")
+    assert str(caught.value).startswith(f"jwt-bearer login of {settings['username']} at {host} failed: ")
+    chain: list[BaseException | None] = [caught.value.__cause__]
+    while chain[-1] is not None:
+        chain.append(chain[-1].__cause__ or chain[-1].__context__)
+    assert broken in chain
+    assert sf.token_requests == 0
+
+
+def test_a_signer_is_not_shown(keys: KeyPair) -> None:
+    made = JWTAuthenticator("3MVG9", "u@acme.com", VaultSigner(keys.private_key_pem))
+    assert "vault" not in repr(made)
+
+
+def test_something_that_is_neither_text_nor_a_signer_is_refused_by_type() -> None:
+    with pytest.raises(ValueError, match="private_key: expected text or Signer, got bytes"):
+        JWTAuthenticator("3MVG9", "u@acme.com", b"-----BEGIN PRIVATE KEY-----")  # type: ignore[arg-type]

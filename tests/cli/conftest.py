@@ -1,0 +1,139 @@
+"""The command line as a user meets it: arguments in, stdout, stderr and an exit code out."""
+
+import logging
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import attrs
+import click
+import pytest
+from click.testing import CliRunner
+
+from kinetic_auth_core.cli.commands import cli
+from kinetic_auth_core.testing import SalesforceEmulator
+
+CANARIES = {
+    "SF_CLIENT_SECRET": "canary-client-secret",
+    "SF_PASSWORD": "canary-pass&word+100%",
+    "SF_SECURITY_TOKEN": "canary-security-token",
+}
+
+
+@attrs.frozen
+class Outcome:
+    """What one run of the program left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> str:
+        """Stderr as it is read: without regard to where its lines are broken."""
+        return " ".join(self.err.split())
+
+    @property
+    def table(self) -> dict[str, list[str]]:
+        """Stdout's aligned lines: the cells behind the first one, by the first one."""
+        lines = (re.split(r" {2,}", line) for line in self.out.splitlines() if line)
+        return {first: rest for first, *rest in lines}
+
+    def has_no_secret(self, *more: str) -> bool:
+        """Whether nothing secret was printed anywhere."""
+        said = self.out + self.err
+        return not re.search(r"00D\w{12}!|eyJ|PRIVATE KEY-----\n", said) and not any(
+            secret in said for secret in [*CANARIES.values(), *more]
+        )
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No colours, temporary files where a test can see them, and logging as it was afterwards."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in [each for each in root.handlers if each not in handlers]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """The folder for temporary files, empty at first."""
+    return tmp_path / "temporary"
+
+
+@pytest.fixture
+def run() -> Run:
+    """The program, in this process."""
+
+    def call(*args: str, program: click.Command = cli, env: Mapping[str, str] | None = None) -> Outcome:
+        result = CliRunner().invoke(program, args, prog_name="kinetic-auth", env=env)
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return call
+
+
+@pytest.fixture
+def python() -> Run:
+    """A Python of its own, for what must be seen from outside."""
+
+    def call(code: str, *args: str, env: Mapping[str, str] | None = None) -> Outcome:
+        command = [sys.executable, "-W", "error", "-c", code, *args]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **(env or {})}
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def canary(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A user whose secrets are known, with the variables that log in as them; the username."""
+    username = f"canary-{secrets.token_hex(4)}@acme.example"
+    user = sf.add_user(username, CANARIES["SF_PASSWORD"], CANARIES["SF_SECURITY_TOKEN"])
+    app = sf.add_app(client_secret=CANARIES["SF_CLIENT_SECRET"], preauthorised=[user.username], scopes=["api", "id"])
+    variables = {"SF_CLIENT_ID": app.client_id, "SF_USERNAME": username, "SF_LOGIN_URL": sf.url, **CANARIES}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return username
+
+
+@pytest.fixture
+def default_env(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables that log in to the emulator by either provider."""
+    for name, value in sf.env().items():
+        monkeypatch.setenv(name, value)
+    return sf.env()
+
+
+@pytest.fixture
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs a distribution that has one provider, the way pip leaves it on disk."""
+
+    def install(distribution: str, provider: str, target: str, source: str = "") -> None:
+        site = tmp_path / "site"
+        info = site / f"{distribution.replace('-', '_')}-1.5.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[kinetic_auth.authenticators]\n{provider} = {target}\n")
+        (site / f"{target.partition(':')[0]}.py").write_text(source)
+        monkeypatch.syspath_prepend(str(site))
+
+    return install

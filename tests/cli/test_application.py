@@ -1,0 +1,240 @@
+"""The frame around the commands: help, errors as a block, exit codes, pipes, colours, and what is loaded when."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import click
+import pytest
+
+import kinetic_auth_core.cli as door
+from kinetic_auth_core.cli.application import Application, Command
+from kinetic_auth_core.cli.commands import cli
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+
+sys.meta_path.insert(0, Blocker())
+from kinetic_auth_core.cli import main
+main()
+"""
+
+
+def failing(error: BaseException) -> Application:
+    @click.command("fail", cls=Command)
+    def fail() -> None:
+        raise error
+
+    return Application("kinetic-auth", commands=[fail])
+
+
+def test_the_version_is_the_distributions(run):
+    assert run("--version").out == f"kinetic-auth {version('kinetic-auth-core')}\n"
+
+
+@pytest.mark.parametrize("args", [(), ("config",)])
+def test_without_a_command_there_is_the_help_on_stderr_and_a_usage_error(run, args):
+    outcome = run(*args)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("Usage: kinetic-auth")
+    assert "Commands:" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("logn",), "No such command 'logn'."),
+        (("login", "--tokn"), "--tokn"),
+        (("emulator", "--port", "99999"), "Invalid value for '--port': 99999 is not in the range 0<=x<=65535."),
+    ],
+)
+def test_a_wrong_command_line_is_told_with_where_the_help_is(run, args, message):
+    outcome = run(*args)
+    command = "kinetic-auth login" if "login" in args else "kinetic-auth"
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message.rstrip(".") in outcome.told
+    assert f"Remedy: {command}" in outcome.told
+    assert "--help tells what it takes." in outcome.told
+    assert "Traceback" not in outcome.err
+
+
+def test_an_error_of_clicks_that_knows_no_command_is_a_usage_error(run):
+    outcome = run("fail", program=failing(click.FileError("x.toml", "no such file")))
+    assert outcome.code == 2
+    assert "Could not open file 'x.toml': no such file Remedy: kinetic-auth --help" in outcome.told
+
+
+def test_an_unexpected_error_hints_at_debug_and_quotes_nothing(run):
+    outcome = run("fail", program=failing(KeyError("canary-value")))
+    assert outcome.code == 6
+    assert outcome.told == "Error: unexpected, KeyError. Remedy: Run it again with --debug to see where it happened."
+
+
+def test_an_error_of_the_system_says_which_file_and_why(run):
+    outcome = run("fail", program=failing(OSError(28, "No space left on device", "/tmp/x")))
+    assert outcome.code == 6
+    assert "OSError: [Errno 28] No space left on device: '/tmp/x'" in outcome.told
+
+
+@pytest.mark.parametrize("args", [("--debug", "fail"), ("fail", "--debug")])
+def test_debug_shows_the_traceback_before_the_block(run, args):
+    outcome = run(*args, program=failing(KeyError("x")))
+    assert outcome.code == 6
+    trace, _, block = outcome.err.partition("\nError: ")
+    assert "Traceback (most recent call last)" in trace
+    assert "raise error" in trace
+    assert " ".join(block.split()) == "unexpected, KeyError. Remedy: Report this, with the traceback above."
+
+
+def test_an_interrupt_ends_as_shells_expect(run):
+    outcome = run("fail", program=failing(KeyboardInterrupt()))
+    assert outcome.code == 130
+    assert outcome.err.strip() == ""
+
+
+def test_a_command_that_ends_the_process_keeps_its_code(run):
+    assert run("fail", program=failing(SystemExit(17))).code == 17
+
+
+@contextlib.contextmanager
+def nobody_reads(name, monkeypatch):
+    """A stream whose reader has gone away."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w")
+    monkeypatch.setattr(sys, name, stream)
+    yield
+    with contextlib.suppress(BrokenPipeError):
+        stream.close()
+
+
+@pytest.mark.parametrize("args", [["providers"], ["--help"]])
+def test_a_reader_that_has_gone_away_is_no_error(monkeypatch, capsys, args):
+    with nobody_reads("stdout", monkeypatch), pytest.raises(SystemExit) as stop:
+        cli.main(args)
+    assert stop.value.code == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_reader_of_errors_that_has_gone_away_does_not_change_the_code(monkeypatch):
+    with nobody_reads("stderr", monkeypatch), pytest.raises(SystemExit) as stop:
+        cli.main(["login"])
+    assert stop.value.code == 2
+
+
+def test_a_pipe_into_head_is_quiet():
+    script = (
+        f'set -o pipefail; "{sys.executable}" -c "from kinetic_auth_core.cli import main; main()" providers jwt-bearer'
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{script} | head -n 1"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("jwt-bearer, of kinetic-auth-jwt-bearer")
+    assert done.stderr == ""
+
+
+def test_colours_are_for_terminals(monkeypatch, terminal):
+    def error_on_terminal():
+        return terminal("stderr", ["login", "--set", "x"])
+
+    assert "\x1b[31m\x1b[1mError:\x1b[0m --set takes name=value" in error_on_terminal()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert error_on_terminal().startswith("Error: --set takes name=value")
+
+
+def test_a_table_on_a_terminal_fits_its_width(monkeypatch, terminal):
+    monkeypatch.setenv("COLUMNS", "70")
+    shown = terminal("stdout", ["providers", "jwt-bearer"])
+    assert "\x1b[1mvariable" in shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = terminal("stdout", ["providers", "jwt-bearer"])
+    assert "\x1b" not in plain
+    assert max(map(len, plain.splitlines())) <= 70
+    assert "[" not in plain or "[/" not in plain
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Runs the program with one of its streams on a terminal; what the terminal got."""
+    pty = pytest.importorskip("pty")
+
+    def call(name, args):
+        outer, inner = pty.openpty()
+        with os.fdopen(inner, "w") as stream, monkeypatch.context() as patch:
+            patch.setattr(sys, name, stream)
+            with contextlib.suppress(SystemExit):
+                cli.main(args)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while piece := os.read(outer, 65536):
+                shown += piece
+        os.close(outer)
+        return shown.decode().replace("\r\n", "\n")
+
+    return call
+
+
+def test_the_door_opens(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kinetic-auth", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        door.main()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("kinetic-auth ")
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch, capsys, python, missing):
+    line = f'kinetic-auth needs {missing}: pip install "kinetic-auth-core[cli]"\n'
+    outcome = python(BLOCKED.format(blocked={missing}), "providers")
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", line)
+
+    for name in [each for each in sys.modules if each.startswith("kinetic_auth_core.cli.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SystemExit) as stop:
+        door.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == line
+
+
+def test_another_module_that_is_missing_is_a_fault_and_not_passed_off_as_the_extra(monkeypatch):
+    for name in [each for each in sys.modules if each.startswith("kinetic_auth_core.cli.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "kinetic_auth_core.cli.login", None)
+    with pytest.raises(ModuleNotFoundError, match=r"kinetic_auth_core\.cli\.login"):
+        door.main()
+
+
+def test_an_interrupt_while_loading_has_no_traceback(monkeypatch):
+    class Interrupting:
+        def find_spec(self, name, path=None, target=None):
+            if name == "kinetic_auth_core.cli.commands":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "kinetic_auth_core.cli.commands")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as stop:
+        door.main()
+    assert stop.value.code == 130
+
+
+def test_nothing_heavy_is_loaded_before_a_command_needs_it(python):
+    outcome = python(
+        "import json, sys, kinetic_auth_core.cli, kinetic_auth_core.cli.commands\n"
+        "heavy = {'requests', 'jose', 'cryptography', 'werkzeug', 'rich', 'kinetic_auth_core.testing'}\n"
+        "print(json.dumps(sorted(heavy & set(sys.modules))))"
+    )
+    assert json.loads(outcome.out) == []
+
+
+def test_importing_the_door_does_not_load_click(python):
+    assert python("import sys, kinetic_auth_core.cli; print('click' in sys.modules)").out == "False\n"

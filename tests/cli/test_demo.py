@@ -1,0 +1,105 @@
+"""`kinetic-auth demo`: the whole way, told so that a reader learns it; undisturbed by what is around."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from kinetic_auth_core import ConfigurationError
+from kinetic_auth_core.cli.demo_stage import stage
+
+
+def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run, temporary):
+    outcome = run("demo")
+    assert outcome.code == 0
+    told = " ".join(outcome.out.split())
+    for part in (
+        '[environments.dev] # a user\'s password; the secrets are in .env provider = "password"',
+        'provider = "jwt-bearer"',
+        "DEV_PASSWORD=********",
+        'source = kinetic.resolve(environment="dev")',
+        "CredentialsRejectedError",
+        "invalid_app_access: user is not admin approved to access this app",
+        "Remedy: Assign the user's profile or a permission set to the app",
+        "invalid_grant: invalid assertion",
+        "Remedy: The private key and the certificate that is uploaded to the app do not belong together",
+        "The emulator and its files are gone.",
+    ):
+        assert part in told
+    assert outcome.table["dev"][:2] == ["password", "dev@acme.example"]
+    assert outcome.table["prod"][:2] == ["jwt-bearer", "integration@acme.example"]
+    assert outcome.table["prod"][-1] == "Example Account 1, Example Account 2"
+    assert outcome.table["client_secret"] == ["********", "DEV_SF_CLIENT_SECRET (.env)"]
+    assert outcome.table["username"] == ["dev@acme.example", "kinetic-auth.toml:environments.dev.username"]
+    assert "\x1b" not in outcome.out
+    assert str(temporary) not in outcome.out
+    assert outcome.has_no_secret()
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("args", [(), ("--debug",)])
+def test_is_not_disturbed_by_what_is_around_and_leaves_it_as_it_was(run, monkeypatch, args):
+    Path("kinetic-auth.toml").write_text("this is no TOML")
+    Path(".env").write_text("SF_USERNAME=somebody@else.example\nDEV_SF_PASSWORD=x\nLOG_LEVEL=LOUD\n")
+    Path(".env").chmod(0o666)
+    hostile = {
+        "SF_USERNAME": "somebody@else.example",
+        "SF_PROXY": "http://127.0.0.1:9",
+        "PROD_SF_AUDIENCE": "https://wrong.example",
+        "SF_API_VERSION": "nonsense",
+        "SF_DEADLINE": "soon",
+        "DEV_PASSWORD": "canary-password",
+        "ENVIRONMENT": "staging",
+        "KINETIC_AUTH_ENVIRONMENT": "staging",
+        "KINETIC_AUTH_CONFIG": "nowhere.toml",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+    }
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, value)
+    netrc = Path.home() / ".netrc"
+    netrc.write_text("default login somebody password something\n")
+    netrc.chmod(0o600)
+    before = dict(os.environ)
+    outcome = run("demo", *args)
+    assert outcome.code == 0, outcome.err
+    assert outcome.table["prod"][-1] == "Example Account 1, Example Account 2"
+    assert dict(os.environ) == before
+
+
+def test_no_secret_is_in_its_log(run, tmp_path):
+    outcome = run("demo", env={"LOG_LEVEL": "DEBUG", "LOG_DIR": str(tmp_path / "logs")})
+    log = (tmp_path / "logs" / "kinetic-auth.log").read_text()
+    assert outcome.code == 0
+    assert "urllib3" in log
+    assert outcome.has_no_secret()
+    assert type(outcome)(0, log, "").has_no_secret()
+
+
+def test_its_secrets_are_nowhere_in_what_it_shows():
+    with stage() as built:
+        secrets = [line.partition("=")[2] for line in built.env_file.read_text().splitlines()]
+        assert len(secrets) == 3
+        shown = built.masked_env() + built.config.read_text()
+        assert not any(secret in shown for secret in secrets)
+        assert {path.stat().st_mode & 0o777 for path in built.folder.iterdir()} == {0o600}
+    assert not built.folder.exists()
+
+
+def test_a_failure_in_it_leaves_nothing_behind(temporary):
+    before = dict(os.environ)
+    with pytest.raises(ConfigurationError), stage():
+        raise ConfigurationError("x")
+    assert list(temporary.iterdir()) == []
+    assert dict(os.environ) == before
+
+
+def test_without_a_provider_it_says_what_to_install(run, monkeypatch):
+    import requests  # noqa: F401 - what is imported stays so
+
+    monkeypatch.setattr(sys, "path", [])
+    outcome = run("demo")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "Remedy: pip install kinetic-auth-password" in outcome.told

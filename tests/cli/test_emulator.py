@@ -1,0 +1,199 @@
+"""`kinetic-auth emulator`: lines of a .env file that reach it, until a signal; then nothing is left of it."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import dotenv
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import kinetic_auth_core
+from kinetic_auth_core.cli.commands import cli
+from kinetic_auth_core.cli.emulator import dotenv_value
+from kinetic_auth_core.testing import SalesforceEmulator
+
+NAMES = [
+    "SF_CLIENT_ID",
+    "SF_CLIENT_SECRET",
+    "SF_USERNAME",
+    "SF_PASSWORD",
+    "SF_SECURITY_TOKEN",
+    "SF_PRIVATE_KEY_PATH",
+    "SF_LOGIN_URL",
+]
+PROGRAM = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()"]
+
+
+class Reader:
+    """Reads what an emulator prints; its lines come in one piece, the last of them with the address."""
+
+    def __init__(self, stream, last="SF_LOGIN_URL"):
+        self.text = ""
+        for line in stream:
+            self.text += line
+            if line.startswith(last):
+                break
+        self.values = dotenv.dotenv_values(stream=io.StringIO(self.text))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_serves_until_a_signal_then_takes_its_key_away(run, temporary, number):
+    with subprocess.Popen([*PROGRAM, "emulator"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        values = Reader(process.stdout).values
+        assert list(values) == NAMES
+        key = Path(values["SF_PRIVATE_KEY_PATH"])
+        assert key.is_file()
+        assert temporary in key.parents
+        for provider in ("password", "jwt-bearer"):
+            assert run("login", provider, env=values).code == 0
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert out == ""
+    assert "until Ctrl-C or SIGTERM" in err
+    assert "Traceback" not in err
+    assert not key.parent.exists()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporary):
+    emulator = f"'{sys.executable}' -c 'from kinetic_auth_core.cli import main; main()'"
+    script = f"""
+        set -eu
+        mkfifo ready
+        {emulator} emulator > ready &
+        pid=$!
+        while IFS= read -r line; do
+            printf '%s\\n' "$line" >> .env
+            case "$line" in SF_LOGIN_URL=*) break ;; esac
+        done < ready
+        chmod 600 .env
+        {emulator} login password --json > session.json
+        kill -INT "$pid"
+        wait "$pid"
+    """
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"provider": "password"' in Path("session.json").read_text()
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "scheme", "names"),
+    [((), "http://127.0.0.1:", NAMES), (("--tls",), "https://localhost:", [*NAMES, "SF_CA_BUNDLE"])],
+)
+def test_with_tls_it_names_its_certificate_authority(monkeypatch, run, temporary, args, scheme, names):
+    reading, writing = os.pipe()
+    seen = []
+
+    def use_and_stop():
+        with os.fdopen(reading) as stream:
+            seen.append(Reader(stream, names[-1]).values)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    user = threading.Thread(target=use_and_stop)
+    user.start()
+    with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["emulator", *args])
+    user.join()
+    assert stop.value.code == 0
+    assert list(seen[0]) == names
+    assert seen[0]["SF_LOGIN_URL"].startswith(scheme)
+    assert list(temporary.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_nohup_keeps_it_alive(temporary):
+    ignoring = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); from kinetic_auth_core.cli import main; main()"
+    )
+    with subprocess.Popen([sys.executable, "-c", ignoring, "emulator"], stdout=subprocess.PIPE, text=True) as process:
+        address = Reader(process.stdout).values["SF_LOGIN_URL"]
+        process.send_signal(signal.SIGHUP)
+        host, _, port = address.removeprefix("http://").partition(":")
+        socket.create_connection((host, int(port)), timeout=10).close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_sighup_is_left_alone_where_it_is_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    reading, writing = os.pipe()
+
+    def stop():
+        with os.fdopen(reading) as stream:
+            assert Reader(stream).values
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    user = threading.Thread(target=stop)
+    user.start()
+    try:
+        with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stream)
+            with pytest.raises(SystemExit) as stopped:
+                cli.main(["emulator"])
+    finally:
+        user.join()
+        signal.signal(signal.SIGHUP, before)
+    assert stopped.value.code == 0
+
+
+def test_a_port_that_is_taken_is_told(run, temporary):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = run("emulator", "--port", str(port))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"Error: the emulator cannot listen on port {port}: " in outcome.told
+    assert "Remedy: Give another --port, or leave it out to take a free one." in outcome.told
+    assert list(temporary.iterdir()) == []
+
+
+def without(monkeypatch, module):
+    """As if one of the modules of the emulator could not be imported."""
+    for name in [each for each in sys.modules if each.startswith("kinetic_auth_core.testing")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(kinetic_auth_core, "testing")
+    monkeypatch.setitem(sys.modules, module, None)
+
+
+@pytest.mark.parametrize("command", ["emulator", "demo"])
+def test_without_its_extra_it_says_how_to_install_it(run, monkeypatch, command):
+    without(monkeypatch, "werkzeug")
+    outcome = run(command)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.told == (
+        'Error: the emulator needs werkzeug, which is not installed. Remedy: pip install "kinetic-auth-core[testing]"'
+    ).replace("werkzeug,", f"{outcome.told.split()[4]}")
+
+
+def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(run, monkeypatch):
+    without(monkeypatch, "kinetic_auth_core.testing.tls")
+    outcome = run("emulator")
+    assert outcome.code == 6
+    assert "unexpected, ModuleNotFoundError" in outcome.told
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))
+@example("it's a \\ back #slash")
+@example(" # ")
+def test_any_value_comes_back_from_a_env_file(value):
+    stream = io.StringIO(f"NAME={dotenv_value(value)}\n")
+    assert dotenv.dotenv_values(stream=stream, interpolate=False) == {"NAME": value}
+
+
+def test_values_are_quoted_only_where_it_must_be():
+    with SalesforceEmulator() as org:
+        assert all(dotenv_value(value) == value for value in org.env().values())
+    assert dotenv_value("/Users/some one/x.key") == "'/Users/some one/x.key'"

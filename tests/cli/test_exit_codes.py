@@ -1,0 +1,57 @@
+"""Each error of the tree ends with the code that `--help` promises."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kinetic_auth_core import errors
+from kinetic_auth_core.cli import exit_codes
+from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
+
+
+def all_errors(
+    kind: type[errors.KineticAuthError] = errors.KineticAuthError,
+) -> Iterator[type[errors.KineticAuthError]]:
+    for each in kind.__subclasses__():
+        if each.__module__ == errors.__name__:
+            yield each
+            yield from all_errors(each)
+
+
+EXPECTED = {
+    "ConfigurationError": 2,
+    "UnknownProviderError": 2,
+    "ProviderNotInstalledError": 2,
+    "ProviderLoadError": 2,
+    "KeyLoadError": 3,
+    "PrivateKeyNotFoundError": 3,
+    "AuthenticationError": 4,
+    "CredentialsRejectedError": 4,
+    "SessionRejectedError": 4,
+    "TransientAuthenticationError": 5,
+    "TransportError": 5,
+    "ServiceUnavailableError": 5,
+    "LoginBudgetError": 5,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(set(all_errors()), key=lambda kind: kind.__name__))
+def test_every_error_of_the_tree_has_its_code(kind: type[errors.KineticAuthError]):
+    assert exit_code_of(kind("x")) == EXPECTED[kind.__name__]
+
+
+def test_what_is_not_ours_is_unexpected():
+    assert exit_code_of(ZeroDivisionError()) == exit_codes.UNEXPECTED == 6
+
+
+def test_every_code_is_exported_and_has_a_meaning():
+    assert {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)} == set(
+        MEANINGS
+    )
+
+
+def test_the_codes_are_in_the_help(run):
+    outcome = run("--help")
+    assert outcome.code == 0
+    for code, meaning in MEANINGS.items():
+        assert f"{code:>3}  {meaning}" in outcome.out

@@ -1,0 +1,55 @@
+"""How values are printed, wherever they go."""
+
+import io
+import sys
+
+import pytest
+
+from kinetic_auth_core.cli import output
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (None, "-"),
+        ("", '""'),
+        (True, "true"),
+        (5.0, "5.0"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("na\u00efve", "na\u00efve"),
+    ],
+)
+def test_a_cell_shows_a_value_so_that_it_cannot_be_misread(value, cell):
+    assert output.shown(value) == cell
+
+
+def test_words_stay_whole_when_lines_are_broken(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    url = "https://acme--uat.sandbox.my.salesforce.com/services/oauth2/token"
+    lines = output.wrapped(f"see {url} for more of this and that and everything else", "Remedy: ").splitlines()
+    assert lines[0] == "Remedy: see"
+    assert lines[1] == f"        {url}"
+    assert all(line.startswith("        ") for line in lines[1:])
+
+
+def test_lists_keep_their_shape(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = output.wrapped("2 problems:\n  - the first is long enough to need a second line\n  - the second", "Error: ")
+    assert text.splitlines() == [
+        "Error: 2 problems:",
+        "         - the first is long enough to",
+        "           need a second line",
+        "         - the second",
+    ]
+
+
+def test_an_empty_line_stays():
+    assert output.wrapped("a\n\nb") == "a\n\nb"
+
+
+def test_an_encoding_that_lacks_a_letter_is_no_crash(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    output.emit("M\u00fcller")
+    assert raw.getvalue().decode("ascii").strip() == "M\\xfcller"

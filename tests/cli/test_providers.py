@@ -1,0 +1,158 @@
+"""`kinetic-auth providers`: what is installed, what is broken, what can be had, what each takes."""
+
+import json
+import shutil
+import sys
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def installed_only(monkeypatch, tmp_path):
+    """Leaves only these of our distributions for importlib.metadata to find."""
+    import kinetic_auth_jwt_bearer  # noqa: F401 - what is imported stays so
+    import kinetic_auth_password  # noqa: F401
+
+    def leave(*names):
+        site = tmp_path / "only"
+        site.mkdir()
+        for name in names:
+            files = distribution(name).files
+            info = Path(str(distribution(name).locate_file(files[0].parts[0]))) if files else Path()
+            info = next(
+                p
+                for p in [Path(str(distribution(name).locate_file(f.parts[0]))) for f in files]
+                if p.suffix == ".dist-info"
+            )
+            shutil.copytree(info, site / info.name)
+        monkeypatch.setattr(sys, "path", [str(site)])
+
+    return leave
+
+
+def test_lists_what_is_installed_with_distribution_and_version(run):
+    outcome = run("providers")
+    assert outcome.code == 0
+    for name in ("jwt-bearer", "password"):
+        package = f"kinetic-auth-{name}"
+        assert outcome.table[name] == [package, version(package), "works"]
+    assert "Not installed" not in outcome.out
+
+
+def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_others(run, publish):
+    publish("acme-sso", "sso", "acme_sso_broken:Sso", "raise RuntimeError('no acme here')")
+    outcome = run("providers")
+    assert outcome.code == 0
+    assert outcome.table["sso"] == ["acme-sso", "1.5", "broken"]
+    assert outcome.table["password"][-1] == "works"
+    told = " ".join(outcome.out.split())
+    assert (
+        "Error: the plugin 'sso' of acme-sso 1.5 (acme_sso_broken:Sso) does not import: RuntimeError: no acme here. "
+        "Remedy: Reinstall acme-sso, or ask its authors." in told
+    )
+
+
+def test_a_name_taken_twice_names_both_packages_once(run, publish):
+    publish("acme-sso", "sso", "acme_sso:Sso")
+    publish("other-sso", "sso", "other_sso:Sso")
+    outcome = run("providers")
+    told = " ".join(outcome.out.split())
+    assert outcome.code == 0
+    assert [line.split() for line in outcome.out.splitlines() if line.startswith("sso")] == [
+        ["sso", "acme-sso", "1.5", "broken"],
+        ["sso", "other-sso", "1.5", "broken"],
+    ]
+    assert told.count("Error:") == 1
+    assert "acme-sso 1.5 (acme_sso:Sso) and other-sso 1.5 (other_sso:Sso)" in told
+    assert "Remedy: Uninstall all but one of them." in told
+
+
+def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(run, installed_only):
+    installed_only("kinetic-auth-jwt-bearer")
+    outcome = run("providers")
+    assert outcome.table["jwt-bearer"][-1] == "works"
+    assert outcome.table["password"] == ["pip install kinetic-auth-password"]
+    assert "Not installed:" in outcome.out
+
+
+def test_with_nothing_installed_it_says_so(run, installed_only):
+    installed_only()
+    outcome = run("providers")
+    assert outcome.out.startswith("No provider is installed.\n\nNot installed:\n")
+    assert outcome.code == 0
+
+
+def test_json_has_the_same(run, installed_only, publish):
+    installed_only("kinetic-auth-jwt-bearer")
+    publish("acme-sso", "sso", "acme_sso_2:Sso", "raise RuntimeError('no acme here')")
+    document = json.loads(run("providers", "--json").out)
+    good, broken = document["providers"]
+    assert good == {
+        "name": "jwt-bearer",
+        "distribution": "kinetic-auth-jwt-bearer",
+        "version": good["version"],
+        "target": "kinetic_auth_jwt_bearer:JWTAuthenticator",
+        "error": None,
+        "remedy": None,
+    }
+    assert broken["name"] == "sso"
+    assert "no acme here" in broken["error"]
+    assert broken["remedy"] == "Reinstall acme-sso, or ask its authors."
+    assert document["not_installed"] == [{"name": "password", "install": "pip install kinetic-auth-password"}]
+
+
+def test_with_a_name_it_shows_the_settings(run):
+    outcome = run("providers", "jwt-bearer")
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"jwt-bearer, of kinetic-auth-jwt-bearer {version('kinetic-auth-jwt-bearer')}\n")
+    assert outcome.table["client_id"] == ["SF_CLIENT_ID", "(required)", "-", "Consumer Key of the connected app."]
+    assert outcome.table["private_key"][:3] == [
+        "SF_PRIVATE_KEY",
+        "(one of private_key, private_key_path)",
+        "secret",
+    ]
+    assert outcome.table["deadline"][:2] == ["SF_DEADLINE", "60.0"]
+
+
+def test_the_settings_as_json(run):
+    document = json.loads(run("providers", "password", "--json").out)
+    settings = {each.pop("name"): each for each in document.pop("settings")}
+    assert document["distribution"] == "kinetic-auth-password"
+    assert document["exactly_one_of"] == []
+    assert settings["password"] == {
+        "variable": "SF_PASSWORD",
+        "required": True,
+        "default": None,
+        "secret": True,
+        "help": "The user's password.",
+    }
+    assert settings["read_timeout"]["default"] == 30.0
+
+
+def test_json_names_the_groups_of_which_one_is_needed(run):
+    document = json.loads(run("providers", "jwt-bearer", "--json").out)
+    assert document["exactly_one_of"] == [["private_key", "private_key_path"]]
+
+
+def test_an_unknown_name_is_told_with_those_that_there_are(run):
+    outcome = run("providers", "jwt-barer")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert (
+        "no provider 'jwt-barer' is installed (did you mean 'jwt-bearer'?); installed: jwt-bearer, password"
+        in outcome.told
+    )
+
+
+def test_a_known_name_that_is_not_installed_is_told_with_its_pip_install(run, installed_only):
+    installed_only("kinetic-auth-jwt-bearer")
+    outcome = run("providers", "password")
+    assert outcome.code == 2
+    assert "Remedy: pip install kinetic-auth-password" in outcome.told
+
+
+def test_more_than_one_name_is_a_usage_error(run):
+    outcome = run("providers", "jwt-bearer", "password")
+    assert outcome.code == 2
+    assert "only one PROVIDER is taken here" in outcome.told

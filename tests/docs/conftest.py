@@ -1,0 +1,72 @@
+"""A folder with what the pages speak of, and the placeholders of the pages as the emulated org knows them."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from kinetic_auth_core.testing import SalesforceEmulator
+
+Fill = Callable[[str], str]
+
+_PEM = re.compile(r"-----BEGIN RSA PRIVATE KEY-----\n.*?-----END RSA PRIVATE KEY-----", re.DOTALL)
+
+
+def _values(sf: SalesforceEmulator) -> Mapping[str, str]:
+    login = sf.default
+    return {
+        "https://login.salesforce.com": sf.url,
+        "https://test.salesforce.com": sf.url,
+        "https://acme.my.salesforce.com": sf.url,
+        "3MVG9...": login.client_id,
+        "1234567890ABCDEF": login.client_secret,
+        "user@example.com": login.username,
+        "integration@acme.com": login.username,
+        "YourPassword": login.password,
+        '"ABC123"': f'"{login.security_token}"',
+        "/path/to/server.key": str(sf.private_key_path),
+        "/certs/dev-key.pem": str(sf.private_key_path),
+        "/certs/prod-key.pem": str(sf.private_key_path),
+        "while True:": "for _ in range(2):",
+        "time.sleep(3600)": "time.sleep(0)",
+    }
+
+
+@pytest.fixture
+def fill(sf: SalesforceEmulator) -> Fill:
+    """Put the emulated org's values in the place of a page's; and let no loop run for ever."""
+
+    def fill(text: str) -> str:
+        for placeholder, value in _values(sf).items():
+            text = text.replace(placeholder, value)
+        return _PEM.sub(lambda _: sf.default.private_key_pem.strip(), text)
+
+    return fill
+
+
+@pytest.fixture(autouse=True)
+def _a_deployment(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables that reach the org, plain and for the environments `dev` and `prod`; the key in the folder."""
+    for name, value in sf.env().items():
+        for prefix in ("", "DEV_", "PROD_"):
+            monkeypatch.setenv(prefix + name, value)
+    for name in ("KEY_PASSPHRASE", "PROD_CLIENT_ID"):
+        monkeypatch.setenv(name, sf.default.client_id)
+    for prefix in ("DEV_", "PROD_"):  # those come from the pages' files
+        monkeypatch.delenv(f"{prefix}SF_LOGIN_URL")
+    for path in ("server.key", "keys/prod.key"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).write_text(sf.default.private_key_pem)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    for handler in [each for each in root.handlers if each not in handlers]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)

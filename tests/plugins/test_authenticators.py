@@ -1,0 +1,320 @@
+"""Providers by other people: how one is resolved, and every way in which one can be unfit."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.registry import AUTHENTICATORS, find, installed, load, load_authenticator
+
+Install = Callable[..., Path]
+
+SSO = """
+@attrs.frozen
+class SsoAuthenticator:
+    sso_url: str = kinetic.setting(help="Where to ask.", env="SSO_URL")
+    token: str = kinetic.setting(help="The service token.", secret=True)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        identity = "https://login.salesforce.com/id/00D5g00000AbCdEEAC/0055g00000XyZwVAAA"
+        return kinetic.SalesforceSession(f"for {self.token}", self.sso_url, identity, "1700000000000", username="ada")
+"""
+
+
+def broken(install: Install, source: str, target: str = "broken:Broken") -> pytest.ExceptionInfo[Exception]:
+    """Install one that is unfit, and ask for it."""
+    install("broken", source, {"authenticators": {"broken": target}})
+    with pytest.raises(kinetic.ProviderLoadError) as caught:
+        kinetic.resolve("broken")
+    text = str(caught.value)
+    assert f"the plugin 'broken' of broken 1.0 ({target}) " in text
+    assert "Remedy: Update broken, or ask its authors." in text
+    return caught
+
+
+def class_of(body: str, decorator: str = "@attrs.frozen") -> str:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"{decorator}\nclass Broken:\n{lines}"
+
+
+def test_an_attrs_class_with_a_hook_is_a_provider(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}}, version="2.1")
+    monkeypatch.setenv("SSO_URL", "https://sso.example.com")
+    source = kinetic.resolve("sso", token="canary")
+    assert repr(source) == "SessionSource(provider='sso', environment=None)"
+    rows = {each.name: (each.value, each.source, each.secret) for each in source.explain()}
+    assert rows == {
+        "sso_url": ("https://sso.example.com", "SSO_URL", False),
+        "token": ("********", "keyword", True),
+    }
+    session = source.session()
+    assert session.access_token == "for canary"
+    assert session.org_id == "00D5g00000AbCdEEAC"
+    assert source.session() is session
+    assert source.authenticate() is not session
+
+
+def test_a_provider_is_configured_by_file_and_an_environments_own_variables(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
+    Path("kinetic-auth.toml").write_text(
+        "default_environment = 'prod'\n[environments.prod]\nprovider = 'sso'\ntoken = 'env://THE_TOKEN'\n"
+    )
+    Path("kinetic-auth.toml").chmod(0o600)
+    monkeypatch.setenv("PROD_SSO_URL", "https://prod.example.com")
+    monkeypatch.setenv("THE_TOKEN", "canary\n")
+    session = kinetic.resolve().session()
+    assert (session.access_token, session.instance_url) == ("for canary", "https://prod.example.com")
+
+
+def test_a_provider_made_by_hand_has_a_source_too(install: Install) -> None:
+    install("acme-sso", SSO)
+    made = importlib.import_module("acme_sso").SsoAuthenticator("https://sso.example.com", "canary")
+    source = kinetic.SessionSource(made)
+    assert source.provider == "SsoAuthenticator"
+    assert source.session().access_token == "for canary"
+
+
+def test_settings_are_checked_against_the_class(install: Install) -> None:
+    install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("sso", tokn="canary-value")
+    text = str(caught.value)
+    assert "tokn (from keyword): unknown setting (did you mean 'token'?)" in text
+    assert "sso_url is missing: give it as keyword, in the config file, or as SSO_URL" in text
+    assert "token is missing" in text
+    assert "canary-value" not in text
+
+
+def test_a_misspelt_hook_is_named(install: Install) -> None:
+    caught = broken(install, class_of("@kinetic.hookimpl\ndef authentcate(self):\n    pass"))
+    assert "does not fit the hookspec: unknown hook 'authentcate'" in str(caught.value)
+
+
+def test_a_wrong_argument_is_named(install: Install) -> None:
+    caught = broken(install, class_of("@kinetic.hookimpl\ndef authenticate(self, username):\n    pass"))
+    assert "does not fit the hookspec:" in str(caught.value)
+    assert "username" in str(caught.value)
+
+
+def test_a_class_without_a_hookimpl_is_told_what_to_mark(install: Install) -> None:
+    caught = broken(install, class_of("def authenticate(self):\n    pass"))
+    assert "has no authenticate() that is marked with @kinetic_auth_core.hookimpl." in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "hookwrapper"])
+def test_a_class_that_only_wraps_is_no_provider(install: Install, kind: str) -> None:
+    caught = broken(install, class_of(f"@kinetic.hookimpl({kind}=True)\ndef authenticate(self):\n    return (yield)"))
+    assert "has no authenticate()" in str(caught.value)
+
+
+def test_a_failing_import_keeps_its_cause_and_shows_it(install: Install) -> None:
+    caught = broken(install, "import no_such_library\n")
+    assert "does not import: ModuleNotFoundError: No module named 'no_such_library'." in str(caught.value)
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_a_module_that_raises_is_a_failing_import(install: Install) -> None:
+    caught = broken(install, "raise RuntimeError('not today')\n")
+    assert "does not import: RuntimeError: not today." in str(caught.value)
+
+
+def test_a_target_that_is_not_there_is_a_failing_import(install: Install) -> None:
+    caught = broken(install, "", "broken:Gone")
+    assert "does not import: AttributeError" in str(caught.value)
+    assert "Gone" in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["broken", "broken:make"])
+def test_a_target_that_is_no_class_is_refused(install: Install, target: str) -> None:
+    caught = broken(install, "def make():\n    pass\n", target)
+    assert "is not a class." in str(caught.value)
+
+
+def test_a_class_that_is_no_attrs_class_is_refused(install: Install) -> None:
+    caught = broken(install, class_of("@kinetic.hookimpl\ndef authenticate(self):\n    pass", decorator=""))
+    assert "is not an attrs class: decorate it with @attrs.frozen." in str(caught.value)
+
+
+def test_a_subclass_of_the_base_whose_decorator_was_forgotten_is_refused(install: Install) -> None:
+    """Its own settings would be lost without a word."""
+    source = (
+        "class Broken(kinetic.GrantAuthenticator):\n"
+        "    token: str = kinetic.setting(help='', secret=True)\n"
+        "    def grant(self, now):\n"
+        "        return {'token': self.token}\n"
+    )
+    caught = broken(install, source)
+    assert "decorate it with @attrs.frozen" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["store", "environment", "session_lifetime"])
+def test_a_reserved_setting_name_is_refused(install: Install, name: str) -> None:
+    body = f"{name}: str = kinetic.setting('', help='')\n@kinetic.hookimpl\ndef authenticate(self):\n    pass"
+    caught = broken(install, class_of(body))
+    assert "has unusable settings: " in str(caught.value)
+    assert f"uses reserved setting names: {name}; rename them" in str(caught.value)
+
+
+def test_an_annotation_that_does_not_resolve_is_named(install: Install) -> None:
+    body = "host: 'Unimported' = kinetic.setting(help='')\n@kinetic.hookimpl\ndef authenticate(self):\n    pass"
+    caught = broken(install, class_of(body))
+    assert "an annotation of Broken does not resolve at run time: name 'Unimported' is not defined" in str(caught.value)
+
+
+def test_a_made_instance_that_is_no_provider_is_refused() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="object is not an attrs class"):
+        kinetic.SessionSource(object())
+
+
+def test_a_name_that_two_distributions_claim_names_both_and_imports_neither(install: Install, tmp_path: Path) -> None:
+    mark = tmp_path / "imported"
+    for owner in ("first-sso", "second-sso"):
+        module = owner.replace("-", "_")
+        install(
+            owner,
+            f"open({str(mark)!r}, 'a').write({module!r})\n{SSO}",
+            {"authenticators": {"sso": f"{module}:SsoAuthenticator"}},
+        )
+    with pytest.raises(kinetic.ProviderLoadError) as caught:
+        kinetic.resolve("sso")
+    assert str(caught.value) == (
+        "the name 'sso' in kinetic_auth.authenticators is claimed by more than one package: "
+        "first-sso 1.0 (first_sso:SsoAuthenticator) and second-sso 1.0 (second_sso:SsoAuthenticator). "
+        "Remedy: Uninstall all but one of them."
+    )
+    assert not mark.exists()
+    assert not {"first_sso", "second_sso"} & set(sys.modules)
+
+
+def test_a_published_name_that_somebody_else_claims_too_is_not_guessed(install: Install) -> None:
+    install("evil-sso", SSO, {"authenticators": {"password": "evil_sso:SsoAuthenticator"}})
+    with pytest.raises(kinetic.ProviderLoadError, match="evil-sso 1.0 .* and kinetic-auth-password"):
+        kinetic.resolve("password")
+    assert "evil_sso" not in sys.modules
+
+
+def test_listing_imports_nothing(install: Install, tmp_path: Path) -> None:
+    mark = tmp_path / "imported"
+    install(
+        "acme-sso",
+        f"open({str(mark)!r}, 'a').close()\n{SSO}",
+        {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}, "observers": {"watch": "acme_sso:Watch"}},
+    )
+    listed = {plugin.name: plugin for plugin in installed(AUTHENTICATORS)}
+    assert (listed["sso"].distribution, listed["sso"].version) == ("acme-sso", "1.0")
+    assert listed["sso"].target == "acme_sso:SsoAuthenticator"
+    assert find(AUTHENTICATORS, "sso") == listed["sso"]
+    with pytest.raises(kinetic.UnknownProviderError, match=r"\(did you mean 'sso'\?\); installed: .*sso"):
+        kinetic.resolve("ssoo")
+    assert not mark.exists()
+    assert "acme_sso" not in sys.modules
+
+
+def test_a_broken_plugin_does_not_disturb_the_others(install: Install) -> None:
+    install("broken", "raise RuntimeError('not today')\n", {"authenticators": {"broken": "broken:Broken"}})
+    install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
+    assert kinetic.resolve("sso", sso_url="https://a.example.com", token="t").session().is_valid()
+    assert "broken" not in sys.modules
+
+
+def test_an_entry_point_that_was_edited_a_moment_ago_is_seen_fresh(install: Install) -> None:
+    install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
+    assert load_authenticator("sso")[1].__name__ == "SsoAuthenticator"
+    info = install("acme-sso", SSO, {"authenticators": {"sso2": "acme_sso:SsoAuthenticator"}})
+    assert load_authenticator("sso2")[1].__name__ == "SsoAuthenticator"
+    with pytest.raises(kinetic.UnknownProviderError, match="installed: .*sso2"):
+        load_authenticator("sso")
+    (info / "entry_points.txt").write_text("[kinetic_auth.authenticators]\nsso2 = acme_sso:attrs\n")
+    assert load(AUTHENTICATORS, "sso2")[1].__name__ == "attrs"
+
+
+@pytest.fixture
+def raising(install: Install) -> Any:
+    """A provider that raises what the test wants."""
+    source = """
+TO_RAISE = []
+
+@attrs.frozen
+class Raising:
+    token: str = kinetic.setting("canary-token", help="", secret=True)
+
+    @kinetic.hookimpl
+    def authenticate(self):
+        raise TO_RAISE[0](*TO_RAISE[1:])
+"""
+    install("raising", source, {"authenticators": {"raising": "raising:Raising"}})
+    return importlib.import_module("raising").TO_RAISE
+
+
+def test_what_a_plugin_raises_becomes_an_authentication_error_that_names_it(raising: list[Any]) -> None:
+    raising[:] = [KeyError, "canary-token"]
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.resolve("raising").session()
+    error = caught.value
+    assert type(error) is kinetic.AuthenticationError
+    assert str(error) == "the plugin 'raising' (raising 1.0) raised KeyError: '********' Remedy: Ask its authors."
+    assert error.provider == "raising"
+    assert isinstance(error.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    "kind", [kinetic.CredentialsRejectedError, kinetic.TransportError, kinetic.KeyLoadError, kinetic.ConfigurationError]
+)
+def test_an_error_of_ours_passes_as_it_is(raising: list[Any], kind: type[Exception]) -> None:
+    raising[:] = [kind, "It broke."]
+    with pytest.raises(kind, match=r"^It broke\.$") as caught:
+        kinetic.resolve("raising").authenticate()
+    assert type(caught.value) is kind
+
+
+def test_an_interruption_is_not_swallowed(raising: list[Any]) -> None:
+    raising[:] = [KeyboardInterrupt]
+    with pytest.raises(KeyboardInterrupt):
+        kinetic.resolve("raising").session()
+
+
+@pytest.mark.parametrize("value", ["None", "'00D!canary'", "{'access_token': '00D!canary'}", "object"])
+def test_what_is_no_session_becomes_an_authentication_error(install: Install, value: str) -> None:
+    body = f"@kinetic.hookimpl\ndef authenticate(self):\n    return {value}"
+    install("rubbish", class_of(body), {"authenticators": {"rubbish": "rubbish:Broken"}})
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.resolve("rubbish").session()
+    assert "the plugin 'rubbish' (rubbish 1.0) gave " in str(caught.value)
+    assert "instead of a SalesforceSession. Remedy: Ask its authors." in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_class_that_cannot_be_made_is_told_when_resolving(install: Install) -> None:
+    body = (
+        "token: str = kinetic.setting(help='', secret=True)\n"
+        "def __attrs_post_init__(self):\n    raise LookupError(f'no {self.token}')\n"
+        "@kinetic.hookimpl\ndef authenticate(self):\n    pass"
+    )
+    install("unmade", class_of(body), {"authenticators": {"unmade": "unmade:Broken"}})
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("unmade", token="canary")
+    assert str(caught.value) == "Cannot make 'unmade': LookupError: no ********"
+
+
+def test_an_abstract_class_is_told_when_resolving(install: Install) -> None:
+    source = "@attrs.frozen\nclass Broken(kinetic.GrantAuthenticator):\n    pass\n"
+    install("abstract", source, {"authenticators": {"abstract": "abstract:Broken"}})
+    with pytest.raises(kinetic.ConfigurationError, match="Cannot make 'abstract': TypeError: .*grant"):
+        kinetic.resolve("abstract")
+
+
+def test_a_class_that_checks_itself_is_told_when_resolving(install: Install) -> None:
+    body = (
+        "def __attrs_post_init__(self):\n    raise kinetic.ConfigurationError('Not like this.')\n"
+        "@kinetic.hookimpl\ndef authenticate(self):\n    pass"
+    )
+    install("strict", class_of(body), {"authenticators": {"strict": "strict:Broken"}})
+    with pytest.raises(kinetic.ConfigurationError, match=r"^Not like this\.$"):
+        kinetic.resolve("strict")

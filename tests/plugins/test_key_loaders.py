@@ -1,0 +1,188 @@
+"""Key loaders by other people: what a reference is handed to, and what comes back of it."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+
+Install = Callable[..., Path]
+
+PROVIDER = """
+@attrs.frozen
+class Provider:
+    key: str | kinetic.Signer = kinetic.setting(help="", secret=True)
+    made: list[int] = attrs.field(init=False, factory=list)
+
+    @kinetic.hookimpl
+    def authenticate(self):
+        token = self.key if isinstance(self.key, str) else f"signed by {self.key.key_id} with {self.key.algorithm}"
+        return kinetic.SalesforceSession(token, "https://a.example.com", "", "0")
+"""
+
+VAULT = """
+ASKED, ANSWERS = [], []
+
+@attrs.frozen
+class RemoteKey:
+    algorithm: str = "RS256"
+    key_id: str = "key-7"
+
+    def sign(self, message):
+        return b"signature"
+
+class Vault:
+    @kinetic.hookimpl
+    def load_key(self, reference):
+        ASKED.append(reference)
+        answer = ANSWERS[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return RemoteKey() if answer == "signer" else answer
+"""
+
+
+@pytest.fixture
+def vault(install: Install) -> Any:
+    """A key loader of the scheme `vault`, and a provider `fake` that tells what it was given."""
+    install("fake-provider", PROVIDER, {"authenticators": {"fake": "fake_provider:Provider"}})
+    install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Vault"}})
+    return importlib.import_module("vault_loader")
+
+
+URI = "vault://prod/sf?region=eu#key"
+
+
+def test_a_loader_is_handed_the_reference_at_login_and_not_before(vault: Any) -> None:
+    vault.ANSWERS.append(b"canary-key\r\n")
+    source = kinetic.resolve("fake", key=URI)
+    assert vault.ASKED == []
+    assert [(each.value, each.secret) for each in source.explain()] == [(URI, True)]
+    assert source.session().access_token == "canary-key"
+    (reference,) = vault.ASKED
+    assert isinstance(reference, kinetic.Reference)
+    assert (reference.scheme, reference.rest, dict(reference.query), reference.field) == (
+        "vault",
+        "prod/sf",
+        {"region": "eu"},
+        "key",
+    )
+    assert str(reference) == URI
+
+
+def test_a_secret_that_was_rotated_is_used_by_the_next_login(vault: Any) -> None:
+    source = kinetic.resolve("fake", key=URI)
+    for secret in (b"one", b"one", b"two"):
+        vault.ANSWERS[:] = [secret]
+        assert source.authenticate().access_token == secret.decode()
+    assert len(vault.ASKED) == 3
+
+
+def test_a_loader_may_give_a_signer(vault: Any) -> None:
+    vault.ANSWERS.append("signer")
+    assert kinetic.resolve("fake", key=URI).session().access_token == "signed by key-7 with RS256"
+
+
+def test_a_secret_that_looks_like_a_reference_is_not_resolved_again(vault: Any) -> None:
+    vault.ANSWERS.append(b"vault://another")
+    assert kinetic.resolve("fake", key=URI).session().access_token == "vault://another"
+    assert len(vault.ASKED) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(None, "NoneType"), (7, "int"), ({"key": "canary"}, "dict"), ([b"x"], "list")]
+)
+def test_rubbish_is_a_key_load_error_that_names_reference_and_setting(vault: Any, answer: object, kind: str) -> None:
+    vault.ANSWERS.append(answer)
+    with pytest.raises(kinetic.KeyLoadError) as caught:
+        kinetic.resolve("fake", key=URI).session()
+    assert str(caught.value) == f"{URI} (key): its key loader gave {kind}, neither bytes nor a Signer."
+
+
+def test_bytes_that_are_no_text_are_a_key_load_error(vault: Any) -> None:
+    vault.ANSWERS.append(b"canary\xff")
+    with pytest.raises(kinetic.KeyLoadError, match=r"\(key\): the secret is not UTF-8 text\.") as caught:
+        kinetic.resolve("fake", key=URI).session()
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_what_a_loader_raises_becomes_a_key_load_error_with_its_cause(vault: Any) -> None:
+    vault.ANSWERS.append(LookupError("no such secret"))
+    with pytest.raises(kinetic.KeyLoadError) as caught:
+        kinetic.resolve("fake", key=URI).session()
+    assert str(caught.value) == f"{URI}: the key loader raised LookupError: no such secret"
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_an_error_of_ours_passes_as_it_is(vault: Any) -> None:
+    vault.ANSWERS.append(kinetic.KeyLoadError("The vault is sealed.", remedy="Unseal it."))
+    with pytest.raises(kinetic.KeyLoadError, match=r"^The vault is sealed\. Remedy: Unseal it\.$"):
+        kinetic.resolve("fake", key=URI).session()
+
+
+def test_a_secret_that_the_setting_refuses_is_a_configuration_error_when_logging_in(
+    install: Install, vault: Any
+) -> None:
+    vault.ANSWERS.append(b"")
+    with pytest.raises(kinetic.ConfigurationError, match="password: is empty"):
+        kinetic.resolve("password", client_id="c", client_secret="s", username="u", password=URI).session()
+
+
+def test_a_loader_may_be_a_module(install: Install, vault: Any) -> None:
+    install(
+        "plain",
+        "@kinetic.hookimpl\ndef load_key(reference):\n    return reference.rest.encode()\n",
+        {"key_loaders": {"plain": "plain"}},
+    )
+    assert kinetic.resolve("fake", key="plain://the-key").session().access_token == "the-key"
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("raise RuntimeError('not today')\n", "does not import: RuntimeError: not today"),
+        ("class Loader:\n    def load_key(self, reference):\n        pass\n", "implements no hook"),
+        ("class Loader:\n    @kinetic.hookimpl\n    def load_keys(self):\n        pass\n", "unknown hook 'load_keys'"),
+        ("class Loader:\n    @kinetic.hookimpl\n    def load_key(self, uri):\n        pass\n", "uri"),
+        (
+            "class Loader:\n    def __init__(self):\n        raise LookupError('no home')\n",
+            "cannot be made: LookupError: no home",
+        ),
+    ],
+)
+def test_a_loader_that_does_not_fit_is_told_when_it_is_needed(
+    install: Install, vault: Any, source: str, why: str
+) -> None:
+    install("unfit", source, {"key_loaders": {"unfit": "unfit:Loader"}})
+    resolved = kinetic.resolve("fake", key="unfit://x")
+    assert "unfit" not in sys.modules
+    with pytest.raises(kinetic.ProviderLoadError) as caught:
+        resolved.session()
+    assert "the plugin 'unfit' of unfit 1.0 (unfit:Loader)" in str(caught.value)
+    assert why in str(caught.value)
+
+
+def test_a_scheme_that_two_distributions_claim_is_told_when_resolving(install: Install, vault: Any) -> None:
+    install("other-vault", VAULT, {"key_loaders": {"vault": "other_vault:Vault"}})
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("fake", key=URI)
+    assert "key: the name 'vault' in kinetic_auth.key_loaders is claimed by more than one package" in str(caught.value)
+    assert "other-vault 1.0" in str(caught.value)
+    assert "vault-loader 1.0" in str(caught.value)
+
+
+def test_a_loader_that_is_gone_by_the_time_of_the_login_is_told(install: Install, vault: Any) -> None:
+    source = kinetic.resolve("fake", key=URI)
+    install("vault-loader", VAULT)
+    with pytest.raises(kinetic.UnknownProviderError, match="no key loader 'vault' is installed"):
+        source.session()
+
+
+def test_resolving_imports_no_loader(install: Install, vault: Any) -> None:
+    install("lazy", VAULT, {"key_loaders": {"lazy": "lazy:Vault"}})
+    kinetic.resolve("fake", key="lazy://x")
+    assert "lazy" not in sys.modules

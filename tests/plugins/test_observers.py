@@ -1,0 +1,315 @@
+"""Observers: told of each login, free to wrap it, and never able to break it."""
+
+import importlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+
+Install = Callable[..., Path]
+
+PROVIDER = """
+OUTCOMES = []
+
+@attrs.frozen
+class Provider:
+    token: str = kinetic.setting("canary-token", help="", secret=True)
+    username: str = kinetic.setting("ada@acme.com", help="")
+    login_url: str = kinetic.setting("https://acme.my.salesforce.com", help="")
+
+    @kinetic.hookimpl
+    def authenticate(self):
+        if OUTCOMES:
+            raise OUTCOMES.pop()
+        identity = "https://login.salesforce.com/id/00D5g00000AbCdEEAC/0055g00000XyZwVAAA"
+        return kinetic.SalesforceSession(self.token, self.login_url, identity, "1700000000000")
+"""
+
+WATCH = """
+SEEN = []
+
+class Watch:
+    @kinetic.hookimpl
+    def session_issued(self, provider, session, event):
+        SEEN.append(("issued", provider, session, event))
+
+    @kinetic.hookimpl
+    def authentication_failed(self, event, error, provider):
+        SEEN.append(("failed", provider, error, event))
+"""
+
+
+@pytest.fixture
+def outcomes(install: Install) -> list[Any]:
+    """A provider of the name `fake`; what is put in here it raises."""
+    install("fake-provider", PROVIDER, {"authenticators": {"fake": "fake_provider:Provider"}})
+    return importlib.import_module("fake_provider").OUTCOMES  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def seen(install: Install) -> list[Any]:
+    """What an observer was told."""
+    install("watch", WATCH, {"observers": {"watch": "watch:Watch"}})
+    return importlib.import_module("watch").SEEN  # type: ignore[no-any-return]
+
+
+FRUGAL = """
+SEEN = []
+
+@kinetic.hookimpl
+def session_issued(event):
+    SEEN.append(event.org_id)
+
+@kinetic.hookimpl
+def authentication_failed():
+    SEEN.append("failed")
+"""
+
+RAISING = """
+class Observer:
+    @kinetic.hookimpl
+    def session_issued(self, session):
+        raise RuntimeError(session.access_token)
+
+    @kinetic.hookimpl
+    def authentication_failed(self):
+        raise RuntimeError("canary-token")
+"""
+
+EQUAL = """
+SEEN = []
+
+@attrs.frozen
+class Observer:
+    @kinetic.hookimpl
+    def session_issued(self):
+        SEEN.append(1)
+"""
+
+STOPWATCH = """
+import time
+
+TIMES = []
+
+class Observer:
+    @kinetic.hookimpl(wrapper=True)
+    def authenticate(self):
+        began = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            TIMES.append(time.perf_counter() - began)
+"""
+
+VETO = """
+class Observer:
+    @kinetic.hookimpl(wrapper=True)
+    def authenticate(self):
+        raise kinetic.LoginBudgetError("Not at night.")
+        yield
+"""
+
+GUARD = """
+class Observer:
+    @kinetic.hookimpl(wrapper=True)
+    def authenticate(self):
+        session = yield
+        raise kinetic.SessionRejectedError(f"{session.org_id} is another org.")
+"""
+
+SPOILER = """
+class Observer:
+    @kinetic.hookimpl(wrapper=True)
+    def authenticate(self):
+        yield
+        return None
+"""
+
+
+def observe(install: Install, name: str, source: str, target: str = "{}:Observer") -> Any:
+    install(name, source, {"observers": {name: target.format(name)}})
+    return importlib.import_module(name)
+
+
+def test_an_observer_is_told_of_a_success(outcomes: list[Any], seen: list[Any]) -> None:
+    session = kinetic.resolve("fake").session()
+    ((what, provider, told, event),) = seen
+    assert (what, provider) == ("issued", "fake")
+    assert told is session
+    assert (event.plugin, event.distribution) == ("fake", "fake-provider 1.0")
+    assert (event.host, event.username) == ("acme.my.salesforce.com", "ada@acme.com")
+    assert (event.org_id, event.attempts, event.key_fingerprint) == ("00D5g00000AbCdEEAC", 0, None)
+    assert event.duration_s >= 0
+    assert "canary-token" not in repr(event)
+
+
+def test_an_observer_is_told_of_a_failure(outcomes: list[Any], seen: list[Any]) -> None:
+    error = kinetic.CredentialsRejectedError("No.", provider="fake")
+    outcomes.append(error)
+    with pytest.raises(kinetic.CredentialsRejectedError):
+        kinetic.resolve("fake").session()
+    ((what, provider, told, event),) = seen
+    assert (what, provider) == ("failed", "fake")
+    assert told is error
+    assert (event.org_id, event.username, event.host) == (None, "ada@acme.com", "acme.my.salesforce.com")
+
+
+def test_an_observer_is_told_of_what_a_plugin_raises_as_our_error(outcomes: list[Any], seen: list[Any]) -> None:
+    outcomes.append(KeyError("x"))
+    with pytest.raises(kinetic.AuthenticationError):
+        kinetic.resolve("fake").session()
+    assert type(seen[0][2]) is kinetic.AuthenticationError
+
+
+def test_an_observer_is_told_when_a_secret_cannot_be_had(outcomes: list[Any], seen: list[Any]) -> None:
+    with pytest.raises(kinetic.KeyLoadError):
+        kinetic.resolve("fake", token="env://NOT_SET").session()
+    ((what, provider, told, event),) = seen
+    assert (what, provider, event.plugin) == ("failed", "fake", "fake")
+    assert isinstance(told, kinetic.KeyLoadError)
+
+
+def test_an_observer_is_told_of_logins_of_an_authenticator_made_by_hand(outcomes: list[Any], seen: list[Any]) -> None:
+    made = importlib.import_module("fake_provider").Provider()
+    kinetic.SessionSource(made).session()
+    assert (seen[0][1], seen[0][3].plugin, seen[0][3].distribution) == ("Provider", "Provider", None)
+
+
+def test_one_login_is_told_once_and_a_session_from_memory_not_at_all(outcomes: list[Any], seen: list[Any]) -> None:
+    source = kinetic.resolve("fake")
+    for _ in range(3):
+        source.session()
+    assert len(seen) == 1
+    source.authenticate()
+    assert len(seen) == 2
+
+
+def test_an_observer_takes_the_arguments_it_wants(outcomes: list[Any], install: Install) -> None:
+    module = observe(install, "frugal", FRUGAL, target="{}")
+    source = kinetic.resolve("fake")
+    source.session()
+    outcomes.append(KeyError("x"))
+    with pytest.raises(kinetic.AuthenticationError):
+        source.authenticate()
+    assert module.SEEN == ["00D5g00000AbCdEEAC", "failed"]
+
+
+def test_an_observer_that_raises_is_logged_and_takes_nothing_from_login_or_the_others(
+    outcomes: list[Any], seen: list[Any], install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("aaa", "zzz"):
+        observe(install, name, RAISING)
+    source = kinetic.resolve("fake")
+    with caplog.at_level(logging.DEBUG):
+        assert source.session().is_valid()
+        outcomes.append(kinetic.CredentialsRejectedError("No."))
+        with pytest.raises(kinetic.CredentialsRejectedError, match=r"^No\.$"):
+            source.authenticate()
+    assert [what for what, *_ in seen] == ["issued", "failed"]
+    for name in ("aaa", "zzz"):
+        for hook in ("session_issued", "authentication_failed"):
+            assert f"observer {name} raised RuntimeError in {hook}; the login goes on" in caplog.messages
+    assert "canary-token" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "why"),
+    [
+        ("raise RuntimeError('not today')\n", "Observer", "does not import: RuntimeError: not today"),
+        (
+            "class Observer:\n    def __init__(self):\n        raise LookupError('no home')\n",
+            "Observer",
+            "cannot be made: LookupError: no home",
+        ),
+        ("class Observer:\n    pass\n", "Observer", "implements no hook"),
+        (
+            "class Observer:\n    @kinetic.hookimpl\n    def session_isued(self):\n        pass\n",
+            "Observer",
+            "unknown hook 'session_isued'",
+        ),
+        (
+            "class Observer:\n    @kinetic.hookimpl\n    def session_issued(self, token):\n        pass\n",
+            "Observer",
+            "token",
+        ),
+        (
+            "class Observer:\n    @kinetic.hookimpl\n    def authenticate(self):\n        pass\n",
+            "Observer",
+            "may only wrap authenticate",
+        ),
+    ],
+)
+def test_an_observer_that_does_not_fit_is_logged_and_left_out(
+    outcomes: list[Any],
+    seen: list[Any],
+    install: Install,
+    caplog: pytest.LogCaptureFixture,
+    source: str,
+    target: str,
+    why: str,
+) -> None:
+    install("unfit", source, {"observers": {"unfit": f"unfit:{target}"}})
+    assert kinetic.resolve("fake").session().is_valid()
+    (message,) = [message for message in caplog.messages if message.startswith("an observer is left out: ")]
+    assert "the plugin 'unfit' of unfit 1.0 (unfit:Observer)" in message
+    assert why in message
+    assert len(seen) == 1
+
+
+def test_an_observer_whose_name_two_distributions_claim_is_left_out(
+    outcomes: list[Any], install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("one-watch", "two-watch"):
+        install(name, WATCH, {"observers": {"watch": f"{name.replace('-', '_')}:Watch"}})
+    assert kinetic.resolve("fake").session().is_valid()
+    assert "claimed by more than one package: one-watch 1.0 (one_watch:Watch) and two-watch 1.0" in caplog.text
+
+
+def test_observers_that_are_equal_are_each_told(outcomes: list[Any], install: Install) -> None:
+    """Instances of an attrs class without fields are all equal."""
+    install("twice", EQUAL, {"observers": {"first": "twice:Observer", "second": "twice:Observer"}})
+    assert kinetic.resolve("fake").session().is_valid()
+    assert importlib.import_module("twice").SEEN == [1, 1]
+
+
+def test_a_module_that_is_installed_under_two_names_breaks_no_login(outcomes: list[Any], install: Install) -> None:
+    source = "SEEN = []\n\n@kinetic.hookimpl\ndef session_issued():\n    SEEN.append(1)\n"
+    install("twice", source, {"observers": {"first": "twice", "second": "twice"}})
+    assert kinetic.resolve("fake").session().is_valid()
+    assert importlib.import_module("twice").SEEN
+
+
+def test_a_wrapper_can_time_a_login(outcomes: list[Any], install: Install) -> None:
+    module = observe(install, "stopwatch", STOPWATCH)
+    source = kinetic.resolve("fake")
+    assert source.session().access_token == "canary-token"
+    outcomes.append(kinetic.CredentialsRejectedError("No."))
+    with pytest.raises(kinetic.CredentialsRejectedError):
+        source.authenticate()
+    assert len(module.TIMES) == 2
+    assert all(0 <= duration_s < 10 for duration_s in module.TIMES)
+
+
+def test_a_wrapper_can_veto_a_login_before_it_is_made(outcomes: list[Any], seen: list[Any], install: Install) -> None:
+    observe(install, "veto", VETO)
+    outcomes.append(AssertionError("the provider was asked"))
+    with pytest.raises(kinetic.LoginBudgetError, match=r"^Not at night\.$"):
+        kinetic.resolve("fake").session()
+    assert len(outcomes) == 1
+    assert seen[0][0] == "failed"
+
+
+def test_a_wrapper_can_refuse_a_session_after_it_is_made(outcomes: list[Any], install: Install) -> None:
+    observe(install, "guard", GUARD)
+    with pytest.raises(kinetic.SessionRejectedError, match="00D5g00000AbCdEEAC is another org"):
+        kinetic.resolve("fake").session()
+
+
+def test_a_wrapper_that_spoils_the_session_is_an_authentication_error(outcomes: list[Any], install: Install) -> None:
+    observe(install, "spoiler", SPOILER)
+    with pytest.raises(kinetic.AuthenticationError, match="gave NoneType instead of a SalesforceSession"):
+        kinetic.resolve("fake").session()

@@ -1,0 +1,149 @@
+"""The session record: its order of arguments, what it derives, that it hides its token and yet pickles with it."""
+
+import copy
+import inspect
+import pickle
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.session import normal_api_version
+
+ORG, USER = "00D5g00000AbCdEEAC", "0055g00000XyZwVAAA"
+ID = f"https://login.salesforce.com/id/{ORG}/{USER}"
+
+
+def made(**changes: str) -> kinetic.SalesforceSession:
+    return kinetic.SalesforceSession(
+        "00D!canary-token", "https://acme.my.salesforce.com", ID, "1700000000000", "canary-signature", **changes
+    )
+
+
+def test_the_first_five_go_by_position_and_the_rest_by_keyword() -> None:
+    parameters = inspect.signature(kinetic.SalesforceSession).parameters.values()
+    by_position = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    by_keyword = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    assert by_position == ["access_token", "instance_url", "id", "issued_at", "signature"]
+    assert by_keyword == ["token_type", "scope", "api_version", "username"]
+    session = made()
+    assert (session.access_token, session.instance_url, session.id) == (
+        "00D!canary-token",
+        "https://acme.my.salesforce.com",
+        ID,
+    )
+    assert (session.issued_at, session.signature) == ("1700000000000", "canary-signature")
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    session = kinetic.SalesforceSession("t", "https://a.example.com", "", "0")
+    assert (session.signature, session.token_type, session.scope, session.username) == ("", "Bearer", "", None)
+    assert session.api_version == "v62.0"
+
+
+@pytest.mark.parametrize("identity", [ID, f"{ID}/", f"https://acme.my.salesforce.com/id/{ORG[:15]}/{USER[:15]}"])
+def test_org_and_user_come_from_the_identity_url(identity: str) -> None:
+    session = kinetic.SalesforceSession("t", "https://a.example.com", identity, "0")
+    assert session.org_id is not None
+    assert session.user_id is not None
+    assert ORG.startswith(session.org_id)
+    assert USER.startswith(session.user_id)
+
+
+@pytest.mark.parametrize(
+    "identity", ["", "https://login.salesforce.com", f"https://x/id/{ORG}", "https://x/id/short/ids"]
+)
+def test_an_identity_url_without_them_gives_none(identity: str) -> None:
+    session = kinetic.SalesforceSession("t", "https://a.example.com", identity, "0")
+    assert (session.org_id, session.user_id) == (None, None)
+
+
+def test_the_rest_base_url_is_derived() -> None:
+    session = kinetic.SalesforceSession("t", "https://a.example.com/", "", "0", api_version="61.0")
+    assert session.instance_url == "https://a.example.com"
+    assert session.base_url == "https://a.example.com/services/data/v61.0"
+
+
+def test_the_header_has_type_and_token() -> None:
+    assert made().auth_header == {"Authorization": "Bearer 00D!canary-token"}
+    assert made(token_type="OAuth").auth_header == {"Authorization": "OAuth 00D!canary-token"}
+
+
+def test_a_session_without_token_or_instance_is_not_valid() -> None:
+    assert made().is_valid()
+    assert not attrs.evolve(made(), access_token="").is_valid()
+    assert not attrs.evolve(made(), instance_url="").is_valid()
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("62.0", "v62.0"),
+        ("v62.0", "v62.0"),
+        ("V61.0", "v61.0"),
+        ("61", "v61.0"),
+        (" v61 ", "v61.0"),
+        ("7.5", "v7.5"),
+        ("100", "v100.0"),
+    ],
+)
+def test_an_api_version_is_brought_into_salesforces_form(written: str, normal: str) -> None:
+    assert made(api_version=written).api_version == normal
+
+
+@pytest.mark.parametrize(
+    "written", ["", "latest", "v", "v62.0.1", "1000", "62,0", "-1", "v62.", "vv62", "\u0666\u0662.0"]
+)
+def test_what_is_no_api_version_is_refused(written: str) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match=r"the API version must look like v62\.0, not"):
+        made(api_version=written)
+
+
+@given(st.integers(0, 999), st.none() | st.integers(0, 9), st.sampled_from(["", "v", "V"]))
+def test_a_normal_api_version_stays_as_it_is(major: int, minor: int | None, prefix: str) -> None:
+    normal = normal_api_version(f"{prefix}{major}" if minor is None else f"{prefix}{major}.{minor}")
+    assert normal == normal_api_version(normal) == f"v{major}.{minor or 0}"
+
+
+def test_the_default_api_version_is_read_when_the_session_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = made()
+    monkeypatch.setenv("SF_API_VERSION", "58.0")
+    assert made().api_version == "v58.0"
+    assert made(api_version="60.0").api_version == "v60.0"
+    assert before.api_version == "v62.0"
+    monkeypatch.setenv("SF_API_VERSION", "")
+    assert made().api_version == "v62.0"
+
+
+def test_neither_repr_nor_str_shows_token_or_signature() -> None:
+    session = made()
+    for text in (repr(session), str(session), f"{session}", repr([session])):
+        assert "canary-token" not in text
+        assert "canary-signature" not in text
+        assert ID in text
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_it_pickles_whole_with_its_token(protocol: int) -> None:
+    session = made(scope="api", username="ada@acme.com", api_version="55.0")
+    again = pickle.loads(pickle.dumps(session, protocol))  # noqa: S301 - made here
+    assert again == session
+    assert again.access_token == "00D!canary-token"
+    assert copy.deepcopy(session) == session
+
+
+def test_it_is_frozen_and_has_no_room_for_more() -> None:
+    session = made()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        session.access_token = "other"  # type: ignore[misc]  # the point of the test
+    with pytest.raises(AttributeError):
+        session.extra = 1  # type: ignore[attr-defined]  # as above
+    assert not hasattr(session, "__dict__")
+
+
+def test_equal_sessions_are_equal_and_hash_alike() -> None:
+    assert made() == made()
+    assert len({made(), made()}) == 1
+    assert made() != made(scope="api")
