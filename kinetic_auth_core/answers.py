@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.catalogue import Kind, known_error
+from kinetic_auth_core.coercion import is_encodable
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -153,9 +154,16 @@ def _unfit(values: Mapping[str, Any]) -> list[str]:
     problems = [f"it lacks {name}" for name in _REQUIRED if name not in values]
     problems += [f"its {name} is not text" for name, value in values.items() if not isinstance(value, str)]
     problems += [
+        f"its {name} is not valid text"
+        for name, value in values.items()
+        if isinstance(value, str) and not is_encodable(value)
+    ]
+    problems += [
         f"its {name} could not be sent in a header"
         for name in ("access_token", "token_type")
-        if isinstance(text := values.get(name, ""), str) and not all("!" <= char <= "~" for char in text)
+        if isinstance(text := values.get(name, ""), str)
+        and is_encodable(text)
+        and not all("!" <= char <= "~" for char in text)
     ]
     return problems
 

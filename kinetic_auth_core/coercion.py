@@ -22,12 +22,19 @@ def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
     Raises:
         ValueError: It does not fit. The text names types only, never the value.
     """
+    if isinstance(value, str) and not is_encodable(value):
+        raise ValueError("is not valid text: some of its bytes were not UTF-8")
     for arm in arms(expected):
         fits, result = _fit(value, arm, text)
         if fits:
             return result
     wanted = " or ".join(dict.fromkeys(_describe_type(arm) for arm in arms(expected) if arm is not types.NoneType))
     raise ValueError(f"expected {wanted}, got {_describe_value(value)}")
+
+
+def is_encodable(text: str) -> bool:
+    """Whether text can be sent at all: lone surrogates, as bytes that were no UTF-8 become, cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def arms(expected: Any) -> tuple[Any, ...]:

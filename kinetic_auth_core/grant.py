@@ -5,6 +5,8 @@ A subclass gives the form fields of its grant and nothing else. What the answer 
 """
 
 import abc
+import inspect
+import logging
 import math
 import os
 import time
@@ -28,6 +30,8 @@ from kinetic_auth_core.urls import url_problem, without_slash
 
 if TYPE_CHECKING:
     from kinetic_auth_core.transport import Transport
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_LOGIN_URL = "https://login.salesforce.com"
 
@@ -80,6 +84,12 @@ class CheckedMeta(abc.ABCMeta):
     """
 
     checks_after_init = True
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's, for `help()` and editors: `__call__` below would hide it."""
+        whole = inspect.signature(type.__getattribute__(cls, "__init__"))
+        return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=whole.empty)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the instance, then check it."""
@@ -173,6 +183,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         )
         form = Form(dict(self._granted(login)), secret_texts(self))
         current_tally().attempts += 1
+        logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         try:
             answer = self._transport.get(self._new_transport).post(f"{self.login_url}/services/oauth2/token", form)
         except TransportError as error:
@@ -183,6 +194,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         )
         if isinstance(outcome, AuthenticationError):
             raise outcome
+        logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, outcome.org_id)
         return outcome
 
     def _granted(self, login: Any) -> Mapping[str, str]:
@@ -232,7 +244,7 @@ def _check(made: Any) -> None:
             problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
     for group in exactly_one_of(cls):
         given = [name for name in group if getattr(made, name) not in (None, "")]
-        if problem := group_problem(group, given):
+        if problem := group_problem(schema(cls), group, given):
             problems.append(problem)
     if problems:
         raise ConfigurationError.of(f"Cannot make {cls.__name__}", problems)

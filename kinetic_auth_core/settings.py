@@ -120,6 +120,11 @@ class Setting:
         return self.default is attrs.NOTHING
 
     @property
+    def is_derived(self) -> bool:
+        """Whether its default is made from other settings."""
+        return isinstance(self.default, attrs.Factory) and self.default.takes_self  # type: ignore[arg-type]  # as below
+
+    @property
     def is_path(self) -> bool:
         """Whether it takes a path, so that a relative one in a config file is relative to that file."""
         return any(is_path_type(arm) for arm in arms(self.type))
@@ -165,6 +170,8 @@ class Setting:
             ValueError: It does not fit; the text says why and holds no secret.
         """
         value = self.value_of(instance)
+        if self.is_derived and value == self.default_value(instance):
+            return  # what is wrong with it is wrong with the setting that it comes from
         coerce(value, self.type)
         if self.required and value == "":
             raise ValueError("is empty")
@@ -262,12 +269,12 @@ def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in getattr(cls, "exactly_one_of", ()))
 
 
-def group_problem(group: Sequence[str], given: Collection[str]) -> str | None:
+def group_problem(settings: Iterable[Setting], group: Sequence[str], given: Collection[str]) -> str | None:
     """What is wrong with the members of an exactly-one-of group that were given; None if nothing."""
-    names = " and ".join(group)
     if len(given) > 1:
-        return f"{names} exclude each other: give one of them"
-    return None if given else f"one of {names.replace(' and ', ' or ')} is needed"
+        return f"{' and '.join(group)} exclude each other: give one of them"
+    variables = " or ".join(each.env for each in settings if each.name in group)
+    return None if given else f"one of {' or '.join(group)} is needed (as variable: {variables})"
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -51,7 +51,7 @@ def extras_of(cls: type) -> dict[str, Any]:
 
 
 def pickled(error: Any, protocol: int) -> Any:
-    return pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - made here
+    return pickle.loads(pickle.dumps(error, protocol))
 
 
 COPIES: dict[str, Callable[[Any], Any]] = {

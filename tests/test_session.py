@@ -128,7 +128,7 @@ def test_neither_repr_nor_str_shows_token_or_signature() -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_it_pickles_whole_with_its_token(protocol: int) -> None:
     session = made(scope="api", username="ada@acme.com", api_version="55.0")
-    again = pickle.loads(pickle.dumps(session, protocol))  # noqa: S301 - made here
+    again = pickle.loads(pickle.dumps(session, protocol))
     assert again == session
     assert again.access_token == "00D!canary-token"
     assert copy.deepcopy(session) == session

@@ -281,7 +281,9 @@ def test_no_credentials_come_from_netrc_and_no_cookies_are_kept(sf, monkeypatch:
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     carrier = transport()
-    with server(b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=1; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}") as (address, heads):
+    with server(
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=1; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+    ) as (address, heads):
         for _ in range(2):
             carrier.post(f"http://{address}{TOKEN_PATH}", FORM)
     for head in heads:

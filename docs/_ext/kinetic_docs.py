@@ -32,6 +32,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     }
     for name, make in makers.items():
         app.add_directive(name, type(name, (_Generated,), {"make": staticmethod(make)}))
-    command_help = type("command-help", (_Generated,), {"make": staticmethod(lambda path="": generated.command_help(path))})
+    command_help = type(
+        "command-help", (_Generated,), {"make": staticmethod(lambda path="": generated.command_help(path))}
+    )
     app.add_directive("command-help", command_help)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

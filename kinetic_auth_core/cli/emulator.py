@@ -3,8 +3,8 @@
 import contextlib
 import re
 import signal
+import socket
 from collections.abc import Iterator
-from queue import SimpleQueue
 from types import FrameType
 
 import click
@@ -42,7 +42,7 @@ def emulator(port: int, tls: bool) -> None:
         note(
             "With the lines above in .env, log in with: kinetic-auth login jwt-bearer, or: kinetic-auth login password"
         )
-        stop.get()
+        stop.recv(1)
 
 
 def dotenv_value(value: str) -> str:
@@ -57,23 +57,28 @@ def dotenv_value(value: str) -> str:
 
 
 @contextlib.contextmanager
-def _signals_to_stop() -> Iterator["SimpleQueue[int]"]:
-    """A queue into which the signals that end the program go, while the body runs.
+def _signals_to_stop() -> Iterator[socket.socket]:
+    """A socket from which a byte can be read once a signal to end has come, while the body runs.
 
-    A queue of this kind may be put into from within a signal handler at any moment, an Event may not. SIGINT is taken
-    even where it is ignored, as it is for a shell script's background job; SIGHUP is not, for the sake of nohup.
+    A wait for a lock would miss a signal that comes just before it begins; what is written to a socket stays there.
+    SIGINT is taken even where it is ignored, as it is for a shell script's background job; SIGHUP is not, for the sake
+    of nohup.
     """
-    stop: SimpleQueue[int] = SimpleQueue()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        stop.put(number)
-
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        wakeup_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        before = {number: signal.signal(number, _only_wake_up) for number in numbers}
+        try:
+            yield reader
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup_before)
+
+
+def _only_wake_up(_number: int, _frame: FrameType | None) -> None:
+    """Nothing more to do: the byte is written before this is called."""

@@ -146,7 +146,7 @@ def settle(
         members = ({name: layer[name] for name in group if name in layer} for layer in layers)
         chosen = next(filter(None, members), {})
         won |= chosen
-        if problem := group_problem(group, chosen):
+        if problem := group_problem(schema, group, chosen):
             problems.append(problem + _both_from(chosen))
     for setting in schema:
         if setting.name not in grouped:

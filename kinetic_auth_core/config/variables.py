@@ -71,6 +71,7 @@ class Variables:
 
 def _read(path: Path) -> dict[str, str]:
     problem = ""
+    values: dict[str, str | None] = {}
     try:
         with path.open(encoding="utf-8-sig") as stream:
             values = dotenv_values(stream=stream)

@@ -91,6 +91,7 @@ def only_the_core(tmp_path_factory: pytest.TempPathFactory, link_dependencies: C
     folder = tmp_path_factory.mktemp("only-the-core")
     link_dependencies(folder)
     (folder / "kinetic_auth_core").symlink_to(Path(kinetic_auth_core.__file__).parent)
-    info = importlib.metadata.distribution("kinetic-auth-core").locate_file("kinetic_auth_core-0.1.0.dist-info")
-    (folder / Path(str(info)).name).symlink_to(Path(str(info)))
+    core = importlib.metadata.distribution("kinetic-auth-core")
+    info = next(file.parts[0] for file in core.files or () if file.name == "METADATA")
+    (folder / info).symlink_to(Path(str(core.locate_file(info))))
     return folder

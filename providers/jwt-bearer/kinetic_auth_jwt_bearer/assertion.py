@@ -4,8 +4,9 @@ from typing import Any
 
 from jose import jwt
 from jose.backends.base import Key
+from jose.exceptions import JOSEError
 
-from kinetic_auth_core import KeyLoadError, Signer
+from kinetic_auth_core import KeyLoadError, KineticAuthError, Signer
 
 #: How far ahead `exp` lies. Salesforce takes at most 3 minutes.
 LIFETIME_S = 180
@@ -52,6 +53,13 @@ def sign_assertion(key: Any, *, issuer: str, subject: str, audience: str, now: f
 
     Returns:
         The compact JWS.
+
+    Raises:
+        KineticAuthError: What the signer raised.
     """
     claims = {"iss": issuer, "sub": subject, "aud": audience, "exp": int(now) + LIFETIME_S}
-    return str(jwt.encode(claims, key, algorithm=ALGORITHM))
+    try:
+        return str(jwt.encode(claims, key, algorithm=ALGORITHM))
+    except JOSEError as error:  # python-jose puts an error of its own around that of the signer
+        failure = error.__context__ if isinstance(error.__context__, KineticAuthError) else error
+    raise failure

@@ -35,6 +35,11 @@ def default_audience(login_url: str) -> str:
     return "https://test.salesforce.com" if is_sandbox else login_url
 
 
+def _check_audience(instance: object, attribute: object, value: object) -> None:
+    if value is not None:
+        check_url(instance, attribute, value)
+
+
 @attrs.frozen
 class JWTAuthenticator(GrantAuthenticator):
     """Logs in with an assertion that a private key signs; no password, no secret on the wire.
@@ -63,11 +68,11 @@ class JWTAuthenticator(GrantAuthenticator):
     private_key: str | Signer | None = setting(None, help="RSA private key, PEM text.", secret=True)
     private_key_path: str | os.PathLike[str] | None = setting(None, help="File with the RSA private key.")
     login_url: str = login_url_setting()
-    audience: str = setting(
+    audience: str | None = setting(
         attrs.Factory(lambda self: default_audience(self.login_url), takes_self=True),
         help="Audience of the assertion, one URL; default: derived from login_url.",
         converter=without_slash,
-        validator=check_url,
+        validator=_check_audience,
         kw_only=True,
     )
     passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
@@ -87,7 +92,8 @@ class JWTAuthenticator(GrantAuthenticator):
 
         key = self._key.get(self._prepare_key)
         current_tally().key_fingerprint = key.fingerprint
-        assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=self.audience, now=now)
+        audience = self.audience or default_audience(self.login_url)
+        assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=audience, now=now)
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
     def _prepare_key(self) -> "AssertionKey":
@@ -98,7 +104,7 @@ class JWTAuthenticator(GrantAuthenticator):
             return AssertionKey(self.private_key)
         material = (
             PrivateKeyText(self.private_key, "private_key")
-            if self.private_key is not None
+            if self.private_key
             else PrivateKeyFile(Path(os.fspath(self.private_key_path or "")))
         )
         return AssertionKey(LocalSigner.of(material, self.passphrase))

@@ -75,10 +75,15 @@ class PrivateKeyFile:
                 remedy="Verify private_key_path (SF_PRIVATE_KEY_PATH): that it is correct and that the file exists.",
                 filename=str(self.path),
             ) from error
-        except OSError as error:
+        except PermissionError as error:
             raise KeyLoadError(
                 f"{self.called} cannot be read: {error.strerror}.",
                 remedy="Let the user that runs this process read it (chown, chmod 600).",
+            ) from error
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            raise KeyLoadError(
+                f"{self.called} cannot be read: {getattr(error, 'strerror', None) or error}.",
+                remedy="Let private_key_path (SF_PRIVATE_KEY_PATH) name the file itself.",
             ) from error
 
 
@@ -165,20 +170,20 @@ def _is_encrypted(pem: bytes) -> bool:
 
 def _unfit_by_look(pem: bytes, passphrase: _Passphrase) -> Unfit | None:
     """What something is that is obviously not a private key."""
-    label = re.search(rb"-----BEGIN ([A-Z0-9 ]+)-----", pem)
+    labels = [label.decode() for label in re.findall(rb"-----BEGIN ([A-Z0-9 ]+)-----", pem)]
+    kind = next((label for label in labels if "PRIVATE KEY" in label), labels[0] if labels else "")
     if not pem:
         return Unfit("is empty", _GIVE_PRIVATE)
-    if label is None:
+    if not kind:
         if b"\n" not in pem and (b"/" in pem or pem.endswith((b".key", b".pem"))) and len(pem) < 512:
             return Unfit("looks like a path, not like a key", "Give a path as private_key_path.")
         return Unfit("is no PEM: there is no -----BEGIN ...----- line in it", _GIVE_PRIVATE)
-    kind = label[1].decode()
+    if _is_encrypted(pem) and passphrase.text is None:
+        return Unfit("is an encrypted key, and no passphrase is set", "Set passphrase (SF_PASSPHRASE).")
+    if "PRIVATE KEY" in kind:
+        return None
     if "CERTIFICATE" in kind:
         return Unfit("is a certificate, not a private key", f"Upload the certificate to the app. {_GIVE_PRIVATE}")
     if "PUBLIC KEY" in kind:
         return Unfit("is a public key, not a private key", _GIVE_PRIVATE)
-    if _is_encrypted(pem) and passphrase.text is None:
-        return Unfit("is an encrypted key, and no passphrase is set", "Set passphrase (SF_PASSPHRASE).")
-    if "PRIVATE KEY" not in kind:
-        return Unfit(f"holds {kind.lower()}, not a private key", _GIVE_PRIVATE)
-    return None
+    return Unfit(f"holds {kind.lower()}, not a private key", _GIVE_PRIVATE)

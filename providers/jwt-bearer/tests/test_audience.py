@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
 import pytest
 
 from kinetic_auth_core import ConfigurationError, CredentialsRejectedError
@@ -47,9 +48,9 @@ def test_an_audience_that_is_set_wins_over_the_host() -> None:
     assert made.audience == LOGIN
 
 
-def test_none_stands_for_the_derived_audience() -> None:
-    made = JWTAuthenticator("3MVG9", "u@acme.com", private_key_path="k", login_url=TEST, audience=None)
-    assert made.audience == TEST
+def test_none_stands_for_the_derived_audience(keys: KeyPair) -> None:
+    made = JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, login_url=TEST, audience=None)
+    assert jwt.decode(made.grant(0)["assertion"], options={"verify_signature": False})["aud"] == TEST
 
 
 def test_the_audience_and_the_host_are_separate_settings(

@@ -94,8 +94,8 @@ def test_what_editors_and_transports_put_around_a_key_does_no_harm(
     assert JWTAuthenticator(**settings, private_key_path=tmp_path / "key.pem").authenticate().is_valid()
 
 
-def test_a_certificate_that_follows_the_key_does_no_harm(settings: dict[str, Any], keys: KeyPair) -> None:
-    pem = keys.private_key_pem + keys.certificate_pem
+def test_a_certificate_that_surrounds_the_key_does_no_harm(settings: dict[str, Any], keys: KeyPair) -> None:
+    pem = keys.certificate_pem + keys.private_key_pem + keys.certificate_pem
     assert JWTAuthenticator(**settings, private_key=pem).authenticate().is_valid()
 
 

@@ -56,11 +56,10 @@ def unusable(keys: KeyPair) -> dict[str, str]:
         "short": new_key_pair(bits=1024).private_key_pem,
         "other kind": pem(ed25519.Ed25519PrivateKey.generate()),
         "without its frame": "\n".join(lines[1:-1]),
-        "behind a certificate": keys.certificate_pem + keys.private_key_pem,
     }
 
 
-KINDS = ["damaged", "not unicode", "encrypted", "short", "other kind", "without its frame", "behind a certificate"]
+KINDS = ["damaged", "not unicode", "encrypted", "short", "other kind", "without its frame"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -58,7 +58,10 @@ def test_both_keys_exclude_each_other(keys: KeyPair) -> None:
 def test_neither_key_is_not_enough(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         JWTAuthenticator("3MVG9", "u@acme.com", **given)
-    assert str(caught.value) == "Cannot make JWTAuthenticator: one of private_key or private_key_path is needed"
+    assert str(caught.value) == (
+        "Cannot make JWTAuthenticator: one of private_key or private_key_path is needed "
+        "(as variable: SF_PRIVATE_KEY or SF_PRIVATE_KEY_PATH)"
+    )
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from kinetic_auth_core import KeyLoadError, PrivateKeyNotFoundError
+from kinetic_auth_core import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
@@ -240,7 +240,7 @@ def test_a_path_that_no_file_system_takes_is_a_key_load_error(settings: dict[str
         JWTAuthenticator(**settings, private_key_path="server\0.key").authenticate()
 
 
-def test_text_that_is_not_unicode_is_a_key_load_error(settings: dict[str, Any], keys: KeyPair) -> None:
+def test_text_that_is_not_unicode_is_refused_at_once(settings: dict[str, Any], keys: KeyPair) -> None:
     """Python hands undecodable bytes of an environment variable on as lone surrogates."""
-    with pytest.raises(KeyLoadError, match="private_key"):
+    with pytest.raises(ConfigurationError, match="private_key: is not valid text: some of its bytes were not UTF-8"):
         JWTAuthenticator(**settings, private_key=keys.private_key_pem + "\udcff").authenticate()
