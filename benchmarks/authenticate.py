@@ -1,7 +1,7 @@
 """`authenticate()` of the jwt-bearer provider against kinetic-core's `JWTAuthenticator`, on one loopback server.
 
-Both log in at the same emulator, in turns within one run, over plain http and over TLS; the emulator is a process of its
-own. Prints the median of each and their ratio.
+Both log in at the same emulator, in turns within one run, over plain http and over TLS; the emulator is a process of
+its own. Prints the median of each and their ratio.
 
     python benchmarks/authenticate.py [LOGINS]
 """

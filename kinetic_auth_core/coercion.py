@@ -72,9 +72,12 @@ def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
         if read is not None:
             value = [item.strip() for item in read.split(",") if item.strip()]
         return _fit_items(value, arm, text)
-    if origin in (dict, Mapping):
+    if origin in (dict, Mapping) or typing.is_typeddict(origin):
         return isinstance(value, Mapping), value
-    return isinstance(value, origin), value
+    try:
+        return isinstance(value, origin), value
+    except TypeError:  # a protocol that is not for run time: nothing can be said
+        return True, value
 
 
 def _fit_number(value: Any, origin: type[int] | type[float], text: bool) -> tuple[bool, Any]:
@@ -89,9 +92,13 @@ def _fit_number(value: Any, origin: type[int] | type[float], text: bool) -> tupl
 def _fit_items(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
     if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
         return False, value
-    item_type = (typing.get_args(arm) or (Any,))[0]
+    args = typing.get_args(arm) or (Any,)
+    is_record = typing.get_origin(arm) is tuple and args[-1] is not Ellipsis  # tuple[str, int]: a type for each item
+    if is_record and len(value) != len(args):
+        return False, value
+    item_types = args if is_record else args[:1] * len(value)
     try:
-        items = [coerce(item, item_type, text=text) for item in value]
+        items = [coerce(item, item_type, text=text) for item, item_type in zip(value, item_types, strict=True)]
     except ValueError:
         return False, value
     origin = typing.get_origin(arm) or arm
@@ -117,6 +124,8 @@ def _describe_type(arm: Any) -> str:
         return " or ".join(repr(choice) for choice in typing.get_args(arm))
     if is_path_type(arm):
         return "a path"
+    if args := [each for each in typing.get_args(arm) if each is not Ellipsis]:
+        return f"{_describe_type(typing.get_origin(arm))} of {' and '.join(_describe_type(each) for each in args)}"
     origin = typing.get_origin(arm) or arm
     return _TYPE_NAMES.get(origin) or str(getattr(origin, "__name__", arm))
 

@@ -51,7 +51,10 @@ class KineticAuthError(Exception):
 
 
 def _rebuild(cls: type[KineticAuthError], args: tuple[Any, ...], state: dict[str, Any]) -> KineticAuthError:
-    error = cls.__new__(cls, *args)
+    builtin: type = cls
+    while builtin.__module__ != "builtins":  # the one that decides the layout: OSError and ImportError have their own
+        builtin = builtin.__base__ or object
+    error: KineticAuthError = builtin.__new__(cls, *args)
     error.args = args
     for name, value in state.items():
         setattr(error, name, value)

@@ -91,7 +91,10 @@ class LoginHooks:
     def __init__(self, provider: object | None, observers: Iterable[tuple[str, object]] = ()) -> None:
         self._manager = plugin_manager(Authenticator, SessionObserver)
         for name, observer in observers:
-            self._manager.register(observer, name)
+            try:
+                self._manager.register(observer, name)
+            except ValueError:
+                logger.warning("observer %s is left out: it equals one that is registered already", name)
         if provider is not None:
             self._manager.register(provider)
 

@@ -3,10 +3,10 @@
 import logging
 import os
 import sys
-from pathlib import Path
 
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.paths import expanded
 
 LOG_FILE = "kinetic-auth.log"
 _MAX_BYTES = 10 * 1024 * 1024
@@ -49,9 +49,10 @@ def configure_logging(env_file: str | os.PathLike[str] | None = None) -> None:
 def _file_handler(folder: str, source: str) -> logging.Handler:
     from logging.handlers import RotatingFileHandler  # brings sockets and pickle, for those who want a file only
 
-    path = Path(folder).expanduser() / LOG_FILE
+    path = expanded(folder) / LOG_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8", delay=False)
-    except OSError as error:
-        raise ConfigurationError(f"{source}: cannot write to {path.parent}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{source}: cannot write to {path.parent}: {why}.") from error

@@ -7,21 +7,19 @@ fetched before a login.
 import os
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
+from kinetic_auth_core.paths import expanded
 
 #: Always taken for references; without a loader, the error names the package that brings it.
 KNOWN_SCHEMES = frozenset({"secret-manager", "kms", "file", "env"})
 BUILTIN_SCHEMES = frozenset({"file", "env"})
 
-_URI = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL
-)
+_URI = re.compile(r"(?P<scheme>[^:/?#\s]+)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL)
 
 
 @attrs.frozen
@@ -64,6 +62,10 @@ def parse_reference(text: str, schemes: Collection[str]) -> Reference | None:
         return None
     if not match["rest"]:
         raise ConfigurationError(f"the reference {text.strip()!r} names nothing behind {match['scheme']}://")
+    if match["scheme"] in BUILTIN_SCHEMES and (match["query"] is not None or match["field"] is not None):
+        raise ConfigurationError(
+            f"the reference {text.strip()!r} has a ?query or #field, which {match['scheme']}:// has not"
+        )
     query = MappingProxyType(dict(parse_qsl(match["query"] or "", keep_blank_values=True)))
     return Reference(match["scheme"], match["rest"], query, match["field"], uri=text.strip())
 
@@ -79,11 +81,12 @@ def load_builtin(reference: Reference) -> bytes:
         if not value:
             what = f"{reference}: the environment variable {reference.rest} is not set."
             raise KeyLoadError(what, remedy="Set it, or correct the name.")
-        return value.encode()
-    path = Path(reference.rest).expanduser()
+        return os.fsencode(value)
+    path = expanded(reference.rest)
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise KeyLoadError(
-            f"{reference}: {path} cannot be read: {error.strerror}.", remedy="Correct the path or its permissions."
+            f"{reference}: {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            remedy="Correct the path or its permissions.",
         ) from error

@@ -124,6 +124,8 @@ def authenticator_problem(cls: type) -> str | None:
 def _authenticator_problem(cls: Any) -> str | None:
     if not attrs.has(cls):
         return "is not an attrs class: decorate it with @attrs.frozen"
+    if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
+        return "has settings of its own but no decorator: decorate it, too, with @attrs.frozen"
     manager = plugin_manager(Authenticator)
     try:
         manager.register(cls)
@@ -188,9 +190,16 @@ def _load_hooks(group: str, name: str, *specs: type) -> object:
         raise _unfit(plugin, f"does not fit the hookspec: {' '.join(str(error).split())}") from error
     if group == OBSERVERS and [each for each in manager.hook.authenticate.get_hookimpls() if not each.wrapper]:
         raise _unfit(plugin, "may only wrap authenticate, with @hookimpl(wrapper=True)")
+    if [name for name in ("session_issued", "authentication_failed") if _wrappers(manager, name)]:
+        raise _unfit(plugin, "may wrap authenticate only; what it is told it cannot wrap")
     if not manager.get_hookcallers(instance):
         raise _unfit(plugin, "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl")
     return instance
+
+
+def _wrappers(manager: pluggy.PluginManager, hook: str) -> list[pluggy.HookImpl]:
+    caller = getattr(manager.hook, hook, None)
+    return [each for each in (caller.get_hookimpls() if caller else ()) if each.wrapper or each.hookwrapper]
 
 
 def _unfit(plugin: InstalledPlugin, what: str) -> ProviderLoadError:

@@ -21,7 +21,7 @@ def normal_api_version(value: str) -> str:
     Raises:
         ConfigurationError: It is no API version.
     """
-    match = re.fullmatch(r"[vV]?(\d{1,3})(?:\.(\d))?", str(value).strip())
+    match = re.fullmatch(r"[vV]?(\d{1,3})(?:\.(\d))?", str(value).strip(), re.ASCII)
     if match is None:
         raise ConfigurationError(f"the API version must look like v62.0, not {value!r}")
     return f"v{match[1]}.{match[2] or 0}"

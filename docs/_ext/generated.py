@@ -6,7 +6,6 @@ Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 import inspect
 from collections.abc import Iterable, Sequence
 
-import attrs
 import click
 
 from kinetic_auth_core import GrantAuthenticator, errors
@@ -63,7 +62,7 @@ def _default(setting: Setting, group: Sequence[str], default: object) -> str:
         return "required"
     if group:
         return f"one of {', '.join(f'`{name}`' for name in group)}"
-    if isinstance(setting.default, attrs.Factory) and setting.default.takes_self:  # type: ignore[arg-type, attr-defined]
+    if setting.is_derived:
         return "derived"
     return "" if default in (None, "") else f"`{default}`"
 
@@ -104,7 +103,7 @@ def _kinds(kind: type[KineticAuthError]) -> list[type[KineticAuthError]]:
     return list(dict.fromkeys([*public, *below]))
 
 
-def command_help(path: str) -> str:
+def command_help(path: str = "") -> str:
     """What a command of `kinetic-auth` prints for `--help`.
 
     Args:

@@ -23,17 +23,14 @@ class _Generated(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
-    makers = {
+    makers: dict[str, Callable[..., str]] = {
         "provider-settings": generated.settings_table,
         "common-settings": generated.common_settings_table,
         "error-catalogue": generated.catalogue_table,
         "error-tree": generated.error_tree,
         "exit-codes": generated.exit_codes_table,
+        "command-help": generated.command_help,
     }
     for name, make in makers.items():
         app.add_directive(name, type(name, (_Generated,), {"make": staticmethod(make)}))
-    command_help = type(
-        "command-help", (_Generated,), {"make": staticmethod(lambda path="": generated.command_help(path))}
-    )
-    app.add_directive("command-help", command_help)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -23,4 +23,4 @@ def main() -> None:
         sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    cli.main()
+    cli.main(prog_name="kinetic-auth")

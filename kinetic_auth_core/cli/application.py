@@ -6,6 +6,7 @@ The commands themselves know nothing of it: they print results and raise.
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import attrs
@@ -14,7 +15,7 @@ import click
 from kinetic_auth_core.cli.diagnostics import diagnostics
 from kinetic_auth_core.cli.error_block import show_error
 from kinetic_auth_core.cli.exit_codes import INTERRUPTED, OK, USAGE, exit_code_of
-from kinetic_auth_core.cli.output import note
+from kinetic_auth_core.cli.output import drop_unread, note
 
 
 @attrs.define
@@ -76,8 +77,31 @@ def _help_without_command(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
+class _NobodyReads(Exception):  # noqa: N818 - a signal of this module, never seen outside
+    """The reader of a pipe has gone away."""
+
+
+@contextlib.contextmanager
+def _reader_gone_told() -> Iterator[None]:
+    # click handles this error itself and exits with 1; it does not know this one.
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _NobodyReads from error
+
+
 class Application(Group):
     """The outermost group: it ends the process."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the command line; `--help` and `--version` print from here."""
+        with _reader_gone_told():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        with _reader_gone_told():
+            return super().invoke(ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run, print an error as a block, and exit with a code of `exit_codes`."""
@@ -87,11 +111,13 @@ class Application(Group):
             code = super().main(*args, **kwargs) or OK
         except click.Abort:
             code = INTERRUPTED
-        except SystemExit as stop:
-            # click ends so, quietly, where the reader of a pipe has gone away: it has what it wants.
-            code = OK if isinstance(stop.__context__, BrokenPipeError) else stop.code
+        except _NobodyReads:
+            drop_unread()
+            code = OK  # the reader has what it wants
         except Exception as error:  # noqa: BLE001 - the last one to hear of it
             code = USAGE if isinstance(error, click.ClickException) else exit_code_of(error)
-            with contextlib.suppress(BrokenPipeError):
+            try:
                 show_error(error, debug=run.debug)
+            except BrokenPipeError:
+                drop_unread()
         sys.exit(code)

@@ -110,6 +110,17 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty()
 
 
+def drop_unread() -> None:
+    """Let go what nobody reads any more, or the interpreter stumbles over it when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
 def _write(text: str, stream: TextIO) -> None:
     encoding = stream.encoding or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)

@@ -20,8 +20,9 @@ def load_testing() -> "ModuleType":
         # Chained where something of the extra is missing; anything else is a fault of ours.
         if not isinstance(error.__cause__, ModuleNotFoundError):
             raise
+        missing = (error.name or "").partition(".")[0]
         raise ConfigurationError(
-            f"the emulator needs {error.name}, which is not installed.",
+            f"the emulator needs {missing}, which is not installed.",
             remedy='pip install "kinetic-auth-core[testing]"',
         ) from error
     return testing

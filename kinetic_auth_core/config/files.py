@@ -12,6 +12,7 @@ import platformdirs
 from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.paths import expanded, is_there
 from kinetic_auth_core.settings import near
 
 FILE_NAME = "kinetic-auth.toml"
@@ -54,9 +55,9 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
         ConfigurationError: It is not there, not readable, no TOML, of the wrong shape, or found and not to be trusted.
     """
     if config is not None:
-        return _parse(Path(config).expanduser(), "config")
+        return _parse(expanded(config), "config")
     if named := variables.find("KINETIC_AUTH_CONFIG"):
-        return _parse(Path(named[0]).expanduser(), named[1])
+        return _parse(expanded(named[0]), named[1])
     for path in _candidates():
         refuse_if_not_ours(path, f'config="{path}"')
         return _parse(path, "search")
@@ -76,9 +77,9 @@ def _candidates() -> Iterator[Path]:
     if path := find_upwards(FILE_NAME):
         yield path
     for folder in folders_upwards():
-        if (path := folder / "pyproject.toml").is_file() and _mentions_us(path):
+        if is_there(path := folder / "pyproject.toml") and _mentions_us(path):
             yield path
-    if (path := _user_file()).is_file():
+    if is_there(path := _user_file()):
         yield path
 
 
@@ -91,7 +92,8 @@ def _mentions_us(path: Path) -> bool:
     if TABLE_NAME.encode() not in raw:
         return False
     try:
-        return TABLE_NAME in tomllib.loads(raw.decode()).get("tool", {})
+        tool = tomllib.loads(raw.decode("utf-8-sig")).get("tool", {})
+        return isinstance(tool, dict) and TABLE_NAME in tool
     except ValueError:
         return f"tool.{TABLE_NAME}".encode() in raw
 
@@ -100,23 +102,22 @@ def _parse(path: Path, named_by: str) -> ConfigFile:
     problem = ""
     document: Mapping[str, Any] = {}
     try:
-        with path.open("rb") as stream:
-            document = tomllib.load(stream)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the config file {path} (from {named_by}) cannot be read: {error.strerror}.",
-            remedy="Correct the path, or leave it out to have the file searched for.",
-        ) from error
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:  # this and the next hold the file's text: they must not be in the chain
         problem = f"the config file {path} is not UTF-8 text (byte {error.start})."
     except tomllib.TOMLDecodeError as error:
         problem = f"the config file {path} is not valid TOML: {error}."
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ConfigurationError(
+            f"the config file {path} (from {named_by}) cannot be read: {getattr(error, 'strerror', None) or error}.",
+            remedy="Correct the path, or leave it out to have the file searched for.",
+        ) from error
     if problem:
         raise ConfigurationError(problem)
     prefix = ""
     if path.name == "pyproject.toml":
-        tool = document.get("tool", {})
-        if TABLE_NAME not in tool:
+        tool = document.get("tool")
+        if not isinstance(tool, dict) or not isinstance(tool.get(TABLE_NAME), dict):
             raise ConfigurationError(f"{path} (from {named_by}) has no [tool.{TABLE_NAME}] table.")
         document, prefix = tool[TABLE_NAME], f"tool.{TABLE_NAME}."
     return _shaped(ConfigFile(path, prefix), document)

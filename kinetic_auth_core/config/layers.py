@@ -6,7 +6,6 @@ process, then `.env`; the file's `[defaults]`; `SF_*` from the process, then `.e
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +15,7 @@ from kinetic_auth_core.config.environments import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.interpolation import has_references, interpolate
 from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.paths import expanded
 from kinetic_auth_core.settings import ExplainedSetting, LiteralText, Setting, group_problem, near
 
 _ENVIRONMENT_KEYS = frozenset({"provider"})
@@ -113,7 +113,7 @@ def _file_layer(
             layer[name] = Given(None, source, problem=str(error))
             continue
         if name in paths and isinstance(value, str):
-            value = str(file.path.parent.absolute() / Path(value).expanduser())
+            value = str(file.path.parent.absolute() / expanded(value))
         layer[name] = Given(value, source, text=has_references(raw))
     return layer
 

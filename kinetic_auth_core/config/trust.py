@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.paths import is_there
 
 
 def folders_upwards() -> Iterator[Path]:
@@ -24,7 +25,7 @@ def folders_upwards() -> Iterator[Path]:
 
 def find_upwards(name: str) -> Path | None:
     """The nearest file of that name in the working directory or a parent."""
-    return next((folder / name for folder in folders_upwards() if (folder / name).is_file()), None)
+    return next((folder / name for folder in folders_upwards() if is_there(folder / name)), None)
 
 
 def refuse_if_not_ours(path: Path, how_to_name_it: str) -> None:

@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 
 from kinetic_auth_core.config.trust import find_upwards, refuse_if_not_ours
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.paths import expanded
 
 
 @attrs.frozen
@@ -51,7 +52,7 @@ class Variables:
         """
         path: Path | None
         if env_file is not None:
-            path = Path(env_file).expanduser()
+            path = expanded(env_file)
         elif path := find_upwards(".env"):
             refuse_if_not_ours(path, f'env_file="{path}"')
         process = VariableLayer(os.environ)
@@ -75,12 +76,13 @@ def _read(path: Path) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8-sig") as stream:
             values = dotenv_values(stream=stream)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the .env file {path} cannot be read: {error.strerror}.", remedy="Correct env_file, or leave it out."
-        ) from error
     except UnicodeDecodeError as error:  # it holds the file's bytes, so it must not be in the chain
         problem = f"the .env file {path} is not UTF-8 text (byte {error.start})."
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ConfigurationError(
+            f"the .env file {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            remedy="Correct env_file, or leave it out.",
+        ) from error
     if problem:
         raise ConfigurationError(problem, remedy="Save it as UTF-8.")
     return {name: value for name, value in values.items() if value is not None}

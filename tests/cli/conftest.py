@@ -1,5 +1,6 @@
 """The command line as a user meets it: arguments in, stdout, stderr and an exit code out."""
 
+import importlib
 import logging
 import os
 import re
@@ -134,6 +135,8 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
         (info / "entry_points.txt").write_text(f"[kinetic_auth.authenticators]\n{provider} = {target}\n")
         (site / f"{target.partition(':')[0]}.py").write_text(source)
-        monkeypatch.syspath_prepend(str(site))
+        if str(site) not in sys.path:
+            monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+        importlib.invalidate_caches()
 
     return install

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from typing import Any
 
 import click
 import pytest
@@ -13,6 +15,8 @@ import pytest
 import kinetic_auth_core.cli as door
 from kinetic_auth_core.cli.application import Application, Command
 from kinetic_auth_core.cli.commands import cli
+
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
 BLOCKED = """
 import sys
@@ -36,12 +40,12 @@ def failing(error: BaseException) -> Application:
     return Application("kinetic-auth", commands=[fail])
 
 
-def test_the_version_is_the_distributions(run):
+def test_the_version_is_the_distributions(run: Run) -> None:
     assert run("--version").out == f"kinetic-auth {version('kinetic-auth-core')}\n"
 
 
 @pytest.mark.parametrize("args", [(), ("config",)])
-def test_without_a_command_there_is_the_help_on_stderr_and_a_usage_error(run, args):
+def test_without_a_command_there_is_the_help_on_stderr_and_a_usage_error(run: Run, args: tuple[str, ...]) -> None:
     outcome = run(*args)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("Usage: kinetic-auth")
@@ -56,7 +60,7 @@ def test_without_a_command_there_is_the_help_on_stderr_and_a_usage_error(run, ar
         (("emulator", "--port", "99999"), "Invalid value for '--port': 99999 is not in the range 0<=x<=65535."),
     ],
 )
-def test_a_wrong_command_line_is_told_with_where_the_help_is(run, args, message):
+def test_a_wrong_command_line_is_told_with_where_the_help_is(run: Run, args: tuple[str, ...], message: str) -> None:
     outcome = run(*args)
     command = "kinetic-auth login" if "login" in args else "kinetic-auth"
     assert (outcome.code, outcome.out) == (2, "")
@@ -66,26 +70,26 @@ def test_a_wrong_command_line_is_told_with_where_the_help_is(run, args, message)
     assert "Traceback" not in outcome.err
 
 
-def test_an_error_of_clicks_that_knows_no_command_is_a_usage_error(run):
+def test_an_error_of_clicks_that_knows_no_command_is_a_usage_error(run: Run) -> None:
     outcome = run("fail", program=failing(click.FileError("x.toml", "no such file")))
     assert outcome.code == 2
     assert "Could not open file 'x.toml': no such file Remedy: kinetic-auth --help" in outcome.told
 
 
-def test_an_unexpected_error_hints_at_debug_and_quotes_nothing(run):
+def test_an_unexpected_error_hints_at_debug_and_quotes_nothing(run: Run) -> None:
     outcome = run("fail", program=failing(KeyError("canary-value")))
     assert outcome.code == 6
     assert outcome.told == "Error: unexpected, KeyError. Remedy: Run it again with --debug to see where it happened."
 
 
-def test_an_error_of_the_system_says_which_file_and_why(run):
+def test_an_error_of_the_system_says_which_file_and_why(run: Run) -> None:
     outcome = run("fail", program=failing(OSError(28, "No space left on device", "/tmp/x")))
     assert outcome.code == 6
     assert "OSError: [Errno 28] No space left on device: '/tmp/x'" in outcome.told
 
 
 @pytest.mark.parametrize("args", [("--debug", "fail"), ("fail", "--debug")])
-def test_debug_shows_the_traceback_before_the_block(run, args):
+def test_debug_shows_the_traceback_before_the_block(run: Run, args: tuple[str, ...]) -> None:
     outcome = run(*args, program=failing(KeyError("x")))
     assert outcome.code == 6
     trace, _, block = outcome.err.partition("\nError: ")
@@ -94,18 +98,18 @@ def test_debug_shows_the_traceback_before_the_block(run, args):
     assert " ".join(block.split()) == "unexpected, KeyError. Remedy: Report this, with the traceback above."
 
 
-def test_an_interrupt_ends_as_shells_expect(run):
+def test_an_interrupt_ends_as_shells_expect(run: Run) -> None:
     outcome = run("fail", program=failing(KeyboardInterrupt()))
     assert outcome.code == 130
     assert outcome.err.strip() == ""
 
 
-def test_a_command_that_ends_the_process_keeps_its_code(run):
+def test_a_command_that_ends_the_process_keeps_its_code(run: Run) -> None:
     assert run("fail", program=failing(SystemExit(17))).code == 17
 
 
 @contextlib.contextmanager
-def nobody_reads(name, monkeypatch):
+def nobody_reads(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A stream whose reader has gone away."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -116,21 +120,23 @@ def nobody_reads(name, monkeypatch):
         stream.close()
 
 
-@pytest.mark.parametrize("args", [["providers"], ["--help"]])
-def test_a_reader_that_has_gone_away_is_no_error(monkeypatch, capsys, args):
+@pytest.mark.parametrize("args", [("providers",), ("--help",)])
+def test_a_reader_that_has_gone_away_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: tuple[str, ...]
+) -> None:
     with nobody_reads("stdout", monkeypatch), pytest.raises(SystemExit) as stop:
-        cli.main(args)
+        cli.main(list(args))
     assert stop.value.code == 0
     assert capsys.readouterr().err == ""
 
 
-def test_a_reader_of_errors_that_has_gone_away_does_not_change_the_code(monkeypatch):
+def test_a_reader_of_errors_that_has_gone_away_does_not_change_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     with nobody_reads("stderr", monkeypatch), pytest.raises(SystemExit) as stop:
         cli.main(["login"])
     assert stop.value.code == 2
 
 
-def test_a_pipe_into_head_is_quiet():
+def test_a_pipe_into_head_is_quiet() -> None:
     script = (
         f'set -o pipefail; "{sys.executable}" -c "from kinetic_auth_core.cli import main; main()" providers jwt-bearer'
     )
@@ -142,8 +148,8 @@ def test_a_pipe_into_head_is_quiet():
     assert done.stderr == ""
 
 
-def test_colours_are_for_terminals(monkeypatch, terminal):
-    def error_on_terminal():
+def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch, terminal: Run) -> None:
+    def error_on_terminal() -> Any:
         return terminal("stderr", ["login", "--set", "x"])
 
     assert "\x1b[31m\x1b[1mError:\x1b[0m --set takes name=value" in error_on_terminal()
@@ -151,7 +157,7 @@ def test_colours_are_for_terminals(monkeypatch, terminal):
     assert error_on_terminal().startswith("Error: --set takes name=value")
 
 
-def test_a_table_on_a_terminal_fits_its_width(monkeypatch, terminal):
+def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch, terminal: Run) -> None:
     monkeypatch.setenv("COLUMNS", "70")
     shown = terminal("stdout", ["providers", "jwt-bearer"])
     assert "\x1b[1mvariable" in shown
@@ -163,11 +169,11 @@ def test_a_table_on_a_terminal_fits_its_width(monkeypatch, terminal):
 
 
 @pytest.fixture
-def terminal(monkeypatch):
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the program with one of its streams on a terminal; what the terminal got."""
     pty = pytest.importorskip("pty")
 
-    def call(name, args):
+    def call(name: str, args: list[str]) -> str:
         outer, inner = pty.openpty()
         with os.fdopen(inner, "w") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, name, stream)
@@ -183,7 +189,7 @@ def terminal(monkeypatch):
     return call
 
 
-def test_the_door_opens(monkeypatch, capsys):
+def test_the_door_opens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["kinetic-auth", "--version"])
     with pytest.raises(SystemExit) as stop:
         door.main()
@@ -192,7 +198,9 @@ def test_the_door_opens(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
-def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch, capsys, python, missing):
+def test_without_the_extra_one_line_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], python: Run, missing: str
+) -> None:
     line = f'kinetic-auth needs {missing}: pip install "kinetic-auth-core[cli]"\n'
     outcome = python(BLOCKED.format(blocked={missing}), "providers")
     assert (outcome.code, outcome.out, outcome.err) == (2, "", line)
@@ -206,7 +214,9 @@ def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch, capsys, 
     assert capsys.readouterr().err == line
 
 
-def test_another_module_that_is_missing_is_a_fault_and_not_passed_off_as_the_extra(monkeypatch):
+def test_another_module_that_is_missing_is_a_fault_and_not_passed_off_as_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in [each for each in sys.modules if each.startswith("kinetic_auth_core.cli.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "kinetic_auth_core.cli.login", None)
@@ -214,9 +224,9 @@ def test_another_module_that_is_missing_is_a_fault_and_not_passed_off_as_the_ext
         door.main()
 
 
-def test_an_interrupt_while_loading_has_no_traceback(monkeypatch):
+def test_an_interrupt_while_loading_has_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupting:
-        def find_spec(self, name, path=None, target=None):
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
             if name == "kinetic_auth_core.cli.commands":
                 raise KeyboardInterrupt
 
@@ -227,7 +237,7 @@ def test_an_interrupt_while_loading_has_no_traceback(monkeypatch):
     assert stop.value.code == 130
 
 
-def test_nothing_heavy_is_loaded_before_a_command_needs_it(python):
+def test_nothing_heavy_is_loaded_before_a_command_needs_it(python: Run) -> None:
     outcome = python(
         "import json, sys, kinetic_auth_core.cli, kinetic_auth_core.cli.commands\n"
         "heavy = {'requests', 'jose', 'cryptography', 'werkzeug', 'rich', 'kinetic_auth_core.testing'}\n"
@@ -236,5 +246,5 @@ def test_nothing_heavy_is_loaded_before_a_command_needs_it(python):
     assert json.loads(outcome.out) == []
 
 
-def test_importing_the_door_does_not_load_click(python):
+def test_importing_the_door_does_not_load_click(python: Run) -> None:
     assert python("import sys, kinetic_auth_core.cli; print('click' in sys.modules)").out == "False\n"

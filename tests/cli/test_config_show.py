@@ -1,9 +1,13 @@
 """`kinetic-auth config show`: every setting with its source, and all that is wrong in one block."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
 CONFIG = """\
 default_environment = "dev"
@@ -25,7 +29,7 @@ private_key = "env://PROD_KEY"
 
 
 @pytest.fixture
-def files():
+def files() -> Path:
     Path("kinetic-auth.toml").write_text(CONFIG)
     Path(".env").write_text(
         "DEV_PASSWORD=canary-pass&word+100%\nDEV_SF_CLIENT_SECRET=canary-client-secret\nSF_CLIENT_ID=3MVG9\n"
@@ -36,7 +40,7 @@ def files():
 
 
 @pytest.mark.usefixtures("files")
-def test_shows_each_setting_with_where_it_comes_from(run, files):
+def test_shows_each_setting_with_where_it_comes_from(run: Run, files: Path) -> None:
     outcome = run("config", "show")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.table["provider"] == ["password"]
@@ -56,7 +60,7 @@ def test_shows_each_setting_with_where_it_comes_from(run, files):
 
 
 @pytest.mark.usefixtures("files")
-def test_another_environment_by_name_shows_a_reference_as_it_is_written(run, files):
+def test_another_environment_by_name_shows_a_reference_as_it_is_written(run: Run, files: Path) -> None:
     outcome = run("config", "show", "-e", "prod")
     assert outcome.code == 0
     assert outcome.table["private_key"] == [
@@ -67,7 +71,7 @@ def test_another_environment_by_name_shows_a_reference_as_it_is_written(run, fil
 
 
 @pytest.mark.usefixtures("canary")
-def test_without_any_file_the_variables_are_enough(run, canary):
+def test_without_any_file_the_variables_are_enough(run: Run, canary: str) -> None:
     outcome = run("config", "show", "password")
     assert outcome.code == 0
     assert outcome.table["config file"] == ["-"]
@@ -78,7 +82,7 @@ def test_without_any_file_the_variables_are_enough(run, canary):
     assert outcome.has_no_secret()
 
 
-def test_files_can_be_named(run, files, tmp_path):
+def test_files_can_be_named(run: Run, files: Path, tmp_path: Path) -> None:
     elsewhere = files.rename(tmp_path / "elsewhere")
     outcome = run("config", "show", "--config", f"{elsewhere}/kinetic-auth.toml", "--env-file", f"{elsewhere}/.env")
     assert outcome.code == 0
@@ -87,7 +91,7 @@ def test_files_can_be_named(run, files, tmp_path):
 
 
 @pytest.mark.usefixtures("files")
-def test_json_has_the_same(run, files):
+def test_json_has_the_same(run: Run, files: Path) -> None:
     document = json.loads(run("config", "show", "--environment", "dev", "--json").out)
     rows = {row["name"]: row for row in document.pop("settings")}
     assert document == {
@@ -105,7 +109,9 @@ def test_json_has_the_same(run, files):
     }
 
 
-def test_a_wrong_configuration_is_shown_as_far_as_it_is_right_and_all_problems_are_told_at_once(run, files):
+def test_a_wrong_configuration_is_shown_as_far_as_it_is_right_and_all_problems_are_told_at_once(
+    run: Run, files: Path
+) -> None:
     config = files / "kinetic-auth.toml"
     config.write_text(
         '[environments.dev]\nprovider = "password"\nusrname = "x"\npassword = "${NOT_SET}"\nread_timeout = "soon"\n'
@@ -126,7 +132,7 @@ def test_a_wrong_configuration_is_shown_as_far_as_it_is_right_and_all_problems_a
     assert outcome.has_no_secret()
 
 
-def test_json_of_a_wrong_configuration_lists_the_problems(run, files):
+def test_json_of_a_wrong_configuration_lists_the_problems(run: Run, files: Path) -> None:
     (files / "kinetic-auth.toml").write_text('[environments.dev]\nprovider = "password"\n')
     outcome = run("config", "show", "-e", "dev", "--json")
     document = json.loads(outcome.out)
@@ -136,7 +142,7 @@ def test_json_of_a_wrong_configuration_lists_the_problems(run, files):
 
 
 @pytest.mark.usefixtures("files")
-def test_an_environment_that_there_is_not_is_told_with_the_files_that_were_used(run, files):
+def test_an_environment_that_there_is_not_is_told_with_the_files_that_were_used(run: Run, files: Path) -> None:
     outcome = run("config", "show", "-e", "prd")
     assert outcome.code == 2
     assert outcome.table["config file"] == [f"{files}/kinetic-auth.toml"]
@@ -145,7 +151,7 @@ def test_an_environment_that_there_is_not_is_told_with_the_files_that_were_used(
     assert "it has: dev, prod (did you mean 'prod'?)" in outcome.told
 
 
-def test_a_provider_that_is_not_installed_is_told(run, files):
+def test_a_provider_that_is_not_installed_is_told(run: Run, files: Path) -> None:
     (files / "kinetic-auth.toml").write_text('[environments.dev]\nprovider = "sso"\n')
     outcome = run("config", "show", "-e", "dev")
     assert outcome.code == 2
@@ -153,14 +159,14 @@ def test_a_provider_that_is_not_installed_is_told(run, files):
     assert "no provider 'sso' is installed" in outcome.told
 
 
-def test_a_file_that_is_no_toml_ends_with_where_it_is_wrong(run, files):
+def test_a_file_that_is_no_toml_ends_with_where_it_is_wrong(run: Run, files: Path) -> None:
     (files / "kinetic-auth.toml").write_text("[environments.dev\n")
     outcome = run("config", "show")
     assert (outcome.code, outcome.out) == (2, "")
     assert f"{files}/kinetic-auth.toml is not valid TOML" in outcome.told
 
 
-def test_a_misplaced_secret_is_not_repeated(run):
+def test_a_misplaced_secret_is_not_repeated(run: Run) -> None:
     outcome = run("config", "show", "password", "password=canary-client-secret")
     assert outcome.code == 2
     assert outcome.has_no_secret()

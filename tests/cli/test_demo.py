@@ -2,15 +2,19 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kinetic_auth_core import ConfigurationError
 from kinetic_auth_core.cli.demo_stage import stage
 
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
-def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run, temporary):
+
+def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run: Run, temporary: Path) -> None:
     outcome = run("demo")
     assert outcome.code == 0
     told = " ".join(outcome.out.split())
@@ -39,7 +43,9 @@ def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run, tempor
 
 
 @pytest.mark.parametrize("args", [(), ("--debug",)])
-def test_is_not_disturbed_by_what_is_around_and_leaves_it_as_it_was(run, monkeypatch, args):
+def test_is_not_disturbed_by_what_is_around_and_leaves_it_as_it_was(
+    run: Run, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
+) -> None:
     Path("kinetic-auth.toml").write_text("this is no TOML")
     Path(".env").write_text("SF_USERNAME=somebody@else.example\nDEV_SF_PASSWORD=x\nLOG_LEVEL=LOUD\n")
     Path(".env").chmod(0o666)
@@ -69,7 +75,7 @@ def test_is_not_disturbed_by_what_is_around_and_leaves_it_as_it_was(run, monkeyp
     assert dict(os.environ) == before
 
 
-def test_no_secret_is_in_its_log(run, tmp_path):
+def test_no_secret_is_in_its_log(run: Run, tmp_path: Path) -> None:
     outcome = run("demo", env={"LOG_LEVEL": "DEBUG", "LOG_DIR": str(tmp_path / "logs")})
     log = (tmp_path / "logs" / "kinetic-auth.log").read_text()
     assert outcome.code == 0
@@ -78,7 +84,7 @@ def test_no_secret_is_in_its_log(run, tmp_path):
     assert type(outcome)(0, log, "").has_no_secret()
 
 
-def test_its_secrets_are_nowhere_in_what_it_shows():
+def test_its_secrets_are_nowhere_in_what_it_shows() -> None:
     with stage() as built:
         secrets = [line.partition("=")[2] for line in built.env_file.read_text().splitlines()]
         assert len(secrets) == 3
@@ -88,7 +94,7 @@ def test_its_secrets_are_nowhere_in_what_it_shows():
     assert not built.folder.exists()
 
 
-def test_a_failure_in_it_leaves_nothing_behind(temporary):
+def test_a_failure_in_it_leaves_nothing_behind(temporary: Path) -> None:
     before = dict(os.environ)
     with pytest.raises(ConfigurationError), stage():
         raise ConfigurationError("x")
@@ -96,7 +102,7 @@ def test_a_failure_in_it_leaves_nothing_behind(temporary):
     assert dict(os.environ) == before
 
 
-def test_without_a_provider_it_says_what_to_install(run, monkeypatch):
+def test_without_a_provider_it_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import requests  # noqa: F401 - what is imported stays so
 
     monkeypatch.setattr(sys, "path", [])

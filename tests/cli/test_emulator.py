@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import dotenv
 import pytest
@@ -18,6 +20,8 @@ import kinetic_auth_core
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.emulator import dotenv_value
 from kinetic_auth_core.testing import SalesforceEmulator
+
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
 NAMES = [
     "SF_CLIENT_ID",
@@ -34,17 +38,18 @@ PROGRAM = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()
 class Reader:
     """Reads what an emulator prints; its lines come in one piece, the last of them with the address."""
 
-    def __init__(self, stream, last="SF_LOGIN_URL"):
+    def __init__(self, stream: Iterable[str] | None, last: str = "SF_LOGIN_URL") -> None:
+        assert stream is not None
         self.text = ""
         for line in stream:
             self.text += line
             if line.startswith(last):
                 break
-        self.values = dotenv.dotenv_values(stream=io.StringIO(self.text))
+        self.values = {name: value or "" for name, value in dotenv.dotenv_values(stream=io.StringIO(self.text)).items()}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_serves_until_a_signal_then_takes_its_key_away(run, temporary, number):
+def test_serves_until_a_signal_then_takes_its_key_away(run: Run, temporary: Path, number: signal.Signals) -> None:
     with subprocess.Popen([*PROGRAM, "emulator"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         values = Reader(process.stdout).values
         assert list(values) == NAMES
@@ -63,7 +68,7 @@ def test_serves_until_a_signal_then_takes_its_key_away(run, temporary, number):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporary):
+def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporary: Path) -> None:
     emulator = f"'{sys.executable}' -c 'from kinetic_auth_core.cli import main; main()'"
     script = f"""
         set -eu
@@ -89,11 +94,13 @@ def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporar
     ("args", "scheme", "names"),
     [((), "http://127.0.0.1:", NAMES), (("--tls",), "https://localhost:", [*NAMES, "SF_CA_BUNDLE"])],
 )
-def test_with_tls_it_names_its_certificate_authority(monkeypatch, run, temporary, args, scheme, names):
+def test_with_tls_it_names_its_certificate_authority(
+    monkeypatch: pytest.MonkeyPatch, run: Run, temporary: Path, args: tuple[str, ...], scheme: str, names: list[str]
+) -> None:
     reading, writing = os.pipe()
-    seen = []
+    seen: list[dict[str, str]] = []
 
-    def use_and_stop():
+    def use_and_stop() -> None:
         with os.fdopen(reading) as stream:
             seen.append(Reader(stream, names[-1]).values)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -113,7 +120,7 @@ def test_with_tls_it_names_its_certificate_authority(monkeypatch, run, temporary
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_nohup_keeps_it_alive(temporary):
+def test_nohup_keeps_it_alive(temporary: Path) -> None:
     ignoring = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); from kinetic_auth_core.cli import main; main()"
     )
@@ -127,11 +134,11 @@ def test_nohup_keeps_it_alive(temporary):
     assert list(temporary.iterdir()) == []
 
 
-def test_sighup_is_left_alone_where_it_is_ignored(monkeypatch):
+def test_sighup_is_left_alone_where_it_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading, writing = os.pipe()
 
-    def stop():
+    def stop() -> None:
         with os.fdopen(reading) as stream:
             assert Reader(stream).values
             os.kill(os.getpid(), signal.SIGHUP)
@@ -150,7 +157,7 @@ def test_sighup_is_left_alone_where_it_is_ignored(monkeypatch):
     assert stopped.value.code == 0
 
 
-def test_a_port_that_is_taken_is_told(run, temporary):
+def test_a_port_that_is_taken_is_told(run: Run, temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         outcome = run("emulator", "--port", str(port))
@@ -160,25 +167,30 @@ def test_a_port_that_is_taken_is_told(run, temporary):
     assert list(temporary.iterdir()) == []
 
 
-def without(monkeypatch, module):
-    """As if one of the modules of the emulator could not be imported."""
-    for name in [each for each in sys.modules if each.startswith("kinetic_auth_core.testing")]:
+def without(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """As if a module, with all that is in it, were not there."""
+    for name in [each for each in sys.modules if f"{each}.".startswith(("kinetic_auth_core.testing.", f"{module}."))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(kinetic_auth_core, "testing")
     monkeypatch.setitem(sys.modules, module, None)
 
 
 @pytest.mark.parametrize("command", ["emulator", "demo"])
-def test_without_its_extra_it_says_how_to_install_it(run, monkeypatch, command):
-    without(monkeypatch, "werkzeug")
+@pytest.mark.parametrize("module", ["werkzeug", "trustme"])
+def test_without_its_extra_it_says_how_to_install_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, module: str, command: str
+) -> None:
+    without(monkeypatch, module)
     outcome = run(command)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.told == (
-        'Error: the emulator needs werkzeug, which is not installed. Remedy: pip install "kinetic-auth-core[testing]"'
-    ).replace("werkzeug,", f"{outcome.told.split()[4]}")
+        f'Error: the emulator needs {module}, which is not installed. Remedy: pip install "kinetic-auth-core[testing]"'
+    )
 
 
-def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(run, monkeypatch):
+def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without(monkeypatch, "kinetic_auth_core.testing.tls")
     outcome = run("emulator")
     assert outcome.code == 6
@@ -188,12 +200,12 @@ def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(run, monke
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))
 @example("it's a \\ back #slash")
 @example(" # ")
-def test_any_value_comes_back_from_a_env_file(value):
+def test_any_value_comes_back_from_a_env_file(value: str) -> None:
     stream = io.StringIO(f"NAME={dotenv_value(value)}\n")
     assert dotenv.dotenv_values(stream=stream, interpolate=False) == {"NAME": value}
 
 
-def test_values_are_quoted_only_where_it_must_be():
+def test_values_are_quoted_only_where_it_must_be() -> None:
     with SalesforceEmulator() as org:
         assert all(dotenv_value(value) == value for value in org.env().values())
     assert dotenv_value("/Users/some one/x.key") == "'/Users/some one/x.key'"

@@ -1,19 +1,23 @@
-"""`kinetic-auth login`: the session on stdout; every failure as a block with its remedy and its exit code; no secret."""
+"""`kinetic-auth login`: the session on stdout; every failure as a block, with its exit code; no secret."""
 
 import datetime as dt
 import json
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kinetic_auth_core.testing import Alter, Html, NotJson, SalesforceEmulator, new_key_pair
 
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
+
 
 @pytest.mark.usefixtures("default_env")
 @pytest.mark.parametrize("provider", ["password", "jwt-bearer"])
-def test_logs_in_once_and_shows_the_session_without_its_token(run, sf, provider):
+def test_logs_in_once_and_shows_the_session_without_its_token(run: Run, sf: SalesforceEmulator, provider: str) -> None:
     before = sf.token_requests
     outcome = run("login", provider)
     assert outcome.code == 0
@@ -27,26 +31,28 @@ def test_logs_in_once_and_shows_the_session_without_its_token(run, sf, provider)
     assert table["username"] == [sf.default.username]
     assert table["api_version"] == ["v62.0"]
     assert table["access_token"] == ["******** (--show-token shows it)"]
-    moment, ms = re.fullmatch(r"(\S+Z) \((\d{13}) ms\)", table["issued_at"][0]).groups()
+    issued_at = re.fullmatch(r"(\S+Z) \((\d{13}) ms\)", table["issued_at"][0])
+    assert issued_at is not None
+    moment, ms = issued_at.groups()
     assert dt.datetime.fromisoformat(moment).timestamp() * 1000 == pytest.approx(int(ms))
     assert outcome.has_no_secret()
 
 
 @pytest.mark.usefixtures("canary")
-def test_the_providers_warning_is_one_paragraph_on_stderr(run):
+def test_the_providers_warning_is_one_paragraph_on_stderr(run: Run) -> None:
     outcome = run("login", "password")
     assert outcome.told.startswith("Warning: the username-password flow is blocked by default")
     assert outcome.told.count("Warning:") == 1
 
 
 @pytest.mark.usefixtures("default_env")
-def test_the_token_is_shown_on_request_only_and_works(run, sf):
+def test_the_token_is_shown_on_request_only_and_works(run: Run, sf: SalesforceEmulator) -> None:
     token = run("login", "jwt-bearer", "--show-token").table["access_token"][0]
     assert sf.is_live(token)
 
 
 @pytest.mark.usefixtures("default_env")
-def test_json_has_the_same(run, sf):
+def test_json_has_the_same(run: Run, sf: SalesforceEmulator) -> None:
     document = json.loads(run("login", "jwt-bearer", "--json").out)
     issued_at, issued_at_ms = document.pop("issued_at"), document.pop("issued_at_ms")
     assert dt.datetime.fromisoformat(issued_at).timestamp() * 1000 == pytest.approx(int(issued_at_ms))
@@ -66,18 +72,18 @@ def test_json_has_the_same(run, sf):
 
 
 @pytest.mark.usefixtures("default_env")
-def test_json_has_the_token_on_request_only(run, sf):
+def test_json_has_the_token_on_request_only(run: Run, sf: SalesforceEmulator) -> None:
     assert sf.is_live(json.loads(run("login", "password", "--json", "--show-token").out)["access_token"])
 
 
 @pytest.mark.usefixtures("default_env")
-def test_a_time_of_issue_that_is_none_is_shown_as_it_came(run, sf):
+def test_a_time_of_issue_that_is_none_is_shown_as_it_came(run: Run, sf: SalesforceEmulator) -> None:
     sf.break_transport(Alter({"issued_at": "yesterday"}))
     assert run("login", "jwt-bearer").table["issued_at"] == ["- (yesterday ms)"]
 
 
 @pytest.mark.usefixtures("default_env")
-def test_the_environment_of_a_config_file_names_the_provider(run):
+def test_the_environment_of_a_config_file_names_the_provider(run: Run) -> None:
     Path("acme.toml").write_text('[environments.prod]\nprovider = "jwt-bearer"\n')
     outcome = run("login", "-e", "prod", "--config", "acme.toml")
     assert outcome.code == 0
@@ -86,7 +92,7 @@ def test_the_environment_of_a_config_file_names_the_provider(run):
 
 
 @pytest.mark.usefixtures("canary")
-def test_a_env_file_can_be_named(run, canary, monkeypatch):
+def test_a_env_file_can_be_named(run: Run, canary: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SF_USERNAME")
     Path("acme.env").write_text(f"SF_USERNAME={canary}\n")
     outcome = run("login", "password", "--env-file", "acme.env")
@@ -94,19 +100,19 @@ def test_a_env_file_can_be_named(run, canary, monkeypatch):
 
 
 @pytest.mark.usefixtures("default_env")
-def test_the_api_version_of_the_environment_is_honoured(run):
+def test_the_api_version_of_the_environment_is_honoured(run: Run) -> None:
     assert run("login", "password", env={"SF_API_VERSION": "61"}).table["api_version"] == ["v61.0"]
 
 
 class TestSet:
     @pytest.mark.usefixtures("default_env")
-    def test_gives_settings_of_any_type(self, run):
+    def test_gives_settings_of_any_type(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "api_version=60.0", "--set", "read_timeout=2.5")
         assert outcome.code == 0
         assert outcome.table["api_version"] == ["v60.0"]
 
     @pytest.mark.usefixtures("default_env")
-    def test_what_does_not_fit_is_told_all_at_once(self, run):
+    def test_what_does_not_fit_is_told_all_at_once(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "usrname=x", "--set", "read_timeout=soon")
         assert outcome.code == 2
         assert "usrname (from keyword): unknown setting (did you mean 'username'?)" in outcome.told
@@ -114,7 +120,7 @@ class TestSet:
 
     @pytest.mark.usefixtures("canary")
     @pytest.mark.parametrize("name", ["password", "client_secret", "security_token", "proxy"])
-    def test_refuses_secrets_and_says_where_they_belong(self, run, sf, name):
+    def test_refuses_secrets_and_says_where_they_belong(self, run: Run, sf: SalesforceEmulator, name: str) -> None:
         before = sf.token_requests
         outcome = run("login", "password", "--set", f"{name}=canary-client-secret")
         assert (outcome.code, outcome.out) == (2, "")
@@ -128,7 +134,7 @@ class TestSet:
         assert outcome.has_no_secret()
         assert sf.token_requests == before
 
-    def test_names_the_variable_of_the_environment(self, run):
+    def test_names_the_variable_of_the_environment(self, run: Run) -> None:
         Path("kinetic-auth.toml").write_text('[environments.prod]\nprovider = "password"\n')
         Path("kinetic-auth.toml").chmod(0o600)
         outcome = run("login", "-e", "prod", "--set", "password=canary-client-secret")
@@ -144,13 +150,13 @@ class TestSet:
             ("provider", "the argument PROVIDER"),
         ],
     )
-    def test_points_at_the_option_that_is_meant(self, run, name, instead):
+    def test_points_at_the_option_that_is_meant(self, run: Run, name: str, instead: str) -> None:
         outcome = run("login", "password", "--set", f"{name}=x")
         assert outcome.code == 2
         assert outcome.told == f"Error: --set {name}: is no setting. Remedy: Use {instead}."
 
     @pytest.mark.parametrize("args", [("--set", "canary-client-secret"), ("--set", "=canary-client-secret")])
-    def test_does_not_repeat_what_is_no_pair(self, run, args):
+    def test_does_not_repeat_what_is_no_pair(self, run: Run, args: tuple[str, ...]) -> None:
         outcome = run("login", "password", *args)
         assert outcome.code == 2
         assert "--set takes name=value, such as --set username=integration@acme.com." in outcome.told
@@ -159,7 +165,7 @@ class TestSet:
     @pytest.mark.parametrize(
         "args", [("username=x", "password=canary-client-secret"), ("password=canary-client-secret",)]
     )
-    def test_does_not_repeat_a_pair_without_its_option(self, run, args):
+    def test_does_not_repeat_a_pair_without_its_option(self, run: Run, args: tuple[str, ...]) -> None:
         outcome = run("login", *args)
         assert outcome.code == 2
         assert "each setting needs a --set of its own" in outcome.told
@@ -174,7 +180,9 @@ def free_port() -> int:
 @pytest.mark.usefixtures("default_env")
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
 class TestFailures:
-    def test_missing_settings_are_told_all_at_once(self, run, monkeypatch, debug):
+    def test_missing_settings_are_told_all_at_once(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, debug: tuple[str, ...]
+    ) -> None:
         for name in ("SF_CLIENT_ID", "SF_USERNAME"):
             monkeypatch.delenv(name)
         outcome = run("login", "password", *debug)
@@ -183,14 +191,14 @@ class TestFailures:
         assert "username is missing" in outcome.told
         assert ("Traceback" in outcome.err) == bool(debug)
 
-    def test_a_key_that_is_not_there_ends_with_3(self, run, debug):
+    def test_a_key_that_is_not_there_ends_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=nowhere.key", *debug)
         assert (outcome.code, outcome.out) == (3, "")
         assert (
             "Error: Private key not found: nowhere.key does not exist. Remedy: Verify private_key_path" in outcome.told
         )
 
-    def test_a_wrong_key_ends_with_4_and_the_remedy(self, run, debug):
+    def test_a_wrong_key_ends_with_4_and_the_remedy(self, run: Run, debug: tuple[str, ...]) -> None:
         Path("other.key").write_text(new_key_pair().private_key_pem)
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=other.key", *debug)
         assert (outcome.code, outcome.out) == (4, "")
@@ -201,7 +209,9 @@ class TestFailures:
         )
         assert outcome.has_no_secret()
 
-    def test_a_wrong_password_ends_with_4_and_says_who_and_where(self, run, sf, debug):
+    def test_a_wrong_password_ends_with_4_and_says_who_and_where(
+        self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
+    ) -> None:
         user = sf.add_user(f"wrong-{len(sf.history)}@acme.example")
         outcome = run("login", "password", "--set", f"username={user.username}", *debug)
         assert (outcome.code, outcome.out) == (4, "")
@@ -212,36 +222,42 @@ class TestFailures:
         assert "Remedy: Check username and password" in outcome.told
         assert outcome.has_no_secret(sf.default.password, sf.default.security_token, sf.default.client_secret)
 
-    def test_a_session_that_a_guard_refuses_ends_with_4(self, run, sf, debug):
+    def test_a_session_that_a_guard_refuses_ends_with_4(
+        self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
+    ) -> None:
         sf.break_transport(Alter({"signature": "d3Jvbmc="}))
         outcome = run("login", "password", *debug)
         assert outcome.code == 4
         assert "the signature of the answer is wrong" in outcome.told
         assert outcome.has_no_secret()
 
-    def test_a_passing_failure_ends_with_5(self, run, sf, debug):
+    def test_a_passing_failure_ends_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
         sf.refuse("unknown_error", "retry your request", times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 5
         assert "Remedy: Salesforce asks to try again" in outcome.told
 
-    def test_maintenance_ends_with_5(self, run, sf, debug):
+    def test_maintenance_ends_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
         sf.break_transport(Html(503), times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 5
         assert "HTTP 503 with text/html instead of JSON. Remedy: Try later" in outcome.told
 
-    def test_an_answer_that_is_no_json_ends_with_5(self, run, sf, debug):
+    def test_an_answer_that_is_no_json_ends_with_5(
+        self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
+    ) -> None:
         sf.break_transport(NotJson(), times=None)
         assert run("login", "jwt-bearer", *debug).code == 5
 
-    def test_a_host_that_does_not_answer_ends_with_5(self, run, debug):
+    def test_a_host_that_does_not_answer_ends_with_5(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "password", "--set", f"login_url=http://127.0.0.1:{free_port()}", *debug)
         assert outcome.code == 5
         assert "refused" in outcome.told.lower()
         assert "Traceback" in outcome.err or not debug
 
-    def test_text_of_the_server_cannot_steer_the_terminal(self, run, sf, debug):
+    def test_text_of_the_server_cannot_steer_the_terminal(
+        self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
+    ) -> None:
         sf.refuse("odd_error", "\x1b[2Jgone", times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 4
@@ -249,7 +265,7 @@ class TestFailures:
 
 
 @pytest.mark.usefixtures("default_env")
-def test_an_error_is_told_once(run, sf):
+def test_an_error_is_told_once(run: Run, sf: SalesforceEmulator) -> None:
     sf.refuse("inactive_user", "user frozen or deactivated")
     outcome = run("login", "jwt-bearer")
     assert outcome.told.count("inactive_user") == 1
@@ -259,7 +275,9 @@ class TestLog:
     @pytest.mark.usefixtures("canary")
     @pytest.mark.parametrize("args", [(), ("--debug",), ("--show-token",)])
     @pytest.mark.parametrize("faulty", [False, True])
-    def test_no_secret_is_in_it_at_any_level(self, run, sf, tmp_path, args, faulty):
+    def test_no_secret_is_in_it_at_any_level(
+        self, run: Run, sf: SalesforceEmulator, tmp_path: Path, args: tuple[str, ...], faulty: bool
+    ) -> None:
         if faulty:
             sf.refuse("invalid_grant", "authentication failure canary-pass&word+100%canary-security-token")
         env = {"LOG_LEVEL": "DEBUG", "LOG_DIR": str(tmp_path / "logs")}
@@ -272,26 +290,26 @@ class TestLog:
         assert type(outcome)(0, log, outcome.err).has_no_secret()
 
     @pytest.mark.usefixtures("default_env")
-    def test_its_level_comes_from_the_env_file_too(self, run):
+    def test_its_level_comes_from_the_env_file_too(self, run: Run) -> None:
         Path("acme.env").write_text("LOG_LEVEL=INFO\n")
         outcome = run("login", "jwt-bearer", "--env-file", "acme.env")
         assert "INFO kinetic_auth_core.login: jwt-bearer login of" in outcome.err
 
     @pytest.mark.usefixtures("default_env")
-    def test_is_shown_by_debug(self, run):
+    def test_is_shown_by_debug(self, run: Run) -> None:
         assert "INFO kinetic_auth_core.login:" in run("login", "jwt-bearer", "--debug").err
 
     @pytest.mark.usefixtures("default_env")
-    def test_is_quiet_otherwise(self, run):
+    def test_is_quiet_otherwise(self, run: Run) -> None:
         assert run("login", "jwt-bearer").err == ""
 
-    def test_a_level_that_there_is_not_is_a_usage_error(self, run):
+    def test_a_level_that_there_is_not_is_a_usage_error(self, run: Run) -> None:
         outcome = run("providers", env={"LOG_LEVEL": "LOUD"})
         assert (outcome.code, outcome.out) == (2, "")
         assert "LOG_LEVEL: 'LOUD' is no log level; use one of" in outcome.told
 
 
-def test_an_emulator_with_tls_is_reached_by_its_own_variables(run):
+def test_an_emulator_with_tls_is_reached_by_its_own_variables(run: Run) -> None:
     with SalesforceEmulator(tls=True) as org:
         outcome = run("login", "password", env=org.env())
         assert outcome.code == 0

@@ -20,11 +20,11 @@ from kinetic_auth_core.cli import output
         ("na\u00efve", "na\u00efve"),
     ],
 )
-def test_a_cell_shows_a_value_so_that_it_cannot_be_misread(value, cell):
+def test_a_cell_shows_a_value_so_that_it_cannot_be_misread(value: object, cell: str) -> None:
     assert output.shown(value) == cell
 
 
-def test_words_stay_whole_when_lines_are_broken(monkeypatch):
+def test_words_stay_whole_when_lines_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     url = "https://acme--uat.sandbox.my.salesforce.com/services/oauth2/token"
     lines = output.wrapped(f"see {url} for more of this and that and everything else", "Remedy: ").splitlines()
@@ -33,7 +33,7 @@ def test_words_stay_whole_when_lines_are_broken(monkeypatch):
     assert all(line.startswith("        ") for line in lines[1:])
 
 
-def test_lists_keep_their_shape(monkeypatch):
+def test_lists_keep_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     text = output.wrapped("2 problems:\n  - the first is long enough to need a second line\n  - the second", "Error: ")
     assert text.splitlines() == [
@@ -44,11 +44,11 @@ def test_lists_keep_their_shape(monkeypatch):
     ]
 
 
-def test_an_empty_line_stays():
+def test_an_empty_line_stays() -> None:
     assert output.wrapped("a\n\nb") == "a\n\nb"
 
 
-def test_an_encoding_that_lacks_a_letter_is_no_crash(monkeypatch):
+def test_an_encoding_that_lacks_a_letter_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     output.emit("M\u00fcller")

@@ -3,36 +3,35 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from importlib.metadata import distribution, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
+
 
 @pytest.fixture
-def installed_only(monkeypatch, tmp_path):
+def installed_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Leaves only these of our distributions for importlib.metadata to find."""
     import kinetic_auth_jwt_bearer  # noqa: F401 - what is imported stays so
     import kinetic_auth_password  # noqa: F401
 
-    def leave(*names):
+    def leave(*names: str) -> None:
         site = tmp_path / "only"
         site.mkdir()
         for name in names:
-            files = distribution(name).files
-            info = Path(str(distribution(name).locate_file(files[0].parts[0]))) if files else Path()
-            info = next(
-                p
-                for p in [Path(str(distribution(name).locate_file(f.parts[0]))) for f in files]
-                if p.suffix == ".dist-info"
-            )
+            parts = {file.parts[0] for file in distribution(name).files or ()}
+            [info] = [Path(str(distribution(name).locate_file(part))) for part in parts if part.endswith(".dist-info")]
             shutil.copytree(info, site / info.name)
         monkeypatch.setattr(sys, "path", [str(site)])
 
     return leave
 
 
-def test_lists_what_is_installed_with_distribution_and_version(run):
+def test_lists_what_is_installed_with_distribution_and_version(run: Run) -> None:
     outcome = run("providers")
     assert outcome.code == 0
     for name in ("jwt-bearer", "password"):
@@ -41,7 +40,7 @@ def test_lists_what_is_installed_with_distribution_and_version(run):
     assert "Not installed" not in outcome.out
 
 
-def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_others(run, publish):
+def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_others(run: Run, publish: Run) -> None:
     publish("acme-sso", "sso", "acme_sso_broken:Sso", "raise RuntimeError('no acme here')")
     outcome = run("providers")
     assert outcome.code == 0
@@ -50,11 +49,11 @@ def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_othe
     told = " ".join(outcome.out.split())
     assert (
         "Error: the plugin 'sso' of acme-sso 1.5 (acme_sso_broken:Sso) does not import: RuntimeError: no acme here. "
-        "Remedy: Reinstall acme-sso, or ask its authors." in told
+        "Remedy: Update acme-sso, or ask its authors." in told
     )
 
 
-def test_a_name_taken_twice_names_both_packages_once(run, publish):
+def test_a_name_taken_twice_names_both_packages_once(run: Run, publish: Run) -> None:
     publish("acme-sso", "sso", "acme_sso:Sso")
     publish("other-sso", "sso", "other_sso:Sso")
     outcome = run("providers")
@@ -69,7 +68,7 @@ def test_a_name_taken_twice_names_both_packages_once(run, publish):
     assert "Remedy: Uninstall all but one of them." in told
 
 
-def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(run, installed_only):
+def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(run: Run, installed_only: Run) -> None:
     installed_only("kinetic-auth-jwt-bearer")
     outcome = run("providers")
     assert outcome.table["jwt-bearer"][-1] == "works"
@@ -77,14 +76,14 @@ def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(r
     assert "Not installed:" in outcome.out
 
 
-def test_with_nothing_installed_it_says_so(run, installed_only):
+def test_with_nothing_installed_it_says_so(run: Run, installed_only: Run) -> None:
     installed_only()
     outcome = run("providers")
     assert outcome.out.startswith("No provider is installed.\n\nNot installed:\n")
     assert outcome.code == 0
 
 
-def test_json_has_the_same(run, installed_only, publish):
+def test_json_has_the_same(run: Run, installed_only: Run, publish: Run) -> None:
     installed_only("kinetic-auth-jwt-bearer")
     publish("acme-sso", "sso", "acme_sso_2:Sso", "raise RuntimeError('no acme here')")
     document = json.loads(run("providers", "--json").out)
@@ -99,11 +98,11 @@ def test_json_has_the_same(run, installed_only, publish):
     }
     assert broken["name"] == "sso"
     assert "no acme here" in broken["error"]
-    assert broken["remedy"] == "Reinstall acme-sso, or ask its authors."
+    assert broken["remedy"] == "Update acme-sso, or ask its authors."
     assert document["not_installed"] == [{"name": "password", "install": "pip install kinetic-auth-password"}]
 
 
-def test_with_a_name_it_shows_the_settings(run):
+def test_with_a_name_it_shows_the_settings(run: Run) -> None:
     outcome = run("providers", "jwt-bearer")
     assert outcome.code == 0
     assert outcome.out.startswith(f"jwt-bearer, of kinetic-auth-jwt-bearer {version('kinetic-auth-jwt-bearer')}\n")
@@ -116,7 +115,7 @@ def test_with_a_name_it_shows_the_settings(run):
     assert outcome.table["deadline"][:2] == ["SF_DEADLINE", "60.0"]
 
 
-def test_the_settings_as_json(run):
+def test_the_settings_as_json(run: Run) -> None:
     document = json.loads(run("providers", "password", "--json").out)
     settings = {each.pop("name"): each for each in document.pop("settings")}
     assert document["distribution"] == "kinetic-auth-password"
@@ -131,12 +130,12 @@ def test_the_settings_as_json(run):
     assert settings["read_timeout"]["default"] == 30.0
 
 
-def test_json_names_the_groups_of_which_one_is_needed(run):
+def test_json_names_the_groups_of_which_one_is_needed(run: Run) -> None:
     document = json.loads(run("providers", "jwt-bearer", "--json").out)
     assert document["exactly_one_of"] == [["private_key", "private_key_path"]]
 
 
-def test_an_unknown_name_is_told_with_those_that_there_are(run):
+def test_an_unknown_name_is_told_with_those_that_there_are(run: Run) -> None:
     outcome = run("providers", "jwt-barer")
     assert (outcome.code, outcome.out) == (2, "")
     assert (
@@ -145,14 +144,14 @@ def test_an_unknown_name_is_told_with_those_that_there_are(run):
     )
 
 
-def test_a_known_name_that_is_not_installed_is_told_with_its_pip_install(run, installed_only):
+def test_a_known_name_that_is_not_installed_is_told_with_its_pip_install(run: Run, installed_only: Run) -> None:
     installed_only("kinetic-auth-jwt-bearer")
     outcome = run("providers", "password")
     assert outcome.code == 2
     assert "Remedy: pip install kinetic-auth-password" in outcome.told
 
 
-def test_more_than_one_name_is_a_usage_error(run):
+def test_more_than_one_name_is_a_usage_error(run: Run) -> None:
     outcome = run("providers", "jwt-bearer", "password")
     assert outcome.code == 2
     assert "only one PROVIDER is taken here" in outcome.told

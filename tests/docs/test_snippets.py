@@ -1,7 +1,7 @@
 """What the docs print works: Python blocks run against the emulator, config files resolve, commands are understood.
 
-A page is read top to bottom. A block that begins with a file's name as a comment is that file; the Python blocks share one
-namespace, as a reader's session would. `<!-- not run: why -->` above a block exempts it.
+A page is read top to bottom. A block that begins with a file's name as a comment is that file; the Python blocks share
+one namespace, as a reader's session would. `<!-- not run: why -->` above a block exempts it.
 """
 
 import contextlib
