@@ -124,8 +124,8 @@ def _describe_type(arm: Any) -> str:
         return " or ".join(repr(choice) for choice in typing.get_args(arm))
     if is_path_type(arm):
         return "a path"
-    if args := [each for each in typing.get_args(arm) if each is not Ellipsis]:
-        return f"{_describe_type(typing.get_origin(arm))} of {' and '.join(_describe_type(each) for each in args)}"
+    if typing.get_origin(arm) is tuple and Ellipsis not in (items := typing.get_args(arm)):
+        return f"a list of {' and '.join(_describe_type(each) for each in items)}"
     origin = typing.get_origin(arm) or arm
     return _TYPE_NAMES.get(origin) or str(getattr(origin, "__name__", arm))
 

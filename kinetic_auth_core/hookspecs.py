@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pluggy
 
-from kinetic_auth_core.errors import AuthenticationError
+from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.events import LoginEvent
 from kinetic_auth_core.session import SalesforceSession
 
@@ -68,8 +68,8 @@ class SessionObserver:
         """A login gave `session`, which holds the token."""
 
     @hookspec
-    def authentication_failed(self, provider: str, error: AuthenticationError, event: LoginEvent) -> None:
-        """A login failed with `error`."""
+    def authentication_failed(self, provider: str, error: KineticAuthError, event: LoginEvent) -> None:
+        """A login failed with `error`: an `AuthenticationError`, or what kept it from being made, such as a key's."""
 
 
 def plugin_manager(*specs: type) -> pluggy.PluginManager:
@@ -78,6 +78,15 @@ def plugin_manager(*specs: type) -> pluggy.PluginManager:
     for spec in specs:
         manager.add_hookspecs(spec)
     return manager
+
+
+class _Apart:
+    """An observer's hook implementations, equal to nothing else: pluggy takes no two plugins that are equal."""
+
+    def __init__(self, observer: object) -> None:
+        for name in ("authenticate", "session_issued", "authentication_failed"):
+            if (implementation := getattr(observer, name, None)) is not None:
+                setattr(self, name, implementation)
 
 
 class LoginHooks:
@@ -91,10 +100,7 @@ class LoginHooks:
     def __init__(self, provider: object | None, observers: Iterable[tuple[str, object]] = ()) -> None:
         self._manager = plugin_manager(Authenticator, SessionObserver)
         for name, observer in observers:
-            try:
-                self._manager.register(observer, name)
-            except ValueError:
-                logger.warning("observer %s is left out: it equals one that is registered already", name)
+            self._manager.register(_Apart(observer), name)
         if provider is not None:
             self._manager.register(provider)
 
@@ -106,7 +112,7 @@ class LoginHooks:
         """Tell the observers of a success."""
         self._tell("session_issued", provider=provider, session=session, event=event)
 
-    def authentication_failed(self, provider: str, error: Exception, event: LoginEvent) -> None:
+    def authentication_failed(self, provider: str, error: KineticAuthError, event: LoginEvent) -> None:
         """Tell the observers of a failure."""
         self._tell("authentication_failed", provider=provider, error=error, event=event)
 

@@ -4,6 +4,7 @@ Whether a login is needed at all, and who shares its session, is the source's af
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import attrs
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.forking import reset_after_fork
-from kinetic_auth_core.hookspecs import LoginHooks, Signer
+from kinetic_auth_core.hookspecs import KeyLoaderHooks, LoginHooks, Signer
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.registry import OBSERVERS, installed, load_key_loader, load_observer
@@ -36,6 +37,7 @@ class Plan:
         rows: For `explain()`.
         distribution: `name version` of the package that brought the provider.
         environment: The environment of the config file, or None.
+        lookup: Gives the value of an environment variable, for `env://NAME`.
     """
 
     provider: str
@@ -44,6 +46,7 @@ class Plan:
     rows: tuple[ExplainedSetting, ...] = attrs.field(repr=False)
     distribution: str | None = None
     environment: str | None = None
+    lookup: Callable[[str], str | None] = attrs.field(default=os.environ.get, repr=False)
 
 
 def plan_for(authenticator: Any) -> Plan:
@@ -76,6 +79,7 @@ class Logins:
         self.plan = plan
         self._observers: Once[list[tuple[str, object]]] = Once()
         self._made: _Made | None = None
+        self._key_loaders: dict[str, KeyLoaderHooks] = {}
         self._lock = threading.Lock()
         reset_after_fork(self)
 
@@ -150,13 +154,41 @@ class Logins:
 
     def _current(self) -> _Made:
         """The instance for the values as they are now."""
-        values = _Resolved({name: _resolved(name, value) for name, value in self.plan.values.items()})
+        values = _Resolved({name: self._resolved(name, value) for name, value in self.plan.values.items()})
         with self._lock:
             if self._made is None or self._made.values != values.values:
                 instance = make_instance(self.plan, values.values)
                 self.close()
                 self._made = _Made(values.values, instance, LoginHooks(instance, self._observers.get(_load_observers)))
             return self._made
+
+    def _resolved(self, name: str, value: Any) -> Any:
+        """A setting's value, its reference resolved if it is one."""
+        if not isinstance(value, Reference):
+            return value
+        if value.scheme in BUILTIN_SCHEMES:
+            loaded: object = load_builtin(value, self.plan.lookup)
+        else:
+            loaded = self._load_with_plugin(value)
+        if isinstance(loaded, Signer):
+            return loaded
+        text = _text(loaded)
+        if text is None:
+            gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
+            what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
+            raise KeyLoadError(f"{value} ({name}): {what}.")
+        return text
+
+    def _load_with_plugin(self, reference: Reference) -> object:
+        try:
+            loader = self._key_loaders.get(reference.scheme)
+            if loader is None:
+                loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme)
+            return loader.load_key(reference)
+        except KineticAuthError:
+            raise
+        except Exception as error:
+            raise KeyLoadError(f"{reference}: the key loader raised {type(error).__name__}: {error}") from error
 
     def _after_fork(self) -> None:
         """In the child nobody holds the lock that another thread of the parent held."""
@@ -188,42 +220,14 @@ def make_instance(plan: Plan, values: Mapping[str, Any]) -> Any:
     raise ConfigurationError(f"Cannot make {plan.provider!r}: {failure}")
 
 
-def _resolved(name: str, value: Any) -> Any:
-    if not isinstance(value, Reference):
-        return value
-    if value.scheme in BUILTIN_SCHEMES:
-        loaded: object = load_builtin(value)
-    else:
-        loaded = _load_with_plugin(value)
-    if isinstance(loaded, Signer):
-        return loaded
+def _text(loaded: object) -> LiteralText | None:
+    """Text, without the line end that editors and `echo` leave behind it; None if it is none."""
     if isinstance(loaded, str):
         return LiteralText(loaded)
-    if not isinstance(loaded, bytes):
-        raise KeyLoadError(
-            f"{value} ({name}): its key loader gave {type(loaded).__name__}, neither bytes nor a Signer."
-        )
-    text = _text(loaded)
-    if text is None:
-        raise KeyLoadError(f"{value} ({name}): the secret is not UTF-8 text.")
-    return text
-
-
-def _text(loaded: bytes) -> LiteralText | None:
-    """Text without the line end that editors and `echo` leave behind it."""
     try:
-        return LiteralText(loaded.decode().rstrip("\r\n"))
+        return LiteralText(loaded.decode().rstrip("\r\n")) if isinstance(loaded, bytes) else None
     except UnicodeDecodeError:
         return None
-
-
-def _load_with_plugin(reference: Reference) -> object:
-    try:
-        return load_key_loader(reference.scheme).load_key(reference)
-    except KineticAuthError:
-        raise
-    except Exception as error:
-        raise KeyLoadError(f"{reference}: the key loader raised {type(error).__name__}: {error}") from error
 
 
 def _load_observers() -> list[tuple[str, object]]:

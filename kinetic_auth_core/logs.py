@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from pathlib import Path
 
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
@@ -49,8 +50,9 @@ def configure_logging(env_file: str | os.PathLike[str] | None = None) -> None:
 def _file_handler(folder: str, source: str) -> logging.Handler:
     from logging.handlers import RotatingFileHandler  # brings sockets and pickle, for those who want a file only
 
-    path = expanded(folder) / LOG_FILE
+    path = Path(folder) / LOG_FILE
     try:
+        path = expanded(folder) / LOG_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         return RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8", delay=False)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

@@ -3,13 +3,19 @@
 import os
 from pathlib import Path
 
+from kinetic_auth_core.errors import ConfigurationError
+
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """A path with `~` expanded. Where that home is not known it stays as it is, and is not found later."""
+    """A path with `~` expanded.
+
+    Raises:
+        ConfigurationError: It begins with the home of a user that is not known.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        return Path(path)
+        raise ConfigurationError(f"{path} begins with a home folder that is not known") from None
 
 
 def is_there(path: Path) -> bool:

@@ -4,9 +4,10 @@ The core itself resolves `env://NAME` and `file://PATH`; every other scheme is a
 fetched before a login.
 """
 
+import json
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
@@ -62,31 +63,55 @@ def parse_reference(text: str, schemes: Collection[str]) -> Reference | None:
         return None
     if not match["rest"]:
         raise ConfigurationError(f"the reference {text.strip()!r} names nothing behind {match['scheme']}://")
-    if match["scheme"] in BUILTIN_SCHEMES and (match["query"] is not None or match["field"] is not None):
+    if match["query"] is not None and match["scheme"] in BUILTIN_SCHEMES:
         raise ConfigurationError(
-            f"the reference {text.strip()!r} has a ?query or #field, which {match['scheme']}:// has not"
+            f"the reference {text.strip()!r} has a ?query, which {match['scheme']}:// does not take"
         )
     query = MappingProxyType(dict(parse_qsl(match["query"] or "", keep_blank_values=True)))
     return Reference(match["scheme"], match["rest"], query, match["field"], uri=text.strip())
 
 
-def load_builtin(reference: Reference) -> bytes:
-    """Resolve `env://NAME` or `file://PATH`.
+def load_builtin(reference: Reference, lookup: Callable[[str], str | None] = os.environ.get) -> bytes:
+    """Resolve `env://NAME` or `file://PATH`; with a `#field`, that field of the JSON object there.
+
+    Args:
+        reference: What to resolve.
+        lookup: Gives the value of an environment variable.
 
     Raises:
-        KeyLoadError: The variable is not set, or the file cannot be read.
+        KeyLoadError: The variable is not set, the file cannot be read, or there is no such field.
     """
-    if reference.scheme == "env":
-        value = os.environ.get(reference.rest)
-        if not value:
-            what = f"{reference}: the environment variable {reference.rest} is not set."
-            raise KeyLoadError(what, remedy="Set it, or correct the name.")
+    raw = _variable(reference, lookup) if reference.scheme == "env" else _file(reference)
+    if reference.field is None:
+        return raw
+    value = _json_field(raw, reference.field)
+    del raw  # not among the locals of a traceback
+    if value is None:
+        what = f"{reference}: there is no JSON object with a text field {reference.field!r}."
+        raise KeyLoadError(what, remedy="Correct the field, or leave #... out to take the whole.")
+    return value
+
+
+def _variable(reference: Reference, lookup: Callable[[str], str | None]) -> bytes:
+    if value := lookup(reference.rest):
         return os.fsencode(value)
-    path = expanded(reference.rest)
+    what = f"{reference}: the environment variable {reference.rest} is not set."
+    raise KeyLoadError(what, remedy="Set it, or correct the name.")
+
+
+def _file(reference: Reference) -> bytes:
     try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        return expanded(reference.rest).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
         raise KeyLoadError(
-            f"{reference}: {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            f"{reference}: {reference.rest} cannot be read: {getattr(error, 'strerror', None) or error}.",
             remedy="Correct the path or its permissions.",
         ) from error
+
+
+def _json_field(raw: bytes, field: str) -> bytes | None:
+    try:
+        value = json.loads(raw)[field]
+        return value.encode() if isinstance(value, str) else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None

@@ -125,7 +125,7 @@ def _authenticator_problem(cls: Any) -> str | None:
     if not attrs.has(cls):
         return "is not an attrs class: decorate it with @attrs.frozen"
     if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
-        return "has settings of its own but no decorator: decorate it, too, with @attrs.frozen"
+        return "has settings of its own but no decorator: decorate it with @attrs.frozen"
     manager = plugin_manager(Authenticator)
     try:
         manager.register(cls)

@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from kinetic_auth_core.config.environments import select
+import attrs
+
+from kinetic_auth_core.config.environments import Selection, select
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.layers import Layer, all_layers, keyword_layer, settle
 from kinetic_auth_core.config.variables import Variables
@@ -12,7 +15,7 @@ from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login import Plan, make_instance
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
 from kinetic_auth_core.registry import KEY_LOADERS, find, installed, load_authenticator
-from kinetic_auth_core.settings import exactly_one_of, schema
+from kinetic_auth_core.settings import ExplainedSetting, exactly_one_of, schema
 from kinetic_auth_core.source import SessionSource
 
 
@@ -49,38 +52,83 @@ def resolve(
     """
     keywords = keyword_layer(settings)
     del settings  # secrets: not among the locals of a traceback
-    return _resolve(provider, environment, config, env_file, keywords)
+    found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
+    if found.error is not None or found.plan is None:
+        raise found.error or ConfigurationError("nothing was found")
+    return SessionSource._of(found.plan)  # noqa: SLF001 - the one other place that makes sources
 
 
-def _resolve(
-    provider: str | None,
-    environment: str | None,
-    config: str | os.PathLike[str] | None,
-    env_file: str | os.PathLike[str] | None,
-    keywords: Layer,
-) -> SessionSource:
-    variables = Variables.load(env_file)
-    file = load_config(config, variables)
-    selection = select(provider, environment, file, variables)
-    plugin, cls = load_authenticator(selection.provider)
-    schemes = {loader.name for loader in installed(KEY_LOADERS)}
-    layers = all_layers(schema(cls), keywords, selection, file, variables)
-    settled = settle(schema(cls), exactly_one_of(cls), layers, lambda text: parse_reference(text, schemes))
-    problems = [*settled.problems, *_without_loader(settled.values)]
-    if problems:
-        where = f" for the environment {selection.environment!r}" if selection.environment else ""
-        raise ConfigurationError.of(f"Cannot configure {selection.provider!r}{where}", problems)
-    plan = Plan(
-        provider=selection.provider,
-        make=cls,
-        values=settled.values,
-        rows=settled.rows,
-        distribution=f"{plugin.distribution} {plugin.version}",
-        environment=selection.environment,
-    )
-    if not any(isinstance(value, Reference) for value in settled.values.values()):
-        make_instance(plan, settled.values)  # what only the whole instance can tell is told now
-    return SessionSource._of(plan)  # noqa: SLF001 - the one other place that makes sources
+@attrs.frozen
+class Examination:
+    """What a configuration leads to, as far as it is right, and what is wrong with it.
+
+    Attributes:
+        config_file: The config file that is used, or None.
+        env_file: The `.env` file that is used, or None.
+        selection: Provider and environment, where that much is clear.
+        cls: The provider's class, where it could be loaded.
+        rows: Its settings; where the configuration is wrong, those that are right.
+        plan: What a source logs in with; None where something is wrong.
+        error: What is wrong, or None.
+    """
+
+    config_file: Path | None = None
+    env_file: Path | None = None
+    selection: Selection | None = None
+    cls: type | None = None
+    rows: tuple[ExplainedSetting, ...] = ()
+    plan: Plan | None = None
+    error: ConfigurationError | None = None
+
+
+def examine(
+    provider: str | None = None,
+    *,
+    environment: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    keywords: Layer | None = None,
+) -> Examination:
+    """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
+
+    Args:
+        provider: As for `resolve`, and so are the next three.
+        environment: See there.
+        config: See there.
+        env_file: See there.
+        keywords: What the caller gives.
+    """
+    found = Examination()
+    try:
+        variables = Variables.load(env_file)
+        found = attrs.evolve(found, env_file=variables.layers[-1].path)
+        file = load_config(config, variables)
+        found = attrs.evolve(found, config_file=file.path if file else None)
+        selection = select(provider, environment, file, variables)
+        found = attrs.evolve(found, selection=selection)
+        plugin, cls = load_authenticator(selection.provider)
+        found = attrs.evolve(found, cls=cls)
+        schemes = {loader.name for loader in installed(KEY_LOADERS)}
+        layers = all_layers(schema(cls), keywords or {}, selection, file, variables)
+        settled = settle(schema(cls), exactly_one_of(cls), layers, lambda text: parse_reference(text, schemes))
+        found = attrs.evolve(found, rows=settled.rows)
+        if problems := [*settled.problems, *_without_loader(settled.values)]:
+            where = f" for the environment {selection.environment!r}" if selection.environment else ""
+            raise ConfigurationError.of(f"Cannot configure {selection.provider!r}{where}", problems)
+        plan = Plan(
+            provider=selection.provider,
+            make=cls,
+            values=settled.values,
+            rows=settled.rows,
+            distribution=f"{plugin.distribution} {plugin.version}",
+            environment=selection.environment,
+            lookup=variables.lookup,
+        )
+        if not any(isinstance(value, Reference) for value in settled.values.values()):
+            make_instance(plan, settled.values)  # what only the whole instance can tell is told now
+    except ConfigurationError as error:
+        return attrs.evolve(found, error=error)
+    return attrs.evolve(found, plan=plan)
 
 
 def _without_loader(values: Mapping[str, Any]) -> list[str]:

@@ -175,3 +175,27 @@ def test_a_class_made_by_hand_that_is_given_a_reference_says_so() -> None:
         kinetic.OAuthAuthenticator(**LOGIN, password="env://THE_WORD")
     made = kinetic.OAuthAuthenticator(**LOGIN, password="smb://THE_WORD")
     assert made.password == "smb://THE_WORD"
+
+
+@pytest.mark.parametrize("scheme", ["env", "file"])
+def test_a_field_of_a_json_object_can_be_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    text = '{"password": "from-json", "size": 5}'
+    monkeypatch.setenv("SECRET", text)
+    Path("secret.json").write_text(text)
+    where = "SECRET" if scheme == "env" else "secret.json"
+    assert load_builtin(parse_reference(f"{scheme}://{where}#password", ())) == b"from-json"
+    for field in ("missing", "size"):
+        with pytest.raises(kinetic.KeyLoadError, match=f"there is no JSON object with a text field '{field}'"):
+            load_builtin(parse_reference(f"{scheme}://{where}#{field}", ()))
+
+
+@pytest.mark.parametrize("text", ["no json", "[1]", "5", "\x00"])
+def test_a_field_of_something_else_is_an_error_that_does_not_show_it(text: str) -> None:
+    Path("secret").write_text(text)
+    with pytest.raises(kinetic.KeyLoadError, match="there is no JSON object"):
+        load_builtin(parse_reference("file://secret#field", ()))
+
+
+def test_a_builtin_reference_takes_no_query() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match=r"has a \?query, which env:// does not take"):
+        parse_reference("env://NAME?version=1", ())

@@ -338,9 +338,15 @@ def test_a_path_setting_is_known_as_one() -> None:
 def test_groups_are_read_off_the_class_if_it_has_them() -> None:
     assert exactly_one_of(kinetic.JWTAuthenticator) == (("private_key", "private_key_path"),)
     assert exactly_one_of(Everything) == ()
-    assert group_problem(("a", "b"), {"a"}) is None
-    assert group_problem(("a", "b"), set()) == "one of a or b is needed"
-    assert group_problem(("a", "b"), {"a", "b"}) == "a and b exclude each other: give one of them"
+    settings = schema(kinetic.JWTAuthenticator)
+    group = ("private_key", "private_key_path")
+    assert group_problem(settings, group, {"private_key"}) is None
+    assert group_problem(settings, group, set()) == (
+        "one of private_key or private_key_path is needed (as variable: SF_PRIVATE_KEY or SF_PRIVATE_KEY_PATH)"
+    )
+    assert group_problem(settings, group, set(group)) == (
+        "private_key and private_key_path exclude each other: give one of them"
+    )
 
 
 def test_the_nearest_name_is_told_and_a_far_one_is_not() -> None:

@@ -3,15 +3,17 @@
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.inspection import Inspection, inspect
-from kinetic_auth_core.cli.options import Choice, choice_options, json_option
+from kinetic_auth_core.cli.options import choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_record, emit_table
+from kinetic_auth_core.resolver import Examination, examine
 
 
 @click.command(cls=Command)
 @choice_options
 @json_option
-def show(as_json: bool, **choice: str | None) -> None:
+def show(
+    as_json: bool, provider: str | None, environment: str | None, config: str | None, env_file: str | None
+) -> None:
     """Show every setting, secrets masked, with where it comes from.
 
     Nothing is sent and no key is read. A configuration that is wrong is shown as far as it is right; then all that is
@@ -23,40 +25,39 @@ def show(as_json: bool, **choice: str | None) -> None:
        "settings": [{"name", "value", "source", "secret"}], "problems": [text, ...]}
     with null for what there is none of; "value" is masked where "secret" is true.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
-    inspection = inspect(Choice(**choice))
+    found = examine(provider, environment=environment, config=config, env_file=env_file)
     if as_json:
-        _print_json(inspection)
-    else:
-        _print_table(inspection)
-    if inspection.error is not None:
-        raise inspection.error
+        _print_json(found)
+    elif found.selection is not None or found.config_file is not None:
+        _print_table(found)
+    if found.error is not None:
+        raise found.error
 
 
-def _print_json(inspection: Inspection) -> None:
+def _print_json(found: Examination) -> None:
     emit_json(
         {
-            "provider": inspection.provider,
-            "environment": inspection.environment,
-            "config_file": inspection.config_file,
-            "env_file": inspection.env_file,
+            "provider": found.selection.provider if found.selection else None,
+            "environment": found.selection.environment if found.selection else None,
+            "config_file": found.config_file,
+            "env_file": found.env_file,
             "settings": [
-                {"name": row.name, "value": row.value, "source": row.source, "secret": row.secret}
-                for row in inspection.rows
+                {"name": row.name, "value": row.value, "source": row.source, "secret": row.secret} for row in found.rows
             ],
-            "problems": inspection.error.problems if inspection.error else [],
+            "problems": found.error.problems if found.error else [],
         }
     )
 
 
-def _print_table(inspection: Inspection) -> None:
+def _print_table(found: Examination) -> None:
     emit_record(
         [
-            ("provider", inspection.provider),
-            ("environment", inspection.environment),
-            ("config file", inspection.config_file),
-            (".env file", inspection.env_file),
+            ("provider", found.selection.provider if found.selection else None),
+            ("environment", found.selection.environment if found.selection else None),
+            ("config file", found.config_file),
+            (".env file", found.env_file),
         ]
     )
-    if inspection.rows:
+    if found.rows:
         emit("")
-        emit_table(("setting", "value", "source"), [(row.name, row.value, row.source) for row in inspection.rows])
+        emit_table(("setting", "value", "source"), [(row.name, row.value, row.source) for row in found.rows])

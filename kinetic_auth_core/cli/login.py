@@ -7,11 +7,10 @@ from typing import Any
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.inspection import provider_class
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.resolver import resolve
+from kinetic_auth_core.resolver import examine, resolve
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import MASK, RESERVED_NAMES, schema
 
@@ -103,8 +102,10 @@ def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
     """
     if not pairs:
         return {}
-    selection, cls = provider_class(choice)
-    known = {each.name: each for each in schema(cls)}
+    found = examine(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
+    if found.cls is None or found.selection is None:
+        return dict(pairs)  # resolve tells what is wrong
+    known = {each.name: each for each in schema(found.cls)}
     settings: dict[str, Any] = {}
     for name, value in pairs:
         settings[name] = value
@@ -114,7 +115,7 @@ def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
         if (setting := known.get(name)) is None:
             continue
         if setting.secret:
-            prefix = selection.variable_prefix or ""
+            prefix = found.selection.variable_prefix or ""
             raise ConfigurationError(
                 f"--set {name}: is secret, and the command line shows up in the shell's history and in ps.",
                 remedy=f"Set the variable {prefix}{setting.env}, in the environment or in a .env file; or write {name} "

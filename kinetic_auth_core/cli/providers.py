@@ -100,7 +100,7 @@ def _describe(name: str, as_json: bool) -> None:
             {
                 **attrs.asdict(plugin),
                 "exactly_one_of": groups,
-                "settings": [_facts(each, defaults[each.name]) for each in settings],
+                "settings": [_facts(each, defaults.get(each.name)) for each in settings],
             }
         )
         return
@@ -112,7 +112,7 @@ def _describe(name: str, as_json: bool) -> None:
             (
                 each.name,
                 each.env,
-                "(required)" if each.required else chosen.get(each.name, defaults[each.name]),
+                "(required)" if each.required else chosen.get(each.name, defaults.get(each.name)),
                 "secret" if each.secret else None,
                 each.help,
             )

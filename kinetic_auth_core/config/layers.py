@@ -47,7 +47,7 @@ class Settled:
 
     Attributes:
         values: What to give to the constructor: only what was given, defaults left out. References unresolved.
-        rows: A row for every setting.
+        rows: A row for every setting that is right.
         problems: Everything that is wrong, as sentences.
     """
 
@@ -98,6 +98,7 @@ def _file_layer(
     schema: Sequence[Setting], table: Mapping[str, Any], keys: tuple[str, ...], file: ConfigFile, variables: Variables
 ) -> Layer:
     paths = {each.name for each in schema if each.is_path}
+    secrets = {each.name for each in schema if each.secret}
     layer = {}
     for name, raw in table.items():
         if name in _ENVIRONMENT_KEYS:
@@ -109,11 +110,13 @@ def _file_layer(
             continue
         try:
             value = interpolate(raw, variables.lookup)
+            if name in paths and isinstance(value, str):
+                value = str(file.path.parent.absolute() / expanded(value))
+            elif name in secrets and isinstance(value, str) and value.startswith("file://"):
+                value = f"file://{file.path.parent.absolute() / expanded(value.removeprefix('file://'))}"
         except ValueError as error:
             layer[name] = Given(None, source, problem=str(error))
             continue
-        if name in paths and isinstance(value, str):
-            value = str(file.path.parent.absolute() / expanded(value))
         layer[name] = Given(value, source, text=has_references(raw))
     return layer
 
@@ -138,8 +141,34 @@ def settle(
         layers: Highest first.
         as_reference: The reference that a secret's text is, or None if it is meant as it stands.
     """
-    groups = [tuple(group) for group in groups]
-    grouped = {name for group in groups for name in group}
+    won, problems = _winners(schema, [tuple(group) for group in groups], layers)
+    values: dict[str, Any] = {}
+    rows = []
+    so_far = SimpleNamespace()  # what a default that is derived from other settings looks at
+    for setting in schema:
+        given = won.get(setting.name)
+        if given is None and setting.required:
+            continue  # told by _winners
+        if given is None:
+            value = _default(setting, so_far)
+            row = ExplainedSetting(setting.name, setting.shown(value), "default", setting.secret)
+        else:
+            try:
+                value, shown = _accepted(setting, given, as_reference)
+            except ValueError as error:
+                problems.append(f"{setting.name} (from {given.source}): {getattr(error, 'message', None) or error}")
+                continue
+            values[setting.name] = value
+            row = ExplainedSetting(setting.name, shown, given.source, setting.secret)
+        setattr(so_far, setting.name, value)
+        rows.append(row)
+    return Settled(values, tuple(rows), tuple(problems))
+
+
+def _winners(
+    schema: Sequence[Setting], groups: Sequence[tuple[str, ...]], layers: Sequence[Layer]
+) -> tuple[dict[str, Given], list[str]]:
+    """The value that wins for each setting; what is unknown, missing or contradictory."""
     problems = list(_unknown(schema, layers))
     won: dict[str, Given] = {}
     for group in groups:
@@ -148,38 +177,20 @@ def settle(
         won |= chosen
         if problem := group_problem(schema, group, chosen):
             problems.append(problem + _both_from(chosen))
+    grouped = {name for group in groups for name in group}
     for setting in schema:
-        if setting.name not in grouped:
-            highest = next((layer for layer in layers if setting.name in layer), None)
-            if highest is not None:
-                won[setting.name] = highest[setting.name]
-            elif setting.required:
-                problems.append(
-                    f"{setting.name} is missing: give it as keyword, in the config file, or as {setting.env}"
-                )
-    values: dict[str, Any] = {}
-    rows = []
-    so_far = SimpleNamespace()  # what a default that is derived from other settings looks at
-    for setting in schema:
-        given = won.get(setting.name)
-        if given is None:
-            default = _default(setting, so_far)
-            setattr(so_far, setting.name, default)
-            rows.append(ExplainedSetting(setting.name, setting.shown(default), "default", setting.secret))
+        highest = next((layer for layer in layers if setting.name in layer), None)
+        if setting.name in grouped:
             continue
-        try:
-            value, shown = _accepted(setting, given, as_reference)
-        except ValueError as error:
-            problems.append(f"{setting.name} (from {given.source}): {getattr(error, 'message', None) or error}")
-            continue
-        values[setting.name] = value
-        setattr(so_far, setting.name, value)
-        rows.append(ExplainedSetting(setting.name, shown, given.source, setting.secret))
-    return Settled(values, tuple(rows), tuple(problems))
+        if highest is not None:
+            won[setting.name] = highest[setting.name]
+        elif setting.required:
+            problems.append(f"{setting.name} is missing: give it as keyword, in the config file, or as {setting.env}")
+    return won, problems
 
 
 def _default(setting: Setting, so_far: object) -> Any:
-    """The default for `explain()`; None where it cannot be told yet, as another setting is wrong."""
+    """The default for `explain()`; None where it cannot be told, as the setting that it comes from is wrong."""
     try:
         return setting.default_value(so_far)
     except Exception:  # noqa: BLE001 - a factory of other people's

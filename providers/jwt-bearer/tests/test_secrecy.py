@@ -51,7 +51,6 @@ def unusable(keys: KeyPair) -> dict[str, str]:
     lines = keys.private_key_pem.splitlines()
     return {
         "damaged": "\n".join([*lines[:5], *lines[6:]]),
-        "not unicode": keys.private_key_pem + "\udcff",
         "encrypted": pem(key, "another passphrase"),
         "short": new_key_pair(bits=1024).private_key_pem,
         "other kind": pem(ed25519.Ed25519PrivateKey.generate()),
@@ -59,7 +58,7 @@ def unusable(keys: KeyPair) -> dict[str, str]:
     }
 
 
-KINDS = ["damaged", "not unicode", "encrypted", "short", "other kind", "without its frame"]
+KINDS = ["damaged", "encrypted", "short", "other kind", "without its frame"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,7 +72,7 @@ def test_a_key_that_is_refused_is_not_shown(
     assert leaked(caught.value, key_text, PASSPHRASE, SECRET) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "not unicode"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_key_file_that_is_refused_is_not_shown(
     kind: str,
     unusable: dict[str, str],
