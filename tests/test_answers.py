@@ -35,7 +35,9 @@ def error_of(authenticator: Any) -> kinetic.AuthenticationError:
     return caught.value
 
 
-def test_a_jwt_login_becomes_a_session_with_the_time_of_the_answer(sf, jwt) -> None:
+def test_a_jwt_login_becomes_a_session_with_the_time_of_the_answer(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator
+) -> None:
     session = jwt.authenticate()
     assert session.instance_url == sf.url
     assert session.org_id == sf.org_id
@@ -46,42 +48,46 @@ def test_a_jwt_login_becomes_a_session_with_the_time_of_the_answer(sf, jwt) -> N
     assert abs(int(session.issued_at) / 1000 - time.time()) < 10
 
 
-def test_a_password_login_becomes_a_session_with_a_verified_signature(sf, password) -> None:
+def test_a_password_login_becomes_a_session_with_a_verified_signature(
+    sf: SalesforceEmulator, password: OAuthAuthenticator
+) -> None:
     session = password.authenticate()
     digest = hmac.new(sf.default.client_secret.encode(), (session.id + session.issued_at).encode(), hashlib.sha256)
     assert session.signature == base64.b64encode(digest.digest()).decode()
 
 
-def test_issued_at_falls_back_to_the_date_header_of_the_answer(sf, jwt) -> None:
+def test_issued_at_falls_back_to_the_date_header_of_the_answer(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     fields = {"access_token": "t", "instance_url": sf.url, "id": "i"}
     sf.break_transport(Answer(fields, headers={"Date": formatdate(1_700_000_000, usegmt=True)}))
     assert jwt.authenticate().issued_at == "1700000000000"
 
 
 @pytest.mark.parametrize("date", ["", "yesterday"])
-def test_issued_at_falls_back_to_the_clock_where_there_is_no_date(sf, jwt, date) -> None:
+def test_issued_at_falls_back_to_the_clock_where_there_is_no_date(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator, date: str
+) -> None:
     sf.break_transport(Answer({"access_token": "t", "instance_url": sf.url, "id": "i"}, headers={"Date": date}))
     assert abs(int(jwt.authenticate().issued_at) / 1000 - time.time()) < 10
 
 
-def test_a_number_as_issued_at_is_taken_as_text(sf, jwt) -> None:
+def test_a_number_as_issued_at_is_taken_as_text(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Alter({"issued_at": 1_700_000_000_123}))
     assert jwt.authenticate().issued_at == "1700000000123"
 
 
-def test_a_wrong_signature_is_refused(sf, password) -> None:
+def test_a_wrong_signature_is_refused(sf: SalesforceEmulator, password: OAuthAuthenticator) -> None:
     sf.break_transport(Alter({"signature": base64.b64encode(bytes(32)).decode()}))
     error = error_of(password)
     assert isinstance(error, kinetic.SessionRejectedError)
     assert "the signature of the answer is wrong, so it does not come from Salesforce" in str(error)
 
 
-def test_a_signature_that_is_not_even_ascii_is_refused(sf, password) -> None:
+def test_a_signature_that_is_not_even_ascii_is_refused(sf: SalesforceEmulator, password: OAuthAuthenticator) -> None:
     sf.break_transport(Alter({"signature": "ü" * 44}))
     assert isinstance(error_of(password), kinetic.SessionRejectedError)
 
 
-def test_a_jwt_login_verifies_a_signature_when_it_knows_the_secret(sf) -> None:
+def test_a_jwt_login_verifies_a_signature_when_it_knows_the_secret(sf: SalesforceEmulator) -> None:
     login = sf.default
     jwt = JWTAuthenticator(
         login.client_id, login.username, private_key=login.private_key_pem, login_url=sf.url, client_secret="other"
@@ -103,7 +109,7 @@ def test_a_jwt_login_verifies_a_signature_when_it_knows_the_secret(sf) -> None:
         ("https://acme:port", "is not a valid URL"),
     ],
 )
-def test_an_unsafe_instance_url_is_refused(sf, jwt, url, why) -> None:
+def test_an_unsafe_instance_url_is_refused(sf: SalesforceEmulator, jwt: JWTAuthenticator, url: Any, why: str) -> None:
     sf.break_transport(Alter({"instance_url": url}))
     error = error_of(jwt)
     assert isinstance(error, kinetic.SessionRejectedError)
@@ -125,7 +131,9 @@ def test_an_unsafe_instance_url_is_refused(sf, jwt, url, why) -> None:
         ({"token_type": "Bearer\n"}, "its token_type could not be sent in a header"),
     ],
 )
-def test_an_answer_with_unfit_fields_is_no_session(sf, jwt, fields, why) -> None:
+def test_an_answer_with_unfit_fields_is_no_session(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator, fields: dict[str, Any], why: str
+) -> None:
     sf.break_transport(Alter(fields))
     error = error_of(jwt)
     assert type(error) is kinetic.TransportError
@@ -134,7 +142,9 @@ def test_an_answer_with_unfit_fields_is_no_session(sf, jwt, fields, why) -> None
 
 
 @pytest.mark.parametrize("fault", [Html(200), Html(404), NotJson(), Answer(b"[1]"), Answer(b"\xff\xfe"), Answer(b"")])
-def test_something_that_is_not_json_names_status_and_content_type(sf, jwt, fault) -> None:
+def test_something_that_is_not_json_names_status_and_content_type(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator, fault: Any
+) -> None:
     sf.break_transport(fault)
     error = error_of(jwt)
     assert type(error) is kinetic.TransportError
@@ -143,13 +153,15 @@ def test_something_that_is_not_json_names_status_and_content_type(sf, jwt, fault
     assert not error.retryable
 
 
-def test_json_that_is_nested_too_deeply_is_no_answer(sf, jwt) -> None:
+def test_json_that_is_nested_too_deeply_is_no_answer(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer(b"[" * 100_000))
     assert type(error_of(jwt)) is kinetic.TransportError
 
 
 @pytest.mark.parametrize("fault", [Html(503), Status(500), Status(502), Status(429, retry_after=3)])
-def test_a_busy_or_broken_server_is_transient_and_no_usable_answer(sf, jwt, fault) -> None:
+def test_a_busy_or_broken_server_is_transient_and_no_usable_answer(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator, fault: Any
+) -> None:
     sf.break_transport(fault)
     error = error_of(jwt)
     assert isinstance(error, kinetic.TransientAuthenticationError)
@@ -158,7 +170,9 @@ def test_a_busy_or_broken_server_is_transient_and_no_usable_answer(sf, jwt, faul
     assert "status.salesforce.com" in error.remedy
 
 
-def test_an_unknown_error_passes_through_unchanged_and_without_advice(sf, jwt) -> None:
+def test_an_unknown_error_passes_through_unchanged_and_without_advice(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator
+) -> None:
     sf.refuse("brand_new_error", "Something That Nobody Has Seen")
     error = error_of(jwt)
     assert type(error) is kinetic.AuthenticationError
@@ -167,24 +181,26 @@ def test_an_unknown_error_passes_through_unchanged_and_without_advice(sf, jwt) -
     assert str(error).endswith("failed: brand_new_error: Something That Nobody Has Seen (HTTP 400).")
 
 
-def test_an_unknown_error_with_status_500_is_transient(sf, jwt) -> None:
+def test_an_unknown_error_with_status_500_is_transient(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.refuse("brand_new_error", "", status=500)
     error = error_of(jwt)
     assert type(error) is kinetic.TransientAuthenticationError
     assert str(error).split(" Remedy")[0].endswith("failed: brand_new_error (HTTP 500).")
 
 
-def test_an_error_in_a_200_answer_is_an_error(sf, jwt) -> None:
+def test_an_error_in_a_200_answer_is_an_error(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer({"error": "invalid_grant", "error_description": "audience is invalid"}))
     assert isinstance(error_of(jwt), kinetic.CredentialsRejectedError)
 
 
-def test_json_without_an_error_is_no_refusal(sf, jwt) -> None:
+def test_json_without_an_error_is_no_refusal(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer({"message": "no such thing"}, status=404))
     assert type(error_of(jwt)) is kinetic.TransportError
 
 
-def test_the_server_s_text_is_quoted_short_printable_and_without_our_secrets(sf, password) -> None:
+def test_the_server_s_text_is_quoted_short_printable_and_without_our_secrets(
+    sf: SalesforceEmulator, password: OAuthAuthenticator
+) -> None:
     echoed = f"bad password {sf.default.password}{sf.default.security_token}\r\n\x1b[31mred" + "x" * 500
     sf.refuse("invalid_grant", echoed)
     error = error_of(password)
@@ -195,12 +211,12 @@ def test_the_server_s_text_is_quoted_short_printable_and_without_our_secrets(sf,
     assert len(error.description) <= 300
 
 
-def test_an_error_description_that_is_no_text_is_left_out(sf, jwt) -> None:
+def test_an_error_description_that_is_no_text_is_left_out(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer({"error": "invalid_grant", "error_description": 5}, status=400))
     assert error_of(jwt).description is None
 
 
-def test_every_error_names_provider_user_and_host(sf, jwt) -> None:
+def test_every_error_names_provider_user_and_host(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.refuse("invalid_grant", "audience is invalid")
     error = error_of(jwt)
     host = sf.url.removeprefix("http://")

@@ -4,7 +4,7 @@ import pickle
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -68,17 +68,18 @@ def test_a_class_without_a_provider_name_is_called_by_its_own(sf: SalesforceEmul
 
 
 def test_all_problems_of_an_instance_are_told_at_once() -> None:
+    wrong: dict[str, Any] = {
+        "client_id": None,
+        "client_secret": "",
+        "login_url": "login.salesforce.com",
+        "connect_timeout": 0,
+        "read_timeout": "soon",
+        "deadline": float("inf"),
+        "proxy": "proxy:3128",
+        "api_version": "newest",
+    }
     with pytest.raises(kinetic.ConfigurationError) as caught:
-        ClientCredentials(
-            None,
-            "",
-            login_url="login.salesforce.com",
-            connect_timeout=0,
-            read_timeout="soon",
-            deadline=float("inf"),
-            proxy="proxy:3128",
-            api_version="newest",
-        )
+        ClientCredentials(**wrong)
     assert caught.value.problems == (
         "client_id: expected text, got nothing",
         "client_secret: is empty",
@@ -100,7 +101,7 @@ def test_all_problems_of_an_instance_are_told_at_once() -> None:
         (5, "expected text, got a whole number"),
     ],
 )
-def test_a_bad_login_url_is_refused(url, problem) -> None:
+def test_a_bad_login_url_is_refused(url: Any, problem: str) -> None:
     with pytest.raises(kinetic.ConfigurationError, match=f"login_url: {problem}"):
         ClientCredentials("id", "secret", login_url=url)
 
@@ -110,23 +111,21 @@ def test_a_login_url_may_be_plain_http_on_loopback_and_end_in_a_slash() -> None:
 
 
 @pytest.mark.parametrize("reference", ["env://SECRET", "file:///secret", "secret-manager://aws/x", "kms://aws/x"])
-def test_a_reference_given_to_a_class_says_that_it_is_for_resolve(reference) -> None:
+def test_a_reference_given_to_a_class_says_that_it_is_for_resolve(reference: str) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="client_secret: is a reference, and references are for"):
         ClientCredentials("id", reference)
 
 
 @pytest.mark.parametrize("secret", ["https://looks.like/a?url", "a://b", LiteralText("env://SECRET")])
-def test_a_secret_that_only_looks_like_a_reference_is_taken_as_it_is(secret) -> None:
+def test_a_secret_that_only_looks_like_a_reference_is_taken_as_it_is(secret: str) -> None:
     assert ClientCredentials("id", secret).client_secret == secret
 
 
 def test_a_failing_constructor_leaves_no_secret_in_the_traceback() -> None:
-    for make in (
-        lambda: Picky("id", "canary-secret", size="many"),
-        lambda: Picky("id", "canary-secret", login_url="http://evil.example"),
-    ):
+    wrongs: list[dict[str, Any]] = [{"size": "many"}, {"login_url": "http://evil.example"}]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match=r"invalid literal|plain http") as caught:
-            make()
+            Picky("id", "canary-secret", **wrong)
         shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         frames = [frame for frame in shown.stack if "tests" not in frame.filename]
         assert frames

@@ -183,17 +183,17 @@ def test_a_field_of_a_json_object_can_be_named(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("SECRET", text)
     Path("secret.json").write_text(text)
     where = "SECRET" if scheme == "env" else "secret.json"
-    assert load_builtin(parse_reference(f"{scheme}://{where}#password", ())) == b"from-json"
+    assert load_builtin(parsed(f"{scheme}://{where}#password")) == b"from-json"
     for field in ("missing", "size"):
         with pytest.raises(kinetic.KeyLoadError, match=f"there is no JSON object with a text field '{field}'"):
-            load_builtin(parse_reference(f"{scheme}://{where}#{field}", ()))
+            load_builtin(parsed(f"{scheme}://{where}#{field}"))
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]", "5", "\x00"])
 def test_a_field_of_something_else_is_an_error_that_does_not_show_it(text: str) -> None:
     Path("secret").write_text(text)
     with pytest.raises(kinetic.KeyLoadError, match="there is no JSON object"):
-        load_builtin(parse_reference("file://secret#field", ()))
+        load_builtin(parsed("file://secret#field"))
 
 
 def test_a_builtin_reference_takes_no_query() -> None:

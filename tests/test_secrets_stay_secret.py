@@ -6,7 +6,7 @@ import logging
 import pickle
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def logged() -> Iterator[io.StringIO]:
 def sources(sf: SalesforceEmulator, pair: KeyPair, key: str, logged: io.StringIO) -> dict[str, kinetic.SessionSource]:
     user = sf.add_user(f"{uuid.uuid4()}@emulator.example", password=PASSWORD, security_token=TOKEN)
     app = sf.add_app(client_secret=SECRET, certificates=[pair.certificate_pem], preauthorised={user.username})
-    base = {"client_id": app.client_id, "username": user.username, "login_url": sf.url, "deadline": 3.0}
+    base: dict[str, Any] = {"client_id": app.client_id, "username": user.username, "login_url": sf.url, "deadline": 3.0}
     Path("server.key").write_text(key)
     secrets = {"client_secret": SECRET, "password": PASSWORD, "security_token": TOKEN}
     return {
@@ -116,7 +116,9 @@ ECHO = Answer({"error": "invalid_grant", "error_description": f"{PASSWORD}{TOKEN
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_no_fault_shows_a_secret(sf, sources, logged, key, fault) -> None:
+def test_no_fault_shows_a_secret(
+    sf: SalesforceEmulator, sources: dict[str, kinetic.SessionSource], logged: io.StringIO, key: str, fault: Any
+) -> None:
     shown = []
     for name in ("password", "jwt text", "jwt path"):
         sf.clear_faults()
@@ -130,7 +132,9 @@ def test_no_fault_shows_a_secret(sf, sources, logged, key, fault) -> None:
     assert [marker for marker in markers(key) if marker in everything] == []
 
 
-def test_a_server_that_echoes_secrets_is_not_quoted(sf, sources, logged, key) -> None:
+def test_a_server_that_echoes_secrets_is_not_quoted(
+    sf: SalesforceEmulator, sources: dict[str, kinetic.SessionSource], logged: io.StringIO, key: str
+) -> None:
     sf.break_transport(ECHO)
     with pytest.raises(kinetic.AuthenticationError) as caught:
         sources["password"].session()
@@ -139,7 +143,9 @@ def test_a_server_that_echoes_secrets_is_not_quoted(sf, sources, logged, key) ->
 
 
 @pytest.mark.parametrize("name", ["refused", "proxied"])
-def test_neither_a_wrong_password_nor_a_dead_proxy_is_shown(sources, logged, key, name) -> None:
+def test_neither_a_wrong_password_nor_a_dead_proxy_is_shown(
+    sources: dict[str, kinetic.SessionSource], logged: io.StringIO, key: str, name: str
+) -> None:
     with pytest.raises(kinetic.AuthenticationError) as caught:
         sources[name].session()
     everything = shown_by(caught.value) + logged.getvalue()
@@ -147,7 +153,13 @@ def test_neither_a_wrong_password_nor_a_dead_proxy_is_shown(sources, logged, key
 
 
 @pytest.mark.parametrize("row", ERROR_ROWS, ids=str)
-def test_no_refusal_shows_a_secret(sf, sources, logged, key, row) -> None:
+def test_no_refusal_shows_a_secret(
+    sf: SalesforceEmulator,
+    sources: dict[str, kinetic.SessionSource],
+    logged: io.StringIO,
+    key: str,
+    row: tuple[str, str],
+) -> None:
     shown = []
     for name in ("password", "jwt text"):
         sf.refuse(*row)
@@ -158,7 +170,7 @@ def test_no_refusal_shows_a_secret(sf, sources, logged, key, row) -> None:
     assert [marker for marker in markers(key) if marker in everything] == []
 
 
-def test_no_success_shows_a_secret(sources, logged, key) -> None:
+def test_no_success_shows_a_secret(sources: dict[str, kinetic.SessionSource], logged: io.StringIO, key: str) -> None:
     shown = []
     for name in ("password", "jwt text", "jwt path"):
         source = sources[name]
@@ -169,14 +181,14 @@ def test_no_success_shows_a_secret(sources, logged, key) -> None:
         assert [marker for marker in [*markers(key), token] if marker in everything] == []
 
 
-def test_no_configuration_error_shows_a_secret(sf, logged, key) -> None:
+def test_no_configuration_error_shows_a_secret(sf: SalesforceEmulator, logged: io.StringIO, key: str) -> None:
     Path("kinetic-auth.toml").write_text(
         f'[environments.dev]\nprovider = "password"\npassword = "{PASSWORD}"\nclient_secret = ["{SECRET}"]\n'
         f'security_token = "{TOKEN}${{UNSET}}"\nproxy = "{PROXY}"\nlogin_url = "http://evil.example"\n'
     )
     Path("broken.toml").write_text(f'password = "{PASSWORD}" "{TOKEN}"\n')
     Path("latin.env").write_bytes(f"SF_PASSWORD={PASSWORD}\xff".encode("latin-1"))
-    attempts = [
+    attempts: list[Callable[[], object]] = [
         lambda: kinetic.resolve(environment="dev"),
         lambda: kinetic.resolve("password", config="broken.toml"),
         lambda: kinetic.resolve("password", env_file="latin.env"),
@@ -194,7 +206,7 @@ def test_no_configuration_error_shows_a_secret(sf, logged, key) -> None:
         assert [marker for marker in markers(key) if marker in shown] == []
 
 
-def test_no_key_error_shows_the_key(sf, logged, key) -> None:
+def test_no_key_error_shows_the_key(sf: SalesforceEmulator, logged: io.StringIO, key: str) -> None:
     lines = key.splitlines()
     damaged = "\n".join([*lines[:5], *lines[7:]])
     public = "-----BEGIN PUBLIC KEY-----\n" + "\n".join(lines[1:-1]) + "\n-----END PUBLIC KEY-----"
@@ -215,7 +227,9 @@ def test_no_key_error_shows_the_key(sf, logged, key) -> None:
             assert [marker for marker in markers(key) if marker in shown] == []
 
 
-def test_a_session_shows_no_token_but_pickles_with_it(sf, sources) -> None:
+def test_a_session_shows_no_token_but_pickles_with_it(
+    sf: SalesforceEmulator, sources: dict[str, kinetic.SessionSource]
+) -> None:
     session = sources["password"].session()
     for shown in (repr(session), str(session), f"{session}"):
         assert session.access_token not in shown

@@ -52,7 +52,7 @@ class Gate:
         self.calls.append(threading.get_ident())
         self.entered.set()
         assert self.opened.wait(10)
-        outcome = self.outcomes.pop(0)
+        outcome: kinetic.SalesforceSession | BaseException = self.outcomes.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -62,13 +62,15 @@ def a_session(token: str = "00D!one") -> kinetic.SalesforceSession:
     return kinetic.SalesforceSession(token, "https://acme.my.salesforce.com", "", "0")
 
 
-def test_a_source_logs_in_once_and_hands_out_the_same_session(sf, source) -> None:
+def test_a_source_logs_in_once_and_hands_out_the_same_session(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
     before = sf.token_requests
     assert source.session() is source.session()
     assert sf.token_requests == before + 1
 
 
-def test_a_cold_herd_of_threads_costs_one_login(sf, source) -> None:
+def test_a_cold_herd_of_threads_costs_one_login(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
     before = sf.token_requests
     start = threading.Barrier(64)
 
@@ -82,7 +84,9 @@ def test_a_cold_herd_of_threads_costs_one_login(sf, source) -> None:
     assert sf.token_requests == before + 1
 
 
-def test_authenticate_always_logs_in_and_leaves_the_live_session_alone(sf, source) -> None:
+def test_authenticate_always_logs_in_and_leaves_the_live_session_alone(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
     live = source.session()
     before = sf.token_requests
     own = source.authenticate()
@@ -91,7 +95,7 @@ def test_authenticate_always_logs_in_and_leaves_the_live_session_alone(sf, sourc
     assert source.session() is live
 
 
-def test_a_dead_token_costs_one_login_for_all_threads(sf, source) -> None:
+def test_a_dead_token_costs_one_login_for_all_threads(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
     dead = source.session()
     before = sf.token_requests
     start = threading.Barrier(30)
@@ -108,7 +112,7 @@ def test_a_dead_token_costs_one_login_for_all_threads(sf, source) -> None:
     assert dead.access_token not in tokens
 
 
-def test_invalidating_an_old_session_throws_no_newer_one_away(source) -> None:
+def test_invalidating_an_old_session_throws_no_newer_one_away(source: kinetic.SessionSource) -> None:
     old = source.session()
     source.invalidate(old)
     new = source.session()
@@ -116,12 +120,12 @@ def test_invalidating_an_old_session_throws_no_newer_one_away(source) -> None:
     assert source.session() is new
 
 
-def test_invalidating_before_any_login_does_nothing(sf, source) -> None:
+def test_invalidating_before_any_login_does_nothing(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
     source.invalidate(a_session())
     assert source.session().access_token != "00D!one"
 
 
-def test_all_who_wait_get_the_error_of_the_one_login(sf) -> None:
+def test_all_who_wait_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
     source = kinetic.resolve("password", **settings_of(sf) | {"password": "wrong"})
     before = sf.token_requests
     sf.break_transport(Delay(0.3))
@@ -140,7 +144,7 @@ def test_all_who_wait_get_the_error_of_the_one_login(sf) -> None:
     assert len({id(error) for error in errors}) == 8  # each its own, or their tracebacks would pile up
 
 
-def test_after_a_failure_the_next_caller_tries_again(sf) -> None:
+def test_after_a_failure_the_next_caller_tries_again(sf: SalesforceEmulator) -> None:
     gate = Gate(outcomes=[kinetic.TransportError("no answer"), a_session()])
     gate.opened.set()
     source = kinetic.SessionSource(gate)
@@ -179,7 +183,9 @@ def test_a_login_that_asks_its_own_source_gets_an_error_instead_of_hanging() -> 
         source.session()
 
 
-def test_asession_gives_the_same_session_and_one_login_for_200_tasks(sf, source) -> None:
+def test_asession_gives_the_same_session_and_one_login_for_200_tasks(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
     before = sf.token_requests
 
     async def herd() -> set[kinetic.SalesforceSession]:
@@ -279,7 +285,9 @@ def test_a_child_forked_in_the_middle_of_a_login_can_log_in() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_keeps_the_session_and_opens_connections_of_its_own(sf, source) -> None:
+def test_a_child_keeps_the_session_and_opens_connections_of_its_own(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
     session = source.session()
     ports = {request.connection for request in sf.requests}
     context = multiprocessing.get_context("fork")
@@ -299,23 +307,23 @@ def test_a_child_keeps_the_session_and_opens_connections_of_its_own(sf, source) 
     assert source.authenticate().is_valid()  # the parent's connection was not disturbed
 
 
-def test_a_source_can_be_used_after_close(source) -> None:
+def test_a_source_can_be_used_after_close(source: kinetic.SessionSource) -> None:
     source.session()
     source.close()
     assert source.authenticate().is_valid()
 
 
-def test_a_source_is_not_pickled_and_says_what_to_do(source) -> None:
+def test_a_source_is_not_pickled_and_says_what_to_do(source: kinetic.SessionSource) -> None:
     with pytest.raises(TypeError, match="resolve it in the worker"):
         pickle.dumps(source)
 
 
-def test_the_repr_of_a_source_tells_provider_and_environment_only(source) -> None:
+def test_the_repr_of_a_source_tells_provider_and_environment_only(source: kinetic.SessionSource) -> None:
     source.session()
     assert repr(source) == "SessionSource(provider='password', environment=None)"
 
 
-def test_a_source_around_an_authenticator_made_by_hand(sf) -> None:
+def test_a_source_around_an_authenticator_made_by_hand(sf: SalesforceEmulator) -> None:
     login = sf.default
     authenticator = JWTAuthenticator(
         login.client_id, login.username, private_key=login.private_key_pem, login_url=sf.url, connect_timeout=3
@@ -336,7 +344,7 @@ def test_something_that_is_no_authenticator_is_refused() -> None:
         kinetic.SessionSource(object())
 
 
-def test_no_thread_is_left_behind(sf) -> None:
+def test_no_thread_is_left_behind(sf: SalesforceEmulator) -> None:
     script = """
 import sys, threading
 import kinetic_auth_core as kinetic

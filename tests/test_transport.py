@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -42,7 +43,7 @@ def failure_of(url: str, **settings: object) -> TransportError:
     return caught.value
 
 
-def test_an_answer_comes_back_with_status_headers_and_body(sf) -> None:
+def test_an_answer_comes_back_with_status_headers_and_body(sf: SalesforceEmulator) -> None:
     sf.break_transport(Answer({"hello": "world"}, status=418))
     answer = transport().post(sf.url + TOKEN_PATH, FORM)
     assert answer.status == 418
@@ -50,7 +51,7 @@ def test_an_answer_comes_back_with_status_headers_and_body(sf) -> None:
     assert answer.body == b'{"hello": "world"}'
 
 
-def test_one_connection_serves_many_requests(sf) -> None:
+def test_one_connection_serves_many_requests(sf: SalesforceEmulator) -> None:
     carrier = transport()
     before = len(sf.requests)
     for _ in range(3):
@@ -75,7 +76,7 @@ def test_a_host_name_that_does_not_resolve_says_so() -> None:
     assert error.retryable
 
 
-def test_a_silent_server_is_left_after_the_read_timeout(sf) -> None:
+def test_a_silent_server_is_left_after_the_read_timeout(sf: SalesforceEmulator) -> None:
     sf.break_transport(Delay(20))
     error = failure_of(sf.url, read_timeout=0.2)
     assert error.message == "127.0.0.1 sent nothing for 0.2 s."
@@ -97,7 +98,7 @@ def test_a_server_that_does_not_accept_is_left_after_the_connect_timeout() -> No
 
 
 @pytest.mark.parametrize("part", ["headers", "body"])
-def test_an_answer_that_dribbles_for_ever_ends_at_the_deadline(sf, part) -> None:
+def test_an_answer_that_dribbles_for_ever_ends_at_the_deadline(sf: SalesforceEmulator, part: Any) -> None:
     sf.break_transport(Dribble(0.02, part=part, endless=True))
     began = time.monotonic()
     error = failure_of(sf.url, deadline=0.5)
@@ -113,7 +114,7 @@ def test_the_deadline_holds_for_tls_as_well() -> None:
     assert "within the deadline of 0.5 s" in error.message
 
 
-def test_a_deadline_of_another_login_does_not_linger(sf) -> None:
+def test_a_deadline_of_another_login_does_not_linger(sf: SalesforceEmulator) -> None:
     carrier = transport(deadline=0.5)
     sf.break_transport(Dribble(0.02, part="body", endless=True))
     with pytest.raises(TransportError):
@@ -122,33 +123,33 @@ def test_a_deadline_of_another_login_does_not_linger(sf) -> None:
 
 
 @pytest.mark.parametrize("at", ["connect", "request", "headers", "body"])
-def test_a_reset_connection_says_so(sf, at) -> None:
+def test_a_reset_connection_says_so(sf: SalesforceEmulator, at: Any) -> None:
     sf.break_transport(Reset(at))
     error = failure_of(sf.url)
     assert any(words in error.message for words in ("broke before an answer came", "cut off", "reset by peer"))
     assert error.retryable
 
 
-def test_a_truncated_answer_says_so(sf) -> None:
+def test_a_truncated_answer_says_so(sf: SalesforceEmulator) -> None:
     sf.break_transport(Truncated())
     assert failure_of(sf.url).message == "the answer of 127.0.0.1 is cut off."
 
 
 @pytest.mark.parametrize("fault", [Huge(5_000_000), Huge(50_000_000, compressed=True), Huge(5_000_000, declared=False)])
-def test_a_huge_answer_is_not_read_to_its_end(sf, fault) -> None:
+def test_a_huge_answer_is_not_read_to_its_end(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     error = failure_of(sf.url)
     assert error.message == "the answer is longer than 1048576 bytes."
     assert error.status == 200
 
 
-def test_an_answer_that_is_compressed_wrongly_says_so(sf) -> None:
+def test_an_answer_that_is_compressed_wrongly_says_so(sf: SalesforceEmulator) -> None:
     sf.break_transport(Answer(b"no gzip", headers={"Content-Encoding": "gzip"}))
     assert failure_of(sf.url).message == "the answer of 127.0.0.1 is compressed wrongly."
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_its_target_is_shown_without_query(sf, status) -> None:
+def test_a_redirect_is_not_followed_and_its_target_is_shown_without_query(sf: SalesforceEmulator, status: int) -> None:
     sf.break_transport(Redirect("https://user:pass@evil.example/path?token=canary-password", status))
     before = sf.token_requests
     error = failure_of(sf.url)
@@ -158,7 +159,7 @@ def test_a_redirect_is_not_followed_and_its_target_is_shown_without_query(sf, st
 
 
 @pytest.mark.parametrize("location", [b"", b"Location: http://[broken\r\n"])
-def test_a_redirect_to_nowhere_is_still_an_error(location) -> None:
+def test_a_redirect_to_nowhere_is_still_an_error(location: bytes) -> None:
     with server(b"HTTP/1.1 302 Found\r\n" + location + b"Content-Length: 0\r\n\r\n") as (address, _):
         assert "redirects to nowhere" in failure_of(f"http://{address}").message
 
@@ -178,7 +179,7 @@ def test_a_tls_certificate_for_another_host_is_refused() -> None:
     assert "localhost" in error.message
 
 
-def test_a_server_that_speaks_no_tls_is_refused(sf) -> None:
+def test_a_server_that_speaks_no_tls_is_refused(sf: SalesforceEmulator) -> None:
     error = failure_of(sf.url.replace("http://", "https://"))
     assert error.message == "no TLS connection to 127.0.0.1: the handshake failed."
 
@@ -214,6 +215,8 @@ def test_a_ca_bundle_that_cannot_be_used_is_a_configuration_error(tmp_path: Path
 class _Canned(socketserver.BaseRequestHandler):
     """Notes the head of each request, and answers as it was told to."""
 
+    server: "_Server"
+
     def handle(self) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
@@ -226,13 +229,21 @@ class _Canned(socketserver.BaseRequestHandler):
         self.request.sendall(self.server.answer)
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    """Gives the same answer to all."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Canned)
+        self.answer = answer
+        self.heads: list[bytes] = []
+
+
 @contextmanager
 def server(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """A server with one answer: its address, and the heads of the requests that came."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Canned) as listening:
-        listening.daemon_threads = True
-        listening.answer = answer
-        listening.heads = []
+    with _Server(answer) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         yield f"127.0.0.1:{listening.server_address[1]}", listening.heads
         listening.shutdown()
@@ -269,13 +280,15 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -
     assert len(heads) == 1
 
 
-def test_a_socks_proxy_without_its_library_is_an_error_and_not_a_direct_connection(sf) -> None:
+def test_a_socks_proxy_without_its_library_is_an_error_and_not_a_direct_connection(sf: SalesforceEmulator) -> None:
     before = sf.token_requests
     failure_of(sf.url, proxy="socks5h://127.0.0.1:9")
     assert sf.token_requests == before
 
 
-def test_no_credentials_come_from_netrc_and_no_cookies_are_kept(sf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials_come_from_netrc_and_no_cookies_are_kept(
+    sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     netrc = Path("netrc")
     netrc.write_text("machine 127.0.0.1 login someone password canary-netrc\n")
     netrc.chmod(0o600)
