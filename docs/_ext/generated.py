@@ -48,7 +48,7 @@ def _settings(cls: type, settings: Sequence[Setting]) -> str:
         (
             f"`{each.name}`",
             f"`{each.env}`",
-            _default(each, groups.get(each.name, ()), defaults[each.name]),
+            _default(each, groups.get(each.name, ()), defaults.get(each.name)),
             "yes" if each.secret else "",
             each.help,
         )
