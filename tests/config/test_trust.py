@@ -161,7 +161,12 @@ def test_a_parent_that_may_not_be_entered_does_not_stop_the_search(tmp_path: Pat
         "    print(type(error).__name__, error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, inside], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, "-c", script, inside],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},  # without the variables that start coverage: it could not write its file
     )
     assert done.stderr == ""
     assert done.stdout == "SessionSource(provider='password', environment=None)\n"
