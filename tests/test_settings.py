@@ -318,7 +318,9 @@ def test_a_refused_value_is_never_quoted(value: str, expected: Any) -> None:
 
 @given(
     st.lists(
-        st.text(alphabet=st.characters(exclude_characters=",", codec="utf-8"), min_size=1).filter(lambda text: text == text.strip())
+        st.text(alphabet=st.characters(exclude_characters=",", codec="utf-8"), min_size=1).filter(
+            lambda text: text == text.strip()
+        )
     )
 )
 def test_a_list_survives_a_variable(names: list[str]) -> None:

@@ -66,11 +66,14 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
 
 def searched_places() -> str:
     """Where a config file is looked for, for messages."""
-    return f"{FILE_NAME} or pyproject.toml [tool.{TABLE_NAME}] here or in a parent folder, {_user_file()}"
+    return f"{FILE_NAME} or pyproject.toml [tool.{TABLE_NAME}] here or in a parent folder, {_user_file() or 'no home'}"
 
 
-def _user_file() -> Path:
-    return platformdirs.user_config_path(TABLE_NAME, appauthor=False) / FILE_NAME
+def _user_file() -> Path | None:
+    try:
+        return platformdirs.user_config_path(TABLE_NAME, appauthor=False) / FILE_NAME
+    except RuntimeError:  # a user without a home, as services have
+        return None
 
 
 def _candidates() -> Iterator[Path]:
@@ -79,8 +82,8 @@ def _candidates() -> Iterator[Path]:
     for folder in folders_upwards():
         if is_there(path := folder / "pyproject.toml") and _mentions_us(path):
             yield path
-    if is_there(path := _user_file()):
-        yield path
+    if (user_file := _user_file()) and is_there(user_file):
+        yield user_file
 
 
 def _mentions_us(path: Path) -> bool:
