@@ -32,12 +32,14 @@ class Reference:
         rest: What follows `://`, as it stands: an ARN with its colons is fine.
         query: The options behind `?`.
         field: The part behind `#`, such as a field of a JSON secret; None if there is none.
+        fresh: The value is wanted anew from its place: a loader must not answer from a cache.
     """
 
     scheme: str
     rest: str
     query: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}), hash=False)
     field: str | None = None
+    fresh: bool = attrs.field(default=False, kw_only=True, eq=False)
     _uri: str = attrs.field(default="", repr=False, alias="uri")
 
     def __str__(self) -> str:
