@@ -1,0 +1,74 @@
+"""One boto3 client: boto3's own credential chain, bounded time and retries, its errors told as problems."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+import boto3.session
+import botocore.exceptions
+from botocore.config import Config
+
+from kinetic_auth_secret_manager.aws_failures import aws_problem
+from kinetic_auth_secret_manager.problems import Problem
+from kinetic_auth_secret_manager.quiet_logs import quiet_logs
+from kinetic_auth_secret_manager.targets import Target
+
+#: A dead vault is noticed within about ten seconds: three attempts, with pauses of at most one and two seconds.
+CONNECT_TIMEOUT_S = 2
+READ_TIMEOUT_S = 3
+ATTEMPTS = 3
+
+Answer = TypeVar("Answer")
+
+
+@attrs.frozen
+class AwsClient:
+    """Calls one AWS service as a reference asks for it.
+
+    Attributes:
+        target: The reference, with `region` and `endpoint` among its options.
+        service: boto3's name of the service.
+        permission: The IAM action that reading needs, for messages.
+    """
+
+    target: Target
+    service: str
+    permission: str
+
+    def connect(self) -> Any:
+        """A new client. boto3 looks for credentials and region now, so that a change of either is seen."""
+        return boto3.session.Session().client(
+            self.service,
+            region_name=self.target.options.get("region") or _region_of_arn(self.target.name),
+            endpoint_url=self.target.options.get("endpoint"),
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            ),
+        )
+
+    def ask(self, call: Callable[[Any], Answer], client: Any = None) -> Answer | Problem:
+        """Make calls, and tell what fails as a problem.
+
+        Args:
+            call: Makes them with the client that it is given.
+            client: To use, and to keep open; left out, one is made and closed again.
+        """
+        with quiet_logs():
+            try:
+                if client is not None:
+                    return call(client)
+                client = self.connect()
+                try:
+                    return call(client)
+                finally:
+                    client.close()
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
+                return aws_problem(error, self.permission)
+
+
+def _region_of_arn(name: str) -> str | None:
+    """The region that an ARN names: `arn:<partition>:<service>:<region>:<account>:<resource>`."""
+    parts = name.split(":", 5)
+    return parts[3] or None if parts[0] == "arn" and len(parts) == 6 else None

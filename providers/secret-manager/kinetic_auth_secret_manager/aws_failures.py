@@ -1,0 +1,145 @@
+"""What boto3's errors mean. The codes are those of the services' API references.
+
+Sources: the lists of errors of GetSecretValue (Secrets Manager), GetParameter (Systems Manager), DescribeKey,
+GetPublicKey and Sign (KMS), and "Common errors" of each API reference.
+"""
+
+import botocore.exceptions as boto
+
+from kinetic_auth_secret_manager.problems import Problem
+
+_CREDENTIALS = "Give boto3 credentials: a role for this machine or container, AWS_PROFILE, or `aws sso login`."
+_REACH = "Check region and endpoint, and that this machine can reach AWS (DNS, proxy, VPC endpoint)."
+_NAME = "Check the name, the region and the account."
+
+_THROTTLED = frozenset(
+    {"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException", "RequestLimitExceeded"}
+)
+_DOWN = frozenset(
+    {
+        "DependencyTimeoutException",
+        "InternalServerError",
+        "InternalServiceError",
+        "KMSInternalException",
+        "KeyUnavailableException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    }
+)
+_MISSING = frozenset({"NotFoundException", "ParameterNotFound", "ResourceNotFoundException"})
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_REFUSED_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+
+def aws_problem(error: Exception, permission: str) -> Problem:
+    """Say what an error of boto3 means.
+
+    Args:
+        error: What was raised.
+        permission: The IAM action that was needed.
+    """
+    found = _answered(error, permission) if isinstance(error, boto.ClientError) else _unanswered(error)
+    return found.caused_by(error)
+
+
+def _answered(error: boto.ClientError, permission: str) -> Problem:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _THROTTLED or status == 429:
+        return Problem("AWS throttles the requests", "Ask less often, or have the quota raised.", outage=True)
+    if code in _DOWN or status >= 500:
+        return Problem(f"AWS cannot answer now ({code or status})", "Try again; see the AWS health page.", outage=True)
+    if code in _DENIED and "KMS" in message:
+        what = "access to the KMS key that encrypts the secret is denied"
+        return Problem(what, "Allow kms:Decrypt on that key to this role.")
+    if code in _DENIED:
+        return Problem("access is denied", f"Allow {permission} on it to the role or user of this process.")
+    if code in _REFUSED_CREDENTIALS:
+        return Problem(f"AWS refuses the credentials of this process ({code})", f"Renew them. {_CREDENTIALS}")
+    if code == "ResourceNotFoundException" and "staging label" in message:
+        what = "the secret has no version with that stage"
+        return Problem(what, "Correct version=; left out, it is AWSCURRENT.")
+    if code == "ParameterVersionNotFound":
+        return Problem("the parameter has no such version", "Correct what follows the colon in its name.")
+    if code in _MISSING:
+        return Problem("there is nothing of that name", _NAME)
+    return _unusable(code, message)
+
+
+def _unusable(code: str, message: str) -> Problem:
+    """It is there, but in no state to be read or used."""
+    if code in ("InvalidRequestException", "KMSInvalidStateException") and "delet" in message.lower():
+        return Problem("it is marked for deletion", "Restore it (restore-secret, cancel-key-deletion), or name another.")
+    if code == "DisabledException":
+        return Problem("the key is disabled", "Enable it (aws kms enable-key), or name another.")
+    if code == "KMSInvalidStateException":
+        return Problem("the key is in no state to be used", "Look at it with aws kms describe-key.")
+    if code in ("DecryptionFailure", "InvalidKeyId"):
+        what = "it cannot be decrypted with its KMS key"
+        return Problem(what, "Check that the key is enabled, and allow kms:Decrypt on it to this role.")
+    if code in ("ValidationException", "InvalidParameterException", "InvalidArnException"):
+        return Problem(f"AWS does not take that name ({code})", _NAME)
+    return Problem(f"AWS refused the request ({code or 'no code'})", "Look that code up in the AWS API reference.")
+
+
+_UNREACHABLE = (
+    boto.EndpointConnectionError,
+    boto.ConnectTimeoutError,
+    boto.ReadTimeoutError,
+    boto.ConnectionClosedError,
+    boto.ProxyConnectionError,
+    boto.HTTPClientError,
+    boto.ResponseParserError,
+)
+#: First match wins: NoRegionError and SSLError are kinds of others below them.
+_ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
+    (
+        (boto.NoRegionError,),
+        Problem("no AWS region is set", "Add ?region=... to the reference, or set AWS_REGION."),
+    ),
+    (
+        (boto.ProfileNotFound, boto.ConfigNotFound, boto.ConfigParseError),
+        Problem("the AWS profile or its file cannot be read", "Correct AWS_PROFILE or ~/.aws/config."),
+    ),
+    (
+        (
+            boto.NoCredentialsError,
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.MetadataRetrievalError,
+            boto.SSOError,
+            boto.TokenRetrievalError,
+        ),
+        # An outage: who had credentials before lost their source. Whose access was taken away is told so by the vault.
+        Problem("no AWS credentials were found", _CREDENTIALS, outage=True),
+    ),
+    (
+        (boto.SSLError,),
+        Problem("no TLS connection to AWS", f"Set AWS_CA_BUNDLE if a proxy has a CA of its own. {_REACH}", True),
+    ),
+    (_UNREACHABLE, Problem("AWS cannot be reached", _REACH, outage=True)),
+    (
+        (boto.ParamValidationError, boto.InvalidRegionError, boto.UnknownEndpointError, ValueError),
+        Problem("boto3 does not take the name, region or endpoint", f"Correct the reference. {_NAME}"),
+    ),
+)
+
+
+def _unanswered(error: Exception) -> Problem:
+    for kinds, problem in _ROWS:
+        if isinstance(error, kinds):
+            return problem
+    return Problem(f"boto3 failed ({type(error).__name__})", "See the cause.")

@@ -1,0 +1,103 @@
+"""`kms://aws/<key id, ARN or alias>`: AWS KMS signs, and the private key never leaves it."""
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from kinetic_auth_secret_manager.aws_client import AwsClient
+from kinetic_auth_secret_manager.per_process import PerProcess
+from kinetic_auth_secret_manager.problems import Problem
+from kinetic_auth_secret_manager.remote_key import ALGORITHM, MIN_BITS, RemoteKey, not_for_signing, not_rsa, too_short
+from kinetic_auth_secret_manager.targets import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
+
+_SIGNING_ALGORITHM = "RSASSA_PKCS1_V1_5_SHA_256"
+#: `Sign` takes at most this many bytes raw; an assertion has some hundreds.
+MAX_MESSAGE_BYTES = 4096
+
+
+@attrs.frozen
+class AwsKmsSigner:
+    """Signs with RSASSA_PKCS1_V1_5_SHA_256, which JWS calls RS256 (RFC 7518, section 3.3).
+
+    Attributes:
+        key: Which key; an alias is resolved when the signer is made, so that every signature fits `key_id`.
+    """
+
+    key: RemoteKey
+    _aws: AwsClient = attrs.field(repr=False, eq=False)
+    _client: "PerProcess[KMSClient]" = attrs.field(repr=False, eq=False)
+
+    @property
+    def algorithm(self) -> str:
+        """`RS256`."""
+        return ALGORITHM
+
+    @property
+    def key_id(self) -> str:
+        """SHA-256 over the public key, as hex."""
+        return self.key.key_id
+
+    def public_key(self) -> bytes:
+        """The public key as PEM."""
+        return self.key.public_key()
+
+    def sign(self, message: bytes) -> bytes:
+        """Have KMS sign `message`, which is hashed there.
+
+        Args:
+            message: At most 4096 bytes.
+
+        Raises:
+            KeyLoadError: KMS does not sign.
+        """
+
+        def call(client: "KMSClient") -> bytes:
+            return client.sign(
+                KeyId=self.key.version, Message=message, MessageType="RAW", SigningAlgorithm=_SIGNING_ALGORITHM
+            )["Signature"]
+
+        if len(message) > MAX_MESSAGE_BYTES:
+            what = f"KMS signs at most {MAX_MESSAGE_BYTES} bytes, and these are {len(message)}"
+            raise Problem(what, "Shorten what is signed.").error(self.key.reference)
+        signature = self._aws.ask(lambda _: call(self._client.get()), self)
+        if isinstance(signature, Problem):
+            raise signature.error(self.key.reference)
+        return signature
+
+
+def read(target: Target) -> AwsKmsSigner | Problem:
+    """Check a key (DescribeKey), read its public half (GetPublicKey), and make its signer."""
+    aws = AwsClient(target, "kms", "kms:DescribeKey, kms:GetPublicKey and kms:Sign")
+
+    def call(client: "KMSClient") -> RemoteKey | Problem:
+        described = client.describe_key(KeyId=target.name)["KeyMetadata"]
+        if problem := _unfit(described):
+            return problem
+        version = described.get("Arn") or described["KeyId"]
+        return RemoteKey(target.reference, version, client.get_public_key(KeyId=version)["PublicKey"])
+
+    key = aws.ask(call)
+    return key if isinstance(key, Problem) else AwsKmsSigner(key, aws, PerProcess(aws.connect))
+
+
+def _unfit(described: "KeyMetadataTypeDef") -> Problem | None:
+    state = described.get("KeyState", "Enabled")
+    usage = described.get("KeyUsage", "")
+    spec = described.get("KeySpec", "")
+    if "Deletion" in state:
+        what = "the key is marked for deletion"
+        return Problem(what, "Cancel that (aws kms cancel-key-deletion) and enable it, or name another.")
+    if state == "Disabled":
+        return Problem("the key is disabled", "Enable it (aws kms enable-key), or name another.")
+    if state != "Enabled":
+        return Problem(f"the key is in the state {state}", "Wait until it is Enabled, or name another.")
+    if usage != "SIGN_VERIFY":
+        return not_for_signing(usage)
+    if not spec.startswith("RSA_"):
+        return not_rsa(spec)
+    bits = int(spec.removeprefix("RSA_"))
+    return too_short(bits) if bits < MIN_BITS else None
