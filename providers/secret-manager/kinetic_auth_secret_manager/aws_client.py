@@ -1,6 +1,7 @@
 """One boto3 client: boto3's own credential chain, bounded time and retries, its errors told as problems."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, TypeVar
 
 import attrs
@@ -9,6 +10,7 @@ import botocore.exceptions
 from botocore.config import Config
 
 from kinetic_auth_secret_manager.aws_failures import aws_problem
+from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
 from kinetic_auth_secret_manager.quiet_logs import quiet_logs
 from kinetic_auth_secret_manager.targets import Target
@@ -48,22 +50,19 @@ class AwsClient:
             ),
         )
 
-    def ask(self, call: Callable[[Any], Answer], client: Any = None) -> Answer | Problem:
+    def ask(self, call: Callable[[Any], Answer], kept: PerProcess[Any] | None = None) -> Answer | Problem:
         """Make calls, and tell what fails as a problem.
 
         Args:
             call: Makes them with the client that it is given.
-            client: To use, and to keep open; left out, one is made and closed again.
+            kept: The client to use; left out, one is made, and closed when the calls are done.
         """
         with quiet_logs():
             try:
-                if client is not None:
+                if kept is not None:
+                    return call(kept.get())
+                with closing(self.connect()) as client:
                     return call(client)
-                client = self.connect()
-                try:
-                    return call(client)
-                finally:
-                    client.close()
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
                 return aws_problem(error, self.permission)
 

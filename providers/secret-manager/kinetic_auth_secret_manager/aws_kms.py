@@ -63,7 +63,7 @@ class AwsKmsSigner:
         if len(message) > MAX_MESSAGE_BYTES:
             what = f"KMS signs at most {MAX_MESSAGE_BYTES} bytes, and these are {len(message)}"
             raise Problem(what, "Shorten what is signed.").error(self.key.reference)
-        signature = self._aws.ask(lambda _: call(self._client.get()), self)
+        signature = self._aws.ask(call, self._client)
         if isinstance(signature, Problem):
             raise signature.error(self.key.reference)
         return signature

@@ -1,0 +1,123 @@
+"""`kms://azure/<vault>/<key>`: Azure Key Vault signs, and the private key never leaves it."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.keyvault.keys import KeyClient, KeyVaultKey
+from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from kinetic_auth_secret_manager.azure_client import Connections, Vault
+from kinetic_auth_secret_manager.per_process import PerProcess
+from kinetic_auth_secret_manager.problems import Problem
+from kinetic_auth_secret_manager.remote_key import ALGORITHM, MIN_BITS, RemoteKey, not_for_signing, not_rsa, too_short
+from kinetic_auth_secret_manager.targets import Target
+
+
+class _SigningConnection:
+    """A client that signs with one version of one key, and what it stands on."""
+
+    def __init__(self, key: KeyVaultKey) -> None:
+        self.connections = Connections()
+        self.client: CryptographyClient = self.connections.client(CryptographyClient, key)
+
+
+@attrs.frozen
+class AzureKeySigner:
+    """Signs with RS256 (RFC 7518, section 3.3) over the digest that is computed here.
+
+    Attributes:
+        key: Which key, and which version of it: the one that was current when the signer was made.
+    """
+
+    key: RemoteKey
+    _vault: Vault = attrs.field(repr=False, eq=False)
+    _signing: PerProcess[_SigningConnection] = attrs.field(repr=False, eq=False)
+
+    @property
+    def algorithm(self) -> str:
+        """`RS256`."""
+        return ALGORITHM
+
+    @property
+    def key_id(self) -> str:
+        """SHA-256 over the public key, as hex."""
+        return self.key.key_id
+
+    def public_key(self) -> bytes:
+        """The public key as PEM."""
+        return self.key.public_key()
+
+    def sign(self, message: bytes) -> bytes:
+        """Have the vault sign `message`; only its SHA-256 digest is sent.
+
+        Raises:
+            KeyLoadError: The vault does not sign.
+        """
+        digest = hashlib.sha256(message).digest()
+        signing = self._signing.get()
+        signature = self._vault.ask_with(
+            signing.connections, lambda _: signing.client.sign(SignatureAlgorithm.rs256, digest).signature
+        )
+        if isinstance(signature, Problem):
+            raise signature.error(self.key.reference)
+        return signature
+
+
+def read(target: Target) -> AzureKeySigner | Problem:
+    """Read a key's public half, check it, and make its signer."""
+    vault = Vault.of(target, "Key Vault Crypto User")
+    if isinstance(vault, Problem):
+        return vault
+
+    def call(connections: Connections) -> KeyVaultKey | Problem:
+        client: KeyClient = connections.client(KeyClient, vault.url)
+        try:
+            return client.get_key(vault.name, vault.version)
+        except ResourceNotFoundError as error:
+            return _absent(client, vault).caused_by(error)
+
+    found = vault.ask(call)
+    if isinstance(found, Problem):
+        return found
+    return _unfit(found) or AzureKeySigner(
+        RemoteKey(target.reference, str(found.id), _spki(found)), vault, PerProcess(lambda: _SigningConnection(found))
+    )
+
+
+def _absent(client: KeyClient, vault: Vault) -> Problem:
+    """Why a key is not there, as far as this identity may know."""
+    try:
+        client.get_deleted_key(vault.name)
+    except AzureError:
+        if vault.version is None:
+            return Problem("the vault has no key of that name", "Check the vault and the name.")
+        return Problem("the vault has no such version of a key of that name", "Correct version=, or leave it out.")
+    return Problem("the key is deleted", "Recover it (az keyvault key recover), or name another.")
+
+
+def _unfit(key: KeyVaultKey) -> Problem | None:
+    jwk: Any = key.key
+    if key.properties.enabled is False:
+        return Problem("the key is disabled", "Enable it, or name another version.")
+    if key.key_type not in ("RSA", "RSA-HSM"):
+        return not_rsa(str(getattr(key.key_type, "value", key.key_type)))
+    if "sign" not in (key.key_operations or []):
+        return not_for_signing(", ".join(str(getattr(each, "value", each)) for each in key.key_operations or []))
+    bits = int.from_bytes(jwk.n).bit_length()
+    if bits < MIN_BITS:
+        return too_short(bits)
+    now = datetime.now(UTC)
+    if (key.properties.expires_on or now) < now or (key.properties.not_before or now) > now:
+        return Problem("the key is outside of the time for which it is valid", "Change its dates, or rotate it.")
+    return None
+
+
+def _spki(key: KeyVaultKey) -> bytes:
+    jwk: Any = key.key
+    public = RSAPublicNumbers(int.from_bytes(jwk.e), int.from_bytes(jwk.n)).public_key()
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
