@@ -5,6 +5,7 @@ GetPublicKey and Sign (KMS), and "Common errors" of each API reference.
 """
 
 import botocore.exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from kinetic_auth_secret_manager.problems import Problem
 
@@ -82,7 +83,7 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
 def _unusable(code: str, message: str) -> Problem:
     """It is there, but in no state to be read or used."""
     if code in ("InvalidRequestException", "KMSInvalidStateException") and "delet" in message.lower():
-        return Problem("it is marked for deletion", "Restore it (restore-secret, cancel-key-deletion), or name another.")
+        return Problem("it is marked for deletion", "Restore it, or name another.")
     if code == "DisabledException":
         return Problem("the key is disabled", "Enable it (aws kms enable-key), or name another.")
     if code == "KMSInvalidStateException":
@@ -102,7 +103,7 @@ _UNREACHABLE = (
     boto.ConnectionClosedError,
     boto.ProxyConnectionError,
     boto.HTTPClientError,
-    boto.ResponseParserError,
+    ResponseParserError,
 )
 #: First match wins: NoRegionError and SSLError are kinds of others below them.
 _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (

@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 class _WithoutRetryAfter(SansIOHTTPPolicy[Any, Any]):
     """Takes `Retry-After` away: the SDK would sleep for as long as a vault asks it to, however long."""
 
-    def on_response(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> None:
+    def on_response(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> None:  # noqa: ARG002 - the SDK's signature
         response.http_response.headers.pop("Retry-After", None)
 
 
@@ -97,7 +97,8 @@ class Connections(ExitStack):
             subject: What it is for: the vault's URL, or a key.
         """
         if self._credential is None:
-            self._credential = self.enter_context(DefaultAzureCredential())
+            self._credential = DefaultAzureCredential()
+            self.push(self._credential)
         return self.enter_context(
             make(
                 subject,

@@ -45,7 +45,9 @@ def _explained(error: Exception, role: str) -> Problem:
     if "challenge" in str(error):
         what = "the host does not answer like an Azure Key Vault, so it was given no token"
         return Problem(what, "Correct the vault's host.")
-    return Problem(f"the Azure SDK does not take that ({type(error).__name__})", "Correct the reference; see the cause.")
+    return Problem(
+        f"the Azure SDK does not take that ({type(error).__name__})", "Correct the reference; see the cause."
+    )
 
 
 def _answered(error: HttpResponseError, status: int, role: str) -> Problem:

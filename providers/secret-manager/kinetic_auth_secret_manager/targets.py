@@ -68,7 +68,9 @@ def target_of(reference: Reference, options: Mapping[str, Collection[str]]) -> T
             remedy=f"Its options are {', '.join(known)}.",
         )
     if empty := [each for each, value in reference.query.items() if not value]:
-        raise KeyLoadError(f"{reference}: the option {empty[0]!r} is empty.", remedy="Give it a value, or leave it out.")
+        raise KeyLoadError(
+            f"{reference}: the option {empty[0]!r} is empty.", remedy="Give it a value, or leave it out."
+        )
     if reference.scheme == "kms" and reference.field is not None:
         raise KeyLoadError(
             f"{reference}: a key that signs has no fields.", remedy="Leave out #... at the end of the reference."
@@ -92,5 +94,7 @@ def _lifetime(reference: Reference) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise KeyLoadError(f"{reference}: cache={text} is no number of seconds.", remedy="Write, for example, cache=60.")
+        raise KeyLoadError(
+            f"{reference}: cache={text} is no number of seconds.", remedy="Write, for example, cache=60."
+        )
     return seconds
