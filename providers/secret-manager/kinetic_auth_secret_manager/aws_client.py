@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import attrs
 import boto3.session
-import botocore.exceptions
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from kinetic_auth_secret_manager.aws_failures import aws_problem
 from kinetic_auth_secret_manager.per_process import PerProcess
@@ -39,7 +40,8 @@ class AwsClient:
 
     def connect(self) -> Any:
         """A new client. boto3 looks for credentials and region now, so that a change of either is seen."""
-        return boto3.session.Session().client(
+        session: Any = boto3.session.Session()  # the stubs know each service by a literal
+        return session.client(
             self.service,
             region_name=self.target.options.get("region") or _region_of_arn(self.target.name),
             endpoint_url=self.target.options.get("endpoint"),
@@ -63,7 +65,7 @@ class AwsClient:
                     return call(kept.get())
                 with closing(self.connect()) as client:
                     return call(client)
-            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
+            except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
                 return aws_problem(error, self.permission)
 
 

@@ -12,9 +12,10 @@ from kinetic_auth_secret_manager.targets import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_kms.literals import SigningAlgorithmSpecType
     from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
 
-_SIGNING_ALGORITHM = "RSASSA_PKCS1_V1_5_SHA_256"
+_SIGNING_ALGORITHM: "SigningAlgorithmSpecType" = "RSASSA_PKCS1_V1_5_SHA_256"
 #: `Sign` takes at most this many bytes raw; an assertion has some hundreds.
 MAX_MESSAGE_BYTES = 4096
 

@@ -19,6 +19,7 @@ def read(target: Target) -> Secret | Problem:
 
     def call(client: "SecretsManagerClient") -> Secret:
         answer = client.get_secret_value(SecretId=target.name, VersionStage=target.options.get("version", "AWSCURRENT"))
-        return Secret(answer["SecretString"].encode() if "SecretString" in answer else answer["SecretBinary"])
+        text: str | None = answer.get("SecretString")
+        return Secret(answer["SecretBinary"] if text is None else text.encode())
 
     return AwsClient(target, "secretsmanager", "secretsmanager:GetSecretValue").ask(call)

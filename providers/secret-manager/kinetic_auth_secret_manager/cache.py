@@ -1,4 +1,4 @@
-"""What was read is kept for a time; one caller reads while the others wait; an outage is bridged by the last good value.
+"""What was read is kept for a time; one caller reads while others wait; the last good value bridges an outage.
 
 What is kept stays in this process's memory: it is written nowhere.
 """
@@ -76,7 +76,8 @@ class Cache(Generic[T]):
         with entry.lock:
             if entry.flights == flights and (fresh or not self._serves(entry, lifetime_s)):
                 self._ask(entry, read, called)
-            return self._answer(entry)
+            answer: T | Problem = self._answer(entry)
+            return answer
 
     def _serves(self, entry: _Entry, lifetime_s: float) -> bool:
         if entry.good is Nothing:
