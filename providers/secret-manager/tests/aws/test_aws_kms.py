@@ -1,0 +1,179 @@
+"""AWS KMS signs; nothing of the private key comes here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from kinetic_auth_core import KeyLoadError, Signer
+
+Load = Callable[..., Any]
+Aws = Callable[[str], Any]
+
+
+def new_key(aws: Aws, usage: str = "SIGN_VERIFY", spec: str = "RSA_2048") -> str:
+    return str(aws("kms").create_key(KeyUsage=usage, KeySpec=spec)["KeyMetadata"]["KeyId"])
+
+
+def verify(signer: Any, message: bytes, signature: bytes) -> None:
+    public = load_pem_public_key(signer.public_key())
+    assert isinstance(public, rsa.RSAPublicKey)
+    public.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_a_key_signs_what_its_public_half_verifies(aws: Aws, load: Load, at: str) -> None:
+    signer = load(f"kms://aws/{new_key(aws)}?{at}")
+    assert isinstance(signer, Signer)
+    assert signer.algorithm == "RS256"
+    verify(signer, b"message", signer.sign(b"message"))
+
+
+def test_the_key_id_is_the_digest_of_the_public_key(aws: Aws, load: Load, at: str) -> None:
+    key = new_key(aws)
+    der = aws("kms").get_public_key(KeyId=key)["PublicKey"]
+    signer = load(f"kms://aws/{key}?{at}")
+    assert signer.key_id == hashlib.sha256(der).hexdigest()
+    public = load_pem_public_key(signer.public_key())
+    assert public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == der
+
+
+def test_an_alias_is_held_to_the_key_that_it_named_when_the_signer_was_made(aws: Aws, load: Load, at: str) -> None:
+    client = aws("kms")
+    client.create_alias(AliasName="alias/salesforce", TargetKeyId=new_key(aws))
+    signer = load(f"kms://aws/alias/salesforce?{at}")
+    client.update_alias(AliasName="alias/salesforce", TargetKeyId=new_key(aws))
+    verify(signer, b"message", signer.sign(b"message"))
+    renewed = load(f"kms://aws/alias/salesforce?{at}", fresh=True)
+    assert renewed != signer
+    verify(renewed, b"message", renewed.sign(b"message"))
+
+
+def test_an_arn_says_the_region(aws: Aws, load: Load, relay: Any) -> None:
+    arn = aws("kms").describe_key(KeyId=new_key(aws))["KeyMetadata"]["Arn"]
+    signer = load(f"kms://aws/{arn}?endpoint={relay.url}")
+    verify(signer, b"message", signer.sign(b"message"))
+
+
+def test_a_signer_made_anew_for_the_same_key_is_equal(aws: Aws, load: Load, at: str) -> None:
+    uri = f"kms://aws/{new_key(aws)}?{at}"
+    assert load(uri) == load(uri, fresh=True)
+
+
+def test_a_signer_shows_no_client_and_no_key(aws: Aws, load: Load, at: str) -> None:
+    key = new_key(aws)
+    shown = repr(load(f"kms://aws/{key}?{at}"))
+    assert key in shown
+    assert "canary" not in shown
+    assert "PUBLIC" not in shown
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_signer_signs_in_the_child_of_a_fork(aws: Aws, load: Load, at: str, relay: Any) -> None:
+    signer = load(f"kms://aws/{new_key(aws)}?{at}")
+    signer.sign(b"in the parent")
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(write, signer.sign(b"in the child"))
+        finally:
+            os._exit(0)
+    os.close(write)
+    signature = os.read(read, 1000)
+    os.close(read)
+    os.waitpid(child, 0)
+    verify(signer, b"in the child", signature)
+
+
+@pytest.mark.parametrize(
+    ("usage", "spec", "message"),
+    [
+        (
+            "ENCRYPT_DECRYPT",
+            "RSA_2048",
+            "the key is not for signing, but for ENCRYPT_DECRYPT. "
+            "Remedy: Name an RSA key of 2048 bits or more that is made for signing.",
+        ),
+        (
+            "SIGN_VERIFY",
+            "ECC_NIST_P256",
+            "the key is of the type ECC_NIST_P256, but Salesforce takes only RSA (RS256). "
+            "Remedy: Name an RSA key of 2048 bits or more that is made for signing.",
+        ),
+    ],
+)
+def test_an_unfit_key_is_refused_when_the_signer_is_made(
+    usage: str, spec: str, message: str, aws: Aws, load: Load, at: str, relay: Any
+) -> None:
+    uri = f"kms://aws/{new_key(aws, usage, spec)}?{at}"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == f"{uri}: {message}"
+    assert relay.calls == ["DescribeKey"]
+
+
+def test_a_disabled_key_is_refused(aws: Aws, load: Load, at: str) -> None:
+    key = new_key(aws)
+    aws("kms").disable_key(KeyId=key)
+    with pytest.raises(KeyLoadError, match=r": the key is disabled\. Remedy: Enable it \(aws kms enable-key\)"):
+        load(f"kms://aws/{key}?{at}")
+
+
+def test_a_key_that_is_to_be_deleted_is_refused(aws: Aws, load: Load, at: str) -> None:
+    key = new_key(aws)
+    aws("kms").schedule_key_deletion(KeyId=key)
+    with pytest.raises(KeyLoadError, match="the key is marked for deletion. Remedy: Cancel that"):
+        load(f"kms://aws/{key}?{at}")
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"KeyState": "PendingImport"}, "the key is in the state PendingImport. Remedy: Wait until it is Enabled"),
+        (
+            {"KeyUsage": "SIGN_VERIFY", "KeySpec": "RSA_1024"},
+            "the key is an RSA key of 1024 bits, but Salesforce wants 2048 or more. Remedy: Name an RSA key",
+        ),
+    ],
+)
+def test_a_key_in_a_state_that_moto_does_not_know_is_refused(
+    described: dict[str, str], message: str, load: Load, at: str, relay: Any
+) -> None:
+    import json
+
+    relay.refusals["DescribeKey"] = json.dumps({"KeyMetadata": {"KeyId": "k", **described}})
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"kms://aws/k?{at}")
+    assert message in str(caught.value)
+
+
+def test_a_message_that_kms_would_not_take_is_refused_here(aws: Aws, load: Load, at: str, relay: Any) -> None:
+    uri = f"kms://aws/{new_key(aws)}?{at}"
+    signer = load(uri)
+    with pytest.raises(KeyLoadError) as caught:
+        signer.sign(b"x" * 4097)
+    assert str(caught.value) == (
+        f"{uri}: KMS signs at most 4096 bytes, and these are 4097. Remedy: Shorten what is signed."
+    )
+    assert "Sign" not in relay.calls
+
+
+def test_a_signature_that_is_denied_names_the_key_and_the_permission(
+    aws: Aws, load: Load, at: str, relay: Any
+) -> None:
+    uri = f"kms://aws/{new_key(aws)}?{at}"
+    signer = load(uri)
+    relay.refusals["Sign"] = (400, "AccessDeniedException", "not authorized to perform: kms:Sign")
+    with pytest.raises(KeyLoadError) as caught:
+        signer.sign(b"message")
+    assert str(caught.value) == (
+        f"{uri}: access is denied. Remedy: Allow kms:DescribeKey, kms:GetPublicKey and kms:Sign on it to the role or "
+        "user of this process."
+    )

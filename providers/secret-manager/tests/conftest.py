@@ -1,0 +1,112 @@
+"""No cloud but those that the tests start, an org to log in to, and all that an error shows."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinetic_auth_core import Reference
+from kinetic_auth_core.references import parse_reference
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+
+USERNAME = "integration@acme.com"
+_OURS = ("SF_", "KINETIC_AUTH_", "AWS_", "AZURE_", "IDENTITY_", "MSI_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.fixture(autouse=True)
+def _a_clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings, credentials, proxies or profiles but those of the test."""
+    for name in list(os.environ):
+        if name.startswith(_OURS) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def keys() -> KeyPair:
+    return new_key_pair()
+
+
+@pytest.fixture
+def sf() -> Iterator[SalesforceEmulator]:
+    with SalesforceEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def reference() -> Callable[..., Reference]:
+    """Reads a reference as the core does."""
+
+    def read(text: str, *, fresh: bool = False) -> Reference:
+        parsed = parse_reference(text, ())
+        assert parsed is not None
+        return Reference(parsed.scheme, parsed.rest, parsed.query, parsed.field, fresh=fresh, uri=str(parsed))
+
+    return read
+
+
+@pytest.fixture
+def configure(sf: SalesforceEmulator, tmp_path: Path) -> Callable[..., None]:
+    """Writes a kinetic-auth.toml that logs in to the org with a key that is kept elsewhere."""
+
+    def write(reference: str, certificate_pem: str) -> None:
+        user = sf.add_user(USERNAME)
+        app = sf.add_app(certificates=[certificate_pem], preauthorised={user.username})
+        (tmp_path / "kinetic-auth.toml").write_text(
+            f"""
+            [environments.prod]
+            provider = "jwt-bearer"
+            login_url = "{sf.url}"
+            client_id = "{app.client_id}"
+            username = "{user.username}"
+            private_key = "{reference}"
+            """
+        )
+
+    return write
+
+
+@pytest.fixture
+def leaked() -> Callable[..., list[str]]:
+    """Which secrets an error reporter could print of an error: its chain, its fields, tracebacks with locals.
+
+    Called with the error (or a text, such as a log) and the secrets.
+    """
+
+    def find(told: BaseException | str, *secrets: str) -> list[str]:
+        shown = _all_shown(told) if isinstance(told, BaseException) else told
+        assert shown, "nothing was told, so nothing is proved"
+        return sorted(secret for secret in secrets if secret in shown)
+
+    return find
+
+
+def _all_shown(error: BaseException) -> str:
+    told = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
+    _without_the_tests_frames(told)
+    fields = [f"{link!r} {link} {vars(link)} {link.args}" for link in _chain(error)]
+    return "\n".join([*told.format(), *fields])
+
+
+def _without_the_tests_frames(told: traceback.TracebackException) -> None:
+    """A test's own locals are its secrets; only those of the code under test count."""
+    here = str(Path(__file__).parent)
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not frame.filename.startswith(here)]
+    )
+    for link in (told.__cause__, told.__context__):
+        if link is not None:
+            _without_the_tests_frames(link)
+
+
+def _chain(error: BaseException | None) -> Iterator[Any]:
+    if error is not None:
+        yield error
+        yield from _chain(error.__cause__)
+        yield from _chain(error.__context__)
