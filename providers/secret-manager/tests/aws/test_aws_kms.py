@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -146,8 +147,6 @@ def test_a_key_that_is_to_be_deleted_is_refused(aws: Aws, load: Load, at: str) -
 def test_a_key_in_a_state_that_moto_does_not_know_is_refused(
     described: dict[str, str], message: str, load: Load, at: str, relay: Any
 ) -> None:
-    import json
-
     relay.refusals["DescribeKey"] = json.dumps({"KeyMetadata": {"KeyId": "k", **described}})
     with pytest.raises(KeyLoadError) as caught:
         load(f"kms://aws/k?{at}")

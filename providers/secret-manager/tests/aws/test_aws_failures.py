@@ -1,0 +1,214 @@
+"""Every failure of AWS, read as a user would."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinetic_auth_core import KeyLoadError
+
+Load = Callable[..., Any]
+Aws = Callable[[str], Any]
+
+CREDENTIALS = "Give boto3 credentials: a role for this machine or container, AWS_PROFILE, or `aws sso login`."
+REACH = "Check region and endpoint, and that this machine can reach AWS (DNS, proxy, VPC endpoint)."
+NAME = "Check the name, the region and the account."
+
+ANSWERS = [
+    (
+        (400, "AccessDeniedException", "User is not authorized to perform: secretsmanager:GetSecretValue"),
+        "access is denied. Remedy: Allow secretsmanager:GetSecretValue on it to the role or user of this process.",
+    ),
+    (
+        (400, "AccessDeniedException", "Access to KMS is not allowed"),
+        "access to the KMS key that encrypts the secret is denied. "
+        "Remedy: Allow kms:Decrypt on that key to this role.",
+    ),
+    (
+        (400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
+        f"there is nothing of that name. Remedy: {NAME}",
+    ),
+    (
+        (400, "ResourceNotFoundException", "can't find the specified secret value for staging label: X"),
+        "the secret has no version with that stage. Remedy: Correct version=; left out, it is AWSCURRENT.",
+    ),
+    (
+        (400, "InvalidRequestException", "You can't perform this operation: it was marked for deletion."),
+        "it is marked for deletion. Remedy: Restore it, or name another.",
+    ),
+    (
+        (400, "InvalidRequestException", "You can't do that now."),
+        "AWS refused the request (InvalidRequestException). Remedy: Look that code up in the AWS API reference.",
+    ),
+    (
+        (400, "KMSInvalidStateException", "arn:aws:kms:... is pending deletion."),
+        "it is marked for deletion. Remedy: Restore it, or name another.",
+    ),
+    (
+        (400, "KMSInvalidStateException", "arn:aws:kms:... is unavailable."),
+        "the key is in no state to be used. Remedy: Look at it with aws kms describe-key.",
+    ),
+    (
+        (400, "DisabledException", "arn:aws:kms:... is disabled."),
+        "the key is disabled. Remedy: Enable it (aws kms enable-key), or name another.",
+    ),
+    (
+        (400, "DecryptionFailure", "can't decrypt"),
+        "it cannot be decrypted with its KMS key. "
+        "Remedy: Check that the key is enabled, and allow kms:Decrypt on it to this role.",
+    ),
+    (
+        (400, "ExpiredTokenException", "The security token included in the request is expired"),
+        "AWS refuses the credentials of this process (ExpiredTokenException). Remedy: Renew them. " + CREDENTIALS,
+    ),
+    (
+        (400, "ValidationException", "Invalid name."),
+        f"AWS does not take that name (ValidationException). Remedy: {NAME}",
+    ),
+    (
+        (400, "ThrottlingException", "Rate exceeded"),
+        "AWS throttles the requests. Remedy: Ask less often, or have the quota raised.",
+    ),
+    (
+        (500, "InternalServiceError", "An error occurred on the server side."),
+        "AWS cannot answer now (InternalServiceError). Remedy: Try again; see the AWS health page.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "message"), ANSWERS, ids=[f"{a[1]}-{a[2][:12]}" for a, _ in ANSWERS])
+def test_an_answer_that_refuses_is_told_with_its_remedy(
+    answer: tuple[int, str, str], message: str, load: Load, at: str, relay: Any
+) -> None:
+    relay.refusals["GetSecretValue"] = answer
+    uri = f"secret-manager://aws/refused?{at}#field"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == f"{uri}: {message}"
+    assert answer[1] in str(caught.value.__cause__)  # what AWS said, as text
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_secret_that_is_not_there_is_told_by_moto_as_by_aws(load: Load, at: str) -> None:
+    with pytest.raises(KeyLoadError, match="there is nothing of that name"):
+        load(f"secret-manager://aws/absent?{at}")
+
+
+def test_a_stage_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
+    aws("secretsmanager").create_secret(Name="one-version", SecretString="canary")
+    with pytest.raises(KeyLoadError, match="the secret has no version with that stage"):
+        load(f"secret-manager://aws/one-version?version=NEXT&{at}")
+
+
+def test_a_deleted_secret_is_told(aws: Aws, load: Load, at: str) -> None:
+    client = aws("secretsmanager")
+    client.create_secret(Name="deleted", SecretString="canary")
+    client.delete_secret(SecretId="deleted")
+    with pytest.raises(KeyLoadError, match="it is marked for deletion"):
+        load(f"secret-manager://aws/deleted?{at}")
+
+
+def test_a_parameter_that_is_not_there_is_told(load: Load, at: str) -> None:
+    with pytest.raises(KeyLoadError, match="there is nothing of that name"):
+        load(f"secret-manager://aws-ssm/absent?{at}")
+
+
+def test_a_version_of_a_parameter_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
+    aws("ssm").put_parameter(Name="one-version", Value="canary", Type="SecureString")
+    with pytest.raises(KeyLoadError, match="the parameter has no such version. Remedy: Correct what follows the colon"):
+        load(f"secret-manager://aws-ssm/one-version:7?{at}")
+
+
+def test_a_key_that_is_not_there_is_told(load: Load, at: str) -> None:
+    with pytest.raises(KeyLoadError, match="there is nothing of that name"):
+        load(f"kms://aws/alias/absent?{at}")
+
+
+def test_an_answer_that_is_no_json_is_an_outage_of_the_way(load: Load, at: str, relay: Any) -> None:
+    relay.refusals["GetSecretValue"] = "<html>a proxy's login page</html>"
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?{at}")
+    assert str(caught.value).endswith(f": AWS cannot be reached. Remedy: {REACH}")
+
+
+def test_a_dead_host_is_told(load: Load, relay: Any, at: str) -> None:
+    relay.down()
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?{at}")
+    assert str(caught.value) == f"secret-manager://aws/secret?{at}: AWS cannot be reached. Remedy: {REACH}"
+
+
+def test_an_endpoint_that_speaks_no_tls_is_told(load: Load, relay: Any) -> None:
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?region=eu-west-1&endpoint=https://127.0.0.1:{relay.port}")
+    assert str(caught.value).endswith(
+        f": no TLS connection to AWS. Remedy: Set AWS_CA_BUNDLE if a proxy has a CA of its own. {REACH}"
+    )
+
+
+def test_a_host_that_never_answers_is_given_up(load: Load) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(KeyLoadError, match="AWS cannot be reached"):
+            load(f"secret-manager://aws/secret?region=eu-west-1&endpoint={endpoint}")
+
+
+def test_without_credentials_the_message_says_how_to_give_some(
+    load: Load, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?{at}")
+    assert str(caught.value).endswith(f": no AWS credentials were found. Remedy: {CREDENTIALS}")
+
+
+def test_without_a_region_the_message_says_how_to_give_one(load: Load, relay: Any) -> None:
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?endpoint={relay.url}")
+    assert str(caught.value).endswith(
+        ": no AWS region is set. Remedy: Add ?region=... to the reference, or set AWS_REGION."
+    )
+
+
+def test_aws_region_is_where_the_message_says_it_is(
+    load: Load, relay: Any, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws("secretsmanager").create_secret(Name="aws-region", SecretString="canary")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert load(f"secret-manager://aws/aws-region?endpoint={relay.url}") == b"canary"
+
+
+def test_a_profile_that_is_not_there_is_told(load: Load, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?{at}")
+    assert str(caught.value).endswith(
+        ": the AWS profile or its file cannot be read. Remedy: Correct AWS_PROFILE or ~/.aws/config."
+    )
+
+
+def test_a_region_that_cannot_be_one_is_told(load: Load) -> None:
+    with pytest.raises(KeyLoadError) as caught:
+        load("secret-manager://aws/secret?region=not/a/region")
+    assert str(caught.value) == (
+        "secret-manager://aws/secret?region=not/a/region: boto3 does not take the name, region or endpoint. "
+        f"Remedy: Correct the reference. {NAME}"
+    )
+
+
+def test_a_key_for_tls_that_cannot_be_read_is_told_by_its_kind(
+    load: Load, at: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\nretry_mode = never-heard-of\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "never-heard-of")
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?{at}")
+    assert ": boto3 failed (" in str(caught.value)
+    assert str(caught.value).endswith("). Remedy: See the cause.")

@@ -1,0 +1,55 @@
+"""A field of a secret: what is taken, and what is said when there is none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinetic_auth_secret_manager.json_field import field_of
+from kinetic_auth_secret_manager.problems import Problem, Secret
+
+WHOLE = ", or leave #... out to take the whole secret."
+
+WRONG = [
+    (b"-----BEGIN canary", "k", "the secret is not JSON, so it has no fields", f"Store a JSON object there{WHOLE}"),
+    (b"\xff\xfe canary", "k", "the secret is not JSON, so it has no fields", f"Store a JSON object there{WHOLE}"),
+    (b"[" * 100_000, "k", "the secret is not JSON, so it has no fields", f"Store a JSON object there{WHOLE}"),
+    (
+        b'["canary"]',
+        "k",
+        "the secret is JSON, but no object with fields",
+        f"Store a JSON object there{WHOLE}",
+    ),
+    (b'{"canary": 1}', "k", "the secret has no field 'k' among its 1", f"Correct the name behind #{WHOLE}"),
+    (b'{"": 1}', "k", "the secret has no field 'k' among its 1", f"Correct the name behind #{WHOLE}"),
+    (b'{"k": {"canary": 1}}', "k", "the field 'k' of the secret is not text", "Store it as a JSON string."),
+    (b'{"k": null}', "k", "the field 'k' of the secret is not text", "Store it as a JSON string."),
+    (b'{"k": "\\ud800canary"}', "k", "the field 'k' of the secret is no valid text", "Store it anew."),
+]
+
+
+@pytest.mark.parametrize(("secret", "field", "what", "remedy"), WRONG)
+def test_what_is_wrong_is_told_without_the_secret(secret: bytes, field: str, what: str, remedy: str) -> None:
+    problem = field_of(Secret(secret), field)
+    assert isinstance(problem, Problem)
+    assert (problem.what, f"{problem.remedy}".rstrip(".") + ".") == (what, remedy)
+    assert "canary" not in repr(problem)
+
+
+def test_without_a_field_the_whole_is_taken() -> None:
+    assert field_of(Secret(b"\xff"), None) == Secret(b"\xff")
+
+
+@given(st.dictionaries(st.text(), st.text(st.characters(exclude_categories=["Cs"])), min_size=1), st.data())
+def test_any_text_field_is_found_whatever_its_name(fields: dict[str, str], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(fields)))
+    found = field_of(Secret(json.dumps(fields).encode()), name)
+    assert found == Secret(fields[name].encode())
+
+
+@given(st.binary())
+def test_no_secret_makes_it_raise(secret: bytes) -> None:
+    assert isinstance(field_of(Secret(secret), "a field that is not there"), Problem)
