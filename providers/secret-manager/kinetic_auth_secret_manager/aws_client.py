@@ -65,7 +65,7 @@ class AwsClient:
                     return call(kept.get())
                 with closing(self.connect()) as client:
                     return call(client)
-            except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
+            except (BotoCoreError, ClientError, ResponseParserError, KeyError, ValueError) as error:
                 return aws_problem(error, self.permission)
 
 

@@ -109,7 +109,7 @@ _UNREACHABLE = (
 _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
     (
         (boto.NoRegionError,),
-        Problem("no AWS region is set", "Add ?region=... to the reference, or set AWS_REGION."),
+        Problem("no AWS region is set", "Add ?region=... to the reference, or set AWS_DEFAULT_REGION."),
     ),
     (
         (boto.ProfileNotFound, boto.ConfigNotFound, boto.ConfigParseError),
@@ -130,6 +130,10 @@ _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
     (
         (boto.SSLError,),
         Problem("no TLS connection to AWS", f"Set AWS_CA_BUNDLE if a proxy has a CA of its own. {_REACH}", True),
+    ),
+    (
+        (KeyError,),
+        Problem("what answered was not AWS: the answer lacks what was asked for", _REACH, outage=True),
     ),
     (_UNREACHABLE, Problem("AWS cannot be reached", _REACH, outage=True)),
     (

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from kinetic_auth_core import Reference
 from kinetic_auth_core.references import parse_reference
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
+from kinetic_auth_secret_manager.cache import Cache
 
 USERNAME = "integration@acme.com"
 _OURS = ("SF_", "KINETIC_AUTH_", "AWS_", "AZURE_", "IDENTITY_", "MSI_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -49,6 +52,34 @@ def reference() -> Callable[..., Reference]:
         return Reference(parsed.scheme, parsed.rest, parsed.query, parsed.field, fresh=fresh, uri=str(parsed))
 
     return read
+
+
+@attrs.define
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def load(clock: Clock, reference: Callable[..., Reference]) -> Callable[..., Any]:
+    """Loads a reference, with a cache of the test's own."""
+    cache: Cache[Any] = Cache(clocks=(clock,))
+    loaders = {"secret-manager": SecretManagerLoader(cache), "kms": KmsLoader(cache)}
+
+    def get(text: str, *, fresh: bool = False) -> Any:
+        parsed = reference(text, fresh=fresh)
+        return loaders[parsed.scheme].load_key(parsed)
+
+    return get
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ WRONG = [
     ),
     (
         "kms://aws-ssm/key",
-        "'aws-ssm' is no place that kms:// knows. Remedy: Write one of kms://aws/..., kms://azure/....",
+        "'aws-ssm' is no place that kms:// knows (did you mean 'aws'?). Remedy: Write one of kms://aws/..., kms://azure/....",
     ),
     ("secret-manager://aws", "it names nothing behind aws/. Remedy: Write secret-manager://aws/<secret>."),
     ("secret-manager://aws-ssm//", "it names nothing behind aws-ssm/. Remedy: Write secret-manager://aws-ssm/<parameter>."),
@@ -32,7 +32,7 @@ WRONG = [
     ),
     (
         "secret-manager://aws-ssm/s?version=3",
-        "aws-ssm takes no option 'version'. Remedy: Its options are cache, endpoint, region.",
+        "aws-ssm takes no option 'version' (did you mean 'region'?). Remedy: Its options are cache, endpoint, region.",
     ),
     (
         "kms://azure/v/k?region=eu",

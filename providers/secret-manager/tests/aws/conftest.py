@@ -17,9 +17,6 @@ import pytest
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core import Reference
-from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
-from kinetic_auth_secret_manager.cache import Cache
 
 REGION = "eu-west-1"
 
@@ -136,31 +133,3 @@ def aws(moto_port: int) -> Callable[[str], Any]:
 def at(relay: Relay) -> str:
     """The options that lead to the relay."""
     return f"region={REGION}&endpoint={relay.url}"
-
-
-@attrs.define
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def load(clock: Clock, reference: Callable[..., Reference]) -> Callable[..., Any]:
-    """Loads a reference, with a cache of the test's own."""
-    cache: Cache[Any] = Cache(clocks=(clock,))
-    loaders = {"secret-manager": SecretManagerLoader(cache), "kms": KmsLoader(cache)}
-
-    def get(text: str, *, fresh: bool = False) -> Any:
-        parsed = reference(text, fresh=fresh)
-        return loaders[parsed.scheme].load_key(parsed)
-
-    return get

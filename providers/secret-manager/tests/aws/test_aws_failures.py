@@ -133,7 +133,9 @@ def test_an_answer_that_is_no_json_is_an_outage_of_the_way(load: Load, at: str, 
     relay.refusals["GetSecretValue"] = "<html>a proxy's login page</html>"
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?{at}")
-    assert str(caught.value).endswith(f": AWS cannot be reached. Remedy: {REACH}")
+    assert str(caught.value).endswith(
+        f": what answered was not AWS: the answer lacks what was asked for. Remedy: {REACH}"
+    )
 
 
 def test_a_dead_host_is_told(load: Load, relay: Any, at: str) -> None:
@@ -172,15 +174,15 @@ def test_without_a_region_the_message_says_how_to_give_one(load: Load, relay: An
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?endpoint={relay.url}")
     assert str(caught.value).endswith(
-        ": no AWS region is set. Remedy: Add ?region=... to the reference, or set AWS_REGION."
+        ": no AWS region is set. Remedy: Add ?region=... to the reference, or set AWS_DEFAULT_REGION."
     )
 
 
-def test_aws_region_is_where_the_message_says_it_is(
+def test_the_region_is_where_the_message_says_it_is(
     load: Load, relay: Any, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws("secretsmanager").create_secret(Name="aws-region", SecretString="canary")
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     assert load(f"secret-manager://aws/aws-region?endpoint={relay.url}") == b"canary"
 
 

@@ -24,9 +24,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core import Reference
-from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
-from kinetic_auth_secret_manager.cache import Cache
 
 TOKEN = "canary-azure-token"
 TENANT = "00000000-0000-0000-0000-000000000001"
@@ -62,7 +59,8 @@ class KeyVault:
         refusal: Status, code, inner code and message of the answer in place of all others.
         headers: Of a refusal.
         gate: While it is not set, requests wait.
-        has_identity: Whether the managed identity gives tokens.
+        challenges: Whether a request without a token is answered as a vault does.
+        resource: For which the challenge asks a token; its own, if left out.
     """
 
     certificate: trustme.LeafCert
@@ -71,6 +69,7 @@ class KeyVault:
     headers: dict[str, str] = attrs.field(factory=dict)
     gate: threading.Event = attrs.field(factory=threading.Event)
     challenges: bool = True
+    resource: str = ""
     port: int = 0
     identity_port: int = 0
     _held: dict[str, dict[str, dict[str, _Version]]] = attrs.field(factory=lambda: {"secrets": {}, "keys": {}})
@@ -140,8 +139,8 @@ class KeyVault:
             return Response("hello", 401, headers={"WWW-Authenticate": "Basic realm=router"})
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             # What the SDK checks is that the vault's host ends with a dot and the resource's host.
-            login, resource = f"https://login.microsoftonline.com/{TENANT}", f"https://0.0.1:{self.port}"
-            challenge = f'Bearer authorization="{login}", resource="{resource}"'
+            resource = self.resource or f"https://0.0.1:{self.port}"
+            challenge = f'Bearer authorization="https://login.microsoftonline.com/{TENANT}", resource="{resource}"'
             return _error(401, "Unauthorized", "", "AKV10000: Request is missing a Bearer token.", challenge)
         self.calls.append(f"{request.method} {request.path}")
         self.gate.wait()
@@ -225,31 +224,3 @@ def vault(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     yield vault
     vault.gate.set()
     vault.down()
-
-
-@attrs.define
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def load(clock: Clock, reference: Callable[..., Reference]) -> Callable[..., Any]:
-    """Loads a reference, with a cache of the test's own."""
-    cache: Cache[Any] = Cache(clocks=(clock,))
-    loaders = {"secret-manager": SecretManagerLoader(cache), "kms": KmsLoader(cache)}
-
-    def get(text: str, *, fresh: bool = False) -> Any:
-        parsed = reference(text, fresh=fresh)
-        return loaders[parsed.scheme].load_key(parsed)
-
-    return get

@@ -1,0 +1,184 @@
+"""Every failure of Azure, read as a user would."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kinetic_auth_core import KeyLoadError, Reference
+from kinetic_auth_secret_manager.azure_client import Vault
+from kinetic_auth_secret_manager.targets import target_of
+
+Load = Callable[..., Any]
+
+CREDENTIALS = (
+    "Give DefaultAzureCredential something to find: a managed identity, workload identity, AZURE_CLIENT_ID and its "
+    "companions, or `az login`."
+)
+REACH = "Check the vault's name, and that this machine can reach it (DNS, proxy, private endpoint)."
+
+ANSWERS = [
+    (
+        (403, "Forbidden", "ForbiddenByRbac", "Caller is not authorized to perform action on resource."),
+        "access is denied. Remedy: Assign the role 'Key Vault Secrets User' on the vault to this process's identity.",
+    ),
+    (
+        (403, "Forbidden", "AccessDenied", "The user does not have secrets get permission on key vault."),
+        "access is denied. Remedy: Assign the role 'Key Vault Secrets User' on the vault to this process's identity.",
+    ),
+    (
+        (403, "Forbidden", "ForbiddenByFirewall", "Client address is not authorized."),
+        "the vault does not admit this network. "
+        "Remedy: Let the vault's firewall admit this network, or connect through its private endpoint.",
+    ),
+    (
+        (403, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret."),
+        "it is disabled. Remedy: Enable it, or name another version.",
+    ),
+    (
+        (403, "Forbidden", "SecretExpired", "Operation get is not allowed on an expired secret."),
+        "it is outside of the time for which it is valid. Remedy: Change its dates, or name another version.",
+    ),
+    (
+        (401, "Unauthorized", "", "AKV10032: Invalid issuer."),
+        "the vault refuses the credentials of this process. "
+        f"Remedy: Check that they belong to the vault's tenant. {CREDENTIALS}",
+    ),
+    (
+        (400, "BadParameter", "", "The request URI contains an invalid name."),
+        "the vault refused the request (HTTP 400). Remedy: See the cause.",
+    ),
+    (
+        (429, "Throttled", "", "Too many requests."),
+        "the vault throttles the requests. Remedy: Ask less often, or spread over more vaults.",
+    ),
+    (
+        (503, "ServiceUnavailable", "", "Try later."),
+        "the vault cannot answer now (HTTP 503). Remedy: Try again; see Azure's status page.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "message"), ANSWERS, ids=[f"{a[0]}-{a[2] or a[1]}" for a, _ in ANSWERS])
+def test_an_answer_that_refuses_is_told_with_its_remedy(
+    answer: tuple[int, str, str, str], message: str, load: Load, vault: Any
+) -> None:
+    vault.refusal = answer
+    uri = f"secret-manager://azure/{vault.host}/refused#field"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == f"{uri}: {message}"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_secret_that_is_not_there_is_told(load: Load, vault: Any) -> None:
+    uri = f"secret-manager://azure/{vault.host}/absent"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == f"{uri}: the vault has no secret of that name. Remedy: Check the vault and the name."
+
+
+def test_a_version_that_is_not_there_is_told(load: Load, vault: Any) -> None:
+    vault.set_secret("one-version", "canary")
+    uri = f"secret-manager://azure/{vault.host}/one-version?version=0123"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the vault has no such version of a secret of that name. Remedy: Correct version=, or leave it out."
+    )
+
+
+def test_a_deleted_secret_is_told(load: Load, vault: Any) -> None:
+    vault.set_secret("deleted", "canary")
+    vault.delete("secrets", "deleted")
+    uri = f"secret-manager://azure/{vault.host}/deleted"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the secret is deleted. Remedy: Recover it (az keyvault secret recover), or name another."
+    )
+
+
+def test_a_disabled_secret_is_told(load: Load, vault: Any) -> None:
+    vault.set_secret("disabled", "canary", enabled=False)
+    with pytest.raises(KeyLoadError, match="it is disabled. Remedy: Enable it, or name another version."):
+        load(f"secret-manager://azure/{vault.host}/disabled")
+
+
+def test_a_dead_vault_is_told(load: Load, vault: Any) -> None:
+    vault.down()
+    uri = f"secret-manager://azure/{vault.host}/secret"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == f"{uri}: the vault cannot be reached. Remedy: {REACH}"
+
+
+def test_a_vault_that_asks_for_an_hour_of_patience_is_given_up_at_once(load: Load, vault: Any) -> None:
+    vault.refusal = (429, "Throttled", "", "Too many requests.")
+    vault.headers = {"Retry-After": "3600"}
+    with pytest.raises(KeyLoadError, match="the vault throttles the requests"):
+        load(f"secret-manager://azure/{vault.host}/secret")
+    assert len(vault.calls) == 3
+
+
+def test_a_host_that_is_no_vault_is_given_no_token(load: Load, vault: Any) -> None:
+    vault.challenges = False
+    uri = f"secret-manager://azure/{vault.host}/secret"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert "canary" not in str(caught.value)
+    assert vault.calls == []
+
+
+def test_a_host_that_asks_for_a_token_of_another_domain_is_given_none(load: Load, vault: Any) -> None:
+    vault.resource = "https://vault.azure.net"
+    uri = f"secret-manager://azure/{vault.host}/secret"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the host does not answer like an Azure Key Vault, so it was given no token. "
+        "Remedy: Correct the vault's host."
+    )
+    assert vault.calls == []
+
+
+def test_without_credentials_the_message_says_how_to_give_some(
+    load: Load, vault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")  # the only link of the chain to be tried
+    uri = f"secret-manager://azure/{vault.host}/secret"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == f"{uri}: no Azure credentials were found. Remedy: {CREDENTIALS}"
+
+
+def test_a_chain_that_is_configured_wrong_is_told(load: Load, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "never-heard-of")
+    uri = f"secret-manager://azure/{vault.host}/secret"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the Azure SDK does not take that (ValueError). Remedy: Correct the reference; see the cause."
+    )
+    assert "AZURE_TOKEN_CREDENTIALS" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("acme-prod", "https://acme-prod.vault.azure.net"),
+        ("acme.vault.azure.cn", "https://acme.vault.azure.cn"),
+        ("acme.managedhsm.azure.net", "https://acme.managedhsm.azure.net"),
+        ("localhost:8443", "https://localhost:8443"),
+    ],
+)
+def test_a_name_without_a_dot_is_a_vault_of_the_public_cloud(
+    written: str, url: str, reference: Callable[..., Reference]
+) -> None:
+    target = target_of(reference(f"secret-manager://azure/{written}/secret"), {"azure": ()})
+    vault = Vault.of(target, "reader")
+    assert isinstance(vault, Vault)
+    assert vault.url == url

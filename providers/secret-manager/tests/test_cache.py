@@ -1,0 +1,205 @@
+"""What the cache promises to threads, in time and in an outage."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from kinetic_auth_secret_manager.cache import CLOCKS, OUTAGE_PAUSE_S, Cache
+from kinetic_auth_secret_manager.problems import Problem
+
+THREADS = 64
+DOWN = Problem("the vault is down", "Wait.", outage=True)
+DENIED = Problem("access is denied", "Ask for it.")
+
+
+class Vault:
+    """Gives what it holds, and counts how often it is asked."""
+
+    def __init__(self, holds: Any = "value") -> None:
+        self.holds = holds
+        self.asked = 0
+
+    def __call__(self) -> Any:
+        self.asked += 1
+        return self.holds
+
+
+def get(cache: Cache[Any], read: Callable[[], Any], *, fresh: bool = False, lifetime_s: float = 300) -> Any:
+    return cache.get("key", read, lifetime_s=lifetime_s, fresh=fresh, called="vault://secret")
+
+
+@pytest.fixture
+def cache(clock: Any) -> Cache[Any]:
+    return Cache(clocks=(clock,))
+
+
+def test_a_value_serves_for_its_lifetime(cache: Cache[Any], clock: Any) -> None:
+    vault = Vault()
+    get(cache, vault)
+    clock.now = 299.9
+    get(cache, vault)
+    assert vault.asked == 1
+    clock.now = 300
+    get(cache, vault)
+    assert vault.asked == 2
+
+
+def test_a_lifetime_of_zero_asks_each_time(cache: Cache[Any]) -> None:
+    vault = Vault()
+    get(cache, vault, lifetime_s=0)
+    get(cache, vault, lifetime_s=0)
+    assert vault.asked == 2
+
+
+def test_whoever_wants_it_fresh_gets_it_from_the_vault_and_the_others_too(cache: Cache[Any]) -> None:
+    vault = Vault("old")
+    get(cache, vault)
+    vault.holds = "new"
+    assert get(cache, vault) == "old"
+    assert get(cache, vault, fresh=True) == "new"
+    assert get(cache, vault) == "new"
+    assert vault.asked == 2
+
+
+def test_sleep_of_the_machine_counts_as_age() -> None:
+    monotonic, wall = [0.0], [1000.0]
+    cache: Cache[Any] = Cache(clocks=(lambda: monotonic[0], lambda: wall[0]))
+    vault = Vault()
+    get(cache, vault)
+    wall[0] += 301
+    get(cache, vault)
+    assert vault.asked == 2
+    wall[0] -= 5000  # set back: the other clock goes on
+    monotonic[0] += 301
+    get(cache, vault)
+    assert vault.asked == 3
+    assert len(CLOCKS) == 2
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("answer", ["value", DOWN, DENIED], ids=["a value", "an outage", "a refusal"])
+def test_a_herd_asks_once_and_all_get_the_answer(fresh: bool, answer: Any, cache: Cache[Any]) -> None:
+    names = {f"herd-{number}" for number in range(THREADS)}
+    asked: list[str] = []
+
+    def read() -> Any:
+        asked.append(threading.current_thread().name)
+        while not _all_wait(names - set(asked)):
+            pass
+        return answer
+
+    got: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: got.append(get(cache, read, fresh=fresh)), name=name) for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 1
+    assert got == [answer] * THREADS
+
+
+def _all_wait(names: set[str]) -> bool:
+    """Whether all those threads stand where they wait for the one that asks."""
+    stacks = sys._current_frames()
+    idents = [thread.ident for thread in threading.enumerate() if thread.name in names]
+    waiting = [
+        ident
+        for ident in idents
+        if ident in stacks and stacks[ident].f_code is Cache.get.__code__ and stacks[ident].f_locals.get("flights") == 0
+    ]
+    return len(waiting) == len(names)
+
+
+def test_an_outage_serves_the_last_good_value_and_says_so_once(
+    cache: Cache[Any], clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    vault = Vault("canary-value")
+    get(cache, vault)
+    clock.now = 400
+    vault.holds = DOWN
+    assert [get(cache, vault) for _ in range(5)] == ["canary-value"] * 5
+    assert vault.asked == 2  # it is left alone for a while
+    clock.now += OUTAGE_PAUSE_S
+    assert get(cache, vault) == "canary-value"
+    assert vault.asked == 3
+    assert get(cache, vault, fresh=True) == "canary-value"
+    assert vault.asked == 4
+    assert caplog.messages == [
+        "vault://secret: the vault is down; the value read 400 s ago goes on serving. Wait.",
+    ]
+    vault.holds = "new"
+    clock.now += OUTAGE_PAUSE_S
+    assert get(cache, vault) == "new"
+    assert caplog.messages[1:] == ["vault://secret: the vault answers again"]
+    clock.now += 300
+    vault.holds = DOWN
+    assert get(cache, vault) == "new"
+    assert len(caplog.messages) == 3  # another outage, another warning
+    assert "canary" not in caplog.text
+
+
+def test_an_outage_before_the_first_value_is_told_each_time(
+    cache: Cache[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    vault = Vault(DOWN)
+    assert get(cache, vault) is DOWN
+    assert get(cache, vault) is DOWN
+    assert vault.asked == 2
+    assert caplog.messages == []
+
+
+def test_a_refusal_is_no_outage_and_is_asked_anew(cache: Cache[Any], clock: Any) -> None:
+    vault = Vault("value")
+    get(cache, vault)
+    clock.now = 300
+    vault.holds = DENIED
+    assert get(cache, vault) is DENIED
+    assert get(cache, vault) is DENIED
+    assert vault.asked == 3
+    vault.holds = "value"
+    assert get(cache, vault) == "value"
+
+
+def test_a_reader_that_is_interrupted_leaves_the_next_one_to_ask(cache: Cache[Any]) -> None:
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        get(cache, interrupted)
+    assert get(cache, Vault()) == "value"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_does_not_wait_for_a_thread_of_its_parent(cache: Cache[Any]) -> None:
+    asking, answer = threading.Event(), threading.Event()
+
+    def slow() -> Any:
+        asking.set()
+        answer.wait()
+        return "value"
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(get, cache, slow)
+        asking.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if get(cache, Vault("of the child")) == "of the child" else 1)
+        answer.set()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert future.result() == "value"
+
+
+def test_the_cache_shows_no_value(cache: Cache[Any]) -> None:
+    get(cache, Vault("canary"))
+    assert "canary" not in repr(vars(cache))
