@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -10,8 +11,13 @@ from typing import Any
 
 import attrs
 import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, load_pem_public_key
 
-from kinetic_auth_core import Reference
+from kinetic_auth_core import Reference, SalesforceSession
 from kinetic_auth_core.references import parse_reference
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
@@ -101,6 +107,33 @@ def configure(sf: SalesforceEmulator, tmp_path: Path) -> Callable[..., None]:
         )
 
     return write
+
+
+@pytest.fixture
+def certificate_over(keys: KeyPair) -> Callable[[bytes], str]:
+    """Makes a certificate over a public key whose private half is elsewhere; an org reads only the key out of it."""
+
+    def certify(public_pem: bytes) -> str:
+        public, signing = load_pem_public_key(public_pem), load_pem_private_key(keys.private_key_pem.encode(), None)
+        assert isinstance(public, rsa.RSAPublicKey)
+        assert isinstance(signing, rsa.RSAPrivateKey)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(public).serial_number(1)
+        builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+        return builder.sign(signing, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+    return certify
+
+
+@pytest.fixture
+def rest_call_status() -> Callable[[SalesforceSession], int]:
+    """The HTTP status of a REST call with a session."""
+
+    def call(session: SalesforceSession) -> int:
+        return requests.get(f"{session.base_url}/sobjects", headers=session.auth_header, timeout=5).status_code
+
+    return call
 
 
 @pytest.fixture

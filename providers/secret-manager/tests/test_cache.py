@@ -97,9 +97,7 @@ def test_a_herd_asks_once_and_all_get_the_answer(fresh: bool, answer: Any, cache
         return answer
 
     got: list[Any] = []
-    threads = [
-        threading.Thread(target=lambda: got.append(get(cache, read, fresh=fresh)), name=name) for name in names
-    ]
+    threads = [threading.Thread(target=lambda: got.append(get(cache, read, fresh=fresh)), name=name) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:

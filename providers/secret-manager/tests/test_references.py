@@ -22,8 +22,14 @@ WRONG = [
         "'aws-ssm' is no place that kms:// knows (did you mean 'aws'?). Remedy: Write one of kms://aws/..., kms://azure/....",
     ),
     ("secret-manager://aws", "it names nothing behind aws/. Remedy: Write secret-manager://aws/<secret>."),
-    ("secret-manager://aws-ssm//", "it names nothing behind aws-ssm/. Remedy: Write secret-manager://aws-ssm/<parameter>."),
-    ("secret-manager://azure/", "it names nothing behind azure/. Remedy: Write secret-manager://azure/<vault>/<secret>."),
+    (
+        "secret-manager://aws-ssm//",
+        "it names nothing behind aws-ssm/. Remedy: Write secret-manager://aws-ssm/<parameter>.",
+    ),
+    (
+        "secret-manager://azure/",
+        "it names nothing behind azure/. Remedy: Write secret-manager://azure/<vault>/<secret>.",
+    ),
     ("kms://azure/", "it names nothing behind azure/. Remedy: Write kms://azure/<vault>/<key>."),
     ("kms://aws/", "it names nothing behind aws/. Remedy: Write kms://aws/<key>."),
     (
@@ -74,9 +80,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("uri", "message"), WRONG, ids=[uri for uri, _ in WRONG])
-def test_what_is_wrong_and_what_to_write_is_told(
-    uri: str, message: str, reference: Callable[..., Reference]
-) -> None:
+def test_what_is_wrong_and_what_to_write_is_told(uri: str, message: str, reference: Callable[..., Reference]) -> None:
     loader = KmsLoader() if uri.startswith("kms") else SecretManagerLoader()
     with pytest.raises(KeyLoadError) as caught:
         loader.load_key(reference(uri))

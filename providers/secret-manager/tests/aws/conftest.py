@@ -29,7 +29,9 @@ def moto_port() -> Iterator[int]:
     )
     assert process.stderr is not None
     try:
-        port = next(int(found[1]) for line in process.stderr if (found := re.search(r"http://127\.0\.0\.1:(\d+)", line)))
+        port = next(
+            int(found[1]) for line in process.stderr if (found := re.search(r"http://127\.0\.0\.1:(\d+)", line))
+        )
         drain = threading.Thread(target=process.stderr.read)  # else its log would fill the pipe
         drain.start()
         yield port

@@ -26,8 +26,7 @@ ANSWERS = [
     ),
     (
         (400, "AccessDeniedException", "Access to KMS is not allowed"),
-        "access to the KMS key that encrypts the secret is denied. "
-        "Remedy: Allow kms:Decrypt on that key to this role.",
+        "access to the KMS key that encrypts the secret is denied. Remedy: Allow kms:Decrypt on that key to this role.",
     ),
     (
         (400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
@@ -97,12 +96,6 @@ def test_an_answer_that_refuses_is_told_with_its_remedy(
 def test_a_secret_that_is_not_there_is_told_by_moto_as_by_aws(load: Load, at: str) -> None:
     with pytest.raises(KeyLoadError, match="there is nothing of that name"):
         load(f"secret-manager://aws/absent?{at}")
-
-
-def test_a_stage_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
-    aws("secretsmanager").create_secret(Name="one-version", SecretString="canary")
-    with pytest.raises(KeyLoadError, match="the secret has no version with that stage"):
-        load(f"secret-manager://aws/one-version?version=NEXT&{at}")
 
 
 def test_a_deleted_secret_is_told(aws: Aws, load: Load, at: str) -> None:

@@ -164,9 +164,7 @@ def test_a_message_that_kms_would_not_take_is_refused_here(aws: Aws, load: Load,
     assert "Sign" not in relay.calls
 
 
-def test_a_signature_that_is_denied_names_the_key_and_the_permission(
-    aws: Aws, load: Load, at: str, relay: Any
-) -> None:
+def test_a_signature_that_is_denied_names_the_key_and_the_permission(aws: Aws, load: Load, at: str, relay: Any) -> None:
     uri = f"kms://aws/{new_key(aws)}?{at}"
     signer = load(uri)
     relay.refusals["Sign"] = (400, "AccessDeniedException", "not authorized to perform: kms:Sign")

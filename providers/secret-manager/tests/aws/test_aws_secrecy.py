@@ -42,9 +42,7 @@ def test_other_use_of_boto3_logs_as_before(aws: Aws, load: Load, at: str, caplog
 
 
 @pytest.mark.parametrize("field", ["absent", VALUE[:-1]])
-def test_an_error_about_a_field_shows_no_value(
-    field: str, aws: Aws, load: Load, at: str, leaked: Leaked
-) -> None:
+def test_an_error_about_a_field_shows_no_value(field: str, aws: Aws, load: Load, at: str, leaked: Leaked) -> None:
     name = f"fields-{field}"
     aws("secretsmanager").create_secret(Name=name, SecretString=f'{{"k": "{VALUE}", "{VALUE}": 1}}')
     with pytest.raises(KeyLoadError) as caught:
@@ -52,9 +50,7 @@ def test_an_error_about_a_field_shows_no_value(
     assert leaked(caught.value, VALUE, CREDENTIAL) == []
 
 
-def test_an_error_about_a_secret_that_is_no_json_shows_no_value(
-    aws: Aws, load: Load, at: str, leaked: Leaked
-) -> None:
+def test_an_error_about_a_secret_that_is_no_json_shows_no_value(aws: Aws, load: Load, at: str, leaked: Leaked) -> None:
     aws("secretsmanager").create_secret(Name="no-json", SecretString=VALUE)
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/no-json?{at}#k")

@@ -107,21 +107,34 @@ class KeyVault:
     def up(self) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.certificate.configure_cert(context)
-        vault = make_server("127.0.0.1", self.port, self._vault, threaded=True, ssl_context=context)
-        identity = make_server("127.0.0.1", self.identity_port, self._identity, threaded=True)
-        self.port, self.identity_port = vault.server_port, identity.server_port
-        for server in (vault, identity):
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-            thread.start()
-            self._running.append((server, thread))
+        server = make_server("127.0.0.1", self.port, self._vault, threaded=True, ssl_context=context)
+        self.port = server.server_port
+        self._serve(server)
+
+    def identity_up(self) -> None:
+        server = make_server("127.0.0.1", 0, self._identity, threaded=True)
+        self.identity_port = server.server_port
+        self._serve(server)
+
+    def _serve(self, server: BaseWSGIServer) -> None:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        self._running.append((server, thread))
 
     def down(self) -> None:
-        """From now on, connections are refused."""
+        """From now on, the vault refuses connections; tokens are still to be had."""
+        self._stop(self._running.pop(0))
+
+    def close(self) -> None:
         while self._running:
-            server, thread = self._running.pop()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+            self._stop(self._running.pop())
+
+    @staticmethod
+    def _stop(running: tuple[BaseWSGIServer, threading.Thread]) -> None:
+        server, thread = running
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
     def _identity(self, environ: dict[str, Any], start_response: Any) -> Any:
         """The token endpoint of an App Service's managed identity."""
@@ -218,9 +231,10 @@ def vault(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     vault = KeyVault(authority.issue_cert("127.0.0.1"))
     vault.gate.set()
     vault.up()
+    vault.identity_up()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{vault.identity_port}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "canary-identity-header")
     yield vault
     vault.gate.set()
-    vault.down()
+    vault.close()
