@@ -49,7 +49,7 @@ def test_importing_the_package_imports_no_sdk() -> None:
 
 
 def test_a_cloud_imports_only_its_own_sdk() -> None:
-    code = ASK + "    print(sorted({{'azure', 'msal'}} & set(sys.modules)))\n"
+    code = ASK.rstrip(" ") + "    print(sorted({{'azure', 'msal'}} & set(sys.modules)))\n"
     uris = ["secret-manager://aws/s", "kms://aws/k", "secret-manager://aws-ssm/s"]
     shown = run(code.format(absent=["azure"], uris=uris)).splitlines()
     assert [line.partition(": ")[2].partition(".")[0] for line in shown[:3]] == ["no AWS region is set"] * 3
