@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def clock() -> Clock:
 def load(clock: Clock, reference: Callable[..., Reference]) -> Callable[..., Any]:
     """Loads a reference, with a cache of the test's own."""
     cache: Cache[Any] = Cache(clocks=(clock,))
-    loaders = {"secret-manager": SecretManagerLoader(cache), "kms": KmsLoader(cache)}
+    loaders: dict[str, Any] = {"secret-manager": SecretManagerLoader(cache), "kms": KmsLoader(cache)}
 
     def get(text: str, *, fresh: bool = False) -> Any:
         parsed = reference(text, fresh=fresh)
@@ -118,9 +118,9 @@ def certificate_over(keys: KeyPair) -> Callable[[bytes], str]:
         assert isinstance(public, rsa.RSAPublicKey)
         assert isinstance(signing, rsa.RSAPrivateKey)
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(public).serial_number(1)
-        builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+        builder = builder.not_valid_before(now).not_valid_after(now + dt.timedelta(days=1))
         return builder.sign(signing, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
     return certify

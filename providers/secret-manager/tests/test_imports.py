@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from kinetic_auth_core import KeyLoadError
+from kinetic_auth_core import KeyLoadError, Reference
 from kinetic_auth_core.references import parse_reference
 from kinetic_auth_core.registry import KEY_LOADERS, load_key_loader
 from kinetic_auth_secret_manager.sdks import sdk
@@ -16,7 +16,7 @@ from kinetic_auth_secret_manager.sdks import sdk
 ASK = """
     import sys
     from kinetic_auth_core.references import parse_reference
-    from kinetic_auth_core import KeyLoadError
+    from kinetic_auth_core import KeyLoadError, Reference
     from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
 
     class Absent:
@@ -84,5 +84,7 @@ def test_both_schemes_are_registered_and_fit_the_hookspec() -> None:
     assert KEY_LOADERS == "kinetic_auth.key_loaders"
 
 
-def _reference(scheme: str) -> object:
-    return parse_reference(f"{scheme}://nowhere/x", ())
+def _reference(scheme: str) -> Reference:
+    parsed = parse_reference(f"{scheme}://nowhere/x", ())
+    assert parsed is not None
+    return parsed

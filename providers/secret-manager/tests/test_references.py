@@ -34,7 +34,10 @@ WRONG = [
     ("kms://aws/", "it names nothing behind aws/. Remedy: Write kms://aws/<key>."),
     (
         "secret-manager://aws/s?regoin=eu-west-1",
-        "aws takes no option 'regoin' (did you mean 'region'?). Remedy: Its options are cache, endpoint, region, version.",
+        (
+            "aws takes no option 'regoin' (did you mean 'region'?). "
+            "Remedy: Its options are cache, endpoint, region, version."
+        ),
     ),
     (
         "secret-manager://aws-ssm/s?version=3",
@@ -51,16 +54,20 @@ WRONG = [
     ),
     (
         "secret-manager://aws/s?endpoint=http://vault.example",
-        "its endpoint is plain http, which would send credentials in the clear: write https://vault.example. "
-        "Remedy: Correct endpoint=, or leave it out.",
+        (
+            "its endpoint is plain http, which would send credentials in the clear: write https://vault.example. "
+            "Remedy: Correct endpoint=, or leave it out."
+        ),
     ),
     ("secret-manager://aws/s?cache=soon", "cache=soon is no number of seconds. Remedy: Write, for example, cache=60."),
     ("secret-manager://aws/s?cache=-1", "cache=-1 is no number of seconds. Remedy: Write, for example, cache=60."),
     ("secret-manager://aws/s?cache=inf", "cache=inf is no number of seconds. Remedy: Write, for example, cache=60."),
     (
         "secret-manager://azure/vault",
-        "it names a vault, but no secret. "
-        "Remedy: Write secret-manager://azure/<vault>/<secret>; a version goes into ?version=.",
+        (
+            "it names a vault, but no secret. "
+            "Remedy: Write secret-manager://azure/<vault>/<secret>; a version goes into ?version=."
+        ),
     ),
     (
         "kms://azure/vault/",
@@ -68,13 +75,17 @@ WRONG = [
     ),
     (
         "secret-manager://azure/vault/secret/0123",
-        "'secret/0123' is no name that a secret can have: letters, digits and hyphens. "
-        "Remedy: Write secret-manager://azure/<vault>/<secret>; a version goes into ?version=.",
+        (
+            "'secret/0123' is no name that a secret can have: letters, digits and hyphens. "
+            "Remedy: Write secret-manager://azure/<vault>/<secret>; a version goes into ?version=."
+        ),
     ),
     (
         "kms://azure/user@evil.example/key",
-        "'user@evil.example' is neither the name of a vault nor a host. "
-        "Remedy: Write kms://azure/<vault>/<key>; a version goes into ?version=.",
+        (
+            "'user@evil.example' is neither the name of a vault nor a host. "
+            "Remedy: Write kms://azure/<vault>/<key>; a version goes into ?version=."
+        ),
     ),
 ]
 

@@ -17,7 +17,6 @@ import pytest
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-
 REGION = "eu-west-1"
 
 

@@ -58,8 +58,10 @@ ANSWERS = [
     ),
     (
         (400, "DecryptionFailure", "can't decrypt"),
-        "it cannot be decrypted with its KMS key. "
-        "Remedy: Check that the key is enabled, and allow kms:Decrypt on it to this role.",
+        (
+            "it cannot be decrypted with its KMS key. "
+            "Remedy: Check that the key is enabled, and allow kms:Decrypt on it to this role."
+        ),
     ),
     (
         (400, "ExpiredTokenException", "The security token included in the request is expired"),

@@ -99,14 +99,18 @@ def test_a_signer_signs_in_the_child_of_a_fork(aws: Aws, load: Load, at: str, re
         (
             "ENCRYPT_DECRYPT",
             "RSA_2048",
-            "the key is not for signing, but for ENCRYPT_DECRYPT. "
-            "Remedy: Name an RSA key of 2048 bits or more that is made for signing.",
+            (
+                "the key is not for signing, but for ENCRYPT_DECRYPT. "
+                "Remedy: Name an RSA key of 2048 bits or more that is made for signing."
+            ),
         ),
         (
             "SIGN_VERIFY",
             "ECC_NIST_P256",
-            "the key is of the type ECC_NIST_P256, but Salesforce takes only RSA (RS256). "
-            "Remedy: Name an RSA key of 2048 bits or more that is made for signing.",
+            (
+                "the key is of the type ECC_NIST_P256, but Salesforce takes only RSA (RS256). "
+                "Remedy: Name an RSA key of 2048 bits or more that is made for signing."
+            ),
         ),
     ],
 )

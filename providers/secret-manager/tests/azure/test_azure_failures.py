@@ -31,8 +31,10 @@ ANSWERS = [
     ),
     (
         (403, "Forbidden", "ForbiddenByFirewall", "Client address is not authorized."),
-        "the vault does not admit this network. "
-        "Remedy: Let the vault's firewall admit this network, or connect through its private endpoint.",
+        (
+            "the vault does not admit this network. "
+            "Remedy: Let the vault's firewall admit this network, or connect through its private endpoint."
+        ),
     ),
     (
         (403, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret."),
@@ -44,8 +46,10 @@ ANSWERS = [
     ),
     (
         (401, "Unauthorized", "", "AKV10032: Invalid issuer."),
-        "the vault refuses the credentials of this process. "
-        f"Remedy: Check that they belong to the vault's tenant. {CREDENTIALS}",
+        (
+            "the vault refuses the credentials of this process. "
+            f"Remedy: Check that they belong to the vault's tenant. {CREDENTIALS}"
+        ),
     ),
     (
         (400, "BadParameter", "", "The request URI contains an invalid name."),

@@ -79,7 +79,7 @@ def test_a_signer_signs_in_the_child_of_a_fork(vault: Any, load: Load) -> None:
     verify(vault, "signing", b"in the child", signature)
 
 
-UNFIT = [
+UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"kind": "EC"}, f"the key is of the type EC, but Salesforce takes only RSA (RS256). {WANTED}"),
     ({"bits": 1024}, f"the key is an RSA key of 1024 bits, but Salesforce wants 2048 or more. {WANTED}"),
     (
