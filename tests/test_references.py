@@ -1,6 +1,8 @@
 """References to secrets: which values are references, how they are read, and how the built-in ones are resolved."""
 
+import importlib.metadata
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -154,7 +156,14 @@ def test_any_secret_may_be_a_reference_and_nothing_else_is() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["secret-manager", "kms"])
-def test_a_known_scheme_without_its_loader_names_the_package(scheme: str) -> None:
+def test_a_known_scheme_without_its_loader_names_the_package(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = importlib.metadata.entry_points
+
+    def without_the_package(**wanted: str) -> importlib.metadata.EntryPoints:
+        points: Iterable[importlib.metadata.EntryPoint] = installed(**wanted)
+        return importlib.metadata.EntryPoints(each for each in points if "secret_manager" not in each.value)
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", without_the_package)
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", **LOGIN, password=f"{scheme}://aws/x", proxy=f"{scheme}://aws/y")
     text = str(caught.value)

@@ -85,10 +85,6 @@ class Vault:
 class Connections(ExitStack):
     """The credential and the clients of some calls, closed together."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._credential: DefaultAzureCredential | None = None
-
     def client(self, make: Callable[..., Any], subject: Any) -> Any:
         """A client of one of Azure's classes.
 
@@ -96,13 +92,12 @@ class Connections(ExitStack):
             make: The class.
             subject: What it is for: the vault's URL, or a key.
         """
-        if self._credential is None:
-            self._credential = DefaultAzureCredential()
-            self.push(self._credential)
+        credential = DefaultAzureCredential()
+        self.push(credential)
         return self.enter_context(
             make(
                 subject,
-                self._credential,
+                credential,
                 connection_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
                 retry_total=RETRIES,

@@ -7,6 +7,7 @@ documentation. A refusal carries `error.code`, and often a more telling `error.i
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
@@ -33,6 +34,9 @@ def azure_problem(error: Exception, role: str) -> Problem:
 
 
 def _explained(error: Exception, role: str) -> Problem:
+    if isinstance(error, DecodeError):
+        what = "what answered was not a vault: it cannot be read"
+        return Problem(what, _REACH, outage=True)
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         return _answered(error, error.status_code, role)
     if isinstance(error, ClientAuthenticationError):

@@ -8,6 +8,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -71,24 +72,21 @@ def test_kms_logs_in_and_no_private_key_is_ever_here(
     assert set(relay.calls) == {"DescribeKey", "GetPublicKey", "Sign"}
 
 
-def test_a_herd_of_sources_asks_the_vault_once(
+def test_a_herd_of_logins_asks_the_vault_once(
     aws: Aws, at: str, name: str, configure: Configure, keys: KeyPair, relay: Any, sf: SalesforceEmulator
 ) -> None:
     aws("secretsmanager").create_secret(Name=name, SecretString=keys.private_key_pem)
     configure(f"secret-manager://aws/{name}?{at}", keys.certificate_pem)
-    start, sessions = threading.Barrier(64), []
+    start = threading.Barrier(64)
 
-    def log_in() -> None:
-        with kinetic.resolve(environment="prod") as source:
+    with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(64) as pool:
+
+        def log_in(_: int) -> str:
             start.wait()
-            sessions.append(source.session())
+            return source.authenticate().access_token
 
-    threads = [threading.Thread(target=log_in) for _ in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({session.access_token for session in sessions}) == 64
+        tokens = set(pool.map(log_in, range(64)))
+    assert len(tokens) == 64
     assert relay.calls == ["GetSecretValue"]
 
 

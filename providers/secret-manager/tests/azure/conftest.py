@@ -59,6 +59,7 @@ class KeyVault:
         headers: Of a refusal.
         gate: While it is not set, requests wait.
         challenges: Whether a request without a token is answered as a vault does.
+        garbage: The answer to every request with a token, if not empty.
         resource: For which the challenge asks a token; its own, if left out.
     """
 
@@ -69,6 +70,7 @@ class KeyVault:
     gate: threading.Event = attrs.field(factory=threading.Event)
     challenges: bool = True
     resource: str = ""
+    garbage: str = ""
     port: int = 0
     identity_port: int = 0
     _held: dict[str, dict[str, dict[str, _Version]]] = attrs.field(factory=lambda: {"secrets": {}, "keys": {}})
@@ -156,6 +158,8 @@ class KeyVault:
             return _error(401, "Unauthorized", "", "AKV10000: Request is missing a Bearer token.", challenge)
         self.calls.append(f"{request.method} {request.path}")
         self.gate.wait()
+        if self.garbage:
+            return Response(self.garbage, 200, mimetype="application/json")
         if self.refusal is not None:
             response = _error(*self.refusal)
             response.headers.update(self.headers)

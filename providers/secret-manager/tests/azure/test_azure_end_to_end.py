@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -57,22 +58,19 @@ def _reached_from(start: object) -> list[object]:
     return list(seen.values())
 
 
-def test_a_herd_of_sources_asks_the_vault_once(vault: Any, configure: Configure, keys: KeyPair) -> None:
+def test_a_herd_of_logins_asks_the_vault_once(vault: Any, configure: Configure, keys: KeyPair) -> None:
     vault.set_secret("herd", keys.private_key_pem)
     configure(f"secret-manager://azure/{vault.host}/herd", keys.certificate_pem)
-    start, sessions = threading.Barrier(64), []
+    start = threading.Barrier(64)
 
-    def log_in() -> None:
-        with kinetic.resolve(environment="prod") as source:
+    with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(64) as pool:
+
+        def log_in(_: int) -> str:
             start.wait()
-            sessions.append(source.session())
+            return source.authenticate().access_token
 
-    threads = [threading.Thread(target=log_in) for _ in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({session.access_token for session in sessions}) == 64
+        tokens = set(pool.map(log_in, range(64)))
+    assert len(tokens) == 64
     assert len(vault.calls) == 1
 
 

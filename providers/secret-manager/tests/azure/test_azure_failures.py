@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from azure.core.exceptions import AzureError
 
 from kinetic_auth_core import KeyLoadError, Reference
 from kinetic_auth_secret_manager.azure_client import Vault
+from kinetic_auth_secret_manager.azure_failures import azure_problem
 from kinetic_auth_secret_manager.targets import target_of
 
 Load = Callable[..., Any]
@@ -93,6 +95,20 @@ def test_a_version_that_is_not_there_is_told(load: Load, vault: Any) -> None:
     assert str(caught.value) == (
         f"{uri}: the vault has no such version of a secret of that name. Remedy: Correct version=, or leave it out."
     )
+
+
+def test_an_answer_that_cannot_be_read_is_told(load: Load, vault: Any) -> None:
+    vault.garbage = "<html>a proxy's login page</html>"
+    uri = f"secret-manager://azure/{vault.host}/secret"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == f"{uri}: what answered was not a vault: it cannot be read. Remedy: {REACH}"
+
+
+def test_an_error_of_the_sdk_that_is_none_of_the_known_is_told_by_its_kind() -> None:
+    problem = azure_problem(AzureError("never seen"), "reader")
+    assert (problem.what, problem.remedy) == ("the Azure SDK failed (AzureError)", "See the cause.")
+    assert problem.cause == "azure.core.exceptions.AzureError: never seen"
 
 
 def test_a_deleted_secret_is_told(load: Load, vault: Any) -> None:

@@ -30,6 +30,7 @@ def test_a_key_signs_what_its_public_half_verifies(vault: Any, load: Load) -> No
     assert isinstance(signer, Signer)
     assert signer.algorithm == "RS256"
     verify(vault, "signing", b"message", signer.sign(b"message"))
+    verify(vault, "signing", b"another", signer.sign(b"another"))
 
 
 def test_the_key_id_is_the_digest_of_the_public_key(vault: Any, load: Load) -> None:
@@ -117,6 +118,18 @@ def test_a_key_that_is_disabled_later_is_told_when_it_should_sign(vault: Any, lo
     with pytest.raises(KeyLoadError) as caught:
         signer.sign(b"message")
     assert str(caught.value) == f"{uri}: it is disabled. Remedy: Enable it, or name another version."
+
+
+def test_a_key_that_is_deleted_later_is_told_when_it_should_sign(vault: Any, load: Load) -> None:
+    vault.create_key("signing")
+    uri = f"kms://azure/{vault.host}/signing"
+    signer = load(uri)
+    vault.delete("keys", "signing")
+    with pytest.raises(KeyLoadError) as caught:
+        signer.sign(b"message")
+    assert str(caught.value) == (
+        f"{uri}: there is nothing of that name in the vault. Remedy: Check the vault and the name."
+    )
 
 
 def test_a_key_that_is_not_there_is_told(vault: Any, load: Load) -> None:
