@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -159,8 +158,8 @@ def test_any_secret_may_be_a_reference_and_nothing_else_is() -> None:
 def test_a_known_scheme_without_its_loader_names_the_package(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.metadata.entry_points
 
-    def without_the_package(**wanted: str) -> importlib.metadata.EntryPoints:
-        points: Iterable[importlib.metadata.EntryPoint] = installed(**wanted)
+    def without_the_package(group: str) -> importlib.metadata.EntryPoints:
+        points = installed(group=group)
         return importlib.metadata.EntryPoints(each for each in points if "secret_manager" not in each.value)
 
     monkeypatch.setattr(importlib.metadata, "entry_points", without_the_package)
