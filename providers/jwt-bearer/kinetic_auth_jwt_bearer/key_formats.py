@@ -24,6 +24,10 @@ _DAMAGED = Unfit("is damaged: it looks like a private key, but cannot be read as
 _NO_PASSPHRASE = Unfit("is an encrypted key, and no passphrase is set", "Set passphrase (SF_PASSPHRASE).")
 _WRONG_PASSPHRASE = Unfit("is encrypted, and passphrase does not open it", "Check passphrase (SF_PASSPHRASE).")
 _UNSUPPORTED = Unfit("holds a key of a kind that is not supported", NEW_KEY)
+_UNSUPPORTED_CIPHER = Unfit(
+    "is encrypted with a cipher that is not supported",
+    "Encrypt it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD.key -out server.key",
+)
 _CERTIFICATE = Unfit("is a certificate, not a private key", f"Upload the certificate to the app. {GIVE_PRIVATE}")
 _REQUEST = Unfit("is a certificate signing request, not a private key", GIVE_PRIVATE)
 _PUBLIC_KEY = Unfit("is a public key, not a private key", GIVE_PRIVATE)
@@ -169,7 +173,9 @@ def _loaded(load: Any, key: bytes, is_encrypted: bool, passphrase: Passphrase) -
         loaded: PrivateKeyTypes = load(key, passphrase.encoded() if is_encrypted else None)
     except UnsupportedAlgorithm:
         return _UNSUPPORTED
-    except _MALFORMED:
+    except _MALFORMED as error:
+        if is_encrypted and "encryption algorithm" in str(error):  # the library has no type of its own for it
+            return _UNSUPPORTED_CIPHER
         return _WRONG_PASSPHRASE if is_encrypted else _DAMAGED
     return loaded
 
@@ -180,9 +186,7 @@ def _from_pkcs12(der: bytes, passphrase: Passphrase) -> PrivateKeyTypes | Unfit:
     for password in (*passwords, None, b""):
         try:
             key = pkcs12.load_key_and_certificates(der, password)[0]
-        except UnsupportedAlgorithm:
-            return _UNSUPPORTED
-        except _MALFORMED:
+        except (*_MALFORMED, UnsupportedAlgorithm):
             continue
         return key or Unfit("is a PKCS12 file with no private key in it", GIVE_PRIVATE)
     if not passphrase.is_set:

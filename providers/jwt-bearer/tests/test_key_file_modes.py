@@ -30,10 +30,9 @@ def test_a_key_file_that_others_can_get_at_is_warned_about_once_with_the_chmod_t
     made = JWTAuthenticator(**settings, private_key_path=shared)
     made.authenticate()
     made.authenticate()
-    assert warnings(caplog) == [
-        f"the private key file {shared} is open to other users of this machine (mode {mode:04o}). "
-        f"Close it: chmod 600 {shlex.quote(str(shared))}"
-    ]
+    mend = f"Close it: chmod 600 {shlex.quote(str(shared))}"
+    told = f"the private key file {shared} is open to other users of this machine (mode {mode:04o}). {mend}"
+    assert warnings(caplog) == [told]
     subprocess.run(warnings(caplog)[0].partition("Close it: ")[2], shell=True, check=True)  # noqa: S602 - as users do
     caplog.clear()
     JWTAuthenticator(**settings, private_key_path=shared).authenticate()

@@ -240,7 +240,9 @@ def test_a_key_with_one_wrong_byte_is_that_key_or_a_key_load_error(
     raw[int(at * len(raw))] ^= flip
     path = tmp_path / "server.key"
     path.write_bytes(raw)
+    refused: list[KeyLoadError] = []
     try:
         LocalSigner.of(PrivateKeyFile(path), PASSPHRASE)
     except KeyLoadError as error:
-        assert leaked(error, keys.private_key_pem, PASSPHRASE) == []
+        refused.append(error)
+    assert [leaked(error, keys.private_key_pem, PASSPHRASE) for error in refused] in ([], [[]])
