@@ -29,7 +29,7 @@ _STATES = {OK: "ok", EXPIRES_SOON: "expires soon", UNFIT_CERTIFICATE: "unfit"}
 @json_option
 @click.pass_context
 def check(
-    ctx: click.Context, cert: str, key: str | None, warn_days: int, passphrase_env: str | None, as_json: bool
+    ctx: click.Context, *, cert: str, key: str | None, warn_days: int, passphrase_env: str | None, as_json: bool
 ) -> None:
     """Check that a certificate is good, that it belongs to the key, and that it does not end soon.
 

@@ -1,6 +1,4 @@
-"""The files that `cert new` writes: never over others unless told to, and a key never readable for others, not even
-while it is written.
-"""
+"""The files that `cert new` writes: never over others unless told to, and a key never readable for others."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""`kinetic-auth cert new`: a key and its self-signed certificate in one step, or a certificate for a key that is there."""
+"""`kinetic-auth cert new`: a key and its self-signed certificate, or a certificate for a key that is there."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,7 @@ def _name(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @json_option
 def new(
+    *,
     out: str,
     name: str,
     days: int,

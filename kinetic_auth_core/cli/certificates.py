@@ -19,6 +19,7 @@ from kinetic_auth_core.errors import KeyLoadError
 
 #: The largest certificate that an app takes, as a file.
 MAX_BYTES = 4096
+#: The shortest RSA key that Salesforce takes.
 MIN_BITS = 2048
 
 #: How far back a certificate's validity begins: another machine's clock may be behind.
@@ -92,7 +93,9 @@ class CertificateFile:
             found.append(f"has {self.size} bytes, and Salesforce takes {MAX_BYTES} at most")
         key = _key_of(self.certificate)
         if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_BITS:
-            found.append(f"is for a key {self.key_called}, and Salesforce wants RSA of {MIN_BITS} bits or more")
+            found.append(
+                f"has a key of the kind {self.key_called}, and Salesforce wants RSA of {MIN_BITS} bits or more"
+            )
         return found
 
 

@@ -14,6 +14,7 @@ from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builti
 from kinetic_auth_core.registry import KEY_LOADERS, installed, load_key_loader
 
 _ALGORITHM = "RS256"
+MIN_BITS = 2048
 
 
 class RemoteKey(rsa.RSAPrivateKey):
@@ -90,6 +91,10 @@ def load_key(given: str, passphrase: bytes | None) -> rsa.RSAPrivateKey:
     del found, passphrase  # not among the locals of a traceback
     if isinstance(key, str):
         raise KeyLoadError(f"{called} {key}.", remedy="Set its passphrase in a variable: --passphrase-env NAME.")
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < MIN_BITS:
+        raise KeyLoadError(
+            f"{called} has {key.key_size} bits, but Salesforce wants {MIN_BITS} or more.", remedy="Leave --key out."
+        )
     if not isinstance(key, rsa.RSAPrivateKey):
         raise KeyLoadError(
             f"{called} is no RSA private key in PEM, DER or PKCS12.",
@@ -158,4 +163,6 @@ def _local(raw: bytes, passphrase: bytes | None) -> object:
         return pkcs12.load_key_and_certificates(raw, passphrase)[0]
     except (ValueError, UnsupportedAlgorithm):
         is_pkcs12 = raw[:1] == b"0" and b"\x02\x01\x03" in raw[:9]
-        return "is a PKCS12 file that opens with another passphrase only" if is_pkcs12 else None
+        if is_pkcs12:
+            return "is a PKCS12 file that opens with another passphrase only"
+        return "is no key that the passphrase opens" if passphrase else None
