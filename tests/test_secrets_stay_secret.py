@@ -211,7 +211,7 @@ def test_no_key_error_shows_the_key(sf: SalesforceEmulator, logged: io.StringIO,
     damaged = "\n".join([*lines[:5], *lines[7:]])
     public = "-----BEGIN PUBLIC KEY-----\n" + "\n".join(lines[1:-1]) + "\n-----END PUBLIC KEY-----"
     encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
-    for text in (damaged, public, encrypted, "".join(lines[1:-1])):
+    for text in (damaged, public, encrypted, "".join(lines[1:-4])):
         for passphrase in (PASSPHRASE, None):
             source = kinetic.resolve(
                 "jwt-bearer",

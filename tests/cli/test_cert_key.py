@@ -138,16 +138,16 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
             "silent",
             3,
             (
-                "the key vault://silent does not tell its public key, which a certificate is made of. Remedy: Use a key "
-                "loader whose signers have public_key(), such as that of kinetic-auth-secret-manager."
+                "the key vault://silent does not tell its public key, which a certificate is made of. Remedy: Use a "
+                "key loader whose signers have public_key(), such as that of kinetic-auth-secret-manager."
             ),
         ),
         (
             "liar",
             3,
             (
-                "the certificate's signature does not verify: the key does not sign with what it says is its public key. "
-                "Remedy: Ask the authors of its key loader."
+                "the certificate's signature does not verify: the key does not sign with what it says is its "
+                "public key. Remedy: Ask the authors of its key loader."
             ),
         ),
         (
@@ -201,9 +201,9 @@ def test_a_remote_key_does_nothing_but_sign(vault: Any) -> None:
     assert isinstance(key, RemoteKey)
     assert key.key_size == 2048
     assert copy.copy(key) is copy.deepcopy(key) is key
-    uses: list[Callable[[], object]] = [
+    uses: list[Callable[[], Any]] = [
         lambda: key.decrypt(b"", None),
-        lambda: key.private_numbers(),
+        key.private_numbers,
         lambda: key.private_bytes(None, None, None),
     ]
     for use in uses:

@@ -152,6 +152,10 @@ def test_der_that_is_cut_off(told: Told, pem: Path) -> None:
     assert told(der[:500]).startswith("is damaged: it looks like a private key, but cannot be read as one.")
 
 
+def test_der_of_an_impossible_length(told: Told) -> None:
+    assert told(b"\x30\x89" + bytes(20)).startswith("is no key in any known format")
+
+
 def test_an_ec_key_in_der(told: Told) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
