@@ -12,7 +12,7 @@ from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.layers import Layer, all_layers, keyword_layer, settle
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login import Plan, make_instance
+from kinetic_auth_core.login import Plan, Values, make_instance
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
 from kinetic_auth_core.registry import KEY_LOADERS, find, installed, load_authenticator
 from kinetic_auth_core.settings import ExplainedSetting, exactly_one_of, schema
@@ -53,8 +53,9 @@ def resolve(
     keywords = keyword_layer(settings)
     del settings  # secrets: not among the locals of a traceback
     found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
-    if found.error is not None or found.plan is None:
-        raise found.error or ConfigurationError("nothing was found")
+    if found.plan is None:
+        assert found.error is not None  # noqa: S101 - one or the other is there
+        raise found.error
     return SessionSource._of(found.plan)  # noqa: SLF001 - the one other place that makes sources
 
 
@@ -100,6 +101,9 @@ def examine(
     """
     found = Examination()
     try:
+        _check_arguments(provider=provider, environment=environment, config=config, env_file=env_file)
+        if "provider" in (keywords or {}):
+            raise ConfigurationError('the provider is the first argument, without a name: resolve("jwt-bearer").')
         variables = Variables.load(env_file)
         found = attrs.evolve(found, env_file=variables.layers[-1].path)
         file = load_config(config, variables)
@@ -125,10 +129,20 @@ def examine(
             lookup=variables.lookup,
         )
         if not any(isinstance(value, Reference) for value in settled.values.values()):
-            make_instance(plan, settled.values)  # what only the whole instance can tell is told now
+            make_instance(plan, Values(settled.values))  # what only the whole instance can tell is told now
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, plan=plan)
+
+
+def _check_arguments(**arguments: object) -> None:
+    problems = []
+    for name, value in arguments.items():
+        expected = "text" if name in ("provider", "environment") else "a path"
+        if not isinstance(value, str | None if expected == "text" else str | os.PathLike | None):
+            problems.append(f"{name}: expected {expected}, got {type(value).__name__}")
+    if problems:
+        raise ConfigurationError.of("Cannot resolve", problems)
 
 
 def _without_loader(values: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.files import ConfigFile, searched_places
+from kinetic_auth_core.config.files import ConfigFile, Table, searched_places
 from kinetic_auth_core.config.interpolation import interpolate
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
@@ -25,7 +25,7 @@ class Selection:
 
     provider: str
     environment: str | None = None
-    table: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    table: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
 
     @property
     def variable_prefix(self) -> str | None:
@@ -52,7 +52,7 @@ def select(provider: str | None, environment: str | None, file: ConfigFile | Non
             f"the environment {name!r} (from {named_by}) is not in {file.path}; "
             f"it has: {known}{near(name, file.environments)}."
         )
-    table = file.environments[name] if file is not None and name is not None else {}
+    table = file.environments[name] if file is not None and name is not None else Table()
     own_provider = None if file is None else _provider_of(file, name, table, variables)
     if provider is None:
         if own_provider is None:

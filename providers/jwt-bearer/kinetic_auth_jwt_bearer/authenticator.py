@@ -8,10 +8,16 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core import GrantAuthenticator, Signer, current_tally, login_url_setting, setting
-from kinetic_auth_core.grant import check_url
-from kinetic_auth_core.once import Once
-from kinetic_auth_core.urls import without_slash
+from kinetic_auth_core import (
+    GrantAuthenticator,
+    Once,
+    Signer,
+    current_tally,
+    login_url_setting,
+    setting,
+    single_line,
+    url_setting,
+)
 
 if TYPE_CHECKING:
     from kinetic_auth_jwt_bearer.assertion import AssertionKey
@@ -33,11 +39,6 @@ def default_audience(login_url: str) -> str:
         host.endswith(".my.salesforce.com") and "--" in host
     )
     return "https://test.salesforce.com" if is_sandbox else login_url
-
-
-def _check_audience(instance: object, attribute: object, value: object) -> None:
-    if value is not None:
-        check_url(instance, attribute, value)
 
 
 @attrs.frozen
@@ -63,17 +64,16 @@ class JWTAuthenticator(GrantAuthenticator):
     provider_name: ClassVar[str] = "jwt-bearer"
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("private_key", "private_key_path"),)
 
-    client_id: str = setting(help="Consumer Key of the connected app.")
-    username: str = setting(help="Salesforce user to log in as.")
+    client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
+    username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | Signer | None = setting(None, help="RSA private key, PEM text.", secret=True)
     private_key_path: str | os.PathLike[str] | None = setting(None, help="File with the RSA private key.")
     login_url: str = login_url_setting()
-    audience: str | None = setting(
-        attrs.Factory(lambda self: default_audience(self.login_url), takes_self=True),
+    audience: str | None = url_setting(
+        None,
         help="Audience of the assertion, one URL; default: derived from login_url.",
-        converter=without_slash,
-        validator=_check_audience,
         kw_only=True,
+        derived=lambda self: default_audience(self.login_url),
     )
     passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
     client_secret: str | None = setting(None, help="Consumer Secret; not needed to log in.", secret=True, kw_only=True)
