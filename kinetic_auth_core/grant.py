@@ -55,7 +55,7 @@ def check_url(_instance: object, _attribute: object, value: object) -> None:
 def _check_login_url(instance: object, attribute: object, value: object) -> None:
     check_url(instance, attribute, value)
     if "/services/oauth2" in str(value):
-        raise ConfigurationError("is the host alone, without /services/oauth2/token")
+        raise ConfigurationError("must be the host alone: leave out /services/oauth2/token")
 
 
 def _check_proxy(_instance: object, _attribute: object, value: object) -> None:
@@ -78,8 +78,8 @@ def single_line(_instance: object, _attribute: object, value: object) -> None:
     Raises:
         ConfigurationError: It is one of these.
     """
-    if isinstance(value, str) and (not value.strip() or not value.isprintable()):
-        raise ConfigurationError("is blank, or has a line break or another control character in it")
+    if isinstance(value, str) and (not value or value != value.strip() or not value.isprintable()):
+        raise ConfigurationError("is blank, has blanks around it, or a line break or another control character in it")
 
 
 def _check_seconds(_instance: object, _attribute: object, value: object) -> None:

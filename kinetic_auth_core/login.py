@@ -74,7 +74,12 @@ def plan_for(authenticator: Any) -> Plan:
             value = each.default_value(authenticator)
         source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
         rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
-    return Plan(type(authenticator).__name__, lambda: authenticator, {}, tuple(rows))
+    return Plan(
+        getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
+        lambda: authenticator,
+        {},
+        tuple(rows),
+    )
 
 
 @attrs.frozen

@@ -260,11 +260,13 @@ def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in getattr(cls, "exactly_one_of", ()))
 
 
-def group_problem(settings: Iterable[Setting], group: Sequence[str], given: Collection[str]) -> str | None:
+def group_problem(
+    settings: Iterable[Setting], group: Sequence[str], given: Collection[str], prefix: str = ""
+) -> str | None:
     """What is wrong with the members of an exactly-one-of group that were given; None if nothing."""
     if len(given) > 1:
         return f"{' and '.join(group)} exclude each other: give one of them"
-    variables = " or ".join(each.env for each in settings if each.name in group)
+    variables = " or ".join(prefix + each.env for each in settings if each.name in group)
     return None if given else f"one of {' or '.join(group)} is needed (as variable: {variables})"
 
 

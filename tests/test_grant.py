@@ -96,7 +96,10 @@ def test_all_problems_of_an_instance_are_told_at_once() -> None:
     ("url", "problem"),
     [
         ("http://login.salesforce.com", "is plain http, which would send credentials in the clear"),
-        ("https://login.salesforce.com/services/oauth2/token", "is the host alone, without /services/oauth2/token"),
+        (
+            "https://login.salesforce.com/services/oauth2/token",
+            "must be the host alone: leave out /services/oauth2/token",
+        ),
         ("https://a:b@login.salesforce.com", "has a user or password in it"),
         (5, "expected text, got a whole number"),
     ],
@@ -212,6 +215,8 @@ def test_a_url_setting_may_be_required_or_left_out() -> None:
 
 
 def test_a_name_with_a_line_break_or_nothing_in_it_is_refused() -> None:
-    for name in ("user\nforged line", "   "):
-        with pytest.raises(kinetic.ConfigurationError, match="username: is blank, or has a line break"):
+    for name in ("user\nforged line", "   ", " user"):
+        with pytest.raises(
+            kinetic.ConfigurationError, match="username: is blank, has blanks around it, or a line break"
+        ):
             kinetic.OAuthAuthenticator("id", "secret", name, "password")

@@ -331,7 +331,7 @@ def test_a_source_around_an_authenticator_made_by_hand(sf: SalesforceEmulator) -
     )
     source = kinetic.SessionSource(authenticator)
     assert source.session().username == login.username
-    assert source.provider == "JWTAuthenticator"
+    assert source.provider == "jwt-bearer"
     rows = {row.name: row for row in source.explain()}
     assert (rows["client_id"].value, rows["client_id"].source) == (login.client_id, "constructor")
     assert (rows["private_key"].value, rows["private_key"].source) == ("********", "constructor")

@@ -18,6 +18,7 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.paths import expanded
 from kinetic_auth_core.settings import ExplainedSetting, LiteralText, Setting, group_problem, near
 
+_ARGUMENTS = ("environment", "config", "env_file")  # of `resolve`, beside the settings
 _ENVIRONMENT_KEYS = frozenset({"provider"})
 
 
@@ -134,6 +135,7 @@ def settle(
     as_reference: Callable[[str], object | None] = lambda _: None,
     *,
     how_to_give: str = "give it as keyword, in the config file, or as",
+    prefix: str = "",
 ) -> Settled:
     """Merge the layers and check every value.
 
@@ -143,8 +145,9 @@ def settle(
         layers: Highest first.
         as_reference: The reference that a secret's text is, or None if it is meant as it stands.
         how_to_give: What a message about a missing setting says before the name of its variable.
+        prefix: What stands before the environment's own variables, such as `PROD_`.
     """
-    won, problems = _winners(schema, [tuple(group) for group in groups], layers, how_to_give)
+    won, problems = _winners(schema, [tuple(group) for group in groups], layers, how_to_give, prefix)
     values: dict[str, Any] = {}
     rows = []
     so_far = SimpleNamespace()  # what a default that is derived from other settings looks at
@@ -169,7 +172,7 @@ def settle(
 
 
 def _winners(
-    schema: Sequence[Setting], groups: Sequence[tuple[str, ...]], layers: Sequence[Layer], how_to_give: str
+    schema: Sequence[Setting], groups: Sequence[tuple[str, ...]], layers: Sequence[Layer], how_to_give: str, prefix: str
 ) -> tuple[dict[str, Given], list[str]]:
     """The value that wins for each setting; what is unknown, missing or contradictory."""
     problems = list(_unknown(schema, layers))
@@ -178,7 +181,7 @@ def _winners(
         members = ({name: layer[name] for name in group if _speaks(layer, name, but_not="")} for layer in layers)
         chosen = next(filter(None, members), {})
         won |= chosen
-        if problem := group_problem(schema, group, chosen):
+        if problem := group_problem(schema, group, chosen, prefix):
             problems.append(problem + _both_from(chosen))
     grouped = {name for group in groups for name in group}
     for setting in schema:
@@ -188,7 +191,7 @@ def _winners(
         if highest is not None:
             won[setting.name] = highest[setting.name]
         elif setting.required:
-            problems.append(f"{setting.name} is missing: {how_to_give} {setting.env}")
+            problems.append(f"{setting.name} is missing: {how_to_give} {prefix}{setting.env}")
     return won, problems
 
 
@@ -222,7 +225,8 @@ def _unknown(schema: Sequence[Setting], layers: Sequence[Layer]) -> Iterator[str
     for layer in layers:
         for name, given in layer.items():
             if name not in known:
-                yield f"{name} (from {given.source}): unknown setting{near(name, known)}"
+                names = [*known, *_ARGUMENTS] if given.source == "keyword" else known
+                yield f"{name} (from {given.source}): unknown setting{near(name, names)}"
 
 
 def _both_from(given: Mapping[str, Given]) -> str:

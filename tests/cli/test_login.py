@@ -195,7 +195,8 @@ class TestFailures:
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=nowhere.key", *debug)
         assert (outcome.code, outcome.out) == (3, "")
         assert (
-            "Error: Private key not found: nowhere.key does not exist. Remedy: Verify private_key_path" in outcome.told
+            "Error: Private key not found: {Path('nowhere.key').absolute()} does not exist. Remedy: Verify private_key_path"
+            in outcome.told
         )
 
     def test_a_wrong_key_ends_with_4_and_the_remedy(self, run: Run, debug: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """The JWT bearer grant: its settings and its form fields. The core makes the request and reads the answer."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core import (
+    ConfigurationError,
     GrantAuthenticator,
     Once,
     Signer,
@@ -41,6 +43,12 @@ def default_audience(login_url: str) -> str:
     return "https://test.salesforce.com" if is_sandbox else login_url
 
 
+def _check_path(_instance: object, _attribute: object, value: object) -> None:
+    """A key in place of its path must not get into a message, a `repr` or a log."""
+    if value is not None and re.search(r"-----BEGIN|\\n|[\r\n]|.{1024}", str(value)):
+        raise ConfigurationError("holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)")
+
+
 @attrs.frozen
 class JWTAuthenticator(GrantAuthenticator):
     """Logs in with an assertion that a private key signs; no password, no secret on the wire.
@@ -67,7 +75,9 @@ class JWTAuthenticator(GrantAuthenticator):
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | Signer | None = setting(None, help="RSA private key, PEM text.", secret=True)
-    private_key_path: str | os.PathLike[str] | None = setting(None, help="File with the RSA private key.")
+    private_key_path: str | os.PathLike[str] | None = setting(
+        None, help="File with the RSA private key.", validator=_check_path
+    )
     login_url: str = login_url_setting()
     audience: str | None = url_setting(
         None,
@@ -105,6 +115,6 @@ class JWTAuthenticator(GrantAuthenticator):
         material = (
             PrivateKeyText(self.private_key, "private_key")
             if self.private_key
-            else PrivateKeyFile(Path(os.fspath(self.private_key_path or "")))
+            else PrivateKeyFile(Path(os.fsdecode(self.private_key_path or "")))
         )
         return AssertionKey(LocalSigner.of(material, self.passphrase))

@@ -71,7 +71,7 @@ class PrivateKeyFile:
             return self.path.expanduser().read_bytes()
         except FileNotFoundError as error:
             raise PrivateKeyNotFoundError(
-                f"Private key not found: {self.path} does not exist.",
+                f"Private key not found: {self.path.expanduser().absolute()} does not exist.",
                 remedy="Verify private_key_path (SF_PRIVATE_KEY_PATH): that it is correct and that the file exists.",
                 filename=str(self.path),
             ) from error
@@ -80,7 +80,7 @@ class PrivateKeyFile:
                 f"{self.called} cannot be read: {error.strerror}.",
                 remedy="Let the user that runs this process read it (chown, chmod 600).",
             ) from error
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        except (OSError, ValueError, RuntimeError) as error:  # a NUL in the path; a home that is not known
             raise KeyLoadError(
                 f"{self.called} cannot be read: {getattr(error, 'strerror', None) or error}.",
                 remedy="Let private_key_path (SF_PRIVATE_KEY_PATH) name the file itself.",
