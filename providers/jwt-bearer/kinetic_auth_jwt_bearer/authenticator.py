@@ -1,6 +1,7 @@
 """The JWT bearer grant: its settings and its form fields. The core makes the request and reads the answer."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -8,10 +9,17 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core import GrantAuthenticator, Signer, current_tally, login_url_setting, setting
-from kinetic_auth_core.grant import check_url
-from kinetic_auth_core.once import Once
-from kinetic_auth_core.urls import without_slash
+from kinetic_auth_core import (
+    ConfigurationError,
+    GrantAuthenticator,
+    Once,
+    Signer,
+    current_tally,
+    login_url_setting,
+    setting,
+    single_line,
+    url_setting,
+)
 
 if TYPE_CHECKING:
     from kinetic_auth_jwt_bearer.assertion import AssertionKey
@@ -35,9 +43,10 @@ def default_audience(login_url: str) -> str:
     return "https://test.salesforce.com" if is_sandbox else login_url
 
 
-def _check_audience(instance: object, attribute: object, value: object) -> None:
-    if value is not None:
-        check_url(instance, attribute, value)
+def _check_path(_instance: object, _attribute: object, value: object) -> None:
+    """A key in place of its path must not get into a message, a `repr` or a log."""
+    if value is not None and re.search(r"-----BEGIN|\\n|[\r\n]|.{1024}", str(value)):
+        raise ConfigurationError("holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)")
 
 
 @attrs.frozen
@@ -65,17 +74,18 @@ class JWTAuthenticator(GrantAuthenticator):
     provider_name: ClassVar[str] = "jwt-bearer"
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("private_key", "private_key_path"),)
 
-    client_id: str = setting(help="Consumer Key of the connected app.")
-    username: str = setting(help="Salesforce user to log in as.")
+    client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
+    username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | Signer | None = setting(None, help="RSA private key, as text.", secret=True)
-    private_key_path: str | os.PathLike[str] | None = setting(None, help="File with the RSA private key.")
+    private_key_path: str | os.PathLike[str] | None = setting(
+        None, help="File with the RSA private key.", validator=_check_path
+    )
     login_url: str = login_url_setting()
-    audience: str | None = setting(
-        attrs.Factory(lambda self: default_audience(self.login_url), takes_self=True),
+    audience: str | None = url_setting(
+        None,
         help="Audience of the assertion, one URL; default: derived from login_url.",
-        converter=without_slash,
-        validator=_check_audience,
         kw_only=True,
+        derived=lambda self: default_audience(self.login_url),
     )
     passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
     client_secret: str | None = setting(None, help="Consumer Secret; not needed to log in.", secret=True, kw_only=True)
@@ -118,6 +128,6 @@ class JWTAuthenticator(GrantAuthenticator):
         material = (
             PrivateKeyText(str(self.private_key), "private_key")
             if self.private_key
-            else PrivateKeyFile(Path(os.fspath(self.private_key_path or "")))
+            else PrivateKeyFile(Path(os.fsdecode(self.private_key_path or "")))
         )
         return LocalSigner.of(material, self.passphrase)

@@ -76,7 +76,7 @@ class PrivateKeyFile:
             return self.path.expanduser().read_bytes()
         except FileNotFoundError as error:
             raise PrivateKeyNotFoundError(
-                f"Private key not found: {self.path} does not exist.",
+                f"Private key not found: {self.path.expanduser().absolute()} does not exist.",
                 remedy="Verify private_key_path (SF_PRIVATE_KEY_PATH): that it is correct and that the file exists.",
                 filename=str(self.path),
             ) from error

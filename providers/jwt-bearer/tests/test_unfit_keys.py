@@ -245,3 +245,12 @@ def test_text_that_is_not_unicode_is_refused_at_once(settings: dict[str, Any], k
     """Python hands undecodable bytes of an environment variable on as lone surrogates."""
     with pytest.raises(ConfigurationError, match="private_key: is not valid text: some of its bytes were not UTF-8"):
         JWTAuthenticator(**settings, private_key=keys.private_key_pem + "\udcff").authenticate()
+
+
+@pytest.mark.parametrize("change", [str, lambda pem: pem.replace("\n", "\\n"), lambda pem: pem.replace("\n", " ")])
+def test_a_key_in_place_of_its_path_is_refused_at_once_and_not_shown(keys: KeyPair, change: Any) -> None:
+    key = change(keys.private_key_pem)
+    with pytest.raises(ConfigurationError) as caught:
+        JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=key)
+    assert "private_key_path: holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)" in str(caught.value)
+    assert "MII" not in f"{caught.value!r}{caught.value}"
