@@ -26,9 +26,10 @@ from kinetic_auth_core.errors import (
     UnknownProviderError,
 )
 from kinetic_auth_core.events import LoginEvent, current_tally
-from kinetic_auth_core.grant import GrantAuthenticator, login_url_setting
+from kinetic_auth_core.grant import GrantAuthenticator, login_url_setting, single_line, url_setting
 from kinetic_auth_core.hookspecs import Signer, hookimpl
 from kinetic_auth_core.logs import configure_logging
+from kinetic_auth_core.once import Once
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.session import SalesforceSession
@@ -45,6 +46,7 @@ __all__ = [
     "KineticAuthError",
     "LoginBudgetError",
     "LoginEvent",
+    "Once",
     "PrivateKeyNotFoundError",
     "ProviderLoadError",
     "Reference",
@@ -62,6 +64,8 @@ __all__ = [
     "login_url_setting",
     "resolve",
     "setting",
+    "single_line",
+    "url_setting",
 ]
 
 # kinetic-core's two names, for code that only changes its import. Not in __all__: a provider need not be installed.

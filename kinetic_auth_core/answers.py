@@ -59,7 +59,13 @@ class Login:
 
 
 def read_answer(
-    answer: Answer, login: Login, form: Form, *, api_version: str, client_secret: str | None
+    answer: Answer,
+    login: Login,
+    form: Form,
+    *,
+    api_version: str,
+    client_secret: str | None,
+    must_be_signed: bool = False,
 ) -> SalesforceSession | AuthenticationError:
     """Judge the answer to a token request.
 
@@ -71,6 +77,7 @@ def read_answer(
         form: The request's fields; none of their values may show up in an error.
         api_version: For the session.
         client_secret: Verifies the answer's `signature`; None: it is not verified.
+        must_be_signed: An answer without a signature is refused, too, where the secret is known.
 
     Returns:
         The session; or, where the endpoint refused or its answer is not usable, the error to raise.
@@ -78,10 +85,10 @@ def read_answer(
     fields = _json_object(answer.body)
     if fields is None or (answer.status != 200 and not isinstance(fields.get("error"), str)):
         return _no_answer(answer, login)
-    if answer.status != 200 or "error" in fields:
+    if answer.status != 200 or fields.get("error"):
         return _refusal(answer.status, fields, login, form)
     values = {name: fields[name] for name in (*_REQUIRED, *_OPTIONAL) if fields.get(name) not in (None, "")}
-    if isinstance(values.get("issued_at"), int):
+    if isinstance(values.get("issued_at"), int) and not isinstance(values["issued_at"], bool):
         values["issued_at"] = str(values["issued_at"])
     if problems := _unfit(values):
         what = f"the answer is no session: {', '.join(problems)}."
@@ -93,7 +100,8 @@ def read_answer(
             remedy="Do not use this host; check login_url.",
             status=answer.status,
         )
-    if client_secret and values.get("signature") and not _is_signed(values, client_secret):
+    has_to_fit = must_be_signed or "signature" in values
+    if client_secret and has_to_fit and not _is_signed(values, client_secret):
         return login.failed(
             SessionRejectedError,
             "the signature of the answer is wrong, so it does not come from Salesforce.",
@@ -171,7 +179,7 @@ def _unfit(values: Mapping[str, Any]) -> list[str]:
 def _is_signed(values: Mapping[str, str], client_secret: str) -> bool:
     message = values["id"] + values.get("issued_at", "")
     digest = hmac.new(client_secret.encode(), message.encode(), hashlib.sha256).digest()
-    return hmac.compare_digest(base64.b64encode(digest), values["signature"].encode())
+    return hmac.compare_digest(base64.b64encode(digest), values.get("signature", "").encode())
 
 
 def _answered_at_ms(headers: Mapping[str, str]) -> int:

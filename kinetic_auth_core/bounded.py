@@ -14,6 +14,7 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 
 class _Deadline(threading.local):
@@ -77,23 +78,38 @@ def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     return context
 
 
-def _connect(connection: HTTPConnection, opened: Any) -> socket.socket:
-    connection.timeout = _left(connection.timeout)
-    plain: socket.socket = opened()
-    timeout_s = plain.gettimeout()
-    bounded = _BoundedSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
-    bounded.settimeout(timeout_s)
-    return bounded
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """Open a bounded socket. Each of the host's addresses has the connect time-out, all of them the deadline."""
+    try:
+        addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
+    last: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
+        opened = _BoundedSocket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                opened.setsockopt(*option)
+            opened.settimeout(_left(connection.timeout))
+            opened.connect(address)
+        except OSError as error:
+            opened.close()
+            last = error
+        else:
+            return opened
+    if isinstance(last, TimeoutError):
+        raise ConnectTimeoutError(connection, "no connection in time") from last
+    raise NewConnectionError(connection, f"no connection: {last}") from last
 
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _connect(self, super()._new_conn)
+        return _connect(self)
 
 
 class _TLSConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _connect(self, super()._new_conn)
+        return _connect(self)
 
 
 class BoundedPool(HTTPConnectionPool):

@@ -7,13 +7,12 @@ import attrs
 import requests
 import urllib3.exceptions
 
+from kinetic_auth_core.errors import LibraryError
+
 CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
 _CHECK_CA = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."
+_NEED_SOCKS = "For a SOCKS proxy: pip install PySocks."
 _CHECK_PROXY = "Check proxy (or HTTPS_PROXY) and its credentials."
-
-
-class LibraryError(Exception):
-    """Type and message of a library's error. The error itself holds the request, and so the password."""
 
 
 @attrs.frozen
@@ -54,7 +53,9 @@ class _Row:
 
 # First match wins. A type that is a name is told by its name: it is imported nowhere else.
 _ROWS = (
-    _Row((requests.exceptions.ProxyError,), "the proxy did not connect to {host}.", _CHECK_PROXY),
+    _Row((requests.exceptions.InvalidSchema,), "the proxy cannot be used: {error}.", _NEED_SOCKS, False),
+    _Row((requests.exceptions.InvalidProxyURL,), "the proxy cannot be used: {error}.", _CHECK_PROXY, False),
+    _Row((requests.exceptions.ProxyError,), "the proxy did not connect to {host}: {reason}.", _CHECK_PROXY),
     _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA, False),
     _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed.", CHECK_HOST, False),
     _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve."),
@@ -84,10 +85,16 @@ def explained(error: Exception, *, host: str, limits: Limits, expired: bool, mas
     chain = list(_chain(error))
     row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
-    reason = next((link.strerror for link in chain if isinstance(link, OSError) and link.strerror), "it failed")
-    message = row.message.format(host=host, limits=limits, tls=tls, reason=reason)
+    said = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
+    reason = masked(next(filter(None, said), "it failed"))
+    message = row.message.format(host=host, limits=limits, tls=tls, reason=reason, error=masked(str(error)))
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {masked(str(error))}")
     return Failure(message, row.remedy, row.retryable, cause)
+
+
+def _is_builtin(error: BaseException) -> bool:
+    """Whether it is the operating system's own error, not a library's that only derives from it."""
+    return type(error).__module__ in ("builtins", "socket")
 
 
 def _matches(row: _Row, chain: list[BaseException]) -> bool:

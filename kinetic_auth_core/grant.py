@@ -7,7 +7,6 @@ A subclass gives the form fields of its grant and nothing else. What the answer 
 import abc
 import inspect
 import logging
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -18,8 +17,13 @@ import attrs
 
 from kinetic_auth_core.config.layers import settle, variable_layers
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError, TransportError
-from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    KineticAuthError,
+    TransportError,
+    safe_cause,
+)
 from kinetic_auth_core.hookspecs import hookimpl
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.references import parse_reference
@@ -29,10 +33,12 @@ from kinetic_auth_core.settings import LiteralText, exactly_one_of, group_proble
 from kinetic_auth_core.urls import url_problem, without_slash
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.transport import Transport
+    from kinetic_auth_core.answers import Login
+    from kinetic_auth_core.transport import Form, Transport
 
 logger = logging.getLogger(__name__)
 
+_MAX_SECONDS = 86_400  # a day
 DEFAULT_LOGIN_URL = "https://login.salesforce.com"
 
 
@@ -49,17 +55,52 @@ def check_url(_instance: object, _attribute: object, value: object) -> None:
 def _check_login_url(instance: object, attribute: object, value: object) -> None:
     check_url(instance, attribute, value)
     if "/services/oauth2" in str(value):
-        raise ConfigurationError("is the host alone, without /services/oauth2/token")
+        raise ConfigurationError("must be the host alone: leave out /services/oauth2/token")
 
 
 def _check_proxy(_instance: object, _attribute: object, value: object) -> None:
-    if value is not None and not str(value).startswith(("http://", "https://", "socks5://", "socks5h://")):
+    if value is None:
+        return
+    if not str(value).startswith(("http://", "https://", "socks5://", "socks5h://")):
         raise ConfigurationError("must begin with http://, https:// or socks5h://")
+    try:
+        parts = urlsplit(str(value))
+        fits = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ConfigurationError("needs a host, and a port between 1 and 65535 if it has one")
+
+
+def single_line(_instance: object, _attribute: object, value: object) -> None:
+    """Validator for a name that goes into messages and logs: neither blank, nor with a line break in it.
+
+    Raises:
+        ConfigurationError: It is one of these.
+    """
+    if isinstance(value, str) and (not value or value != value.strip() or not value.isprintable()):
+        raise ConfigurationError("is blank, has blanks around it, or a line break or another control character in it")
 
 
 def _check_seconds(_instance: object, _attribute: object, value: object) -> None:
-    if not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
-        raise ConfigurationError("must be a number of seconds above 0")
+    if not isinstance(value, int | float) or not 0 < value <= _MAX_SECONDS:
+        raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_SECONDS}")
+
+
+def url_setting(default: Any = attrs.NOTHING, *, help: str, **options: Any) -> Any:  # noqa: A002 - as in `setting`
+    """A setting that is a URL to which credentials go, or None where that is its default.
+
+    Args:
+        default: As for `setting`.
+        help: As for `setting`.
+        **options: The other arguments of `setting`, but for converter and validator.
+    """
+
+    def check(instance: object, attribute: object, value: object) -> None:
+        if value is not None or default is not None:
+            check_url(instance, attribute, value)
+
+    return setting(default, help=help, converter=without_slash, validator=check, **options)
 
 
 def login_url_setting(*, kw_only: bool = False) -> Any:
@@ -74,6 +115,9 @@ def login_url_setting(*, kw_only: bool = False) -> Any:
 
 
 def _api_version(value: Any) -> Any:
+    """TOML may well say `api_version = 61.0`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
     return default_api_version() if value is None else value
 
 
@@ -110,11 +154,13 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
 
     Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for
-    messages, and `exactly_one_of`, groups of settings of which exactly one must be given.
+    messages; `exactly_one_of`, groups of settings of which exactly one must be given; and `answers_are_signed`, where
+    an answer without a signature is to be refused if the client secret is known.
     """
 
     provider_name: ClassVar[str] = ""
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    answers_are_signed: ClassVar[bool] = False
 
     login_url: str = login_url_setting(kw_only=True)
     api_version: str = setting(
@@ -156,7 +202,9 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             ConfigurationError: Variables are missing or wrong; all of them are named.
         """
         settings = schema(cls)
-        settled = settle(settings, exactly_one_of(cls), variable_layers(settings, Variables.load(env_file)))
+        settled = settle(
+            settings, exactly_one_of(cls), variable_layers(settings, Variables.load(env_file)), how_to_give="set"
+        )
         if settled.problems:
             raise ConfigurationError.of(f"Cannot configure {cls.__name__} from the environment", settled.problems)
         return cls(**settled.values)
@@ -174,15 +222,13 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
         from kinetic_auth_core.answers import Login, read_answer
-        from kinetic_auth_core.transport import Form
 
         login = Login(
             self.provider_name or type(self).__name__,
             urlsplit(self.login_url).netloc,
             getattr(self, "username", None),
         )
-        form = Form(dict(self._granted(login)), secret_texts(self))
-        current_tally().attempts += 1
+        form = self._form(login)
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         try:
             answer = self._transport.get(self._new_transport).post(f"{self.login_url}/services/oauth2/token", form)
@@ -190,21 +236,34 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
             raise login.failed(TransportError, error.message, **details) from error.__cause__
         outcome = read_answer(
-            answer, login, form, api_version=self.api_version, client_secret=getattr(self, "client_secret", None)
+            answer,
+            login,
+            form,
+            api_version=self.api_version,
+            client_secret=getattr(self, "client_secret", None),
+            must_be_signed=self.answers_are_signed,
         )
         if isinstance(outcome, AuthenticationError):
             raise outcome
         logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, outcome.org_id)
         return outcome
 
-    def _granted(self, login: Any) -> Mapping[str, str]:
+    def _form(self, login: "Login") -> "Form":
+        from kinetic_auth_core.transport import Form
+
+        problem, cause = "", None
         try:
-            return self.grant(time.time())
+            fields: object = self.grant(time.time())
         except KineticAuthError:
             raise
-        except Exception as error:
-            what = f"its grant() raised {type(error).__name__}."
-            raise login.failed(AuthenticationError, what) from error
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            problem, cause = f"its grant() raised {type(error).__name__}.", safe_cause(error, secret_texts(self))
+        else:
+            if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
+                return Form(dict(fields), secret_texts(self))
+            problem = f"its grant() gave {type(fields).__name__}, not a mapping of text to text."
+            del fields  # not among the locals of a traceback
+        raise login.failed(AuthenticationError, problem) from cause
 
     def _new_transport(self) -> "Transport":
         from kinetic_auth_core.transport import Transport
@@ -238,8 +297,8 @@ def _check(made: Any) -> None:
     for each in schema(cls):
         try:
             each.check(made)
-            if each.secret:
-                _refuse_reference(each.value_of(made))
+            if each.secret and (problem := reference_problem(each.value_of(made))):
+                problems.append(f"{each.name}: {problem}")
         except ValueError as error:
             problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
     for group in exactly_one_of(cls):
@@ -250,11 +309,11 @@ def _check(made: Any) -> None:
         raise ConfigurationError.of(f"Cannot make {cls.__name__}", problems)
 
 
-def _refuse_reference(value: object) -> None:
+def reference_problem(value: object) -> str | None:
+    """What is wrong with a secret that a class was given by hand: it is a reference, which nobody would resolve."""
     if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:
-        return
+        return None
     schemes = {plugin.name for plugin in installed(KEY_LOADERS)}
-    if parse_reference(value, schemes) is not None:
-        raise ConfigurationError(
-            "is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself"
-        )
+    if parse_reference(value, schemes) is None:
+        return None
+    return "is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself"

@@ -104,6 +104,11 @@ class LoginHooks:
         if provider is not None:
             self._manager.register(provider)
 
+    @property
+    def wrappers(self) -> list[str]:
+        """The observers that wrap `authenticate`, by name."""
+        return [each.plugin_name for each in self._manager.hook.authenticate.get_hookimpls() if each.wrapper]
+
     def authenticate(self) -> object:
         """Call the provider's `authenticate` inside the observers' wrappers."""
         return self._manager.hook.authenticate()

@@ -13,15 +13,24 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    KeyLoadError,
+    KineticAuthError,
+    mask,
+    safe_cause,
+    told,
+)
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.grant import reference_problem
 from kinetic_auth_core.hookspecs import KeyLoaderHooks, LoginHooks, Signer
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.registry import OBSERVERS, installed, load_key_loader, load_observer
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings import ExplainedSetting, LiteralText, mask, schema, secret_texts
+from kinetic_auth_core.settings import ExplainedSetting, LiteralText, schema, secret_texts
 
 logger = logging.getLogger(__name__)
 
@@ -50,20 +59,34 @@ class Plan:
 
 
 def plan_for(authenticator: Any) -> Plan:
-    """The plan for an instance that was made by hand."""
+    """The plan for an instance that was made by hand.
+
+    Raises:
+        ConfigurationError: One of its secrets is a reference.
+    """
     rows = []
     for each in schema(type(authenticator)):
+        if each.secret and (problem := reference_problem(each.value_of(authenticator))):
+            raise ConfigurationError(f"Cannot use {type(authenticator).__name__}: {each.name}: {problem}")
+    for each in schema(type(authenticator)):
         value = each.value_of(authenticator)
+        if value is None and each.derived is not None:
+            value = each.default_value(authenticator)
         source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
         rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
-    return Plan(type(authenticator).__name__, lambda: authenticator, {}, tuple(rows))
+    return Plan(
+        getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
+        lambda: authenticator,
+        {},
+        tuple(rows),
+    )
 
 
 @attrs.frozen
 class _Made:
     """An instance, the values that it was made from, and its hooks."""
 
-    values: Mapping[str, Any] = attrs.field(repr=False)
+    values: "Values"
     instance: Any
     hooks: LoginHooks
 
@@ -110,9 +133,8 @@ class Logins:
 
     def close(self) -> None:
         """Give the provider's connections back, if it has a `close`."""
-        close = getattr(self._made.instance if self._made else None, "close", None)
-        if close is not None:
-            close()
+        if self._made is not None:
+            _close_quietly(self._made.instance)
 
     def _event(
         self, made: _Made | None, session: SalesforceSession | None, tally: LoginTally, began: float
@@ -121,7 +143,7 @@ class Logins:
         return LoginEvent(
             plugin=self.plan.provider,
             distribution=self.plan.distribution,
-            host=urlsplit(str(getattr(instance, "login_url", ""))).netloc or None,
+            host=_host_of(getattr(instance, "login_url", None)),
             username=(session.username if session else None) or getattr(instance, "username", None),
             org_id=session.org_id if session else None,
             attempts=tally.attempts,
@@ -130,22 +152,21 @@ class Logins:
         )
 
     def _call(self, made: _Made) -> SalesforceSession:
+        cause: BaseException | None = None
         try:
             session = made.hooks.authenticate()
+            what = f"gave {type(session).__name__} instead of a SalesforceSession."
         except KineticAuthError:
             raise
-        except Exception as error:
-            why = mask(f"{type(error).__name__}: {error}", secret_texts(made.instance))
-            raise AuthenticationError(
-                f"the plugin {self._called()} raised {why}", remedy="Ask its authors.", provider=self.plan.provider
-            ) from error
-        if not isinstance(session, SalesforceSession):
-            raise AuthenticationError(
-                f"the plugin {self._called()} gave {type(session).__name__} instead of a SalesforceSession.",
-                remedy="Ask its authors.",
-                provider=self.plan.provider,
-            )
-        return session
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            session, cause = None, safe_cause(error, secret_texts(made.instance))
+            what = f"raised {told(cause)}"
+        if isinstance(session, SalesforceSession):
+            return session
+        around = f", or an observer around it ({', '.join(made.hooks.wrappers)})," if made.hooks.wrappers else ""
+        raise AuthenticationError(
+            f"the plugin {self._called()}{around} {what}", remedy="Ask its authors.", provider=self.plan.provider
+        ) from cause
 
     def _called(self) -> str:
         return (
@@ -154,13 +175,17 @@ class Logins:
 
     def _current(self) -> _Made:
         """The instance for the values as they are now."""
-        values = _Resolved({name: self._resolved(name, value) for name, value in self.plan.values.items()})
+        values = Values({name: self._resolved(name, value) for name, value in self.plan.values.items()})
         with self._lock:
-            if self._made is None or self._made.values != values.values:
-                instance = make_instance(self.plan, values.values)
-                self.close()
-                self._made = _Made(values.values, instance, LoginHooks(instance, self._observers.get(_load_observers)))
-            return self._made
+            before = self._made
+            if before is not None and before.values == values:
+                return before
+            instance = make_instance(self.plan, values)
+            hooks = LoginHooks(instance, self._observers.get(_load_observers))
+            made = self._made = _Made(values, instance, hooks)
+        if before is not None:
+            _close_quietly(before.instance)
+        return made
 
     def _resolved(self, name: str, value: Any) -> Any:
         """A setting's value, its reference resolved if it is one."""
@@ -173,11 +198,12 @@ class Logins:
         if isinstance(loaded, Signer):
             return loaded
         text = _text(loaded)
-        if text is None:
-            gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
-            what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
-            raise KeyLoadError(f"{value} ({name}): {what}.")
-        return text
+        if text is not None:
+            return text
+        gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
+        what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
+        del loaded  # not among the locals of a traceback
+        raise KeyLoadError(f"{value} ({name}): {what}.")
 
     def _load_with_plugin(self, reference: Reference) -> object:
         try:
@@ -187,8 +213,9 @@ class Logins:
             return loader.load_key(reference)
         except KineticAuthError:
             raise
-        except Exception as error:
-            raise KeyLoadError(f"{reference}: the key loader raised {type(error).__name__}: {error}") from error
+        except Exception as error:  # noqa: BLE001 - raised again below
+            cause = safe_cause(error, ())
+        raise KeyLoadError(f"{reference}: the key loader raised {told(cause)}") from cause
 
     def _after_fork(self) -> None:
         """In the child nobody holds the lock that another thread of the parent held."""
@@ -196,28 +223,50 @@ class Logins:
 
 
 @attrs.frozen
-class _Resolved:
-    """Keeps resolved secrets out of a traceback's locals."""
+class Values:
+    """Settings with their secrets, kept out of a traceback's locals. A `Signer` is the same if its key is."""
 
-    values: Mapping[str, Any] = attrs.field(repr=False)
+    by_name: Mapping[str, Any] = attrs.field(repr=False, eq=lambda values: {n: _identity(v) for n, v in values.items()})
 
 
-def make_instance(plan: Plan, values: Mapping[str, Any]) -> Any:
+def _identity(value: Any) -> Any:
+    return (type(value), value.algorithm, value.key_id) if isinstance(value, Signer) else value
+
+
+def make_instance(plan: Plan, values: Values) -> Any:
     """Make the provider's instance.
 
     Raises:
         ConfigurationError: Its class refuses the values.
     """
-    failure = ""
     try:
-        return plan.make(**values)
-    except KineticAuthError:
-        raise
+        return plan.make(**values.by_name)
+    except KineticAuthError as error:
+        failure = error.with_traceback(None)  # the constructor's frames have the secrets among their locals
     except Exception as error:  # noqa: BLE001 - other people's classes
-        secrets = [value for value in values.values() if isinstance(value, str)]
-        failure = mask(f"{type(error).__name__}: {error}", secrets)
-    del values, secrets
-    raise ConfigurationError(f"Cannot make {plan.provider!r}: {failure}")
+        secrets = [value for value in values.by_name.values() if isinstance(value, str)]
+        failure = ConfigurationError(
+            f"Cannot make {plan.provider!r}: {mask(f'{type(error).__name__}: {error}', secrets)}"
+        )
+        del secrets
+    raise failure
+
+
+def _close_quietly(instance: Any) -> None:
+    """Call a provider's `close`, if it has one. One that raises breaks nothing."""
+    close = getattr(instance, "close", None)
+    if close is not None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - other people's classes
+            logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
+
+
+def _host_of(url: object) -> str | None:
+    try:
+        return urlsplit(str(url)).netloc or None
+    except ValueError:
+        return None
 
 
 def _text(loaded: object) -> LiteralText | None:

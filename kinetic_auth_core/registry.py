@@ -110,7 +110,7 @@ def load(group: str, name: str) -> tuple[InstalledPlugin, Any]:
     plugin = find(group, name)
     try:
         loaded = _FreshDriver(group, name).driver
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _unfit(plugin, f"does not import: {type(error).__name__}: {error}") from error
     return plugin, loaded
 

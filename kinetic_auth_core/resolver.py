@@ -1,22 +1,25 @@
 """From a name and the deployment's config to a source: `resolve`."""
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from kinetic_auth_core.config.environments import Selection, select
-from kinetic_auth_core.config.files import load_config
+from kinetic_auth_core.config.files import ConfigFile, load_config
 from kinetic_auth_core.config.layers import Layer, all_layers, keyword_layer, settle
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login import Plan, make_instance
+from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError
+from kinetic_auth_core.login import Plan, Values, make_instance
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
 from kinetic_auth_core.registry import KEY_LOADERS, find, installed, load_authenticator
 from kinetic_auth_core.settings import ExplainedSetting, exactly_one_of, schema
 from kinetic_auth_core.source import SessionSource
+
+logger = logging.getLogger(__name__)
 
 
 def resolve(
@@ -53,8 +56,9 @@ def resolve(
     keywords = keyword_layer(settings)
     del settings  # secrets: not among the locals of a traceback
     found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
-    if found.error is not None or found.plan is None:
-        raise found.error or ConfigurationError("nothing was found")
+    if found.plan is None:
+        assert found.error is not None  # noqa: S101 - one or the other is there
+        raise found.error
     return SessionSource._of(found.plan)  # noqa: SLF001 - the one other place that makes sources
 
 
@@ -100,17 +104,33 @@ def examine(
     """
     found = Examination()
     try:
+        _check_arguments(provider=provider, environment=environment, config=config, env_file=env_file)
+        if "provider" in (keywords or {}):
+            raise ConfigurationError('the provider is the first argument, without a name: resolve("jwt-bearer").')
         variables = Variables.load(env_file)
         found = attrs.evolve(found, env_file=variables.layers[-1].path)
         file = load_config(config, variables)
         found = attrs.evolve(found, config_file=file.path if file else None)
         selection = select(provider, environment, file, variables)
         found = attrs.evolve(found, selection=selection)
-        plugin, cls = load_authenticator(selection.provider)
+        try:
+            plugin, cls = load_authenticator(selection.provider)
+        except UnknownProviderError as error:
+            if selection.named_by is None:
+                raise
+            what = f"{error.message.removesuffix('.')} (named by {selection.named_by})."
+            raise UnknownProviderError(what, remedy=error.remedy) from error
         found = attrs.evolve(found, cls=cls)
         schemes = {loader.name for loader in installed(KEY_LOADERS)}
         layers = all_layers(schema(cls), keywords or {}, selection, file, variables)
-        settled = settle(schema(cls), exactly_one_of(cls), layers, lambda text: parse_reference(text, schemes))
+        settled = settle(
+            schema(cls),
+            exactly_one_of(cls),
+            layers,
+            lambda text: parse_reference(text, schemes),
+            prefix=selection.variable_prefix or "",
+        )
+        _warn_of_an_empty_environment(selection, file, layers)
         found = attrs.evolve(found, rows=settled.rows)
         if problems := [*settled.problems, *_without_loader(settled.values)]:
             where = f" for the environment {selection.environment!r}" if selection.environment else ""
@@ -125,10 +145,34 @@ def examine(
             lookup=variables.lookup,
         )
         if not any(isinstance(value, Reference) for value in settled.values.values()):
-            make_instance(plan, settled.values)  # what only the whole instance can tell is told now
+            make_instance(plan, Values(settled.values))  # what only the whole instance can tell is told now
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, plan=plan)
+
+
+def _check_arguments(**arguments: object) -> None:
+    problems = []
+    for name, value in arguments.items():
+        expected = "text" if name in ("provider", "environment") else "a path"
+        if not isinstance(value, str | None if expected == "text" else str | os.PathLike | None):
+            problems.append(f"{name}: expected {expected}, got {type(value).__name__}")
+    if problems:
+        raise ConfigurationError.of("Cannot resolve", problems)
+
+
+def _warn_of_an_empty_environment(selection: Selection, file: ConfigFile | None, layers: Sequence[Layer]) -> None:
+    """An environment that nothing speaks of is a misspelt one, or the wrong folder."""
+    own = [name for layer in layers for name, given in layer.items() if given.source.startswith(_prefix(selection))]
+    if selection.environment is not None and file is None and not own:
+        logger.warning(
+            "environment %r: there is no config file, and no variable begins with %s; the plain SF_* are used",
+            *(selection.environment, _prefix(selection)),
+        )
+
+
+def _prefix(selection: Selection) -> str:
+    return selection.variable_prefix or "\0"
 
 
 def _without_loader(values: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.coercion import arms, coerce, is_path_type
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.errors import MASK, ConfigurationError, KineticAuthError
 
 _METADATA_KEY = "kinetic_auth_core.setting"
 
@@ -24,16 +24,6 @@ RESERVED_NAMES = frozenset(
         *("provider", "environment", "config", "env_file"),
     }
 )
-
-MASK = "********"
-
-
-def mask(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text of other people's. Those under 4 characters stay: they are parts of common words."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= 4:
-            text = text.replace(secret, MASK)
-    return text
 
 
 class LiteralText(str):
@@ -51,6 +41,7 @@ def setting(
     converter: Callable[[Any], Any] | None = None,
     validator: Any = None,
     kw_only: bool = False,
+    derived: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Declare a field of an attrs class as a setting.
 
@@ -63,6 +54,7 @@ def setting(
         validator: As in attrs: called with instance, attribute and value. The instance is None when a value is
             checked before the class is made.
         kw_only: As in attrs.
+        derived: For a setting whose default is None: what None comes to, given the instance; for `explain()`.
 
     Returns:
         The attrs field.
@@ -73,7 +65,7 @@ def setting(
         repr=not secret,
         converter=converter,
         validator=None if validator is None else _unless_checked_later(validator),
-        metadata={_METADATA_KEY: (help, env, secret)},
+        metadata={_METADATA_KEY: (help, env, secret, derived)},
         **options,
     )
 
@@ -104,6 +96,7 @@ class Setting:
         help: One line for people.
         env: The environment variable without an environment's prefix.
         secret: Whether its value must never be shown.
+        derived: What None comes to, from the other settings; None where there is no such thing.
     """
 
     name: str
@@ -112,6 +105,7 @@ class Setting:
     help: str
     env: str
     secret: bool
+    derived: Callable[[Any], Any] | None = attrs.field(repr=False)
     _attribute: "attrs.Attribute[Any]" = attrs.field(repr=False, alias="attribute")
 
     @property
@@ -120,21 +114,18 @@ class Setting:
         return self.default is attrs.NOTHING
 
     @property
-    def is_derived(self) -> bool:
-        """Whether its default is made from other settings."""
-        return isinstance(self.default, attrs.Factory) and self.default.takes_self  # type: ignore[arg-type]  # as below
-
-    @property
     def is_path(self) -> bool:
         """Whether it takes a path, so that a relative one in a config file is relative to that file."""
         return any(is_path_type(arm) for arm in arms(self.type))
 
     def default_value(self, instance: Any) -> Any:
-        """The default; None for a required one.
+        """The default, or what it comes to where it is derived from other settings; None for a required one.
 
         Args:
-            instance: For a factory that derives the default from settings before it: something that has those.
+            instance: Something that has the settings before this one.
         """
+        if self.derived is not None:
+            return self.derived(instance)
         if not isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its stub says
             return None if self.required else self.default
         return self.default.factory(instance) if self.default.takes_self else self.default.factory()
@@ -152,14 +143,15 @@ class Setting:
         Raises:
             ValueError: It does not fit; the text says why and holds no secret.
         """
+        convert = self._attribute.converter
         try:
             value = coerce(value, self.type, text=text)
         except ValueError:
-            if self._attribute.converter is None:
+            if convert is None:
                 raise
         if self.required and value == "":
             raise ValueError("is empty")
-        converted = self._guarded(self._attribute.converter, value) if self._attribute.converter else value
+        converted = value if convert is None else coerce(self._guarded(convert, value), self.type)
         self._validate(None, converted)
         return value
 
@@ -170,8 +162,6 @@ class Setting:
             ValueError: It does not fit; the text says why and holds no secret.
         """
         value = self.value_of(instance)
-        if self.is_derived and value == self.default_value(instance):
-            return  # what is wrong with it is wrong with the setting that it comes from
         coerce(value, self.type)
         if self.required and value == "":
             raise ValueError("is empty")
@@ -241,7 +231,7 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
         if not attribute.init:
             continue
         name = attribute.alias or attribute.name
-        help_, env, secret = attribute.metadata.get(_METADATA_KEY, ("", None, False))
+        help_, env, secret, derived = attribute.metadata.get(_METADATA_KEY, ("", None, False, None))
         found.append(
             Setting(
                 name=name,
@@ -250,6 +240,7 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
                 help=help_,
                 env=env or f"SF_{name.upper()}",
                 secret=secret,
+                derived=derived,
                 attribute=attribute,
             )
         )
@@ -269,11 +260,13 @@ def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in getattr(cls, "exactly_one_of", ()))
 
 
-def group_problem(settings: Iterable[Setting], group: Sequence[str], given: Collection[str]) -> str | None:
+def group_problem(
+    settings: Iterable[Setting], group: Sequence[str], given: Collection[str], prefix: str = ""
+) -> str | None:
     """What is wrong with the members of an exactly-one-of group that were given; None if nothing."""
     if len(given) > 1:
         return f"{' and '.join(group)} exclude each other: give one of them"
-    variables = " or ".join(each.env for each in settings if each.name in group)
+    variables = " or ".join(prefix + each.env for each in settings if each.name in group)
     return None if given else f"one of {' or '.join(group)} is needed (as variable: {variables})"
 
 

@@ -18,17 +18,20 @@ from kinetic_auth_core.registry import authenticator_problem
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
 
-
-class _Abandoned(Exception):  # noqa: N818 - a signal to those who wait, never seen outside
-    """The login was interrupted; somebody else has to make it."""
+_Outcome = SalesforceSession | KineticAuthError | None
 
 
 @attrs.define(eq=False)
 class _Flight:
-    """A login that is under way, and the thread that makes it."""
+    """A login that is under way.
 
-    landing: "Future[SalesforceSession]" = attrs.field(factory=Future)
-    pilot: int | None = None
+    Attributes:
+        pilot: The thread that makes it; None until an asynchronous one has started.
+        landing: What came of it: the session, the error, or None where it was interrupted and somebody else has to.
+    """
+
+    pilot: int | None
+    landing: "Future[_Outcome]" = attrs.field(factory=Future)
 
     def __attrs_post_init__(self) -> None:
         self.landing.set_running_or_notify_cancel()  # so that a cancelled task cannot cancel the login of all
@@ -50,6 +53,8 @@ class SessionSource:
     """
 
     def __init__(self, authenticator: object) -> None:
+        if isinstance(authenticator, type):
+            raise ConfigurationError(f"{authenticator.__name__} is a class: give an instance of it.")
         if problem := authenticator_problem(type(authenticator)):
             raise ConfigurationError(f"{type(authenticator).__name__} {problem}.")
         self._start(plan_for(authenticator))
@@ -95,22 +100,20 @@ class SessionSource:
             KineticAuthError: The login failed; all who waited get that error.
         """
         while True:
-            live = self._live
-            if live is not None:
+            if (live := self._live) is not None:
                 return live
-            flight, is_pilot = self._board()
-            if is_pilot and flight is not None:
-                return self._fly(flight)
-            if flight is not None:
-                try:
-                    return flight.landing.result()
-                except _Abandoned:
-                    continue
-                except KineticAuthError as error:
-                    raise _own(error) from error.__cause__
+            mine = _Flight(threading.get_ident())
+            try:
+                flight = self._join(mine)
+                if flight is mine:
+                    return self._fly(mine)
+            finally:
+                self._land(mine, None)  # interrupted anywhere in between, it must not keep the others waiting
+            if flight is not None and (session := _session_of(flight.landing.result())) is not None:
+                return session
 
     async def asession(self) -> SalesforceSession:
-        """As `session`, for asyncio: the login runs in a thread, and the event loop goes on.
+        """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
             KineticAuthError: The login failed; all who waited get that error.
@@ -118,19 +121,16 @@ class SessionSource:
         import asyncio
 
         while True:
-            live = self._live
-            if live is not None:
+            if (live := self._live) is not None:
                 return live
-            flight, is_pilot = self._board()
-            if is_pilot and flight is not None:
-                return await asyncio.to_thread(self._fly, flight)
+            mine = _Flight(None)
+            flight = self._join(mine)
+            if flight is mine:
+                self._fly_apart(mine)
             if flight is not None:
-                try:
-                    return await asyncio.wrap_future(flight.landing)
-                except _Abandoned:
-                    continue
-                except KineticAuthError as error:
-                    raise _own(error) from error.__cause__
+                session = _session_of(await asyncio.wrap_future(flight.landing))
+                if session is not None:
+                    return session
 
     def invalidate(self, session: SalesforceSession) -> None:
         """Say that a session is dead, typically after a 401.
@@ -152,35 +152,57 @@ class SessionSource:
         """Give connections back. The source stays usable: the next login opens new ones."""
         self._logins.close()
 
-    def _board(self) -> tuple[_Flight | None, bool]:
-        """Join the login that is under way, or become the one who makes it; (None, False) if it has just landed."""
+    def _join(self, mine: _Flight) -> _Flight | None:
+        """The login that is under way, which is `mine` if there was none; None if a session is live by now."""
         with self._lock:
             if self._live is not None:
-                return None, False
+                return None
             if self._flight is None:
-                self._flight = _Flight()
-                return self._flight, True
-            if self._flight.pilot == threading.get_ident():
+                self._flight = mine
+            if self._flight is not mine and self._flight.pilot == threading.get_ident():
                 raise ConfigurationError(
                     "session() was called from within the login that makes the session.",
                     remedy="Observers and plugins must not ask the source that is logging in; use what the hook gives.",
                 )
-            return self._flight, False
+            return self._flight
 
     def _fly(self, flight: _Flight) -> SalesforceSession:
         """Make the login for all who wait."""
-        flight.pilot = threading.get_ident()
         try:
             session = self._logins.login()
-        except BaseException as error:
-            with self._lock:
-                self._flight = None
-            flight.landing.set_exception(error if isinstance(error, KineticAuthError) else _Abandoned())
+        except KineticAuthError as error:
+            self._land(flight, error)
             raise
-        with self._lock:
-            self._live, self._flight = session, None
-        flight.landing.set_result(session)
+        self._land(flight, session)
         return session
+
+    def _fly_apart(self, flight: _Flight) -> None:
+        """Make the login in a thread of its own: one of a pool might never get its turn."""
+
+        def fly() -> None:
+            flight.pilot = threading.get_ident()
+            try:
+                self._fly(flight)
+            except KineticAuthError:
+                pass  # those who wait get it
+            finally:
+                self._land(flight, None)
+
+        try:
+            threading.Thread(target=fly, name="kinetic-auth login", daemon=True).start()
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            self._land(flight, None)
+            raise
+
+    def _land(self, flight: _Flight, outcome: _Outcome) -> None:
+        """End a login that is under way; does nothing to one that has ended or never began."""
+        with self._lock:
+            if self._flight is not flight:
+                return
+            if isinstance(outcome, SalesforceSession):
+                self._live = outcome
+            self._flight = None
+        flight.landing.set_result(outcome)
 
     def _after_fork(self) -> None:
         """In the child: the thread that was logging in is not here."""
@@ -206,6 +228,12 @@ class SessionSource:
         raise TypeError("a SessionSource holds secrets and connections and is not pickled; resolve it in the worker")
 
 
-def _own(error: KineticAuthError) -> KineticAuthError:
-    """A copy for one of those who waited: an exception that many threads raise would collect all their tracebacks."""
-    return copy.copy(error)
+def _session_of(outcome: _Outcome) -> SalesforceSession | None:
+    """The session of a login by another; None where that one was interrupted.
+
+    Raises:
+        KineticAuthError: A copy of that login's error: one that many threads raise would collect all their tracebacks.
+    """
+    if isinstance(outcome, KineticAuthError):
+        raise copy.copy(outcome) from outcome.__cause__
+    return outcome

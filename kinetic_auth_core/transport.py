@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-What the answer means is decided in `grant`.
+What the answer means is decided in `answers`.
 """
 
 import contextlib
@@ -20,13 +20,15 @@ import requests.utils
 import urllib3.exceptions
 
 from kinetic_auth_core import bounded
-from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.errors import ConfigurationError, TransportError, mask
+from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.failures import CHECK_HOST, Failure, Limits, explained
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.once import Once
-from kinetic_auth_core.settings import mask
+from kinetic_auth_core.paths import expanded
 
 MAX_ANSWER_BYTES = 1024 * 1024
+_POOL_SIZE = 64  # connections kept for threads that log in at the same time
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
@@ -67,7 +69,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
-        super().__init__()
+        super().__init__(pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -98,18 +100,20 @@ class _Session(requests.Session):
 
 
 def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
-    path = os.fspath(
-        ca_bundle
-        or os.environ.get("REQUESTS_CA_BUNDLE")
-        or os.environ.get("CURL_CA_BUNDLE")
-        or requests.utils.DEFAULT_CA_BUNDLE_PATH
-    )
-    is_folder = Path(path).is_dir()
+    named = {
+        "ca_bundle": ca_bundle,
+        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
+        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE"),
+        "certifi": requests.utils.DEFAULT_CA_BUNDLE_PATH,
+    }
+    source, path = next((source, path) for source, path in named.items() if path)
     try:
-        return bounded.tls_context(None if is_folder else path, path if is_folder else None)
-    except OSError as error:
+        found = str(expanded(path))
+        is_folder = Path(found).is_dir()
+        return bounded.tls_context(None if is_folder else found, found if is_folder else None)
+    except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
         raise ConfigurationError(
-            f"ca_bundle: {path} cannot be used: {error.strerror or error}.",
+            f"{source}: {os.fspath(path)} cannot be used: {getattr(error, 'strerror', None) or error}.",
             remedy="Give a PEM file of CA certificates, or a folder prepared with c_rehash.",
         ) from error
 
@@ -150,9 +154,16 @@ class Transport:
         outcome: Answer | Failure
         with bounded.deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
+            current_tally().attempts += 1
             try:
                 outcome = self._send(session, url, form)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            except (
+                requests.RequestException,
+                urllib3.exceptions.HTTPError,
+                OSError,
+                ValueError,
+                OverflowError,
+            ) as error:
                 host = urlsplit(url).hostname or url
                 outcome = explained(
                     error, host=host, limits=self._limits, expired=bounded.expired(), masked=self._masked

@@ -4,9 +4,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from kinetic_auth_core.testing import SalesforceEmulator
+
+# A machine that is busy is no failed property.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 _OURS = ("SF_", "KINETIC_AUTH_", "LOG_", "DEV_SF_", "PROD_SF_")
 _AMBIENT = {"ENVIRONMENT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}

@@ -222,3 +222,20 @@ def test_every_error_names_provider_user_and_host(sf: SalesforceEmulator, jwt: J
     host = sf.url.removeprefix("http://")
     assert error.message.startswith(f"jwt-bearer login of {sf.default.username} at {host} failed: ")
     assert (error.provider, error.username, error.host) == ("jwt-bearer", sf.default.username, host)
+
+
+def test_an_answer_whose_signature_was_taken_away_is_refused(
+    sf: SalesforceEmulator, password: OAuthAuthenticator
+) -> None:
+    sf.break_transport(Alter(drop={"signature"}))
+    assert isinstance(error_of(password), kinetic.SessionRejectedError)
+
+
+def test_an_empty_error_beside_a_session_is_no_error(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+    sf.break_transport(Alter({"error": None}))
+    assert jwt.authenticate().is_valid()
+
+
+def test_true_is_no_time(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+    sf.break_transport(Alter({"issued_at": True}))
+    assert "its issued_at is not text" in str(error_of(jwt))

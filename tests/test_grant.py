@@ -85,9 +85,9 @@ def test_all_problems_of_an_instance_are_told_at_once() -> None:
         "client_secret: is empty",
         "login_url: must begin with https://",
         "api_version: the API version must look like v62.0, not 'newest'",
-        "connect_timeout: must be a number of seconds above 0",
+        "connect_timeout: must be a number of seconds above 0, up to 86400",
         "read_timeout: expected a number, got text",
-        "deadline: must be a number of seconds above 0",
+        "deadline: must be a number of seconds above 0, up to 86400",
         "proxy: must begin with http://, https:// or socks5h://",
     )
 
@@ -96,7 +96,10 @@ def test_all_problems_of_an_instance_are_told_at_once() -> None:
     ("url", "problem"),
     [
         ("http://login.salesforce.com", "is plain http, which would send credentials in the clear"),
-        ("https://login.salesforce.com/services/oauth2/token", "is the host alone, without /services/oauth2/token"),
+        (
+            "https://login.salesforce.com/services/oauth2/token",
+            "must be the host alone: leave out /services/oauth2/token",
+        ),
         ("https://a:b@login.salesforce.com", "has a user or password in it"),
         (5, "expected text, got a whole number"),
     ],
@@ -173,3 +176,47 @@ def test_close_gives_connections_back_and_is_harmless_before_any_login(sf: Sales
 def test_an_instance_can_be_evolved() -> None:
     made = attrs.evolve(ClientCredentials("id", "secret"), client_id="other")
     assert (made.client_id, made.client_secret) == ("other", "secret")
+
+
+@pytest.mark.parametrize("given", [None, ["a"], {"password": 5}, {5: "password"}])
+def test_a_grant_of_anything_but_text_is_named(sf: SalesforceEmulator, given: Any) -> None:
+    @attrs.frozen
+    class Odd(ClientCredentials):
+        def grant(self, now: float) -> Any:
+            return given
+
+    with pytest.raises(kinetic.AuthenticationError, match=r"its grant\(\) gave \w+, not a mapping of text to text"):
+        Odd("id", "secret", login_url=sf.url).authenticate()
+
+
+@pytest.mark.parametrize("proxy", ["http://", "http://proxy:0", "http://proxy:port"])
+def test_a_proxy_needs_a_host_and_a_port_that_exists(proxy: str) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="proxy: needs a host, and a port between 1 and 65535"):
+        ClientCredentials("id", "secret", proxy=proxy)
+
+
+@pytest.mark.parametrize("version", [61, 61.0, "61.0", "v61.0"])
+def test_an_api_version_may_be_a_number(sf: SalesforceEmulator, version: Any) -> None:
+    user = sf.add_user(f"{version!r}@emulator.example")
+    app = sf.add_app(flows={"client_credentials"}, run_as=user.username)
+    made = ClientCredentials(app.client_id, app.client_secret, login_url=sf.url, api_version=version)
+    assert made.authenticate().api_version == "v61.0"
+
+
+def test_a_url_setting_may_be_required_or_left_out() -> None:
+    @attrs.frozen
+    class Urls:
+        needed: str = kinetic.url_setting(help="Needed.")
+        other: str | None = kinetic.url_setting(None, help="Not needed.")
+
+    assert Urls("https://a.example/").needed == "https://a.example"
+    with pytest.raises(kinetic.ConfigurationError, match="plain http"):
+        Urls("https://a.example", "http://b.example")
+
+
+def test_a_name_with_a_line_break_or_nothing_in_it_is_refused() -> None:
+    for name in ("user\nforged line", "   ", " user"):
+        with pytest.raises(
+            kinetic.ConfigurationError, match="username: is blank, has blanks around it, or a line break"
+        ):
+            kinetic.OAuthAuthenticator("id", "secret", name, "password")

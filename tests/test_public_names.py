@@ -12,6 +12,7 @@ PUBLIC = [
     "KineticAuthError",
     "LoginBudgetError",
     "LoginEvent",
+    "Once",
     "PrivateKeyNotFoundError",
     "ProviderLoadError",
     "Reference",
@@ -29,6 +30,8 @@ PUBLIC = [
     "login_url_setting",
     "resolve",
     "setting",
+    "single_line",
+    "url_setting",
 ]
 
 

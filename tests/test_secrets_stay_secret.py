@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+import requests
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import (
@@ -186,6 +188,10 @@ def test_no_configuration_error_shows_a_secret(sf: SalesforceEmulator, logged: i
         f'[environments.dev]\nprovider = "password"\npassword = "{PASSWORD}"\nclient_secret = ["{SECRET}"]\n'
         f'security_token = "{TOKEN}${{UNSET}}"\nproxy = "{PROXY}"\nlogin_url = "http://evil.example"\n'
     )
+    table = f'[environments.dev]\npassword = "{PASSWORD}"\n'
+    Path("misspelt.toml").write_text(f'enviroments = {{ a = "{SECRET}" }}\n{table}')
+    Path("unset.toml").write_text(f'[defaults]\nprovider = "${{UNSET}}"\nclient_secret = "{SECRET}"\n{table}')
+    Path("pyproject.toml").write_text(f'[tool.other]\ntoken = "{TOKEN}"\n')
     Path("broken.toml").write_text(f'password = "{PASSWORD}" "{TOKEN}"\n')
     Path("latin.env").write_bytes(f"SF_PASSWORD={PASSWORD}\xff".encode("latin-1"))
     attempts: list[Callable[[], object]] = [
@@ -198,6 +204,10 @@ def test_no_configuration_error_shows_a_secret(sf: SalesforceEmulator, logged: i
         lambda: kinetic.OAuthAuthenticator("id", SECRET, "user", PASSWORD, TOKEN, "http://evil.example"),
         lambda: kinetic.JWTAuthenticator("id", "user", key, "path", passphrase=PASSPHRASE),
         lambda: kinetic.resolve("password", config="kinetic-auth.toml", environment="dev", security_token=[TOKEN]),
+        lambda: kinetic.resolve(config="misspelt.toml", environment="dev"),
+        lambda: kinetic.resolve("password", config="pyproject.toml"),
+        lambda: kinetic.resolve("jwt-bearer", environment="dev"),
+        lambda: kinetic.resolve(config="unset.toml", environment="dev"),
     ]
     for attempt in attempts:
         with pytest.raises(kinetic.ConfigurationError) as caught:
@@ -211,7 +221,7 @@ def test_no_key_error_shows_the_key(sf: SalesforceEmulator, logged: io.StringIO,
     damaged = "\n".join([*lines[:5], *lines[7:]])
     public = "-----BEGIN PUBLIC KEY-----\n" + "\n".join(lines[1:-1]) + "\n-----END PUBLIC KEY-----"
     encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
-    for text in (damaged, public, encrypted, "".join(lines[1:-1])):
+    for text in (damaged, public, encrypted, "".join(lines[1:-4])):
         for passphrase in (PASSPHRASE, None):
             source = kinetic.resolve(
                 "jwt-bearer",
@@ -235,3 +245,50 @@ def test_a_session_shows_no_token_but_pickles_with_it(
         assert session.access_token not in shown
         assert session.signature not in shown
     assert pickle.loads(pickle.dumps(session)) == session
+
+
+def test_what_comes_out_of_a_reference_is_not_shown_when_it_does_not_fit(
+    sf: SalesforceEmulator, logged: io.StringIO, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", SECRET)
+    Path("empty").write_text("")
+    Path("latin").write_bytes(f"{PASSWORD}\xff".encode("latin-1"))
+    for password in ("file://empty", "file://latin", "file://latin#field"):
+        source = kinetic.resolve(
+            "password",
+            client_id="id",
+            username="user",
+            client_secret="env://CANARY",
+            password=password,
+            security_token=TOKEN,
+            login_url=sf.url,
+        )
+        with pytest.raises(kinetic.KineticAuthError) as caught:
+            source.session()
+        shown = shown_by(caught.value) + logged.getvalue()
+        assert [marker for marker in markers(key) if marker in shown] == []
+
+
+@attrs.frozen
+class Careless:
+    """A plugin that logs in by requests and by itself, and puts its secret into its errors."""
+
+    token: str = kinetic.setting(help="", secret=True)
+    with_request: bool = kinetic.setting(False, help="")
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        if self.with_request:
+            requests.post("http://127.0.0.1:1", data={"password": self.token}, timeout=5)
+        raise ValueError(f"bad token {self.token}")
+
+
+@pytest.mark.parametrize("with_request", [True, False])
+def test_the_errors_of_a_careless_plugin_are_masked_in_text_and_chain(
+    logged: io.StringIO, key: str, with_request: bool
+) -> None:
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.SessionSource(Careless(TOKEN, with_request)).session()
+    shown = shown_by(caught.value) + logged.getvalue()
+    assert [marker for marker in markers(key) if marker in shown] == []
+    assert type(caught.value.__cause__).__name__ == "LibraryError"

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.coercion import coerce
+from kinetic_auth_core.errors import mask
 from kinetic_auth_core.settings import (
     RESERVED_NAMES,
     LiteralText,
     Setting,
     exactly_one_of,
     group_problem,
-    mask,
     near,
     schema,
     secret_texts,

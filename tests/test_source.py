@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -330,7 +331,7 @@ def test_a_source_around_an_authenticator_made_by_hand(sf: SalesforceEmulator) -
     )
     source = kinetic.SessionSource(authenticator)
     assert source.session().username == login.username
-    assert source.provider == "JWTAuthenticator"
+    assert source.provider == "jwt-bearer"
     rows = {row.name: row for row in source.explain()}
     assert (rows["client_id"].value, rows["client_id"].source) == (login.client_id, "constructor")
     assert (rows["private_key"].value, rows["private_key"].source) == ("********", "constructor")
@@ -355,3 +356,88 @@ print(threading.active_count())
     environment = {**os.environ, **{f"SF_{name.upper()}": value for name, value in settings_of(sf).items()}}
     ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "1"
+
+
+def test_a_login_does_not_wait_for_a_turn_in_the_loop_s_pool() -> None:
+    """All threads of the pool wait for the very login that an asynchronous caller has begun."""
+    gate = Gate(outcomes=[a_session()])
+    source = kinetic.SessionSource(gate)
+
+    async def run() -> set[str]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        tasks = [asyncio.create_task(source.asession())]
+        await asyncio.sleep(0)
+        tasks += [asyncio.create_task(asyncio.to_thread(source.session)) for _ in range(4)]
+        await asyncio.sleep(0)
+        gate.opened.set()
+        return {session.access_token for session in await asyncio.wait_for(asyncio.gather(*tasks), 20)}
+
+    assert asyncio.run(run()) == {"00D!one"}
+
+
+def test_a_task_that_is_cancelled_at_once_leaves_the_source_usable() -> None:
+    gate = Gate(outcomes=[a_session()])
+    gate.opened.set()
+    source = kinetic.SessionSource(gate)
+
+    async def run() -> str:
+        task = asyncio.create_task(source.asession())
+        await asyncio.sleep(0)
+        task.cancel()
+        return (await asyncio.wait_for(source.asession(), 20)).access_token
+
+    assert asyncio.run(run()) == "00D!one"
+
+
+def test_an_error_that_many_waited_for_does_not_collect_their_tracebacks() -> None:
+    gate = Gate(outcomes=[kinetic.TransportError("no answer")])
+    source = kinetic.SessionSource(gate)
+    with ThreadPoolExecutor(11) as pool:
+        pilot = pool.submit(source.session)
+        gate.entered.wait(10)
+        waiters = [pool.submit(source.session) for _ in range(10)]
+        gate.opened.set()
+        error = pilot.exception(10)
+        assert all(waiter.exception(10) is not error for waiter in waiters)
+    assert error is not None
+    assert len(list(traceback.walk_tb(error.__traceback__))) < 20
+
+
+def test_a_class_in_place_of_an_instance_is_told_so() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="Gate is a class: give an instance of it"):
+        kinetic.SessionSource(Gate)
+
+
+def test_a_reference_in_an_instance_made_by_hand_is_told() -> None:
+    @attrs.frozen
+    class Sso:
+        token: str = kinetic.setting(help="", secret=True)
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return a_session(self.token)
+
+    with pytest.raises(kinetic.ConfigurationError, match="Cannot use Sso: token: is a reference"):
+        kinetic.SessionSource(Sso("env://TOKEN"))
+    assert kinetic.SessionSource(Sso("token")).session().access_token == "token"
+
+
+@attrs.frozen
+class Odd:
+    """A plugin whose records and addresses are not what they should be."""
+
+    login_url: str = "http://[bad"
+    events: list[Any] = attrs.field(factory=list)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        return kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", None, "0")  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        raise OSError("close failed")
+
+
+def test_a_plugin_s_oddities_break_no_login() -> None:
+    source = kinetic.SessionSource(Odd())
+    assert source.session().org_id is None
+    source.close()

@@ -260,7 +260,10 @@ def test_a_proxy_that_refuses_is_told_without_its_password() -> None:
     with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as (url, heads):
         error = failure_of("https://login.salesforce.com", proxy=url)
     assert heads[0].startswith(b"CONNECT login.salesforce.com:443")
-    assert error.message == "the proxy did not connect to login.salesforce.com."
+    assert error.message == (
+        "the proxy did not connect to login.salesforce.com: "
+        "Tunnel connection failed: 407 Proxy Authentication Required."
+    )
     assert error.remedy.startswith("Check proxy (or HTTPS_PROXY)")
     assert "canary-proxy" not in f"{error}{error.__cause__!r}"
 

@@ -3,6 +3,9 @@
 import click
 
 from kinetic_auth_core.cli.application import Application, Group
+from kinetic_auth_core.cli.cert_check import check as cert_check
+from kinetic_auth_core.cli.cert_new import new as cert_new
+from kinetic_auth_core.cli.cert_show import show as cert_show
 from kinetic_auth_core.cli.config_show import show
 from kinetic_auth_core.cli.demo import demo
 from kinetic_auth_core.cli.emulator import emulator
@@ -24,11 +27,13 @@ _EPILOG = "\n".join(
 
 config = Group("config", help="Look at the configuration.", commands=[show])
 
+cert = Group("cert", help="Make and look at certificates.", commands=[cert_new, cert_show, cert_check])
+
 cli = Application(
     "kinetic-auth",
     help="Salesforce logins from the command line: try the configuration, look at it, play an org for tests.",
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    commands=[providers, config, login, emulator, demo],
+    commands=[providers, config, login, cert, emulator, demo],
 )
 click.version_option(package_name="kinetic-auth-core", prog_name="kinetic-auth", message="%(prog)s %(version)s")(cli)

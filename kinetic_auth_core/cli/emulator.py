@@ -1,10 +1,12 @@
 """`kinetic-auth emulator`: an imitation of a Salesforce org on this machine, until it is told to stop."""
 
 import contextlib
+import os
 import re
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -18,15 +20,20 @@ from kinetic_auth_core.errors import ConfigurationError
 @click.command(cls=Command, short_help="Play a Salesforce org on this machine, for tests.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on. Default: a free one.")
 @click.option("--tls", is_flag=True, help="Serve https, with a certificate authority made for it (SF_CA_BUNDLE).")
-def emulator(port: int, tls: bool) -> None:
+@click.option(
+    "--env-file", type=click.Path(path_type=Path), metavar="FILE", help="Write the settings there, not to stdout."
+)
+def emulator(port: int, tls: bool, env_file: Path | None) -> None:
     """Play a Salesforce org on 127.0.0.1, until SIGINT (Ctrl-C) or SIGTERM.
 
     Prints, in the form of a .env file, the settings that reach it. The private key is in a temporary folder, which is
     removed at the end. Needs the extra "testing".
 
     \b
-      kinetic-auth emulator > .env &
+      kinetic-auth emulator --env-file .env &      # the file is there once the org answers
+      until [ -s .env ]; do sleep 0.1; done
       kinetic-auth login password
+      kill %1
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     testing = load_testing()
     with _signals_to_stop() as stop, contextlib.closing(testing.SalesforceEmulator(port=port, tls=tls)) as org:
@@ -37,12 +44,27 @@ def emulator(port: int, tls: bool) -> None:
                 f"the emulator cannot listen on port {port}: {error.strerror or error}.",
                 remedy="Give another --port, or leave it out to take a free one.",
             ) from error
-        emit("\n".join(f"{name}={dotenv_value(value)}" for name, value in org.env().items()))
+        settings = "\n".join(f"{name}={dotenv_value(value)}" for name, value in org.env().items())
+        if env_file is None:
+            emit(settings)
+        else:
+            _write(env_file, settings + "\n")
         note(f"The org {org.org_id} is at {org.url} until Ctrl-C or SIGTERM.")
         note(
             "With the lines above in .env, log in with: kinetic-auth login jwt-bearer, or: kinetic-auth login password"
         )
         stop.recv(1)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, all at once: who waits for it never finds half of it."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def dotenv_value(value: str) -> str:

@@ -16,6 +16,8 @@ NO_KEY = 3  #: A key or another secret could not be had or read.
 REFUSED = 4  #: The login was refused; trying again would not help.
 TRY_LATER = 5  #: No usable answer, or a reason that passes by itself.
 UNEXPECTED = 6  #: Something that should not happen.
+EXPIRES_SOON = 7  #: `cert check`: the certificate is good, and not for long.
+UNFIT_CERTIFICATE = 8  #: `cert check`: it has expired, is another key's, or Salesforce would not take it.
 INTERRUPTED = 130  #: Ctrl-C, as shells report it.
 
 #: For `--help`: what each code means.
@@ -26,6 +28,8 @@ MEANINGS = {
     REFUSED: "the login was refused",
     TRY_LATER: "no usable answer, or a passing failure: try later",
     UNEXPECTED: "an unexpected error; --debug shows where",
+    EXPIRES_SOON: "the certificate expires soon (cert check)",
+    UNFIT_CERTIFICATE: "the certificate has expired, is another key's, or is of no use (cert check)",
     INTERRUPTED: "interrupted",
 }
 

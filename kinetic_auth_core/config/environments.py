@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.files import ConfigFile, searched_places
+from kinetic_auth_core.config.files import ConfigFile, Table, searched_places
 from kinetic_auth_core.config.interpolation import interpolate
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
@@ -21,11 +21,13 @@ class Selection:
         provider: The provider's entry-point name.
         environment: The environment's name, or None.
         table: That environment's table in the file, its values as written; empty where there is none.
+        named_by: The key of the file that names the provider; None where the caller did.
     """
 
     provider: str
     environment: str | None = None
-    table: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    table: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
+    named_by: str | None = None
 
     @property
     def variable_prefix(self) -> str | None:
@@ -52,12 +54,12 @@ def select(provider: str | None, environment: str | None, file: ConfigFile | Non
             f"the environment {name!r} (from {named_by}) is not in {file.path}; "
             f"it has: {known}{near(name, file.environments)}."
         )
-    table = file.environments[name] if file is not None and name is not None else {}
+    table = file.environments[name] if file is not None and name is not None else Table()
     own_provider = None if file is None else _provider_of(file, name, table, variables)
     if provider is None:
         if own_provider is None:
             raise ConfigurationError(*_no_provider(file, name))
-        return Selection(own_provider, name, table)
+        return Selection(own_provider, name, table, file.source(*_provider_keys(name, table)) if file else None)
     if name is None or own_provider in (None, provider):
         return Selection(provider, name, table)
     if named_by == "default_environment":
@@ -80,7 +82,7 @@ def _name(environment: str | None, file: ConfigFile | None, variables: Variables
 
 
 def _provider_of(file: ConfigFile, name: str | None, table: Mapping[str, Any], variables: Variables) -> str | None:
-    keys = ("environments", name, "provider") if name and "provider" in table else ("defaults", "provider")
+    keys = _provider_keys(name, table)
     value = table.get("provider", file.defaults.get("provider"))
     if value is None:
         return None
@@ -93,6 +95,10 @@ def _provider_of(file: ConfigFile, name: str | None, table: Mapping[str, Any], v
     return value
 
 
+def _provider_keys(name: str | None, table: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("environments", name, "provider") if name and "provider" in table else ("defaults", "provider")
+
+
 def _no_provider(file: ConfigFile | None, name: str | None) -> tuple[str]:
     if file is None:
         why = f"and there is no config file; looked for: {searched_places()}"
@@ -100,4 +106,5 @@ def _no_provider(file: ConfigFile | None, name: str | None) -> tuple[str]:
         why = f"and {file.path} has no default_environment; it has: {', '.join(file.environments) or 'no environments'}"
     else:
         why = f"and {file.source('environments', name)} has no provider key"
-    return (f'no provider was named, {why}. Write resolve("jwt-bearer") or put provider = "..." there.',)
+    how = 'resolve("jwt-bearer"), kinetic-auth login jwt-bearer, or provider = "..." in a config file'
+    return (f"no provider was named, {why}. Name one: {how}.",)

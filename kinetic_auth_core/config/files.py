@@ -20,6 +20,21 @@ TABLE_NAME = "kinetic-auth"
 _KEYS = ("default_environment", "defaults", "environments")
 
 
+class Table(dict[str, Any]):
+    """A table of the file. Its values may be secrets: `repr` shows none, not even among a traceback's locals."""
+
+    def __repr__(self) -> str:
+        """The keys."""
+        return f"<table of {', '.join(self)}>"
+
+
+def _masked(value: Any) -> Any:
+    """A TOML value with every table in it as a `Table`."""
+    if isinstance(value, dict):
+        return Table({key: _masked(item) for key, item in value.items()})
+    return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
 @attrs.frozen
 class ConfigFile:
     """A config file that was read, its values still as written.
@@ -35,8 +50,8 @@ class ConfigFile:
     path: Path
     key_prefix: str = ""
     default_environment: str | None = None
-    defaults: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+    defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
+    environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=Table, repr=False)
 
     def source(self, *keys: str) -> str:
         """How `explain()` and errors call a key of this file."""
@@ -103,9 +118,9 @@ def _mentions_us(path: Path) -> bool:
 
 def _parse(path: Path, named_by: str) -> ConfigFile:
     problem = ""
-    document: Mapping[str, Any] = {}
+    document = Table()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        document = _masked(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except UnicodeDecodeError as error:  # this and the next hold the file's text: they must not be in the chain
         problem = f"the config file {path} is not UTF-8 text (byte {error.start})."
     except tomllib.TOMLDecodeError as error:
@@ -126,15 +141,15 @@ def _parse(path: Path, named_by: str) -> ConfigFile:
     return _shaped(ConfigFile(path, prefix), document)
 
 
-def _shaped(file: ConfigFile, document: Mapping[str, Any]) -> ConfigFile:
+def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     problems = [f"{key}: unknown key{near(key, _KEYS)}" for key in document if key not in _KEYS]
     default = document.get("default_environment")
     if default is not None and not isinstance(default, str):
         problems.append("default_environment: expected text, the name of an environment")
-    defaults = document.get("defaults", {})
+    defaults = document.get("defaults", Table())
     if not isinstance(defaults, dict):
         problems.append("defaults: expected a table, [defaults]")
-    environments = document.get("environments", {})
+    environments = document.get("environments", Table())
     if not isinstance(environments, dict):
         problems.append("environments: expected tables, [environments.<name>]")
     else:

@@ -35,7 +35,7 @@ def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
 
     def replacement(match: re.Match[str]) -> str:
         name, default = match[1], match[2]
-        if name is None:
+        if name is None or "${" in (default or ""):
             raise ValueError('has a "${" that is no ${VARIABLE}; for text as it stands write { value = "..." }')
         found = lookup(name)
         if found is None and default is None:

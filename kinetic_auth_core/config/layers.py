@@ -18,6 +18,7 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.paths import expanded
 from kinetic_auth_core.settings import ExplainedSetting, LiteralText, Setting, group_problem, near
 
+_ARGUMENTS = ("environment", "config", "env_file")  # of `resolve`, beside the settings
 _ENVIRONMENT_KEYS = frozenset({"provider"})
 
 
@@ -78,8 +79,8 @@ def all_layers(
 
 
 def keyword_layer(keywords: Mapping[str, Any]) -> Layer:
-    """What the caller gave. None counts as not given."""
-    return {name: Given(_literal(value), "keyword") for name, value in keywords.items() if value is not None}
+    """What the caller gave. None counts as not given, but the name must be a known one."""
+    return {name: Given(_literal(value), "keyword") for name, value in keywords.items()}
 
 
 def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str = "") -> list[Layer]:
@@ -132,6 +133,9 @@ def settle(
     groups: Iterable[Sequence[str]],
     layers: Sequence[Layer],
     as_reference: Callable[[str], object | None] = lambda _: None,
+    *,
+    how_to_give: str = "give it as keyword, in the config file, or as",
+    prefix: str = "",
 ) -> Settled:
     """Merge the layers and check every value.
 
@@ -140,8 +144,10 @@ def settle(
         groups: Groups of settings of which exactly one must be given.
         layers: Highest first.
         as_reference: The reference that a secret's text is, or None if it is meant as it stands.
+        how_to_give: What a message about a missing setting says before the name of its variable.
+        prefix: What stands before the environment's own variables, such as `PROD_`.
     """
-    won, problems = _winners(schema, [tuple(group) for group in groups], layers)
+    won, problems = _winners(schema, [tuple(group) for group in groups], layers, how_to_give, prefix)
     values: dict[str, Any] = {}
     rows = []
     so_far = SimpleNamespace()  # what a default that is derived from other settings looks at
@@ -166,27 +172,33 @@ def settle(
 
 
 def _winners(
-    schema: Sequence[Setting], groups: Sequence[tuple[str, ...]], layers: Sequence[Layer]
+    schema: Sequence[Setting], groups: Sequence[tuple[str, ...]], layers: Sequence[Layer], how_to_give: str, prefix: str
 ) -> tuple[dict[str, Given], list[str]]:
     """The value that wins for each setting; what is unknown, missing or contradictory."""
     problems = list(_unknown(schema, layers))
     won: dict[str, Given] = {}
     for group in groups:
-        members = ({name: layer[name] for name in group if name in layer} for layer in layers)
+        members = ({name: layer[name] for name in group if _speaks(layer, name, but_not="")} for layer in layers)
         chosen = next(filter(None, members), {})
         won |= chosen
-        if problem := group_problem(schema, group, chosen):
+        if problem := group_problem(schema, group, chosen, prefix):
             problems.append(problem + _both_from(chosen))
     grouped = {name for group in groups for name in group}
     for setting in schema:
-        highest = next((layer for layer in layers if setting.name in layer), None)
+        highest = next((layer for layer in layers if _speaks(layer, setting.name)), None)
         if setting.name in grouped:
             continue
         if highest is not None:
             won[setting.name] = highest[setting.name]
         elif setting.required:
-            problems.append(f"{setting.name} is missing: give it as keyword, in the config file, or as {setting.env}")
+            problems.append(f"{setting.name} is missing: {how_to_give} {prefix}{setting.env}")
     return won, problems
+
+
+def _speaks(layer: Layer, name: str, *, but_not: object = None) -> bool:
+    """Whether a layer gives a setting: something else than None and `but_not`, or a value that is wrong."""
+    given = layer.get(name)
+    return given is not None and (given.problem is not None or given.value not in (None, but_not))
 
 
 def _default(setting: Setting, so_far: object) -> Any:
@@ -213,7 +225,8 @@ def _unknown(schema: Sequence[Setting], layers: Sequence[Layer]) -> Iterator[str
     for layer in layers:
         for name, given in layer.items():
             if name not in known:
-                yield f"{name} (from {given.source}): unknown setting{near(name, known)}"
+                names = [*known, *_ARGUMENTS] if given.source == "keyword" else known
+                yield f"{name} (from {given.source}): unknown setting{near(name, names)}"
 
 
 def _both_from(given: Mapping[str, Given]) -> str:

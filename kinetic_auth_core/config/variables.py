@@ -81,7 +81,7 @@ def _read(path: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ConfigurationError(
             f"the .env file {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedy="Correct env_file, or leave it out.",
+            remedy="Correct its path, or its permissions.",
         ) from error
     if problem:
         raise ConfigurationError(problem, remedy="Save it as UTF-8.")

@@ -194,9 +194,8 @@ class TestFailures:
     def test_a_key_that_is_not_there_ends_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=nowhere.key", *debug)
         assert (outcome.code, outcome.out) == (3, "")
-        assert (
-            "Error: Private key not found: nowhere.key does not exist. Remedy: Verify private_key_path" in outcome.told
-        )
+        missing = Path("nowhere.key").absolute()
+        assert f"Error: Private key not found: {missing} does not exist. Remedy: Verify private_key" in outcome.told
 
     def test_a_wrong_key_ends_with_4_and_the_remedy(self, run: Run, debug: tuple[str, ...]) -> None:
         Path("other.key").write_text(new_key_pair().private_key_pem)

@@ -241,7 +241,7 @@ def test_a_missing_setting_names_its_variable(login: dict[str, str]) -> None:
     [
         ("login_url = 'http://acme.example.com'", "is plain http"),
         ("login_url = 'ftp://acme.example.com'", "must begin with https://"),
-        ("login_url = 'https://acme.example.com/services/oauth2/token'", "is the host alone"),
+        ("login_url = 'https://acme.example.com/services/oauth2/token'", "must be the host alone"),
         ("proxy = 'proxy.internal:3128'", "was refused|must begin with http://"),
         ("deadline = -1", "must be a number of seconds above 0"),
         ("api_version = 'latest'", "must look like v62.0"),

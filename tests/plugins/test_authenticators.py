@@ -261,7 +261,14 @@ def test_what_a_plugin_raises_becomes_an_authentication_error_that_names_it(rais
     assert type(error) is kinetic.AuthenticationError
     assert str(error) == "the plugin 'raising' (raising 1.0) raised KeyError: '********' Remedy: Ask its authors."
     assert error.provider == "raising"
-    assert isinstance(error.__cause__, KeyError)
+    assert type(error.__cause__).__name__ == "LibraryError"  # the error itself would show the secret
+
+
+def test_what_a_plugin_raises_is_chained_where_it_shows_no_secret(raising: list[Any]) -> None:
+    raising[:] = [KeyError, "no such thing"]
+    with pytest.raises(kinetic.AuthenticationError, match="raised KeyError: 'no such thing'") as caught:
+        kinetic.resolve("raising").session()
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 @pytest.mark.parametrize(

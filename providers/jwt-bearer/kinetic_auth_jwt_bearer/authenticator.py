@@ -1,6 +1,7 @@
 """The JWT bearer grant: its settings and its form fields. The core makes the request and reads the answer."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -8,10 +9,17 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core import GrantAuthenticator, Signer, current_tally, login_url_setting, setting
-from kinetic_auth_core.grant import check_url
-from kinetic_auth_core.once import Once
-from kinetic_auth_core.urls import without_slash
+from kinetic_auth_core import (
+    ConfigurationError,
+    GrantAuthenticator,
+    Once,
+    Signer,
+    current_tally,
+    login_url_setting,
+    setting,
+    single_line,
+    url_setting,
+)
 
 if TYPE_CHECKING:
     from kinetic_auth_jwt_bearer.assertion import AssertionKey
@@ -35,9 +43,10 @@ def default_audience(login_url: str) -> str:
     return "https://test.salesforce.com" if is_sandbox else login_url
 
 
-def _check_audience(instance: object, attribute: object, value: object) -> None:
-    if value is not None:
-        check_url(instance, attribute, value)
+def _check_path(_instance: object, _attribute: object, value: object) -> None:
+    """A key in place of its path must not get into a message, a `repr` or a log."""
+    if value is not None and re.search(r"-----BEGIN|\\n|[\r\n]|.{1024}", str(value)):
+        raise ConfigurationError("holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)")
 
 
 @attrs.frozen
@@ -47,12 +56,14 @@ class JWTAuthenticator(GrantAuthenticator):
     Args:
         client_id: The app's Consumer Key: the issuer (`iss`).
         username: The Salesforce user to log in as: the subject (`sub`).
-        private_key: The RSA private key as PEM text, or a `Signer`.
-        private_key_path: A file with that key. Exactly one of the two.
+        private_key: The RSA private key as text (PEM, JWK, or base64 of any format), or a `Signer`.
+        private_key_path: A file with that key, in any format: PEM, PKCS12, JWK, DER. Exactly one of the two.
         login_url: The host that logs in, with https://.
         audience: `aud` of the assertion, one URL. Default: see `default_audience`.
         passphrase: Of an encrypted key.
         client_secret: The app's Consumer Secret, where the app has one; the login does not send it.
+        private_certificate_path: The certificate of the key. The first login then checks that the two belong together,
+            and a warning is logged from 30 days before it expires.
 
     The settings that every provider has (time-outs, proxy, ...) are keywords; see `GrantAuthenticator`.
 
@@ -63,20 +74,24 @@ class JWTAuthenticator(GrantAuthenticator):
     provider_name: ClassVar[str] = "jwt-bearer"
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("private_key", "private_key_path"),)
 
-    client_id: str = setting(help="Consumer Key of the connected app.")
-    username: str = setting(help="Salesforce user to log in as.")
-    private_key: str | Signer | None = setting(None, help="RSA private key, PEM text.", secret=True)
-    private_key_path: str | os.PathLike[str] | None = setting(None, help="File with the RSA private key.")
+    client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
+    username: str = setting(help="Salesforce user to log in as.", validator=single_line)
+    private_key: str | Signer | None = setting(None, help="RSA private key, as text.", secret=True)
+    private_key_path: str | os.PathLike[str] | None = setting(
+        None, help="File with the RSA private key.", validator=_check_path
+    )
     login_url: str = login_url_setting()
-    audience: str | None = setting(
-        attrs.Factory(lambda self: default_audience(self.login_url), takes_self=True),
+    audience: str | None = url_setting(
+        None,
         help="Audience of the assertion, one URL; default: derived from login_url.",
-        converter=without_slash,
-        validator=_check_audience,
         kw_only=True,
+        derived=lambda self: default_audience(self.login_url),
     )
     passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
     client_secret: str | None = setting(None, help="Consumer Secret; not needed to log in.", secret=True, kw_only=True)
+    private_certificate_path: str | os.PathLike[str] | None = setting(
+        None, help="File with the key's certificate, to be warned before it expires.", kw_only=True
+    )
     _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     def grant(self, now: float) -> Mapping[str, str]:
@@ -86,25 +101,33 @@ class JWTAuthenticator(GrantAuthenticator):
             now: Unix seconds.
 
         Raises:
-            KeyLoadError: The key is not there, not readable, or not an RSA private key of 2048 bits or more.
+            KeyLoadError: The key is not there, not readable, or not an RSA private key of 2048 bits or more; or the
+                certificate is not its own.
         """
         from kinetic_auth_jwt_bearer.assertion import sign_assertion
 
-        key = self._key.get(self._prepare_key)
+        key = self._key.get(lambda: self._prepare_key(now))
         current_tally().key_fingerprint = key.fingerprint
         audience = self.audience or default_audience(self.login_url)
         assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=audience, now=now)
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
-    def _prepare_key(self) -> "AssertionKey":
+    def _prepare_key(self, now: float) -> "AssertionKey":
         from kinetic_auth_jwt_bearer.assertion import AssertionKey
+        from kinetic_auth_jwt_bearer.certificate import check_certificate
+
+        signer = self.private_key if isinstance(self.private_key, Signer) else self._local_signer()
+        key = AssertionKey(signer)
+        if self.private_certificate_path:
+            check_certificate(Path(self.private_certificate_path), signer, now)
+        return key
+
+    def _local_signer(self) -> Signer:
         from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyFile, PrivateKeyText
 
-        if isinstance(self.private_key, Signer):
-            return AssertionKey(self.private_key)
         material = (
-            PrivateKeyText(self.private_key, "private_key")
+            PrivateKeyText(str(self.private_key), "private_key")
             if self.private_key
-            else PrivateKeyFile(Path(os.fspath(self.private_key_path or "")))
+            else PrivateKeyFile(Path(os.fsdecode(self.private_key_path or "")))
         )
-        return AssertionKey(LocalSigner.of(material, self.passphrase))
+        return LocalSigner.of(material, self.passphrase)

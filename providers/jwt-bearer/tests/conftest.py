@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from kinetic_auth_core.testing import App, KeyPair, SalesforceEmulator, User, new_key_pair
+
+# A machine that is busy is no failed property.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 USERNAME = "integration@acme.com"
 

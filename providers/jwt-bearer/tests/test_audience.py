@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from kinetic_auth_core import ConfigurationError, CredentialsRejectedError
+from kinetic_auth_core import ConfigurationError, CredentialsRejectedError, SessionSource
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
@@ -38,7 +38,8 @@ TEST = "https://test.salesforce.com"
 )
 def test_the_audience_follows_from_the_login_host(login_url: str, audience: str) -> None:
     made = JWTAuthenticator("3MVG9", "u@acme.com", private_key_path="server.key", login_url=login_url)
-    assert made.audience == audience
+    explained = {row.name: (row.value, row.source) for row in SessionSource(made).explain()}
+    assert explained["audience"] == (audience, "default")
 
 
 def test_an_audience_that_is_set_wins_over_the_host() -> None:

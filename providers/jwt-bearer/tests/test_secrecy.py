@@ -54,7 +54,7 @@ def unusable(keys: KeyPair) -> dict[str, str]:
         "encrypted": pem(key, "another passphrase"),
         "short": new_key_pair(bits=1024).private_key_pem,
         "other kind": pem(ed25519.Ed25519PrivateKey.generate()),
-        "without its frame": "\n".join(lines[1:-1]),
+        "without its frame": "\n".join(lines[1:-4]),
     }
 
 

@@ -75,7 +75,7 @@ def unfit(keys: KeyPair) -> dict[str, str]:
         "parameters": "-----BEGIN DH PARAMETERS-----\nMAYCAQICAQI=\n-----END DH PARAMETERS-----\n",
         "garbage": "correct horse battery staple\nand more",
         "binary": "\x00\x01\x02 not text at all \x7f",
-        "base64 without its frame": body,
+        "half of base64 without its frame": body[:800],
         "blank": " \n\t\r\n",
         "a line missing": without_a_line(keys.private_key_pem),
         "cut off": keys.private_key_pem[: len(keys.private_key_pem) // 2],
@@ -87,7 +87,8 @@ def unfit(keys: KeyPair) -> dict[str, str]:
 
 DAMAGED = f"is damaged: it looks like a private key, but cannot be read as one. {GIVE_PRIVATE}"
 NO_PASSPHRASE = "is an encrypted key, and no passphrase is set. Remedy: Set passphrase (SF_PASSPHRASE)."
-NO_PEM = f"is no PEM: there is no -----BEGIN ...----- line in it. {GIVE_PRIVATE}"
+NOTHING_KNOWN = f"is no key in any known format: no PEM, DER, PKCS12 or JWK, nor base64 of one. {GIVE_PRIVATE}"
+CUT_OFF = f"is cut off: its -----END ...----- line is missing. {GIVE_PRIVATE}"
 EC_KEY = f"is a key of the kind EC, but Salesforce takes only RSA (RS256). {NEW_KEY}"
 
 TOLD = {
@@ -101,13 +102,13 @@ TOLD = {
     "Ed25519": f"is a key of the kind Ed25519, but Salesforce takes only RSA (RS256). {NEW_KEY}",
     "RSA-1024": f"is an RSA key of 1024 bits, but Salesforce wants 2048 or more. {NEW_KEY}",
     "unknown kind": f"holds a key of a kind that is not supported. {NEW_KEY}",
-    "parameters": f"holds dh parameters, not a private key. {GIVE_PRIVATE}",
-    "garbage": NO_PEM,
-    "binary": NO_PEM,
-    "base64 without its frame": NO_PEM,
+    "parameters": f"holds parameters, not a private key. {GIVE_PRIVATE}",
+    "garbage": NOTHING_KNOWN,
+    "binary": NOTHING_KNOWN,
+    "half of base64 without its frame": DAMAGED,
     "blank": f"is empty. {GIVE_PRIVATE}",
     "a line missing": DAMAGED,
-    "cut off": DAMAGED,
+    "cut off": CUT_OFF,
     "framed garbage": DAMAGED,
     "encrypted": NO_PASSPHRASE,
     "encrypted PKCS1": NO_PASSPHRASE,
@@ -189,11 +190,11 @@ def test_an_empty_file_is_called_empty(settings: dict[str, Any], tmp_path: Path)
     assert str(caught.value) == f"the private key file server.key is empty. {GIVE_PRIVATE}"
 
 
-def test_a_file_in_a_binary_format_is_no_pem(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_in_an_unknown_binary_format_is_no_key(settings: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "server.der").write_bytes(bytes(range(256)))
     with pytest.raises(KeyLoadError) as caught:
         JWTAuthenticator(**settings, private_key_path="server.der").authenticate()
-    assert str(caught.value) == f"the private key file server.der {NO_PEM}"
+    assert str(caught.value) == f"the private key file server.der {NOTHING_KNOWN}"
 
 
 def test_a_directory_is_called_one_and_nobody_is_sent_to_its_permissions(
@@ -244,3 +245,12 @@ def test_text_that_is_not_unicode_is_refused_at_once(settings: dict[str, Any], k
     """Python hands undecodable bytes of an environment variable on as lone surrogates."""
     with pytest.raises(ConfigurationError, match="private_key: is not valid text: some of its bytes were not UTF-8"):
         JWTAuthenticator(**settings, private_key=keys.private_key_pem + "\udcff").authenticate()
+
+
+@pytest.mark.parametrize("change", [str, lambda pem: pem.replace("\n", "\\n"), lambda pem: pem.replace("\n", " ")])
+def test_a_key_in_place_of_its_path_is_refused_at_once_and_not_shown(keys: KeyPair, change: Any) -> None:
+    key = change(keys.private_key_pem)
+    with pytest.raises(ConfigurationError) as caught:
+        JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=key)
+    assert "private_key_path: holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)" in str(caught.value)
+    assert "MII" not in f"{caught.value!r}{caught.value}"

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from kinetic_auth_core import GrantAuthenticator, login_url_setting, setting
+from kinetic_auth_core import GrantAuthenticator, login_url_setting, setting, single_line
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ _RETIRING = (
 
 
 @attrs.define
-class _Once:
+class _Warned:
     """Whether the warning has been given."""
 
     done: bool = False
@@ -43,14 +43,15 @@ class OAuthAuthenticator(GrantAuthenticator):
     """
 
     provider_name: ClassVar[str] = "password"
+    answers_are_signed: ClassVar[bool] = True
 
-    client_id: str = setting(help="Consumer Key of the connected app.")
+    client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     client_secret: str = setting(help="Consumer Secret of the connected app.", secret=True)
-    username: str = setting(help="Salesforce username.")
+    username: str = setting(help="Salesforce username.", validator=single_line)
     password: str = setting(help="The user's password.", secret=True)
     security_token: str = setting("", help="The user's security token, appended to the password.", secret=True)
     login_url: str = login_url_setting()
-    _warned: _Once = attrs.field(init=False, repr=False, eq=False, factory=_Once)
+    _warned: _Warned = attrs.field(init=False, repr=False, eq=False, factory=_Warned)
 
     def grant(self, now: float) -> Mapping[str, str]:  # noqa: ARG002 - this grant has no time in it
         """The form fields: password and security token in one, as Salesforce wants it."""

@@ -115,10 +115,10 @@ def test_from_env_reports_all_missing_variables_at_once() -> None:
         OAuthAuthenticator.from_env()
     assert str(caught.value) == (
         "Cannot configure OAuthAuthenticator from the environment, 4 problems:\n"
-        "  - client_id is missing: give it as keyword, in the config file, or as SF_CLIENT_ID\n"
-        "  - client_secret is missing: give it as keyword, in the config file, or as SF_CLIENT_SECRET\n"
-        "  - username is missing: give it as keyword, in the config file, or as SF_USERNAME\n"
-        "  - password is missing: give it as keyword, in the config file, or as SF_PASSWORD"
+        "  - client_id is missing: set SF_CLIENT_ID\n"
+        "  - client_secret is missing: set SF_CLIENT_SECRET\n"
+        "  - username is missing: set SF_USERNAME\n"
+        "  - password is missing: set SF_PASSWORD"
     )
 
 

@@ -1,0 +1,176 @@
+"""`private_certificate_path`: whose certificate it is, and a warning before it ends."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from cryptography import x509
+
+from kinetic_auth_core import KeyLoadError, KineticAuthError
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
+from kinetic_auth_jwt_bearer import JWTAuthenticator
+from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyText
+
+NAME_IT = "Remedy: Let private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the .crt file that the app has."
+Leaked = Callable[..., list[str]]
+
+
+@pytest.fixture
+def certificate(keys: KeyPair, tmp_path: Path) -> Path:
+    path = tmp_path / "server.crt"
+    path.write_text(keys.certificate_pem)
+    return path
+
+
+@pytest.fixture
+def end(keys: KeyPair) -> float:
+    return x509.load_pem_x509_certificate(keys.certificate_pem.encode()).not_valid_after_utc.timestamp()
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if "certificate" in each.getMessage()]
+
+
+def made(keys: KeyPair, path: Path) -> JWTAuthenticator:
+    return JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, private_certificate_path=path)
+
+
+def test_a_certificate_of_the_key_with_time_left_says_nothing(
+    settings: dict[str, Any], keys: KeyPair, certificate: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {**settings, "private_certificate_path": str(certificate)}
+    assert JWTAuthenticator(**given, private_key=keys.private_key_pem).authenticate().is_valid()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(("days_left", "said"), [(29.5, "in 29 day(s)"), (1.01, "in 1 day(s)"), (0.5, "in 0 day(s)")])
+def test_a_certificate_that_ends_within_30_days_is_warned_about_once(
+    days_left: float, said: str, keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    authenticator = made(keys, certificate)
+    authenticator.grant(end - days_left * 86400)
+    authenticator.grant(end - days_left * 86400)
+    day = dt.datetime.fromtimestamp(end, dt.UTC).date()
+    assert warnings(caplog) == [
+        f"the certificate {certificate} expires on {day}, {said}; make a new one and upload it to the app"
+    ]
+    assert caplog.records[-1].levelno == logging.WARNING
+
+
+def test_a_certificate_that_has_ended_is_warned_about(
+    keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert made(keys, certificate).grant(end + 1)["assertion"]
+    day = dt.datetime.fromtimestamp(end, dt.UTC).date()
+    assert warnings(caplog) == [
+        f"the certificate {certificate} expired on {day}; make a new one and upload it to the app"
+    ]
+
+
+def test_a_certificate_with_31_days_left_is_not_warned_about(
+    keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    made(keys, certificate).grant(end - 31 * 86400)
+    assert warnings(caplog) == []
+
+
+def test_a_certificate_in_der_is_read_as_well(keys: KeyPair, certificate: Path, tmp_path: Path) -> None:
+    subprocess.run(
+        ["openssl", "x509", "-in", certificate, "-outform", "DER", "-out", tmp_path / "server.cer"], check=True
+    )
+    assert made(keys, tmp_path / "server.cer").grant(0)["assertion"]
+
+
+def test_a_certificate_of_another_key_is_refused_before_anything_is_sent(
+    settings: dict[str, Any], keys: KeyPair, other_keys: KeyPair, certificate: Path, sf: SalesforceEmulator
+) -> None:
+    given = {**settings, "private_certificate_path": certificate}
+    with pytest.raises(KeyLoadError) as caught:
+        JWTAuthenticator(**given, private_key=other_keys.private_key_pem).authenticate()
+    other = LocalSigner.of(PrivateKeyText(other_keys.private_key_pem, "private_key"), None).key_id
+    assert str(caught.value) == (
+        f"the certificate {certificate} does not belong to the private key {other[:16]}... Remedy: Let "
+        "private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the certificate that was made from this key, the "
+        "one that the app has."
+    )
+    assert sf.token_requests == 0
+
+
+@attrs.frozen
+class RemoteKey:
+    """A signer of somebody else's, which may tell its public key."""
+
+    signer: LocalSigner
+    key_id: str = "remote"
+    algorithm: str = "RS256"
+
+    def sign(self, message: bytes) -> bytes:
+        return self.signer.sign(message)
+
+
+@attrs.frozen
+class TellingKey(RemoteKey):
+    def public_key(self) -> bytes:
+        return self.signer.public_key()
+
+
+def remote(kind: Any, keys: KeyPair, path: Path) -> JWTAuthenticator:
+    signer = kind(LocalSigner.of(PrivateKeyText(keys.private_key_pem, "private_key"), None))
+    return JWTAuthenticator("3MVG9", "u@acme.com", signer, private_certificate_path=path)
+
+
+def test_a_remote_key_that_tells_its_public_key_is_compared(
+    keys: KeyPair, other_keys: KeyPair, certificate: Path
+) -> None:
+    assert remote(TellingKey, keys, certificate).grant(0)["assertion"]
+    with pytest.raises(KeyLoadError, match=r"does not belong to the private key remote\.\.\."):
+        remote(TellingKey, other_keys, certificate).grant(0)
+
+
+def test_for_a_remote_key_that_does_not_only_the_dates_count(
+    other_keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert remote(RemoteKey, other_keys, certificate).grant(end)["assertion"]
+    assert len(warnings(caplog)) == 1
+
+
+@pytest.mark.parametrize("contents", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_file_that_is_no_certificate(contents: bytes, keys: KeyPair, tmp_path: Path) -> None:
+    path = tmp_path / "server.crt"
+    path.write_bytes(contents)
+    with pytest.raises(KeyLoadError) as caught:
+        made(keys, path).grant(0)
+    assert str(caught.value) == f"the file {path} is no certificate. {NAME_IT}"
+
+
+def test_a_private_key_in_its_place_is_recognised_and_not_shown(keys: KeyPair, tmp_path: Path, leaked: Leaked) -> None:
+    path = tmp_path / "server.crt"
+    path.write_text(keys.private_key_pem)
+    with pytest.raises(KineticAuthError) as caught:
+        made(keys, path).grant(0)
+    assert str(caught.value) == f"the file {path} holds a private key and no certificate. {NAME_IT}"
+    assert leaked(caught.value, keys.private_key_pem) == []
+
+
+@pytest.mark.parametrize("path", ["missing.crt", "server\0.crt", "~nobody-of-that-name/server.crt"])
+def test_a_certificate_that_cannot_be_read(path: str, keys: KeyPair) -> None:
+    with pytest.raises(KeyLoadError) as caught:
+        made(keys, Path(path)).grant(0)
+    assert str(caught.value).startswith(f"the certificate {path} cannot be read: ")
+    assert str(caught.value).endswith(
+        "Remedy: Correct private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH), or leave it out."
+    )
+
+
+def test_the_variable_names_it(certificate: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"CLIENT_ID": "3MVG9", "USERNAME": "u@acme.com", "PRIVATE_KEY": keys.private_key_pem}.items():
+        monkeypatch.setenv(f"SF_{name}", value)
+    monkeypatch.setenv("SF_PRIVATE_CERTIFICATE_PATH", str(certificate))
+    assert JWTAuthenticator.from_env().private_certificate_path == str(certificate)

@@ -1,0 +1,315 @@
+"""`--key` of `kinetic-auth cert`: files, references, and keys that sign where they are."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from kinetic_auth_core.cli.signing_key import RemoteKey, load_key
+from kinetic_auth_core.testing import KeyPair, new_key_pair
+
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
+
+VAULT = '''
+import attrs
+import kinetic_auth_core as kinetic
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+KEY = rsa.generate_private_key(65537, 2048)
+OTHER = rsa.generate_private_key(65537, 2048)
+ELLIPTIC = ec.generate_private_key(ec.SECP256R1())
+
+
+@attrs.frozen
+class SilentKey:
+    """A key that signs, as plugins that know nothing of certificates give it."""
+
+    key: object = attrs.field(default=KEY, repr=False)
+    algorithm: str = "RS256"
+    key_id: str = "key-7"
+
+    def sign(self, message):
+        return self.key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
+@attrs.frozen
+class Key(SilentKey):
+    told: object = KEY
+
+    def public_key(self):
+        return self.told.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+class Denied(Key):
+    def sign(self, message):
+        raise kinetic.KeyLoadError("you may not sign with key-7.", remedy="Allow kms:Sign.")
+
+
+class Broken(Key):
+    def sign(self, message):
+        raise RuntimeError("no route")
+
+
+class DeniedPublic(Key):
+    def public_key(self):
+        raise kinetic.KeyLoadError("you may not read key-7.", remedy="Allow kms:GetPublicKey.")
+
+
+class NoPem(Key):
+    def public_key(self):
+        return b"not a PEM"
+
+
+class Vault:
+    @kinetic.hookimpl
+    def load_key(self, reference):
+        if reference.rest == "denied":
+            raise kinetic.KeyLoadError("you may not see it.", remedy="Ask.")
+        if reference.rest == "broken":
+            raise RuntimeError("no route")
+        return {
+            "key": Key(), "silent": SilentKey(), "liar": Key(told=OTHER), "hmac": Key(algorithm="HS256"),
+            "elliptic": Key(told=ELLIPTIC), "no-sign": Denied(), "broken-sign": Broken(), "no-public": DeniedPublic(),
+            "no-pem": NoPem(), "number": 7,
+        }[reference.rest]
+'''
+
+
+@pytest.fixture
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A key loader of the scheme `vault`, installed the way pip leaves it on disk."""
+    site = tmp_path / "site"
+    info = site / "vault_loader-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vault-loader\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[kinetic_auth.key_loaders]\nvault = vault_loader:Vault\n")
+    (site / "vault_loader.py").write_text(VAULT)
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    importlib.invalidate_caches()
+    yield importlib.import_module("vault_loader")
+    del sys.modules["vault_loader"]
+
+
+@pytest.fixture(scope="session")
+def keys() -> KeyPair:
+    return new_key_pair()
+
+
+@pytest.fixture
+def folder(keys: KeyPair) -> Path:
+    Path("server.key").write_text(keys.private_key_pem)
+    Path("server.crt").write_text(keys.certificate_pem)
+    return Path()
+
+
+def openssl(*args: str) -> None:
+    subprocess.run(["openssl", *args], capture_output=True, check=True)
+
+
+def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: Any) -> None:
+    outcome = run("cert", "new", "--key", "vault://key", "--out", "kms")
+    assert outcome.code == 0, outcome.err
+    assert [path.name for path in Path("kms").iterdir()] == ["server.crt"]
+    certificate = x509.load_pem_x509_certificate(Path("kms/server.crt").read_bytes())
+    assert certificate.public_key() == vault.KEY.public_key()
+    openssl("verify", "-CAfile", "kms/server.crt", "-check_ss_sig", "kms/server.crt")
+    assert 'private_key = "vault://key"' in outcome.told
+    assert "key" not in outcome.table
+    assert run("cert", "check", "--cert", "kms/server.crt", "--key", "vault://key").code == 0
+    assert run("cert", "check", "--cert", "kms/server.crt", "--key", "vault://liar").code == 8
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "said"),
+    [
+        (
+            "silent",
+            3,
+            (
+                "the key vault://silent does not tell its public key, which a certificate is made of. Remedy: Use a "
+                "key loader whose signers have public_key(), such as that of kinetic-auth-secret-manager."
+            ),
+        ),
+        (
+            "liar",
+            3,
+            (
+                "the certificate's signature does not verify: the key does not sign with what it says is its "
+                "public key. Remedy: Ask the authors of its key loader."
+            ),
+        ),
+        (
+            "hmac",
+            3,
+            (
+                "the key vault://hmac signs with HS256; Salesforce takes only RS256. "
+                "Remedy: Use an RSA key of 2048 bits or more."
+            ),
+        ),
+        ("elliptic", 3, "the key vault://elliptic is no RSA key. Remedy: Use an RSA key of 2048 bits or more."),
+        ("no-sign", 3, "you may not sign with key-7. Remedy: Allow kms:Sign."),
+        ("broken-sign", 3, "the key vault://broken-sign: signing raised RuntimeError: no route"),
+        ("no-public", 3, "you may not read key-7. Remedy: Allow kms:GetPublicKey."),
+        ("denied", 3, "you may not see it. Remedy: Ask."),
+        ("broken", 3, "vault://broken: the key loader raised RuntimeError: no route"),
+        (
+            "number",
+            3,
+            (
+                "the key vault://number is no RSA private key in PEM, DER or PKCS12. "
+                "Remedy: Name the private key, such as server.key."
+            ),
+        ),
+    ],
+)
+def test_a_remote_key_of_no_use_is_told_and_nothing_is_written(
+    key: str, code: int, said: str, run: Run, vault: Any
+) -> None:
+    outcome = run("cert", "new", "--key", f"vault://{key}", "--out", "kms")
+    assert (outcome.code, outcome.told) == (code, f"Error: {said}")
+    assert not Path("kms").exists()
+
+
+def test_a_remote_key_whose_public_half_is_no_pem(run: Run, vault: Any) -> None:
+    outcome = run("cert", "new", "--key", "vault://no-pem")
+    assert outcome.code == 3
+    assert "the key vault://no-pem tells no public key in PEM: ValueError" in outcome.told
+
+
+def test_a_remote_key_has_no_backup(run: Run, vault: Any) -> None:
+    outcome = run("cert", "new", "--key", "vault://key", "--p12")
+    assert outcome.code == 2
+    assert outcome.told == (
+        "Error: --p12 wants the key itself, and this one never leaves its place. Remedy: Leave --p12 out."
+    )
+
+
+def test_a_remote_key_does_nothing_but_sign(vault: Any) -> None:
+    key = load_key("vault://key", None)
+    assert isinstance(key, RemoteKey)
+    assert key.key_size == 2048
+    assert copy.copy(key) is copy.deepcopy(key) is key
+    uses: list[Callable[[], Any]] = [
+        lambda: key.decrypt(b"", None),
+        key.private_numbers,
+        lambda: key.private_bytes(None, None, None),
+    ]
+    for use in uses:
+        with pytest.raises(NotImplementedError):
+            use()
+
+
+def test_a_key_loader_that_is_not_installed_is_named(run: Run) -> None:
+    outcome = run("cert", "new", "--key", "kms://aws/alias/sf")
+    assert outcome.code == 2
+    assert "pip install kinetic-auth-secret-manager" in outcome.told
+
+
+def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys: KeyPair) -> None:
+    outcome = run(
+        "cert", "new", "--key", "server.key", "--out", "renewed", "--p12", "--passphrase-env", "P", env={"P": "x"}
+    )
+    assert outcome.code == 0, outcome.err
+    assert sorted(path.name for path in Path("renewed").iterdir()) == ["server.crt", "server.p12"]
+    assert 'private_key_path = "server.key"' in outcome.told
+    assert run("cert", "check", "--cert", "renewed/server.crt", "--key", "file://server.key").code == 0
+    assert (
+        run(
+            "cert", "check", "--cert", "renewed/server.crt", "--key", "env://PEM", env={"PEM": keys.private_key_pem}
+        ).code
+        == 0
+    )
+
+
+FORMS = {
+    "PKCS1": ("rsa", "-in", "server.key", "-traditional"),
+    "DER": ("pkcs8", "-topk8", "-nocrypt", "-in", "server.key", "-outform", "DER"),
+    "encrypted PKCS1": ("rsa", "-in", "server.key", "-traditional", "-aes256", "-passout", "pass:right"),
+    "encrypted PKCS8": ("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right"),
+    "encrypted DER": ("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right", "-outform", "DER"),
+    "PKCS12": ("pkcs12", "-export", "-inkey", "server.key", "-in", "server.crt", "-passout", "pass:right"),
+}
+PEM_SHUT = "is encrypted, and the passphrase does not open it."
+P12_SHUT = "is a PKCS12 file that opens with another passphrase only."
+NO_PASSPHRASE = "is encrypted, and no passphrase is given."
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_in_other_formats(form: str, run: Run, folder: Path) -> None:
+    openssl(*FORMS[form], "-out", "other.key")
+    args = ("cert", "check", "--cert", "server.crt", "--key", "other.key", "--passphrase-env", "P")
+    assert run(*args, env={"P": "right"}).code == 0
+
+
+@pytest.mark.parametrize(
+    ("form", "passphrase", "said"),
+    [
+        ("encrypted PKCS1", None, NO_PASSPHRASE),
+        ("encrypted PKCS8", None, NO_PASSPHRASE),
+        ("encrypted DER", None, NO_PASSPHRASE),
+        ("PKCS12", None, P12_SHUT),
+        ("encrypted PKCS1", "wrong", PEM_SHUT),
+        ("encrypted PKCS8", "wrong", PEM_SHUT),
+        ("encrypted DER", "wrong", "is no key that the passphrase opens."),
+        ("PKCS12", "wrong", P12_SHUT),
+    ],
+)
+def test_a_passphrase_that_is_missing_or_wrong(
+    form: str, passphrase: str | None, said: str, run: Run, folder: Path
+) -> None:
+    openssl(*FORMS[form], "-out", "other.key")
+    named = ("--passphrase-env", "P") if passphrase else ()
+    outcome = run("cert", "check", "--cert", "server.crt", "--key", "other.key", *named, env={"P": passphrase or ""})
+    assert outcome.code == 3
+    assert (
+        outcome.told
+        == f"Error: the key other.key {said} Remedy: Set its passphrase in a variable: --passphrase-env NAME."
+    )
+
+
+def test_what_is_no_rsa_key(run: Run, folder: Path) -> None:
+    elliptic = ec.generate_private_key(ec.SECP256R1())
+    Path("ec.key").write_bytes(elliptic.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    Path("hello.key").write_text("hello, canary")
+    for name in ("ec.key", "hello.key", "server.crt"):
+        outcome = run("cert", "check", "--cert", "server.crt", "--key", name)
+        assert outcome.code == 3
+        assert outcome.told == (
+            f"Error: the key {name} is no RSA private key in PEM, DER or PKCS12. "
+            "Remedy: Name the private key, such as server.key."
+        )
+
+
+def test_a_key_that_is_too_short_gets_no_certificate(run: Run) -> None:
+    Path("short.key").write_text(new_key_pair(bits=1024).private_key_pem)
+    outcome = run("cert", "new", "--key", "short.key")
+    assert outcome.code == 3
+    assert outcome.told == (
+        "Error: the key short.key has 1024 bits, but Salesforce wants 2048 or more. Remedy: Leave --key out."
+    )
+
+
+@pytest.mark.parametrize("name", ["gone.key", "nul\0"])
+def test_a_key_file_that_cannot_be_read(name: str, run: Run) -> None:
+    outcome = run("cert", "new", "--key", name)
+    assert outcome.code == 3
+    assert "cannot be read: " in outcome.told
+    assert outcome.told.endswith("Remedy: Name a file, or a reference such as kms://...")
+
+
+def test_the_key_of_a_file_is_the_key(folder: Path, keys: KeyPair) -> None:
+    key = load_pem_private_key(keys.private_key_pem.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert load_key("server.key", None).public_key() == key.public_key()
