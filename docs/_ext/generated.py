@@ -62,7 +62,7 @@ def _default(setting: Setting, group: Sequence[str], default: object) -> str:
         return "required"
     if group:
         return f"one of {', '.join(f'`{name}`' for name in group)}"
-    if setting.is_derived:
+    if setting.derived is not None:
         return "derived"
     return "" if default in (None, "") else f"`{default}`"
 
