@@ -211,10 +211,10 @@ def test_a_remote_key_does_nothing_but_sign(vault: Any) -> None:
             use()
 
 
-def test_a_key_loader_that_is_not_installed_is_named(run: Run) -> None:
-    outcome = run("cert", "new", "--key", "kms://aws/alias/sf")
-    assert outcome.code == 2
-    assert "pip install kinetic-auth-secret-manager" in outcome.told
+def test_what_an_installed_key_loader_says_is_told(run: Run) -> None:
+    outcome = run("cert", "new", "--key", "kms://nowhere/alias/sf")
+    assert outcome.code == 3
+    assert "kms://nowhere/alias/sf" in outcome.told
 
 
 def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys: KeyPair) -> None:
