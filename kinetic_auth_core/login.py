@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -24,7 +25,6 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.forking import reset_after_fork
-from kinetic_auth_core.grant import reference_problem
 from kinetic_auth_core.hookspecs import KeyLoaderHooks, LoginHooks, Signer
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
