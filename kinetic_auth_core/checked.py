@@ -7,7 +7,8 @@ from typing import Any
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.references import parse_reference
 from kinetic_auth_core.registry import KEY_LOADERS, installed
-from kinetic_auth_core.settings import LiteralText, exactly_one_of, group_problem, schema
+from kinetic_auth_core.schema import exactly_one_of, group_problem, schema
+from kinetic_auth_core.settings import LiteralText
 
 
 class CheckedMeta(abc.ABCMeta):
@@ -63,6 +64,8 @@ def _check(made: Any) -> None:
 
 def reference_problem(value: object) -> str | None:
     """What is wrong with a secret that a class was given by hand: it is a reference, which nobody would resolve."""
+    if isinstance(value, list | tuple):
+        return next(filter(None, map(reference_problem, value)), None)
     if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:
         return None
     schemes = {plugin.name for plugin in installed(KEY_LOADERS)}

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.catalogue import Blames, blamed_by
 from kinetic_auth_core.checked import CheckedMeta
 from kinetic_auth_core.checks import (
     api_version_text,
@@ -22,19 +23,22 @@ from kinetic_auth_core.checks import (
     check_seconds,
     login_url_setting,
 )
-from kinetic_auth_core.config.layers import settle, variable_layers
+from kinetic_auth_core.config.given import variable_layers
+from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
+    CredentialsRejectedError,
     KineticAuthError,
     TransportError,
     safe_cause,
 )
 from kinetic_auth_core.hookspecs import hookimpl
 from kinetic_auth_core.once import Once
+from kinetic_auth_core.schema import exactly_one_of, schema, secret_texts
 from kinetic_auth_core.session import SalesforceSession, default_api_version
-from kinetic_auth_core.settings import exactly_one_of, schema, secret_texts, setting
+from kinetic_auth_core.settings import setting
 
 if TYPE_CHECKING:
     from kinetic_auth_core.answers import Login
@@ -73,6 +77,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
     )
     _transport: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _variants: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     @abc.abstractmethod
     def grant(self, now: float) -> Mapping[str, str]:
@@ -115,6 +120,30 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
+        first: CredentialsRejectedError | None = None
+        variants: list[Self] = self._variants.get(self._one_for_each_key) or [self]
+        for variant in variants:
+            try:
+                return variant._log_in()  # noqa: SLF001 - one of its own class
+            except CredentialsRejectedError as error:
+                if blamed_by(error.error, error.description) is not Blames.KEY:
+                    raise
+                first = first or error
+        assert first is not None  # noqa: S101 - there is at least one variant
+        raise first
+
+    def _one_for_each_key(self) -> list[Self]:
+        """An instance for each item of a list of keys; none where there is no such list."""
+        choices = [each for each in schema(type(self)) if each.secret and each.takes_alternatives]
+        values = {each.name: each.value_of(self) for each in choices}
+        lists = {name: value for name, value in values.items() if isinstance(value, list | tuple)}
+        count = max(map(len, lists.values()), default=0)
+        return [
+            attrs.evolve(self, **{name: value[min(number, len(value) - 1)] for name, value in lists.items()})
+            for number in range(count)
+        ]
+
+    def _log_in(self) -> SalesforceSession:
         from kinetic_auth_core.answers import Login, read_answer
 
         login = Login(
@@ -174,6 +203,8 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         """Give the connections back. The next login opens new ones."""
         if transport := self._transport.take():
             transport.close()
+        for variant in self._variants.take() or ():
+            variant.close()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: it holds secrets and connections."""
