@@ -181,8 +181,8 @@ def load_session_store(name: str) -> tuple[InstalledPlugin, type[SessionStore]]:
     plugin, cls = load(SESSION_STORES, name)
     if not inspect.isclass(cls) or not issubclass(cls, SessionStore):
         raise _unfit(plugin, "is not a class derived from kinetic_auth_core.SessionStore")
-    store: type[SessionStore] = cls
-    if not attrs.has(store):
+    has_settings: bool = attrs.has(cls)
+    if not has_settings:
         raise _unfit(plugin, "is not an attrs class: decorate it with @attrs.frozen or @attrs.define")
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         raise _unfit(plugin, f"lacks {', '.join(missing)}")
@@ -190,7 +190,7 @@ def load_session_store(name: str) -> tuple[InstalledPlugin, type[SessionStore]]:
         schema(cls)
     except ConfigurationError as error:
         raise _unfit(plugin, f"has unusable settings: {error.message}") from error
-    return plugin, store
+    return plugin, cls
 
 
 def load_observer(name: str) -> object:
