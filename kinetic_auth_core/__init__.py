@@ -29,8 +29,10 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import LoginEvent, current_tally
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import Signer, hookimpl
+from kinetic_auth_core.introspection import Introspection
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.once import Once
+from kinetic_auth_core.pool import SourcePool
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.session import SalesforceSession
@@ -44,6 +46,7 @@ __all__ = [
     "CredentialsRejectedError",
     "ExplainedSetting",
     "GrantAuthenticator",
+    "Introspection",
     "KeyLoadError",
     "KineticAuthError",
     "LoginBudgetError",
@@ -58,6 +61,7 @@ __all__ = [
     "SessionSource",
     "SessionStore",
     "Signer",
+    "SourcePool",
     "StoredValue",
     "TransientAuthenticationError",
     "TransportError",

@@ -25,7 +25,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.transport import Answer, Form
+from kinetic_auth_core.transport import Answer, Form, Transport
 from kinetic_auth_core.urls import url_problem
 
 _NOT_SALESFORCE = (
@@ -45,17 +45,32 @@ class Login:
         provider: The provider's name.
         host: The host that is asked.
         username: The user, where the provider knows.
+        what: What is done: a login, or something else with the same credential.
     """
 
     provider: str
     host: str
     username: str | None = None
+    what: str = "login"
 
     def failed(self, kind: type[AuthenticationError], what: str, **details: Any) -> AuthenticationError:
         """An error of that kind, which says who, where and what."""
         who = f" of {self.username}" if self.username else ""
-        message = f"{self.provider} login{who} at {self.host} failed: {what}"
+        message = f"{self.provider} {self.what}{who} at {self.host} failed: {what}"
         return kind(message, provider=self.provider, host=self.host, username=self.username, **details)
+
+
+def ask(transport: Transport, url: str, form: Form, login: Login) -> Answer:
+    """Send a form.
+
+    Raises:
+        TransportError: There was no answer; it says whose login that was.
+    """
+    try:
+        return transport.post(url, form)
+    except TransportError as error:
+        details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
+        raise login.failed(TransportError, error.message, **details) from error.__cause__
 
 
 def read_answer(
@@ -82,11 +97,9 @@ def read_answer(
     Returns:
         The session; or, where the endpoint refused or its answer is not usable, the error to raise.
     """
-    fields = _json_object(answer.body)
-    if fields is None or (answer.status != 200 and not isinstance(fields.get("error"), str)):
-        return _no_answer(answer, login)
-    if answer.status != 200 or fields.get("error"):
-        return _refusal(answer.status, fields, login, form)
+    fields = json_object(answer.body)
+    if answer.status != 200 or fields is None or fields.get("error"):
+        return refusal(answer, login, form)
     values = {name: fields[name] for name in (*_REQUIRED, *_OPTIONAL) if fields.get(name) not in (None, "")}
     if isinstance(values.get("issued_at"), int) and not isinstance(values["issued_at"], bool):
         values["issued_at"] = str(values["issued_at"])
@@ -112,7 +125,16 @@ def read_answer(
     return SalesforceSession(**values, api_version=api_version, username=login.username)
 
 
-def _json_object(body: bytes) -> dict[str, Any] | None:
+def refusal(answer: Answer, login: Login, form: Form) -> AuthenticationError:
+    """The error for an answer that is no success."""
+    fields = json_object(answer.body)
+    if fields is None or (answer.status != 200 and not isinstance(fields.get("error"), str)):
+        return _no_answer(answer, login)
+    return _refusal(answer.status, fields, login, form)
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that a body is; None if it is none."""
     try:
         parsed = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):

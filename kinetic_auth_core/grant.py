@@ -31,7 +31,6 @@ from kinetic_auth_core.errors import (
     ConfigurationError,
     CredentialsRejectedError,
     KineticAuthError,
-    TransportError,
     safe_cause,
 )
 from kinetic_auth_core.hookspecs import hookimpl
@@ -39,6 +38,7 @@ from kinetic_auth_core.once import Once
 from kinetic_auth_core.schema import exactly_one_of, schema, secret_texts
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings import setting
+from kinetic_auth_core.transports import Transports
 
 if TYPE_CHECKING:
     from kinetic_auth_core.answers import Login
@@ -76,7 +76,8 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
     )
-    _transport: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _own: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _shared: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
     _variants: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     @abc.abstractmethod
@@ -138,13 +139,16 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         values = {each.name: each.value_of(self) for each in choices}
         lists = {name: value for name, value in values.items() if isinstance(value, list | tuple)}
         count = max(map(len, lists.values()), default=0)
-        return [
+        variants = [
             attrs.evolve(self, **{name: value[min(number, len(value) - 1)] for name, value in lists.items()})
             for number in range(count)
         ]
+        for variant in variants:
+            variant.share(self._shared.peek() or self._own.get(Transports))
+        return variants
 
     def _log_in(self) -> SalesforceSession:
-        from kinetic_auth_core.answers import Login, read_answer
+        from kinetic_auth_core.answers import Login, ask, read_answer
 
         login = Login(
             self.provider_name or type(self).__name__,
@@ -153,11 +157,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         )
         form = self._form(login)
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
-        try:
-            answer = self._transport.get(self._new_transport).post(f"{self.login_url}/services/oauth2/token", form)
-        except TransportError as error:
-            details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
-            raise login.failed(TransportError, error.message, **details) from error.__cause__
+        answer = ask(self.connection(), f"{self.login_url}/services/oauth2/token", form, login)
         outcome = read_answer(
             answer,
             login,
@@ -188,10 +188,17 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             del fields  # not among the locals of a traceback
         raise login.failed(AuthenticationError, problem) from cause
 
-    def _new_transport(self) -> "Transport":
-        from kinetic_auth_core.transport import Transport
+    def share(self, transports: Transports) -> None:
+        """Use connections that others use too, instead of its own.
 
-        return Transport(
+        Args:
+            transports: Whoever made them closes them.
+        """
+        self._shared.get(lambda: transports)
+
+    def connection(self) -> "Transport":
+        """What carries its requests, opened at first use."""
+        return (self._shared.peek() or self._own.get(Transports)).get(
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             deadline=self.deadline,
@@ -201,10 +208,8 @@ class GrantAuthenticator(metaclass=CheckedMeta):
 
     def close(self) -> None:
         """Give the connections back. The next login opens new ones."""
-        if transport := self._transport.take():
-            transport.close()
-        for variant in self._variants.take() or ():
-            variant.close()
+        if own := self._own.peek():
+            own.close()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: it holds secrets and connections."""

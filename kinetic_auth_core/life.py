@@ -59,9 +59,13 @@ class LiveSession:
         due_in = over_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
         return cls(session, born, (monotonic + due_in, now + due_in), (monotonic + over_in, now + over_in))
 
-    def phase(self) -> Phase:
-        """Where in its life it is, now."""
-        monotonic, now = time.monotonic(), time.time()
+    def phase(self, at: tuple[float, float] | None = None) -> Phase:
+        """Where in its life it is.
+
+        Args:
+            at: When: seconds of the monotonic and of the wall clock; None: now.
+        """
+        monotonic, now = at or (time.monotonic(), time.time())
         if monotonic < self._due[0] and now < self._due[1]:
             return Phase.FRESH
         return Phase.DUE if monotonic < self._over[0] and now < self._over[1] else Phase.OVER

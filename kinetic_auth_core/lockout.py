@@ -97,7 +97,9 @@ class LockoutGuard:
             found = json.loads(raw) if raw else []
         except (ValueError, RecursionError):
             return []
-        return [each for each in found if isinstance(found, list) and _is_refusal(each) and _age(each) < self._guard_s]
+        if not isinstance(found, list):
+            return []
+        return [each for each in found if _is_refusal(each) and _age(each) < self._guard_s]
 
     def _tag(self, instance: Any) -> str:
         shown = {each.name: _plain(each.value_of(instance)) for each in schema(type(instance))}

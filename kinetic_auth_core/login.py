@@ -24,6 +24,7 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import LoginHooks
 from kinetic_auth_core.lockout import HeldBackError, LockoutGuard
 from kinetic_auth_core.once import Once
@@ -33,6 +34,7 @@ from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
+from kinetic_auth_core.transports import Transports
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +58,16 @@ class Logins:
         plan: What to log in with.
         guard: Stops a credential that was refused just now.
         budget: Stops too many logins.
+        transports: Connections that it shares with others; None: the instance's own.
     """
 
-    def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget) -> None:
+    def __init__(
+        self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, transports: Transports | None = None
+    ) -> None:
         self.plan = plan
         self._guard = guard
         self._budget = budget
+        self._transports = transports
         self._fetched_anew: dict[int, float] = {}
         self._credentials = Credentials(plan.values, SecretLoader(plan.lookup), plan.binary)
         self._observers: Once[list[tuple[str, object]]] = Once()
@@ -102,6 +108,15 @@ class Logins:
             attrs.evolve(row, note=self._in_use) if row.name in self._credentials.lists else row
             for row in self.plan.rows
         )
+
+    def instance(self) -> Any:
+        """The provider's instance, as the next login would use it.
+
+        Raises:
+            KeyLoadError: A reference cannot be resolved.
+        """
+        number = self._credentials.order()[0]
+        return self._instance(number, self._credentials.load(number)).instance
 
     def close(self) -> None:
         """Give the provider's connections back, if it has a `close`."""
@@ -213,6 +228,8 @@ class Logins:
             if before is not None and before.values == values:
                 return before
             instance = make_instance(self.plan, values)
+            if self._transports is not None and isinstance(instance, GrantAuthenticator):
+                instance.share(self._transports)
             hooks = LoginHooks(instance, self._observers.get(_load_observers))
             made = self._made[number] = _Made(values, instance, hooks)
         if before is not None:

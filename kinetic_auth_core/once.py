@@ -28,6 +28,10 @@ class Once(Generic[T]):
                 return self._value
         return self._value
 
+    def peek(self) -> T | None:
+        """The value, if it was made."""
+        return self._value
+
     def take(self) -> T | None:
         """Give the value away; the next `get` makes another."""
         with self._lock:

@@ -1,10 +1,13 @@
 """A source of sessions: what applications hold. It wires together who shares a session and how one is come by."""
 
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+from urllib.parse import urlsplit
 
 from kinetic_auth_core.budget import LoginBudget
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.grant import GrantAuthenticator
+from kinetic_auth_core.introspection import Introspection
 from kinetic_auth_core.lockout import LockoutGuard
 from kinetic_auth_core.login import Logins
 from kinetic_auth_core.options import SourceOptions
@@ -16,6 +19,11 @@ from kinetic_auth_core.settings import ExplainedSetting
 from kinetic_auth_core.shared import SharedSession
 from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.contract import SessionStore
+from kinetic_auth_core.transports import DEFAULT_WAY, Transports
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.answers import Login
+    from kinetic_auth_core.transport import Transport
 
 
 class SessionSource:
@@ -44,18 +52,20 @@ class SessionSource:
         self._start(plan_for(authenticator, SourceOptions.of(options), store))
 
     @classmethod
-    def _of(cls, plan: Plan) -> Self:
+    def _of(cls, plan: Plan, transports: Transports | None = None) -> Self:
         source = cls.__new__(cls)
-        source._start(plan)  # noqa: SLF001 - its own class
+        source._start(plan, transports)  # noqa: SLF001 - its own class
         return source
 
-    def _start(self, plan: Plan) -> None:
+    def _start(self, plan: Plan, transports: Transports | None = None) -> None:
+        self._transports = transports or Transports()
+        self._owns_transports = transports is None
         lifetime_s = plan.options.session_lifetime
         self._shelf = Shelf(plan.store_key(), plan.store, lifetime_s, plan.shown("api_version"))
         details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
         called = plan.called
         guard = LockoutGuard(self._shelf, plan.options.lockout_guard, called, details)
-        self._logins = Logins(plan, guard, LoginBudget(plan.options.login_budget, called, details))
+        self._logins = Logins(plan, guard, LoginBudget(plan.options.login_budget, called, details), transports)
         self._shared = SharedSession(Renewal(self._shelf, self._logins, lifetime_s))
 
     @property
@@ -108,6 +118,61 @@ class SessionSource:
         """
         self._shared.drop(session)
 
+    def revoke(self, session: SalesforceSession) -> bool:
+        """Revoke a session: that one, and whoever else uses its token loses it too.
+
+        Salesforce may hand the same session to several logins of a user, and a store shares one among processes. So
+        nothing is ever revoked but what is given here.
+
+        Args:
+            session: The session to revoke.
+
+        Returns:
+            True; False if it was dead already.
+
+        Raises:
+            AuthenticationError: It could not be revoked.
+        """
+        from kinetic_auth_core import endpoints
+
+        revoked = endpoints.revoke(self._connection(), session, self._request("revocation", session))
+        self._shared.drop(session)
+        self._shelf.forget(session)
+        return revoked
+
+    def introspect(self, session: SalesforceSession) -> Introspection:
+        """Ask Salesforce about a session's token: whether it is alive, and until when.
+
+        Args:
+            session: The session to ask about.
+
+        Raises:
+            ConfigurationError: The provider has no `client_secret`, with which the app shows who it is.
+            AuthenticationError: Salesforce refused, or there was no usable answer.
+        """
+        from kinetic_auth_core import endpoints
+
+        instance = self._logins.instance()
+        names = ("login_url", "client_id", "client_secret")
+        if missing := [name for name in names if not getattr(instance, name, None)]:
+            raise ConfigurationError(
+                f"{self.provider}: introspection needs {' and '.join(missing)}.",
+                remedy="Set it: introspection is answered only to an app that shows its secret.",
+            )
+        return endpoints.introspect(self._connection(), session, self._request("introspection", session), instance)
+
+    def _connection(self) -> "Transport":
+        instance = self._logins.instance()
+        if isinstance(instance, GrantAuthenticator):
+            return instance.connection()
+        return self._transports.get(**DEFAULT_WAY)
+
+    def _request(self, what: str, session: SalesforceSession) -> "Login":
+        from kinetic_auth_core.answers import Login
+
+        host = urlsplit(session.instance_url).netloc
+        return Login(self.provider, host, session.username or self._logins.plan.shown("username"), what)
+
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""
         return self._logins.rows()
@@ -116,6 +181,8 @@ class SessionSource:
         """Give connections back. The source stays usable: the next login opens new ones."""
         self._logins.close()
         self._shelf.close()
+        if self._owns_transports:
+            self._transports.close()
 
     def __enter__(self) -> Self:
         """The source itself."""

@@ -1,0 +1,62 @@
+"""The endpoints beside the token's: revoke (RFC 7009) and introspect (RFC 7662)."""
+
+from typing import Any
+
+from kinetic_auth_core.answers import Login, ask, json_object, refusal
+from kinetic_auth_core.errors import TransportError
+from kinetic_auth_core.introspection import Introspection
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.transport import Form, Transport
+
+#: What the revoke endpoint says of a token that is dead already.
+_DEAD_ALREADY = frozenset({"invalid_token", "unsupported_token_type"})
+
+
+def revoke(transport: Transport, session: SalesforceSession, login: Login) -> bool:
+    """Revoke a session's token, at its own instance.
+
+    Returns:
+        True; False if it was dead already.
+
+    Raises:
+        AuthenticationError: It could not be revoked.
+    """
+    form = Form({"token": session.access_token}, [session.access_token])
+    answer = ask(transport, f"{session.instance_url}/services/oauth2/revoke", form, login)
+    if answer.status == 200:
+        return True
+    error = refusal(answer, login, form)
+    if error.error in _DEAD_ALREADY:
+        return False
+    raise error
+
+
+def introspect(transport: Transport, session: SalesforceSession, login: Login, app: Any) -> Introspection:
+    """Ask the login host about a session's token, as the app that it was issued to.
+
+    Args:
+        transport: Carries the request.
+        session: Its token is asked about.
+        login: For errors.
+        app: The provider's instance, with `login_url`, `client_id` and `client_secret`.
+
+    Raises:
+        AuthenticationError: The app was refused, or there was no usable answer.
+    """
+    form = Form(
+        {
+            "token": session.access_token,
+            "token_type_hint": "access_token",
+            "client_id": app.client_id,
+            "client_secret": app.client_secret,
+        },
+        [session.access_token, app.client_secret],
+    )
+    answer = ask(transport, f"{app.login_url}/services/oauth2/introspect", form, login)
+    if answer.status != 200:
+        raise refusal(answer, login, form)
+    told = json_object(answer.body)
+    found = Introspection.of(told) if told is not None else None
+    if found is None:
+        raise login.failed(TransportError, "the answer says nothing of a token.", status=answer.status)
+    return found

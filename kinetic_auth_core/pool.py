@@ -1,0 +1,142 @@
+"""Sources for many orgs or users in one process: made on demand, bounded in number, sharing connections."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from kinetic_auth_core.config.given import keyword_layer
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.examination import Surroundings, examine
+from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.transports import Transports
+
+#: How many sources a pool keeps, where it is not told.
+DEFAULT_SIZE = 1000
+
+_ARGUMENTS = ("provider", "environment")
+
+
+def _check_size(size: Any) -> None:
+    if type(size) is not int or size < 1:
+        raise ConfigurationError("size: must be a number of sources, 1 or more")
+
+
+class SourcePool:
+    """Hands out one source for each environment of a config file, or for each tenant.
+
+        pool = SourcePool("kinetic-auth.toml")
+        session = pool.source("prod").session()
+
+        pool = SourcePool(tenants=lambda key: {"environment": "prod", "username": f"integration@{key}.example"})
+        session = pool.source("acme").session()
+
+    The config file and `.env` are read once, when the pool is made. Safe for threads and after `fork`.
+
+    Args:
+        config: The config file, as for `resolve`.
+        tenants: Gives, for a tenant's key, what `resolve` is to be called with: `provider`, `environment` and settings.
+            It may ask a database; it is called when the tenant's source is made. Left out: keys are environments.
+        size: How many sources are kept. The one that was not asked for the longest time is closed when there are more;
+            it is made anew when it is asked for. Whoever still holds it can go on using it.
+        env_file: The `.env` file, as for `resolve`.
+        **settings: Settings for all sources; those of a tenant win over them.
+
+    Raises:
+        ConfigurationError: `size` is no number of sources, or the config file cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | None = None,
+        *,
+        tenants: Callable[[str], Mapping[str, Any]] | None = None,
+        size: int = DEFAULT_SIZE,
+        env_file: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        _check_size(size)
+        self._surroundings = Surroundings.load(config, env_file)
+        self._tenants = tenants
+        self._size = size
+        self._settings = settings
+        self._transports = Transports()
+        self._sources: OrderedDict[str, SessionSource] = OrderedDict()
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def source(self, key: str) -> SessionSource:
+        """The source for an environment or a tenant; made if there is none yet. Nothing is sent.
+
+        Args:
+            key: The environment's name, or the tenant's key.
+
+        Raises:
+            ConfigurationError: As for `resolve`; it names the key.
+        """
+        with self._lock:
+            if (found := self._sources.get(key)) is not None:
+                self._sources.move_to_end(key)
+                return found
+        made = self._made(key)  # outside of the lock: it may ask somebody for the tenant's settings
+        evicted: list[SessionSource] = []
+        with self._lock:
+            found = self._sources.setdefault(key, made)
+            self._sources.move_to_end(key)
+            while len(self._sources) > self._size:
+                evicted.append(self._sources.popitem(last=False)[1])
+        for source in evicted:
+            source.close()
+        return found
+
+    def close(self) -> None:
+        """Close all sources and their connections. The pool stays usable."""
+        with self._lock:
+            sources, self._sources = list(self._sources.values()), OrderedDict()
+        for source in sources:
+            source.close()
+        self._transports.close()
+
+    def _made(self, key: str) -> SessionSource:
+        wanted = {**self._settings}
+        if self._tenants is None:
+            wanted["environment"] = key
+        else:
+            wanted |= self._tenants(key)
+        arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
+        keywords = keyword_layer(wanted)
+        del wanted  # secrets: not among the locals of a traceback
+        found = examine(**arguments, keywords=keywords, surroundings=self._surroundings)
+        if found.plan is None:
+            assert found.error is not None  # noqa: S101 - one or the other is there
+            raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
+        return SessionSource._of(found.plan, self._transports)  # noqa: SLF001 - one of those that make sources
+
+    def __len__(self) -> int:
+        """How many sources there are now."""
+        return len(self._sources)
+
+    def __enter__(self) -> Self:
+        """The pool itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """How many sources there are; nothing of them."""
+        return f"SourcePool({len(self)} of {self._size} sources)"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: it holds secrets and connections."""
+        raise TypeError("a SourcePool holds secrets and connections and is not pickled; make one in the worker")
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.Lock()

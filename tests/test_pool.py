@@ -1,0 +1,117 @@
+"""Many orgs in one process: sources on demand, bounded, with shared connections."""
+
+import pickle
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+
+
+@pytest.fixture(scope="module")
+def keys() -> KeyPair:
+    return new_key_pair()
+
+
+@pytest.fixture
+def config(sf: SalesforceEmulator, keys: KeyPair, tmp_path: Path) -> Path:
+    """Two environments at the same host, each with an app and a user of its own."""
+    key = tmp_path / "server.key"
+    key.write_text(keys.private_key_pem)
+    key.chmod(0o600)
+    text = ""
+    for environment in ("dev", "prod"):
+        user = sf.add_user(f"{environment}-{tmp_path.name}@pool.example")
+        app = sf.add_app(certificates=[keys.certificate_pem], preauthorised={user.username})
+        text += (
+            f'[environments.{environment}]\nprovider = "jwt-bearer"\nlogin_url = "{sf.url}"\n'
+            f'client_id = "{app.client_id}"\nusername = "{user.username}"\nprivate_key_path = "server.key"\n'
+        )
+    path = tmp_path / "kinetic-auth.toml"
+    path.write_text(text)
+    return path
+
+
+def test_keys_are_environments_and_each_has_one_source(sf: SalesforceEmulator, config: Path) -> None:
+    with kinetic.SourcePool(config) as pool:
+        dev, prod = pool.source("dev"), pool.source("prod")
+        assert dev is pool.source("dev")
+        assert (dev.environment, prod.environment) == ("dev", "prod")
+        assert (dev.session().username or "").startswith("dev-")
+        assert (prod.session().username or "").startswith("prod-")
+        assert len(pool) == 2
+        assert repr(pool) == "SourcePool(2 of 1000 sources)"
+
+
+def test_tenants_are_what_a_function_says_of_them(sf: SalesforceEmulator, config: Path, keys: KeyPair) -> None:
+    app = sf.add_app(certificates=[keys.certificate_pem])
+
+    def tenant(key: str) -> Mapping[str, Any]:
+        user = sf.add_user(f"{key}-{config.parent.name}@tenants.example")
+        app.preauthorised.add(user.username)
+        return {"environment": "prod", "username": user.username, "client_id": app.client_id}
+
+    with kinetic.SourcePool(config, tenants=tenant, read_timeout=7) as pool:
+        session = pool.source("acme").session()
+        assert (session.username or "").startswith("acme-")
+        assert pool.source("globex").session().username != session.username
+        rows = {row.name: row.value for row in pool.source("acme").explain()}
+        assert rows["read_timeout"] == 7
+
+
+def test_sources_share_their_connections(sf: SalesforceEmulator, config: Path) -> None:
+    with kinetic.SourcePool(config) as pool:
+        instances = [pool.source(name)._logins.instance() for name in ("dev", "prod")]
+        assert instances[0].connection() is instances[1].connection()
+
+
+def test_the_source_that_was_not_asked_for_the_longest_time_goes(sf: SalesforceEmulator, config: Path) -> None:
+    def tenant(_: str) -> Mapping[str, Any]:
+        return {"environment": "prod"}
+
+    with kinetic.SourcePool(config, tenants=tenant, size=2) as pool:
+        first, second = pool.source("first"), pool.source("second")
+        first.session()
+        assert pool.source("first") is first
+        third = pool.source("third")
+        assert len(pool) == 2
+        assert pool.source("first") is first
+        assert pool.source("third") is third
+        assert pool.source("second") is not second
+        assert second.session().is_valid()  # whoever holds it can go on
+
+
+def test_a_herd_that_asks_for_a_tenant_gets_one_source(sf: SalesforceEmulator, config: Path) -> None:
+    start = threading.Barrier(16)
+    before = sf.token_requests
+
+    def ask(_: int) -> kinetic.SessionSource:
+        start.wait()
+        source = pool.source("prod")
+        source.session()
+        return source
+
+    with kinetic.SourcePool(config) as pool, ThreadPoolExecutor(16) as threads:
+        assert len(set(threads.map(ask, range(16)))) == 1
+    assert sf.token_requests == before + 1
+
+
+def test_what_is_wrong_is_told_with_the_key(config: Path) -> None:
+    with kinetic.SourcePool(config) as pool:
+        with pytest.raises(kinetic.ConfigurationError, match=r"No source for 'qa': the environment 'qa'.* is not in"):
+            pool.source("qa")
+        assert len(pool) == 0
+    with pytest.raises(kinetic.ConfigurationError, match="size: must be a number of sources, 1 or more"):
+        kinetic.SourcePool(config, size=0)
+    with pytest.raises(kinetic.ConfigurationError, match="nowhere"):
+        kinetic.SourcePool("nowhere.toml")
+
+
+def test_it_is_not_pickled(config: Path) -> None:
+    with pytest.raises(TypeError, match="make one in the worker"):
+        pickle.dumps(kinetic.SourcePool(config))
