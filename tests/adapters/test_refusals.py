@@ -59,14 +59,16 @@ def test_a_dead_session_is_told_by_its_code(status: int, body: bytes) -> None:
         (403, b"Bad_Id"),
         (400, b""),
         (400, EXPIRED),
-        (400, b"[{\"message\":\"No such column 'InvalidSessionId'\",\"errorCode\":\"INVALID_FIELD\"}]"),
-        (400, b"<error><exceptionCode>InvalidBatch</exceptionCode>"
-              b"<exceptionMessage>&lt;exceptionCode&gt;InvalidSessionId</exceptionMessage></error>"),
+        (400, b'[{"message":"No such column \'InvalidSessionId\'","errorCode":"INVALID_FIELD"}]'),
+        (
+            400,
+            BULK_XML.replace(b"InvalidSessionId", b"InvalidBatch").replace(b"Invalid session id", b"InvalidSessionId"),
+        ),
         (200, EXPIRED),
         (404, b""),
         (500, EXPIRED),
     ],
-)  # fmt: skip
+)
 def test_nothing_else_is_one(status: int, body: bytes) -> None:
     assert not is_dead_session(status, body)
 

@@ -144,8 +144,8 @@ def test_a_body_is_sent_again_from_where_it_stood(sf: SalesforceEmulator, http: 
     body = BODIES[kind](record(kind))
     answer = http.post(f"{sf.url}{DATA}/sobjects/Note__c", data=body, timeout=10)
     assert answer.status_code == 201
-    found = http.get(sf.url + QUERY, params={"q": f"SELECT Id FROM Note__c WHERE Name = '{kind}'"}, timeout=10).json()
-    assert found["totalSize"] == 1
+    ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{kind}'"}  # noqa: S608 - SOQL, of our own
+    assert http.get(sf.url + QUERY, params=ask, timeout=10).json()["totalSize"] == 1
     assert sf.token_requests == 2
     if hasattr(body, "close"):
         body.close()
@@ -209,7 +209,7 @@ def test_of_an_error_no_more_is_read_than_a_refusal_can_be_and_the_caller_still_
     @attrs.frozen
     class HugeError(Huge):
         def send(self, wire: Any, head: bytes, body: bytes) -> None:
-            super(HugeError, self).send(wire, head.replace(b" 200 OK", b" 400 BAD REQUEST"), body)
+            super().send(wire, head.replace(b" 200 OK", b" 400 BAD REQUEST"), body)
 
     sf.break_transport(HugeError(1_000_000, compressed, declared), path=QUERY)
     with http.get(sf.url + QUERY, stream=True, timeout=10) as answer:
@@ -313,7 +313,7 @@ def test_a_redirect_within_the_instance_keeps_the_token(
     if after_a_refusal:
         sf.revoke_all()
         sf.break_transport(Answer(EXPIRED, 401), path=DATA)
-    sf.break_transport(Redirect(f"{QUERY}?q=SELECT Id FROM Account"), path=DATA)
+    sf.break_transport(Redirect(f"{QUERY}?q=SELECT+Id+FROM+Account"), path=DATA)
     answer = http.get(sf.url + DATA, timeout=10)
     assert (answer.status_code, answer.json()["totalSize"]) == (200, 5)
     assert sf.token_requests == 1 + after_a_refusal
