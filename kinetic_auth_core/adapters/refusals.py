@@ -11,9 +11,7 @@ MAX_REFUSAL_BYTES: Final = 65_536
 """A longer body is no refusal of a session; those of Salesforce have some hundred bytes."""
 
 _RESTRICTED: Final = "This session is not valid for use with"
-_IN_XML: Final = re.compile(
-    rb"<(?:\w+:)?(errorCode|exceptionCode|message|exceptionMessage)\s*>\s*([^<]{0,300}?)\s*</", re.ASCII
-)
+_IN_XML: Final = re.compile(rb"<(?:\w{1,20}:)?(errorCode|exceptionCode|message)>([^<]{0,400})</", re.ASCII)
 
 
 def is_dead_session(status: int, body: bytes) -> bool:
@@ -56,7 +54,7 @@ def is_dead_session(status: int, body: bytes) -> bool:
 def _fields(text: bytes) -> list[tuple[str, str]]:
     """The fields of an error: of a JSON object or a list of them, or the elements of an XML document."""
     if text.startswith(b"<"):
-        return [(match[1].decode(), match[2].decode("utf-8", "replace")) for match in _IN_XML.finditer(text)]
+        return [(match[1].decode(), match[2].decode("utf-8", "replace").strip()) for match in _IN_XML.finditer(text)]
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

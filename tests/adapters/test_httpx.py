@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import io
 import json
+import logging
 import secrets
 import threading
 from collections.abc import AsyncIterator
@@ -137,6 +138,13 @@ class Pipe(io.RawIOBase):
         return taken
 
 
+class Shut(io.BytesIO):
+    """Told where it stood, but cannot go back."""
+
+    def seek(self, *_: Any) -> int:
+        raise io.UnsupportedOperation("seek")
+
+
 def standing_in_its_middle(body: bytes) -> io.BytesIO:
     file = io.BytesIO(b"not this" + body)
     file.seek(len(b"not this"))
@@ -176,7 +184,7 @@ def test_a_file_is_sent_again_from_where_it_stood(sf: SalesforceEmulator, source
     assert sf.token_requests == 2
 
 
-@pytest.mark.parametrize("make", [iter, "iterator", Pipe, "form"])
+@pytest.mark.parametrize("make", ["iterator", Pipe, Shut, "form"])
 def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_right(
     sf: SalesforceEmulator, call: Caller, make: Any
 ) -> None:
@@ -186,7 +194,7 @@ def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_
             return {"files": {"file": Pipe(body)}}
         if call.kind == "AsyncClient":
             return {"content": in_pieces(body)}
-        return {"content": make(body) if make is Pipe else (each for each in [body])}
+        return {"content": (each for each in [body]) if make == "iterator" else make(body)}
 
     url = f"{sf.url}{DATA}/sobjects/Stream__c"
     call.source.session()
@@ -366,7 +374,14 @@ def test_a_cancelled_call_leaves_the_source_as_it_should_be(
     assert sf.token_requests == 1
 
 
-def test_nothing_of_the_session_is_shown(source: kinetic.SessionSource) -> None:
-    token = source.session().access_token
+def test_nothing_of_the_session_is_shown(
+    sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
+) -> None:
     auth = SalesforceAuth(source)
-    assert token not in repr(auth) + repr(vars(auth))
+    with caplog.at_level(logging.DEBUG), httpx.Client(auth=auth, trust_env=False) as http:
+        http.get(sf.url + QUERY, params=ASK).raise_for_status()
+        dead = source.session().access_token
+        sf.revoke_all()
+        http.get(sf.url + QUERY, params=ASK).raise_for_status()
+    for token in (dead, source.session().access_token):
+        assert token not in caplog.text + repr(auth) + repr(vars(auth))

@@ -29,6 +29,7 @@ BULK_JSON = b'{"exceptionCode":"InvalidSessionId","exceptionMessage":"Invalid se
         (401, b'{"errorCode":"INVALID_SESSION_ID"}'),
         (401, EXPIRED.decode().encode("utf-16")),
         (401, XML),
+        (401, XML.replace(b">INVALID_SESSION_ID<", b">\n  INVALID_SESSION_ID\n<")),
         (401, b""),
         (401, b" \r\n"),
         (401, b"Bad_OAuth_Token"),
@@ -78,7 +79,18 @@ def test_what_is_longer_than_any_refusal_is_none() -> None:
     assert is_dead_session(401, EXPIRED.ljust(MAX_REFUSAL_BYTES))
 
 
-@pytest.mark.parametrize("body", [b"[" * 60_000, b"9" * 60_000, b"<" * 60_000, b"<errorCode>" * 5_000, b"\xff\xfe["])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 60_000,
+        b"9" * 60_000,
+        b"<" * 60_000,
+        b"<" + b"a" * 60_000,
+        b"<errorCode>" * 5_000,
+        b"<errorCode>" + b" " * 60_000,
+        b"\xff\xfe[",
+    ],
+)
 def test_hostile_bodies_are_no_refusals_and_no_work(body: bytes) -> None:
     assert not is_dead_session(401, body)
 

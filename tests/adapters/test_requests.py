@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import requests
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.adapters.requests import SalesforceAuth
+from kinetic_auth_core.adapters.requests import SalesforceAuth, _leave_behind
 from kinetic_auth_core.testing import Answer, Dribble, Huge, Redirect, SalesforceEmulator, Truncated
 
 DATA = "/services/data/v62.0"
@@ -319,6 +320,19 @@ def test_a_redirect_within_the_instance_keeps_the_token(
     assert sf.token_requests == 1 + after_a_refusal
 
 
+@pytest.mark.parametrize(
+    ("location", "kept"), [("/y", True), ("https://localhost/y", False), ("//evil.example/y", False)]
+)
+def test_a_redirect_from_http_to_https_is_another_place_too(location: str, *, kept: bool) -> None:
+    session = kinetic.SalesforceSession("00D!canary", "http://localhost", "", "0")
+    redirect = requests.Response()
+    redirect.url = "http://localhost/x"
+    redirect.headers["Location"] = location
+    headers = {**session.auth_header, "X-SFDC-Session": "00D!canary"}
+    _leave_behind(headers, redirect, session)
+    assert bool(headers) is kept
+
+
 def test_a_session_that_moved_to_another_host_is_not_sent_to_the_old_one(
     sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session
 ) -> None:
@@ -353,6 +367,13 @@ def test_hooks_of_the_caller_see_the_answer_that_counts(
     assert seen == [200]
 
 
-def test_nothing_of_the_session_is_shown(source: kinetic.SessionSource, http: requests.Session) -> None:
-    token = source.session().access_token
-    assert token not in repr(http.auth) + repr(vars(http.auth))
+def test_nothing_of_the_session_is_shown(
+    sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        http.get(sf.url + QUERY, params=ASK, timeout=10).raise_for_status()
+        dead = source.session().access_token
+        sf.revoke_all()
+        http.get(sf.url + QUERY, params=ASK, timeout=10).raise_for_status()
+    for token in (dead, source.session().access_token):
+        assert token not in caplog.text + repr(http.auth) + repr(vars(http.auth))
