@@ -10,6 +10,7 @@ This module re-exports the public names and defines nothing itself.
 
 from typing import TYPE_CHECKING, Any
 
+from kinetic_auth_core.checks import login_url_setting, single_line, url_setting
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,7 +27,7 @@ from kinetic_auth_core.errors import (
     UnknownProviderError,
 )
 from kinetic_auth_core.events import LoginEvent, current_tally
-from kinetic_auth_core.grant import GrantAuthenticator, login_url_setting, single_line, url_setting
+from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import Signer, hookimpl
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.once import Once

@@ -21,6 +21,13 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
+class Blames(enum.Enum):
+    """Which part of the credential a refusal blames, where it may be a stale one."""
+
+    KEY = "the key"
+    SECRET = "a secret"  # noqa: S105 - a password, a client secret
+
+
 @attrs.frozen
 class KnownError:
     """A row of the catalogue.
@@ -30,12 +37,14 @@ class KnownError:
         description: How its `error_description` begins, in lower case; empty: any.
         kind: What it means for trying again.
         remedy: What to do.
+        blames: What is wrong with the credential; None where it is something else.
     """
 
     error: str
     description: str
     kind: Kind
     remedy: str = attrs.field(converter=_sentence)
+    blames: Blames | None = None
 
 
 _HOST_AND_AUDIENCE = (
@@ -57,6 +66,7 @@ CATALOGUE: tuple[KnownError, ...] = (
         "check username and password; append the security token to the password (security_token), or add this "
         "machine's address to the trusted IP range; and allow the username-password flow under OAuth and OpenID "
         "Connect Settings. Login History names the cause. Repeating a wrong password locks the user out",
+        Blames.SECRET,
     ),
     KnownError(
         "invalid_grant",
@@ -79,6 +89,7 @@ CATALOGUE: tuple[KnownError, ...] = (
         Kind.REJECTED,
         "the private key and the certificate that is uploaded to the app do not belong together: upload the "
         "certificate of this key, or use the key of that certificate",
+        Blames.KEY,
     ),
     KnownError(
         "invalid_grant",
@@ -136,6 +147,7 @@ CATALOGUE: tuple[KnownError, ...] = (
         "invalid client credentials",
         Kind.REJECTED,
         "check client_secret: it is the app's Consumer Secret",
+        Blames.SECRET,
     ),
     KnownError(
         "app_not_found",
@@ -170,6 +182,12 @@ CATALOGUE: tuple[KnownError, ...] = (
         "for each call, and wait",
     ),
 )
+
+
+def blamed_by(error: str | None, description: str | None) -> Blames | None:
+    """Which part of the credential a refusal blames; None where it is something else, or not known."""
+    known = known_error(error or "", description)
+    return known.blames if known else None
 
 
 def known_error(error: str, description: str | None) -> KnownError | None:

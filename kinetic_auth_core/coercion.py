@@ -28,6 +28,9 @@ def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
         fits, result = _fit(value, arm, text)
         if fits:
             return result
+    if isinstance(value, list | tuple) and (fitting := [item for arm in arms(expected) for item in item_types(arm)]):
+        for item in value:
+            coerce(item, typing.Union[tuple(fitting)], text=text)  # noqa: UP007 - made of a tuple
     wanted = " or ".join(dict.fromkeys(_describe_type(arm) for arm in arms(expected) if arm is not types.NoneType))
     raise ValueError(f"expected {wanted}, got {_describe_value(value)}")
 
@@ -50,6 +53,17 @@ def is_path_type(arm: Any) -> bool:
     return isinstance(origin, type) and (origin is os.PathLike or issubclass(origin, Path))
 
 
+def is_list_type(arm: Any) -> bool:
+    """Whether an annotation stands for a list of some kind."""
+    return (typing.get_origin(arm) or arm) in _LISTS
+
+
+def item_types(arm: Any) -> tuple[Any, ...]:
+    """The types that the items of a list may have; none where it is no list."""
+    return tuple(each for arg in typing.get_args(arm) for each in arms(arg)) if is_list_type(arm) else ()
+
+
+_LISTS = (list, tuple, set, frozenset, Sequence, Collection)
 _TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -68,7 +82,7 @@ def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
         return _fit_number(value if read is None else read, origin, text)
     if is_path_type(arm):
         return isinstance(value, str | os.PathLike), value
-    if origin in (list, tuple, set, frozenset, Sequence, Collection):
+    if origin in _LISTS:
         if read is not None:
             value = [item.strip() for item in read.split(",") if item.strip()]
         return _fit_items(value, arm, text)

@@ -5,7 +5,6 @@ A subclass gives the form fields of its grant and nothing else. What the answer 
 """
 
 import abc
-import inspect
 import logging
 import os
 import time
@@ -15,138 +14,37 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.config.layers import settle, variable_layers
+from kinetic_auth_core.catalogue import Blames, blamed_by
+from kinetic_auth_core.checked import CheckedMeta
+from kinetic_auth_core.checks import (
+    api_version_text,
+    check_api_version,
+    check_proxy,
+    check_seconds,
+    login_url_setting,
+)
+from kinetic_auth_core.config.given import variable_layers
+from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
+    CredentialsRejectedError,
     KineticAuthError,
     TransportError,
     safe_cause,
 )
 from kinetic_auth_core.hookspecs import hookimpl
 from kinetic_auth_core.once import Once
-from kinetic_auth_core.references import parse_reference
-from kinetic_auth_core.registry import KEY_LOADERS, installed
-from kinetic_auth_core.session import SalesforceSession, default_api_version, normal_api_version
-from kinetic_auth_core.settings import LiteralText, exactly_one_of, group_problem, schema, secret_texts, setting
-from kinetic_auth_core.urls import url_problem, without_slash
+from kinetic_auth_core.schema import exactly_one_of, schema, secret_texts
+from kinetic_auth_core.session import SalesforceSession, default_api_version
+from kinetic_auth_core.settings import setting
 
 if TYPE_CHECKING:
     from kinetic_auth_core.answers import Login
     from kinetic_auth_core.transport import Form, Transport
 
 logger = logging.getLogger(__name__)
-
-_MAX_SECONDS = 86_400  # a day
-DEFAULT_LOGIN_URL = "https://login.salesforce.com"
-
-
-def check_url(_instance: object, _attribute: object, value: object) -> None:
-    """Validator for a setting that is a URL to which credentials go.
-
-    Raises:
-        ConfigurationError: It is not https (or loopback), or has a part that does not belong there.
-    """
-    if problem := url_problem(value):
-        raise ConfigurationError(problem)
-
-
-def _check_login_url(instance: object, attribute: object, value: object) -> None:
-    check_url(instance, attribute, value)
-    if "/services/oauth2" in str(value):
-        raise ConfigurationError("must be the host alone: leave out /services/oauth2/token")
-
-
-def _check_proxy(_instance: object, _attribute: object, value: object) -> None:
-    if value is None:
-        return
-    if not str(value).startswith(("http://", "https://", "socks5://", "socks5h://")):
-        raise ConfigurationError("must begin with http://, https:// or socks5h://")
-    try:
-        parts = urlsplit(str(value))
-        fits = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ConfigurationError("needs a host, and a port between 1 and 65535 if it has one")
-
-
-def single_line(_instance: object, _attribute: object, value: object) -> None:
-    """Validator for a name that goes into messages and logs: neither blank, nor with a line break in it.
-
-    Raises:
-        ConfigurationError: It is one of these.
-    """
-    if isinstance(value, str) and (not value or value != value.strip() or not value.isprintable()):
-        raise ConfigurationError("is blank, has blanks around it, or a line break or another control character in it")
-
-
-def _check_seconds(_instance: object, _attribute: object, value: object) -> None:
-    if not isinstance(value, int | float) or not 0 < value <= _MAX_SECONDS:
-        raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_SECONDS}")
-
-
-def url_setting(default: Any = attrs.NOTHING, *, help: str, **options: Any) -> Any:  # noqa: A002 - as in `setting`
-    """A setting that is a URL to which credentials go, or None where that is its default.
-
-    Args:
-        default: As for `setting`.
-        help: As for `setting`.
-        **options: The other arguments of `setting`, but for converter and validator.
-    """
-
-    def check(instance: object, attribute: object, value: object) -> None:
-        if value is not None or default is not None:
-            check_url(instance, attribute, value)
-
-    return setting(default, help=help, converter=without_slash, validator=check, **options)
-
-
-def login_url_setting(*, kw_only: bool = False) -> Any:
-    """The `login_url` setting, for subclasses that give it another place among their arguments."""
-    return setting(
-        DEFAULT_LOGIN_URL,
-        help="Host that logs in: https://login.salesforce.com, https://test.salesforce.com, a My Domain or a site.",
-        converter=without_slash,
-        validator=_check_login_url,
-        kw_only=kw_only,
-    )
-
-
-def _api_version(value: Any) -> Any:
-    """TOML may well say `api_version = 61.0`."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return default_api_version() if value is None else value
-
-
-class CheckedMeta(abc.ABCMeta):
-    """Checks an instance once its constructor has returned.
-
-    All problems are told at once, and the constructor's frame, whose locals are the secrets, is in no traceback.
-    """
-
-    checks_after_init = True
-
-    @property
-    def __signature__(cls) -> inspect.Signature:
-        """The constructor's, for `help()` and editors: `__call__` below would hide it."""
-        whole = inspect.signature(type.__getattribute__(cls, "__init__"))
-        return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=whole.empty)
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make the instance, then check it."""
-        instance = failure = None
-        try:
-            instance = super().__call__(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - raised again below, without the constructor's frame
-            failure = error.with_traceback(None)
-        del args, kwargs
-        if failure is not None:
-            raise failure
-        _check(instance)
-        return instance
 
 
 @attrs.frozen(kw_only=True)
@@ -166,19 +64,20 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     api_version: str = setting(
         attrs.Factory(default_api_version),
         help="REST API version of the sessions, such as v62.0.",
-        converter=_api_version,
-        validator=lambda _self, _attribute, value: normal_api_version(value) and None,
+        converter=api_version_text,
+        validator=check_api_version,
     )
-    connect_timeout: float = setting(5.0, help="Seconds for connecting.", validator=_check_seconds)
-    read_timeout: float = setting(30.0, help="Seconds without a byte from the server.", validator=_check_seconds)
-    deadline: float = setting(60.0, help="Seconds for the whole login.", validator=_check_seconds)
+    connect_timeout: float = setting(5.0, help="Seconds for connecting.", validator=check_seconds)
+    read_timeout: float = setting(30.0, help="Seconds without a byte from the server.", validator=check_seconds)
+    deadline: float = setting(60.0, help="Seconds for the whole login.", validator=check_seconds)
     proxy: str | None = setting(
-        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, validator=_check_proxy
+        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, validator=check_proxy
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
     )
     _transport: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _variants: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     @abc.abstractmethod
     def grant(self, now: float) -> Mapping[str, str]:
@@ -221,6 +120,30 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
+        first: CredentialsRejectedError | None = None
+        variants: list[Self] = self._variants.get(self._one_for_each_key) or [self]
+        for variant in variants:
+            try:
+                return variant._log_in()  # noqa: SLF001 - one of its own class
+            except CredentialsRejectedError as error:
+                if blamed_by(error.error, error.description) is not Blames.KEY:
+                    raise
+                first = first or error
+        assert first is not None  # noqa: S101 - there is at least one variant
+        raise first
+
+    def _one_for_each_key(self) -> list[Self]:
+        """An instance for each item of a list of keys; none where there is no such list."""
+        choices = [each for each in schema(type(self)) if each.secret and each.takes_alternatives]
+        values = {each.name: each.value_of(self) for each in choices}
+        lists = {name: value for name, value in values.items() if isinstance(value, list | tuple)}
+        count = max(map(len, lists.values()), default=0)
+        return [
+            attrs.evolve(self, **{name: value[min(number, len(value) - 1)] for name, value in lists.items()})
+            for number in range(count)
+        ]
+
+    def _log_in(self) -> SalesforceSession:
         from kinetic_auth_core.answers import Login, read_answer
 
         login = Login(
@@ -280,40 +203,9 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         """Give the connections back. The next login opens new ones."""
         if transport := self._transport.take():
             transport.close()
+        for variant in self._variants.take() or ():
+            variant.close()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: it holds secrets and connections."""
         raise TypeError(f"{type(self).__name__} holds secrets and is not pickled; make or resolve it in the worker")
-
-
-def _check(made: Any) -> None:
-    """Check an instance against its schema: types, validators, references, exactly-one-of.
-
-    Raises:
-        ConfigurationError: All that is wrong.
-    """
-    cls = type(made)
-    problems = []
-    for each in schema(cls):
-        try:
-            each.check(made)
-            if each.secret and (problem := reference_problem(each.value_of(made))):
-                problems.append(f"{each.name}: {problem}")
-        except ValueError as error:
-            problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
-    for group in exactly_one_of(cls):
-        given = [name for name in group if getattr(made, name) not in (None, "")]
-        if problem := group_problem(schema(cls), group, given):
-            problems.append(problem)
-    if problems:
-        raise ConfigurationError.of(f"Cannot make {cls.__name__}", problems)
-
-
-def reference_problem(value: object) -> str | None:
-    """What is wrong with a secret that a class was given by hand: it is a reference, which nobody would resolve."""
-    if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:
-        return None
-    schemes = {plugin.name for plugin in installed(KEY_LOADERS)}
-    if parse_reference(value, schemes) is None:
-        return None
-    return "is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself"

@@ -4,95 +4,48 @@ Whether a login is needed at all, and who shares its session, is the source's af
 """
 
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.catalogue import Blames, blamed_by
+from kinetic_auth_core.credentials import Credentials, Values
 from kinetic_auth_core.errors import (
     AuthenticationError,
-    ConfigurationError,
+    CredentialsRejectedError,
     KeyLoadError,
     KineticAuthError,
-    mask,
     safe_cause,
     told,
 )
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.forking import reset_after_fork
-from kinetic_auth_core.grant import reference_problem
-from kinetic_auth_core.hookspecs import KeyLoaderHooks, LoginHooks, Signer
+from kinetic_auth_core.hookspecs import LoginHooks
 from kinetic_auth_core.once import Once
-from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
-from kinetic_auth_core.registry import OBSERVERS, installed, load_key_loader, load_observer
+from kinetic_auth_core.plan import Plan, make_instance
+from kinetic_auth_core.registry import OBSERVERS, installed, load_observer
+from kinetic_auth_core.schema import secret_texts
+from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings import ExplainedSetting, LiteralText, schema, secret_texts
+from kinetic_auth_core.settings import ExplainedSetting
 
 logger = logging.getLogger(__name__)
-
-
-@attrs.frozen
-class Plan:
-    """What a source logs in with.
-
-    Attributes:
-        provider: The provider's entry-point name, or the class name of an instance made by hand.
-        make: Makes the instance from the values.
-        values: Settings, some of them still references.
-        rows: For `explain()`.
-        distribution: `name version` of the package that brought the provider.
-        environment: The environment of the config file, or None.
-        lookup: Gives the value of an environment variable, for `env://NAME`.
-    """
-
-    provider: str
-    make: Callable[..., Any] = attrs.field(repr=False)
-    values: Mapping[str, Any] = attrs.field(repr=False)
-    rows: tuple[ExplainedSetting, ...] = attrs.field(repr=False)
-    distribution: str | None = None
-    environment: str | None = None
-    lookup: Callable[[str], str | None] = attrs.field(default=os.environ.get, repr=False)
-
-
-def plan_for(authenticator: Any) -> Plan:
-    """The plan for an instance that was made by hand.
-
-    Raises:
-        ConfigurationError: One of its secrets is a reference.
-    """
-    rows = []
-    for each in schema(type(authenticator)):
-        if each.secret and (problem := reference_problem(each.value_of(authenticator))):
-            raise ConfigurationError(f"Cannot use {type(authenticator).__name__}: {each.name}: {problem}")
-    for each in schema(type(authenticator)):
-        value = each.value_of(authenticator)
-        if value is None and each.derived is not None:
-            value = each.default_value(authenticator)
-        source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
-        rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
-    return Plan(
-        getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
-        lambda: authenticator,
-        {},
-        tuple(rows),
-    )
 
 
 @attrs.frozen
 class _Made:
     """An instance, the values that it was made from, and its hooks."""
 
-    values: "Values"
+    values: Values
     instance: Any
     hooks: LoginHooks
 
 
 class Logins:
-    """Makes logins by one plan. The instance is kept while the values stay the same, so a key is prepared once.
+    """Makes logins by one plan. An instance is kept while its values stay the same, so a key is prepared once.
 
     Args:
         plan: What to log in with.
@@ -100,9 +53,10 @@ class Logins:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self._credentials = Credentials(plan.values, SecretLoader(plan.lookup), plan.binary)
         self._observers: Once[list[tuple[str, object]]] = Once()
-        self._made: _Made | None = None
-        self._key_loaders: dict[str, KeyLoaderHooks] = {}
+        self._made: dict[int, _Made] = {}
+        self._in_use = ""
         self._lock = threading.Lock()
         reset_after_fork(self)
 
@@ -113,28 +67,36 @@ class Logins:
             KineticAuthError: It failed.
         """
         began = time.monotonic()
-        made: _Made | None = None
+        last: list[_Made] = []  # the instance that was tried last
         with tallied() as tally:
             try:
-                made = self._current()
-                session = self._call(made)
+                session = self._in_turn(last)
             except KineticAuthError as error:
                 logger.warning("%s", error)
-                hooks = made.hooks if made else LoginHooks(None, self._observers.get(_load_observers))
-                hooks.authentication_failed(self.plan.provider, error, self._event(made, None, tally, began))
+                hooks = last[0].hooks if last else LoginHooks(None, self._observers.get(_load_observers))
+                event = self._event(last[0] if last else None, None, tally, began)
+                hooks.authentication_failed(self.plan.provider, error, event)
                 raise
-        event = self._event(made, session, tally, began)
+        event = self._event(last[0], session, tally, began)
+        self._note_key_in_use(event)
         logger.info(
             "%s login of %s: org %s at %s, %.3f s, %d request(s)",
             *(event.plugin, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
         )
-        made.hooks.session_issued(self.plan.provider, session, event)
+        last[0].hooks.session_issued(self.plan.provider, session, event)
         return session
+
+    def rows(self) -> tuple[ExplainedSetting, ...]:
+        """The plan's rows; a list of keys says which of them was accepted last."""
+        return tuple(
+            attrs.evolve(row, note=self._in_use) if row.name in self._credentials.lists else row
+            for row in self.plan.rows
+        )
 
     def close(self) -> None:
         """Give the provider's connections back, if it has a `close`."""
-        if self._made is not None:
-            _close_quietly(self._made.instance)
+        for made in list(self._made.values()):
+            _close_quietly(made.instance)
 
     def _event(
         self, made: _Made | None, session: SalesforceSession | None, tally: LoginTally, began: float
@@ -173,83 +135,86 @@ class Logins:
             f"{self.plan.provider!r} ({self.plan.distribution})" if self.plan.distribution else repr(self.plan.provider)
         )
 
-    def _current(self) -> _Made:
-        """The instance for the values as they are now."""
-        values = Values({name: self._resolved(name, value) for name, value in self.plan.values.items()})
+    def _in_turn(self, last: list[_Made]) -> SalesforceSession:
+        """Offer one set of credentials after the other, as long as it is the key that is refused or cannot be had.
+
+        Raises:
+            KineticAuthError: No set was accepted; the error is that of the first.
+        """
+        first: KineticAuthError | None = None
+        for number in self._credentials.order():
+            if first is not None:
+                logger.warning("%s Trying %s.", first.message, self._credentials.called(number))
+            try:
+                session = self._with_set(number, last)
+            except KineticAuthError as error:
+                first = first or error
+                if not _is_about_the_key(error):
+                    break
+            else:
+                self._credentials.accepted = number
+                return session
+        assert first is not None  # noqa: S101 - there is at least one set
+        raise first
+
+    def _with_set(self, number: int, last: list[_Made]) -> SalesforceSession:
+        """Log in with one set; where it is refused as wrong and its secrets have changed since, with the new ones.
+
+        Nothing is offered twice: a wrong password that is repeated locks the user out.
+        """
+        values = self._credentials.load(number)
+        try:
+            return self._with(number, values, last)
+        except CredentialsRejectedError as error:
+            if blamed_by(error.error, error.description) is None:
+                raise
+            refusal = error
+        try:
+            anew = self._credentials.load(number, fresh=True)
+        except KeyLoadError as error:
+            logger.warning("%s Its secrets could not be fetched anew: %s", refusal.message, error)
+            raise refusal from refusal.__cause__
+        if anew == values:
+            raise refusal from refusal.__cause__
+        logger.warning("%s Its secrets have changed in their place; trying the new ones.", refusal.message)
+        return self._with(number, anew, last)
+
+    def _with(self, number: int, values: Values, last: list[_Made]) -> SalesforceSession:
+        last[:] = [self._instance(number, values)]
+        return self._call(last[0])
+
+    def _instance(self, number: int, values: Values) -> _Made:
+        """The instance for a set of credentials."""
         with self._lock:
-            before = self._made
+            before = self._made.get(number)
             if before is not None and before.values == values:
                 return before
             instance = make_instance(self.plan, values)
             hooks = LoginHooks(instance, self._observers.get(_load_observers))
-            made = self._made = _Made(values, instance, hooks)
+            made = self._made[number] = _Made(values, instance, hooks)
         if before is not None:
             _close_quietly(before.instance)
         return made
 
-    def _resolved(self, name: str, value: Any) -> Any:
-        """A setting's value, its reference resolved if it is one."""
-        if not isinstance(value, Reference):
-            return value
-        if value.scheme in BUILTIN_SCHEMES:
-            loaded: object = load_builtin(value, self.plan.lookup)
-        else:
-            loaded = self._load_with_plugin(value)
-        if isinstance(loaded, Signer):
-            return loaded
-        text = _text(loaded)
-        if text is not None:
-            return text
-        gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
-        what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
-        del loaded  # not among the locals of a traceback
-        raise KeyLoadError(f"{value} ({name}): {what}.")
-
-    def _load_with_plugin(self, reference: Reference) -> object:
-        try:
-            loader = self._key_loaders.get(reference.scheme)
-            if loader is None:
-                loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme)
-            return loader.load_key(reference)
-        except KineticAuthError:
-            raise
-        except Exception as error:  # noqa: BLE001 - raised again below
-            cause = safe_cause(error, ())
-        raise KeyLoadError(f"{reference}: the key loader raised {told(cause)}") from cause
+    def _note_key_in_use(self, event: LoginEvent) -> None:
+        accepted = self._credentials.called(self._credentials.accepted or 0)
+        if not accepted:
+            return
+        in_use = f"{accepted} is in use" + (f", key {event.key_fingerprint[:16]}" if event.key_fingerprint else "")
+        if in_use != self._in_use:
+            self._in_use = in_use
+            logger.info("%s login of %s: %s", event.plugin, event.username, in_use)
 
     def _after_fork(self) -> None:
         """In the child nobody holds the lock that another thread of the parent held."""
         self._lock = threading.Lock()
 
 
-@attrs.frozen
-class Values:
-    """Settings with their secrets, kept out of a traceback's locals. A `Signer` is the same if its key is."""
-
-    by_name: Mapping[str, Any] = attrs.field(repr=False, eq=lambda values: {n: _identity(v) for n, v in values.items()})
-
-
-def _identity(value: Any) -> Any:
-    return (type(value), value.algorithm, value.key_id) if isinstance(value, Signer) else value
-
-
-def make_instance(plan: Plan, values: Values) -> Any:
-    """Make the provider's instance.
-
-    Raises:
-        ConfigurationError: Its class refuses the values.
-    """
-    try:
-        return plan.make(**values.by_name)
-    except KineticAuthError as error:
-        failure = error.with_traceback(None)  # the constructor's frames have the secrets among their locals
-    except Exception as error:  # noqa: BLE001 - other people's classes
-        secrets = [value for value in values.by_name.values() if isinstance(value, str)]
-        failure = ConfigurationError(
-            f"Cannot make {plan.provider!r}: {mask(f'{type(error).__name__}: {error}', secrets)}"
-        )
-        del secrets
-    raise failure
+def _is_about_the_key(error: KineticAuthError) -> bool:
+    """Whether another key may do: this one is refused, or cannot be had."""
+    if isinstance(error, CredentialsRejectedError):
+        return blamed_by(error.error, error.description) is Blames.KEY
+    return isinstance(error, KeyLoadError)
 
 
 def _close_quietly(instance: Any) -> None:
@@ -266,16 +231,6 @@ def _host_of(url: object) -> str | None:
     try:
         return urlsplit(str(url)).netloc or None
     except ValueError:
-        return None
-
-
-def _text(loaded: object) -> LiteralText | None:
-    """Text, without the line end that editors and `echo` leave behind it; None if it is none."""
-    if isinstance(loaded, str):
-        return LiteralText(loaded)
-    try:
-        return LiteralText(loaded.decode().rstrip("\r\n")) if isinstance(loaded, bytes) else None
-    except UnicodeDecodeError:
         return None
 
 

@@ -15,7 +15,7 @@ from stevedore.driver import DriverManager
 
 from kinetic_auth_core.errors import ConfigurationError, ProviderLoadError, UnknownProviderError
 from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
-from kinetic_auth_core.settings import near, schema
+from kinetic_auth_core.schema import near, schema
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"

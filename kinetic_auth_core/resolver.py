@@ -10,13 +10,17 @@ import attrs
 
 from kinetic_auth_core.config.environments import Selection, select
 from kinetic_auth_core.config.files import ConfigFile, load_config
-from kinetic_auth_core.config.layers import Layer, all_layers, keyword_layer, settle
+from kinetic_auth_core.config.given import Layer, all_layers, keyword_layer
+from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError
-from kinetic_auth_core.login import Plan, Values, make_instance
-from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
+from kinetic_auth_core.plan import Plan, make_instance
+from kinetic_auth_core.references import BUILTIN_SCHEMES, parse_reference
 from kinetic_auth_core.registry import KEY_LOADERS, find, installed, load_authenticator
-from kinetic_auth_core.settings import ExplainedSetting, exactly_one_of, schema
+from kinetic_auth_core.schema import exactly_one_of, schema
+from kinetic_auth_core.secrets import SecretLoader
+from kinetic_auth_core.settings import ExplainedSetting
 from kinetic_auth_core.source import SessionSource
 
 logger = logging.getLogger(__name__)
@@ -143,12 +147,20 @@ def examine(
             distribution=f"{plugin.distribution} {plugin.version}",
             environment=selection.environment,
             lookup=variables.lookup,
+            binary=[each.name for each in schema(cls) if each.takes_bytes],
         )
-        if not any(isinstance(value, Reference) for value in settled.values.values()):
-            make_instance(plan, Values(settled.values))  # what only the whole instance can tell is told now
+        if not any(references(settled.values)):
+            _make_once(plan)
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, plan=plan)
+
+
+def _make_once(plan: Plan) -> None:
+    """What only the whole instance can tell is told now."""
+    credentials = Credentials(plan.values, SecretLoader(plan.lookup))
+    for number in credentials.order():
+        make_instance(plan, credentials.load(number))
 
 
 def _check_arguments(**arguments: object) -> None:
@@ -178,10 +190,10 @@ def _prefix(selection: Selection) -> str:
 def _without_loader(values: Mapping[str, Any]) -> list[str]:
     """A sentence for each reference that no installed key loader can resolve."""
     problems = []
-    for name, value in values.items():
-        if isinstance(value, Reference) and value.scheme not in BUILTIN_SCHEMES:
+    for name, reference in references(values):
+        if reference.scheme not in BUILTIN_SCHEMES:
             try:
-                find(KEY_LOADERS, value.scheme)
+                find(KEY_LOADERS, reference.scheme)
             except ConfigurationError as error:
                 problems.append(f"{name}: {error}")
     return problems

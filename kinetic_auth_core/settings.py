@@ -4,32 +4,32 @@ The constructor, `from_env`, the config file, the CLI and the docs' tables all u
 setting is and which values it takes; where values come from is the `config` package's affair.
 """
 
-import functools
-import typing
-from collections.abc import Callable, Collection, Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from kinetic_auth_core.coercion import arms, coerce, is_path_type
-from kinetic_auth_core.errors import MASK, ConfigurationError, KineticAuthError
+from kinetic_auth_core.coercion import arms, coerce, is_list_type, is_path_type, item_types
+from kinetic_auth_core.errors import MASK, KineticAuthError
 
-_METADATA_KEY = "kinetic_auth_core.setting"
-
-#: Names that belong to the source or to `resolve` itself. A plugin's class may not use them.
-RESERVED_NAMES = frozenset(
-    {
-        *("session_lifetime", "lockout_guard", "login_budget", "expected_org_id", "allowed_instance_hosts", "store"),
-        *("provider", "environment", "config", "env_file"),
-    }
-)
+METADATA_KEY = "kinetic_auth_core.setting"
 
 
 class LiteralText(str):
     """A secret that is meant as it stands, even where it looks like a reference."""
 
     __slots__ = ()
+
+
+@attrs.frozen
+class Alternatives:
+    """Values of one setting of which Salesforce takes one: the key in use and the next.
+
+    Attributes:
+        items: The values, some of them references, in the order in which they are tried.
+    """
+
+    items: tuple[Any, ...] = attrs.field(repr=False)
 
 
 def setting(
@@ -65,7 +65,7 @@ def setting(
         repr=not secret,
         converter=converter,
         validator=None if validator is None else _unless_checked_later(validator),
-        metadata={_METADATA_KEY: (help, env, secret, derived)},
+        metadata={METADATA_KEY: (help, env, secret, derived)},
         **options,
     )
 
@@ -117,6 +117,21 @@ class Setting:
     def is_path(self) -> bool:
         """Whether it takes a path, so that a relative one in a config file is relative to that file."""
         return any(is_path_type(arm) for arm in arms(self.type))
+
+    @property
+    def takes_list(self) -> bool:
+        """Whether it takes a list."""
+        return any(is_list_type(arm) for arm in arms(self.type))
+
+    @property
+    def takes_alternatives(self) -> bool:
+        """Whether it takes one value or a list of them, as a key and the next: each item of the list will do."""
+        return self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether it takes bytes, by itself or in a list."""
+        return bytes in (*arms(self.type), *(item for arm in arms(self.type) for item in item_types(arm)))
 
     def default_value(self, instance: Any) -> Any:
         """The default, or what it comes to where it is derived from other settings; None for a required one.
@@ -187,7 +202,9 @@ class Setting:
 
     def shown(self, value: Any) -> Any:
         """The value as `explain()` and the CLI may show it."""
-        return MASK if self.secret and value not in (None, "", ()) else value
+        if not self.secret or value in (None, "", (), []):
+            return value
+        return (MASK,) * len(value) if isinstance(value, list | tuple) else MASK
 
 
 @attrs.frozen
@@ -200,77 +217,11 @@ class ExplainedSetting:
         source: `keyword`, `<file>:<key>`, the variable (and its `.env`), `default`, or `constructor` for an instance
             that was made by hand.
         secret: Whether the setting is secret.
+        note: What else there is to say: which item of a list of keys is in use.
     """
 
     name: str
     value: Any
     source: str
     secret: bool
-
-
-def schema(cls: type) -> tuple[Setting, ...]:
-    """Read the settings off an attrs class, in the order of the constructor's arguments.
-
-    Raises:
-        ConfigurationError: It is no attrs class, an annotation does not resolve, or a reserved name is used.
-    """
-    return _schema(cls)
-
-
-@functools.cache
-def _schema(cls: Any) -> tuple[Setting, ...]:
-    if not attrs.has(cls):
-        raise ConfigurationError(f"{cls.__qualname__} is not an attrs class, so it has no settings")
-    try:
-        hints = typing.get_type_hints(cls)
-    except Exception as error:
-        what = f"an annotation of {cls.__qualname__} does not resolve at run time: {error}"
-        raise ConfigurationError(what) from error
-    found = []
-    for attribute in sorted(attrs.fields(cls), key=lambda each: each.kw_only):
-        if not attribute.init:
-            continue
-        name = attribute.alias or attribute.name
-        help_, env, secret, derived = attribute.metadata.get(_METADATA_KEY, ("", None, False, None))
-        found.append(
-            Setting(
-                name=name,
-                type=hints.get(attribute.name, Any),
-                default=attribute.default,
-                help=help_,
-                env=env or f"SF_{name.upper()}",
-                secret=secret,
-                derived=derived,
-                attribute=attribute,
-            )
-        )
-    if taken := sorted(RESERVED_NAMES.intersection(each.name for each in found)):
-        raise ConfigurationError(f"{cls.__qualname__} uses reserved setting names: {', '.join(taken)}; rename them")
-    return tuple(found)
-
-
-def secret_texts(instance: Any) -> list[str]:
-    """The secret settings of an instance that are text, to be kept out of messages."""
-    values = (each.value_of(instance) for each in schema(type(instance)) if each.secret)
-    return [value for value in values if isinstance(value, str)]
-
-
-def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:
-    """The groups of settings of which a class wants exactly one: its `exactly_one_of`, if it has that attribute."""
-    return tuple(tuple(group) for group in getattr(cls, "exactly_one_of", ()))
-
-
-def group_problem(
-    settings: Iterable[Setting], group: Sequence[str], given: Collection[str], prefix: str = ""
-) -> str | None:
-    """What is wrong with the members of an exactly-one-of group that were given; None if nothing."""
-    if len(given) > 1:
-        return f"{' and '.join(group)} exclude each other: give one of them"
-    variables = " or ".join(prefix + each.env for each in settings if each.name in group)
-    return None if given else f"one of {' or '.join(group)} is needed (as variable: {variables})"
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the known name nearest to a misspelt one, or nothing."""
-    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {match[0]!r}?)" if match else ""
+    note: str = ""

@@ -13,7 +13,8 @@ import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.forking import reset_after_fork
-from kinetic_auth_core.login import Logins, Plan, plan_for
+from kinetic_auth_core.login import Logins
+from kinetic_auth_core.plan import Plan, plan_for
 from kinetic_auth_core.registry import authenticator_problem
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
@@ -146,7 +147,7 @@ class SessionSource:
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""
-        return self._logins.plan.rows
+        return self._logins.rows()
 
     def close(self) -> None:
         """Give connections back. The source stays usable: the next login opens new ones."""

@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.coercion import coerce
 from kinetic_auth_core.errors import mask
-from kinetic_auth_core.settings import (
-    RESERVED_NAMES,
-    LiteralText,
-    Setting,
-    exactly_one_of,
-    group_problem,
-    near,
-    schema,
-    secret_texts,
-)
+from kinetic_auth_core.schema import RESERVED_NAMES, exactly_one_of, group_problem, near, schema, secret_texts
+from kinetic_auth_core.settings import LiteralText, Setting
 
 
 def at_most_ten(_instance: object, _attribute: object, value: Any) -> None:

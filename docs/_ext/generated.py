@@ -15,7 +15,8 @@ from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.registry import load_authenticator
-from kinetic_auth_core.settings import Setting, exactly_one_of, schema
+from kinetic_auth_core.schema import exactly_one_of, schema
+from kinetic_auth_core.settings import Setting
 
 _AGAIN = {Kind.REJECTED: "no", Kind.TRANSIENT: "yes", Kind.OTHER: "not at once"}
 _RAISED = {

@@ -63,11 +63,13 @@ def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def shown(value: object) -> str:
-    """A value as a cell shows it: `-` for none, `""` for empty text, control characters escaped."""
+    """A value as a cell shows it: `-` for none, `""` for empty text, control characters escaped; lists in one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value))
     return printable(str(value).replace("\n", "\\n")) or '""'
 
 

@@ -12,7 +12,8 @@ from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.registry import AUTHENTICATORS, PUBLISHED, InstalledPlugin, installed, load_authenticator
-from kinetic_auth_core.settings import Setting, exactly_one_of, schema
+from kinetic_auth_core.schema import exactly_one_of, schema
+from kinetic_auth_core.settings import Setting
 
 
 @click.command(cls=Command, short_help="List the providers, or the settings of one.")

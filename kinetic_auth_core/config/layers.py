@@ -1,8 +1,4 @@
-"""Who wins: the layers that give values, merged by precedence, with where each value came from.
-
-Highest first: keywords; the chosen environment's table; that environment's own variables (`PROD_SF_*`) from the
-process, then `.env`; the file's `[defaults]`; `SF_*` from the process, then `.env`; the provider's defaults.
-"""
+"""Who wins: the layers of `given` merged by precedence, every value checked, every problem collected."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,35 +7,11 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.environments import Selection
-from kinetic_auth_core.config.files import ConfigFile
-from kinetic_auth_core.config.interpolation import has_references, interpolate
-from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.paths import expanded
-from kinetic_auth_core.settings import ExplainedSetting, LiteralText, Setting, group_problem, near
+from kinetic_auth_core.config.given import Given, Layer
+from kinetic_auth_core.schema import group_problem, near
+from kinetic_auth_core.settings import Alternatives, ExplainedSetting, LiteralText, Setting
 
 _ARGUMENTS = ("environment", "config", "env_file")  # of `resolve`, beside the settings
-_ENVIRONMENT_KEYS = frozenset({"provider"})
-
-
-@attrs.frozen
-class Given:
-    """A value as one layer gives it.
-
-    Attributes:
-        value: The value; None where `problem` says why there is none.
-        source: Where it stands, for people.
-        text: Numbers and the like are to be read from text.
-        problem: Why it cannot be used.
-    """
-
-    value: Any = attrs.field(repr=False)
-    source: str
-    text: bool = False
-    problem: str | None = None
-
-
-Layer = Mapping[str, Given]
 
 
 @attrs.frozen
@@ -55,77 +27,6 @@ class Settled:
     values: Mapping[str, Any] = attrs.field(repr=False)
     rows: tuple[ExplainedSetting, ...]
     problems: tuple[str, ...]
-
-
-def all_layers(
-    schema: Sequence[Setting],
-    keywords: Layer,
-    selection: Selection,
-    file: ConfigFile | None,
-    variables: Variables,
-) -> list[Layer]:
-    """All layers of `resolve`, highest first."""
-    layers: list[Layer] = [keywords]
-    if file is not None and selection.environment is not None:
-        keys = ("environments", selection.environment)
-        layers.append(_file_layer(schema, selection.table, keys, file, variables))
-    if prefix := selection.variable_prefix:
-        layers += variable_layers(schema, variables, prefix)
-    if file is not None:
-        known = {each.name for each in schema}
-        defaults = {name: value for name, value in file.defaults.items() if name in known}
-        layers.append(_file_layer(schema, defaults, ("defaults",), file, variables))
-    return layers + variable_layers(schema, variables)
-
-
-def keyword_layer(keywords: Mapping[str, Any]) -> Layer:
-    """What the caller gave. None counts as not given, but the name must be a known one."""
-    return {name: Given(_literal(value), "keyword") for name, value in keywords.items()}
-
-
-def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str = "") -> list[Layer]:
-    """The environment variables, a layer for each place that they come from."""
-    return [
-        {
-            setting.name: Given(value, layer.source(prefix + setting.env), text=True)
-            for setting in schema
-            if (value := layer.get(prefix + setting.env)) is not None
-        }
-        for layer in variables.layers
-    ]
-
-
-def _file_layer(
-    schema: Sequence[Setting], table: Mapping[str, Any], keys: tuple[str, ...], file: ConfigFile, variables: Variables
-) -> Layer:
-    paths = {each.name for each in schema if each.is_path}
-    secrets = {each.name for each in schema if each.secret}
-    layer = {}
-    for name, raw in table.items():
-        if name in _ENVIRONMENT_KEYS:
-            continue
-        source = file.source(*keys, name)
-        literal = _literal(raw)
-        if isinstance(literal, LiteralText):
-            layer[name] = Given(literal, source)
-            continue
-        try:
-            value = interpolate(raw, variables.lookup)
-            if name in paths and isinstance(value, str):
-                value = str(file.path.parent.absolute() / expanded(value))
-            elif name in secrets and isinstance(value, str) and value.startswith("file://"):
-                value = f"file://{file.path.parent.absolute() / expanded(value.removeprefix('file://'))}"
-        except ValueError as error:
-            layer[name] = Given(None, source, problem=str(error))
-            continue
-        layer[name] = Given(value, source, text=has_references(raw))
-    return layer
-
-
-def _literal(value: Any) -> Any:
-    if isinstance(value, dict) and value.keys() == {"value"} and isinstance(value["value"], str):
-        return LiteralText(value["value"])
-    return value
 
 
 def settle(
@@ -212,12 +113,33 @@ def _default(setting: Setting, so_far: object) -> Any:
 def _accepted(setting: Setting, given: Given, as_reference: Callable[[str], object | None]) -> tuple[Any, Any]:
     if given.problem:
         raise ValueError(given.problem)
+    if setting.secret and setting.takes_list and isinstance(given.value, list | tuple):
+        return _accepted_list(setting, given, as_reference)
     if setting.secret and isinstance(given.value, str | os.PathLike) and not isinstance(given.value, LiteralText):
         reference = as_reference(str(given.value))
         if reference is not None:
             return reference, str(reference)
     value = setting.accept(given.value, text=given.text)
     return value, setting.shown(value)
+
+
+def _accepted_list(
+    setting: Setting, given: Given, as_reference: Callable[[str], object | None]
+) -> tuple[Any, tuple[Any, ...]]:
+    """A list of secrets, each of which may be a reference."""
+    if not given.value:
+        raise ValueError("is an empty list")
+    items, shown = [], []
+    for number, item in enumerate(given.value, 1):
+        reference = as_reference(item) if isinstance(item, str) and not isinstance(item, LiteralText) else None
+        if item in (None, ""):
+            raise ValueError(f"no. {number} of the list is empty")
+        try:
+            items.append(setting.accept([item], text=given.text)[0] if reference is None else reference)
+        except ValueError as error:
+            raise ValueError(f"no. {number} of the list: {error}") from error
+        shown.append(setting.shown(item) if reference is None else str(reference))
+    return Alternatives(tuple(items)) if setting.takes_alternatives else items, tuple(shown)
 
 
 def _unknown(schema: Sequence[Setting], layers: Sequence[Layer]) -> Iterator[str]:

@@ -127,17 +127,19 @@ class EmulatedOrg:
             self._org.apps[app.client_id] = app
         return app
 
-    def upload_certificate(self, app: App, pem: str) -> None:
-        """Add a certificate to an app.
+    def upload_certificate(self, app: App, pem: str, *, replace: bool = False) -> None:
+        """Upload a certificate to an app.
 
         Args:
             app: The app.
             pem: The certificate.
+            replace: It takes the place of those that are there, as when an administrator uploads the next one.
 
         Raises:
             ValueError: It is larger than 4 KB, no X.509 certificate, without an RSA key of 2048 bits, or expired.
         """
-        app.certificates.append(check_certificate(pem, self.now()))
+        uploaded = check_certificate(pem, self.now())
+        app.certificates = [uploaded] if replace else [*app.certificates, uploaded]
 
     def add_records(self, kind: str, *records: dict[str, Any]) -> list[str]:
         """Add records to the org's data, which begins with five accounts.

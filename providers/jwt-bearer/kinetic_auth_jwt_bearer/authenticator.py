@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -56,7 +56,9 @@ class JWTAuthenticator(GrantAuthenticator):
     Args:
         client_id: The app's Consumer Key: the issuer (`iss`).
         username: The Salesforce user to log in as: the subject (`sub`).
-        private_key: The RSA private key as text (PEM, JWK, or base64 of any format), or a `Signer`.
+        private_key: The RSA private key as text (PEM, JWK, or base64 of any format), as bytes in any format, or a
+            `Signer`. Or a list of keys, the one in use and the next: where one is refused as not that of the
+            certificate, the next is tried.
         private_key_path: A file with that key, in any format: PEM, PKCS12, JWK, DER. Exactly one of the two.
         login_url: The host that logs in, with https://.
         audience: `aud` of the assertion, one URL. Default: see `default_audience`.
@@ -76,7 +78,9 @@ class JWTAuthenticator(GrantAuthenticator):
 
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     username: str = setting(help="Salesforce user to log in as.", validator=single_line)
-    private_key: str | Signer | None = setting(None, help="RSA private key, as text.", secret=True)
+    private_key: str | bytes | Signer | Sequence[str | bytes | Signer] | None = setting(
+        None, help="RSA private key, as text; or a list: the key in use, and the next.", secret=True
+    )
     private_key_path: str | os.PathLike[str] | None = setting(
         None, help="File with the RSA private key.", validator=_check_path
     )
@@ -126,8 +130,8 @@ class JWTAuthenticator(GrantAuthenticator):
         from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyFile, PrivateKeyText
 
         material = (
-            PrivateKeyText(str(self.private_key), "private_key")
-            if self.private_key
+            PrivateKeyText(self.private_key, "private_key")
+            if isinstance(self.private_key, str | bytes) and self.private_key
             else PrivateKeyFile(Path(os.fsdecode(self.private_key_path or "")))
         )
         return LocalSigner.of(material, self.passphrase)

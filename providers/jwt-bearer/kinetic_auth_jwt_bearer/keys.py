@@ -41,14 +41,14 @@ class KeyMaterial(Protocol):
 
 @attrs.frozen
 class PrivateKeyText:
-    """A key that was given as text."""
+    """A key that was given as text, or as the bytes of a file."""
 
-    _text: str = attrs.field(repr=False)
+    _text: str | bytes = attrs.field(repr=False)
     called: str
 
     def read(self) -> bytes:
-        """The text."""
-        return self._text.encode()
+        """The text, as bytes."""
+        return self._text.encode() if isinstance(self._text, str) else self._text
 
     def warn_if_exposed(self) -> None:
         """Nothing: who can see a process's variables or a vault's values is not seen from here."""

@@ -106,5 +106,5 @@ def test_a_signer_is_not_shown(keys: KeyPair) -> None:
 
 
 def test_something_that_is_neither_text_nor_a_signer_is_refused_by_type() -> None:
-    with pytest.raises(ValueError, match="private_key: expected text or Signer, got bytes"):
-        JWTAuthenticator("3MVG9", "u@acme.com", b"-----BEGIN PRIVATE KEY-----")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="private_key: expected text or bytes or Signer or a list, got a whole number"):
+        JWTAuthenticator("3MVG9", "u@acme.com", 7)  # type: ignore[arg-type]

@@ -1,0 +1,84 @@
+"""The values that a login is tried with: references resolved, and lists of keys walked through one key at a time."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.hookspecs import Signer
+from kinetic_auth_core.references import Reference
+from kinetic_auth_core.secrets import SecretLoader
+from kinetic_auth_core.settings import Alternatives
+
+
+@attrs.frozen
+class Values:
+    """Settings with their secrets, kept out of a traceback's locals. A `Signer` is the same if its key is."""
+
+    by_name: Mapping[str, Any] = attrs.field(repr=False, eq=lambda values: {n: _identity(v) for n, v in values.items()})
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    return (type(value), value.algorithm, value.key_id) if isinstance(value, Signer) else value
+
+
+def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
+    """The references among settings, each with the setting's name; those in lists, too."""
+    for name, value in values.items():
+        items = value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]
+        yield from ((name, item) for item in items if isinstance(item, Reference))
+
+
+class Credentials:
+    """A plan's values as they are offered to Salesforce, one set after the other.
+
+    Where a setting is a list, such as the current key and the next, each set has one of its items. Otherwise there is
+    one set. The set that was accepted last is the first to be offered.
+
+    Args:
+        values: Settings by name; some of them references or `Alternatives`.
+        loader: Resolves the references.
+        binary: The settings that take bytes.
+    """
+
+    def __init__(self, values: Mapping[str, Any], loader: SecretLoader, binary: Collection[str] = ()) -> None:
+        self._values = values
+        self._loader = loader
+        self._binary = frozenset(binary)
+        self.lists = {name: value.items for name, value in values.items() if isinstance(value, Alternatives)}
+        self.count = max(map(len, self.lists.values()), default=1)
+        self.accepted: int | None = None  # which set was accepted last, from 0
+
+    def order(self) -> list[int]:
+        """The numbers of the sets, from 0, in the order in which to offer them."""
+        first = self.accepted or 0
+        return [first, *(number for number in range(self.count) if number != first)]
+
+    def load(self, number: int, *, fresh: bool = False) -> Values:
+        """The values of one set.
+
+        Args:
+            number: Which set.
+            fresh: Fetch what references name from its place, past any cache.
+
+        Raises:
+            KeyLoadError: A reference cannot be resolved.
+        """
+        return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
+
+    def called(self, number: int) -> str:
+        """A set's name for people, such as `private_key no. 2 of 2`; empty where there is only one."""
+        names = " and ".join(self.lists)
+        return f"{names} no. {number + 1} of {self.count}" if self.count > 1 else ""
+
+    def _value(self, name: str, value: Any, number: int, fresh: bool) -> Any:
+        if isinstance(value, Alternatives):
+            value = value.items[min(number, len(value.items) - 1)]
+        if isinstance(value, list):
+            return [self._value(name, item, number, fresh) for item in value]
+        if not isinstance(value, Reference):
+            return value
+        wanted = attrs.evolve(value, fresh=True) if fresh else value
+        return self._loader.load(wanted, name, binary=name in self._binary)
