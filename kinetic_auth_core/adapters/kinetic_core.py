@@ -6,6 +6,7 @@ session with our auth. kinetic-core's own classes and modules, and requests, sta
 """
 
 from collections.abc import Mapping
+from functools import update_wrapper
 from types import FunctionType
 from typing import Any
 
@@ -105,12 +106,11 @@ def _renewing(cls: Any, source: SessionSource) -> Any:
 
 def _over(cls: type, names: Mapping[str, Any]) -> Any:
     """A subclass whose methods find these names in place of those of their module."""
-    methods = {
-        name: FunctionType(each.__code__, {**each.__globals__, **names}, name, each.__defaults__, each.__closure__)
-        for name, each in vars(cls).items()
-        if isinstance(each, FunctionType)
-    }
-    for name, method in methods.items():
-        method.__kwdefaults__ = getattr(cls, name).__kwdefaults__
-        method.__doc__ = getattr(cls, name).__doc__
+    methods = {}
+    for name, each in vars(cls).items():
+        if isinstance(each, FunctionType):
+            seen = {**each.__globals__, **names}
+            method = FunctionType(each.__code__, seen, name, each.__defaults__, each.__closure__)
+            method.__kwdefaults__ = each.__kwdefaults__
+            methods[name] = update_wrapper(method, each)
     return type(cls.__name__, (cls,), {"__module__": __name__, "__doc__": cls.__doc__, **methods})
