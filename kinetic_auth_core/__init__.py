@@ -36,6 +36,7 @@ from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting, setting
 from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.stores.contract import SessionStore, StoredValue
 
 __all__ = [
     "AuthenticationError",
@@ -55,7 +56,9 @@ __all__ = [
     "ServiceUnavailableError",
     "SessionRejectedError",
     "SessionSource",
+    "SessionStore",
     "Signer",
+    "StoredValue",
     "TransientAuthenticationError",
     "TransportError",
     "UnknownProviderError",

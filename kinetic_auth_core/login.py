@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.budget import LoginBudget
 from kinetic_auth_core.catalogue import Blames, blamed_by
 from kinetic_auth_core.credentials import Credentials, Values
 from kinetic_auth_core.errors import (
@@ -24,6 +25,7 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.hookspecs import LoginHooks
+from kinetic_auth_core.lockout import HeldBackError, LockoutGuard
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.plan import Plan, make_instance
 from kinetic_auth_core.registry import OBSERVERS, installed, load_observer
@@ -33,6 +35,9 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
 
 logger = logging.getLogger(__name__)
+
+#: While the guard holds a credential back, its secrets are not fetched anew more often than this.
+_FRESH_PAUSE_S = 5.0
 
 
 @attrs.frozen
@@ -49,10 +54,15 @@ class Logins:
 
     Args:
         plan: What to log in with.
+        guard: Stops a credential that was refused just now.
+        budget: Stops too many logins.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget) -> None:
         self.plan = plan
+        self._guard = guard
+        self._budget = budget
+        self._fetched_anew: dict[int, float] = {}
         self._credentials = Credentials(plan.values, SecretLoader(plan.lookup), plan.binary)
         self._observers: Once[list[tuple[str, object]]] = Once()
         self._made: dict[int, _Made] = {}
@@ -169,6 +179,9 @@ class Logins:
             if blamed_by(error.error, error.description) is None:
                 raise
             refusal = error
+        if isinstance(refusal, HeldBackError) and self._fetched_anew_within(number, _FRESH_PAUSE_S):
+            raise refusal
+        self._fetched_anew[number] = time.monotonic()
         try:
             anew = self._credentials.load(number, fresh=True)
         except KeyLoadError as error:
@@ -180,8 +193,18 @@ class Logins:
         return self._with(number, anew, last)
 
     def _with(self, number: int, values: Values, last: list[_Made]) -> SalesforceSession:
-        last[:] = [self._instance(number, values)]
-        return self._call(last[0])
+        made = self._instance(number, values)
+        last[:] = [made]
+        self._guard.check(made.instance)
+        self._budget.spend()
+        try:
+            return self._call(made)
+        except CredentialsRejectedError as error:
+            self._guard.remember(made.instance, error)
+            raise
+
+    def _fetched_anew_within(self, number: int, seconds: float) -> bool:
+        return time.monotonic() - self._fetched_anew.get(number, -seconds) < seconds
 
     def _instance(self, number: int, values: Values) -> _Made:
         """The instance for a set of credentials."""

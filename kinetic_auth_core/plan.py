@@ -1,16 +1,21 @@
 """What a source logs in with: settled by `resolve`, or taken from an instance that was made by hand."""
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
 from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.credentials import Values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, mask
+from kinetic_auth_core.options import DEFAULT_OPTIONS, SourceOptions
 from kinetic_auth_core.schema import schema
 from kinetic_auth_core.settings import Alternatives, ExplainedSetting
+from kinetic_auth_core.stores.contract import SessionStore
 
 
 @attrs.frozen
@@ -26,6 +31,9 @@ class Plan:
         environment: The environment of the config file, or None.
         lookup: Gives the value of an environment variable, for `env://NAME`.
         binary: The settings that take bytes.
+        options: The source's own settings.
+        store: The session store, or what makes it; None: this process's memory.
+        secrets: What the secret settings are, as text: a reference, or the value. For `store_key` alone.
     """
 
     provider: str
@@ -36,10 +44,51 @@ class Plan:
     environment: str | None = None
     lookup: Callable[[str], str | None] = attrs.field(default=os.environ.get, repr=False)
     binary: Collection[str] = ()
+    options: SourceOptions = attrs.field(factory=SourceOptions)
+    store: Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
+    secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+    def shown(self, name: str) -> str | None:
+        """A setting that is not secret, as text; None where the provider has no such setting, or no value for it."""
+        value = next((row.value for row in self.rows if row.name == name and not row.secret), None)
+        return None if value is None else str(value)
+
+    @property
+    def host(self) -> str | None:
+        """The host that logs in, where the provider has a `login_url`."""
+        try:
+            return urlsplit(self.shown("login_url") or "").netloc or None
+        except ValueError:  # other people's provider, other people's setting
+            return None
+
+    @property
+    def called(self) -> str:
+        """What messages call its logins."""
+        username, host = self.shown("username"), self.host
+        return f"{self.provider} login{f' of {username}' if username else ''}{f' at {host}' if host else ''}"
+
+    def store_key(self) -> str:
+        """Under which name a store keeps the session: the same wherever the same user logs in, and not readable.
+
+        It is a hash of provider, host, client and user. A provider that has neither `client_id` nor `username` may tell
+        its users apart by a secret alone: then all its settings count, the secrets by a hash that is slow to try.
+        """
+        who = [self.provider, self.host, self.shown("client_id"), self.shown("username")]
+        if who[2:] == [None, None] and self.store is not None:
+            who += [f"{row.name}={row.value}" for row in self.rows if not row.secret]
+            secrets = json.dumps(sorted(self.secrets.items())).encode()
+            salt = json.dumps(who).encode()
+            who.append(hashlib.scrypt(secrets, salt=salt, n=2**14, r=8, p=1).hex())
+        return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 
-def plan_for(authenticator: Any) -> Plan:
+def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None) -> Plan:
     """The plan for an instance that was made by hand.
+
+    Args:
+        authenticator: The instance.
+        options: The source's own settings.
+        store: Where its session is kept; None: in this process's memory.
 
     Raises:
         ConfigurationError: One of its secrets is a reference.
@@ -57,11 +106,19 @@ def plan_for(authenticator: Any) -> Plan:
         rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
         if each.secret and each.takes_alternatives and isinstance(value, list | tuple):
             lists[each.name] = Alternatives(tuple(value))
+    rows += [
+        ExplainedSetting(each.name, value, "default" if value == each.default else "constructor", secret=False)
+        for each in schema(SourceOptions)
+        for value in [each.value_of(options)]
+    ]
     return Plan(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
         lists,
         tuple(rows),
+        options=options,
+        store=None if store is None else lambda: store,
+        secrets={each.name: repr(each.value_of(authenticator)) for each in schema(type(authenticator)) if each.secret},
     )
 
 

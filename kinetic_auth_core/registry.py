@@ -15,16 +15,19 @@ from stevedore.driver import DriverManager
 
 from kinetic_auth_core.errors import ConfigurationError, ProviderLoadError, UnknownProviderError
 from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
-from kinetic_auth_core.schema import near, schema
+from kinetic_auth_core.schema import near, reserved_names_of, schema
+from kinetic_auth_core.stores.contract import SessionStore
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"
+SESSION_STORES = "kinetic_auth.session_stores"
 OBSERVERS = "kinetic_auth.observers"
 
 #: The names we publish, and the package that brings each. Never a guess from an unknown name: that is how
 #: typosquatters live.
 PUBLISHED = {
     AUTHENTICATORS: {"jwt-bearer": "kinetic-auth-jwt-bearer", "password": "kinetic-auth-password"},
+    SESSION_STORES: {"redis": "kinetic-auth-redis-store"},
     KEY_LOADERS: {"secret-manager": "kinetic-auth-secret-manager", "kms": "kinetic-auth-secret-manager"},
 }
 
@@ -78,7 +81,7 @@ def find(group: str, name: str) -> InstalledPlugin:
 
 def unknown(group: str, name: str, names: Sequence[str]) -> UnknownProviderError:
     """The error for a name that nobody installed; it knows how to install those that we publish."""
-    kind = "key loader" if group == KEY_LOADERS else "provider"
+    kind = {KEY_LOADERS: "key loader", SESSION_STORES: "session store"}.get(group, "provider")
     package = PUBLISHED.get(group, {}).get(name)
     remedy = f"pip install {package}" if package else ""
     return UnknownProviderError(
@@ -136,10 +139,10 @@ def _authenticator_problem(cls: Any) -> str | None:
     if not [each for each in implementations if not (each.wrapper or each.hookwrapper)]:
         return "has no authenticate() that is marked with @kinetic_auth_core.hookimpl"
     try:
-        schema(cls)
+        taken = reserved_names_of(cls)
     except ConfigurationError as error:
         return f"has unusable settings: {error.message}"
-    return None
+    return f"uses reserved setting names: {', '.join(taken)}; rename them" if taken else None
 
 
 def load_authenticator(name: str) -> tuple[InstalledPlugin, type]:
@@ -165,6 +168,29 @@ def load_key_loader(scheme: str) -> KeyLoaderHooks:
         ProviderLoadError: As for authenticators.
     """
     return KeyLoaderHooks(_load_hooks(KEY_LOADERS, scheme, KeyLoader))
+
+
+def load_session_store(name: str) -> tuple[InstalledPlugin, type[SessionStore]]:
+    """Import and validate a session store's class.
+
+    Raises:
+        UnknownProviderError: None of that name is installed.
+        ProviderLoadError: It does not import, is no attrs class of a `SessionStore`, or two distributions claim
+            the name.
+    """
+    plugin, cls = load(SESSION_STORES, name)
+    if not inspect.isclass(cls) or not issubclass(cls, SessionStore):
+        raise _unfit(plugin, "is not a class derived from kinetic_auth_core.SessionStore")
+    has_settings: bool = attrs.has(cls)
+    if not has_settings:
+        raise _unfit(plugin, "is not an attrs class: decorate it with @attrs.frozen or @attrs.define")
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise _unfit(plugin, f"lacks {', '.join(missing)}")
+    try:
+        schema(cls)
+    except ConfigurationError as error:
+        raise _unfit(plugin, f"has unusable settings: {error.message}") from error
+    return plugin, cls
 
 
 def load_observer(name: str) -> object:

@@ -56,9 +56,12 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
                 attribute=attribute,
             )
         )
-    if taken := sorted(RESERVED_NAMES.intersection(each.name for each in found)):
-        raise ConfigurationError(f"{cls.__qualname__} uses reserved setting names: {', '.join(taken)}; rename them")
     return tuple(found)
+
+
+def reserved_names_of(cls: type) -> list[str]:
+    """The settings of a class whose names belong to the source or to `resolve`."""
+    return sorted(RESERVED_NAMES.intersection(each.name for each in schema(cls)))
 
 
 def secret_texts(instance: Any) -> list[str]:

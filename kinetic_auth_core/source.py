@@ -1,41 +1,21 @@
-"""A session that is logged in once and shared: who has it, who waits for it, and when it is dropped.
+"""A source of sessions: what applications hold. It wires together who shares a session and how one is come by."""
 
-How a login is made is in `login`.
-"""
-
-import copy
-import threading
-from concurrent.futures import Future
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
-import attrs
-
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.budget import LoginBudget
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.lockout import LockoutGuard
 from kinetic_auth_core.login import Logins
+from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, plan_for
 from kinetic_auth_core.registry import authenticator_problem
+from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
-
-_Outcome = SalesforceSession | KineticAuthError | None
-
-
-@attrs.define(eq=False)
-class _Flight:
-    """A login that is under way.
-
-    Attributes:
-        pilot: The thread that makes it; None until an asynchronous one has started.
-        landing: What came of it: the session, the error, or None where it was interrupted and somebody else has to.
-    """
-
-    pilot: int | None
-    landing: "Future[_Outcome]" = attrs.field(factory=Future)
-
-    def __attrs_post_init__(self) -> None:
-        self.landing.set_running_or_notify_cancel()  # so that a cancelled task cannot cancel the login of all
+from kinetic_auth_core.shared import SharedSession
+from kinetic_auth_core.shelf import Shelf
+from kinetic_auth_core.stores.contract import SessionStore
 
 
 class SessionSource:
@@ -48,17 +28,20 @@ class SessionSource:
 
     Args:
         authenticator: An instance of an authenticator's class.
+        store: Where the session is kept for other processes, such as a `FileStore`. Left out: in this process alone.
+            The source does not close it.
+        **options: `session_lifetime`, `lockout_guard`, `login_budget`; see the page on configuration.
 
     Raises:
-        ConfigurationError: It is no authenticator.
+        ConfigurationError: It is no authenticator, or an option is wrong.
     """
 
-    def __init__(self, authenticator: object) -> None:
+    def __init__(self, authenticator: object, *, store: SessionStore | None = None, **options: Any) -> None:
         if isinstance(authenticator, type):
             raise ConfigurationError(f"{authenticator.__name__} is a class: give an instance of it.")
         if problem := authenticator_problem(type(authenticator)):
             raise ConfigurationError(f"{type(authenticator).__name__} {problem}.")
-        self._start(plan_for(authenticator))
+        self._start(plan_for(authenticator, SourceOptions.of(options), store))
 
     @classmethod
     def _of(cls, plan: Plan) -> Self:
@@ -67,11 +50,13 @@ class SessionSource:
         return source
 
     def _start(self, plan: Plan) -> None:
-        self._logins = Logins(plan)
-        self._live: SalesforceSession | None = None
-        self._flight: _Flight | None = None
-        self._lock = threading.Lock()
-        reset_after_fork(self)
+        lifetime_s = plan.options.session_lifetime
+        self._shelf = Shelf(plan.store_key(), plan.store, lifetime_s, plan.shown("api_version"))
+        details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
+        called = plan.called
+        guard = LockoutGuard(self._shelf, plan.options.lockout_guard, called, details)
+        self._logins = Logins(plan, guard, LoginBudget(plan.options.login_budget, called, details))
+        self._shared = SharedSession(Renewal(self._shelf, self._logins, lifetime_s))
 
     @property
     def provider(self) -> str:
@@ -84,7 +69,7 @@ class SessionSource:
         return self._logins.plan.environment
 
     def authenticate(self) -> SalesforceSession:
-        """Log in, always; the live session is left alone.
+        """Log in, always; the live session and the store are left alone, the guards are obeyed.
 
         Returns:
             A session of the caller's own.
@@ -95,23 +80,15 @@ class SessionSource:
         return self._logins.login()
 
     def session(self) -> SalesforceSession:
-        """The live session. If there is none, one caller logs in and all others wait for it.
+        """The live session: from memory, then the store, else one login for all who wait.
+
+        When three quarters of `session_lifetime` have passed, one caller has it refreshed in the background, and nobody
+        waits; when all of it has, all wait for the one who logs in.
 
         Raises:
             KineticAuthError: The login failed; all who waited get that error.
         """
-        while True:
-            if (live := self._live) is not None:
-                return live
-            mine = _Flight(threading.get_ident())
-            try:
-                flight = self._join(mine)
-                if flight is mine:
-                    return self._fly(mine)
-            finally:
-                self._land(mine, None)  # interrupted anywhere in between, it must not keep the others waiting
-            if flight is not None and (session := _session_of(flight.landing.result())) is not None:
-                return session
+        return self._shared.get()
 
     async def asession(self) -> SalesforceSession:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
@@ -119,19 +96,7 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all who waited get that error.
         """
-        import asyncio
-
-        while True:
-            if (live := self._live) is not None:
-                return live
-            mine = _Flight(None)
-            flight = self._join(mine)
-            if flight is mine:
-                self._fly_apart(mine)
-            if flight is not None:
-                session = _session_of(await asyncio.wrap_future(flight.landing))
-                if session is not None:
-                    return session
+        return await self._shared.aget()
 
     def invalidate(self, session: SalesforceSession) -> None:
         """Say that a session is dead, typically after a 401.
@@ -141,9 +106,7 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        with self._lock:
-            if self._live is not None and self._live.access_token == session.access_token:
-                self._live = None
+        self._shared.drop(session)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""
@@ -152,63 +115,7 @@ class SessionSource:
     def close(self) -> None:
         """Give connections back. The source stays usable: the next login opens new ones."""
         self._logins.close()
-
-    def _join(self, mine: _Flight) -> _Flight | None:
-        """The login that is under way, which is `mine` if there was none; None if a session is live by now."""
-        with self._lock:
-            if self._live is not None:
-                return None
-            if self._flight is None:
-                self._flight = mine
-            if self._flight is not mine and self._flight.pilot == threading.get_ident():
-                raise ConfigurationError(
-                    "session() was called from within the login that makes the session.",
-                    remedy="Observers and plugins must not ask the source that is logging in; use what the hook gives.",
-                )
-            return self._flight
-
-    def _fly(self, flight: _Flight) -> SalesforceSession:
-        """Make the login for all who wait."""
-        try:
-            session = self._logins.login()
-        except KineticAuthError as error:
-            self._land(flight, error)
-            raise
-        self._land(flight, session)
-        return session
-
-    def _fly_apart(self, flight: _Flight) -> None:
-        """Make the login in a thread of its own: one of a pool might never get its turn."""
-
-        def fly() -> None:
-            flight.pilot = threading.get_ident()
-            try:
-                self._fly(flight)
-            except KineticAuthError:
-                pass  # those who wait get it
-            finally:
-                self._land(flight, None)
-
-        try:
-            threading.Thread(target=fly, name="kinetic-auth login", daemon=True).start()
-        except RuntimeError:  # no more threads, or the interpreter is ending
-            self._land(flight, None)
-            raise
-
-    def _land(self, flight: _Flight, outcome: _Outcome) -> None:
-        """End a login that is under way; does nothing to one that has ended or never began."""
-        with self._lock:
-            if self._flight is not flight:
-                return
-            if isinstance(outcome, SalesforceSession):
-                self._live = outcome
-            self._flight = None
-        flight.landing.set_result(outcome)
-
-    def _after_fork(self) -> None:
-        """In the child: the thread that was logging in is not here."""
-        self._lock = threading.Lock()
-        self._flight = None
+        self._shelf.close()
 
     def __enter__(self) -> Self:
         """The source itself."""
@@ -227,14 +134,3 @@ class SessionSource:
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: it holds secrets and connections."""
         raise TypeError("a SessionSource holds secrets and connections and is not pickled; resolve it in the worker")
-
-
-def _session_of(outcome: _Outcome) -> SalesforceSession | None:
-    """The session of a login by another; None where that one was interrupted.
-
-    Raises:
-        KineticAuthError: A copy of that login's error: one that many threads raise would collect all their tracebacks.
-    """
-    if isinstance(outcome, KineticAuthError):
-        raise copy.copy(outcome) from outcome.__cause__
-    return outcome

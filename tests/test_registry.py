@@ -13,6 +13,7 @@ from kinetic_auth_core.registry import (
     AUTHENTICATORS,
     KEY_LOADERS,
     PUBLISHED,
+    SESSION_STORES,
     find,
     installed,
     load_authenticator,
@@ -69,6 +70,9 @@ def test_a_near_miss_is_told() -> None:
         kinetic.resolve("jwt_bearer")
 
 
+KINDS = {AUTHENTICATORS: "provider", KEY_LOADERS: "key loader", SESSION_STORES: "session store"}
+
+
 @pytest.mark.parametrize(
     ("group", "name", "package"),
     [(group, name, package) for group, names in PUBLISHED.items() for name, package in names.items()],
@@ -76,10 +80,7 @@ def test_a_near_miss_is_told() -> None:
 def test_a_published_name_says_what_to_install(group: str, name: str, package: str) -> None:
     error = unknown(group, name, [])
     assert error.remedy == f"pip install {package}"
-    assert (
-        f"{'key loader' if group == KEY_LOADERS else 'provider'} {name!r} is installed; installed: none."
-        in error.message
-    )
+    assert f"{KINDS[group]} {name!r} is installed; installed: none." in error.message
 
 
 @pytest.mark.parametrize("name", ["Password", "kinetic-auth-password", "../password", "", "password ", "redis"])

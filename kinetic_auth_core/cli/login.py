@@ -10,7 +10,8 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record
 from kinetic_auth_core.errors import MASK, ConfigurationError
-from kinetic_auth_core.resolver import examine, resolve
+from kinetic_auth_core.examination import examine
+from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.schema import RESERVED_NAMES, schema
 from kinetic_auth_core.session import SalesforceSession
 

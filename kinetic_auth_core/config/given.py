@@ -17,7 +17,7 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.paths import expanded
 from kinetic_auth_core.settings import LiteralText, Setting
 
-_ENVIRONMENT_KEYS = frozenset({"provider"})
+_ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 
 
 @attrs.frozen
@@ -51,13 +51,13 @@ def all_layers(
     layers: list[Layer] = [keywords]
     if file is not None and selection.environment is not None:
         keys = ("environments", selection.environment)
-        layers.append(_file_layer(schema, selection.table, keys, file, variables))
+        layers.append(file_layer(schema, selection.table, keys, file, variables))
     if prefix := selection.variable_prefix:
         layers += variable_layers(schema, variables, prefix)
     if file is not None:
         known = {each.name for each in schema}
         defaults = {name: value for name, value in file.defaults.items() if name in known}
-        layers.append(_file_layer(schema, defaults, ("defaults",), file, variables))
+        layers.append(file_layer(schema, defaults, ("defaults",), file, variables))
     return layers + variable_layers(schema, variables)
 
 
@@ -78,9 +78,10 @@ def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str
     ]
 
 
-def _file_layer(
+def file_layer(
     schema: Sequence[Setting], table: Mapping[str, Any], keys: tuple[str, ...], file: ConfigFile, variables: Variables
 ) -> Layer:
+    """What a table of the config file gives; `provider` and `store` are no settings of a provider."""
     paths = {each.name for each in schema if each.is_path}
     secrets = {each.name for each in schema if each.secret}
     layer = {}

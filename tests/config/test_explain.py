@@ -38,6 +38,10 @@ def test_every_setting_has_a_row_with_its_exact_source(write: Write, monkeypatch
         "username": "keyword",
         "password": "SF_PASSWORD",
         "security_token": "default",
+        "session_lifetime": "default",
+        "lockout_guard": "default",
+        "login_budget": "default",
+        "store": "default",
     }
     assert found["client_id"].value == "key"
     assert found["read_timeout"].value == 9

@@ -191,9 +191,10 @@ def test_the_same_key_in_an_environments_table_is_unknown(write: Write, login: d
 
 
 def test_a_setting_that_a_later_release_brings_is_unknown_until_then(write: Write, login: dict[str, str]) -> None:
-    write("[environments.prod]\nprovider = 'password'\n[environments.prod.store]\nname = 'redis'\n")
+    write("[environments.prod]\nprovider = 'password'\nexpected_org_id = '00D'\n")
     with pytest.raises(
-        kinetic.ConfigurationError, match=r"store \(from .*:environments\.prod\.store\): unknown setting"
+        kinetic.ConfigurationError,
+        match=r"expected_org_id \(from .*:environments\.prod\.expected_org_id\): unknown setting",
     ):
         kinetic.resolve(environment="prod", **login)
 

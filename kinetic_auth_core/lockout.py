@@ -1,0 +1,131 @@
+"""A breaker for refused credentials: who repeats a wrong password locks its user out of Salesforce.
+
+Within `lockout_guard` seconds of a refusal the same credential fails at once, in every process that shares the store.
+What the store holds of it are two bytes of a keyed hash: enough to tell that the credential is another one by now,
+and far too little to guess it by.
+"""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.catalogue import known_error
+from kinetic_auth_core.errors import CredentialsRejectedError
+from kinetic_auth_core.hookspecs import Signer
+from kinetic_auth_core.schema import schema
+from kinetic_auth_core.shelf import Shelf
+
+_TAG_BYTES = 2
+_MAX_KEPT = 8  # refusals at a time: the keys of a list, a password and the one before
+_MAX_TEXT = 300
+
+
+class HeldBackError(CredentialsRejectedError):
+    """A login that was not tried, as the same credential was refused just now."""
+
+
+@attrs.frozen
+class LockoutGuard:
+    """Remembers refusals where the sessions are kept.
+
+    Args:
+        shelf: Where.
+        guard_s: For how long, in seconds; 0: not at all.
+        called: What messages call the login.
+        details: `provider`, `host` and `username`, for errors.
+    """
+
+    _shelf: Shelf
+    _guard_s: float
+    _called: str
+    _details: Mapping[str, Any]
+
+    def check(self, instance: Any) -> None:
+        """Stop a login whose credential was refused just now.
+
+        Args:
+            instance: The provider's instance, whose settings are the credential.
+
+        Raises:
+            HeldBackError: With what it was refused for.
+        """
+        if not self._guard_s:
+            return
+        tag = self._tag(instance)
+        refusal = next((each for each in self._refusals() if each["tag"] == tag), None)
+        if refusal is not None:
+            raise self._again(refusal)
+
+    def remember(self, instance: Any, error: CredentialsRejectedError) -> None:
+        """Keep a refusal in mind."""
+        if not self._guard_s:
+            return
+        refusal = {
+            "tag": self._tag(instance),
+            "at": time.time(),
+            "error": error.error,
+            "description": error.description,
+            "status": error.status,
+        }
+        others = [each for each in self._refusals() if each["tag"] != refusal["tag"]]
+        self._shelf.write_refusals(json.dumps([refusal, *others][:_MAX_KEPT]).encode(), self._guard_s)
+
+    def _again(self, refusal: Mapping[str, Any]) -> HeldBackError:
+        error, description, status = refusal["error"], refusal["description"], refusal["status"]
+        age = _age(refusal)
+        known = known_error(error or "", description)
+        said = f"{error}: {description}" if description else error
+        return HeldBackError(
+            f"{self._called} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
+            f"could lock the user out. It is tried again in {max(self._guard_s - age, 0):.0f} s (lockout_guard), or at "
+            "once with another.",
+            remedy=known.remedy if known else "",
+            error=error,
+            description=description,
+            status=status,
+            **self._details,
+        )
+
+    def _refusals(self) -> list[dict[str, Any]]:
+        raw = self._shelf.read_refusals()
+        try:
+            found = json.loads(raw) if raw else []
+        except (ValueError, RecursionError):
+            return []
+        return [each for each in found if isinstance(found, list) and _is_refusal(each) and _age(each) < self._guard_s]
+
+    def _tag(self, instance: Any) -> str:
+        shown = {each.name: _plain(each.value_of(instance)) for each in schema(type(instance))}
+        message = json.dumps(shown, sort_keys=True).encode()
+        return hmac.digest(self._shelf.key.encode(), message, hashlib.sha256)[:_TAG_BYTES].hex()
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON can hold it; a `Signer` is told by its key's name."""
+    if isinstance(value, Signer):
+        return [value.algorithm, value.key_id]
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _age(refusal: Mapping[str, Any]) -> float:
+    return max(time.time() - float(refusal["at"]), 0.0)
+
+
+def _is_refusal(found: Any) -> bool:
+    """Whether what a store gave is a refusal; who could write to the store could write anything there."""
+    if not isinstance(found, dict) or not isinstance(found.get("tag"), str):
+        return False
+    if not isinstance(found.get("at"), int | float) or not isinstance(found.get("status"), int | None):
+        return False
+    return all(_is_sayable(found.get(name)) for name in ("error", "description"))
+
+
+def _is_sayable(text: Any) -> bool:
+    return text is None or (isinstance(text, str) and text.isprintable() and len(text) <= _MAX_TEXT)

@@ -1,0 +1,87 @@
+"""From no usable session to one: somebody else's from the store, or one login for all who share the store.
+
+Who shares a session inside of this process, and when it is due, is the source's affair.
+"""
+
+import random
+import time
+import uuid
+from collections import deque
+
+from kinetic_auth_core.life import LiveSession, Phase
+from kinetic_auth_core.login import Logins
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.shelf import Shelf
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+_DEAD_KEPT = 32
+
+
+class Renewal:
+    """Finds or makes the next session.
+
+    Args:
+        shelf: Where the session is kept for others.
+        logins: Makes logins.
+        lifetime_s: How long a session is taken to live, in seconds.
+    """
+
+    def __init__(self, shelf: Shelf, logins: Logins, lifetime_s: float) -> None:
+        self._shelf = shelf
+        self._logins = logins
+        self._lifetime_s = lifetime_s
+        self._dead: deque[str] = deque(maxlen=_DEAD_KEPT)
+
+    def bury(self, session: SalesforceSession) -> None:
+        """Take note that a session is dead, so that it is not taken out of the store again."""
+        if session.access_token not in self._dead:
+            self._dead.append(session.access_token)
+
+    def next_session(self) -> LiveSession:
+        """A session that is not known to be dead or over: the one in the store, else a new one.
+
+        While another process logs in, this waits for what comes of it; no longer than that one's lease.
+
+        Raises:
+            KineticAuthError: The login failed.
+        """
+        holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
+        while True:
+            if kept := self._kept():
+                return kept
+            if self._shelf.acquire(holder):
+                return self._under_lease(holder, younger_than=None)
+            time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def refreshed(self, live: LiveSession) -> LiveSession | None:
+        """A session younger than one that is due; None while another process is at it.
+
+        Raises:
+            KineticAuthError: The login failed.
+        """
+        if kept := self._kept(younger_than=live):
+            return kept
+        holder = uuid.uuid4().hex
+        return self._under_lease(holder, younger_than=live) if self._shelf.acquire(holder) else None
+
+    def _under_lease(self, holder: str, younger_than: LiveSession | None) -> LiveSession:
+        try:
+            if kept := self._kept(younger_than):  # stored between the look and the lease
+                return kept
+            made = LiveSession.of(self._logins.login(), self._lifetime_s)
+            if made.session.access_token in self._dead:  # Salesforce may hand back the same session, alive again
+                self._dead.remove(made.session.access_token)
+            self._shelf.write(made)
+            return made
+        finally:
+            self._shelf.release(holder)
+
+    def _kept(self, younger_than: LiveSession | None = None) -> LiveSession | None:
+        """The session in the store, if it is of use."""
+        kept = self._shelf.read()
+        if kept is None or kept.phase() is Phase.OVER or kept.session.access_token in self._dead:
+            return None
+        if younger_than is not None and (kept.phase() is Phase.DUE or kept.born_at <= younger_than.born_at):
+            return None
+        return kept

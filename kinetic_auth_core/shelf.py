@@ -1,0 +1,208 @@
+"""A source's place in its session store: what it keeps there, in which form, and what happens while the store is down.
+
+A store that fails costs a warning and nothing else: the source goes on with its own memory, and looks again later.
+"""
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, safe_cause, told
+from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.life import LiveSession
+from kinetic_auth_core.schema import secret_texts
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.urls import url_problem
+
+logger = logging.getLogger(__name__)
+
+#: Who holds the lease logs in while all others wait. One that dies blocks them no longer than this.
+LEASE_S = 15.0
+#: After a failure the store is left alone for this long.
+OUTAGE_PAUSE_S = 5.0
+_FORM = 1
+_MAX_LENGTH = 100_000
+
+T = TypeVar("T")
+
+
+class Shelf:
+    """One source's session, lease and refusals in a store.
+
+    Args:
+        key: Under which they are kept; not readable.
+        store: The store, or what makes it at first use; None: this process's memory alone.
+        lifetime_s: How long a session is taken to live, in seconds.
+        api_version: For the sessions that come from the store; None: as they were stored.
+    """
+
+    def __init__(
+        self, key: str, store: Callable[[], SessionStore] | None, lifetime_s: float, api_version: str | None
+    ) -> None:
+        self.key = key
+        self._own = MemoryStore()
+        self._open_store = store
+        self._store: SessionStore | None = None
+        self._lifetime_s = lifetime_s
+        self._api_version = api_version
+        self._left_alone_until = 0.0
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may use what is kept here."""
+        return self._open_store is not None
+
+    def read(self) -> LiveSession | None:
+        """The session that is kept; None if there is none, or something that is no session."""
+        found = self._ask("get", lambda store: store.get(self.key))
+        return self._live(found) if found else None
+
+    def write(self, live: LiveSession) -> None:
+        """Keep a session, unless somebody has kept a younger one meanwhile."""
+        value = _encoded(live)
+        expires_in_s = live.born_at + self._lifetime_s - time.time()
+        if expires_in_s <= 0:
+            return
+
+        def put(store: SessionStore) -> None:
+            for _ in range(2):
+                before = store.get(self.key)
+                there = self._live(before) if before else None
+                if there is not None and there.born_at > live.born_at:
+                    return
+                generation = before.generation if before else 0
+                if store.put(self.key, value, expires_in_s=expires_in_s, generation=generation) is not None:
+                    return
+            store.put(self.key, value, expires_in_s=expires_in_s)  # something that the store cannot read is there
+
+        self._ask("put", put)
+
+    def forget(self, session: SalesforceSession) -> None:
+        """Take a session away, if it is the one that is kept."""
+
+        def delete(store: SessionStore) -> None:
+            found = store.get(self.key)
+            live = self._live(found) if found else None
+            if found and live and live.session.access_token == session.access_token:
+                store.delete(self.key, generation=found.generation)
+
+        self._ask("delete", delete)
+
+    def acquire(self, holder: str) -> bool:
+        """Take the lease, for `LEASE_S` seconds; False if somebody else has it."""
+        return self._ask("acquire", lambda store: store.acquire(self.key, holder, expires_in_s=LEASE_S))
+
+    def release(self, holder: str) -> None:
+        """Give the lease back."""
+        self._ask("release", lambda store: store.release(self.key, holder))
+
+    def read_refusals(self) -> bytes:
+        """What `write_refusals` kept; empty if there is nothing."""
+        found = self._ask("get", lambda store: store.get(f"{self.key}.refused"))
+        return found.value if found else b""
+
+    def write_refusals(self, value: bytes, expires_in_s: float) -> None:
+        """Keep the refusals of credentials."""
+        self._ask("put", lambda store: store.put(f"{self.key}.refused", value, expires_in_s=expires_in_s))
+
+    def close(self) -> None:
+        """Give the store's connections back; the next use opens new ones."""
+        with self._lock:
+            store, self._store = self._store, None
+        if store is not None:
+            try:
+                store.close()
+            except Exception as error:  # noqa: BLE001 - other people's classes
+                logger.warning("close() of %s raised %s", type(store).__name__, type(error).__name__)
+
+    def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
+        """Ask the store; while it is down, this process's memory."""
+        if self._open_store is None or time.monotonic() < self._left_alone_until:
+            return ask(self._own)
+        store = None
+        try:
+            store = self._opened(self._open_store)
+            answer = ask(store)
+        except ConfigurationError:
+            if store is None:
+                raise  # its settings are wrong: nothing that passes
+            why = "it is not usable"
+            self._note_outage(operation, why)
+            return ask(self._own)
+        except Exception as error:  # noqa: BLE001 - a store is other people's code and other people's network
+            self._note_outage(operation, told(safe_cause(error, secret_texts(store) if store else ())))
+            return ask(self._own)
+        if self._left_alone_until:
+            self._left_alone_until = 0.0
+            logger.info("the session store answers again")
+        return answer
+
+    def _opened(self, open_store: Callable[[], SessionStore]) -> SessionStore:
+        with self._lock:
+            if self._store is None:
+                self._store = open_store()
+            return self._store
+
+    def _note_outage(self, operation: str, why: str) -> None:
+        if not self._left_alone_until:
+            logger.warning(
+                "the session store failed (%s): %s. Going on with this process's own memory; every process logs in for "
+                "itself meanwhile",
+                *(operation, why),
+            )
+        self._left_alone_until = time.monotonic() + OUTAGE_PAUSE_S
+
+    def _live(self, found: StoredValue) -> LiveSession | None:
+        outcome = _decoded(found.value)
+        if isinstance(outcome, str):
+            logger.warning("the session store holds something that is no session (%s); it is passed over", outcome)
+            return None
+        session, born_at = outcome
+        if self._api_version:
+            session = attrs.evolve(session, api_version=self._api_version)
+        return LiveSession.of(session, self._lifetime_s, born_at=born_at)
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.Lock()
+
+
+def _encoded(live: LiveSession) -> bytes:
+    return json.dumps({"form": _FORM, "born_at": live.born_at, **attrs.asdict(live.session)}).encode()
+
+
+def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
+    """A session and when it was born; or what keeps it from being one, without a word of what is there."""
+    if len(raw) > _MAX_LENGTH:
+        return "too long"
+    try:
+        fields: Any = json.loads(raw)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(fields, dict) or fields.pop("form", None) != _FORM:
+        return "another form"
+    born_at = fields.pop("born_at", None)
+    if not isinstance(born_at, int | float) or isinstance(born_at, bool):
+        return "no date"
+    known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
+    texts = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
+    if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
+        return "fields are missing"
+    if not re.fullmatch(r"[!-~]+", texts["access_token"]):
+        return "no token"
+    if problem := url_problem(texts["instance_url"]):
+        return f"its instance_url {problem}"
+    try:
+        return SalesforceSession(**texts), float(born_at)
+    except KineticAuthError as error:
+        return error.message

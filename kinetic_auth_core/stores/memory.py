@@ -1,0 +1,93 @@
+"""Sessions in the memory of this process: what a source has where no other store is named."""
+
+import threading
+import time
+
+import attrs
+
+from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+
+_SWEEP_EVERY = 64  # puts
+
+
+@attrs.frozen
+class _Kept:
+    stored: StoredValue
+    expires_at: float
+
+
+@attrs.frozen
+class _Lease:
+    holder: str
+    expires_at: float
+
+
+@attrs.define(eq=False, repr=False, weakref_slot=True)
+class MemoryStore(SessionStore):
+    """Keeps values in a dictionary. Safe for threads; the child of a `fork` has a copy of its own, without leases."""
+
+    _values: dict[str, _Kept] = attrs.field(init=False, factory=dict)
+    _leases: dict[str, _Lease] = attrs.field(init=False, factory=dict)
+    _generation: int = attrs.field(init=False, default=0)
+    _lock: threading.Lock = attrs.field(init=False, factory=threading.Lock)
+
+    def __attrs_post_init__(self) -> None:
+        reset_after_fork(self)
+
+    def get(self, key: str) -> StoredValue | None:
+        """What is there; None if there is nothing, or it has expired."""
+        with self._lock:
+            return self._get(key)
+
+    def put(self, key: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
+        """Store a value; see `SessionStore.put`."""
+        with self._lock:
+            there = self._get(key)
+            if generation is not None and generation != (there.generation if there else 0):
+                return None
+            self._generation += 1
+            if self._generation % _SWEEP_EVERY == 0:
+                self._forget_what_expired()
+            self._values[key] = _Kept(StoredValue(bytes(value), self._generation), time.monotonic() + expires_in_s)
+            return self._generation
+
+    def delete(self, key: str, *, generation: int | None = None) -> bool:
+        """Take a value away; see `SessionStore.delete`."""
+        with self._lock:
+            there = self._get(key)
+            if there is None or (generation is not None and generation != there.generation):
+                return False
+            del self._values[key]
+            return True
+
+    def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
+        """Take the lease of a key; see `SessionStore.acquire`."""
+        with self._lock:
+            now = time.monotonic()
+            lease = self._leases.get(key)
+            if lease is not None and lease.holder != holder and now < lease.expires_at:
+                return False
+            self._leases[key] = _Lease(holder, now + expires_in_s)
+            return True
+
+    def release(self, key: str, holder: str) -> None:
+        """Give the lease back, if `holder` still has it."""
+        with self._lock:
+            if (lease := self._leases.get(key)) is not None and lease.holder == holder:
+                del self._leases[key]
+
+    def _get(self, key: str) -> StoredValue | None:
+        kept = self._values.get(key)
+        return kept.stored if kept is not None and time.monotonic() < kept.expires_at else None
+
+    def _forget_what_expired(self) -> None:
+        """So that a store of many keys does not grow for ever."""
+        now = time.monotonic()
+        for key in [key for key, kept in self._values.items() if kept.expires_at <= now]:
+            del self._values[key]
+
+    def _after_fork(self) -> None:
+        """In the child: the threads that held the lock or a lease are not here."""
+        self._lock = threading.Lock()
+        self._leases.clear()
