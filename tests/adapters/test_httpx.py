@@ -259,8 +259,8 @@ def test_a_refusal_that_breaks_off_is_an_error_of_the_connection(sf: SalesforceE
 def test_a_login_that_fails_is_raised_as_what_it_is(sf: SalesforceEmulator, call: Caller) -> None:
     call.source.session()
     sf.revoke_all()
-    sf.refuse("inactive_user", "user is inactive")
-    with pytest.raises(kinetic.AuthenticationError, match="inactive_user"):
+    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a reason to hold back
+    with pytest.raises(kinetic.AuthenticationError, match="odd_error"):
         call("GET", sf.url + QUERY, params=ASK)
     assert call("GET", sf.url + QUERY, params=ASK).status_code == 200
 

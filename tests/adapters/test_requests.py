@@ -251,14 +251,14 @@ def test_a_refusal_that_breaks_off_is_an_error_of_the_connection_and_no_dead_ses
 
 
 def test_a_login_that_fails_is_raised_as_what_it_is(sf: SalesforceEmulator, http: requests.Session) -> None:
-    sf.refuse("inactive_user", "user is inactive")
-    with pytest.raises(kinetic.AuthenticationError, match="inactive_user"):
+    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a reason to hold back
+    with pytest.raises(kinetic.AuthenticationError, match="odd_error"):
         http.get(sf.url + QUERY, timeout=10)
     assert sf.count("GET", QUERY) == 0
     http.get(sf.url + QUERY, params=ASK, timeout=10)
     sf.revoke_all()
-    sf.refuse("inactive_user", "user is inactive")
-    with pytest.raises(kinetic.AuthenticationError, match="inactive_user") as caught:
+    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a reason to hold back
+    with pytest.raises(kinetic.AuthenticationError, match="odd_error") as caught:
         http.get(sf.url + QUERY, params=ASK, timeout=10)
     assert caught.value.__context__ is caught.value.__cause__  # nothing of the refused request hangs on to it
     assert http.get(sf.url + QUERY, params=ASK, timeout=10).status_code == 200
