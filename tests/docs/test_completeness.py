@@ -10,6 +10,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core import hookspecs, testing
+from kinetic_auth_core.adapters import httpx, kinetic_core, requests, simple_salesforce
 from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.registry import AUTHENTICATORS, PUBLISHED, load_authenticator
@@ -51,10 +52,11 @@ def test_there_are_hooks_to_look_for() -> None:
     assert "load_key(reference)" in hooks()
 
 
-@pytest.mark.parametrize("module", [kinetic, testing])
+@pytest.mark.parametrize("module", [kinetic, httpx, kinetic_core, requests, simple_salesforce, testing])
 def test_every_public_name_is_in_the_api(module: object) -> None:
     documented = re.findall(r"^\.\. (?:auto\w+|data):: (\S+)$", page("api"), re.MULTILINE)
     assert set(module.__all__) <= set(documented)  # type: ignore[attr-defined]
+    assert f".. currentmodule:: {module.__name__}\n" in page("api")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -1,0 +1,116 @@
+"""Tokens that die in the middle of a burst: one login each, and no caller sees a 401."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import attrs
+import httpx
+import requests
+import requests.adapters
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
+from kinetic_auth_core.adapters.requests import SalesforceAuth
+from kinetic_auth_core.testing import SalesforceEmulator
+
+CALLS: Final = 2_000
+REVOCATIONS: Final = 5
+LIMITS: Final = "/services/data/v62.0/limits"
+
+
+@attrs.define
+class Revoker:
+    """Voids all tokens while calls are under way, five times, with some 300 calls between two of them.
+
+    A call that is being made again for one revocation must not meet the next: it would be refused twice, rightly. So
+    the next one waits until every caller has finished a call that it began after the last. By then the new session is
+    live for all of them, and whoever is on the way has sent nothing twice. Callers who are far ahead wait for the rest.
+    """
+
+    sf: SalesforceEmulator
+    callers: int
+    revoked: int = 0
+    begun: int = 0
+    finished: int = 0
+    _latest: dict[int, int] = attrs.field(factory=dict)  # by caller: how often had been revoked when the call began
+    _settled: dict[int, int] = attrs.field(factory=dict)
+
+    def may_begin(self, caller: int) -> bool:
+        """Whether it is the caller's turn; also where no call is left."""
+        behind = self._latest.get(caller) != self.revoked
+        ahead = self.begun >= 350 * (self.revoked + 1)
+        return behind or not ahead or self.revoked == REVOCATIONS or self.begun == CALLS
+
+    def begin(self, caller: int) -> bool:
+        """Begin a call; False if all have been made."""
+        if self.begun == CALLS:
+            return False
+        self.begun += 1
+        self._latest[caller] = self.revoked
+        return True
+
+    def done(self, caller: int) -> None:
+        """A call is finished."""
+        self.finished += 1
+        self._settled[caller] = self._latest[caller]
+        settled = len(self._settled) == self.callers and min(self._settled.values()) == self.revoked
+        if settled and self.revoked < REVOCATIONS and self.finished >= 300 * (self.revoked + 1):
+            self.revoked += 1
+            self.sf.revoke_all()
+
+
+def test_64_threads_lose_five_tokens_and_no_call(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
+    callers = 64
+    revoker, turn = Revoker(sf, callers), threading.Condition()
+    statuses: list[int] = []
+    with requests.Session() as http:
+        http.auth = SalesforceAuth(source)
+        http.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=callers))
+
+        def call_on(caller: int) -> None:
+            while True:
+                with turn:
+                    assert turn.wait_for(lambda: revoker.may_begin(caller), 60)
+                    if not revoker.begin(caller):
+                        return
+                statuses.append(http.get(sf.url + LIMITS, timeout=60).status_code)
+                with turn:
+                    revoker.done(caller)
+                    turn.notify_all()
+
+        with ThreadPoolExecutor(callers) as pool:
+            list(pool.map(call_on, range(callers)))
+    assert statuses == [200] * CALLS
+    assert (revoker.revoked, sf.token_requests) == (REVOCATIONS, 1 + REVOCATIONS)
+    assert sf.count("GET", LIMITS, 401) >= REVOCATIONS
+
+
+def test_200_tasks_lose_five_tokens_and_no_call(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
+    callers = 200
+    revoker = Revoker(sf, callers)
+    statuses: list[int] = []
+
+    async def run() -> None:
+        turn = asyncio.Condition()
+        limits = httpx.Limits(max_connections=12, max_keepalive_connections=12)  # its pool takes time for each
+        async with httpx.AsyncClient(auth=HttpxAuth(source), timeout=60, limits=limits, trust_env=False) as http:
+
+            async def call_on(caller: int) -> None:
+                while True:
+                    async with turn:
+                        await turn.wait_for(lambda: revoker.may_begin(caller))
+                        if not revoker.begin(caller):
+                            return
+                    statuses.append((await http.get(sf.url + LIMITS)).status_code)
+                    async with turn:
+                        revoker.done(caller)
+                        turn.notify_all()
+
+            await asyncio.gather(*map(call_on, range(callers)))
+
+    asyncio.run(run())
+    assert statuses == [200] * CALLS
+    assert (revoker.revoked, sf.token_requests) == (REVOCATIONS, 1 + REVOCATIONS)
+    assert sf.count("GET", LIMITS, 401) >= REVOCATIONS

@@ -1,0 +1,387 @@
+"""httpx, with threads and with asyncio: what `test_requests` says of requests, and that no event loop is blocked."""
+
+import asyncio
+import gzip
+import io
+import json
+import logging
+import secrets
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import attrs
+import httpx
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.adapters.httpx import SalesforceAuth
+from kinetic_auth_core.testing import Answer, Delay, Dribble, Redirect, SalesforceEmulator, Truncated
+
+DATA = "/services/data/v62.0"
+QUERY = f"{DATA}/query"
+ASK = {"q": "SELECT Name FROM Account"}
+EXPIRED = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
+
+
+@attrs.frozen
+class Caller:
+    """One way to use httpx: a `Client`, or an `AsyncClient` in an event loop of its own."""
+
+    kind: str
+    source: kinetic.SessionSource
+
+    def __call__(self, method: str, url: str, **options: Any) -> httpx.Response:
+        """Make a call and read its answer."""
+        return self.read(method, url, lambda answer: answer.read(), lambda answer: answer.aread(), **options)
+
+    def read(self, method: str, url: str, sync: Any, unsync: Any, **options: Any) -> httpx.Response:
+        """Make a call whose answer is read as the caller likes."""
+        auth = SalesforceAuth(self.source)
+        client = {"auth": auth, "timeout": 10, "trust_env": False, **options.pop("client", {})}
+        if self.kind == "Client":
+            with httpx.Client(**client) as http, http.stream(method, url, **options) as answer:
+                sync(answer)
+                return answer
+
+        async def run() -> httpx.Response:
+            async with httpx.AsyncClient(**client) as http, http.stream(method, url, **options) as answer:
+                await unsync(answer)
+                return answer
+
+        return asyncio.run(run())
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def call(request: pytest.FixtureRequest, source: kinetic.SessionSource) -> Caller:
+    return Caller(request.param, source)
+
+
+def test_a_dead_token_costs_one_login_and_is_not_noticed(sf: SalesforceEmulator, call: Caller) -> None:
+    for logins in (1, 2, 3):
+        assert call("GET", sf.url + QUERY, params=ASK).json()["totalSize"] == 5
+        assert sf.token_requests == logins
+        sf.revoke_all()
+    assert (sf.count("GET", QUERY, 200), sf.count("GET", QUERY, 401)) == (3, 2)
+
+
+def test_the_refusal_is_in_the_history_and_its_connection_is_used_again(sf: SalesforceEmulator, call: Caller) -> None:
+    call.source.session()
+    sf.revoke_all()
+    answer = call("GET", sf.url + QUERY, params=ASK)
+    (refused,) = answer.history
+    assert (refused.status_code, refused.json()) == (401, EXPIRED)
+    assert answer.request.headers["Authorization"] == f"Bearer {call.source.session().access_token}"
+    assert len({record.connection for record in sf.requests if record.path == QUERY}) == 1
+
+
+def test_a_second_refusal_is_handed_back(sf: SalesforceEmulator, call: Caller) -> None:
+    sf.break_transport(Answer(EXPIRED, 401), times=None, path=QUERY)
+    assert call("GET", sf.url + QUERY).status_code == 401
+    assert (sf.count("GET", QUERY), sf.token_requests) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, [{"message": "no", "errorCode": "INVALID_AUTH_HEADER"}]),
+        (403, [{"message": "no", "errorCode": "INSUFFICIENT_ACCESS"}]),
+        (400, [{"message": "No such column 'InvalidSessionId'", "errorCode": "INVALID_FIELD"}]),
+    ],
+)
+def test_any_other_refusal_passes_untouched(sf: SalesforceEmulator, call: Caller, status: int, body: object) -> None:
+    sf.break_transport(Answer(body, status), path=QUERY)
+    answer = call("GET", sf.url + QUERY)
+    assert (answer.status_code, answer.json(), answer.history) == (status, body, [])
+    assert (sf.count("GET", QUERY), sf.token_requests) == (1, 1)
+
+
+def test_a_restricted_session_is_neither_retried_nor_dropped(sf: SalesforceEmulator, call: Caller) -> None:
+    session = call.source.session()
+    sf.policy.restrict_rest_sessions = True
+    assert "not valid for use" in call("GET", sf.url + QUERY, params=ASK).text
+    assert call.source.session() is session
+    assert (sf.count("GET", QUERY), sf.token_requests) == (1, 1)
+
+
+def test_head_and_userinfo_and_bulk_v1_are_understood(sf: SalesforceEmulator, call: Caller) -> None:
+    job = "/services/async/62.0/job"
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("HEAD", QUERY, {"params": ASK}),
+        ("GET", "/services/oauth2/userinfo", {}),
+        ("POST", job, {"headers": {"X-SFDC-Session": "stale"}, "json": {}}),
+        ("POST", job, {"headers": {"X-SFDC-Session": "stale"}, "content": b"<x/>"}),
+    ]
+    call.source.session()
+    for logins, (method, path, options) in enumerate(calls, 2):
+        sf.revoke_all()
+        call(method, sf.url + path, **options).raise_for_status()
+        assert sf.token_requests == logins
+
+
+# Bodies
+
+
+class Pipe(io.RawIOBase):
+    """Can be read, and not be rewound."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self._left = body
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        size = len(self._left) if size is None or size < 0 else size
+        taken, self._left = self._left[:size], self._left[size:]
+        return taken
+
+
+class Shut(io.BytesIO):
+    """Told where it stood, but cannot go back."""
+
+    def seek(self, *_: Any) -> int:
+        raise io.UnsupportedOperation("seek")
+
+
+def standing_in_its_middle(body: bytes) -> io.BytesIO:
+    file = io.BytesIO(b"not this" + body)
+    file.seek(len(b"not this"))
+    return file
+
+
+async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+@pytest.mark.parametrize("how", ["content", "json", "multipart"])
+def test_a_body_is_sent_again(sf: SalesforceEmulator, call: Caller, how: str) -> None:
+    call.source.session()
+    sf.revoke_all()
+    name = f"{how} by {call.kind}"
+    if how == "multipart":  # which the emulator cannot read: what counts is that the second answer is not of the first
+        answer = call("POST", f"{sf.url}{DATA}/sobjects/Note__c", files={"file": io.BytesIO(b"x")}, data={"a": "b"})
+        assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "JSON_PARSER_ERROR")
+    else:
+        record = {"Name": name}
+        body: Any = {"json": record} if how == "json" else {"content": json.dumps(record).encode()}
+        assert call("POST", f"{sf.url}{DATA}/sobjects/Note__c", **body).status_code == 201
+        ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{name}'"}  # noqa: S608 - SOQL, of our own
+        assert call("GET", sf.url + QUERY, params=ask).json()["totalSize"] == 1
+    assert sf.token_requests == 2
+
+
+def test_a_file_is_sent_again_from_where_it_stood(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
+    source.session()
+    sf.revoke_all()
+    body = standing_in_its_middle(b'{"Name": "a file by httpx"}')
+    headers = {"Content-Length": "27"}  # httpx counts from the file's beginning
+    with httpx.Client(auth=SalesforceAuth(source), trust_env=False) as http:
+        http.post(f"{sf.url}{DATA}/sobjects/Note__c", content=body, headers=headers).raise_for_status()
+        ask = {"q": "SELECT Id FROM Note__c WHERE Name = 'a file by httpx'"}
+        assert http.get(sf.url + QUERY, params=ask).json()["totalSize"] == 1
+    assert sf.token_requests == 2
+
+
+@pytest.mark.parametrize("make", ["iterator", Pipe, Shut, "form"])
+def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_right(
+    sf: SalesforceEmulator, call: Caller, make: Any
+) -> None:
+    def options() -> dict[str, Any]:
+        body = b'{"Name": "once"}'
+        if make == "form":
+            return {"files": {"file": Pipe(body)}}
+        if call.kind == "AsyncClient":
+            return {"content": in_pieces(body)}
+        return {"content": (each for each in [body]) if make == "iterator" else make(body)}
+
+    url = f"{sf.url}{DATA}/sobjects/Stream__c"
+    call.source.session()
+    sf.revoke_all()
+    answer = call("POST", url, **options())
+    assert (answer.status_code, answer.json(), answer.history) == (401, EXPIRED, [])
+    assert sf.token_requests == 1
+    assert call("POST", url, **options()).status_code == (400 if make == "form" else 201)
+    assert sf.token_requests == 2
+
+
+# Streams
+
+
+def test_a_stream_that_is_no_error_is_not_read(sf: SalesforceEmulator, call: Caller) -> None:
+    async def leave(_: httpx.Response) -> None:
+        """Read nothing."""
+
+    sf.break_transport(Dribble(interval_s=0.01, endless=True), path=QUERY)
+    answer = call.read("GET", sf.url + QUERY, lambda _: None, leave, params=ASK)
+    assert answer.status_code == 200
+    assert not answer.is_stream_consumed
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_of_an_error_no_more_is_read_than_a_refusal_can_be_and_the_caller_still_gets_all(
+    sf: SalesforceEmulator, call: Caller, *, compressed: bool
+) -> None:
+    body = secrets.token_bytes(1_000_000)
+    packed = Answer(gzip.compress(body, 1), 400, headers={"Content-Encoding": "gzip"})
+    sf.break_transport(packed if compressed else Answer(body, 400), path=QUERY)
+    answer = call("GET", sf.url + QUERY)
+    assert answer.status_code == 400
+    assert answer.content == body
+
+
+def test_a_refusal_that_is_compressed_is_understood(sf: SalesforceEmulator, call: Caller) -> None:
+    body = gzip.compress(json.dumps(EXPIRED).encode())
+    sf.break_transport(Answer(body, 401, headers={"Content-Encoding": "gzip"}), path=QUERY)
+    assert call("GET", sf.url + QUERY, params=ASK).status_code == 200
+    assert sf.token_requests == 2
+
+
+def test_one_that_claims_to_be_compressed_and_is_not_is_none(sf: SalesforceEmulator, call: Caller) -> None:
+    sf.break_transport(Answer(EXPIRED, 401, headers={"Content-Encoding": "gzip"}), path=QUERY)
+    with pytest.raises(httpx.DecodingError):
+        call("GET", sf.url + QUERY)
+
+
+def test_a_refusal_that_breaks_off_is_an_error_of_the_connection(sf: SalesforceEmulator, call: Caller) -> None:
+    session = call.source.session()
+    sf.revoke_all()
+    sf.break_transport(Truncated(0), path=QUERY)
+    with pytest.raises(httpx.RemoteProtocolError):
+        call("GET", sf.url + QUERY, params=ASK)
+    assert call.source.session() is session
+
+
+# Failing logins
+
+
+def test_a_login_that_fails_is_raised_as_what_it_is(sf: SalesforceEmulator, call: Caller) -> None:
+    call.source.session()
+    sf.revoke_all()
+    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a reason to hold back
+    with pytest.raises(kinetic.AuthenticationError, match="odd_error"):
+        call("GET", sf.url + QUERY, params=ASK)
+    assert call("GET", sf.url + QUERY, params=ASK).status_code == 200
+
+
+# Other hosts
+
+
+def test_another_host_gets_no_token_and_keeps_the_callers_header(
+    sf: SalesforceEmulator, call: Caller, elsewhere: Any
+) -> None:
+    elsewhere.answers.append((401, json.dumps(EXPIRED).encode(), {}))
+    assert call("GET", elsewhere.url).status_code == 401
+    call("GET", elsewhere.url, headers={"Authorization": "Basic theirs"})
+    first, second = elsewhere.heard
+    assert "authorization" not in first
+    assert second["authorization"] == "Basic theirs"
+    assert sf.token_requests == 1
+
+
+def test_a_redirect_to_another_host_leaves_the_token_behind(
+    sf: SalesforceEmulator, call: Caller, elsewhere: Any
+) -> None:
+    sf.break_transport(Redirect(f"{elsewhere.url}/away"), path=QUERY)
+    elsewhere.answers.append((401, json.dumps(EXPIRED).encode(), {}))
+    assert call("GET", sf.url + QUERY, client={"follow_redirects": True}).status_code == 401
+    assert "authorization" not in elsewhere.heard[0]
+    assert sf.token_requests == 1
+
+
+def test_a_session_that_moved_to_another_host_is_not_sent_to_the_old_one(sf: SalesforceEmulator, call: Caller) -> None:
+    call.source.session()
+    sf.revoke_all()
+    sf.policy.instance_url = "https://moved.example"
+    answer = call("GET", sf.url + QUERY)
+    assert (answer.status_code, answer.json()) == (401, EXPIRED)
+    assert sf.count("GET", QUERY) == 1
+
+
+# The event loop
+
+
+@attrs.frozen
+class Gate:
+    """An authenticator that waits until the test lets it go, and then logs in by another source."""
+
+    inner: kinetic.SessionSource
+    entered: threading.Event = attrs.field(factory=threading.Event)
+    opened: threading.Event = attrs.field(factory=threading.Event)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        self.entered.set()
+        assert self.opened.wait(20), "nobody opened: the event loop is blocked"
+        return self.inner.authenticate()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_event_loop_goes_on_while_a_login_is_under_way(
+    sf: SalesforceEmulator, source: kinetic.SessionSource, *, first: bool
+) -> None:
+    gate = Gate(source)
+    gated = kinetic.SessionSource(gate)
+    if not first:  # the login after a refusal
+        gate.opened.set()
+        gated.session()
+        sf.revoke_all()
+        gate.opened.clear()
+        gate.entered.clear()
+
+    async def run() -> list[int]:
+        async with httpx.AsyncClient(auth=SalesforceAuth(gated), timeout=20, trust_env=False) as http:
+            calls = [asyncio.create_task(http.get(sf.url + QUERY, params=ASK)) for _ in range(5)]
+            await asyncio.to_thread(gate.entered.wait, 20)
+            assert (await http.get(sf.url, auth=httpx.BasicAuth("a", "b"))).status_code == 404
+            gate.opened.set()  # reached only because the loop is free while the login waits
+            return [(await each).status_code for each in calls]
+
+    assert asyncio.run(run()) == [200] * 5
+
+
+def test_a_ticker_ticks_on_while_the_token_endpoint_is_slow(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
+    sf.break_transport(Delay(0.5))
+
+    async def run() -> int:
+        async with httpx.AsyncClient(auth=SalesforceAuth(source), timeout=20, trust_env=False) as http:
+            call, ticks = asyncio.create_task(http.get(sf.url + QUERY, params=ASK)), 0
+            while not call.done():
+                await asyncio.wait([call], timeout=0.01)
+                ticks += 1
+            assert (await call).status_code == 200
+            return ticks
+
+    assert asyncio.run(run()) > 10
+
+
+def test_a_cancelled_call_leaves_the_source_as_it_should_be(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
+    async def run() -> int:
+        async with httpx.AsyncClient(auth=SalesforceAuth(source), timeout=20, trust_env=False) as http:
+            sf.break_transport(Delay(5), path=QUERY)
+            cancelled = asyncio.create_task(http.get(sf.url + QUERY, params=ASK))
+            while sf.count("GET", QUERY) == 0:
+                await asyncio.wait([cancelled], timeout=0.01)
+            cancelled.cancel()
+            return (await http.get(sf.url + QUERY, params=ASK)).status_code
+
+    assert asyncio.run(run()) == 200
+    assert sf.token_requests == 1
+
+
+def test_nothing_of_the_session_is_shown(
+    sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    auth = SalesforceAuth(source)
+    with caplog.at_level(logging.DEBUG), httpx.Client(auth=auth, trust_env=False) as http:
+        http.get(sf.url + QUERY, params=ASK).raise_for_status()
+        dead = source.session().access_token
+        sf.revoke_all()
+        http.get(sf.url + QUERY, params=ASK).raise_for_status()
+    for token in (dead, source.session().access_token):
+        assert token not in caplog.text + repr(auth) + repr(vars(auth))

@@ -1,0 +1,92 @@
+"""simple-salesforce's own client, over https as it insists: its calls outlive their token."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceMalformedRequest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.adapters.simple_salesforce import connect
+from kinetic_auth_core.testing import Answer, SalesforceEmulator
+
+EXPIRED = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
+
+
+@pytest.fixture
+def http(tls: SalesforceEmulator) -> Iterator[requests.Session]:
+    with requests.Session() as http:
+        http.verify = str(tls.ca_bundle)
+        yield http
+
+
+@pytest.fixture
+def client(tls_source: kinetic.SessionSource, http: requests.Session) -> Salesforce:
+    return connect(tls_source, session=http)
+
+
+def test_queries_and_records_outlive_their_token(tls: SalesforceEmulator, client: Salesforce) -> None:
+    assert client.query("SELECT Id FROM Account")["totalSize"] == 5
+    tls.revoke_all()
+    assert len(client.query_all("SELECT Id FROM Account")["records"]) == 5
+    assert tls.token_requests == 2
+    tls.revoke_all()
+    contacts: Any = client.Contact
+    created = contacts.create({"LastName": "Smith"})
+    assert created["success"]
+    tls.revoke_all()
+    assert contacts.get(created["id"])["LastName"] == "Smith"
+    assert tls.token_requests == 4
+
+
+def test_bulk_v1_outlives_its_token(tls: SalesforceEmulator, client: Salesforce) -> None:
+    handler: Any = client.bulk
+    contacts = handler.Contact  # it copied the token when it was made
+    contacts._create_job("insert", use_serial=False)
+    tls.revoke_all()
+    assert contacts._create_job("insert", use_serial=False)["state"] == "Open"
+    assert tls.count("POST", "/services/async/62.0/job", 400) == 1
+    assert tls.token_requests == 2
+
+
+def test_bulk_v2_outlives_its_token(tls: SalesforceEmulator, client: Salesforce) -> None:
+    handler: Any = client.bulk2
+    jobs = handler.Contact
+    path = "/services/data/v62.0/jobs/ingest/750"
+    tls.break_transport(Answer(EXPIRED, 401), path=path)
+    tls.break_transport(Answer({"id": "750", "state": "InProgress"}), path=path)
+    assert jobs._client.get_job("750", is_query=False)["state"] == "InProgress"
+    assert (tls.count("GET", path), tls.token_requests) == (2, 2)
+
+
+def test_a_second_refusal_is_simple_salesforces_own_error(tls: SalesforceEmulator, client: Salesforce) -> None:
+    tls.break_transport(Answer(EXPIRED, 401), times=2, path="/services/data/*")
+    with pytest.raises(SalesforceExpiredSession):
+        client.query("SELECT Id FROM Account")
+    with pytest.raises(SalesforceMalformedRequest):
+        client.query("DROP TABLE Account")
+
+
+def test_its_version_and_instance_are_the_sessions_and_its_token_the_live_one(
+    tls: SalesforceEmulator, tls_source: kinetic.SessionSource, client: Salesforce
+) -> None:
+    assert client.base_url == f"{tls.url}/services/data/v62.0/"
+    dead = client.session_id
+    tls.revoke_all()
+    client.query("SELECT Id FROM Account")
+    assert client.session_id == tls_source.session().access_token != dead
+
+
+def test_options_of_its_own_are_passed_on(tls: SalesforceEmulator, tls_source: kinetic.SessionSource) -> None:
+    proxies = {"https": "http://127.0.0.1:9"}
+    client = connect(tls_source, version="58.0", object_pairs_hook=dict, proxies=proxies)
+    assert client.base_url == f"{tls.url}/services/data/v58.0/"
+    assert client.session.proxies == proxies
+    client.session.close()
+
+
+def test_options_that_log_in_are_refused(tls_source: kinetic.SessionSource) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="session_id, username: the source logs in"):
+        connect(tls_source, username="me", session_id="x")
