@@ -47,7 +47,7 @@ class Renewal:
         """
         holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
         while True:
-            if kept := self._kept():
+            if kept := self.kept():
                 return kept
             if self._shelf.acquire(holder):
                 return self._under_lease(holder, younger_than=None)
@@ -60,14 +60,14 @@ class Renewal:
         Raises:
             KineticAuthError: The login failed.
         """
-        if kept := self._kept(younger_than=live):
+        if kept := self.kept(younger_than=live):
             return kept
         holder = uuid.uuid4().hex
         return self._under_lease(holder, younger_than=live) if self._shelf.acquire(holder) else None
 
     def _under_lease(self, holder: str, younger_than: LiveSession | None) -> LiveSession:
         try:
-            if kept := self._kept(younger_than):  # stored between the look and the lease
+            if kept := self.kept(younger_than):  # stored between the look and the lease
                 return kept
             made = LiveSession.of(self._logins.login(), self._lifetime_s)
             if made.session.access_token in self._dead:  # Salesforce may hand back the same session, alive again
@@ -77,8 +77,12 @@ class Renewal:
         finally:
             self._shelf.release(holder)
 
-    def _kept(self, younger_than: LiveSession | None = None) -> LiveSession | None:
-        """The session in the store, if it is of use."""
+    def kept(self, younger_than: LiveSession | None = None) -> LiveSession | None:
+        """The session in the store, if it is of use; nobody logs in.
+
+        Args:
+            younger_than: It must be younger than this one, and fresh.
+        """
         kept = self._shelf.read()
         if kept is None or kept.phase() is Phase.OVER or kept.session.access_token in self._dead:
             return None

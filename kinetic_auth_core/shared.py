@@ -79,6 +79,13 @@ class SharedSession:
             if flight is not None and (live := _live_of(flight.landing.result())) is not None:
                 return live.session
 
+    def peek(self) -> SalesforceSession | None:
+        """The session that `get` would give without a login, or None."""
+        live = self._live
+        if live is None or live.phase() is Phase.OVER:
+            live = self._renewal.kept()
+        return live.session if live else None
+
     async def aget(self) -> SalesforceSession:
         """As `get`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 

@@ -108,6 +108,10 @@ class SessionSource:
         """
         return await self._shared.aget()
 
+    def peek(self) -> SalesforceSession | None:
+        """The session that `session` would give without a login, from memory or the store; None if there is none."""
+        return self._shared.peek()
+
     def invalidate(self, session: SalesforceSession) -> None:
         """Say that a session is dead, typically after a 401.
 

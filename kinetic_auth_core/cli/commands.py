@@ -12,6 +12,7 @@ from kinetic_auth_core.cli.emulator import emulator
 from kinetic_auth_core.cli.exit_codes import MEANINGS
 from kinetic_auth_core.cli.login import login
 from kinetic_auth_core.cli.providers import providers
+from kinetic_auth_core.cli.stored_session import logout, status
 
 _EPILOG = "\n".join(
     [
@@ -34,6 +35,6 @@ cli = Application(
     help="Salesforce logins from the command line: try the configuration, look at it, play an org for tests.",
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    commands=[providers, config, login, cert, emulator, demo],
+    commands=[providers, config, login, status, logout, cert, emulator, demo],
 )
 click.version_option(package_name="kinetic-auth-core", prog_name="kinetic-auth", message="%(prog)s %(version)s")(cli)

@@ -18,6 +18,7 @@ TRY_LATER = 5  #: No usable answer, or a reason that passes by itself.
 UNEXPECTED = 6  #: Something that should not happen.
 EXPIRES_SOON = 7  #: `cert check`: the certificate is good, and not for long.
 UNFIT_CERTIFICATE = 8  #: `cert check`: it has expired, is another key's, or Salesforce would not take it.
+NO_SESSION = 9  #: `status`: there is no session, or it is dead.
 INTERRUPTED = 130  #: Ctrl-C, as shells report it.
 
 #: For `--help`: what each code means.
@@ -30,6 +31,7 @@ MEANINGS = {
     UNEXPECTED: "an unexpected error; --debug shows where",
     EXPIRES_SOON: "the certificate expires soon (cert check)",
     UNFIT_CERTIFICATE: "the certificate has expired, is another key's, or is of no use (cert check)",
+    NO_SESSION: "there is no live session (status)",
     INTERRUPTED: "interrupted",
 }
 

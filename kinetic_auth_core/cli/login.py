@@ -1,6 +1,5 @@
 """`kinetic-auth login`: one login with the configuration as it is, to see that it works or why it does not."""
 
-import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,11 +8,11 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record
+from kinetic_auth_core.cli.session_facts import session_facts
 from kinetic_auth_core.errors import MASK, ConfigurationError
 from kinetic_auth_core.examination import examine
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.schema import RESERVED_NAMES, schema
-from kinetic_auth_core.session import SalesforceSession
 
 _ELSEWHERE = {"environment", "config", "env_file", "provider"}
 
@@ -62,37 +61,13 @@ def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choic
     ) as source:
         session = source.authenticate()
     where = {"provider": source.provider, "environment": source.environment}
-    facts = {**where, **_facts(session), "access_token": session.access_token if show_token else None}
+    facts = {**where, **session_facts(session), "access_token": session.access_token if show_token else None}
     if as_json:
         emit_json(facts)
         return
     issued_at = f"{facts['issued_at'] or '-'} ({facts.pop('issued_at_ms')} ms)"
     token = facts["access_token"] or f"{MASK} (--show-token shows it)"
     emit_record({**facts, "issued_at": issued_at, "access_token": token}.items())
-
-
-def _facts(session: SalesforceSession) -> dict[str, Any]:
-    return {
-        "instance_url": session.instance_url,
-        "base_url": session.base_url,
-        "org_id": session.org_id,
-        "user_id": session.user_id,
-        "username": session.username,
-        "api_version": session.api_version,
-        "issued_at": _utc(session.issued_at),
-        "issued_at_ms": session.issued_at,
-        "scope": session.scope or None,
-        "token_type": session.token_type,
-    }
-
-
-def _utc(milliseconds: str) -> str | None:
-    """ISO 8601 in UTC; None for what is no time."""
-    try:
-        moment = dt.datetime.fromtimestamp(int(milliseconds) / 1000, dt.UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:

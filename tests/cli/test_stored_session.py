@@ -1,0 +1,78 @@
+"""`kinetic-auth status` and `logout`: what the store keeps, seen and revoked from outside."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.testing import Reset, SalesforceEmulator
+
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
+
+
+@pytest.fixture
+def stored(default_env: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> kinetic.SalesforceSession:
+    """A session in a file store that the commands find as well."""
+    monkeypatch.setenv("SF_STORE", "file")
+    monkeypatch.setenv("SF_STORE_PATH", str(tmp_path / "store"))
+    with kinetic.resolve("jwt-bearer") as source:
+        return source.session()
+
+
+def test_a_live_session_is_shown_without_its_token_and_without_a_login(
+    run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
+) -> None:
+    before = sf.token_requests
+    outcome = run("status", "jwt-bearer")
+    assert outcome.code == 0
+    assert outcome.table["alive"] == ["true"]
+    assert outcome.table["store"] == ["file"]
+    assert outcome.table["username"] == [sf.default.username]
+    assert stored.access_token not in outcome.out + outcome.told
+    assert sf.token_requests == before
+
+
+def test_a_dead_session_ends_with_nine(run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession) -> None:
+    sf.revoke(stored.access_token)
+    outcome = run("status", "jwt-bearer", "--json")
+    assert outcome.code == 9
+    assert json.loads(outcome.out)["alive"] is False
+
+
+@pytest.mark.usefixtures("default_env")
+def test_without_a_store_there_is_nothing_to_see(run: Run) -> None:
+    outcome = run("status", "jwt-bearer")
+    assert outcome.code == 9
+    assert "No store is configured: each process keeps its session in its own memory, which is" in outcome.told
+    outcome = run("logout", "jwt-bearer", "--shared")
+    assert outcome.code == 0
+    assert outcome.table["revoked"] == ["false"]
+
+
+def test_an_instance_that_gives_no_answer_is_told(
+    run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
+) -> None:
+    sf.break_transport(Reset(), path="/services/data/*")
+    outcome = run("status", "jwt-bearer")
+    assert outcome.code == 5
+    assert "gave no answer: ConnectionError." in outcome.told
+
+
+def test_logging_out_revokes_what_is_shared_only_when_told_so(
+    run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
+) -> None:
+    outcome = run("logout", "jwt-bearer")
+    assert outcome.code == 2
+    assert "the session in the store 'file' is shared" in outcome.told
+    assert sf.is_live(stored.access_token)
+    outcome = run("logout", "jwt-bearer", "--shared", "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["revoked"] is True
+    assert not sf.is_live(stored.access_token)
+    assert run("status", "jwt-bearer").code == 9
+    assert "The store keeps no session for this login." in run("logout", "jwt-bearer", "--shared").told
+    assert os.environ["SF_STORE"] == "file"
