@@ -37,17 +37,21 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting, setting
 from kinetic_auth_core.source import SessionSource
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+from kinetic_auth_core.stores.file import FileStore
+from kinetic_auth_core.stores.memory import MemoryStore
 
 __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "CredentialsRejectedError",
     "ExplainedSetting",
+    "FileStore",
     "GrantAuthenticator",
     "KeyLoadError",
     "KineticAuthError",
     "LoginBudgetError",
     "LoginEvent",
+    "MemoryStore",
     "Once",
     "PrivateKeyNotFoundError",
     "ProviderLoadError",
