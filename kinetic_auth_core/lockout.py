@@ -97,7 +97,9 @@ class LockoutGuard:
             found = json.loads(raw) if raw else []
         except (ValueError, RecursionError):
             return []
-        return [each for each in found if isinstance(found, list) and _is_refusal(each) and _age(each) < self._guard_s]
+        if not isinstance(found, list):
+            return []
+        return [each for each in found if _is_refusal(each) and _age(each) < self._guard_s]
 
     def _tag(self, instance: Any) -> str:
         shown = {each.name: _plain(each.value_of(instance)) for each in schema(type(instance))}
@@ -122,7 +124,7 @@ def _is_refusal(found: Any) -> bool:
     """Whether what a store gave is a refusal; who could write to the store could write anything there."""
     if not isinstance(found, dict) or not isinstance(found.get("tag"), str):
         return False
-    if not isinstance(found.get("at"), int | float) or not isinstance(found.get("status"), int | None):
+    if not isinstance(found.get("at"), float) or not isinstance(found.get("status"), int | None):
         return False
     return all(_is_sayable(found.get(name)) for name in ("error", "description"))
 
