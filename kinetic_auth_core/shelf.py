@@ -54,6 +54,7 @@ class Shelf:
         self._lifetime_s = lifetime_s
         self._api_version = api_version
         self._left_alone_until = 0.0
+        self._leased_by = ""
         self._lock = threading.Lock()
         reset_after_fork(self)
 
@@ -104,12 +105,25 @@ class Shelf:
 
     def acquire(self, holder: str) -> bool:
         """Take the lease, for `LEASE_S` seconds; False if somebody else has it."""
-        return self._ask("acquire", lambda store: store.acquire(self.key, holder, expires_in_s=LEASE_S))
+
+        def acquire(store: SessionStore) -> bool:
+            has_it = store.acquire(self.key, holder, expires_in_s=LEASE_S)
+            if has_it and store is not self._own:
+                self._leased_by = holder
+            return has_it
+
+        return self._ask("acquire", acquire)
 
     def release(self, holder: str) -> None:
-        """Give the lease back."""
-        self._own.release(self.key, holder)  # it was taken here, if the store was down then
-        self._ask("release", lambda store: store.release(self.key, holder))
+        """Give the lease back where it was taken: a store that cannot keep a session may still let go of a lease."""
+        self._own.release(self.key, holder)
+        store = self._store if self._leased_by == holder else None
+        if store is None:
+            return
+        try:
+            store.release(self.key, holder)
+        except Exception as error:  # noqa: BLE001 - as in _ask; the lease ends by itself
+            self._note_outage("release", _why(error, store))
 
     def read_refusals(self) -> bytes:
         """What `write_refusals` kept; empty if there is nothing."""
