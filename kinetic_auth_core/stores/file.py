@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -54,13 +55,15 @@ def _shown_default(_instance: object) -> str | None:
     return None
 
 
-def _absolute(path: str | os.PathLike[str] | None) -> str | None:
-    """A path that stays the same when the process changes its folder; an empty one stays empty, to be refused."""
-    return None if path is None else os.fspath(path) and str(expanded(path).absolute())
+def _absolute(path: Any) -> Any:
+    """A path that stays the same when the process changes its folder; what is no path stays as it is, to be refused."""
+    if not path or not isinstance(path, str | os.PathLike):
+        return path
+    return str(expanded(path).absolute())
 
 
-def _check_path(_instance: object, _attribute: object, value: str | None) -> None:
-    if value is not None and (not value or "\0" in value):
+def _check_path(_instance: object, _attribute: object, value: object) -> None:
+    if value is not None and (not isinstance(value, str) or not value or "\0" in value):
         raise ConfigurationError("is empty, or no path")
 
 
