@@ -39,18 +39,22 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting, setting
 from kinetic_auth_core.source import SessionSource
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+from kinetic_auth_core.stores.file import FileStore
+from kinetic_auth_core.stores.memory import MemoryStore
 
 __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "CredentialsRejectedError",
     "ExplainedSetting",
+    "FileStore",
     "GrantAuthenticator",
     "Introspection",
     "KeyLoadError",
     "KineticAuthError",
     "LoginBudgetError",
     "LoginEvent",
+    "MemoryStore",
     "Once",
     "PrivateKeyNotFoundError",
     "ProviderLoadError",

@@ -124,7 +124,7 @@ def _is_refusal(found: Any) -> bool:
     """Whether what a store gave is a refusal; who could write to the store could write anything there."""
     if not isinstance(found, dict) or not isinstance(found.get("tag"), str):
         return False
-    if not isinstance(found.get("at"), int | float) or not isinstance(found.get("status"), int | None):
+    if not isinstance(found.get("at"), float) or not isinstance(found.get("status"), int | None):
         return False
     return all(_is_sayable(found.get(name)) for name in ("error", "description"))
 

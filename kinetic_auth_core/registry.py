@@ -178,11 +178,11 @@ def load_session_store(name: str) -> tuple[InstalledPlugin, type[SessionStore]]:
         ProviderLoadError: It does not import, is no attrs class of a `SessionStore`, or two distributions claim
             the name.
     """
-    plugin, cls = load(SESSION_STORES, name)
-    if not inspect.isclass(cls) or not issubclass(cls, SessionStore):
+    plugin, loaded = load(SESSION_STORES, name)
+    if not inspect.isclass(loaded) or not issubclass(loaded, SessionStore):
         raise _unfit(plugin, "is not a class derived from kinetic_auth_core.SessionStore")
-    has_settings: bool = attrs.has(cls)
-    if not has_settings:
+    cls: type[SessionStore] = loaded
+    if not attrs.has(loaded):
         raise _unfit(plugin, "is not an attrs class: decorate it with @attrs.frozen or @attrs.define")
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         raise _unfit(plugin, f"lacks {', '.join(missing)}")

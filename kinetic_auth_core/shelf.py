@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, safe_cause, told
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, mask, safe_cause, told
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.life import LiveSession
 from kinetic_auth_core.schema import secret_texts
@@ -54,6 +54,7 @@ class Shelf:
         self._lifetime_s = lifetime_s
         self._api_version = api_version
         self._left_alone_until = 0.0
+        self._leased_by = ""
         self._lock = threading.Lock()
         reset_after_fork(self)
 
@@ -64,8 +65,12 @@ class Shelf:
 
     def read(self) -> LiveSession | None:
         """The session that is kept; None if there is none, or something that is no session."""
-        found = self._ask("get", lambda store: store.get(self.key))
-        return self._live(found) if found else None
+
+        def get(store: SessionStore) -> LiveSession | None:
+            found = store.get(self.key)
+            return self._live(found) if found else None
+
+        return self._ask("get", get)
 
     def write(self, live: LiveSession) -> None:
         """Keep a session, unless somebody has kept a younger one meanwhile."""
@@ -100,16 +105,34 @@ class Shelf:
 
     def acquire(self, holder: str) -> bool:
         """Take the lease, for `LEASE_S` seconds; False if somebody else has it."""
-        return self._ask("acquire", lambda store: store.acquire(self.key, holder, expires_in_s=LEASE_S))
+
+        def acquire(store: SessionStore) -> bool:
+            has_it = store.acquire(self.key, holder, expires_in_s=LEASE_S)
+            if has_it and store is not self._own:
+                self._leased_by = holder
+            return has_it
+
+        return self._ask("acquire", acquire)
 
     def release(self, holder: str) -> None:
-        """Give the lease back."""
-        self._ask("release", lambda store: store.release(self.key, holder))
+        """Give the lease back where it was taken: a store that cannot keep a session may still let go of a lease."""
+        self._own.release(self.key, holder)
+        store = self._store if self._leased_by == holder else None
+        if store is None:
+            return
+        try:
+            store.release(self.key, holder)
+        except Exception as error:  # noqa: BLE001 - as in _ask; the lease ends by itself
+            self._note_outage("release", _why(error, store))
 
     def read_refusals(self) -> bytes:
         """What `write_refusals` kept; empty if there is nothing."""
-        found = self._ask("get", lambda store: store.get(f"{self.key}.refused"))
-        return found.value if found else b""
+
+        def get(store: SessionStore) -> bytes:
+            found = store.get(f"{self.key}.refused")
+            return found.value if found else b""
+
+        return self._ask("get", get)
 
     def write_refusals(self, value: bytes, expires_in_s: float) -> None:
         """Keep the refusals of credentials."""
@@ -133,14 +156,10 @@ class Shelf:
         try:
             store = self._opened(self._open_store)
             answer = ask(store)
-        except ConfigurationError:
-            if store is None:
+        except Exception as error:
+            if store is None and isinstance(error, ConfigurationError):
                 raise  # its settings are wrong: nothing that passes
-            why = "it is not usable"
-            self._note_outage(operation, why)
-            return ask(self._own)
-        except Exception as error:  # noqa: BLE001 - a store is other people's code and other people's network
-            self._note_outage(operation, told(safe_cause(error, secret_texts(store) if store else ())))
+            self._note_outage(operation, _why(error, store))
             return ask(self._own)
         if self._left_alone_until:
             self._left_alone_until = 0.0
@@ -156,8 +175,8 @@ class Shelf:
     def _note_outage(self, operation: str, why: str) -> None:
         if not self._left_alone_until:
             logger.warning(
-                "the session store failed (%s): %s. Going on with this process's own memory; every process logs in for "
-                "itself meanwhile",
+                "the session store failed (%s); this process goes on with its own memory, and every process logs in for "
+                "itself meanwhile: %s",
                 *(operation, why),
             )
         self._left_alone_until = time.monotonic() + OUTAGE_PAUSE_S
@@ -175,6 +194,14 @@ class Shelf:
     def _after_fork(self) -> None:
         """In the child nobody holds the lock that another thread of the parent held."""
         self._lock = threading.Lock()
+
+
+def _why(error: Exception, store: SessionStore | None) -> str:
+    """What a store raised, without the store's secrets."""
+    secrets = secret_texts(store) if attrs.has(type(store)) else ()
+    if isinstance(error, KineticAuthError):
+        return mask(str(error), secrets)
+    return told(safe_cause(error, secrets))
 
 
 def _encoded(live: LiveSession) -> bytes:
@@ -204,5 +231,7 @@ def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
         return f"its instance_url {problem}"
     try:
         return SalesforceSession(**texts), float(born_at)
+    except OverflowError:
+        return "no date"
     except KineticAuthError as error:
         return error.message

@@ -1,0 +1,462 @@
+"""The session store in files: what it promises beside the contract of stores, under real processes and real umasks."""
+
+import logging
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.stores import file
+from kinetic_auth_core.stores.entries import Entry, Lease
+from kinetic_auth_core.stores.folder import PrivateFolder
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals")
+KEY = "0123456789abcdef"
+NOBODY = 65534
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(folder: Path) -> kinetic.FileStore:
+    return kinetic.FileStore(folder)
+
+
+def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
+    """Another Python, with `store` in the folder that is the first argument."""
+    head = "import os, sys, time, kinetic_auth_core as kinetic\nstore = kinetic.FileStore(sys.argv[1])\n"
+    command = [sys.executable, "-c", head + script, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: "subprocess.Popen[str]", send: str = "") -> str:
+    out, err = process.communicate(send, timeout=60)
+    assert (process.returncode, err) == (0, "")
+    return out.strip()
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def only_session(folder: Path) -> Path:
+    (found,) = folder.glob("*.session")
+    return found
+
+
+def make_sweep_due(folder: Path) -> None:
+    long_ago = time.time() - file.SWEEP_EVERY_S - 1
+    os.utime(folder / "swept", (long_ago, long_ago))
+
+
+def test_what_one_process_puts_another_gets(store: kinetic.FileStore, folder: Path) -> None:
+    value = b"\x00session\n"
+    generation = store.put(KEY, value, expires_in_s=60)
+    found = finish(start(f"found = store.get({KEY!r}); print(found.value, found.generation)", folder))
+    assert found == f"{value!r} {generation}"
+    assert "session" not in repr(store.get(KEY))
+
+
+def test_nothing_is_made_before_something_is_kept(store: kinetic.FileStore, folder: Path) -> None:
+    assert store.get(KEY) is None
+    assert not store.delete(KEY)
+    store.release(KEY, "me")
+    assert not folder.exists()
+
+
+def test_without_a_path_it_is_in_the_users_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    kinetic.FileStore().put(KEY, b"value", expires_in_s=60)
+    assert file.default_folder().is_relative_to(tmp_path)
+    assert file.default_folder().parts[-2:] == ("kinetic-auth", "sessions")
+    assert only_session(file.default_folder()).name == f"{KEY}.session"
+
+
+def test_a_relative_path_stays_where_it_was_when_the_process_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = kinetic.FileStore("sessions")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    store.put(KEY, b"value", expires_in_s=60)
+    assert only_session(tmp_path / "work" / "sessions").exists()
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="is empty, or no path"):
+        kinetic.FileStore(path)
+
+
+@pytest.mark.parametrize("key", ["", "../up", "a/b", "a\0", "k" * 101, "ü", "a b", "a\n"])
+def test_a_key_leads_out_of_the_folder_nowhere(store: kinetic.FileStore, folder: Path, key: str) -> None:
+    for call in (
+        lambda: store.get(key),
+        lambda: store.put(key, b"", expires_in_s=60),
+        lambda: store.delete(key),
+        lambda: store.acquire(key, "me", expires_in_s=60),
+        lambda: store.release(key, "me"),
+    ):
+        with pytest.raises(ValueError, match="1 to 100 characters"):
+            call()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("key", [".", "..", "-", "k" * 100, "a.session", "a.lease", "0.lock"])
+def test_every_key_of_the_contract_is_a_name_of_its_own(store: kinetic.FileStore, key: str) -> None:
+    store.put("a", b"another", expires_in_s=60)
+    assert store.acquire("a", "another", expires_in_s=60)
+    store.put(key, b"value", expires_in_s=60)
+    assert store.acquire(key, "me", expires_in_s=60)
+    found, other = store.get(key), store.get("a")
+    assert found is not None
+    assert other is not None
+    assert (found.value, other.value) == (b"value", b"another")
+
+
+@posix
+@pytest.mark.parametrize("umask", ["0o000", "0o077", "0o277"])
+def test_only_this_user_can_read_it_whatever_the_umask(tmp_path: Path, umask: str) -> None:
+    script = f"os.umask({umask}); store.put('k', b'v', expires_in_s=60); store.acquire('k', 'me', expires_in_s=60)"
+    folder = tmp_path / "made" / "store"
+    if umask == "0o277":  # under which not even our own folders could be entered
+        folder.mkdir(parents=True, mode=0o700)
+        folder.parent.chmod(0o700)
+    finish(start(script, folder))
+    assert mode_of(folder) == mode_of(folder.parent) == 0o700
+    kinds = {path.suffix: mode_of(path) for path in folder.iterdir()}
+    assert kinds == {".session": 0o600, ".lease": 0o600, ".lock": 0o600, "": 0o600}
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o750, 0o701, 0o722, 0o777])
+def test_a_folder_that_others_reach_is_refused_with_the_command_that_mends_it(
+    store: kinetic.FileStore, folder: Path, mode: int
+) -> None:
+    folder.mkdir()
+    folder.chmod(mode)
+    for call in (lambda: store.get(KEY), lambda: store.put(KEY, b"", expires_in_s=60), lambda: store.delete(KEY)):
+        with pytest.raises(kinetic.KineticAuthError) as caught:
+            call()
+        assert f"can be read or written by others (mode {mode:04o})" in str(caught.value)
+        assert caught.value.remedy == f"chmod 700 {folder}"
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o700)
+    assert store.put(KEY, b"", expires_in_s=60)
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("through_link", [False, True])
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, folder: Path, through_link: bool) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, NOBODY, NOBODY)
+    path = folder
+    if through_link:
+        path = tmp_path / "link"
+        path.symlink_to(folder)
+    with pytest.raises(kinetic.KineticAuthError, match=f"belongs to another user \\(uid {NOBODY}"):
+        kinetic.FileStore(path).put(KEY, b"", expires_in_s=60)
+    assert list(folder.iterdir()) == []
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a link away")
+def test_a_link_of_another_user_is_refused_and_one_of_our_own_is_followed(tmp_path: Path, folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    assert kinetic.FileStore(link).put(KEY, b"", expires_in_s=60)
+    os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+    with pytest.raises(kinetic.KineticAuthError, match="symbolic link that belongs to another user"):
+        kinetic.FileStore(link).put(KEY, b"", expires_in_s=60)
+
+
+def test_an_entry_that_is_a_link_is_not_followed(store: kinetic.FileStore, folder: Path, tmp_path: Path) -> None:
+    store.put(KEY, b"value", expires_in_s=60)
+    only_session(folder).rename(tmp_path / "moved")
+    (folder / f"{KEY}.session").symlink_to(tmp_path / "moved")
+    with pytest.raises(OSError, match="symbolic links"):
+        store.get(KEY)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "changed", "other form", "not ours"])
+def test_a_damaged_entry_is_none_told_once_and_can_be_overwritten(
+    store: kinetic.FileStore, folder: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.put(KEY, b"canary-token" * 10, expires_in_s=60)
+    path = only_session(folder)
+    whole = path.read_bytes()
+    other = Entry(b"canary-token", 1, time.time() + 60).encoded()
+    path.write_bytes(
+        {
+            "cut": whole[:-1],
+            "empty": b"",
+            "changed": whole.replace(b"canary", b"canarz", 1),
+            "other form": _with_digest(other.partition(b"\n")[2].replace(b'"form": 1', b'"form": 2')),
+            "not ours": b"\xff" * 2000,
+        }[damage]
+    )
+    assert store.get(KEY) is None
+    assert store.get(KEY) is None
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert str(folder) in record.getMessage()
+    assert "canar" not in record.getMessage()
+    path.write_bytes(whole[:-1])
+    assert store.put(KEY, b"new", expires_in_s=60, generation=0)
+    found = store.get(KEY)
+    assert found is not None
+    assert found.value == b"new"
+
+
+def _with_digest(rest: bytes) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"holder": 1}', b'{"holder": "x", "expires_at": 1e999}'])
+def test_a_damaged_lease_holds_nobody_up(store: kinetic.FileStore, folder: Path, content: bytes) -> None:
+    assert store.acquire(KEY, "me", expires_in_s=60)
+    (folder / f"{KEY}.lease").write_bytes(content)
+    assert store.acquire(KEY, "you", expires_in_s=60)
+
+
+def test_a_lease_from_before_the_clock_was_set_back_holds_nobody_up(store: kinetic.FileStore, folder: Path) -> None:
+    assert store.acquire(KEY, "me", expires_in_s=60)
+    (folder / f"{KEY}.lease").write_bytes(Lease("me", time.time() + 3600, 60).encoded())
+    assert store.acquire(KEY, "you", expires_in_s=60)
+
+
+def test_a_generation_does_not_come_again_after_a_delete(store: kinetic.FileStore) -> None:
+    seen = set()
+    for _ in range(20):
+        seen.add(store.put(KEY, b"value", expires_in_s=60))
+        seen.add(store.put(KEY, b"value", expires_in_s=60))
+        store.delete(KEY)
+    assert len(seen) == 40
+
+
+def test_what_has_expired_is_removed_when_it_is_met(store: kinetic.FileStore, folder: Path) -> None:
+    store.put(KEY, b"value", expires_in_s=60)
+    store.put("old", b"value", expires_in_s=0)
+    assert (folder / "old.session").exists()
+    assert store.get("old") is None
+    assert only_session(folder).name == f"{KEY}.session"
+
+
+def test_the_folder_stays_bounded(store: kinetic.FileStore, folder: Path) -> None:
+    for number in range(100):
+        store.put(f"key-{number}", b"value", expires_in_s=0)
+        store.acquire(f"key-{number}", "me", expires_in_s=0)
+    (folder / "cut.session").write_bytes(b"cut")
+    (folder / "old.tmp").write_bytes(b"abandoned")
+    os.utime(folder / "old.tmp", (0, 0))
+    (folder / "young.tmp").write_bytes(b"at work")
+    (folder / "README").write_text("of somebody else's")
+    make_sweep_due(folder)
+    store.put("live", b"value", expires_in_s=60)
+    names = {path.name for path in folder.iterdir() if path.suffix != ".lock"}
+    assert names == {"live.session", "swept", "young.tmp", "README"}
+    assert len(list(folder.glob("*.lock"))) <= 16
+
+
+def test_a_sweep_passes_over_a_key_that_somebody_is_at(store: kinetic.FileStore, folder: Path) -> None:
+    store.put(KEY, b"value", expires_in_s=60)
+    store.put("busy", b"value", expires_in_s=0)
+    make_sweep_due(folder)
+    with file._locked(PrivateFolder(folder), "busy"), ThreadPoolExecutor() as pool:
+        assert pool.submit(store.put, "another", b"value", expires_in_s=60).result()
+    assert (folder / "busy.session").exists()
+
+
+@posix
+def test_a_read_only_folder_can_be_read_and_raises_an_oserror_when_written(folder: Path) -> None:
+    script = """
+kinetic.FileStore(sys.argv[1] + "-before").put("k", b"v", expires_in_s=60)  # all imports, while they can be read
+if os.geteuid() == 0:  # root's rights have no bounds
+    os.setgid(65534), os.setuid(65534)
+store.put("k", b"v", expires_in_s=60)
+store.put("old", b"v", expires_in_s=0)
+os.chmod(sys.argv[1], 0o500)
+for lock in os.listdir(sys.argv[1]):
+    if lock.endswith(".lock"):
+        os.chmod(sys.argv[1], 0o700), os.unlink(os.path.join(sys.argv[1], lock)), os.chmod(sys.argv[1], 0o500)
+assert store.get("k").value == b"v"
+assert store.get("old") is None
+for call in (
+    lambda: store.put("k", b"w", expires_in_s=60),
+    lambda: store.acquire("k", "me", expires_in_s=60),
+    lambda: store.delete("k"),
+):
+    try:
+        call()
+    except OSError as error:
+        print(error.errno)
+"""
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are root's alone
+        Path(place).chmod(0o777)
+        assert finish(start(script, Path(place) / "store")).split() == ["13", "13", "13"]
+
+
+def test_a_place_that_can_hold_no_folder_raises_an_oserror(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError):
+            kinetic.FileStore(path).put(KEY, b"", expires_in_s=60)
+
+
+@posix
+def test_on_a_full_disk_the_value_before_stays_and_nothing_piles_up(store: kinetic.FileStore, folder: Path) -> None:
+    store.put(KEY, b"before", expires_in_s=60)
+    script = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+for _ in range(5):
+    try:
+        store.put({KEY!r}, b"x" * 10_000, expires_in_s=60)
+    except OSError as error:
+        print(type(error).__name__)
+print(store.get({KEY!r}).value)
+"""
+    assert finish(start(script, folder)).split() == ["OSError"] * 5 + ["b'before'"]
+    assert list(folder.glob("*.tmp")) == []
+
+
+@posix
+def test_a_process_killed_in_the_middle_of_anything_leaves_whole_values_and_no_lock(
+    store: kinetic.FileStore, folder: Path
+) -> None:
+    script = "print('on', flush=True)\nwhile True: store.put('k', os.urandom(50_000), expires_in_s=60)"
+    for _ in range(3):
+        process = start(script, folder)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        for _ in range(20):
+            found = store.get("k")
+            assert found is None or len(found.value) == 50_000
+        process.kill()
+        process.communicate()
+        assert store.put("k", b"x" * 50_000, expires_in_s=60)  # and does not wait for a lock of the dead
+    for path in folder.glob("*.tmp"):
+        os.utime(path, (0, 0))
+    make_sweep_due(folder)
+    store.put("k", b"value", expires_in_s=60)
+    assert list(folder.glob("*.tmp")) == []
+
+
+@posix
+def test_the_lease_of_a_killed_process_ends_by_itself(store: kinetic.FileStore, folder: Path) -> None:
+    script = "print(store.acquire('k', 'dead', expires_in_s=1.5), flush=True); time.sleep(60)"
+    process = start(script, folder)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    began = time.monotonic()
+    assert not store.acquire("k", "heir", expires_in_s=60)
+    while not store.acquire("k", "heir", expires_in_s=60):
+        assert time.monotonic() - began < 10
+        threading.Event().wait(0.02)
+    assert time.monotonic() - began < 2.5
+
+
+def test_of_eight_processes_that_replace_one_generation_one_wins(store: kinetic.FileStore, folder: Path) -> None:
+    generation = store.put(KEY, b"before", expires_in_s=60)
+    script = f"""
+print("ready", flush=True)
+sys.stdin.readline()
+print(store.put({KEY!r}, str(os.getpid()).encode(), expires_in_s=60, generation={generation}))
+"""
+    processes = [start(script, folder) for _ in range(8)]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = {process.pid: finish(process) for process in processes}
+    (winner,) = [pid for pid, answer in answers.items() if answer != "None"]
+    found = store.get(KEY)
+    assert found is not None
+    assert (found.value, found.generation) == (str(winner).encode(), int(answers[winner]))
+
+
+def test_of_many_threads_that_share_a_store_one_gets_the_lease_and_one_wins(store: kinetic.FileStore) -> None:
+    barrier = threading.Barrier(16)
+
+    def contend(name: str) -> tuple[bool, bool]:
+        barrier.wait()
+        leased = store.acquire(KEY, name, expires_in_s=60)
+        barrier.wait()
+        return leased, store.put(KEY, name.encode(), expires_in_s=60, generation=0) is not None
+
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(contend, map(str, range(16))))
+    assert [sum(column) for column in zip(*outcomes, strict=True)] == [1, 1]
+
+
+def test_who_is_locked_out_for_too_long_is_told_so(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    place = PrivateFolder(folder)
+    with file._locked(place, KEY), pytest.raises(kinetic.KineticAuthError, match="was locked by another process"):
+        with file._locked(place, KEY, timeout_s=0.05):
+            pass
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_child_of_fork_holds_nothing_and_uses_the_store_at_once(store: kinetic.FileStore, folder: Path) -> None:
+    script = """
+import threading
+taken, over = threading.Event(), threading.Event()
+from kinetic_auth_core.stores import file
+def hold():
+    with file._locked(file.PrivateFolder(file.Path(sys.argv[1])), "k"):
+        taken.set()
+        over.wait()
+store.put("k", b"before", expires_in_s=60)
+holder = threading.Thread(target=hold)
+holder.start()
+taken.wait()
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+there, here = os.pipe()
+if os.fork() == 0:
+    os.read(there, 1)  # until the parent has let go
+    os._exit(0 if store.put("k", b"child", expires_in_s=60) else 1)
+over.set()
+holder.join()
+assert store.put("k", b"parent", expires_in_s=60)
+os.write(here, b".")
+print(os.wait()[1], store.get("k").value)
+"""
+    assert finish(start(script, folder)) == "0 b'child'"
+
+
+def test_importing_the_core_loads_no_filelock() -> None:
+    script = "import sys, kinetic_auth_core; print(kinetic_auth_core.FileStore, 'filelock' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")
+
+
+@pytest.fixture(autouse=True)
+def _umask_as_before() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
