@@ -73,8 +73,12 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
     if code == "ResourceNotFoundException" and "staging label" in message:
         what = "the secret has no version with that stage"
         return Problem(what, "Correct version=; left out, it is AWSCURRENT.")
+    if code == "ResourceNotFoundException" and "VersionId" in message:
+        what = "the secret has no version with that id"
+        return Problem(what, "Correct version= (aws secretsmanager list-secret-version-ids), or leave it out.")
     if code == "ParameterVersionNotFound":
-        return Problem("the parameter has no such version", "Correct what follows the colon in its name.")
+        what = "the parameter has no such version"
+        return Problem(what, "Correct version=, or what follows the colon in its name.")
     if code in _MISSING:
         return Problem("there is nothing of that name", _NAME)
     return _unusable(code, message)

@@ -24,7 +24,7 @@ class _Place:
 
 _SECRETS = {
     "aws": _Place("aws_secrets", "aws", ("region", "version", "endpoint")),
-    "aws-ssm": _Place("aws_ssm", "aws", ("region", "endpoint")),
+    "aws-ssm": _Place("aws_ssm", "aws", ("region", "version", "endpoint")),
     "azure": _Place("azure_vault", "azure", ("version",)),
 }
 _KEYS = {

@@ -40,8 +40,16 @@ WRONG = [
         ),
     ),
     (
-        "secret-manager://aws-ssm/s?version=3",
-        "aws-ssm takes no option 'version' (did you mean 'region'?). Remedy: Its options are cache, endpoint, region.",
+        "secret-manager://aws-ssm/s?label=3",
+        "aws-ssm takes no option 'label'. Remedy: Its options are cache, endpoint, region, version.",
+    ),
+    (
+        "secret-manager://aws-ssm/s:2?version=3",
+        "it names a version behind the colon and another in version=. Remedy: Leave one of them out.",
+    ),
+    (
+        "secret-manager://aws-ssm/arn:aws:ssm:eu-west-1:111122223333:parameter/s:2?version=3",
+        "it names a version behind the colon and another in version=. Remedy: Leave one of them out.",
     ),
     (
         "kms://azure/v/k?region=eu",

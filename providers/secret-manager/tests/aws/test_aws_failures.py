@@ -100,6 +100,17 @@ def test_a_secret_that_is_not_there_is_told_by_moto_as_by_aws(load: Load, at: st
         load(f"secret-manager://aws/absent?{at}")
 
 
+def test_a_version_of_a_secret_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
+    aws("secretsmanager").create_secret(Name="one-version", SecretString="canary")
+    uri = f"secret-manager://aws/one-version?version=01234567-89ab-cdef-0123-456789abcdef&{at}"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the secret has no version with that id. "
+        "Remedy: Correct version= (aws secretsmanager list-secret-version-ids), or leave it out."
+    )
+
+
 def test_a_deleted_secret_is_told(aws: Aws, load: Load, at: str) -> None:
     client = aws("secretsmanager")
     client.create_secret(Name="deleted", SecretString="canary")
@@ -115,8 +126,13 @@ def test_a_parameter_that_is_not_there_is_told(load: Load, at: str) -> None:
 
 def test_a_version_of_a_parameter_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
     aws("ssm").put_parameter(Name="one-version", Value="canary", Type="SecureString")
-    with pytest.raises(KeyLoadError, match="the parameter has no such version. Remedy: Correct what follows the colon"):
-        load(f"secret-manager://aws-ssm/one-version:7?{at}")
+    for uri in (f"secret-manager://aws-ssm/one-version:7?{at}", f"secret-manager://aws-ssm/one-version?version=7&{at}"):
+        with pytest.raises(KeyLoadError) as caught:
+            load(uri)
+        assert str(caught.value) == (
+            f"{uri}: the parameter has no such version. "
+            "Remedy: Correct version=, or what follows the colon in its name."
+        )
 
 
 def test_a_key_that_is_not_there_is_told(load: Load, at: str) -> None:
