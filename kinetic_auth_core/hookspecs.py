@@ -59,6 +59,10 @@ class KeyLoader:
     def load_key(self, reference: "Reference") -> "bytes | Signer | None":
         """Fetch what `reference` names: its bytes, or a `Signer` for a key that stays where it is."""
 
+    @hookspec
+    def check_reference(self, reference: "Reference") -> None:
+        """Raise a `KeyLoadError` for a reference that is written wrong. Optional; `resolve` asks, so fetch nothing."""
+
 
 class SessionObserver:
     """Group `kinetic_auth.observers`: is told of each login. It may also wrap `authenticate`."""
@@ -147,3 +151,7 @@ class KeyLoaderHooks:
     def load_key(self, reference: "Reference") -> object:
         """Call the loader; what it gives is not checked yet."""
         return self._manager.hook.load_key(reference=reference)
+
+    def check_reference(self, reference: "Reference") -> None:
+        """Have the loader look at a reference, if it does such a thing; what it raises is passed on as it is."""
+        self._manager.hook.check_reference(reference=reference)

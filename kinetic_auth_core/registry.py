@@ -7,15 +7,18 @@ import functools
 import importlib.metadata
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pluggy
 from stevedore.driver import DriverManager
 
-from kinetic_auth_core.errors import ConfigurationError, ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
 from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
 from kinetic_auth_core.settings import near, schema
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.references import Reference
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"
@@ -167,6 +170,23 @@ def load_key_loader(scheme: str) -> KeyLoaderHooks:
     return KeyLoaderHooks(_load_hooks(KEY_LOADERS, scheme, KeyLoader))
 
 
+def check_reference(reference: "Reference") -> None:
+    """Have a reference looked at by the key loader of its scheme, which fetches nothing for it.
+
+    Raises:
+        UnknownProviderError: No key loader is installed for the scheme.
+        ProviderLoadError: It does not load, as for authenticators; or it fails at looking.
+        KineticAuthError: What the key loader finds wrong.
+    """
+    plugin = find(KEY_LOADERS, reference.scheme)
+    try:
+        load_key_loader(reference.scheme).check_reference(reference)
+    except KineticAuthError:
+        raise
+    except Exception as error:
+        raise _unfit(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
+
+
 def load_observer(name: str) -> object:
     """Import and validate one observer.
 
@@ -194,6 +214,8 @@ def _load_hooks(group: str, name: str, *specs: type) -> object:
         raise _unfit(plugin, "may wrap authenticate only; what it is told it cannot wrap")
     if not manager.get_hookcallers(instance):
         raise _unfit(plugin, "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl")
+    if group == KEY_LOADERS and not manager.hook.load_key.get_hookimpls():
+        raise _unfit(plugin, "has no load_key() that is marked with @kinetic_auth_core.hookimpl")
     return instance
 
 

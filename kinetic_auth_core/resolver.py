@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ import attrs
 
 from kinetic_auth_core.config.environments import Selection, select
 from kinetic_auth_core.config.files import ConfigFile, load_config
-from kinetic_auth_core.config.layers import Layer, all_layers, keyword_layer, settle
+from kinetic_auth_core.config.layers import Layer, Settled, all_layers, keyword_layer, settle
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.login import Plan, Values, make_instance
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
-from kinetic_auth_core.registry import KEY_LOADERS, find, installed, load_authenticator
+from kinetic_auth_core.registry import KEY_LOADERS, check_reference, installed, load_authenticator
 from kinetic_auth_core.settings import ExplainedSetting, exactly_one_of, schema
 from kinetic_auth_core.source import SessionSource
 
@@ -132,7 +132,7 @@ def examine(
         )
         _warn_of_an_empty_environment(selection, file, layers)
         found = attrs.evolve(found, rows=settled.rows)
-        if problems := [*settled.problems, *_without_loader(settled.values)]:
+        if problems := [*settled.problems, *_unfit_references(settled)]:
             where = f" for the environment {selection.environment!r}" if selection.environment else ""
             raise ConfigurationError.of(f"Cannot configure {selection.provider!r}{where}", problems)
         plan = Plan(
@@ -175,13 +175,14 @@ def _prefix(selection: Selection) -> str:
     return selection.variable_prefix or "\0"
 
 
-def _without_loader(values: Mapping[str, Any]) -> list[str]:
-    """A sentence for each reference that no installed key loader can resolve."""
+def _unfit_references(settled: Settled) -> list[str]:
+    """A sentence for each reference that has no key loader, or in which its key loader finds a mistake."""
     problems = []
-    for name, value in values.items():
+    for row in settled.rows:
+        value = settled.values.get(row.name)
         if isinstance(value, Reference) and value.scheme not in BUILTIN_SCHEMES:
             try:
-                find(KEY_LOADERS, value.scheme)
-            except ConfigurationError as error:
-                problems.append(f"{name}: {error}")
+                check_reference(value)
+            except KineticAuthError as error:
+                problems.append(f"{row.name} (from {row.source}): {error}")
     return problems

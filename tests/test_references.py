@@ -166,8 +166,8 @@ def test_a_known_scheme_without_its_loader_names_the_package(scheme: str, monkey
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", **LOGIN, password=f"{scheme}://aws/x", proxy=f"{scheme}://aws/y")
     text = str(caught.value)
-    assert f"password: no key loader '{scheme}' is installed" in text
-    assert f"proxy: no key loader '{scheme}' is installed" in text
+    assert f"password (from keyword): no key loader '{scheme}' is installed" in text
+    assert f"proxy (from keyword): no key loader '{scheme}' is installed" in text
     assert "pip install kinetic-auth-secret-manager" in text
 
 
