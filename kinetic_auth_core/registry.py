@@ -30,6 +30,8 @@ PUBLISHED = {
     AUTHENTICATORS: {"jwt-bearer": "kinetic-auth-jwt-bearer", "password": "kinetic-auth-password"},
     KEY_LOADERS: {"secret-manager": "kinetic-auth-secret-manager", "kms": "kinetic-auth-secret-manager"},
 }
+#: The extra of kinetic-auth-secret-manager that a reference needs, by what stands behind `://`.
+_EXTRAS = {"aws": "aws", "aws-ssm": "aws", "azure": "azure"}
 
 
 @attrs.frozen
@@ -59,8 +61,13 @@ def installed(group: str) -> list[InstalledPlugin]:
     return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
 
 
-def find(group: str, name: str) -> InstalledPlugin:
+def find(group: str, name: str, extra: str | None = None) -> InstalledPlugin:
     """The one plugin of that name.
+
+    Args:
+        group: The entry points' group.
+        name: The entry point's name.
+        extra: The extra of the package that is wanted too, for the hint if none is installed.
 
     Raises:
         UnknownProviderError: None is installed.
@@ -69,7 +76,7 @@ def find(group: str, name: str) -> InstalledPlugin:
     plugins = installed(group)
     named = [plugin for plugin in plugins if plugin.name == name]
     if not named:
-        raise unknown(group, name, [plugin.name for plugin in plugins])
+        raise unknown(group, name, [plugin.name for plugin in plugins], extra)
     if len(named) > 1:
         owners = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.target})" for plugin in named)
         raise ProviderLoadError(
@@ -79,11 +86,12 @@ def find(group: str, name: str) -> InstalledPlugin:
     return named[0]
 
 
-def unknown(group: str, name: str, names: Sequence[str]) -> UnknownProviderError:
+def unknown(group: str, name: str, names: Sequence[str], extra: str | None = None) -> UnknownProviderError:
     """The error for a name that nobody installed; it knows how to install those that we publish."""
     kind = "key loader" if group == KEY_LOADERS else "provider"
     package = PUBLISHED.get(group, {}).get(name)
-    remedy = f"pip install {package}" if package else ""
+    wanted = f'"{package}[{extra}]"' if extra else package
+    remedy = f"pip install {wanted}" if package else ""
     return UnknownProviderError(
         f"no {kind} {name!r} is installed{near(name, names)}; installed: {', '.join(names) or 'none'}.", remedy=remedy
     )
@@ -178,7 +186,7 @@ def check_reference(reference: "Reference") -> None:
         ProviderLoadError: It does not load, as for authenticators; or it fails at looking.
         KineticAuthError: What the key loader finds wrong.
     """
-    plugin = find(KEY_LOADERS, reference.scheme)
+    plugin = find(KEY_LOADERS, reference.scheme, _EXTRAS.get(reference.rest.partition("/")[0]))
     try:
         load_key_loader(reference.scheme).check_reference(reference)
     except KineticAuthError:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.hookspecs import Signer
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin, parse_reference
-from kinetic_auth_core.registry import KEY_LOADERS, installed, load_key_loader
+from kinetic_auth_core.registry import KEY_LOADERS, check_reference, installed, load_key_loader
 
 _ALGORITHM = "RS256"
 MIN_BITS = 2048
@@ -116,6 +116,7 @@ def _from_file(path: Path, called: str) -> bytes:
 def _from_reference(reference: Reference) -> object:
     if reference.scheme in BUILTIN_SCHEMES:
         return load_builtin(reference)
+    check_reference(reference)
     try:
         return load_key_loader(reference.scheme).load_key(reference)
     except KineticAuthError:
