@@ -1,10 +1,9 @@
-"""No cloud but those that the tests start, an org to log in to, and all that an error shows."""
+"""No cloud but those that the tests start, and an org to log in to."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,24 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from kinetic_auth_core import Reference, SalesforceSession
 from kinetic_auth_core.references import parse_reference
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing.pytest_plugin import leaked_secrets as leaked
+from kinetic_auth_core.testing.pytest_plugin import no_ambient_settings
 from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
 from kinetic_auth_secret_manager.cache import Cache
 
+__all__ = ["leaked", "no_ambient_settings"]  # fixtures from elsewhere
+
 USERNAME = "integration@acme.com"
-_OURS = ("SF_", "KINETIC_AUTH_", "AWS_", "AZURE_", "IDENTITY_", "MSI_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_CLOUDS = ("AWS_", "AZURE_", "IDENTITY_", "MSI_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @pytest.fixture(autouse=True)
-def _a_clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings, credentials, proxies or profiles but those of the test."""
+def _no_clouds(no_ambient_settings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials and profiles either."""
     for name in list(os.environ):
-        if name.startswith(_OURS) or name.lower().endswith("_proxy"):
+        if name.startswith(_CLOUDS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -134,43 +136,3 @@ def rest_call_status() -> Callable[[SalesforceSession], int]:
         return requests.get(f"{session.base_url}/sobjects", headers=session.auth_header, timeout=5).status_code
 
     return call
-
-
-@pytest.fixture
-def leaked() -> Callable[..., list[str]]:
-    """Which secrets an error reporter could print of an error: its chain, its fields, tracebacks with locals.
-
-    Called with the error (or a text, such as a log) and the secrets.
-    """
-
-    def find(told: BaseException | str, *secrets: str) -> list[str]:
-        shown = _all_shown(told) if isinstance(told, BaseException) else told
-        assert shown, "nothing was told, so nothing is proved"
-        return sorted(secret for secret in secrets if secret in shown)
-
-    return find
-
-
-def _all_shown(error: BaseException) -> str:
-    told = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
-    _without_the_tests_frames(told)
-    fields = [f"{link!r} {link} {vars(link)} {link.args}" for link in _chain(error)]
-    return "\n".join([*told.format(), *fields])
-
-
-def _without_the_tests_frames(told: traceback.TracebackException) -> None:
-    """A test's own locals are its secrets; only those of the code under test count."""
-    here = str(Path(__file__).parent)
-    told.stack = traceback.StackSummary.from_list(
-        [frame for frame in told.stack if not frame.filename.startswith(here)]
-    )
-    for link in (told.__cause__, told.__context__):
-        if link is not None:
-            _without_the_tests_frames(link)
-
-
-def _chain(error: BaseException | None) -> Iterator[Any]:
-    if error is not None:
-        yield error
-        yield from _chain(error.__cause__)
-        yield from _chain(error.__context__)
