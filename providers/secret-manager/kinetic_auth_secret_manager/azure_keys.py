@@ -15,7 +15,14 @@ from kinetic_auth_secret_manager.azure_client import AzureClient, Connections, a
 from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
-from kinetic_auth_secret_manager.remote_key import ALGORITHM, MIN_BITS, RemoteKey, not_for_signing, not_rsa, too_short
+from kinetic_auth_secret_manager.remote_key import (
+    MIN_BITS,
+    RemoteKey,
+    RemoteSigner,
+    not_for_signing,
+    not_rsa,
+    too_short,
+)
 from kinetic_auth_secret_manager.targets import Target
 
 
@@ -28,30 +35,14 @@ class _SigningConnection:
 
 
 @attrs.frozen
-class AzureKeySigner:
+class AzureKeySigner(RemoteSigner):
     """Signs with RS256 (RFC 7518, section 3.3) over the digest that is computed here.
 
-    Attributes:
-        key: Which key, and which version of it: the one that was current when the signer was made.
+    It does so with the version of the key that was current when the signer was made.
     """
 
-    key: RemoteKey
     _azure: AzureClient = attrs.field(repr=False, eq=False)
     _signing: PerProcess[_SigningConnection] = attrs.field(repr=False, eq=False)
-
-    @property
-    def algorithm(self) -> str:
-        """`RS256`."""
-        return ALGORITHM
-
-    @property
-    def key_id(self) -> str:
-        """SHA-256 over the public key, as hex."""
-        return self.key.key_id
-
-    def public_key(self) -> bytes:
-        """The public key as PEM."""
-        return self.key.public_key()
 
     def sign(self, message: bytes) -> bytes:
         """Have the vault sign `message`; only its SHA-256 digest is sent.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, load_pem_public_key
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core import Reference, SalesforceSession
 from kinetic_auth_core.references import parse_reference
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
@@ -136,3 +140,62 @@ def rest_call_status() -> Callable[[SalesforceSession], int]:
         return requests.get(f"{session.base_url}/sobjects", headers=session.auth_header, timeout=5).status_code
 
     return call
+
+
+@pytest.fixture
+def tokens_of_a_herd() -> Callable[[], set[str]]:
+    """Logs in from 64 threads at once, through one source."""
+
+    def log_in_at_once() -> set[str]:
+        start = threading.Barrier(64)
+        with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(64) as pool:
+
+            def log_in(_: int) -> str:
+                start.wait()
+                return source.authenticate().access_token
+
+            return set(pool.map(log_in, range(64)))
+
+    return log_in_at_once
+
+
+@pytest.fixture
+def warnings_of_an_outage(
+    caplog: pytest.LogCaptureFixture, rest_call_status: Callable[[SalesforceSession], int]
+) -> Callable[[Any], list[str]]:
+    """Logs in before, in and after an outage of a vault; what the cache warned of."""
+
+    def log_in_through_it(vault: Any) -> list[str]:
+        with kinetic.resolve(environment="prod") as source, caplog.at_level(logging.WARNING):
+            source.session()
+            vault.down()
+            for _ in range(3):
+                assert rest_call_status(source.authenticate()) == 200
+            vault.up()
+            assert rest_call_status(source.authenticate()) == 200
+        return [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_secret_manager.cache"]
+
+    return log_in_through_it
+
+
+@pytest.fixture
+def signed_in_a_child() -> Callable[[Any, bytes], bytes]:
+    """The signature that a signer makes in the child of a fork."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+
+    def sign(signer: Any, message: bytes) -> bytes:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(write, signer.sign(message))
+            finally:
+                os._exit(0)
+        os.close(write)
+        signature = os.read(read, 1000)
+        os.close(read)
+        os.waitpid(child, 0)
+        return signature
+
+    return sign
