@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 class Signer(Protocol):
     """Something that signs, without handing out its key: a local key, or a key in a KMS.
 
+    It may also have `public_key() -> bytes`, its public half in PEM, of which `kinetic-auth cert` makes a certificate.
+
     Attributes:
         algorithm: The JWS algorithm (RFC 7518), for example `RS256`.
         key_id: Which key it is, for logs; no secret.
