@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import importlib.metadata
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -197,6 +198,16 @@ def test_a_remote_key_does_nothing_but_sign(vault: Any) -> None:
     for use in uses:
         with pytest.raises(NotImplementedError):
             use()
+
+
+def test_without_the_key_loader_its_package_and_extra_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: importlib.metadata.EntryPoints())
+    outcome = run("cert", "new", "--key", "kms://aws/alias/sf")
+    assert outcome.code == 2
+    assert outcome.told == (
+        "Error: no key loader 'kms' is installed; installed: none. "
+        'Remedy: pip install "kinetic-auth-secret-manager[aws]"'
+    )
 
 
 def test_what_an_installed_key_loader_says_is_told(run: Run) -> None:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from kinetic_auth_secret_manager.aws_client import AwsClient
-from kinetic_auth_secret_manager.aws_names import parameter_name
+from kinetic_auth_secret_manager.aws_failures import NO_SUCH_PARAMETER_VERSION
+from kinetic_auth_secret_manager.aws_names import ParameterName
 from kinetic_auth_secret_manager.problems import Problem, Secret
 from kinetic_auth_secret_manager.targets import Target
 
@@ -17,10 +18,23 @@ def read(target: Target) -> Secret | Problem:
     Args:
         target: Names it; the option `version` is the number or a label of a version, as is what follows a colon.
     """
-    name = parameter_name(target)
+    wanted = ParameterName.of(target)
 
-    def call(client: "SSMClient") -> Secret:
-        answer = client.get_parameter(Name=name, WithDecryption=True)
+    def call(client: "SSMClient") -> Secret | Problem:
+        try:
+            answer = client.get_parameter(Name=str(wanted), WithDecryption=True)
+        except client.exceptions.ParameterNotFound as error:
+            if wanted.version and _is_there(client, wanted.name):  # so it is the label that is not
+                return NO_SUCH_PARAMETER_VERSION.caused_by(error)
+            raise
         return Secret(answer["Parameter"]["Value"].encode())
 
     return AwsClient(target, "ssm", "ssm:GetParameter").ask(call)
+
+
+def _is_there(client: "SSMClient", name: str) -> bool:
+    try:
+        client.get_parameter(Name=name)
+    except client.exceptions.ClientError:
+        return False
+    return True

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core import Reference, Signer, hookimpl
-from kinetic_auth_secret_manager.aws_names import parameter_name
+from kinetic_auth_secret_manager.aws_names import ParameterName
 from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.cache import Cache
 from kinetic_auth_secret_manager.json_field import field_of
@@ -34,7 +34,7 @@ class _Place:
 
 _SECRETS = {
     "aws": _Place("aws_secrets", "aws", ("region", "version", "endpoint")),
-    "aws-ssm": _Place("aws_ssm", "aws", ("region", "version", "endpoint"), parameter_name),
+    "aws-ssm": _Place("aws_ssm", "aws", ("region", "version", "endpoint"), ParameterName.of),
     "azure": _Place("azure_vault", "azure", ("version",), VaultName.of),
 }
 _KEYS = {

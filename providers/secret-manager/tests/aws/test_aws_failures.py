@@ -124,15 +124,23 @@ def test_a_parameter_that_is_not_there_is_told(load: Load, at: str) -> None:
         load(f"secret-manager://aws-ssm/absent?{at}")
 
 
-def test_a_version_of_a_parameter_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
-    aws("ssm").put_parameter(Name="one-version", Value="canary", Type="SecureString")
-    for uri in (f"secret-manager://aws-ssm/one-version:7?{at}", f"secret-manager://aws-ssm/one-version?version=7&{at}"):
-        with pytest.raises(KeyLoadError) as caught:
-            load(uri)
-        assert str(caught.value) == (
-            f"{uri}: the parameter has no such version. "
-            "Remedy: Correct version=, or what follows the colon in its name."
-        )
+@pytest.mark.parametrize("version", ["7", "no-such-label"])
+@pytest.mark.parametrize("form", [":{}?", "?version={}&"])
+def test_a_version_of_a_parameter_that_is_not_there_is_told(
+    version: str, form: str, aws: Aws, load: Load, at: str
+) -> None:
+    aws("ssm").put_parameter(Name="/one/version", Value="canary", Type="SecureString", Overwrite=True)
+    uri = f"secret-manager://aws-ssm/one/version{form.format(version)}{at}"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the parameter has no such version. Remedy: Correct version=, or what follows the colon in its name."
+    )
+
+
+def test_a_version_of_a_parameter_that_is_not_there_at_all_is_no_matter_of_the_version(load: Load, at: str) -> None:
+    with pytest.raises(KeyLoadError, match="there is nothing of that name"):
+        load(f"secret-manager://aws-ssm/absent?version=blue&{at}")
 
 
 def test_a_key_that_is_not_there_is_told(load: Load, at: str) -> None:
