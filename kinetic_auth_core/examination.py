@@ -14,11 +14,11 @@ from kinetic_auth_core.config.given import Layer, all_layers
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
-from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, make_instance
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
-from kinetic_auth_core.registry import KEY_LOADERS, InstalledPlugin, find, installed, load_authenticator
+from kinetic_auth_core.registry import KEY_LOADERS, InstalledPlugin, check_reference, installed, load_authenticator
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.settings import ExplainedSetting
@@ -143,8 +143,8 @@ def _settle(
     _warn_of_an_empty_environment(selection, file, layers)
     choice = choose_store(store.value if store else None, selection, file, variables, as_reference)
     rows = (*settled.rows, *choice.rows)
-    unloadable = _without_loader(settled.values) + [f"store.{each}" for each in _without_loader(choice.values)]
-    if problems := [*settled.problems, *choice.problems, *unloadable]:
+    unfit = _unfit_references(settled.values, rows) + _unfit_references(choice.values, rows, "store.")
+    if problems := [*settled.problems, *choice.problems, *unfit]:
         return rows, problems, None
     of_source = {each.name for each in schema(SourceOptions)}
     values = {name: value for name, value in settled.values.items() if name not in of_source}
@@ -195,13 +195,14 @@ def _prefix(selection: Selection) -> str:
     return selection.variable_prefix or "\0"
 
 
-def _without_loader(values: Mapping[str, Any]) -> list[str]:
-    """A sentence for each reference that no installed key loader can resolve."""
+def _unfit_references(values: Mapping[str, Any], rows: Sequence[ExplainedSetting], prefix: str = "") -> list[str]:
+    """A sentence for each reference that has no key loader, or in which its key loader finds a mistake."""
+    sources = {row.name: row.source for row in rows}
     problems = []
     for name, reference in references(values):
         if reference.scheme not in BUILTIN_SCHEMES:
             try:
-                find(KEY_LOADERS, reference.scheme)
-            except ConfigurationError as error:
-                problems.append(f"{name}: {error}")
+                check_reference(reference)
+            except KineticAuthError as error:
+                problems.append(f"{prefix}{name} (from {sources[prefix + name]}): {error}")
     return problems

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 class Signer(Protocol):
     """Something that signs, without handing out its key: a local key, or a key in a KMS.
 
+    It may also have `public_key() -> bytes`, its public half in PEM, of which `kinetic-auth cert` makes a certificate.
+
     Attributes:
         algorithm: The JWS algorithm (RFC 7518), for example `RS256`.
         key_id: Which key it is, for logs; no secret.
@@ -58,6 +60,10 @@ class KeyLoader:
     @hookspec(firstresult=True)
     def load_key(self, reference: "Reference") -> "bytes | Signer | None":
         """Fetch what `reference` names: its bytes, or a `Signer` for a key that stays where it is."""
+
+    @hookspec
+    def check_reference(self, reference: "Reference") -> None:
+        """Raise a `KeyLoadError` for a reference that is written wrong. Optional; `resolve` asks, so fetch nothing."""
 
 
 class SessionObserver:
@@ -147,3 +153,7 @@ class KeyLoaderHooks:
     def load_key(self, reference: "Reference") -> object:
         """Call the loader; what it gives is not checked yet."""
         return self._manager.hook.load_key(reference=reference)
+
+    def check_reference(self, reference: "Reference") -> None:
+        """Have the loader look at a reference, if it does such a thing; what it raises is passed on as it is."""
+        self._manager.hook.check_reference(reference=reference)

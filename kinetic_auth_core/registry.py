@@ -7,16 +7,19 @@ import functools
 import importlib.metadata
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pluggy
 from stevedore.driver import DriverManager
 
-from kinetic_auth_core.errors import ConfigurationError, ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
 from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
 from kinetic_auth_core.schema import near, reserved_names_of, schema
 from kinetic_auth_core.stores.contract import SessionStore
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.references import Reference
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"
@@ -30,6 +33,8 @@ PUBLISHED = {
     SESSION_STORES: {"redis": "kinetic-auth-redis-store"},
     KEY_LOADERS: {"secret-manager": "kinetic-auth-secret-manager", "kms": "kinetic-auth-secret-manager"},
 }
+#: The extra of kinetic-auth-secret-manager that a reference needs, by what stands behind `://`.
+_EXTRAS = {"aws": "aws", "aws-ssm": "aws", "azure": "azure"}
 
 
 @attrs.frozen
@@ -59,8 +64,13 @@ def installed(group: str) -> list[InstalledPlugin]:
     return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
 
 
-def find(group: str, name: str) -> InstalledPlugin:
+def find(group: str, name: str, extra: str | None = None) -> InstalledPlugin:
     """The one plugin of that name.
+
+    Args:
+        group: The entry points' group.
+        name: The entry point's name.
+        extra: The extra of the package that is wanted too, for the hint if none is installed.
 
     Raises:
         UnknownProviderError: None is installed.
@@ -69,7 +79,7 @@ def find(group: str, name: str) -> InstalledPlugin:
     plugins = installed(group)
     named = [plugin for plugin in plugins if plugin.name == name]
     if not named:
-        raise unknown(group, name, [plugin.name for plugin in plugins])
+        raise unknown(group, name, [plugin.name for plugin in plugins], extra)
     if len(named) > 1:
         owners = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.target})" for plugin in named)
         raise ProviderLoadError(
@@ -79,11 +89,12 @@ def find(group: str, name: str) -> InstalledPlugin:
     return named[0]
 
 
-def unknown(group: str, name: str, names: Sequence[str]) -> UnknownProviderError:
+def unknown(group: str, name: str, names: Sequence[str], extra: str | None = None) -> UnknownProviderError:
     """The error for a name that nobody installed; it knows how to install those that we publish."""
     kind = {KEY_LOADERS: "key loader", SESSION_STORES: "session store"}.get(group, "provider")
     package = PUBLISHED.get(group, {}).get(name)
-    remedy = f"pip install {package}" if package else ""
+    wanted = f'"{package}[{extra}]"' if extra else package
+    remedy = f"pip install {wanted}" if package else ""
     return UnknownProviderError(
         f"no {kind} {name!r} is installed{near(name, names)}; installed: {', '.join(names) or 'none'}.", remedy=remedy
     )
@@ -193,6 +204,23 @@ def load_session_store(name: str) -> tuple[InstalledPlugin, type[SessionStore]]:
     return plugin, cls
 
 
+def check_reference(reference: "Reference") -> None:
+    """Have a reference looked at by the key loader of its scheme, which fetches nothing for it.
+
+    Raises:
+        UnknownProviderError: No key loader is installed for the scheme.
+        ProviderLoadError: It does not load, as for authenticators; or it fails at looking.
+        KineticAuthError: What the key loader finds wrong.
+    """
+    plugin = find(KEY_LOADERS, reference.scheme, _EXTRAS.get(reference.rest.partition("/")[0]))
+    try:
+        load_key_loader(reference.scheme).check_reference(reference)
+    except KineticAuthError:
+        raise
+    except Exception as error:
+        raise _unfit(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
+
+
 def load_observer(name: str) -> object:
     """Import and validate one observer.
 
@@ -220,6 +248,8 @@ def _load_hooks(group: str, name: str, *specs: type) -> object:
         raise _unfit(plugin, "may wrap authenticate only; what it is told it cannot wrap")
     if not manager.get_hookcallers(instance):
         raise _unfit(plugin, "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl")
+    if group == KEY_LOADERS and not manager.hook.load_key.get_hookimpls():
+        raise _unfit(plugin, "has no load_key() that is marked with @kinetic_auth_core.hookimpl")
     return instance
 
 

@@ -154,8 +154,20 @@ def test_any_secret_may_be_a_reference_and_nothing_else_is() -> None:
     assert (rows["password"], rows["proxy"], rows["username"]) == ("env://A", "env://B", "env://X")
 
 
-@pytest.mark.parametrize("scheme", ["secret-manager", "kms"])
-def test_a_known_scheme_without_its_loader_names_the_package(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("reference", "package"),
+    [
+        ("secret-manager://aws/x?region=eu-west-1", '"kinetic-auth-secret-manager[aws]"'),
+        ("secret-manager://aws-ssm/x", '"kinetic-auth-secret-manager[aws]"'),
+        ("secret-manager://azure/vault/x", '"kinetic-auth-secret-manager[azure]"'),
+        ("kms://aws/alias/x", '"kinetic-auth-secret-manager[aws]"'),
+        ("kms://azure/vault/x", '"kinetic-auth-secret-manager[azure]"'),
+        ("kms://gcp/x", "kinetic-auth-secret-manager"),
+    ],
+)
+def test_a_known_scheme_without_its_loader_names_the_package(
+    reference: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     installed = importlib.metadata.entry_points
 
     def without_the_package(group: str) -> importlib.metadata.EntryPoints:
@@ -164,11 +176,9 @@ def test_a_known_scheme_without_its_loader_names_the_package(scheme: str, monkey
 
     monkeypatch.setattr(importlib.metadata, "entry_points", without_the_package)
     with pytest.raises(kinetic.ConfigurationError) as caught:
-        kinetic.resolve("password", **LOGIN, password=f"{scheme}://aws/x", proxy=f"{scheme}://aws/y")
-    text = str(caught.value)
-    assert f"password: no key loader '{scheme}' is installed" in text
-    assert f"proxy: no key loader '{scheme}' is installed" in text
-    assert "pip install kinetic-auth-secret-manager" in text
+        kinetic.resolve("password", **LOGIN, password=reference, proxy=reference)
+    why = f"no key loader '{reference.partition(':')[0]}' is installed; installed: none. Remedy: pip install {package}"
+    assert sorted(caught.value.problems) == [f"password (from keyword): {why}", f"proxy (from keyword): {why}"]
 
 
 def test_an_incomplete_reference_is_told_when_resolving() -> None:

@@ -3,18 +3,16 @@
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import pkcs12
 
+from kinetic_auth_core.cli.local_key import NOTHING_KNOWN, Unfit, read_key
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.hookspecs import Signer
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin, parse_reference
-from kinetic_auth_core.registry import KEY_LOADERS, installed, load_key_loader
+from kinetic_auth_core.registry import KEY_LOADERS, check_reference, installed, load_key_loader
 
 _ALGORITHM = "RS256"
-MIN_BITS = 2048
 
 
 class RemoteKey(rsa.RSAPrivateKey):
@@ -87,19 +85,10 @@ def load_key(given: str, passphrase: bytes | None) -> rsa.RSAPrivateKey:
     found = _from_file(Path(given), called) if reference is None else _from_reference(reference)
     if isinstance(found, Signer):
         return _remote(found, called)
-    key = _local(found, passphrase) if isinstance(found, bytes) else None
+    key = read_key(found, passphrase) if isinstance(found, bytes) else NOTHING_KNOWN
     del found, passphrase  # not among the locals of a traceback
-    if isinstance(key, str):
-        raise KeyLoadError(f"{called} {key}.", remedy="Set its passphrase in a variable: --passphrase-env NAME.")
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < MIN_BITS:
-        raise KeyLoadError(
-            f"{called} has {key.key_size} bits, but Salesforce wants {MIN_BITS} or more.", remedy="Leave --key out."
-        )
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise KeyLoadError(
-            f"{called} is no RSA private key in PEM, DER or PKCS12.",
-            remedy="Name the private key, such as server.key.",
-        )
+    if isinstance(key, Unfit):
+        raise KeyLoadError(f"{called} {key.what}.", remedy=key.remedy)
     return key
 
 
@@ -116,6 +105,7 @@ def _from_file(path: Path, called: str) -> bytes:
 def _from_reference(reference: Reference) -> object:
     if reference.scheme in BUILTIN_SCHEMES:
         return load_builtin(reference)
+    check_reference(reference)
     try:
         return load_key_loader(reference.scheme).load_key(reference)
     except KineticAuthError:
@@ -145,24 +135,3 @@ def _remote(signer: Signer, called: str) -> RemoteKey:
     if not isinstance(public_key, rsa.RSAPublicKey):
         raise KeyLoadError(f"{called} is no RSA key.", remedy="Use an RSA key of 2048 bits or more.")
     return RemoteKey(signer, public_key, called)
-
-
-def _local(raw: bytes, passphrase: bytes | None) -> object:
-    """The key; text that says what keeps it shut; None for what is no key."""
-    is_pem = b"-----BEGIN" in raw
-    try:
-        return (serialization.load_pem_private_key if is_pem else serialization.load_der_private_key)(raw, passphrase)
-    except TypeError:  # a passphrase that is missing, or not needed
-        if passphrase is None:
-            return "is encrypted, and no passphrase is given"
-        return _local(raw, None)
-    except (ValueError, UnsupportedAlgorithm):
-        if is_pem:
-            return "is encrypted, and the passphrase does not open it" if b"ENCRYPTED" in raw and passphrase else None
-    try:
-        return pkcs12.load_key_and_certificates(raw, passphrase)[0]
-    except (ValueError, UnsupportedAlgorithm):
-        is_pkcs12 = raw[:1] == b"0" and b"\x02\x01\x03" in raw[:9]
-        if is_pkcs12:
-            return "is a PKCS12 file that opens with another passphrase only"
-        return "is no key that the passphrase opens" if passphrase else None

@@ -1,4 +1,4 @@
-"""A pytest fixture for the tests of those who use the library.
+"""pytest fixtures for the tests of those who use the library, and of those who write plugins for it.
 
 Put this into a `conftest.py`:
 
@@ -7,11 +7,14 @@ Put this into a `conftest.py`:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.testing.leaks import secrets_in
 
 
 @pytest.fixture
@@ -34,3 +37,39 @@ def salesforce_emulator() -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         emulator.default  # noqa: B018 - made now, so that a test does not pay for the key while it measures
         yield emulator
+
+
+@pytest.fixture
+def no_ambient_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but the test's own: no `SF_*`, `KINETIC_AUTH_*` and proxy variables, and an empty working directory.
+
+    The variables of an environment, such as `PROD_SF_CLIENT_ID`, go too.
+    """
+    for name in list(os.environ):
+        if name.startswith(("SF_", "KINETIC_AUTH_")) or "_SF_" in name or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def leaked_secrets(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
+    """Finds secrets in an error, with its chain, fields and tracebacks with locals, or in a text such as a log.
+
+        def test_the_key_is_not_shown(leaked_secrets, caplog):
+            with pytest.raises(KeyLoadError) as caught:
+                log_in(private_key=KEY)
+            assert leaked_secrets(caught.value, KEY) == []
+            assert leaked_secrets(caplog.text, KEY) == []
+
+    Of a text of several lines, such as a key in PEM, any line counts. Locals of the test's folder and of every
+    `conftest.py` do not: they are the secrets themselves.
+
+    Returns:
+        A function of the error or text and the secrets, which gives those that it found.
+    """
+    folder = f"{request.path.parent}{os.sep}"
+
+    def find(told: BaseException | str, *secrets: str) -> list[str]:
+        return secrets_in(told, *secrets, is_test=lambda file: file.startswith(folder) or file.endswith("conftest.py"))
+
+    return find

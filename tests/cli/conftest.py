@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from kinetic_auth_core.cli.commands import cli
-from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 
 CANARIES = {
     "SF_CLIENT_SECRET": "canary-client-secret",
@@ -140,3 +140,16 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
         importlib.invalidate_caches()
 
     return install
+
+
+@pytest.fixture(scope="session")
+def keys() -> KeyPair:
+    return new_key_pair()
+
+
+@pytest.fixture
+def folder(keys: KeyPair) -> Path:
+    """The working directory, with a key and its certificate."""
+    Path("server.key").write_text(keys.private_key_pem)
+    Path("server.crt").write_text(keys.certificate_pem)
+    return Path()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import importlib.metadata
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kinetic_auth_core.cli.signing_key import RemoteKey, load_key
-from kinetic_auth_core.testing import KeyPair, new_key_pair
+from kinetic_auth_core.testing import KeyPair
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
@@ -102,18 +103,6 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     del sys.modules["vault_loader"]
 
 
-@pytest.fixture(scope="session")
-def keys() -> KeyPair:
-    return new_key_pair()
-
-
-@pytest.fixture
-def folder(keys: KeyPair) -> Path:
-    Path("server.key").write_text(keys.private_key_pem)
-    Path("server.crt").write_text(keys.certificate_pem)
-    return Path()
-
-
 def openssl(*args: str) -> None:
     subprocess.run(["openssl", *args], capture_output=True, check=True)
 
@@ -168,7 +157,7 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
             "number",
             3,
             (
-                "the key vault://number is no RSA private key in PEM, DER or PKCS12. "
+                "the key vault://number is no RSA private key in PEM, DER, PKCS12 or JWK, nor base64 of one. "
                 "Remedy: Name the private key, such as server.key."
             ),
         ),
@@ -211,6 +200,16 @@ def test_a_remote_key_does_nothing_but_sign(vault: Any) -> None:
             use()
 
 
+def test_without_the_key_loader_its_package_and_extra_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: importlib.metadata.EntryPoints())
+    outcome = run("cert", "new", "--key", "kms://aws/alias/sf")
+    assert outcome.code == 2
+    assert outcome.told == (
+        "Error: no key loader 'kms' is installed; installed: none. "
+        'Remedy: pip install "kinetic-auth-secret-manager[aws]"'
+    )
+
+
 def test_what_an_installed_key_loader_says_is_told(run: Run) -> None:
     outcome = run("cert", "new", "--key", "kms://nowhere/alias/sf")
     assert outcome.code == 3
@@ -230,74 +229,6 @@ def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys:
             "cert", "check", "--cert", "renewed/server.crt", "--key", "env://PEM", env={"PEM": keys.private_key_pem}
         ).code
         == 0
-    )
-
-
-FORMS = {
-    "PKCS1": ("rsa", "-in", "server.key", "-traditional"),
-    "DER": ("pkcs8", "-topk8", "-nocrypt", "-in", "server.key", "-outform", "DER"),
-    "encrypted PKCS1": ("rsa", "-in", "server.key", "-traditional", "-aes256", "-passout", "pass:right"),
-    "encrypted PKCS8": ("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right"),
-    "encrypted DER": ("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right", "-outform", "DER"),
-    "PKCS12": ("pkcs12", "-export", "-inkey", "server.key", "-in", "server.crt", "-passout", "pass:right"),
-}
-PEM_SHUT = "is encrypted, and the passphrase does not open it."
-P12_SHUT = "is a PKCS12 file that opens with another passphrase only."
-NO_PASSPHRASE = "is encrypted, and no passphrase is given."
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_key_in_other_formats(form: str, run: Run, folder: Path) -> None:
-    openssl(*FORMS[form], "-out", "other.key")
-    args = ("cert", "check", "--cert", "server.crt", "--key", "other.key", "--passphrase-env", "P")
-    assert run(*args, env={"P": "right"}).code == 0
-
-
-@pytest.mark.parametrize(
-    ("form", "passphrase", "said"),
-    [
-        ("encrypted PKCS1", None, NO_PASSPHRASE),
-        ("encrypted PKCS8", None, NO_PASSPHRASE),
-        ("encrypted DER", None, NO_PASSPHRASE),
-        ("PKCS12", None, P12_SHUT),
-        ("encrypted PKCS1", "wrong", PEM_SHUT),
-        ("encrypted PKCS8", "wrong", PEM_SHUT),
-        ("encrypted DER", "wrong", "is no key that the passphrase opens."),
-        ("PKCS12", "wrong", P12_SHUT),
-    ],
-)
-def test_a_passphrase_that_is_missing_or_wrong(
-    form: str, passphrase: str | None, said: str, run: Run, folder: Path
-) -> None:
-    openssl(*FORMS[form], "-out", "other.key")
-    named = ("--passphrase-env", "P") if passphrase else ()
-    outcome = run("cert", "check", "--cert", "server.crt", "--key", "other.key", *named, env={"P": passphrase or ""})
-    assert outcome.code == 3
-    assert (
-        outcome.told
-        == f"Error: the key other.key {said} Remedy: Set its passphrase in a variable: --passphrase-env NAME."
-    )
-
-
-def test_what_is_no_rsa_key(run: Run, folder: Path) -> None:
-    elliptic = ec.generate_private_key(ec.SECP256R1())
-    Path("ec.key").write_bytes(elliptic.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    Path("hello.key").write_text("hello, canary")
-    for name in ("ec.key", "hello.key", "server.crt"):
-        outcome = run("cert", "check", "--cert", "server.crt", "--key", name)
-        assert outcome.code == 3
-        assert outcome.told == (
-            f"Error: the key {name} is no RSA private key in PEM, DER or PKCS12. "
-            "Remedy: Name the private key, such as server.key."
-        )
-
-
-def test_a_key_that_is_too_short_gets_no_certificate(run: Run) -> None:
-    Path("short.key").write_text(new_key_pair(bits=1024).private_key_pem)
-    outcome = run("cert", "new", "--key", "short.key")
-    assert outcome.code == 3
-    assert outcome.told == (
-        "Error: the key short.key has 1024 bits, but Salesforce wants 2048 or more. Remedy: Leave --key out."
     )
 
 

@@ -154,23 +154,30 @@ def test_a_loader_may_be_a_module(install: Install, vault: Any) -> None:
         ),
     ],
 )
-def test_a_loader_that_does_not_fit_is_told_when_it_is_needed(
-    install: Install, vault: Any, source: str, why: str
-) -> None:
+def test_a_loader_that_does_not_fit_is_told_when_resolving(install: Install, vault: Any, source: str, why: str) -> None:
     install("unfit", source, {"key_loaders": {"unfit": "unfit:Loader"}})
-    resolved = kinetic.resolve("fake", key="unfit://x")
-    assert "unfit" not in sys.modules
-    with pytest.raises(kinetic.ProviderLoadError) as caught:
-        resolved.session()
-    assert "the plugin 'unfit' of unfit 1.0 (unfit:Loader)" in str(caught.value)
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("fake", key="unfit://x")
+    assert "key (from keyword): the plugin 'unfit' of unfit 1.0 (unfit:Loader)" in str(caught.value)
     assert why in str(caught.value)
+
+
+def test_a_loader_that_stops_to_fit_is_told_at_the_login(install: Install, vault: Any) -> None:
+    install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Vault"}})
+    source = kinetic.resolve("fake", key=URI)
+    install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Gone"}})
+    with pytest.raises(kinetic.ProviderLoadError, match="'vault' of vault-loader 1.0 .* does not import"):
+        source.session()
 
 
 def test_a_scheme_that_two_distributions_claim_is_told_when_resolving(install: Install, vault: Any) -> None:
     install("other-vault", VAULT, {"key_loaders": {"vault": "other_vault:Vault"}})
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("fake", key=URI)
-    assert "key: the name 'vault' in kinetic_auth.key_loaders is claimed by more than one package" in str(caught.value)
+    assert (
+        "key (from keyword): the name 'vault' in kinetic_auth.key_loaders is claimed by more than one package"
+        in str(caught.value)
+    )
     assert "other-vault 1.0" in str(caught.value)
     assert "vault-loader 1.0" in str(caught.value)
 
@@ -182,7 +189,66 @@ def test_a_loader_that_is_gone_by_the_time_of_the_login_is_told(install: Install
         source.session()
 
 
-def test_resolving_imports_no_loader(install: Install, vault: Any) -> None:
+def test_resolving_imports_only_the_loader_that_a_reference_names(install: Install, vault: Any) -> None:
     install("lazy", VAULT, {"key_loaders": {"lazy": "lazy:Vault"}})
-    kinetic.resolve("fake", key="lazy://x")
+    kinetic.resolve("fake", key="vault://x")
     assert "lazy" not in sys.modules
+
+
+CAREFUL = """
+LOOKED = []
+
+class Vault:
+    @kinetic.hookimpl
+    def load_key(self, reference):
+        return b"canary-key"
+
+    @kinetic.hookimpl
+    def check_reference(self, reference):
+        LOOKED.append(str(reference))
+        if reference.rest == "broken":
+            raise LookupError("no such shelf")
+        if reference.rest != "shelf":
+            raise kinetic.KeyLoadError(f"{reference}: there is no {reference.rest}.", remedy="Write careful://shelf.")
+"""
+
+
+@pytest.fixture
+def careful(install: Install, vault: Any) -> Any:
+    """A key loader of the scheme `careful`, which looks at references."""
+    install("careful-loader", CAREFUL, {"key_loaders": {"careful": "careful_loader:Vault"}})
+    return importlib.import_module("careful_loader")
+
+
+def test_a_loader_may_look_at_a_reference_when_it_is_resolved(careful: Any) -> None:
+    source = kinetic.resolve("fake", key="careful://shelf#key")
+    assert careful.LOOKED == ["careful://shelf#key"]
+    assert source.session().access_token == "canary-key"
+    assert careful.LOOKED == ["careful://shelf#key"]
+
+
+def test_what_it_finds_wrong_is_told_with_all_other_mistakes(careful: Any) -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", password="careful://shelve", proxy="careful://", client_id="c", username="u")
+    assert caught.value.problems == (
+        "client_secret is missing: give it as keyword, in the config file, or as SF_CLIENT_SECRET",
+        "proxy (from keyword): the reference 'careful://' names nothing behind careful://",
+        ("password (from keyword): careful://shelve: there is no shelve. Remedy: Write careful://shelf."),
+    )
+
+
+def test_anything_else_that_it_raises_is_told_with_its_name(careful: Any) -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("fake", key="careful://broken")
+    assert str(caught.value) == (
+        "Cannot configure 'fake': key (from keyword): the plugin 'careful' of careful-loader 1.0 "
+        "(careful_loader:Vault) raised LookupError in check_reference: no such shelf. "
+        "Remedy: Update careful-loader, or ask its authors."
+    )
+
+
+def test_a_loader_that_only_looks_is_refused(install: Install, vault: Any) -> None:
+    source = "class Loader:\n    @kinetic.hookimpl\n    def check_reference(self):\n        pass\n"
+    install("unfit", source, {"key_loaders": {"unfit": "unfit:Loader"}})
+    with pytest.raises(kinetic.ConfigurationError, match=r"has no load_key\(\) that is marked with @kinetic_auth_core"):
+        kinetic.resolve("fake", key="unfit://x")

@@ -228,7 +228,7 @@ def test_garbage_raises_nothing_but_a_key_load_error_and_does_not_show_up_in_it(
     path.write_bytes(base64.b64encode(raw) if in_base64 else raw)
     with pytest.raises(KeyLoadError) as caught:
         LocalSigner.of(PrivateKeyFile(path), "canary-passphrase")
-    assert leaked(caught.value, "", CANARY, "canary-passphrase", base64.b64encode(raw)[4:20].decode()) == []
+    assert leaked(caught.value, CANARY, "canary-passphrase", base64.b64encode(raw)[4:20].decode()) == []
 
 
 @hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

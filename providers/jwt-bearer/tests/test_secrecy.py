@@ -155,7 +155,7 @@ def test_a_server_that_quotes_a_secret_is_not_quoted(
     sf.refuse("invalid_grant", f"bad secret {app.client_secret} in request")
     with pytest.raises(KineticAuthError) as caught:
         made.authenticate()
-    assert leaked(caught.value, "", app.client_secret) == []
+    assert leaked(caught.value, app.client_secret) == []
     assert caught.value.description == "bad secret ******** in request"  # type: ignore[attr-defined]
 
 

@@ -13,6 +13,10 @@ _CREDENTIALS = "Give boto3 credentials: a role for this machine or container, AW
 _REACH = "Check region and endpoint, and that this machine can reach AWS (DNS, proxy, VPC endpoint)."
 _NAME = "Check the name, the region and the account."
 
+NO_SUCH_PARAMETER_VERSION = Problem(
+    "the parameter has no such version", "Correct version=, or what follows the colon in its name."
+)
+
 _THROTTLED = frozenset(
     {"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException", "RequestLimitExceeded"}
 )
@@ -73,8 +77,11 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
     if code == "ResourceNotFoundException" and "staging label" in message:
         what = "the secret has no version with that stage"
         return Problem(what, "Correct version=; left out, it is AWSCURRENT.")
+    if code == "ResourceNotFoundException" and "VersionId" in message:
+        what = "the secret has no version with that id"
+        return Problem(what, "Correct version= (aws secretsmanager list-secret-version-ids), or leave it out.")
     if code == "ParameterVersionNotFound":
-        return Problem("the parameter has no such version", "Correct what follows the colon in its name.")
+        return NO_SUCH_PARAMETER_VERSION
     if code in _MISSING:
         return Problem("there is nothing of that name", _NAME)
     return _unusable(code, message)

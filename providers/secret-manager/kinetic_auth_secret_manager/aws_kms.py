@@ -7,7 +7,14 @@ import attrs
 from kinetic_auth_secret_manager.aws_client import AwsClient
 from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
-from kinetic_auth_secret_manager.remote_key import ALGORITHM, MIN_BITS, RemoteKey, not_for_signing, not_rsa, too_short
+from kinetic_auth_secret_manager.remote_key import (
+    MIN_BITS,
+    RemoteKey,
+    RemoteSigner,
+    not_for_signing,
+    not_rsa,
+    too_short,
+)
 from kinetic_auth_secret_manager.targets import Target
 
 if TYPE_CHECKING:
@@ -21,30 +28,14 @@ MAX_MESSAGE_BYTES = 4096
 
 
 @attrs.frozen
-class AwsKmsSigner:
+class AwsKmsSigner(RemoteSigner):
     """Signs with RSASSA_PKCS1_V1_5_SHA_256, which JWS calls RS256 (RFC 7518, section 3.3).
 
-    Attributes:
-        key: Which key; an alias is resolved when the signer is made, so that every signature fits `key_id`.
+    An alias is resolved when the signer is made, so that every signature fits `key_id`.
     """
 
-    key: RemoteKey
     _aws: AwsClient = attrs.field(repr=False, eq=False)
     _client: "PerProcess[KMSClient]" = attrs.field(repr=False, eq=False)
-
-    @property
-    def algorithm(self) -> str:
-        """`RS256`."""
-        return ALGORITHM
-
-    @property
-    def key_id(self) -> str:
-        """SHA-256 over the public key, as hex."""
-        return self.key.key_id
-
-    def public_key(self) -> bytes:
-        """The public key as PEM."""
-        return self.key.public_key()
 
     def sign(self, message: bytes) -> bytes:
         """Have KMS sign `message`, which is hashed there.

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kinetic_auth_secret_manager.aws_client import AwsClient
+from kinetic_auth_secret_manager.aws_names import secret_version
 from kinetic_auth_secret_manager.problems import Problem, Secret
 from kinetic_auth_secret_manager.targets import Target
 
@@ -14,11 +15,11 @@ def read(target: Target) -> Secret | Problem:
     """Read a secret, text or binary (GetSecretValue).
 
     Args:
-        target: Names it; the option `version` is a staging label, `AWSCURRENT` if left out.
+        target: Names it; the option `version` is a stage (`AWSCURRENT` if left out) or a version's id.
     """
 
     def call(client: "SecretsManagerClient") -> Secret:
-        answer = client.get_secret_value(SecretId=target.name, VersionStage=target.options.get("version", "AWSCURRENT"))
+        answer = client.get_secret_value(SecretId=target.name, **secret_version(target))
         text: str | None = answer.get("SecretString")
         return Secret(answer["SecretBinary"] if text is None else text.encode())
 

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from kinetic_auth_secret_manager.aws_client import AwsClient
+from kinetic_auth_secret_manager.aws_failures import NO_SUCH_PARAMETER_VERSION
+from kinetic_auth_secret_manager.aws_names import ParameterName
 from kinetic_auth_secret_manager.problems import Problem, Secret
 from kinetic_auth_secret_manager.targets import Target
 
@@ -10,16 +12,29 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 
-def parameter_name(name: str) -> str:
-    """The parameter that is meant: a name with a hierarchy begins with a slash, whether it was written or not."""
-    return f"/{name}" if "/" in name and not name.startswith(("/", "arn:")) else name
-
-
 def read(target: Target) -> Secret | Problem:
-    """Read a parameter (GetParameter); `name:3` and `name:label` are versions of it."""
+    """Read a parameter (GetParameter).
 
-    def call(client: "SSMClient") -> Secret:
-        answer = client.get_parameter(Name=parameter_name(target.name), WithDecryption=True)
+    Args:
+        target: Names it; the option `version` is the number or a label of a version, as is what follows a colon.
+    """
+    wanted = ParameterName.of(target)
+
+    def call(client: "SSMClient") -> Secret | Problem:
+        try:
+            answer = client.get_parameter(Name=str(wanted), WithDecryption=True)
+        except client.exceptions.ParameterNotFound as error:
+            if wanted.version and _is_there(client, wanted.name):  # so it is the label that is not
+                return NO_SUCH_PARAMETER_VERSION.caused_by(error)
+            raise
         return Secret(answer["Parameter"]["Value"].encode())
 
     return AwsClient(target, "ssm", "ssm:GetParameter").ask(call)
+
+
+def _is_there(client: "SSMClient", name: str) -> bool:
+    try:
+        client.get_parameter(Name=name)
+    except client.exceptions.ClientError:
+        return False
+    return True

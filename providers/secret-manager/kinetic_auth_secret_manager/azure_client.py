@@ -1,6 +1,5 @@
-"""What all Azure clients share: which vault, `DefaultAzureCredential`, bounded time and retries, errors as problems."""
+"""What all Azure clients share: `DefaultAzureCredential`, bounded time and retries, errors as problems."""
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, TypeVar
@@ -12,19 +11,15 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity import DefaultAzureCredential
 
 from kinetic_auth_secret_manager.azure_failures import azure_problem
+from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.problems import Problem
 from kinetic_auth_secret_manager.quiet_logs import quiet_logs
-from kinetic_auth_secret_manager.targets import Target
 
 #: A dead vault is noticed within about ten seconds.
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 3
 RETRIES = 2
 BACKOFF_S = 0.4
-
-_VAULT_NAME = re.compile(r"[A-Za-z0-9-]{3,24}")
-_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|localhost(:[0-9]{1,5})?")
-_OBJECT_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
 
 Answer = TypeVar("Answer")
 
@@ -37,36 +32,14 @@ class _WithoutRetryAfter(SansIOHTTPPolicy[Any, Any]):
 
 
 @attrs.frozen
-class Vault:
-    """An Azure Key Vault, and the name in it that a reference asks for.
+class AzureClient:
+    """Calls a vault.
 
     Attributes:
-        url: The vault's.
-        name: Of the secret or key.
-        version: Of it; None is the current one.
         role: The role that a reader needs, for messages.
     """
 
-    url: str
-    name: str
-    version: str | None
     role: str
-
-    @classmethod
-    def of(cls, target: Target, role: str) -> "Vault | Problem":
-        """Read `<vault name or host[:port]>/<name>`. A name without a dot is a vault of Azure's public cloud."""
-        vault, _, name = target.name.partition("/")
-        thing = "key" if target.reference.scheme == "kms" else "secret"
-        form = f"Write {target.reference.scheme}://azure/<vault>/<{thing}>; a version goes into ?version=."
-        if not name:
-            return Problem(f"it names a vault, but no {thing}", form)
-        if not _OBJECT_NAME.fullmatch(name):
-            return Problem(f"{name!r} is no name that a {thing} can have: letters, digits and hyphens", form)
-        if _HOST.fullmatch(vault):
-            return cls(f"https://{vault}", name, target.options.get("version"), role)
-        if _VAULT_NAME.fullmatch(vault):
-            return cls(f"https://{vault}.vault.azure.net", name, target.options.get("version"), role)
-        return Problem(f"{vault!r} is neither the name of a vault nor a host", form)
 
     def ask(self, call: Callable[["Connections"], Answer]) -> Answer | Problem:
         """Make calls, and tell what fails as a problem; what was opened for them is closed again."""
@@ -80,6 +53,24 @@ class Vault:
                 return call(connections)
             except (AzureError, ValueError, NotImplementedError) as error:
                 return azure_problem(error, self.role)
+
+
+def absent(wanted: VaultName, get_deleted: Callable[[str], object]) -> Problem:
+    """Why something is not in a vault, as far as this identity may know.
+
+    Args:
+        wanted: What was not found.
+        get_deleted: Asks for it, by its name, among what was deleted.
+    """
+    thing = wanted.thing
+    try:
+        get_deleted(wanted.name)
+    except AzureError:
+        if wanted.version is None:
+            return Problem(f"the vault has no {thing} of that name", "Check the vault and the name.")
+        what = f"the vault has no such version of a {thing} of that name"
+        return Problem(what, "Correct version=, or leave it out.")
+    return Problem(f"the {thing} is deleted", f"Recover it (az keyvault {thing} recover), or name another.")
 
 
 class Connections(ExitStack):

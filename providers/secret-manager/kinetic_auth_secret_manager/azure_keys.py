@@ -5,16 +5,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 import attrs
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.keyvault.keys import KeyClient, KeyVaultKey
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kinetic_auth_secret_manager.azure_client import Connections, Vault
+from kinetic_auth_secret_manager.azure_client import AzureClient, Connections, absent
+from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
-from kinetic_auth_secret_manager.remote_key import ALGORITHM, MIN_BITS, RemoteKey, not_for_signing, not_rsa, too_short
+from kinetic_auth_secret_manager.remote_key import (
+    MIN_BITS,
+    RemoteKey,
+    RemoteSigner,
+    not_for_signing,
+    not_rsa,
+    too_short,
+)
 from kinetic_auth_secret_manager.targets import Target
 
 
@@ -27,30 +35,14 @@ class _SigningConnection:
 
 
 @attrs.frozen
-class AzureKeySigner:
+class AzureKeySigner(RemoteSigner):
     """Signs with RS256 (RFC 7518, section 3.3) over the digest that is computed here.
 
-    Attributes:
-        key: Which key, and which version of it: the one that was current when the signer was made.
+    It does so with the version of the key that was current when the signer was made.
     """
 
-    key: RemoteKey
-    _vault: Vault = attrs.field(repr=False, eq=False)
+    _azure: AzureClient = attrs.field(repr=False, eq=False)
     _signing: PerProcess[_SigningConnection] = attrs.field(repr=False, eq=False)
-
-    @property
-    def algorithm(self) -> str:
-        """`RS256`."""
-        return ALGORITHM
-
-    @property
-    def key_id(self) -> str:
-        """SHA-256 over the public key, as hex."""
-        return self.key.key_id
-
-    def public_key(self) -> bytes:
-        """The public key as PEM."""
-        return self.key.public_key()
 
     def sign(self, message: bytes) -> bytes:
         """Have the vault sign `message`; only its SHA-256 digest is sent.
@@ -60,7 +52,7 @@ class AzureKeySigner:
         """
         digest = hashlib.sha256(message).digest()
         signing = self._signing.get()
-        signature = self._vault.ask_with(
+        signature = self._azure.ask_with(
             signing.connections, lambda _: signing.client.sign(SignatureAlgorithm.rs256, digest).signature
         )
         if isinstance(signature, Problem):
@@ -70,34 +62,22 @@ class AzureKeySigner:
 
 def read(target: Target) -> AzureKeySigner | Problem:
     """Read a key's public half, check it, and make its signer."""
-    vault = Vault.of(target, "Key Vault Crypto User")
-    if isinstance(vault, Problem):
-        return vault
+    wanted = VaultName.of(target)
+    azure = AzureClient("Key Vault Crypto User")
 
     def call(connections: Connections) -> KeyVaultKey | Problem:
-        client: KeyClient = connections.client(KeyClient, vault.url)
+        client: KeyClient = connections.client(KeyClient, wanted.url)
         try:
-            return client.get_key(vault.name, vault.version)
+            return client.get_key(wanted.name, wanted.version)
         except ResourceNotFoundError as error:
-            return _absent(client, vault).caused_by(error)
+            return absent(wanted, client.get_deleted_key).caused_by(error)
 
-    found = vault.ask(call)
+    found = azure.ask(call)
     if isinstance(found, Problem):
         return found
     return _unfit(found) or AzureKeySigner(
-        RemoteKey(target.reference, str(found.id), _spki(found)), vault, PerProcess(lambda: _SigningConnection(found))
+        RemoteKey(target.reference, str(found.id), _spki(found)), azure, PerProcess(lambda: _SigningConnection(found))
     )
-
-
-def _absent(client: KeyClient, vault: Vault) -> Problem:
-    """Why a key is not there, as far as this identity may know."""
-    try:
-        client.get_deleted_key(vault.name)
-    except AzureError:
-        if vault.version is None:
-            return Problem("the vault has no key of that name", "Check the vault and the name.")
-        return Problem("the vault has no such version of a key of that name", "Correct version=, or leave it out.")
-    return Problem("the key is deleted", "Recover it (az keyvault key recover), or name another.")
 
 
 def _unfit(key: KeyVaultKey) -> Problem | None:

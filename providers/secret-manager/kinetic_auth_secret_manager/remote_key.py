@@ -41,6 +41,31 @@ class RemoteKey:
         return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""]).encode()
 
 
+@attrs.frozen
+class RemoteSigner:
+    """What all signers with a key in a KMS tell of themselves; each signs in its own way.
+
+    Attributes:
+        key: Which key, and which version of it.
+    """
+
+    key: RemoteKey
+
+    @property
+    def algorithm(self) -> str:
+        """`RS256`."""
+        return ALGORITHM
+
+    @property
+    def key_id(self) -> str:
+        """SHA-256 over the public key, as hex."""
+        return self.key.key_id
+
+    def public_key(self) -> bytes:
+        """The public key as PEM."""
+        return self.key.public_key()
+
+
 def not_rsa(kind: str) -> Problem:
     """The problem of a key of another type."""
     return Problem(f"the key is of the type {kind}, but Salesforce takes only RSA (RS256)", RSA_WANTED)

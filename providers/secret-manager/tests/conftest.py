@@ -1,11 +1,13 @@
-"""No cloud but those that the tests start, an org to log in to, and all that an error shows."""
+"""No cloud but those that the tests start, and an org to log in to."""
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
-import traceback
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +19,28 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, load_pem_public_key
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core import Reference, SalesforceSession
 from kinetic_auth_core.references import parse_reference
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing.pytest_plugin import leaked_secrets as leaked
+from kinetic_auth_core.testing.pytest_plugin import no_ambient_settings
 from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
 from kinetic_auth_secret_manager.cache import Cache
 
+__all__ = ["leaked", "no_ambient_settings"]  # fixtures from elsewhere
+
 USERNAME = "integration@acme.com"
-_OURS = ("SF_", "KINETIC_AUTH_", "AWS_", "AZURE_", "IDENTITY_", "MSI_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_CLOUDS = ("AWS_", "AZURE_", "IDENTITY_", "MSI_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @pytest.fixture(autouse=True)
-def _a_clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings, credentials, proxies or profiles but those of the test."""
+def _no_clouds(no_ambient_settings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials and profiles either."""
     for name in list(os.environ):
-        if name.startswith(_OURS) or name.lower().endswith("_proxy"):
+        if name.startswith(_CLOUDS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -137,40 +143,59 @@ def rest_call_status() -> Callable[[SalesforceSession], int]:
 
 
 @pytest.fixture
-def leaked() -> Callable[..., list[str]]:
-    """Which secrets an error reporter could print of an error: its chain, its fields, tracebacks with locals.
+def tokens_of_a_herd() -> Callable[[], set[str]]:
+    """Logs in from 64 threads at once, through one source."""
 
-    Called with the error (or a text, such as a log) and the secrets.
-    """
+    def log_in_at_once() -> set[str]:
+        start = threading.Barrier(64)
+        with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(64) as pool:
 
-    def find(told: BaseException | str, *secrets: str) -> list[str]:
-        shown = _all_shown(told) if isinstance(told, BaseException) else told
-        assert shown, "nothing was told, so nothing is proved"
-        return sorted(secret for secret in secrets if secret in shown)
+            def log_in(_: int) -> str:
+                start.wait()
+                return source.authenticate().access_token
 
-    return find
+            return set(pool.map(log_in, range(64)))
 
-
-def _all_shown(error: BaseException) -> str:
-    told = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
-    _without_the_tests_frames(told)
-    fields = [f"{link!r} {link} {vars(link)} {link.args}" for link in _chain(error)]
-    return "\n".join([*told.format(), *fields])
+    return log_in_at_once
 
 
-def _without_the_tests_frames(told: traceback.TracebackException) -> None:
-    """A test's own locals are its secrets; only those of the code under test count."""
-    here = str(Path(__file__).parent)
-    told.stack = traceback.StackSummary.from_list(
-        [frame for frame in told.stack if not frame.filename.startswith(here)]
-    )
-    for link in (told.__cause__, told.__context__):
-        if link is not None:
-            _without_the_tests_frames(link)
+@pytest.fixture
+def warnings_of_an_outage(
+    caplog: pytest.LogCaptureFixture, rest_call_status: Callable[[SalesforceSession], int]
+) -> Callable[[Any], list[str]]:
+    """Logs in before, in and after an outage of a vault; what the cache warned of."""
+
+    def log_in_through_it(vault: Any) -> list[str]:
+        with kinetic.resolve(environment="prod") as source, caplog.at_level(logging.WARNING):
+            source.session()
+            vault.down()
+            for _ in range(3):
+                assert rest_call_status(source.authenticate()) == 200
+            vault.up()
+            assert rest_call_status(source.authenticate()) == 200
+        return [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_secret_manager.cache"]
+
+    return log_in_through_it
 
 
-def _chain(error: BaseException | None) -> Iterator[Any]:
-    if error is not None:
-        yield error
-        yield from _chain(error.__cause__)
-        yield from _chain(error.__context__)
+@pytest.fixture
+def signed_in_a_child() -> Callable[[Any, bytes], bytes]:
+    """The signature that a signer makes in the child of a fork."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+
+    def sign(signer: Any, message: bytes) -> bytes:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(write, signer.sign(message))
+            finally:
+                os._exit(0)
+        os.close(write)
+        signature = os.read(read, 1000)
+        os.close(read)
+        os.waitpid(child, 0)
+        return signature
+
+    return sign

@@ -1,11 +1,16 @@
-"""References that are written wrong are told before any SDK is imported."""
+"""References that are written wrong are told before any SDK is imported, and when resolving."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core import KeyLoadError, Reference
 from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
 
@@ -40,8 +45,16 @@ WRONG = [
         ),
     ),
     (
-        "secret-manager://aws-ssm/s?version=3",
-        "aws-ssm takes no option 'version' (did you mean 'region'?). Remedy: Its options are cache, endpoint, region.",
+        "secret-manager://aws-ssm/s?label=3",
+        "aws-ssm takes no option 'label'. Remedy: Its options are cache, endpoint, region, version.",
+    ),
+    (
+        "secret-manager://aws-ssm/s:2?version=3",
+        "it names a version behind the colon and another in version=. Remedy: Leave one of them out.",
+    ),
+    (
+        "secret-manager://aws-ssm/arn:aws:ssm:eu-west-1:111122223333:parameter/s:2?version=3",
+        "it names a version behind the colon and another in version=. Remedy: Leave one of them out.",
     ),
     (
         "kms://azure/v/k?region=eu",
@@ -93,6 +106,67 @@ WRONG = [
 @pytest.mark.parametrize(("uri", "message"), WRONG, ids=[uri for uri, _ in WRONG])
 def test_what_is_wrong_and_what_to_write_is_told(uri: str, message: str, reference: Callable[..., Reference]) -> None:
     loader = KmsLoader() if uri.startswith("kms") else SecretManagerLoader()
-    with pytest.raises(KeyLoadError) as caught:
-        loader.load_key(reference(uri))
-    assert str(caught.value) == f"{uri}: {message}"
+    looks: list[Callable[[Reference], Any]] = [loader.check_reference, loader.load_key]
+    for look in looks:
+        with pytest.raises(KeyLoadError) as caught:
+            look(reference(uri))
+        assert str(caught.value) == f"{uri}: {message}"
+
+
+RIGHT = [
+    "secret-manager://aws/prod/sf?region=eu-west-1&version=AWSPREVIOUS&endpoint=https://vpce.example&cache=0#key",
+    "secret-manager://aws/arn:aws:secretsmanager:eu-west-1:111122223333:secret:sf-AbCdEf",
+    "secret-manager://aws-ssm/prod/sf?version=3",
+    "secret-manager://aws-ssm/prod/sf:label",
+    "secret-manager://azure/acme-prod/sf?version=0123#key",
+    "secret-manager://azure/acme.vault.azure.cn/sf",
+    "kms://aws/alias/salesforce?region=eu-west-1",
+    "kms://azure/acme.managedhsm.azure.net/sf?version=0123",
+]
+
+
+@pytest.mark.parametrize("uri", RIGHT)
+def test_nothing_is_said_of_a_reference_that_can_be_right(uri: str, reference: Callable[..., Reference]) -> None:
+    loader = KmsLoader() if uri.startswith("kms") else SecretManagerLoader()
+    loader.check_reference(reference(uri))
+
+
+CONFIG = """
+[environments.prod]
+provider = "jwt-bearer"
+client_idd = "misspelt"
+username = "integration@acme.com"
+private_key = "secret-manager://azure/acme-prod"
+passphrase = "secret-manager://aws/sf?regoin=eu-west-1"
+proxy = "kms://gcp/key"
+"""
+
+
+def test_all_of_them_are_told_when_resolving_with_the_other_mistakes_and_where_they_stand() -> None:
+    Path("kinetic-auth.toml").write_text(CONFIG)
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(environment="prod")
+    file = f"from {Path.cwd()}/kinetic-auth.toml:environments.prod"
+    told = caught.value.problems
+    assert [problem.partition(": ")[0] for problem in told if "client_id" not in problem] == [
+        f"private_key ({file}.private_key)",
+        f"proxy ({file}.proxy)",
+        f"passphrase ({file}.passphrase)",
+    ]
+    assert "secret-manager://azure/acme-prod: it names a vault, but no secret. Remedy: Write " in str(caught.value)
+    assert "aws takes no option 'regoin' (did you mean 'region'?)" in str(caught.value)
+    assert "'gcp' is no place that kms:// knows" in str(caught.value)
+    assert any(problem.startswith("client_idd (") for problem in told)
+
+
+def test_resolving_imports_no_sdk() -> None:
+    sdks = {"boto3", "botocore", "azure", "msal", "cryptography", "requests"}
+    references = {"private_key": RIGHT[-2], "passphrase": RIGHT[-4], "proxy": RIGHT[2]}
+    script = (
+        "import sys, kinetic_auth_core\n"
+        f"kinetic_auth_core.resolve('jwt-bearer', client_id='c', username='u', **{references!r})\n"
+        f"assert 'kinetic_auth_secret_manager' in sys.modules\n"
+        f"print(sorted({sdks!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

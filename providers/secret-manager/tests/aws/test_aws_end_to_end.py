@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
-import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
+from kinetic_auth_core.testing import KeyPair
 
 Aws = Callable[[str], Any]
 Configure = Callable[..., None]
@@ -73,43 +70,19 @@ def test_kms_logs_in_and_no_private_key_is_ever_here(
 
 
 def test_a_herd_of_logins_asks_the_vault_once(
-    aws: Aws, at: str, name: str, configure: Configure, keys: KeyPair, relay: Any, sf: SalesforceEmulator
+    aws: Aws, at: str, name: str, configure: Configure, keys: KeyPair, relay: Any, tokens_of_a_herd: Any
 ) -> None:
     aws("secretsmanager").create_secret(Name=name, SecretString=keys.private_key_pem)
     configure(f"secret-manager://aws/{name}?{at}", keys.certificate_pem)
-    start = threading.Barrier(64)
-
-    with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(64) as pool:
-
-        def log_in(_: int) -> str:
-            start.wait()
-            return source.authenticate().access_token
-
-        tokens = set(pool.map(log_in, range(64)))
-    assert len(tokens) == 64
+    assert len(tokens_of_a_herd()) == 64
     assert relay.calls == ["GetSecretValue"]
 
 
 def test_an_outage_after_the_first_login_loses_nothing(
-    aws: Aws,
-    at: str,
-    name: str,
-    configure: Configure,
-    keys: KeyPair,
-    relay: Any,
-    caplog: pytest.LogCaptureFixture,
-    rest_call_status: RestCall,
+    aws: Aws, relay: Any, at: str, name: str, configure: Configure, keys: KeyPair, warnings_of_an_outage: Any
 ) -> None:
     aws("secretsmanager").create_secret(Name=name, SecretString=keys.private_key_pem)
     uri = f"secret-manager://aws/{name}?cache=0&{at}"
     configure(uri, keys.certificate_pem)
-    with kinetic.resolve(environment="prod") as source:
-        source.session()
-        relay.down()
-        with caplog.at_level(logging.WARNING):
-            for _ in range(3):
-                assert rest_call_status(source.authenticate()) == 200
-        [warning] = [record for record in caplog.records if record.name == "kinetic_auth_secret_manager.cache"]
-        assert warning.getMessage().startswith(f"{uri}: AWS cannot be reached; the value read ")
-        relay.up()
-        assert rest_call_status(source.authenticate()) == 200
+    [warning] = warnings_of_an_outage(relay)
+    assert warning.startswith(f"{uri}: AWS cannot be reached; the value read ")

@@ -100,6 +100,17 @@ def test_a_secret_that_is_not_there_is_told_by_moto_as_by_aws(load: Load, at: st
         load(f"secret-manager://aws/absent?{at}")
 
 
+def test_a_version_of_a_secret_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
+    aws("secretsmanager").create_secret(Name="one-version", SecretString="canary")
+    uri = f"secret-manager://aws/one-version?version=01234567-89ab-cdef-0123-456789abcdef&{at}"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the secret has no version with that id. "
+        "Remedy: Correct version= (aws secretsmanager list-secret-version-ids), or leave it out."
+    )
+
+
 def test_a_deleted_secret_is_told(aws: Aws, load: Load, at: str) -> None:
     client = aws("secretsmanager")
     client.create_secret(Name="deleted", SecretString="canary")
@@ -113,10 +124,23 @@ def test_a_parameter_that_is_not_there_is_told(load: Load, at: str) -> None:
         load(f"secret-manager://aws-ssm/absent?{at}")
 
 
-def test_a_version_of_a_parameter_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
-    aws("ssm").put_parameter(Name="one-version", Value="canary", Type="SecureString")
-    with pytest.raises(KeyLoadError, match="the parameter has no such version. Remedy: Correct what follows the colon"):
-        load(f"secret-manager://aws-ssm/one-version:7?{at}")
+@pytest.mark.parametrize("version", ["7", "no-such-label"])
+@pytest.mark.parametrize("form", [":{}?", "?version={}&"])
+def test_a_version_of_a_parameter_that_is_not_there_is_told(
+    version: str, form: str, aws: Aws, load: Load, at: str
+) -> None:
+    aws("ssm").put_parameter(Name="/one/version", Value="canary", Type="SecureString", Overwrite=True)
+    uri = f"secret-manager://aws-ssm/one/version{form.format(version)}{at}"
+    with pytest.raises(KeyLoadError) as caught:
+        load(uri)
+    assert str(caught.value) == (
+        f"{uri}: the parameter has no such version. Remedy: Correct version=, or what follows the colon in its name."
+    )
+
+
+def test_a_version_of_a_parameter_that_is_not_there_at_all_is_no_matter_of_the_version(load: Load, at: str) -> None:
+    with pytest.raises(KeyLoadError, match="there is nothing of that name"):
+        load(f"secret-manager://aws-ssm/absent?version=blue&{at}")
 
 
 def test_a_key_that_is_not_there_is_told(load: Load, at: str) -> None:

@@ -58,6 +58,23 @@ def test_a_version_is_named_by_its_stage(aws: Aws, load: Load, at: str) -> None:
     assert load(f"secret-manager://aws/staged?version=AWSPREVIOUS&{at}") == b"old"
 
 
+def test_a_version_is_named_by_a_label_of_ones_own(aws: Aws, load: Load, at: str) -> None:
+    client = aws("secretsmanager")
+    client.create_secret(Name="labelled", SecretString="new")
+    client.put_secret_value(SecretId="labelled", SecretString="next", VersionStages=["AWSPENDING", "blue"])
+    assert load(f"secret-manager://aws/labelled?version=AWSPENDING&{at}") == b"next"
+    assert load(f"secret-manager://aws/labelled?version=blue&{at}") == b"next"
+    assert load(f"secret-manager://aws/labelled?{at}") == b"new"
+
+
+def test_a_version_is_named_by_its_id(aws: Aws, load: Load, at: str) -> None:
+    client = aws("secretsmanager")
+    old = client.create_secret(Name="by-id", SecretString="old")["VersionId"]
+    new = client.put_secret_value(SecretId="by-id", SecretString="new")["VersionId"]
+    assert load(f"secret-manager://aws/by-id?version={old}&{at}") == b"old"
+    assert load(f"secret-manager://aws/by-id?version={new}&{at}") == b"new"
+
+
 def test_a_parameter_is_decrypted(aws: Aws, load: Load, at: str) -> None:
     aws("ssm").put_parameter(Name="plain-name", Value="canary", Type="SecureString")
     assert load(f"secret-manager://aws-ssm/plain-name?{at}") == b"canary"
@@ -78,11 +95,32 @@ def test_a_parameter_is_found_by_its_arn(aws: Aws, load: Load, relay: Any) -> No
     assert load(f"secret-manager://aws-ssm/{arn}?endpoint={relay.url}") == b"canary"
 
 
-def test_a_version_of_a_parameter_follows_a_colon(aws: Aws, load: Load, at: str) -> None:
+def test_a_version_of_a_parameter_is_named_by_number_or_label_as_option_or_behind_a_colon(
+    aws: Aws, load: Load, at: str
+) -> None:
     client = aws("ssm")
     client.put_parameter(Name="versioned", Value="old", Type="SecureString")
     client.put_parameter(Name="versioned", Value="new", Type="SecureString", Overwrite=True)
-    assert load(f"secret-manager://aws-ssm/versioned:1?{at}") == b"old"
+    client.label_parameter_version(Name="versioned", ParameterVersion=1, Labels=["blue"])
+    for old in (
+        f"versioned:1?{at}",
+        f"versioned?version=1&{at}",
+        f"versioned:blue?{at}",
+        f"versioned?version=blue&{at}",
+    ):
+        assert load(f"secret-manager://aws-ssm/{old}") == b"old"
+    assert load(f"secret-manager://aws-ssm/versioned?version=2&{at}") == b"new"
+
+
+def test_a_parameter_in_a_hierarchy_and_one_by_its_arn_have_versions_too(
+    aws: Aws, load: Load, at: str, relay: Any
+) -> None:
+    client = aws("ssm")
+    for value in ("old", "new"):
+        client.put_parameter(Name="/deep/versioned", Value=value, Type="SecureString", Overwrite=True)
+    assert load(f"secret-manager://aws-ssm/deep/versioned?version=1&{at}") == b"old"
+    arn = client.get_parameter(Name="/deep/versioned")["Parameter"]["ARN"]
+    assert load(f"secret-manager://aws-ssm/{arn}?version=1&endpoint={relay.url}") == b"old"
 
 
 def test_two_fields_of_a_secret_cost_one_request(aws: Aws, load: Load, at: str, relay: Any) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import kinetic_auth_core as kinetic
@@ -58,39 +54,20 @@ def _reached_from(start: object) -> list[object]:
     return list(seen.values())
 
 
-def test_a_herd_of_logins_asks_the_vault_once(vault: Any, configure: Configure, keys: KeyPair) -> None:
+def test_a_herd_of_logins_asks_the_vault_once(
+    vault: Any, configure: Configure, keys: KeyPair, tokens_of_a_herd: Any
+) -> None:
     vault.set_secret("herd", keys.private_key_pem)
     configure(f"secret-manager://azure/{vault.host}/herd", keys.certificate_pem)
-    start = threading.Barrier(64)
-
-    with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(64) as pool:
-
-        def log_in(_: int) -> str:
-            start.wait()
-            return source.authenticate().access_token
-
-        tokens = set(pool.map(log_in, range(64)))
-    assert len(tokens) == 64
+    assert len(tokens_of_a_herd()) == 64
     assert len(vault.calls) == 1
 
 
 def test_an_outage_after_the_first_login_loses_nothing(
-    vault: Any,
-    configure: Configure,
-    keys: KeyPair,
-    caplog: pytest.LogCaptureFixture,
-    rest_call_status: RestCall,
+    vault: Any, configure: Configure, keys: KeyPair, warnings_of_an_outage: Any
 ) -> None:
     vault.set_secret("outage", keys.private_key_pem)
     uri = f"secret-manager://azure/{vault.host}/outage?cache=0"
     configure(uri, keys.certificate_pem)
-    with kinetic.resolve(environment="prod") as source:
-        source.session()
-        vault.down()
-        with caplog.at_level(logging.WARNING):
-            for _ in range(3):
-                assert rest_call_status(source.authenticate()) == 200
-        [warning] = [record for record in caplog.records if record.name == "kinetic_auth_secret_manager.cache"]
-        assert warning.getMessage().startswith(f"{uri}: the vault cannot be reached; the value read ")
-        vault.up()
-        assert rest_call_status(source.authenticate()) == 200
+    [warning] = warnings_of_an_outage(vault)
+    assert warning.startswith(f"{uri}: the vault cannot be reached; the value read ")

@@ -1,0 +1,53 @@
+"""Which vault a reference names, and what in it. Nothing here needs Azure's SDK."""
+
+import re
+from typing import Self
+
+import attrs
+
+from kinetic_auth_core import KeyLoadError
+from kinetic_auth_secret_manager.targets import Target
+
+_VAULT_NAME = re.compile(r"[A-Za-z0-9-]{3,24}")
+_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|localhost(:[0-9]{1,5})?")
+_OBJECT_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
+
+
+@attrs.frozen
+class VaultName:
+    """A secret or key in an Azure Key Vault.
+
+    Attributes:
+        url: The vault's.
+        thing: `secret` or `key`.
+        name: Its name.
+        version: Of it; None is the current one.
+    """
+
+    url: str
+    thing: str
+    name: str
+    version: str | None
+
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        """Read `<vault name or host[:port]>/<name>`. A name without a dot is a vault of Azure's public cloud.
+
+        Raises:
+            KeyLoadError: A part is missing, or is none that Azure has.
+        """
+        vault, _, name = target.name.partition("/")
+        thing = "key" if target.reference.scheme == "kms" else "secret"
+        if not name:
+            problem = f"it names a vault, but no {thing}"
+        elif not _OBJECT_NAME.fullmatch(name):
+            problem = f"{name!r} is no name that a {thing} can have: letters, digits and hyphens"
+        elif not (_HOST.fullmatch(vault) or _VAULT_NAME.fullmatch(vault)):
+            problem = f"{vault!r} is neither the name of a vault nor a host"
+        else:
+            host = vault if _HOST.fullmatch(vault) else f"{vault}.vault.azure.net"
+            return cls(f"https://{host}", thing, name, target.options.get("version"))
+        raise KeyLoadError(
+            f"{target.reference}: {problem}.",
+            remedy=f"Write {target.reference.scheme}://azure/<vault>/<{thing}>; a version goes into ?version=.",
+        )
