@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -49,21 +50,23 @@ class Org:
         }
 
     def token_requests(self) -> int:
+        """How many there were so far."""
         return int(self._ask("count"))
 
     def revoke_all(self) -> None:
+        """Kill every session."""
         self._ask("revoke")
 
     def close(self) -> None:
+        """End the process."""
         self._process.communicate()
 
     def _ask(self, command: str | None) -> str:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        to_server, from_server = self._process.stdin, self._process.stdout
         if command is not None:
-            self._process.stdin.write(f"{command}\n")
-            self._process.stdin.flush()
-        return self._process.stdout.readline()
+            to_server.write(f"{command}\n")
+            to_server.flush()
+        return from_server.readline()
 
 
 def per_call_ns(function: Callable[[], Any], calls: int = 200_000, rounds: int = 5) -> float:
@@ -147,7 +150,7 @@ def revoked_in_mid_burst(org: Org, threads: int = 64, calls: int = 2_000, revoke
 def tenants(org: Org, count: int) -> None:
     """Sources for many tenants in one process: made, then logged in."""
     pool = kinetic.SourcePool(
-        tenants=lambda key: {"provider": "jwt-bearer", "read_timeout": 30, **org.settings}, size=count
+        tenants=lambda _: {"provider": "jwt-bearer", "read_timeout": 30, **org.settings}, size=count
     )
     pool.source("warm").session()
     before = _rss_kib()
@@ -170,7 +173,7 @@ def tenants(org: Org, count: int) -> None:
 
 
 def _rss_kib() -> int:
-    with open("/proc/self/status", encoding="ascii") as status:
+    with Path("/proc/self/status").open(encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 

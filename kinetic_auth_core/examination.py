@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -26,13 +26,27 @@ from kinetic_auth_core.store_choice import choose_store
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 @attrs.frozen
 class Surroundings:
-    """Where settings come from beside keywords: the variables and the config file, as they are now."""
+    """Where settings come from beside keywords: the variables and the config file, as they are now.
+
+    What is looked up among the installed plugins is kept, too: many sources may be made in the same surroundings.
+    """
 
     variables: Variables = attrs.field(repr=False)
     file: ConfigFile | None = attrs.field(repr=False)
+    _kept: dict[tuple[str, str], Any] = attrs.field(init=False, repr=False, factory=dict)
+
+    def kept(self, what: str, name: str, look_up: Callable[[], T]) -> T:
+        """What `look_up` gave when it was called for this first."""
+        key = (what, name)
+        if key not in self._kept:
+            self._kept[key] = look_up()
+        found: T = self._kept[key]
+        return found
 
     @classmethod
     def load(cls, config: str | os.PathLike[str] | None, env_file: str | os.PathLike[str] | None) -> "Surroundings":
@@ -102,7 +116,7 @@ def examine(
         found = attrs.evolve(found, env_file=variables.layers[-1].path, config_file=file.path if file else None)
         selection = select(provider, environment, file, variables)
         found = attrs.evolve(found, selection=selection)
-        plugin, cls = _load(selection)
+        plugin, cls = surroundings.kept("authenticator", selection.provider, lambda: _load(selection))
         found = attrs.evolve(found, cls=cls)
         rows, problems, plan = _settle(plugin, cls, keywords, selection, surroundings)
         found = attrs.evolve(found, rows=rows)
@@ -131,7 +145,7 @@ def _settle(
 ) -> tuple[tuple[ExplainedSetting, ...], list[str], Plan | None]:
     """All settings, those of the provider, of the source and of its store: the rows, and the problems or the plan."""
     variables, file = surroundings.variables, surroundings.file
-    schemes = {loader.name for loader in installed(KEY_LOADERS)}
+    schemes = surroundings.kept("schemes", "", lambda: {loader.name for loader in installed(KEY_LOADERS)})
 
     def as_reference(text: str) -> Reference | None:
         return parse_reference(text, schemes)

@@ -36,12 +36,18 @@ class LiveSession:
     Attributes:
         session: The session.
         born_at: When the login was made: Unix seconds.
+        due_monotonic: From when on it is due, by the monotonic clock, in seconds; the next three accordingly.
+        due_wall: See there; Unix seconds.
+        over_monotonic: See there.
+        over_wall: See there.
     """
 
     session: SalesforceSession
     born_at: float
-    _due: tuple[float, float]
-    _over: tuple[float, float]
+    due_monotonic: float
+    due_wall: float
+    over_monotonic: float
+    over_wall: float
 
     @classmethod
     def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
@@ -57,7 +63,7 @@ class LiveSession:
         jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
         over_in = born + lifetime_s - now
         due_in = over_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
-        return cls(session, born, (monotonic + due_in, now + due_in), (monotonic + over_in, now + over_in))
+        return cls(session, born, monotonic + due_in, now + due_in, monotonic + over_in, now + over_in)
 
     def phase(self, at: tuple[float, float] | None = None) -> Phase:
         """Where in its life it is.
@@ -66,6 +72,6 @@ class LiveSession:
             at: When: seconds of the monotonic and of the wall clock; None: now.
         """
         monotonic, now = at or (time.monotonic(), time.time())
-        if monotonic < self._due[0] and now < self._due[1]:
+        if monotonic < self.due_monotonic and now < self.due_wall:
             return Phase.FRESH
-        return Phase.DUE if monotonic < self._over[0] and now < self._over[1] else Phase.OVER
+        return Phase.DUE if monotonic < self.over_monotonic and now < self.over_wall else Phase.OVER

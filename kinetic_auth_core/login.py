@@ -13,6 +13,7 @@ import attrs
 
 from kinetic_auth_core.budget import LoginBudget
 from kinetic_auth_core.catalogue import Blames, blamed_by
+from kinetic_auth_core.commons import Commons
 from kinetic_auth_core.credentials import Credentials, Values
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -34,7 +35,6 @@ from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
-from kinetic_auth_core.transports import Transports
 
 logger = logging.getLogger(__name__)
 
@@ -58,19 +58,17 @@ class Logins:
         plan: What to log in with.
         guard: Stops a credential that was refused just now.
         budget: Stops too many logins.
-        transports: Connections that it shares with others; None: the instance's own.
+        commons: What it shares with other sources; None: nothing.
     """
 
-    def __init__(
-        self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, transports: Transports | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, commons: Commons | None = None) -> None:
         self.plan = plan
         self._guard = guard
         self._budget = budget
-        self._transports = transports
+        self._commons = commons
         self._fetched_anew: dict[int, float] = {}
         self._credentials = Credentials(plan.values, SecretLoader(plan.lookup), plan.binary)
-        self._observers: Once[list[tuple[str, object]]] = Once()
+        self._observers: Once[list[tuple[str, object]]] = commons.observers if commons else Once()
         self._made: dict[int, _Made] = {}
         self._in_use = ""
         self._lock = threading.Lock()
@@ -228,8 +226,8 @@ class Logins:
             if before is not None and before.values == values:
                 return before
             instance = make_instance(self.plan, values)
-            if self._transports is not None and isinstance(instance, GrantAuthenticator):
-                instance.share(self._transports)
+            if self._commons is not None and isinstance(instance, GrantAuthenticator):
+                instance.share(self._commons.transports)
             hooks = LoginHooks(instance, self._observers.get(_load_observers))
             made = self._made[number] = _Made(values, instance, hooks)
         if before is not None:

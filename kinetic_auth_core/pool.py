@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from kinetic_auth_core.commons import Commons
 from kinetic_auth_core.config.given import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.examination import Surroundings, examine
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.source import SessionSource
-from kinetic_auth_core.transports import Transports
 
 #: How many sources a pool keeps, where it is not told.
 DEFAULT_SIZE = 1000
@@ -63,7 +63,7 @@ class SourcePool:
         self._tenants = tenants
         self._size = size
         self._settings = settings
-        self._transports = Transports()
+        self._commons = Commons()
         self._sources: OrderedDict[str, SessionSource] = OrderedDict()
         self._lock = threading.Lock()
         reset_after_fork(self)
@@ -98,7 +98,7 @@ class SourcePool:
             sources, self._sources = list(self._sources.values()), OrderedDict()
         for source in sources:
             source.close()
-        self._transports.close()
+        self._commons.transports.close()
 
     def _made(self, key: str) -> SessionSource:
         wanted = {**self._settings}
@@ -113,7 +113,7 @@ class SourcePool:
         if found.plan is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
-        return SessionSource._of(found.plan, self._transports)  # noqa: SLF001 - one of those that make sources
+        return SessionSource._of(found.plan, self._commons)  # noqa: SLF001 - one of those that make sources
 
     def __len__(self) -> int:
         """How many sources there are now."""

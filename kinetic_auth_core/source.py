@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
 from kinetic_auth_core.budget import LoginBudget
+from kinetic_auth_core.commons import Commons
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.introspection import Introspection
@@ -52,20 +53,20 @@ class SessionSource:
         self._start(plan_for(authenticator, SourceOptions.of(options), store))
 
     @classmethod
-    def _of(cls, plan: Plan, transports: Transports | None = None) -> Self:
+    def _of(cls, plan: Plan, commons: Commons | None = None) -> Self:
         source = cls.__new__(cls)
-        source._start(plan, transports)  # noqa: SLF001 - its own class
+        source._start(plan, commons)  # noqa: SLF001 - its own class
         return source
 
-    def _start(self, plan: Plan, transports: Transports | None = None) -> None:
-        self._transports = transports or Transports()
-        self._owns_transports = transports is None
+    def _start(self, plan: Plan, commons: Commons | None = None) -> None:
+        self._transports = commons.transports if commons else Transports()
+        self._owns_transports = commons is None
         lifetime_s = plan.options.session_lifetime
         self._shelf = Shelf(plan.store_key(), plan.store, lifetime_s, plan.shown("api_version"))
         details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
         called = plan.called
         guard = LockoutGuard(self._shelf, plan.options.lockout_guard, called, details)
-        self._logins = Logins(plan, guard, LoginBudget(plan.options.login_budget, called, details), transports)
+        self._logins = Logins(plan, guard, LoginBudget(plan.options.login_budget, called, details), commons)
         self._shared = SharedSession(Renewal(self._shelf, self._logins, lifetime_s))
 
     @property
