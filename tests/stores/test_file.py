@@ -19,6 +19,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores import file
 from kinetic_auth_core.stores.entries import Entry, Lease
 from kinetic_auth_core.stores.folder import PrivateFolder
+from kinetic_auth_core.testing import SessionStoreContract
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals")
 KEY = "0123456789abcdef"
@@ -33,6 +34,17 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path) -> kinetic.FileStore:
     return kinetic.FileStore(folder)
+
+
+class TestContract(SessionStoreContract):
+    shared = True
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "store"
+
+    def make_store(self) -> kinetic.FileStore:
+        return kinetic.FileStore(self.folder)
 
 
 def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
