@@ -233,5 +233,5 @@ def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
         return SalesforceSession(**texts), float(born_at)
     except OverflowError:
         return "no date"
-    except KineticAuthError as error:
-        return error.message
+    except KineticAuthError:
+        return "its API version is none"

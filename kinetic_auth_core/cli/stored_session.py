@@ -3,7 +3,6 @@
 from typing import Any
 
 import click
-import requests
 
 from kinetic_auth_core.adapters.refusals import is_dead_session
 from kinetic_auth_core.cli.application import Command
@@ -100,6 +99,8 @@ def _nothing_there(source: SessionSource) -> str:
 
 def _is_alive(session: SalesforceSession, source: SessionSource) -> bool:
     """Try a session with a call that any user may make."""
+    import requests
+
     settings = {row.name: row.value for row in source.explain() if not row.secret}
     try:
         answer = requests.get(

@@ -19,6 +19,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores import file
 from kinetic_auth_core.stores.entries import Entry, Lease
 from kinetic_auth_core.stores.folder import PrivateFolder
+from kinetic_auth_core.testing import SessionStoreContract
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals")
 KEY = "0123456789abcdef"
@@ -35,11 +36,27 @@ def store(folder: Path) -> kinetic.FileStore:
     return kinetic.FileStore(folder)
 
 
-def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
-    """Another Python, with `store` in the folder that is the first argument."""
+class TestContract(SessionStoreContract):
+    shared = True
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "store"
+
+    def make_store(self) -> kinetic.FileStore:
+        return kinetic.FileStore(self.folder)
+
+
+def start(script: str, *arguments: object, measured: bool = True) -> "subprocess.Popen[str]":
+    """Another Python, with `store` in the folder that is the first argument.
+
+    One that can write no files cannot write down for coverage what it has run: it is not measured.
+    """
+    environ = {name: value for name, value in os.environ.items() if measured or not name.startswith("COVERAGE_")}
     head = "import os, sys, time, kinetic_auth_core as kinetic\nstore = kinetic.FileStore(sys.argv[1])\n"
     command = [sys.executable, "-c", head + script, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environ)
 
 
 def finish(process: "subprocess.Popen[str]", send: str = "") -> str:
@@ -310,7 +327,7 @@ for call in (
 """
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders are root's alone
         Path(place).chmod(0o777)
-        assert finish(start(script, Path(place) / "store")).split() == ["13", "13", "13"]
+        assert finish(start(script, Path(place) / "store", measured=False)).split() == ["13", "13", "13"]
 
 
 def test_a_place_that_can_hold_no_folder_raises_an_oserror(tmp_path: Path) -> None:
@@ -333,7 +350,20 @@ for _ in range(5):
         print(type(error).__name__)
 print(store.get({KEY!r}).value)
 """
-    assert finish(start(script, folder)).split() == ["OSError"] * 5 + ["b'before'"]
+    assert finish(start(script, folder, measured=False)).split() == ["OSError"] * 5 + ["b'before'"]
+    assert list(folder.glob("*.tmp")) == []
+
+
+def test_what_cannot_be_put_in_its_place_leaves_nothing_behind(store: kinetic.FileStore, folder: Path) -> None:
+    store.put("another", b"value", expires_in_s=60)
+    (folder / f"{KEY}.lease").mkdir()
+    (folder / f"{KEY}.session").mkdir()
+    with pytest.raises(IsADirectoryError):
+        store.put(KEY, b"value", expires_in_s=60)
+    with pytest.raises(IsADirectoryError):
+        store.acquire(KEY, "me", expires_in_s=60)
+    with pytest.raises(IsADirectoryError):
+        PrivateFolder(folder).write(f"{KEY}.lease", b"value")
     assert list(folder.glob("*.tmp")) == []
 
 

@@ -1,4 +1,4 @@
-"""What stands around a key: byte order marks, quotes, escaped line ends, base64. What the key itself is: `key_formats`.
+"""What stands around a key: byte order marks, quotes, escaped blanks, base64. What the key itself is: `key_formats`.
 
 Nothing here raises: what cannot be unwrapped is handed on as it is, so that no traceback has it among its locals.
 """
@@ -11,7 +11,7 @@ import re
 MAX_LAYERS = 3
 
 _AROUND = " \t\r\n\f\v\0\ufeff\"'`\\"
-_ESCAPED_LINE_END = re.compile(r"(?:\\+r)?\\+n|\\+r")
+_ESCAPED_BLANK = re.compile(r"(?:\\+r)?\\+n|\\+[rtfv]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -65,7 +65,7 @@ def _recognised(raw: bytes, layers: int) -> bytes | None:
     text = _text(raw)
     if text is None:
         return None
-    text = _ESCAPED_LINE_END.sub("\n", text).strip(_AROUND)
+    text = _ESCAPED_BLANK.sub("\n", text).strip(_AROUND)
     if text.startswith("{") or "-----BEGIN " in text:
         return text.encode()
     inner = _from_base64(text) if layers else None

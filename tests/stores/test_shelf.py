@@ -1,0 +1,358 @@
+"""A source's place in a store of other people's that raises, is slow, or holds something that is no session."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.life import LiveSession
+from kinetic_auth_core.lockout import LockoutGuard
+from kinetic_auth_core.shelf import OUTAGE_PAUSE_S, Shelf
+
+KEY = "0123456789abcdef"
+SESSION = {
+    "access_token": "00D!canary-token",
+    "instance_url": "https://acme.my.salesforce.com",
+    "id": "https://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA",
+    "issued_at": "1700000000000",
+}
+
+
+@attrs.define(eq=False)
+class FlakyStore(kinetic.SessionStore):
+    """A store as somebody might write one; it does whatever `trouble` does before it does its work."""
+
+    password: str = kinetic.setting("canary-password", help="Of the server.", secret=True)
+    trouble: Callable[[], object] | None = attrs.field(init=False, default=None)
+    calls: list[str] = attrs.field(init=False, factory=list)
+    kept: kinetic.MemoryStore = attrs.field(init=False, factory=kinetic.MemoryStore)
+
+    def get(self, key: str) -> kinetic.StoredValue | None:
+        self._begin("get")
+        return self.kept.get(key)
+
+    def put(self, key: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
+        self._begin("put")
+        return self.kept.put(key, value, expires_in_s=expires_in_s, generation=generation)
+
+    def delete(self, key: str, *, generation: int | None = None) -> bool:
+        self._begin("delete")
+        return self.kept.delete(key, generation=generation)
+
+    def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
+        self._begin("acquire")
+        return self.kept.acquire(key, holder, expires_in_s=expires_in_s)
+
+    def release(self, key: str, holder: str) -> None:
+        self._begin("release")
+        self.kept.release(key, holder)
+
+    def close(self) -> None:
+        self._begin("close")
+
+    def _begin(self, operation: str) -> None:
+        self.calls.append(operation)
+        if self.trouble is not None:
+            self.trouble()
+
+    def fail_with(self, error: Exception) -> None:
+        def fail() -> None:
+            raise error
+
+        self.trouble = fail
+
+
+@pytest.fixture
+def store() -> FlakyStore:
+    return FlakyStore()
+
+
+@pytest.fixture
+def shelf(store: FlakyStore) -> Shelf:
+    return Shelf(KEY, lambda: store, 7200.0, None)
+
+
+def live(token: str = "00D!canary-token", born_at: float | None = None) -> LiveSession:
+    session = kinetic.SalesforceSession(**{**SESSION, "access_token": token})
+    return LiveSession.of(session, 7200.0, born_at=born_at)
+
+
+def token_in(shelf: Shelf) -> str | None:
+    found = shelf.read()
+    return found.session.access_token if found else None
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+
+
+def test_a_session_comes_back_as_it_was_kept(shelf: Shelf) -> None:
+    kept = live()
+    shelf.write(kept)
+    found = shelf.read()
+    assert found is not None
+    assert (found.session, found.born_at) == (kept.session, kept.born_at)
+
+
+def test_a_younger_session_is_not_replaced_by_an_older_one(shelf: Shelf) -> None:
+    shelf.write(live("young"))
+    shelf.write(live("old", born_at=time.time() - 60))
+    assert token_in(shelf) == "young"
+    shelf.write(live("younger"))
+    assert token_in(shelf) == "younger"
+
+
+def test_one_that_is_over_is_not_kept(shelf: Shelf, store: FlakyStore) -> None:
+    shelf.write(live(born_at=time.time() - 7200))
+    assert store.calls == []
+
+
+def test_only_the_session_that_is_meant_is_taken_away(shelf: Shelf) -> None:
+    shelf.write(live("living"))
+    shelf.forget(live("dead").session)
+    assert token_in(shelf) == "living"
+    shelf.forget(live("living").session)
+    assert shelf.read() is None
+
+
+def test_an_outage_is_told_once_and_the_process_goes_on_with_its_own_memory(
+    shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.fail_with(ConnectionError("no route to cache.internal with canary-password"))
+    assert shelf.acquire("me")
+    shelf.write(live())
+    shelf.release("me")
+    assert token_in(shelf) == "00D!canary-token"
+    shelf.write_refusals(b"[]", 60)
+    assert shelf.read_refusals() == b"[]"
+    assert store.calls == ["acquire"]  # and is left alone from then on
+    (warning,) = warnings(caplog)
+    assert warning.startswith("the session store failed (acquire); this process goes on with its own memory")
+    assert "no route to cache.internal with ********" in warning
+    assert "canary" not in caplog.text
+
+
+def test_a_store_that_answers_again_is_used_again(
+    shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    shelf.write(live("before"))
+    store.fail_with(TimeoutError("timed out"))
+    assert shelf.read() is None
+    shelf.write(live("meanwhile"))
+    assert token_in(shelf) == "meanwhile"
+    store.trouble = None
+    began = time.monotonic()
+    while token_in(shelf) != "before":
+        assert time.monotonic() - began < OUTAGE_PAUSE_S + 5
+        threading.Event().wait(0.05)
+    assert len(warnings(caplog)) == 1
+    assert caplog.messages[-1] == "the session store answers again"
+    store.fail_with(TimeoutError("timed out"))
+    shelf.read()
+    assert len(warnings(caplog)) == 2
+
+
+def test_a_lease_is_given_back_where_it_was_taken(shelf: Shelf, store: FlakyStore) -> None:
+    assert shelf.acquire("me")
+    store.fail_with(OSError("disk full"))
+    shelf.write(live())
+    store.trouble = None
+    shelf.release("me")
+    assert store.kept.acquire(KEY, "you", expires_in_s=60)
+    assert shelf.acquire("another thread of ours")  # in our own memory, as the store is left alone
+
+
+def test_a_release_that_fails_is_told(shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture) -> None:
+    assert shelf.acquire("me")
+    store.fail_with(OSError("disk full"))
+    shelf.release("me")
+    assert warnings(caplog)[0].startswith("the session store failed (release)")
+
+
+def test_who_waits_for_a_slow_store_keeps_nobody_else_waiting(shelf: Shelf, store: FlakyStore) -> None:
+    shelf.write(live())
+    entered, over = threading.Event(), threading.Event()
+
+    def hang_once() -> None:
+        store.trouble = None
+        entered.set()
+        assert over.wait(30)
+
+    store.trouble = hang_once
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(token_in, shelf)
+        assert entered.wait(30)
+        assert token_in(shelf) == "00D!canary-token"
+        assert not slow.done()
+        over.set()
+        assert slow.result() == "00D!canary-token"
+
+
+def test_an_error_of_ours_keeps_its_remedy(shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture) -> None:
+    store.fail_with(kinetic.ConfigurationError("the folder is open.", remedy="chmod 700 /var/sessions"))
+    assert shelf.read() is None
+    assert warnings(caplog)[0].endswith("the folder is open. Remedy: chmod 700 /var/sessions")
+
+
+def test_settings_that_make_no_store_are_an_error_and_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> kinetic.SessionStore:
+        raise kinetic.ConfigurationError("the url has no host")
+
+    with pytest.raises(kinetic.ConfigurationError, match="the url has no host"):
+        Shelf(KEY, fail, 7200.0, None).read()
+    assert warnings(caplog) == []
+
+
+def test_a_store_that_cannot_be_made_for_now_is_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> kinetic.SessionStore:
+        raise kinetic.KeyLoadError("the vault does not answer")
+
+    assert Shelf(KEY, fail, 7200.0, None).read() is None
+    assert "the vault does not answer" in warnings(caplog)[0]
+
+
+def test_a_class_that_is_no_attrs_class_may_fail_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    class Bare(kinetic.SessionStore):
+        def get(self, key: str) -> Any:
+            raise OSError("out of order")
+
+        put: Any = get
+        delete: Any = get
+        acquire: Any = get
+        release: Any = get
+
+    assert Shelf(KEY, Bare, 7200.0, None).read() is None
+    assert "OSError: out of order" in warnings(caplog)[0]
+
+
+def test_a_store_that_cannot_even_close_breaks_nothing(
+    shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.close()
+    assert store.calls == []
+    shelf.write(live())
+    store.fail_with(OSError("canary-password"))
+    shelf.close()
+    assert warnings(caplog) == ["close() of FlakyStore raised OSError"]
+    store.trouble = None
+    assert token_in(shelf) == "00D!canary-token"
+
+
+def kept_as(**fields: Any) -> bytes:
+    return json.dumps({"form": 1, "born_at": time.time(), **SESSION, **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 50_000, "not JSON"),
+        (b" " * 100_001, "too long"),
+        (b"[]", "another form"),
+        (kept_as(form=2), "another form"),
+        (kept_as(born_at=None), "no date"),
+        (kept_as(born_at=True), "no date"),
+        (kept_as(born_at=10**400), "no date"),
+        (kept_as(access_token=None), "fields are missing"),
+        (kept_as(access_token="two lines\r\nX: y"), "no token"),
+        (kept_as(access_token=""), "no token"),
+        (kept_as(instance_url="http://evil.example"), "its instance_url "),
+        (kept_as(instance_url="https://user@evil.example"), "its instance_url "),
+        (kept_as(api_version="00D!"), "its API version is none"),
+    ],
+)
+def test_what_is_no_session_is_passed_over_without_a_word_of_it(
+    shelf: Shelf, store: FlakyStore, raw: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.kept.put(KEY, raw, expires_in_s=60)
+    assert shelf.read() is None
+    (warning,) = warnings(caplog)
+    assert warning.startswith("the session store holds something that is no session (")
+    assert why in warning
+    assert "00D!" not in caplog.text
+    shelf.write(live("new"))
+    assert token_in(shelf) == "new"
+
+
+def test_fields_that_a_later_version_adds_are_left_out(shelf: Shelf, store: FlakyStore) -> None:
+    store.kept.put(KEY, kept_as(invented_later="x", scope=7), expires_in_s=60)
+    assert token_in(shelf) == "00D!canary-token"
+
+
+_NAMES = st.sampled_from([*SESSION, "form", "born_at", "tag", "at", "error", "status"]) | st.text(max_size=5)
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+_JSON = st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(_NAMES, inner), max_leaves=6)
+
+
+@given(st.binary(max_size=300) | _JSON.map(lambda value: json.dumps(value).encode()))
+def test_nothing_that_a_store_can_hold_raises(raw: bytes) -> None:
+    store = kinetic.MemoryStore()
+    shelf = Shelf(KEY, lambda: store, 7200.0, "v61.0")
+    store.put(KEY, raw, expires_in_s=60)
+    store.put(f"{KEY}.refused", raw, expires_in_s=60)
+    assert shelf.read() is None
+    shelf.forget(live().session)
+    LockoutGuard(shelf, 60.0, "the login", {}).check(kinetic.FileStore())
+    shelf.write(live())
+    assert token_in(shelf) == "00D!canary-token"
+
+
+_FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.text() | st.integers() | st.floats() | st.none()
+        for name in [*(each.name for each in attrs.fields(kinetic.SalesforceSession)), "form", "born_at"]
+    },
+)
+
+
+@given(_FIELDS)
+def test_no_spoilt_session_raises(fields: dict[str, Any]) -> None:
+    store = kinetic.MemoryStore()
+    store.put(KEY, kept_as(**fields), expires_in_s=60)
+    found = Shelf(KEY, lambda: store, 7200.0, None).read()
+    if found is not None:
+        assert found.session.auth_header["Authorization"].isascii()
+        found.phase()
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "tag": st.text(),
+            "at": st.floats() | st.integers(),
+            "status": st.none() | st.integers(),
+            "error": st.text() | st.none(),
+            "description": st.text() | st.integers(),
+        }
+    )
+)
+def test_no_spoilt_refusal_raises(refusal: dict[str, Any]) -> None:
+    store = kinetic.MemoryStore()
+    store.put(f"{KEY}.refused", json.dumps([refusal, 7, None]).encode(), expires_in_s=60)
+    LockoutGuard(Shelf(KEY, lambda: store, 7200.0, None), 60.0, "the login", {}).check(kinetic.FileStore())
+
+
+@pytest.mark.parametrize("answer", [b"bytes", 7, "text"])
+def test_a_store_that_answers_with_something_else_is_one_that_fails(
+    answer: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(FlakyStore):
+        def get(self, key: str) -> Any:
+            return answer
+
+    shelf = Shelf(KEY, Odd, 7200.0, None)
+    assert shelf.read() is None
+    assert shelf.read_refusals() == b""
+    assert warnings(caplog)[0].startswith("the session store failed (get)")
