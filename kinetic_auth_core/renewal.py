@@ -32,10 +32,20 @@ class Renewal:
         self._lifetime_s = lifetime_s
         self._dead: deque[str] = deque(maxlen=_DEAD_KEPT)
 
-    def bury(self, session: SalesforceSession) -> None:
-        """Take note that a session is dead, so that it is not taken out of the store again."""
-        if session.access_token not in self._dead:
+    def bury(self, session: SalesforceSession) -> bool:
+        """Take note that a session is dead, so that it is not taken out of the store again.
+
+        Returns:
+            Whether that is news.
+        """
+        is_news = session.access_token not in self._dead
+        if is_news:
             self._dead.append(session.access_token)
+        return is_news
+
+    def forget(self, session: SalesforceSession) -> None:
+        """Take a dead session out of the store, so that no process that starts now finds it there."""
+        self._shelf.forget(session)
 
     def next_session(self) -> LiveSession:
         """A session that is not known to be dead or over: the one in the store, else a new one.

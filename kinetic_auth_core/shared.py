@@ -111,10 +111,12 @@ class SharedSession:
 
     def drop(self, session: SalesforceSession) -> None:
         """Let go of a dead session. If another one is live already, nothing is thrown away."""
-        self._renewal.bury(session)
+        is_news = self._renewal.bury(session)
         with self._lock:
             if self._live is not None and self._live.session.access_token == session.access_token:
                 self._live = None
+        if is_news:
+            self._renewal.forget(session)
 
     def _current(self) -> SalesforceSession | None:
         """The live session, if there is one and it is not over. One that is due is refreshed in the background."""

@@ -116,7 +116,8 @@ class SessionSource:
     def invalidate(self, session: SalesforceSession) -> None:
         """Say that a session is dead, typically after a 401.
 
-        If another one is live already, nothing is thrown away: any number of callers cost one new login.
+        If another one is live already, nothing is thrown away: any number of callers cost one new login. The session
+        goes out of the store as well, if it is still there; the first caller does that, and no other waits.
 
         Args:
             session: The session that was refused.
@@ -142,7 +143,6 @@ class SessionSource:
 
         revoked = endpoints.revoke(self._connection(), session, self._request("revocation", session))
         self._shared.drop(session)
-        self._shelf.forget(session)
         return revoked
 
     def introspect(self, session: SalesforceSession) -> Introspection:

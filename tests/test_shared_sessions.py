@@ -379,3 +379,15 @@ def _nothing_left(folder: Path) -> Iterator[None]:
     yield
     assert list(folder.glob("*.tmp")) == []
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_process_that_only_says_that_a_session_is_dead_leaves_none_for_the_next(
+    sf: SalesforceEmulator, org: Org, store: dict[str, str]
+) -> None:
+    """A job that stops at a 401, and is started anew a minute later, must not find the same session again."""
+    with kinetic.resolve("jwt-bearer", store=store, **org.settings) as source:
+        session = source.session()
+        sf.revoke(session.access_token)
+        source.invalidate(session)
+    with kinetic.resolve("jwt-bearer", store=store, **org.settings) as source:
+        assert sf.is_live(source.session().access_token)

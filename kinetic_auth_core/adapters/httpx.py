@@ -1,5 +1,6 @@
 """httpx: an `auth` for `Client` and `AsyncClient` that carries the live session, and renews it when its token died."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
@@ -64,7 +65,7 @@ class SalesforceAuth(httpx.Auth):
         position = _position(request.stream)
         response = yield self._authorized(request, session)
         if _is_suspect(response, session) and is_dead_session(response.status_code, await _abeginning(response)):
-            self._source.invalidate(session)
+            await asyncio.to_thread(self._source.invalidate, session)  # a store may have to be asked
             if _rewind(request.stream, position):
                 fresh = await self._source.asession()
                 if is_own(_origin(request), fresh):
