@@ -2,14 +2,18 @@
 
     python benchmarks/sessions.py [TENANTS]
 
+With BENCHMARK_REDIS_URL=redis://127.0.0.1:6379/0 a fleet over that Redis is measured, too.
+
 Everything runs against the emulator in a process of its own, over loopback http. Each figure stands beside a floor or a
 peer that is measured in the same run.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -119,6 +123,46 @@ def cold_herd(org: Org, threads: int = 64) -> None:
     )
 
 
+_WORKER = """
+import json, sys, threading
+import kinetic_auth_core as kinetic
+store, settings = json.loads(sys.argv[1])
+source = kinetic.resolve("jwt-bearer", store=store, **settings)
+print("ready", flush=True)
+sys.stdin.readline()
+threads = [threading.Thread(target=source.session) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("done", flush=True)
+"""
+
+
+def fleet(org: Org, store: dict[str, Any], processes: int = 8) -> None:
+    """Processes of 8 threads each over one store, all cold, all at once."""
+    before = org.token_requests()
+    command = [sys.executable, "-c", _WORKER, json.dumps([store, org.settings])]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    for worker in workers:
+        worker.stdout.readline()
+    began = time.perf_counter()
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    for worker in workers:
+        worker.stdout.readline()
+    took = time.perf_counter() - began
+    for worker in workers:
+        worker.communicate()
+    print(
+        f"{processes} processes x 8 threads over the store {store['name']!r}: {org.token_requests() - before} token "
+        f"request(s), all have the session after {took * 1000:.0f} ms"
+    )
+
+
 def revoked_in_mid_burst(org: Org, threads: int = 64, calls: int = 2_000, revokes: int = 5) -> None:
     """REST calls through the adapter for requests, while everything is revoked again and again."""
     source = kinetic.resolve("jwt-bearer", **org.settings)
@@ -182,6 +226,10 @@ if __name__ == "__main__":
     try:
         reading(org)
         cold_herd(org)
+        with tempfile.TemporaryDirectory() as folder:
+            fleet(org, {"name": "file", "path": f"{folder}/store"})
+        if url := os.environ.get("BENCHMARK_REDIS_URL"):
+            fleet(org, {"name": "redis", "url": url, "encrypt": False})
         revoked_in_mid_burst(org)
         tenants(org, int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
     finally:

@@ -14,6 +14,7 @@ from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.registry import load_authenticator
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.settings import Setting
@@ -40,6 +41,11 @@ def settings_table(provider: str) -> str:
 def common_settings_table() -> str:
     """The settings that every provider has whose login is one request to the token endpoint."""
     return _settings(GrantAuthenticator, [each for each in schema(GrantAuthenticator) if each.name != "login_url"])
+
+
+def source_settings_table() -> str:
+    """The settings of a source, whatever its provider."""
+    return _settings(SourceOptions, schema(SourceOptions))
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:
