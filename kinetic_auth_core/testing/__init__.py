@@ -1,4 +1,4 @@
-"""For tests: `SalesforceEmulator`, a strict imitation of a Salesforce org on a loopback port.
+"""For tests: `SalesforceEmulator`, a strict imitation of a Salesforce org; `SessionStoreContract`, the stores' suite.
 
 Needs the extra `testing`. The package is a peer of the client at the level of the protocol: it uses nothing else of
 `kinetic_auth_core`, so that a mistake in one is not repeated in the other.
@@ -12,6 +12,7 @@ try:
     from kinetic_auth_core.testing.hostile_answers import Alter, Answer, Html, Huge, NotJson, Redirect, Status
     from kinetic_auth_core.testing.keys import KeyPair, new_key_pair
     from kinetic_auth_core.testing.records import FLOWS, App, LoginRecord, Policy, RequestRecord, User
+    from kinetic_auth_core.testing.store_contract import SessionStoreContract
     from kinetic_auth_core.testing.tls import TlsProfile
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"cryptography", "jwt", "trustme", "werkzeug"}:
@@ -40,6 +41,7 @@ __all__ = [
     "RequestRecord",
     "Reset",
     "SalesforceEmulator",
+    "SessionStoreContract",
     "Status",
     "TlsProfile",
     "Truncated",

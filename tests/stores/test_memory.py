@@ -1,0 +1,22 @@
+"""The memory store keeps the contract of all stores."""
+
+import pytest
+
+from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.testing import SessionStoreContract
+
+
+class TestMemoryStore(SessionStoreContract):
+    @pytest.fixture(autouse=True)
+    def _one_place_for_the_test(self) -> None:
+        self._place = MemoryStore()
+
+    def make_store(self) -> MemoryStore:
+        return self._place
+
+
+def test_values_that_expired_make_room() -> None:
+    store = MemoryStore()
+    for number in range(1000):
+        store.put(str(number), b"", expires_in_s=0)
+    assert len(store._values) < 100
