@@ -9,7 +9,7 @@ SHELL := bash
 .PHONY: help demo test fmt docs clean
 
 # In one pip command: apart, a provider would look for the core on the package index.
-PACKAGES = ".[cli,testing]" ./providers/jwt-bearer ./providers/password ./providers/secret-manager
+PACKAGES = ".[cli,testing]" ./providers/jwt-bearer ./providers/password ./providers/redis-store ./providers/secret-manager
 PIP = python -m pip --disable-pip-version-check install --quiet
 
 # Folders are in the list so that a deleted file counts as a change too.
