@@ -20,7 +20,9 @@ _MAX_TIMEOUT_S = 60
 
 
 def _keys(key: str | Sequence[str] | None) -> Sequence[str]:
-    return [key] if isinstance(key, str) else key or []
+    if not key:
+        return []
+    return [key] if isinstance(key, str) else key
 
 
 def _check_key(instance: Any, _attribute: object, value: Any) -> None:
