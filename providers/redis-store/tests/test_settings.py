@@ -80,6 +80,7 @@ def test_without_a_key_it_says_how_to_make_one() -> None:
         ("cänary", "key: is no Fernet key"),
         ([KEY, "canary"], "key: no. 2 of the list is no Fernet key"),
     ],
+    ids=["too short", "not base64", "not ASCII", "in a list"],
 )
 def test_a_malformed_key_is_refused_without_showing_it(key: Any, what: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as refused:
