@@ -6,6 +6,7 @@ Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 import inspect
 from collections.abc import Iterable, Sequence
 
+import attrs
 import click
 
 from kinetic_auth_core import GrantAuthenticator, errors
@@ -14,7 +15,7 @@ from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
-from kinetic_auth_core.registry import load_authenticator
+from kinetic_auth_core.registry import load_authenticator, load_session_store
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.settings import Setting
 
@@ -40,6 +41,16 @@ def settings_table(provider: str) -> str:
 def common_settings_table() -> str:
     """The settings that every provider has whose login is one request to the token endpoint."""
     return _settings(GrantAuthenticator, [each for each in schema(GrantAuthenticator) if each.name != "login_url"])
+
+
+def store_settings_table(store: str) -> str:
+    """The settings of a session store.
+
+    Args:
+        store: Its entry-point name.
+    """
+    cls = load_session_store(store)[1]
+    return _settings(cls, [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)])
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:
