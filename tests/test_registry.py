@@ -13,6 +13,7 @@ from kinetic_auth_core.registry import (
     AUTHENTICATORS,
     KEY_LOADERS,
     PUBLISHED,
+    SESSION_STORES,
     find,
     installed,
     load_authenticator,
