@@ -1,4 +1,4 @@
-# Needs only make and Python 3.11 or newer. `make` alone lists what there is.
+# Needs only make and Python 3.11 or newer; `make test` a redis-server on PATH as well. `make` alone lists what there is.
 
 # The Python to build with: `make demo PYTHON=python3.12`. Left out, the first that will do.
 PYTHON ?=
@@ -9,7 +9,7 @@ SHELL := bash
 .PHONY: help demo test fmt docs clean
 
 # In one pip command: apart, a provider would look for the core on the package index.
-PACKAGES = ".[cli,testing]" ./providers/jwt-bearer ./providers/password ./providers/secret-manager
+PACKAGES = ".[cli,testing]" ./providers/jwt-bearer ./providers/password ./providers/redis-store ./providers/secret-manager
 PIP = python -m pip --disable-pip-version-check install --quiet
 
 # Folders are in the list so that a deleted file counts as a change too.

@@ -5,7 +5,13 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-MODULES = ("kinetic_auth_core", "kinetic_auth_jwt_bearer", "kinetic_auth_password", "kinetic_auth_secret_manager")
+MODULES = (
+    "kinetic_auth_core",
+    "kinetic_auth_jwt_bearer",
+    "kinetic_auth_password",
+    "kinetic_auth_redis_store",
+    "kinetic_auth_secret_manager",
+)
 BESIDE_THE_MODULE = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
 
 

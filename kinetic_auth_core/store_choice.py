@@ -17,7 +17,7 @@ from kinetic_auth_core.references import Reference
 from kinetic_auth_core.registry import load_session_store
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.secrets import SecretLoader
-from kinetic_auth_core.settings import ExplainedSetting, Setting
+from kinetic_auth_core.settings import Alternatives, ExplainedSetting, Setting
 from kinetic_auth_core.stores.contract import SessionStore
 
 #: The store that is meant where none is named: the process's own memory.
@@ -94,7 +94,8 @@ def choose_store(
     rows = [ExplainedSetting("store", named.name, named.source, secret=False)]
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in settled.rows]
     problems = [f"store.{problem}" for problem in settled.problems]
-    credentials = Credentials(settled.values, SecretLoader(variables.lookup))
+    whole = {name: _whole(value) for name, value in settled.values.items()}
+    credentials = Credentials(whole, SecretLoader(variables.lookup))
 
     def open_store() -> SessionStore:
         store: SessionStore = cls(**credentials.load(0).by_name)
@@ -107,6 +108,11 @@ def choose_store(
             problems += [f"store (from {named.source}): {problem}" for problem in error.problems]
     is_own = named.name == DEFAULT_STORE
     return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), settled.values)
+
+
+def _whole(value: Any) -> Any:
+    """A list stays whole: a store uses all its keys, while a login is tried with one after the other."""
+    return list(value.items) if isinstance(value, Alternatives) else value
 
 
 def _named(keyword: object, selection: Selection, file: ConfigFile | None, variables: Variables) -> _Named | None:

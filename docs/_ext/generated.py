@@ -6,6 +6,7 @@ Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 import inspect
 from collections.abc import Iterable, Sequence
 
+import attrs
 import click
 
 from kinetic_auth_core import GrantAuthenticator, errors
@@ -15,7 +16,7 @@ from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.options import SourceOptions
-from kinetic_auth_core.registry import load_authenticator
+from kinetic_auth_core.registry import load_authenticator, load_session_store
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.settings import Setting
 
@@ -46,6 +47,16 @@ def common_settings_table() -> str:
 def source_settings_table() -> str:
     """The settings of a source, whatever its provider."""
     return _settings(SourceOptions, schema(SourceOptions))
+
+
+def store_settings_table(store: str) -> str:
+    """The settings of a session store.
+
+    Args:
+        store: Its entry-point name.
+    """
+    cls = load_session_store(store)[1]
+    return _settings(cls, [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)])
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:

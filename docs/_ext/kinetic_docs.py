@@ -27,6 +27,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "provider-settings": generated.settings_table,
         "common-settings": generated.common_settings_table,
         "source-settings": generated.source_settings_table,
+        "store-settings": generated.store_settings_table,
         "error-catalogue": generated.catalogue_table,
         "error-tree": generated.error_tree,
         "exit-codes": generated.exit_codes_table,

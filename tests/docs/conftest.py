@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from kinetic_auth_core.testing import SalesforceEmulator
 
@@ -52,6 +53,8 @@ def _a_deployment(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> No
     for name, value in sf.env().items():
         for prefix in ("", "DEV_", "PROD_"):
             monkeypatch.setenv(prefix + name, value)
+    for name in ("STORE_KEY", "NEXT_STORE_KEY"):
+        monkeypatch.setenv(name, Fernet.generate_key().decode())
     for name in ("KEY_PASSPHRASE", "PROD_CLIENT_ID"):
         monkeypatch.setenv(name, sf.default.client_id)
     for prefix in ("DEV_", "PROD_"):  # those come from the pages' files

@@ -1,0 +1,70 @@
+"""What Redis does in one step: compare and swap, compare and delete, leases. Each script touches one key.
+
+A value is a hash of two fields, `value` and `generation`. Generations come from the server's clock, in microseconds:
+they need no counter that would outlive the value, and one that was used does not come back. While a value is there,
+the next one's is higher even if the clock was set back.
+"""
+
+from typing import Final
+
+#: `there`: the generation under the key; "0" for nothing, "?" for what is no value of ours.
+_THERE: Final = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+local there = '?'
+if kind == 'none' then
+    there = '0'
+elseif kind == 'hash' then
+    there = redis.call('HGET', KEYS[1], 'generation') or '?'
+end
+"""
+
+#: Arguments: the generation to replace, or "" for whatever is there; the value; its time in ms.
+#: Returns the new generation; nil where another one is there.
+PUT: Final = (
+    _THERE
+    + """
+if ARGV[1] ~= '' and ARGV[1] ~= there then
+    return false
+end
+local now = redis.call('TIME')
+local generation = now[1] * 1000000 + now[2]
+local last = tonumber(there)
+if last and last >= generation and last < 2^53 - 1 then
+    generation = last + 1
+end
+local text = string.format('%.0f', generation)
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'value', ARGV[2], 'generation', text)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return text
+"""
+)
+
+#: Argument: the generation to take away, or "" for whatever is there. Returns how many were.
+DELETE: Final = (
+    _THERE
+    + """
+if ARGV[1] ~= '' and ARGV[1] ~= there then
+    return 0
+end
+return redis.call('DEL', KEYS[1])
+"""
+)
+
+#: Arguments: the holder; the lease's time in ms. Returns 1 if the holder has it now.
+ACQUIRE: Final = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
+    return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+#: Argument: the holder. Returns 1 if it had the lease.
+RELEASE: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return 0
+end
+return redis.call('DEL', KEYS[1])
+"""

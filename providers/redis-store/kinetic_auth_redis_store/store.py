@@ -1,0 +1,166 @@
+"""The session store: its settings, and the five operations of the contract in terms of Redis."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core import ConfigurationError, Once, SessionStore, StoredValue, setting
+from kinetic_auth_core.checked import CheckedMeta
+from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_redis_store import scripts
+from kinetic_auth_redis_store.address import check_url, connect
+from kinetic_auth_redis_store.sealing import HOW_TO_MAKE_A_KEY, Encrypted, Plain, Sealer
+
+logger = logging.getLogger(__name__)
+
+_MAX_TIMEOUT_S = 60
+
+
+def _keys(key: str | Sequence[str] | None) -> Sequence[str]:
+    if not key:
+        return []
+    return [key] if isinstance(key, str) else key
+
+
+def _check_key(instance: Any, _attribute: object, value: Any) -> None:
+    """The keys by themselves; and, on a finished instance, beside `encrypt`."""
+    if keys := _keys(value):
+        Encrypted(keys)
+    if instance is None:
+        return
+    if instance.encrypt and not keys:
+        what = f"is missing: a session in Redis is as good as a password. To make one: {HOW_TO_MAKE_A_KEY}"
+        raise ConfigurationError(f"{what}. To store sessions in clear, set encrypt to false")
+    if keys and not instance.encrypt:
+        raise ConfigurationError("contradicts encrypt = false: leave one of them out")
+
+
+def _check_prefix(_instance: object, _attribute: object, value: str) -> None:
+    if not value.isprintable() or not value.isascii() or set(value) & set("{} "):
+        raise ConfigurationError("must be ASCII without blanks, { and }, which group keys in a cluster")
+
+
+def _check_timeout(_instance: object, _attribute: object, value: float) -> None:
+    if not 0 < value <= _MAX_TIMEOUT_S:
+        raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_TIMEOUT_S}")
+
+
+@attrs.define(eq=False)
+class RedisStore(SessionStore, metaclass=CheckedMeta):
+    """Keeps sessions in Redis or Valkey, so that all processes of a deployment share one login.
+
+    Safe for threads and after `fork`. What redis-py raises comes out as it is: a source goes on with its own memory.
+
+    Args:
+        url: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database if need be. A CA of one's own
+            for TLS: `rediss://host:6380/0?ssl_ca_certs=/etc/ssl/ca.pem`.
+        key: A Fernet key; or a list, of which the first encrypts and all decrypt, so that keys can be rotated.
+        encrypt: False stores sessions in clear, and takes no key.
+        prefix: What all names in Redis begin with.
+        timeout: Seconds for connecting, and for each answer.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong; all of them are named.
+    """
+
+    url: str = setting(
+        help="Where Redis is: redis://, rediss:// (TLS) or unix://; may hold a password.",
+        secret=True,
+        validator=check_url,
+    )
+    key: str | Sequence[str] | None = setting(
+        None,
+        help="Fernet key that encrypts what is stored; or a list: the first encrypts, all decrypt.",
+        secret=True,
+        validator=_check_key,
+    )
+    encrypt: bool = setting(True, help="False stores sessions in clear, without a key.")
+    prefix: str = setting("kinetic-auth:", help="What all names in Redis begin with.", validator=_check_prefix)
+    timeout: float = setting(1.0, help="Seconds for connecting, and for each answer.", validator=_check_timeout)
+    _client: Once[Any] = attrs.field(init=False, repr=False, factory=Once)
+    _sealer: Once[Sealer] = attrs.field(init=False, repr=False, factory=Once)
+    _warned: threading.Lock = attrs.field(init=False, repr=False, factory=threading.Lock)
+
+    def __attrs_post_init__(self) -> None:
+        reset_after_fork(self)
+
+    def get(self, key: str) -> StoredValue | None:
+        """What is there; None if there is nothing, it has expired, or it cannot be decrypted."""
+        from redis import ResponseError
+
+        name = self._name(key, "value")
+        try:
+            stored, generation = self._redis().hmget(name, ["value", "generation"])
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            self._warn_of_unreadable()
+            return None
+        if stored is None and generation is None:
+            return None
+        value = None if stored is None else self._seal().open(name, stored)
+        if value is None or generation is None or not generation.isdigit():
+            self._warn_of_unreadable()
+            return None
+        return StoredValue(value, int(generation))
+
+    def put(self, key: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
+        """Store a value; see `SessionStore.put`."""
+        name = self._name(key, "value")
+        sealed = self._seal().seal(name, value)
+        made = self._run(scripts.PUT, name, _text(generation), sealed, _milliseconds(expires_in_s))
+        return None if made is None else int(made)
+
+    def delete(self, key: str, *, generation: int | None = None) -> bool:
+        """Take a value away; see `SessionStore.delete`."""
+        return bool(self._run(scripts.DELETE, self._name(key, "value"), _text(generation)))
+
+    def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
+        """Take the lease of a key; see `SessionStore.acquire`."""
+        return bool(self._run(scripts.ACQUIRE, self._name(key, "lease"), holder, _milliseconds(expires_in_s)))
+
+    def release(self, key: str, holder: str) -> None:
+        """Give the lease back, if `holder` still has it."""
+        self._run(scripts.RELEASE, self._name(key, "lease"), holder)
+
+    def close(self) -> None:
+        """Give the connections back. The next call opens new ones."""
+        if (client := self._client.take()) is not None:
+            client.close()
+
+    def _name(self, key: str, what: str) -> str:
+        """The name in Redis. A cluster places it by what is in braces: all that belongs to a key is on one node."""
+        return f"{self.prefix}{{{key}}}:{what}"
+
+    def _run(self, script: str, name: str, *arguments: str | bytes | int) -> Any:
+        return self._redis().eval(script, 1, name, *arguments)
+
+    def _redis(self) -> Any:
+        """The client. Its types tell nothing: each answer may be an awaitable, too."""
+        return self._client.get(lambda: connect(self.url, self.timeout))
+
+    def _seal(self) -> Sealer:
+        return self._sealer.get(lambda: Encrypted(_keys(self.key)) if self.encrypt else Plain())
+
+    def _warn_of_unreadable(self) -> None:
+        """Say so once: each login finds it again, until a session is stored in its place."""
+        if self._warned.acquire(blocking=False):  # never released: once
+            logger.warning(
+                "a value in Redis cannot be read: wrong key or corrupted. It counts as none, and the next session that "
+                "is stored replaces it. If other processes have another key, each of them logs in for itself"
+            )
+
+    def _after_fork(self) -> None:
+        """In the child: the connections are the parent's, and so may be the locks inside of the client."""
+        self._client = Once()
+
+
+def _text(generation: int | None) -> str:
+    return "" if generation is None else str(generation)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

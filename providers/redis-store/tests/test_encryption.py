@@ -1,0 +1,129 @@
+"""What lies in Redis, who can read it, and how the key is rotated."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from kinetic_auth_redis_store import RedisStore
+
+MARKER = b"canary-6c1e"
+OLD, NEW, OTHER = (Fernet.generate_key().decode() for _ in range(3))
+
+NewStore = Callable[..., RedisStore]
+
+
+@pytest.fixture
+def name() -> str:
+    return uuid.uuid4().hex
+
+
+def everything(server: Any) -> bytes:
+    """All names and values in Redis."""
+    with server.client() as client:
+        kinds = {b"hash": client.hgetall, b"string": client.get}
+        return repr([(name, kinds[client.type(name)](name)) for name in client.keys("*")]).encode()
+
+
+def test_what_lies_in_redis_does_not_hold_the_value(server: Any, new_store: NewStore, name: str) -> None:
+    new_store(server.url, OLD).put(name, MARKER * 10, expires_in_s=60)
+    assert name.encode() in everything(server)
+    assert MARKER not in everything(server)
+    new_store(server.url, encrypt=False).put(f"{name}.clear", MARKER, expires_in_s=60)
+    assert MARKER in everything(server)  # so the look would have found it
+    new_store(server.url, encrypt=False).delete(f"{name}.clear")
+
+
+def test_nothing_stays_for_ever(server: Any, new_store: NewStore, name: str) -> None:
+    store = new_store(server.url, OLD)
+    store.put(name, b"", expires_in_s=60)
+    store.acquire(name, "holder", expires_in_s=15)
+    with server.client() as client:
+        left_ms = sorted(client.pttl(each) for each in client.keys("*") if name.encode() in each)
+        assert 0 < left_ms[0] <= 15_000 < left_ms[1] <= 60_000
+        store.delete(name)
+        store.release(name, "holder")
+        assert [each for each in client.keys("*") if name.encode() in each] == []
+
+
+def test_a_key_is_rotated_without_losing_a_session(server: Any, new_store: NewStore, name: str) -> None:
+    before, during, after = (new_store(server.url, key) for key in (OLD, [NEW, OLD], NEW))
+    generation = before.put(name, b"session", expires_in_s=60)
+    assert during.get(name) == before.get(name)
+    assert during.put(name, b"next", expires_in_s=60, generation=generation)
+    assert after.get(name) == during.get(name)
+
+
+def test_a_value_under_another_key_counts_as_none_with_one_warning(
+    server: Any, new_store: NewStore, name: str, caplog: Any
+) -> None:
+    new_store(server.url, OLD).put(name, MARKER, expires_in_s=60)
+    store = new_store(server.url, OTHER)
+    with caplog.at_level(logging.DEBUG):
+        assert [store.get(name) for _ in range(3)] == [None] * 3
+    [record] = [record for record in caplog.records if record.name.startswith("kinetic_auth")]
+    assert record.levelname == "WARNING"
+    assert "wrong key or corrupted" in record.getMessage()
+    assert not any(secret in caplog.text for secret in (OLD, OTHER, MARKER.decode()))
+    assert store.put(name, b"mine", expires_in_s=60, generation=0) is None
+    assert store.put(name, b"mine", expires_in_s=60)
+    found = store.get(name)
+    assert found
+    assert found.value == b"mine"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        lambda client, name: client.set(name, b"text"),
+        lambda client, name: client.delete(name) and client.rpush(name, b"a", b"list"),
+        lambda client, name: client.hset(name, mapping={"value": b"no token", "generation": b"7"}),
+        lambda client, name: client.hset(name, mapping={"value": b"", "generation": b"1e300"}),
+        lambda client, name: client.hdel(name, "value"),
+        lambda client, name: client.hset(name, "generation", b"nonsense"),
+        lambda client, name: client.hdel(name, "generation"),
+        lambda client, name: client.hset(name, "value", client.hget(name, "value")[:-1] + b"!"),
+    ],
+)
+def test_garbage_counts_as_none_and_is_replaced(
+    server: Any, new_store: NewStore, name: str, garbage: Callable[[Any, str], Any], caplog: Any
+) -> None:
+    store = new_store(server.url, OLD)
+    store.put(name, b"value", expires_in_s=60)
+    with server.client() as client:
+        [stored] = client.keys(f"*{name}*")
+        garbage(client, stored)
+    assert store.get(name) is None
+    assert "wrong key or corrupted" in caplog.text
+    generation = store.put(name, b"new", expires_in_s=60)
+    found = store.get(name)
+    assert found
+    assert (found.value, found.generation) == (b"new", generation)
+
+
+def test_a_value_that_was_moved_to_another_name_counts_as_none(server: Any, new_store: NewStore, name: str) -> None:
+    store = new_store(server.url, OLD)
+    store.put(name, b"ada's", expires_in_s=60)
+    with server.client() as client:
+        [stored] = client.keys(f"*{name}*")
+        client.copy(stored, stored.replace(name.encode(), b"bob" + name.encode()))
+    assert store.get(f"bob{name}") is None
+
+
+def test_two_prefixes_are_two_places(server: Any, new_store: NewStore, name: str) -> None:
+    new_store(server.url, OLD, prefix="one:").put(name, b"", expires_in_s=60)
+    assert new_store(server.url, OLD, prefix="two:").get(name) is None
+
+
+def test_a_clock_that_was_set_back_does_not_make_generations_fall(server: Any, new_store: NewStore, name: str) -> None:
+    store = new_store(server.url, encrypt=False)
+    store.put(name, b"", expires_in_s=60)
+    with server.client() as client:
+        [stored] = client.keys(f"*{name}*")
+        client.hset(stored, "generation", 2**52)  # as of a clock that is ahead by decades
+    assert store.put(name, b"", expires_in_s=60, generation=2**52) == 2**52 + 1

@@ -1,0 +1,133 @@
+"""A Redis that is down, silent or back again: errors come in bounded time, and nothing is left broken."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from cryptography.fernet import Fernet
+
+from kinetic_auth_redis_store import RedisStore
+
+KEY = Fernet.generate_key().decode()
+NewStore = Callable[..., RedisStore]
+
+
+def calls(store: RedisStore) -> list[Callable[[], object]]:
+    return [
+        lambda: store.get("key"),
+        lambda: store.put("key", b"", expires_in_s=60),
+        lambda: store.delete("key"),
+        lambda: store.acquire("key", "holder", expires_in_s=15),
+        lambda: store.release("key", "holder"),
+    ]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_where_nothing_listens_each_call_raises_at_once(free_port: Callable[[], int], new_store: NewStore) -> None:
+    store = new_store(f"redis://:canary@127.0.0.1:{free_port()}", KEY)
+    for call in calls(store):
+        began = time.monotonic()
+        with pytest.raises(redis.ConnectionError) as failed:
+            call()
+        assert time.monotonic() - began < 5
+        assert "canary" not in str(failed.value)
+
+
+def test_a_server_that_says_nothing_costs_one_timeout(silent_port: int, new_store: NewStore) -> None:
+    store = new_store(f"redis://127.0.0.1:{silent_port}", KEY, timeout=0.5)
+    for call in calls(store):
+        began = time.monotonic()
+        with pytest.raises(redis.TimeoutError):
+            call()
+        assert 0.4 < time.monotonic() - began < 1.9  # redis-py by itself would try three times more
+
+
+def test_a_wrong_password_is_told_without_showing_it(new_server: Callable[..., Any], new_store: NewStore) -> None:
+    server = new_server(password="canary-right")
+    assert new_store(server.url, KEY).get("key") is None
+    for url in (server.url.replace("canary-right", "canary-wrong"), server.url.replace(":canary-right@", "")):
+        with pytest.raises(redis.AuthenticationError) as refused:
+            new_store(url, KEY).get("key")
+        assert "canary" not in str(refused.value)
+
+
+def test_a_user_who_lacks_a_right_is_told_so(new_server: Callable[..., Any], new_store: NewStore) -> None:
+    server = new_server()
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", "nopass", "~other:*", "+eval")
+    store = new_store(server.url.replace("//", "//app:any@"), KEY)
+    for call in calls(store):
+        with pytest.raises(redis.ResponseError, match="(?i)permission"):
+            call()
+
+
+def test_after_a_kill_and_a_restart_the_same_store_goes_on(server_to_kill: Any, new_store: NewStore) -> None:
+    store = new_store(server_to_kill.url, KEY)
+    store.put("key", b"before", expires_in_s=60)
+    server_to_kill.stop(signal.SIGKILL)
+    for call in calls(store):
+        with pytest.raises(redis.ConnectionError):
+            call()
+    server_to_kill.start()
+    assert store.get("key") is None  # it kept nothing on disk
+    assert store.put("key", b"after", expires_in_s=60, generation=0)
+    found = store.get("key")
+    assert found
+    assert found.value == b"after"
+
+
+def test_a_restart_that_nobody_noticed_costs_no_error(server_to_kill: Any, new_store: NewStore) -> None:
+    store = new_store(server_to_kill.url, KEY)
+    generation = store.put("key", b"before", expires_in_s=60)
+    server_to_kill.stop(signal.SIGKILL)
+    server_to_kill.start()
+    assert store.put("key", b"after", expires_in_s=60, generation=generation) is None  # a new server: another time
+    assert store.put("key", b"after", expires_in_s=60)
+
+
+def test_threads_that_meet_a_kill_get_an_error_or_the_truth(server_to_kill: Any, new_store: NewStore) -> None:
+    store = new_store(server_to_kill.url, KEY)
+    store.put("key", b"value", expires_in_s=60)
+    outcomes: list[object] = []
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            try:
+                found = store.get("key")
+                outcomes.append(found and found.value)
+            except redis.ConnectionError as error:
+                outcomes.append(type(error))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    _until(lambda: b"value" in outcomes)
+    server_to_kill.stop(signal.SIGKILL)
+    _until(lambda: redis.ConnectionError in outcomes)
+    server_to_kill.start()
+    _until(lambda: None in outcomes)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert set(outcomes) == {b"value", redis.ConnectionError, None}
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
