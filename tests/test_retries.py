@@ -327,6 +327,7 @@ def test_the_deadline_spans_all_tries(sf: SalesforceEmulator) -> None:
     error = refused(jwt(sf, read_timeout=0.4, deadline=1).authenticate)
     assert 1 < error.attempts < 4
     assert f"Given up after {error.attempts} tries within" in error.message
+    assert error.message.endswith(": the deadline of 1 s leaves no time for another.")
     assert time.monotonic() - began < 5
 
 
