@@ -26,7 +26,7 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport import Answer, Form, Transport
-from kinetic_auth_core.urls import url_problem
+from kinetic_auth_core.urls import instance_url_problem
 
 _NOT_SALESFORCE = (
     "Check login_url: what answered is not Salesforce's token endpoint, but perhaps a proxy or a parked domain."
@@ -106,7 +106,7 @@ def read_answer(
     if problems := _unfit(values):
         what = f"the answer is no session: {', '.join(problems)}."
         return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
-    if problem := url_problem(values["instance_url"]):
+    if problem := instance_url_problem(values["instance_url"]):
         return login.failed(
             SessionRejectedError,
             f"the answer's instance_url {problem}.",
