@@ -9,13 +9,13 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import attrs
 
 from kinetic_auth_core.catalogue import Kind, known_error
 from kinetic_auth_core.coercion import is_encodable
+from kinetic_auth_core.dates import answered_at, retry_after_s
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -35,6 +35,8 @@ _STATUS_PAGE = "Try later, and see status.salesforce.com."
 _REQUIRED = ("access_token", "instance_url", "id")
 _OPTIONAL = ("issued_at", "signature", "token_type", "scope")
 _MAX_TEXT = 300
+#: What a gateway says whose request got no answer.
+_OF_A_GATEWAY = frozenset({502, 504})
 
 
 @attrs.frozen
@@ -70,7 +72,7 @@ def ask(transport: Transport, url: str, form: Form, login: Login) -> Answer:
         return transport.post(url, form)
     except TransportError as error:
         details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
-        raise login.failed(TransportError, error.message, **details) from error.__cause__
+        raise login.failed(TransportError, error.message, unanswered=error.unanswered, **details) from error.__cause__
 
 
 def read_answer(
@@ -121,16 +123,20 @@ def read_answer(
             remedy="Check login_url, and that client_secret is the secret of this very app.",
             status=answer.status,
         )
-    values.setdefault("issued_at", str(_answered_at_ms(answer.headers)))
+    values.setdefault("issued_at", str(int((answered_at(answer.headers) or time.time()) * 1000)))
     return SalesforceSession(**values, api_version=api_version, username=login.username)
 
 
 def refusal(answer: Answer, login: Login, form: Form) -> AuthenticationError:
     """The error for an answer that is no success."""
     fields = json_object(answer.body)
-    if fields is None or (answer.status != 200 and not isinstance(fields.get("error"), str)):
-        return _no_answer(answer, login)
-    return _refusal(answer.status, fields, login, form)
+    error = (
+        _no_answer(answer, login)
+        if fields is None or (answer.status != 200 and not isinstance(fields.get("error"), str))
+        else _refusal(answer.status, fields, login, form)
+    )
+    error.retry_after_s = retry_after_s(answer.headers, answer.at)
+    return error
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
@@ -146,7 +152,14 @@ def _no_answer(answer: Answer, login: Login) -> AuthenticationError:
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     what = f"HTTP {answer.status} with {_plain(kind) or 'no content type'} instead of JSON."
     if answer.status == 429 or answer.status >= 500:
-        return login.failed(ServiceUnavailableError, what, remedy=_STATUS_PAGE, status=answer.status, retryable=True)
+        return login.failed(
+            ServiceUnavailableError,
+            what,
+            remedy=_STATUS_PAGE,
+            status=answer.status,
+            retryable=True,
+            unanswered=answer.status in _OF_A_GATEWAY,
+        )
     return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
 
 
@@ -202,10 +215,3 @@ def _is_signed(values: Mapping[str, str], client_secret: str) -> bool:
     message = values["id"] + values.get("issued_at", "")
     digest = hmac.new(client_secret.encode(), message.encode(), hashlib.sha256).digest()
     return hmac.compare_digest(base64.b64encode(digest), values.get("signature", "").encode())
-
-
-def _answered_at_ms(headers: Mapping[str, str]) -> int:
-    try:
-        return int(parsedate_to_datetime(headers["Date"]).timestamp() * 1000)
-    except (KeyError, ValueError, TypeError):
-        return int(time.time() * 1000)

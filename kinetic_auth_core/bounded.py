@@ -4,6 +4,7 @@ A read time-out counts anew with every byte that arrives, so a server that dribb
 Here each read may last at most what is left until the deadline of the login that runs in this thread.
 """
 
+import math
 import socket
 import ssl
 import threading
@@ -26,13 +27,19 @@ _deadline = _Deadline()
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Bound all reads and connects of this thread, inside, to `seconds` from now."""
+    """Bound all reads and connects of this thread, inside, to `seconds` from now; one around it holds as well."""
     before = _deadline.at
-    _deadline.at = time.monotonic() + seconds
+    at = time.monotonic() + seconds
+    _deadline.at = at if before is None else min(at, before)
     try:
         yield
     finally:
         _deadline.at = before
+
+
+def left_s() -> float:
+    """Seconds until this thread's deadline, 0 once it has passed; infinite where there is none."""
+    return math.inf if _deadline.at is None else max(_deadline.at - time.monotonic(), 0.0)
 
 
 def expired() -> bool:
@@ -82,7 +89,9 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     """Open a bounded socket. Each of the host's addresses has the connect time-out, all of them the deadline."""
     try:
         addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
+    except socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    except UnicodeError as error:
         raise NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
     last: OSError | None = None
     for family, kind, protocol, _, address in addresses:

@@ -46,6 +46,10 @@ class KnownError:
     remedy: str = attrs.field(converter=_sentence)
     blames: Blames | None = None
 
+    def fits(self, error: str, description: str | None) -> bool:
+        """Whether an answer of the token endpoint is of this row."""
+        return self.error == error.lower() and (description or "").strip().lower().startswith(self.description)
+
 
 _HOST_AND_AUDIENCE = (
     "set audience for this org: https://login.salesforce.com, https://test.salesforce.com (sandboxes, scratch "
@@ -57,6 +61,14 @@ _LOGIN_HOURS = (
     "or widen the login hours in the user's profile; Login History names which of them refused"
 )
 _STATUS_PAGE = "nothing is wrong with the settings; try later, and see status.salesforce.com"
+
+EXPIRED_ASSERTION = KnownError(
+    "invalid_grant",
+    "expired authorization code",
+    Kind.OTHER,
+    "the signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by"
+    " NTP; an assertion lives 3 minutes, and is made anew for each login",
+)
 
 CATALOGUE: tuple[KnownError, ...] = (
     KnownError(
@@ -91,13 +103,7 @@ CATALOGUE: tuple[KnownError, ...] = (
         "certificate of this key, or use the key of that certificate",
         Blames.KEY,
     ),
-    KnownError(
-        "invalid_grant",
-        "expired authorization code",
-        Kind.OTHER,
-        "the signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by"
-        " NTP; an assertion lives 3 minutes, and is made anew for each login",
-    ),
+    EXPIRED_ASSERTION,
     KnownError(
         "invalid_grant",
         "expired access/refresh token",
@@ -192,8 +198,4 @@ def blamed_by(error: str | None, description: str | None) -> Blames | None:
 
 def known_error(error: str, description: str | None) -> KnownError | None:
     """The row for an answer of the token endpoint, or None where it is not known."""
-    said = (description or "").strip().lower()
-    return next(
-        (row for row in CATALOGUE if row.error == error.lower() and said.startswith(row.description)),
-        None,
-    )
+    return next((row for row in CATALOGUE if row.fits(error, description)), None)

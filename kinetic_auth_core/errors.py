@@ -148,6 +148,8 @@ class AuthenticationError(KineticAuthError):
         status: The HTTP status, or None where there was no answer.
         remedy: What to do; empty where nothing is known for certain.
         retryable: Whether the same login can succeed later by itself.
+        retry_after_s: Seconds that the server asked to wait (`Retry-After`), or None.
+        attempts: How often this login was tried, with repetitions; 0 if it was not tried at all.
         provider: The name of the provider, or None.
         host: The host that was asked, or None.
         username: The Salesforce user, or None.
@@ -171,6 +173,8 @@ class AuthenticationError(KineticAuthError):
         self.description = description
         self.status = status
         self.retryable = retryable
+        self.retry_after_s: float | None = None
+        self.attempts = 0
         self.provider = provider
         self.host = host
         self.username = username
@@ -185,7 +189,15 @@ class TransientAuthenticationError(AuthenticationError):
 
 
 class TransportError(AuthenticationError):
-    """No usable answer: DNS, TLS, time-out, a redirect, not JSON, too large."""
+    """No usable answer: DNS, TLS, time-out, a redirect, not JSON, too large.
+
+    Attributes:
+        unanswered: Whether the request may have reached Salesforce, so that what became of it there is not known.
+    """
+
+    def __init__(self, message: str, *, unanswered: bool = False, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.unanswered = unanswered
 
 
 class ServiceUnavailableError(TransientAuthenticationError, TransportError):

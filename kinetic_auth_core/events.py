@@ -19,6 +19,7 @@ class LoginEvent:
         org_id: The org that was reached; None if the login failed.
         attempts: Requests to the token endpoint; 0 if none was sent, or the plugin sends its own.
         duration_s: Seconds, by the monotonic clock.
+        waited_s: Seconds of it that were pauses between requests.
         key_fingerprint: SHA-256 of the public key that signed (SubjectPublicKeyInfo, DER), as hex; None if none did.
     """
 
@@ -30,6 +31,7 @@ class LoginEvent:
     attempts: int = 0
     duration_s: float = 0.0
     key_fingerprint: str | None = None
+    waited_s: float = 0.0
 
 
 @attrs.define
@@ -38,6 +40,7 @@ class LoginTally:
 
     attempts: int = 0
     key_fingerprint: str | None = None
+    waited_s: float = 0.0
 
 
 _tally: ContextVar[LoginTally | None] = ContextVar("kinetic_auth_login_tally", default=None)

@@ -1,5 +1,7 @@
 """What it means when a request gives no answer: which of requests' and urllib3's errors is told in which words."""
 
+import re
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,12 +25,14 @@ class Failure:
         message: As a sentence.
         remedy: What to do.
         retryable: Whether it can pass by itself.
+        unanswered: Whether the request may have arrived.
         cause: What the library said.
     """
 
     message: str
     remedy: str
     retryable: bool
+    unanswered: bool
     cause: LibraryError
 
 
@@ -48,28 +52,45 @@ class _Row:
     types: tuple[type[BaseException] | str, ...]
     message: str
     remedy: str = CHECK_HOST
-    retryable: bool = True
+    retryable: bool = False
+    unanswered: bool = False
 
+
+_BROKE = "the connection to {host} broke before an answer came."
 
 # First match wins. A type that is a name is told by its name: it is imported nowhere else.
 _ROWS = (
-    _Row((requests.exceptions.InvalidSchema,), "the proxy cannot be used: {error}.", _NEED_SOCKS, False),
-    _Row((requests.exceptions.InvalidProxyURL,), "the proxy cannot be used: {error}.", _CHECK_PROXY, False),
-    _Row((requests.exceptions.ProxyError,), "the proxy did not connect to {host}: {reason}.", _CHECK_PROXY),
-    _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA, False),
-    _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed.", CHECK_HOST, False),
-    _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve."),
-    _Row((requests.exceptions.ConnectTimeout,), "{host} did not accept a connection within {limits.connect_s:g} s."),
+    _Row((requests.exceptions.InvalidSchema,), "the proxy cannot be used: {error}.", _NEED_SOCKS),
+    _Row((requests.exceptions.InvalidProxyURL,), "the proxy cannot be used: {error}.", _CHECK_PROXY),
+    _Row((requests.exceptions.ProxyError,), "the proxy did not connect to {host}: {reason}.", _CHECK_PROXY, True),
+    _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA),
+    _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed."),
+    _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve.", retryable=True),
+    _Row(
+        (requests.exceptions.ConnectTimeout,),
+        "{host} did not accept a connection within {limits.connect_s:g} s.",
+        retryable=True,
+    ),
     _Row(
         (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
         "{host} sent nothing for {limits.read_s:g} s.",
+        retryable=True,
+        unanswered=True,
     ),
-    _Row((urllib3.exceptions.NewConnectionError,), "no connection to {host}: {reason}."),
-    _Row((urllib3.exceptions.IncompleteRead,), "the answer of {host} is cut off."),
-    _Row((urllib3.exceptions.DecodeError,), "the answer of {host} is compressed wrongly."),
+    _Row((urllib3.exceptions.NewConnectionError,), "no connection to {host}: {reason}.", retryable=True),
+    _Row((urllib3.exceptions.IncompleteRead,), "the answer of {host} is cut off.", retryable=True, unanswered=True),
+    _Row((urllib3.exceptions.DecodeError,), "the answer of {host} is compressed wrongly.", unanswered=True),
+    _Row((ConnectionError,), _BROKE, retryable=True, unanswered=True),
 )
-_BROKEN = _Row((), "the connection to {host} broke before an answer came.")
-_EXPIRED = _Row((), "no complete answer from {host} within the deadline of {limits.deadline_s:g} s.")
+_BROKEN = _Row((), _BROKE, unanswered=True)
+_EXPIRED = _Row(
+    (),
+    "no complete answer from {host} within the deadline of {limits.deadline_s:g} s.",
+    retryable=True,
+    unanswered=True,
+)
+#: How http.client tells that a proxy turns down a tunnel: its credentials, or the host. Asking again changes neither.
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
 
 
 def explained(error: Exception, *, host: str, limits: Limits, expired: bool, masked: Callable[[str], str]) -> Failure:
@@ -89,7 +110,15 @@ def explained(error: Exception, *, host: str, limits: Limits, expired: bool, mas
     reason = masked(next(filter(None, said), "it failed"))
     message = row.message.format(host=host, limits=limits, tls=tls, reason=reason, error=masked(str(error)))
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {masked(str(error))}")
-    return Failure(message, row.remedy, row.retryable, cause)
+    can_pass = row.retryable and not any(map(_is_settled, chain))
+    return Failure(message, row.remedy, can_pass, row.unanswered, cause)
+
+
+def _is_settled(error: BaseException) -> bool:
+    """Whether it will be the same next time: the name is known not to exist, or the proxy refuses to connect."""
+    if isinstance(error, socket.gaierror):
+        return error.errno != socket.EAI_AGAIN
+    return isinstance(error, OSError) and bool(_TUNNEL_REFUSED.search(str(error)))
 
 
 def _is_builtin(error: BaseException) -> bool:

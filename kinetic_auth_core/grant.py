@@ -7,7 +7,6 @@ A subclass gives the form fields of its grant and nothing else. What the answer 
 import abc
 import logging
 import os
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from urllib.parse import urlsplit
@@ -31,6 +30,7 @@ from kinetic_auth_core.errors import (
     ConfigurationError,
     CredentialsRejectedError,
     KineticAuthError,
+    TransportError,
     safe_cause,
 )
 from kinetic_auth_core.hookspecs import hookimpl
@@ -42,6 +42,7 @@ from kinetic_auth_core.transports import Transports
 
 if TYPE_CHECKING:
     from kinetic_auth_core.answers import Login
+    from kinetic_auth_core.skew import LoginClock
     from kinetic_auth_core.transport import Form, Transport
 
 logger = logging.getLogger(__name__)
@@ -52,13 +53,15 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
 
     Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for
-    messages; `exactly_one_of`, groups of settings of which exactly one must be given; and `answers_are_signed`, where
-    an answer without a signature is to be refused if the client secret is known.
+    messages; `exactly_one_of`, groups of settings of which exactly one must be given; `answers_are_signed`, where an
+    answer without a signature is to be refused if the client secret is known; and `counts_failed_logins`, where a wrong
+    secret that is sent again brings the user nearer to a lockout: a request that may have arrived is then not repeated.
     """
 
     provider_name: ClassVar[str] = ""
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     answers_are_signed: ClassVar[bool] = False
+    counts_failed_logins: ClassVar[bool] = False
 
     login_url: str = login_url_setting(kw_only=True)
     api_version: str = setting(
@@ -69,7 +72,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     )
     connect_timeout: float = setting(5.0, help="Seconds for connecting.", validator=check_seconds)
     read_timeout: float = setting(30.0, help="Seconds without a byte from the server.", validator=check_seconds)
-    deadline: float = setting(60.0, help="Seconds for the whole login.", validator=check_seconds)
+    deadline: float = setting(60.0, help="Seconds for the whole login, with all its tries.", validator=check_seconds)
     proxy: str | None = setting(
         None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, validator=check_proxy
     )
@@ -78,6 +81,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     )
     _own: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
     _shared: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _clock: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)  # of the server, as far as known
     _variants: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     @abc.abstractmethod
@@ -121,20 +125,25 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
+        from kinetic_auth_core import bounded
+
         first: CredentialsRejectedError | None = None
         variants: list[Self] = self._variants.get(self._one_for_each_key) or [self]
-        for variant in variants:
-            try:
-                return variant._log_in()  # noqa: SLF001 - one of its own class
-            except CredentialsRejectedError as error:
-                if blamed_by(error.error, error.description) is not Blames.KEY:
-                    raise
-                first = first or error
+        with bounded.deadline(self.deadline):
+            for variant in variants:
+                try:
+                    return variant._log_in()  # noqa: SLF001 - one of its own class
+                except CredentialsRejectedError as error:
+                    if blamed_by(error.error, error.description) is not Blames.KEY:
+                        raise
+                    first = first or error
         assert first is not None  # noqa: S101 - there is at least one variant
         raise first
 
     def _one_for_each_key(self) -> list[Self]:
         """An instance for each item of a list of keys; none where there is no such list."""
+        from kinetic_auth_core.skew import ServerClock
+
         choices = [each for each in schema(type(self)) if each.secret and each.takes_alternatives]
         values = {each.name: each.value_of(self) for each in choices}
         lists = {name: value for name, value in values.items() if isinstance(value, list | tuple)}
@@ -145,17 +154,30 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         ]
         for variant in variants:
             variant.share(self._shared.peek() or self._own.get(Transports))
+            variant._clock.get(lambda: self._clock.get(ServerClock))  # noqa: SLF001 - one of its own class
         return variants
 
     def _log_in(self) -> SalesforceSession:
-        from kinetic_auth_core.answers import Login, ask, read_answer
+        from kinetic_auth_core.answers import Login
+        from kinetic_auth_core.retries import Tries
+        from kinetic_auth_core.skew import LoginClock, ServerClock
 
         login = Login(
             self.provider_name or type(self).__name__,
             urlsplit(self.login_url).netloc,
             getattr(self, "username", None),
         )
-        form = self._form(login)
+        clock = LoginClock(self._clock.get(ServerClock), login.host)
+        tries = Tries(self.deadline, clock.cures, may_repeat_unanswered=not self.counts_failed_logins)
+        session = tries.run(lambda: self._try(login, clock))
+        clock.confirm()
+        logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, session.org_id)
+        return session
+
+    def _try(self, login: "Login", clock: "LoginClock") -> SalesforceSession:
+        from kinetic_auth_core.answers import ask, read_answer
+
+        form = self._form(login, clock.now())
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         answer = ask(self.connection(), f"{self.login_url}/services/oauth2/token", form, login)
         outcome = read_answer(
@@ -166,17 +188,18 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             client_secret=getattr(self, "client_secret", None),
             must_be_signed=self.answers_are_signed,
         )
+        if not isinstance(outcome, TransportError):
+            clock.learn(answer)
         if isinstance(outcome, AuthenticationError):
             raise outcome
-        logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, outcome.org_id)
         return outcome
 
-    def _form(self, login: "Login") -> "Form":
+    def _form(self, login: "Login", now: float) -> "Form":
         from kinetic_auth_core.transport import Form
 
         problem, cause = "", None
         try:
-            fields: object = self.grant(time.time())
+            fields: object = self.grant(now)
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret

@@ -137,6 +137,7 @@ class Logins:
             attempts=tally.attempts,
             duration_s=time.monotonic() - began,
             key_fingerprint=tally.key_fingerprint,
+            waited_s=tally.waited_s,
         )
 
     def _call(self, made: _Made) -> SalesforceSession:

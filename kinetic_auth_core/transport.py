@@ -6,6 +6,7 @@ What the answer means is decided in `answers`.
 import contextlib
 import os
 import ssl
+import time
 from collections.abc import Collection, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
@@ -57,11 +58,13 @@ class Answer:
         status: The HTTP status.
         headers: The headers; names in any case.
         body: The body, decoded from any content encoding.
+        at: When it was made, by our clock: the middle between request and answer, in Unix seconds.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
+    at: float
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -124,7 +127,7 @@ class Transport:
     Args:
         connect_timeout: Seconds for connecting, with TLS.
         read_timeout: Seconds without a byte from the server.
-        deadline: Seconds for the whole request.
+        deadline: Seconds for the whole request; an earlier deadline of its thread (`bounded`) holds as well.
         proxy: The proxy's URL; None: `HTTPS_PROXY` and the like, as requests reads them.
         ca_bundle: A file or folder of CA certificates; None: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, else certifi's.
     """
@@ -169,7 +172,9 @@ class Transport:
                     error, host=host, limits=self._limits, expired=bounded.expired(), masked=self._masked
                 )
         if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
-            raise TransportError(outcome.message, remedy=outcome.remedy, retryable=outcome.retryable) from outcome.cause
+            raise TransportError(
+                outcome.message, remedy=outcome.remedy, retryable=outcome.retryable, unanswered=outcome.unanswered
+            ) from outcome.cause
         return _usable(outcome)
 
     def close(self) -> None:
@@ -178,6 +183,7 @@ class Transport:
             session.close()
 
     def _send(self, session: requests.Session, url: str, form: Form) -> Answer:
+        began = time.time()
         with session.post(
             url,
             data=form.fields,
@@ -186,8 +192,9 @@ class Transport:
             stream=True,
             proxies={"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url),
         ) as response:
+            at = (began + time.time()) / 2
             body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
-            return Answer(response.status_code, response.headers, body)
+            return Answer(response.status_code, response.headers, body, at)
 
     def _open(self) -> requests.Session:
         session = _Session()
