@@ -132,7 +132,7 @@ def _fits(host: str, glob: str) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _pattern(glob: str) -> re.Pattern[str]:
-    """A glob as a regular expression. Only what a host name may hold fits a `*`, so `evil.example\\.force.com` does not."""
+    """A glob as a regular expression; what no host name may hold, such as a backslash, fits no `*`."""
     label = "[a-z0-9_-]"
     first, dot, rest = glob.partition(".")
     if first == "*" and dot:
