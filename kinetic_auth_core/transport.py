@@ -7,14 +7,13 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
-import attrs
 import requests
 import requests.adapters
 import requests.utils
@@ -22,8 +21,10 @@ import urllib3.exceptions
 
 from kinetic_auth_core import bounded
 from kinetic_auth_core.content_coding import decoded
-from kinetic_auth_core.errors import ConfigurationError, TransportError, mask
+from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.exchange import Answer as Answer  # noqa: PLC0414 - re-exported
+from kinetic_auth_core.exchange import Form as Form  # noqa: PLC0414 - re-exported
 from kinetic_auth_core.failures import CHECK_HOST, Failure, Limits, explained
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.once import Once
@@ -31,50 +32,6 @@ from kinetic_auth_core.paths import expanded
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _POOL_SIZE = 64  # connections kept for threads that log in at the same time
-_MAX_QUOTED = 300  # characters
-_OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
-
-
-@attrs.frozen
-class Form:
-    """The fields of a token request. They are secrets: never shown.
-
-    Attributes:
-        fields: What is sent.
-        secrets: The texts that must not show up in a message, such as the provider's secret settings.
-    """
-
-    fields: Mapping[str, str] = attrs.field(repr=False)
-    secrets: Collection[str] = attrs.field(default=(), repr=False)
-
-    def masked(self, text: str) -> str:
-        """Text of the server without anything in it that we sent in confidence, as it is or URL-encoded."""
-        secrets = [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
-        encodable = [secret.encode("utf-8", "replace") for secret in secrets]
-        return mask(text, [*secrets, *map(quote, encodable), *map(quote_plus, encodable)])
-
-    def quoted(self, text: object) -> str:
-        """Text of the server as a message may quote it: masked, short, printable; nothing for what is no text."""
-        if not isinstance(text, str):
-            return ""
-        return "".join(char if char.isprintable() else " " for char in self.masked(text)[:_MAX_QUOTED]).strip()
-
-
-@attrs.frozen
-class Answer:
-    """What came back.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The headers; names in any case.
-        body: The body, decoded from any content encoding.
-        at: When it was made, by our clock: the middle between request and answer, in Unix seconds.
-    """
-
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    at: float
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

@@ -3,8 +3,10 @@
 Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 """  # noqa: INP001 - not a package: conf.py puts this folder on the path
 
+import csv
 import inspect
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import click
 
@@ -14,10 +16,12 @@ from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.registry import load_authenticator
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.settings import Setting
 
+_FAULTS = Path(__file__).parents[1] / "faults.csv"
 _AGAIN = {Kind.REJECTED: "no", Kind.TRANSIENT: "yes", Kind.OTHER: "not at once"}
 _RAISED = {
     Kind.REJECTED: "CredentialsRejectedError",
@@ -40,6 +44,34 @@ def settings_table(provider: str) -> str:
 def common_settings_table() -> str:
     """The settings that every provider has whose login is one request to the token endpoint."""
     return _settings(GrantAuthenticator, [each for each in schema(GrantAuthenticator) if each.name != "login_url"])
+
+
+def source_settings_table() -> str:
+    """The settings of a source, for any provider."""
+    return _settings(SourceOptions, schema(SourceOptions))
+
+
+def fault_table(group: str) -> str:
+    """The faults of a group, as the last run of `tests/test_faults.py` that wrote the table found them.
+
+    Args:
+        group: What stands in the table's column of that name.
+    """
+    with _FAULTS.open(encoding="utf-8", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["group"] == group]
+    rows = [
+        (
+            line["what"],
+            f"`{line['raised']}`",
+            line["told"],
+            *(line[provider] or "-" for provider in ("jwt-bearer", "password")),
+            line["at most"],
+        )
+        for line in lines
+    ]
+    if not rows:
+        raise ValueError(f"no faults of the group {group!r}")
+    return _table(("what goes wrong", "raised as", "told as", "jwt-bearer", "password", "at most"), rows)
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:

@@ -26,6 +26,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     makers: dict[str, Callable[..., str]] = {
         "provider-settings": generated.settings_table,
         "common-settings": generated.common_settings_table,
+        "source-settings": generated.source_settings_table,
+        "fault-table": generated.fault_table,
         "error-catalogue": generated.catalogue_table,
         "error-tree": generated.error_tree,
         "exit-codes": generated.exit_codes_table,
