@@ -132,6 +132,15 @@ class _Connection(HTTPConnection):
 class _TLSConnection(HTTPSConnection):
     response_class = _Response
 
+    def connect(self) -> None:
+        """Connect; a handshake that does not come about is no connection: nothing of the request was sent."""
+        try:
+            super().connect()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "no TLS handshake in time") from error
+        except ConnectionError as error:
+            raise NewConnectionError(self, f"no TLS handshake: {error}") from error
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 

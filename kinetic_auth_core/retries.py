@@ -101,6 +101,8 @@ class Tries:
         why = ""
         if count < MAX_TRIES and error.retry_after_s:
             why = f": the server asks to wait {error.retry_after_s:.0f} s, and the deadline is {self._deadline_s:g} s"
+        elif 1 < count < MAX_TRIES:
+            why = f": the deadline of {self._deadline_s:g} s leaves no time for another"
         if count > 1 or why:
             error.message = f"{error.message} Given up after {tries}{why}."
             error.args = (error.message,)

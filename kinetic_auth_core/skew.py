@@ -16,6 +16,7 @@ from kinetic_auth_core.transport import Answer
 TOLERATED_S = 5.0
 #: A larger difference is not believed: an assertion that is good for days could be kept, and used, by who caused it.
 LARGEST_S = 24 * 3600.0
+_HALF_A_SECOND = 0.5  # a Date tells whole seconds, cut off
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class LoginClock:
     def learn(self, answer: Answer) -> None:
         """Take note of the time that an answer of Salesforce tells."""
         told_at = answered_at(answer.headers)
-        skew_s = None if told_at is None else told_at - answer.at
+        skew_s = None if told_at is None else told_at + _HALF_A_SECOND - answer.at
         self._told_s = skew_s if skew_s is not None and abs(skew_s) <= LARGEST_S else None
 
     def cures(self, error: AuthenticationError) -> bool:

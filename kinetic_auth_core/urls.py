@@ -16,8 +16,8 @@ def url_problem(url: object) -> str | None:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        return f"is not a valid URL ({error})"
+    except ValueError:  # its text quotes parts of the URL
+        return "is not a valid URL"
     if parts.scheme not in ("https", "http") or "://" not in url:
         return "must begin with https://"
     if not parts.hostname:
@@ -34,7 +34,7 @@ def url_problem(url: object) -> str | None:
 def instance_url_problem(url: object) -> str | None:
     """What is wrong with an org's own URL, to which tokens are sent: as `url_problem`, and it must have no path."""
     if problem := url_problem(url):
-        return problem
+        return problem.partition(",")[0] if problem.startswith("is plain http") else problem  # no host is quoted
     return "has a path; leave it out" if urlsplit(str(url)).path.strip("/") else None
 
 

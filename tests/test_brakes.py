@@ -82,7 +82,7 @@ def test_what_is_no_refusal_of_the_credential_holds_nothing_back(
     sf: SalesforceEmulator, settings: dict[str, Any]
 ) -> None:
     source = kinetic.resolve("password", password="right-horse", **settings)
-    sf.refuse("server_error", "try later", status=500)
+    sf.refuse("server_error", "try later", status=500, times=4)  # as often as one login tries
     with pytest.raises(kinetic.TransientAuthenticationError):
         source.authenticate()
     assert source.authenticate().is_valid()

@@ -59,6 +59,9 @@ ADVICE: Mapping[tuple[str, str], str] = {
     ("rate_limit_exceeded", ""): "3,600 logins",
 }
 
+# How often a login is tried: what passes by itself is tried again, nothing else is.
+TRIES: Mapping[type[AuthenticationError], int] = {TransientAuthenticationError: 4}
+
 LogIn = Callable[[], kinetic.SalesforceSession]
 
 
@@ -125,12 +128,13 @@ def test_the_advice_is_known_for_every_row() -> None:
 def test_each_row_is_an_error_of_its_type_with_its_remedy(
     error: str, description: str, provider: str, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
-    sf.refuse(error, description)
+    expected = OTHERS.get((error, description), CredentialsRejectedError)
+    tries = TRIES.get(expected, 1)
+    sf.refuse(error, description, times=tries)
     told = refused(authenticator.authenticate)
     host = sf.url.removeprefix("http://")
     row = known_error(error, description)
     assert row is not None
-    expected = OTHERS.get((error, description), CredentialsRejectedError)
     assert type(told) is expected
     assert (told.error, told.description, told.status) == (error, description or None, 400)
     assert told.retryable is (expected is TransientAuthenticationError)
@@ -138,22 +142,24 @@ def test_each_row_is_an_error_of_its_type_with_its_remedy(
     assert told.remedy == row.remedy
     assert ADVICE[error, description] in told.remedy
     said = f"{error}: {description}" if description else error
-    assert str(told) == (
-        f"{provider} login of {sf.default.username} at {host} failed: {said} (HTTP 400). Remedy: {told.remedy}"
-    )
+    message, _, given_up = told.message.partition(" Given up after 4 tries within ")
+    assert message == f"{provider} login of {sf.default.username} at {host} failed: {said} (HTTP 400)."
+    assert bool(given_up) is (tries == 4)
+    assert str(told) == f"{told.message} Remedy: {told.remedy}"
     assert [secret for secret in secrets(sf) if secret in shown(told)] == []
-    assert sf.token_requests == 1
+    assert told.attempts == sf.token_requests == tries
 
 
 @pytest.mark.parametrize(("error", "description"), ERROR_ROWS)
-def test_a_source_hands_the_same_error_on_after_one_request(
+def test_a_source_hands_the_same_error_on_without_requests_of_its_own(
     error: str, description: str, provider: str, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
-    sf.refuse(error, description)
+    tries = TRIES.get(OTHERS.get((error, description), CredentialsRejectedError), 1)
+    sf.refuse(error, description, times=tries)
     with kinetic.SessionSource(authenticator) as source:
         told = refused(source.session)
     assert (told.error, told.description, told.provider) == (error, description or None, provider)
-    assert sf.token_requests == 1
+    assert sf.token_requests == tries
 
 
 @pytest.mark.parametrize(
@@ -201,16 +207,16 @@ def test_the_status_is_told_and_does_not_change_what_a_known_error_means(
 def test_an_unknown_error_with_a_status_that_passes_is_transient(
     status: int, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
-    sf.refuse("brand_new", "something new", status)
+    sf.refuse("brand_new", "something new", status, times=4)
     told = refused(authenticator.authenticate)
     assert type(told) is TransientAuthenticationError
     assert told.retryable
     assert "status.salesforce.com" in told.remedy
-    assert sf.token_requests == 1
+    assert sf.token_requests == 4
 
 
 def test_after_a_refusal_the_same_authenticator_logs_in(authenticator: Any, sf: SalesforceEmulator) -> None:
-    sf.refuse("unknown_error", "retry your request")
+    sf.refuse("brand_new", "something new")
     refused(authenticator.authenticate)
     assert sf.is_live(authenticator.authenticate().access_token)
     assert sf.token_requests == 2

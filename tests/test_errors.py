@@ -43,6 +43,7 @@ EXTRAS: dict[type, dict[str, Any]] = {
         "host": "login.salesforce.com",
         "username": "ada@acme.com",
     },
+    kinetic.TransportError: {"unanswered": True},
 }
 
 
@@ -90,6 +91,8 @@ def test_message_and_remedy_read_as_one_text(cls: Any) -> None:
 @pytest.mark.parametrize("how", COPIES)
 def test_an_error_copies_and_pickles_whole(cls: Any, how: str) -> None:
     error = cls("It broke.", remedy="Mend it.", **extras_of(cls))
+    if isinstance(error, kinetic.AuthenticationError):
+        error.attempts, error.retry_after_s = 4, 30.0
     error.add_note("first seen on a Monday")
     error.own = "an attribute of the caller's"
     again = COPIES[how](error)
@@ -99,6 +102,8 @@ def test_an_error_copies_and_pickles_whole(cls: Any, how: str) -> None:
     assert again.args == error.args
     for name, value in {**extras_of(cls), "message": "It broke.", "remedy": "Mend it.", "own": error.own}.items():
         assert getattr(again, name) == value
+    if isinstance(error, kinetic.AuthenticationError):
+        assert (again.attempts, again.retry_after_s) == (4, 30.0)
     assert again.__notes__ == ["first seen on a Monday"]
     if isinstance(error, OSError):
         assert (again.errno, again.strerror, again.filename) == (error.errno, error.strerror, error.filename)

@@ -73,7 +73,7 @@ def test_a_refused_connection_says_so() -> None:
 def test_a_host_name_that_does_not_resolve_says_so() -> None:
     error = failure_of("https://no-such-host.invalid")
     assert error.message == "the host name no-such-host.invalid does not resolve."
-    assert error.retryable
+    assert not error.unanswered
 
 
 def test_a_silent_server_is_left_after_the_read_timeout(sf: SalesforceEmulator) -> None:
@@ -145,7 +145,9 @@ def test_a_huge_answer_is_not_read_to_its_end(sf: SalesforceEmulator, fault: Any
 
 def test_an_answer_that_is_compressed_wrongly_says_so(sf: SalesforceEmulator) -> None:
     sf.break_transport(Answer(b"no gzip", headers={"Content-Encoding": "gzip"}))
-    assert failure_of(sf.url).message == "the answer of 127.0.0.1 is compressed wrongly."
+    error = failure_of(sf.url)
+    assert error.message == "the answer of 127.0.0.1 is compressed wrongly."
+    assert not error.retryable
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -265,6 +267,7 @@ def test_a_proxy_that_refuses_is_told_without_its_password() -> None:
         "Tunnel connection failed: 407 Proxy Authentication Required."
     )
     assert error.remedy.startswith("Check proxy (or HTTPS_PROXY)")
+    assert not error.retryable
     assert "canary-proxy" not in f"{error}{error.__cause__!r}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.testing import SalesforceEmulator
 
 Install = Callable[..., Path]
 
@@ -313,3 +314,18 @@ def test_a_wrapper_that_spoils_the_session_is_an_authentication_error(outcomes: 
     observe(install, "spoiler", SPOILER)
     with pytest.raises(kinetic.AuthenticationError, match="gave NoneType instead of a SalesforceSession"):
         kinetic.resolve("fake").session()
+
+
+def test_observers_are_told_of_one_login_however_often_it_was_tried(seen: list[Any], sf: SalesforceEmulator) -> None:
+    login = sf.default
+    authenticator = kinetic.JWTAuthenticator(login.client_id, login.username, login.private_key_pem, login_url=sf.url)
+    source = kinetic.SessionSource(authenticator)
+    sf.refuse("server_error", times=2)
+    source.session()
+    sf.refuse("server_error", times=4)
+    with pytest.raises(kinetic.TransientAuthenticationError):
+        source.authenticate()
+    assert [(what, event.attempts) for what, _, _, event in seen] == [("issued", 3), ("failed", 4)]
+    for _, _, _, event in seen:
+        assert 0 < event.waited_s < event.duration_s
+    assert seen[1][2].attempts == 4
