@@ -153,11 +153,12 @@ def test_no_other_refusal_is_tried_again_with_another_key(
         kinetic.SessionSource(JWTAuthenticator(private_key=keys, **org.settings)),
         JWTAuthenticator(private_key=keys, **org.settings),
     ):
-        sf.refuse(error, description)
+        tries = 4 if error == "server_error" else 1  # it passes by itself, so the same key is tried again
+        sf.refuse(error, description, times=tries)
         before = sf.token_requests
         with pytest.raises(kinetic.AuthenticationError, match=error):
             source.authenticate()
-        assert sf.token_requests == before + 1
+        assert sf.token_requests == before + tries
 
 
 def test_a_key_that_cannot_be_had_is_passed_over(

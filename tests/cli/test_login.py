@@ -240,7 +240,8 @@ class TestFailures:
         sf.break_transport(Html(503), times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 5
-        assert "HTTP 503 with text/html instead of JSON. Remedy: Try later" in outcome.told
+        assert "HTTP 503 with text/html instead of JSON. Given up after 4 tries within" in outcome.told
+        assert "Remedy: Try later" in outcome.told
 
     def test_an_answer_that_is_no_json_ends_with_5(
         self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
