@@ -6,15 +6,14 @@ Sources: RFC 6749, sections 5.1 and 5.2; the fields that Salesforce sends are in
 import base64
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
+from kinetic_auth_core.answer_fields import json_object, session_values, unfit
 from kinetic_auth_core.catalogue import Kind, known_error
-from kinetic_auth_core.coercion import is_encodable
 from kinetic_auth_core.dates import answered_at, retry_after_s
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -26,15 +25,12 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport import Answer, Form, Transport
-from kinetic_auth_core.urls import url_problem
+from kinetic_auth_core.urls import instance_url_problem
 
 _NOT_SALESFORCE = (
     "Check login_url: what answered is not Salesforce's token endpoint, but perhaps a proxy or a parked domain."
 )
 _STATUS_PAGE = "Try later, and see status.salesforce.com."
-_REQUIRED = ("access_token", "instance_url", "id")
-_OPTIONAL = ("issued_at", "signature", "token_type", "scope")
-_MAX_TEXT = 300
 #: What a gateway says whose request got no answer.
 _OF_A_GATEWAY = frozenset({502, 504})
 
@@ -100,15 +96,13 @@ def read_answer(
         The session; or, where the endpoint refused or its answer is not usable, the error to raise.
     """
     fields = json_object(answer.body)
-    if answer.status != 200 or fields is None or fields.get("error"):
+    if answer.status != 200 or isinstance(fields, str) or fields.get("error"):
         return refusal(answer, login, form)
-    values = {name: fields[name] for name in (*_REQUIRED, *_OPTIONAL) if fields.get(name) not in (None, "")}
-    if isinstance(values.get("issued_at"), int) and not isinstance(values["issued_at"], bool):
-        values["issued_at"] = str(values["issued_at"])
-    if problems := _unfit(values):
+    values = session_values(fields)
+    if problems := unfit(values):
         what = f"the answer is no session: {', '.join(problems)}."
         return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
-    if problem := url_problem(values["instance_url"]):
+    if problem := instance_url_problem(values["instance_url"]):
         return login.failed(
             SessionRejectedError,
             f"the answer's instance_url {problem}.",
@@ -130,27 +124,19 @@ def read_answer(
 def refusal(answer: Answer, login: Login, form: Form) -> AuthenticationError:
     """The error for an answer that is no success."""
     fields = json_object(answer.body)
-    error = (
-        _no_answer(answer, login)
-        if fields is None or (answer.status != 200 and not isinstance(fields.get("error"), str))
-        else _refusal(answer.status, fields, login, form)
-    )
+    if isinstance(fields, str):
+        error = _no_answer(answer, login, form, fields)
+    elif not isinstance(fields.get("error"), str):
+        error = _no_answer(answer, login, form, "that is neither a session nor an error")
+    else:
+        error = _refusal(answer.status, fields, login, form)
     error.retry_after_s = retry_after_s(answer.headers, answer.at)
     return error
 
 
-def json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object that a body is; None if it is none."""
-    try:
-        parsed = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
-
-
-def _no_answer(answer: Answer, login: Login) -> AuthenticationError:
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    what = f"HTTP {answer.status} with {_plain(kind) or 'no content type'} instead of JSON."
+def _no_answer(answer: Answer, login: Login, form: Form, why: str) -> AuthenticationError:
+    kind = form.quoted(answer.headers.get("Content-Type", "").partition(";")[0]).lower()
+    what = f"HTTP {answer.status} with {kind or 'no content type'} {why}."
     if answer.status == 429 or answer.status >= 500:
         return login.failed(
             ServiceUnavailableError,
@@ -164,8 +150,8 @@ def _no_answer(answer: Answer, login: Login) -> AuthenticationError:
 
 
 def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -> AuthenticationError:
-    error = _said(fields.get("error"), form)
-    described = _said(fields.get("error_description"), form)
+    error = form.quoted(fields.get("error"))
+    described = form.quoted(fields.get("error_description"))
     known = known_error(error, described)
     details = {"error": error, "description": described or None, "status": status}
     what = f"{error}: {described} (HTTP {status})." if described else f"{error} (HTTP {status})."
@@ -181,34 +167,6 @@ def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -
         retryable=known.kind is Kind.TRANSIENT,
         **details,
     )
-
-
-def _said(value: object, form: Form) -> str:
-    """Text of the server as an error may quote it: short, printable, and with nothing in it that we sent."""
-    return _plain(form.masked(value)) if isinstance(value, str) else ""
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text[:_MAX_TEXT]).strip()
-
-
-def _unfit(values: Mapping[str, Any]) -> list[str]:
-    """Why the fields of an answer make no session; the texts quote none of them."""
-    problems = [f"it lacks {name}" for name in _REQUIRED if name not in values]
-    problems += [f"its {name} is not text" for name, value in values.items() if not isinstance(value, str)]
-    problems += [
-        f"its {name} is not valid text"
-        for name, value in values.items()
-        if isinstance(value, str) and not is_encodable(value)
-    ]
-    problems += [
-        f"its {name} could not be sent in a header"
-        for name in ("access_token", "token_type")
-        if isinstance(text := values.get(name, ""), str)
-        and is_encodable(text)
-        and not all("!" <= char <= "~" for char in text)
-    ]
-    return problems
 
 
 def _is_signed(values: Mapping[str, str], client_secret: str) -> bool:

@@ -4,6 +4,7 @@ A read time-out counts anew with every byte that arrives, so a server that dribb
 Here each read may last at most what is left until the deadline of the login that runs in this thread.
 """
 
+import http.client
 import math
 import socket
 import ssl
@@ -111,12 +112,35 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     raise NewConnectionError(connection, f"no connection: {last}") from last
 
 
+class _Response(http.client.HTTPResponse):
+    """An answer whose headers are whole lines of name and value. urllib3 would log the others, with what is in them."""
+
+    def begin(self) -> None:
+        super().begin()
+        if self.headers.defects or self.headers.get_payload():
+            self.close()
+            raise http.client.HTTPException("malformed headers")
+
+
 class _Connection(HTTPConnection):
+    response_class = _Response
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
 
 class _TLSConnection(HTTPSConnection):
+    response_class = _Response
+
+    def connect(self) -> None:
+        """Connect; a handshake that does not come about is no connection: nothing of the request was sent."""
+        try:
+            super().connect()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "no TLS handshake in time") from error
+        except ConnectionError as error:
+            raise NewConnectionError(self, f"no TLS handshake: {error}") from error
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from kinetic_auth_core.answers import Login, ask, json_object, refusal
+from kinetic_auth_core.answer_fields import json_object
+from kinetic_auth_core.answers import Login, ask, refusal
 from kinetic_auth_core.errors import TransportError
 from kinetic_auth_core.introspection import Introspection
 from kinetic_auth_core.session import SalesforceSession
@@ -56,7 +57,7 @@ def introspect(transport: Transport, session: SalesforceSession, login: Login, a
     if answer.status != 200:
         raise refusal(answer, login, form)
     told = json_object(answer.body)
-    found = Introspection.of(told) if told is not None else None
+    found = None if isinstance(told, str) else Introspection.of(told)
     if found is None:
         raise login.failed(TransportError, "the answer says nothing of a token.", status=answer.status)
     return found

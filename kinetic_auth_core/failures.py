@@ -1,5 +1,6 @@
 """What it means when a request gives no answer: which of requests' and urllib3's errors is told in which words."""
 
+import http.client
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ import attrs
 import requests
 import urllib3.exceptions
 
+from kinetic_auth_core.content_coding import CodingError
 from kinetic_auth_core.errors import LibraryError
 
 CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
@@ -79,8 +81,13 @@ _ROWS = (
     ),
     _Row((urllib3.exceptions.NewConnectionError,), "no connection to {host}: {reason}.", retryable=True),
     _Row((urllib3.exceptions.IncompleteRead,), "the answer of {host} is cut off.", retryable=True, unanswered=True),
-    _Row((urllib3.exceptions.DecodeError,), "the answer of {host} is compressed wrongly.", unanswered=True),
+    _Row((CodingError,), "the answer of {host} is compressed wrongly.", unanswered=True),
     _Row((ConnectionError,), _BROKE, retryable=True, unanswered=True),
+    _Row(
+        (http.client.HTTPException, urllib3.exceptions.InvalidHeader),
+        "what {host} sent is no proper HTTP answer.",
+        unanswered=True,
+    ),
 )
 _BROKEN = _Row((), _BROKE, unanswered=True)
 _EXPIRED = _Row(
@@ -108,10 +115,17 @@ def explained(error: Exception, *, host: str, limits: Limits, expired: bool, mas
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
     said = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
     reason = masked(next(filter(None, said), "it failed"))
-    message = row.message.format(host=host, limits=limits, tls=tls, reason=reason, error=masked(str(error)))
-    cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {masked(str(error))}")
+    message = row.message.format(host=host, limits=limits, tls=tls.rstrip("."), reason=reason, error=masked(str(error)))
+    cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_told(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
     return Failure(message, row.remedy, can_pass, row.unanswered, cause)
+
+
+def _told(error: Exception, chain: list[BaseException], masked: Callable[[str], str]) -> str:
+    """What a library's error says; of those that quote an answer that is no HTTP, and may hold anything: their kind."""
+    quoting = [link for link in chain if isinstance(link, http.client.HTTPException | urllib3.exceptions.InvalidHeader)]
+    quoting = [link for link in quoting if not isinstance(link, ConnectionError)]
+    return ", ".join(type(link).__name__ for link in quoting) or masked(str(error))
 
 
 def _is_settled(error: BaseException) -> bool:

@@ -20,6 +20,8 @@ from kinetic_auth_core.errors import (
     CredentialsRejectedError,
     KeyLoadError,
     KineticAuthError,
+    SessionRejectedError,
+    mask,
     safe_cause,
     told,
 )
@@ -67,6 +69,7 @@ class Logins:
         self._budget = budget
         self._commons = commons
         self._fetched_anew: dict[int, float] = {}
+        self._guards = plan.guards
         self._credentials = Credentials(plan.values, SecretLoader(plan.lookup), plan.binary)
         self._observers: Once[list[tuple[str, object]]] = commons.observers if commons else Once()
         self._made: dict[int, _Made] = {}
@@ -148,11 +151,29 @@ class Logins:
             session, cause = None, safe_cause(error, secret_texts(made.instance))
             what = f"raised {told(cause)}"
         if isinstance(session, SalesforceSession):
+            self._check(session, made.instance)
             return session
         around = f", or an observer around it ({', '.join(made.hooks.wrappers)})," if made.hooks.wrappers else ""
         raise AuthenticationError(
             f"the plugin {self._called()}{around} {what}", remedy="Ask its authors.", provider=self.plan.provider
         ) from cause
+
+    def _check(self, session: SalesforceSession, instance: Any) -> None:
+        """See that a session is one that the deployment wants.
+
+        Raises:
+            SessionRejectedError: A guard refuses it.
+        """
+        if refusal := self._guards.refusal(session):
+            raise SessionRejectedError(
+                mask(
+                    f"{self.plan.called} succeeded, and its session is refused: {refusal.what}", secret_texts(instance)
+                ),
+                remedy=refusal.remedy,
+                provider=self.plan.provider,
+                host=self.plan.host,
+                username=session.username or self.plan.shown("username"),
+            )
 
     def _called(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""The settings of a source, for any provider: how long a session is used, and the brakes on logging in."""
+"""The settings of a source, for any provider: how long a session is used, the brakes on logging in, and the guards."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from kinetic_auth_core.checks import check_seconds
 from kinetic_auth_core.config.given import keyword_layer
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.guards import check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.schema import schema
 from kinetic_auth_core.settings import setting
 
@@ -33,6 +34,15 @@ class SourceOptions:
         60.0, help="Seconds for which a refused credential is not tried again; 0: no guard.", validator=_check_guard
     )
     login_budget: int = setting(1000, help="Logins that a source may make in an hour.", validator=_check_budget)
+    expected_org_id: str | None = setting(
+        None, help="Id of the only org whose sessions are taken, 15 or 18 characters.", validator=check_org_id
+    )
+    allowed_instance_hosts: tuple[str, ...] | None = setting(
+        None,
+        help="Hosts that sessions may be for, such as *.my.salesforce.com; default: Salesforce's, and login_url's.",
+        validator=check_hosts,
+        derived=lambda given: default_hosts(getattr(given, "login_url", None)),
+    )
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> "SourceOptions":

@@ -12,6 +12,7 @@ import attrs
 from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.credentials import Values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, mask
+from kinetic_auth_core.guards import Guards, default_hosts
 from kinetic_auth_core.options import DEFAULT_OPTIONS, SourceOptions
 from kinetic_auth_core.schema import schema
 from kinetic_auth_core.settings import Alternatives, ExplainedSetting
@@ -67,6 +68,14 @@ class Plan:
         username, host = self.shown("username"), self.host
         return f"{self.provider} login{f' of {username}' if username else ''}{f' at {host}' if host else ''}"
 
+    @property
+    def guards(self) -> Guards:
+        """What its sessions must be like."""
+        hosts = self.options.allowed_instance_hosts
+        return Guards(
+            self.options.expected_org_id, default_hosts(self.shown("login_url")) if hosts is None else tuple(hosts)
+        )
+
     def store_key(self) -> str:
         """Under which name a store keeps the session: the same wherever the same user logs in, and not readable.
 
@@ -107,7 +116,12 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         if each.secret and each.takes_alternatives and isinstance(value, list | tuple):
             lists[each.name] = Alternatives(tuple(value))
     rows += [
-        ExplainedSetting(each.name, value, "default" if value == each.default else "constructor", secret=False)
+        ExplainedSetting(
+            each.name,
+            each.default_value(authenticator) if value == each.default else value,
+            "default" if value == each.default else "constructor",
+            secret=False,
+        )
         for each in schema(SourceOptions)
         for value in [each.value_of(options)]
     ]

@@ -15,12 +15,13 @@ import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, mask, safe_cause, told
 from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.guards import Guards
 from kinetic_auth_core.life import LiveSession
 from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.urls import url_problem
+from kinetic_auth_core.urls import instance_url_problem
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +43,16 @@ class Shelf:
         store: The store, or what makes it at first use; None: this process's memory alone.
         lifetime_s: How long a session is taken to live, in seconds.
         api_version: For the sessions that come from the store; None: as they were stored.
+        guards: What such a session must be like; None: any will do.
     """
 
     def __init__(
-        self, key: str, store: Callable[[], SessionStore] | None, lifetime_s: float, api_version: str | None
+        self,
+        key: str,
+        store: Callable[[], SessionStore] | None,
+        lifetime_s: float,
+        api_version: str | None,
+        guards: Guards | None = None,
     ) -> None:
         self.key = key
         self._own = MemoryStore()
@@ -53,6 +60,7 @@ class Shelf:
         self._store: SessionStore | None = None
         self._lifetime_s = lifetime_s
         self._api_version = api_version
+        self._guards = guards
         self._left_alone_until = 0.0
         self._leased_by = ""
         self._lock = threading.Lock()
@@ -187,6 +195,9 @@ class Shelf:
             logger.warning("the session store holds something that is no session (%s); it is passed over", outcome)
             return None
         session, born_at = outcome
+        if self._guards and (refusal := self._guards.refusal(session)):
+            logger.warning("the session store holds a session that a guard refuses: %s It is passed over", refusal.what)
+            return None
         if self._api_version:
             session = attrs.evolve(session, api_version=self._api_version)
         return LiveSession.of(session, self._lifetime_s, born_at=born_at)
@@ -227,7 +238,7 @@ def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
         return "fields are missing"
     if not re.fullmatch(r"[!-~]+", texts["access_token"]):
         return "no token"
-    if problem := url_problem(texts["instance_url"]):
+    if problem := instance_url_problem(texts["instance_url"]):
         return f"its instance_url {problem}"
     try:
         return SalesforceSession(**texts), float(born_at)

@@ -39,7 +39,8 @@ class SessionSource:
         authenticator: An instance of an authenticator's class.
         store: Where the session is kept for other processes, such as a `FileStore`. Left out: in this process alone.
             The source does not close it.
-        **options: `session_lifetime`, `lockout_guard`, `login_budget`; see the page on configuration.
+        **options: `session_lifetime`, `lockout_guard`, `login_budget`, `expected_org_id`, `allowed_instance_hosts`; see
+            the page on configuration.
 
     Raises:
         ConfigurationError: It is no authenticator, or an option is wrong.
@@ -62,7 +63,7 @@ class SessionSource:
         self._transports = commons.transports if commons else Transports()
         self._owns_transports = commons is None
         lifetime_s = plan.options.session_lifetime
-        self._shelf = Shelf(plan.store_key(), plan.store, lifetime_s, plan.shown("api_version"))
+        self._shelf = Shelf(plan.store_key(), plan.store, lifetime_s, plan.shown("api_version"), plan.guards)
         details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
         called = plan.called
         guard = LockoutGuard(self._shelf, plan.options.lockout_guard, called, details)

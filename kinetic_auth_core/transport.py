@@ -7,22 +7,24 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import attrs
 import requests
 import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
 from kinetic_auth_core import bounded
-from kinetic_auth_core.errors import ConfigurationError, TransportError, mask
+from kinetic_auth_core.content_coding import decoded
+from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.exchange import Answer as Answer  # noqa: PLC0414 - re-exported
+from kinetic_auth_core.exchange import Form as Form  # noqa: PLC0414 - re-exported
 from kinetic_auth_core.failures import CHECK_HOST, Failure, Limits, explained
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.once import Once
@@ -30,41 +32,6 @@ from kinetic_auth_core.paths import expanded
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _POOL_SIZE = 64  # connections kept for threads that log in at the same time
-_OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
-
-
-@attrs.frozen
-class Form:
-    """The fields of a token request. They are secrets: never shown.
-
-    Attributes:
-        fields: What is sent.
-        secrets: The texts that must not show up in a message, such as the provider's secret settings.
-    """
-
-    fields: Mapping[str, str] = attrs.field(repr=False)
-    secrets: Collection[str] = attrs.field(default=(), repr=False)
-
-    def masked(self, text: str) -> str:
-        """Text of the server without anything in it that we sent in confidence."""
-        return mask(text, [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)])
-
-
-@attrs.frozen
-class Answer:
-    """What came back.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The headers; names in any case.
-        body: The body, decoded from any content encoding.
-        at: When it was made, by our clock: the middle between request and answer, in Unix seconds.
-    """
-
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    at: float
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -169,13 +136,17 @@ class Transport:
             ) as error:
                 host = urlsplit(url).hostname or url
                 outcome = explained(
-                    error, host=host, limits=self._limits, expired=bounded.expired(), masked=self._masked
+                    error,
+                    host=host,
+                    limits=self._limits,
+                    expired=bounded.expired(),
+                    masked=lambda text: form.quoted(self._masked(text)),
                 )
         if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
             raise TransportError(
                 outcome.message, remedy=outcome.remedy, retryable=outcome.retryable, unanswered=outcome.unanswered
             ) from outcome.cause
-        return _usable(outcome)
+        return _usable(outcome, form)
 
     def close(self) -> None:
         """Give the connections back. The next login opens a new one."""
@@ -193,7 +164,9 @@ class Transport:
             proxies={"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url),
         ) as response:
             at = (began + time.time()) / 2
-            body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
+            sent = b"".join(_pieces(response))
+            coding = "" if len(sent) > MAX_ANSWER_BYTES else response.headers.get("Content-Encoding", "")
+            body = decoded(sent, coding, MAX_ANSWER_BYTES)
             return Answer(response.status_code, response.headers, body, at)
 
     def _open(self) -> requests.Session:
@@ -217,21 +190,29 @@ class Transport:
         self._session = Once()
 
 
-def _usable(answer: Answer) -> Answer:
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body as it was sent, up to one byte more than is allowed."""
+    left = MAX_ANSWER_BYTES + 1
+    while left > 0 and (piece := response.raw.read(left, decode_content=False)):
+        left -= len(piece)
+        yield piece
+
+
+def _usable(answer: Answer, form: Form) -> Answer:
     if len(answer.body) > MAX_ANSWER_BYTES:
         what = f"the answer is longer than {MAX_ANSWER_BYTES} bytes."
         raise TransportError(what, remedy=CHECK_HOST, status=answer.status)
     if 300 <= answer.status < 400:
-        raise _redirected(answer)
+        raise _redirected(answer, form)
     return answer
 
 
-def _redirected(answer: Answer) -> TransportError:
+def _redirected(answer: Answer, form: Form) -> TransportError:
     where = ""
     with contextlib.suppress(ValueError):
         target = urlsplit(answer.headers.get("Location", ""))
-        where = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))[:200]
-    where = "".join(char if char.isprintable() else "?" for char in where)
+        where = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
+    where = form.quoted(where)
     return TransportError(
         f"the host redirects to {where or 'nowhere'} (HTTP {answer.status}), which is not followed.",
         remedy="Set login_url to the host that answers itself, such as your My Domain.",

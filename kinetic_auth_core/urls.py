@@ -11,11 +11,13 @@ def url_problem(url: object) -> str | None:
         return "expected text, an https:// URL"
     if not url.isprintable() or " " in url:
         return "has a blank or control character in it"
+    if "\\" in url:
+        return "has a backslash in it"
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        return f"is not a valid URL ({error})"
+    except ValueError:  # its text quotes parts of the URL
+        return "is not a valid URL"
     if parts.scheme not in ("https", "http") or "://" not in url:
         return "must begin with https://"
     if not parts.hostname:
@@ -27,6 +29,13 @@ def url_problem(url: object) -> str | None:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         return f"is plain http, which would send credentials in the clear: write https://{parts.hostname}"
     return None
+
+
+def instance_url_problem(url: object) -> str | None:
+    """What is wrong with an org's own URL, to which tokens are sent: as `url_problem`, and it must have no path."""
+    if problem := url_problem(url):
+        return problem.partition(",")[0] if problem.startswith("is plain http") else problem  # no host is quoted
+    return "has a path; leave it out" if urlsplit(str(url)).path.strip("/") else None
 
 
 def is_loopback(host: str) -> bool:

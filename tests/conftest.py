@@ -8,6 +8,9 @@ import hypothesis
 import pytest
 
 from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.testing.pytest_plugin import leaked_secrets
+
+__all__ = ["leaked_secrets"]  # a fixture from elsewhere
 
 # A machine that is busy is no failed property.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -3,8 +3,10 @@
 Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 """  # noqa: INP001 - not a package: conf.py puts this folder on the path
 
+import csv
 import inspect
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import attrs
 import click
@@ -20,6 +22,7 @@ from kinetic_auth_core.registry import load_authenticator, load_session_store
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.settings import Setting
 
+_FAULTS = Path(__file__).parents[1] / "faults.csv"
 _AGAIN = {Kind.REJECTED: "no", Kind.TRANSIENT: "yes", Kind.OTHER: "not at once"}
 _RAISED = {
     Kind.REJECTED: "CredentialsRejectedError",
@@ -57,6 +60,29 @@ def store_settings_table(store: str) -> str:
     """
     cls = load_session_store(store)[1]
     return _settings(cls, [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)])
+
+
+def fault_table(group: str) -> str:
+    """The faults of a group, as the last run of `tests/test_faults.py` that wrote the table found them.
+
+    Args:
+        group: What stands in the table's column of that name.
+    """
+    with _FAULTS.open(encoding="utf-8", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["group"] == group]
+    rows = [
+        (
+            line["what"],
+            f"`{line['raised']}`",
+            line["told"],
+            *(line[provider] or "-" for provider in ("jwt-bearer", "password")),
+            line["at most"],
+        )
+        for line in lines
+    ]
+    if not rows:
+        raise ValueError(f"no faults of the group {group!r}")
+    return _table(("what goes wrong", "raised as", "told as", "jwt-bearer", "password", "at most"), rows)
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:

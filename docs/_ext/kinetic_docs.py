@@ -28,6 +28,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "common-settings": generated.common_settings_table,
         "source-settings": generated.source_settings_table,
         "store-settings": generated.store_settings_table,
+        "fault-table": generated.fault_table,
         "error-catalogue": generated.catalogue_table,
         "error-tree": generated.error_tree,
         "exit-codes": generated.exit_codes_table,

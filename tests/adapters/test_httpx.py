@@ -293,7 +293,7 @@ def test_a_redirect_to_another_host_leaves_the_token_behind(
 def test_a_session_that_moved_to_another_host_is_not_sent_to_the_old_one(sf: SalesforceEmulator, call: Caller) -> None:
     call.source.session()
     sf.revoke_all()
-    sf.policy.instance_url = "https://moved.example"
+    sf.policy.instance_url = "https://moved.my.salesforce.com"
     answer = call("GET", sf.url + QUERY)
     assert (answer.status_code, answer.json()) == (401, EXPIRED)
     assert sf.count("GET", QUERY) == 1

@@ -338,11 +338,11 @@ def test_a_session_that_moved_to_another_host_is_not_sent_to_the_old_one(
 ) -> None:
     source.session()
     sf.revoke_all()
-    sf.policy.instance_url = "https://moved.example"
+    sf.policy.instance_url = "https://moved.my.salesforce.com"
     answer = http.get(sf.url + QUERY, timeout=10)
     assert (answer.status_code, answer.json()) == (401, EXPIRED)
     assert sf.count("GET", QUERY) == 1
-    assert source.session().instance_url == "https://moved.example"
+    assert source.session().instance_url == "https://moved.my.salesforce.com"
 
 
 def test_cookies_of_both_answers_reach_the_session(

@@ -41,6 +41,8 @@ def test_every_setting_has_a_row_with_its_exact_source(write: Write, monkeypatch
         "session_lifetime": "default",
         "lockout_guard": "default",
         "login_budget": "default",
+        "expected_org_id": "default",
+        "allowed_instance_hosts": "default",
         "store": "default",
     }
     assert found["client_id"].value == "key"

@@ -190,13 +190,26 @@ def test_the_same_key_in_an_environments_table_is_unknown(write: Write, login: d
     assert f"audience (from {path}:environments.prod.audience): unknown setting" in str(caught.value)
 
 
-def test_a_setting_that_a_later_release_brings_is_unknown_until_then(write: Write, login: dict[str, str]) -> None:
-    write("[environments.prod]\nprovider = 'password'\nexpected_org_id = '00D'\n")
+def test_a_name_that_is_reserved_for_resolve_is_no_setting_of_an_environment(
+    write: Write, login: dict[str, str]
+) -> None:
+    write("[environments.prod]\nprovider = 'password'\nenv_file = '.env'\n")
     with pytest.raises(
-        kinetic.ConfigurationError,
-        match=r"expected_org_id \(from .*:environments\.prod\.expected_org_id\): unknown setting",
+        kinetic.ConfigurationError, match=r"env_file \(from .*:environments\.prod\.env_file\): unknown setting"
     ):
         kinetic.resolve(environment="prod", **login)
+
+
+def test_a_guard_is_a_setting_like_any_other(write: Write, login: dict[str, str]) -> None:
+    path = write("[environments.prod]\nprovider = 'password'\nexpected_org_id = '00D'\nallowed_instance_hosts = []\n")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(environment="prod", **login)
+    assert [problem.partition(" (from ")[0] for problem in caught.value.problems] == [
+        "expected_org_id",
+        "allowed_instance_hosts",
+    ]
+    assert f"(from {path}:environments.prod.expected_org_id): must be the id of an org" in caught.value.problems[0]
+    assert "must be a list of host names, such as *.my.salesforce.com" in caught.value.problems[1]
 
 
 def test_all_problems_are_told_at_once_each_with_key_place_and_nearest_name(

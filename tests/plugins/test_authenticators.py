@@ -44,12 +44,12 @@ def class_of(body: str, decorator: str = "@attrs.frozen") -> str:
 
 def test_an_attrs_class_with_a_hook_is_a_provider(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}}, version="2.1")
-    monkeypatch.setenv("SSO_URL", "https://sso.example.com")
+    monkeypatch.setenv("SSO_URL", "https://sso.my.salesforce.com")
     source = kinetic.resolve("sso", token="canary")
     assert repr(source) == "SessionSource(provider='sso', environment=None)"
-    rows = {each.name: (each.value, each.source, each.secret) for each in source.explain()[:-4]}
+    rows = {each.name: (each.value, each.source, each.secret) for each in source.explain()[:-6]}
     assert rows == {
-        "sso_url": ("https://sso.example.com", "SSO_URL", False),
+        "sso_url": ("https://sso.my.salesforce.com", "SSO_URL", False),
         "token": ("********", "keyword", True),
     }
     session = source.session()
@@ -67,15 +67,15 @@ def test_a_provider_is_configured_by_file_and_an_environments_own_variables(
         "default_environment = 'prod'\n[environments.prod]\nprovider = 'sso'\ntoken = 'env://THE_TOKEN'\n"
     )
     Path("kinetic-auth.toml").chmod(0o600)
-    monkeypatch.setenv("PROD_SSO_URL", "https://prod.example.com")
+    monkeypatch.setenv("PROD_SSO_URL", "https://prod.my.salesforce.com")
     monkeypatch.setenv("THE_TOKEN", "canary\n")
     session = kinetic.resolve().session()
-    assert (session.access_token, session.instance_url) == ("for canary", "https://prod.example.com")
+    assert (session.access_token, session.instance_url) == ("for canary", "https://prod.my.salesforce.com")
 
 
 def test_a_provider_made_by_hand_has_a_source_too(install: Install) -> None:
     install("acme-sso", SSO)
-    made = importlib.import_module("acme_sso").SsoAuthenticator("https://sso.example.com", "canary")
+    made = importlib.import_module("acme_sso").SsoAuthenticator("https://sso.my.salesforce.com", "canary")
     source = kinetic.SessionSource(made)
     assert source.provider == "SsoAuthenticator"
     assert source.session().access_token == "for canary"
@@ -220,7 +220,7 @@ def test_listing_imports_nothing(install: Install, tmp_path: Path) -> None:
 def test_a_broken_plugin_does_not_disturb_the_others(install: Install) -> None:
     install("broken", "raise RuntimeError('not today')\n", {"authenticators": {"broken": "broken:Broken"}})
     install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
-    assert kinetic.resolve("sso", sso_url="https://a.example.com", token="t").session().is_valid()
+    assert kinetic.resolve("sso", sso_url="https://a.my.salesforce.com", token="t").session().is_valid()
     assert "broken" not in sys.modules
 
 

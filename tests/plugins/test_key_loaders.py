@@ -21,7 +21,7 @@ class Provider:
     @kinetic.hookimpl
     def authenticate(self):
         token = self.key if isinstance(self.key, str) else f"signed by {self.key.key_id} with {self.key.algorithm}"
-        return kinetic.SalesforceSession(token, "https://a.example.com", "", "0")
+        return kinetic.SalesforceSession(token, "https://a.my.salesforce.com", "", "0")
 """
 
 VAULT = """
@@ -61,7 +61,7 @@ def test_a_loader_is_handed_the_reference_at_login_and_not_before(vault: Any) ->
     vault.ANSWERS.append(b"canary-key\r\n")
     source = kinetic.resolve("fake", key=URI)
     assert vault.ASKED == []
-    assert [(each.value, each.secret) for each in source.explain()[:-4]] == [(URI, True)]
+    assert [(each.value, each.secret) for each in source.explain()[:-6]] == [(URI, True)]
     assert source.session().access_token == "canary-key"
     (reference,) = vault.ASKED
     assert isinstance(reference, kinetic.Reference)

@@ -34,7 +34,7 @@ except kinetic.UnknownProviderError as error:
 print(json.dumps({
     "core": kinetic.__file__,
     "unknown": unknown,
-    "explained": [[row.name, row.value, row.source] for row in kinetic.resolve().explain()[:-4]],
+    "explained": [[row.name, row.value, row.source] for row in kinetic.resolve().explain()[:-6]],
     "good": attempt(),
     "bad token": attempt(token="canary-wrong"),
     "bad url": attempt(sso_url="http://sso.example.com"),
