@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import platformdirs
 
+from kinetic_auth_core.allowlist import ALL_ALLOWED, KEY, AllowedPlugins
 from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
@@ -17,7 +18,7 @@ from kinetic_auth_core.schema import near
 
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"
-_KEYS = ("default_environment", "defaults", "environments")
+_KEYS = (KEY, "default_environment", "defaults", "environments")
 
 
 class Table(dict[str, Any]):
@@ -45,6 +46,7 @@ class ConfigFile:
         default_environment: The environment where none is named, or None.
         defaults: The `[defaults]` table.
         environments: The `[environments.*]` tables by name.
+        allowed: Whose plugins may be loaded.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class ConfigFile:
     default_environment: str | None = None
     defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
     environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=Table, repr=False)
+    allowed: AllowedPlugins = ALL_ALLOWED
 
     def source(self, *keys: str) -> str:
         """How `explain()` and errors call a key of this file."""
@@ -143,6 +146,11 @@ def _parse(path: Path, named_by: str) -> ConfigFile:
 
 def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     problems = [f"{key}: unknown key{near(key, _KEYS)}" for key in document if key not in _KEYS]
+    allowed = ALL_ALLOWED
+    try:
+        allowed = AllowedPlugins.read(document.get(KEY), file.source(KEY))
+    except ValueError as error:
+        problems.append(f"{KEY}: {error}")
     default = document.get("default_environment")
     if default is not None and not isinstance(default, str):
         problems.append("default_environment: expected text, the name of an environment")
@@ -160,4 +168,6 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
         ]
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
-    return attrs.evolve(file, default_environment=default, defaults=defaults, environments=environments)
+    return attrs.evolve(
+        file, default_environment=default, defaults=defaults, environments=environments, allowed=allowed
+    )

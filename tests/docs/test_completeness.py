@@ -13,7 +13,8 @@ from kinetic_auth_core import hookspecs, testing
 from kinetic_auth_core.adapters import httpx, kinetic_core, requests, simple_salesforce
 from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.cli.commands import cli
-from kinetic_auth_core.registry import AUTHENTICATORS, PUBLISHED, load_authenticator
+from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED
+from kinetic_auth_core.registry import load_authenticator
 from kinetic_auth_core.schema import RESERVED_NAMES, exactly_one_of, schema
 
 ROOT = Path(__file__).parents[2]
