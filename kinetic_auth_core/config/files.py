@@ -10,7 +10,7 @@ import attrs
 import platformdirs
 
 from kinetic_auth_core.allowlist import ALL_ALLOWED, KEY, AllowedPlugins
-from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours
+from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours, warn_if_others_write
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded, is_there
@@ -73,13 +73,18 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
         ConfigurationError: It is not there, not readable, no TOML, of the wrong shape, or found and not to be trusted.
     """
     if config is not None:
-        return _parse(expanded(config), "config")
+        return _named(expanded(config), "config")
     if named := variables.find("KINETIC_AUTH_CONFIG"):
-        return _parse(expanded(named[0]), named[1])
+        return _named(expanded(named[0]), named[1])
     for path in _candidates():
         refuse_if_not_ours(path, f'config="{path}"')
         return _parse(path, "search")
     return None
+
+
+def _named(path: Path, named_by: str) -> ConfigFile:
+    warn_if_others_write(path, named_by)
+    return _parse(path, named_by)
 
 
 def searched_places() -> str:
