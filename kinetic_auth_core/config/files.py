@@ -19,6 +19,8 @@ from kinetic_auth_core.schema import near
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"
 _KEYS = (KEY, "default_environment", "defaults", "environments")
+# A dotted key makes a level for each dot, without end; what walks through them later, walks on Python's stack.
+_MOST_LEVELS = 32
 
 
 class Table(dict[str, Any]):
@@ -29,11 +31,17 @@ class Table(dict[str, Any]):
         return f"<table of {', '.join(self)}>"
 
 
-def _masked(value: Any) -> Any:
-    """A TOML value with every table in it as a `Table`."""
+def _masked(value: Any, levels: int = _MOST_LEVELS) -> Any:
+    """A TOML value with every table in it as a `Table`.
+
+    Raises:
+        RecursionError: It has more levels than that.
+    """
+    if not levels:
+        raise RecursionError
     if isinstance(value, dict):
-        return Table({key: _masked(item) for key, item in value.items()})
-    return [_masked(item) for item in value] if isinstance(value, list) else value
+        return Table({key: _masked(item, levels - 1) for key, item in value.items()})
+    return [_masked(item, levels - 1) for item in value] if isinstance(value, list) else value
 
 
 @attrs.frozen
@@ -120,26 +128,22 @@ def _mentions_us(path: Path) -> bool:
     try:
         tool = tomllib.loads(raw.decode("utf-8-sig")).get("tool", {})
         return isinstance(tool, dict) and TABLE_NAME in tool
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"tool.{TABLE_NAME}".encode() in raw
 
 
 def _parse(path: Path, named_by: str) -> ConfigFile:
-    problem = ""
-    document = Table()
     try:
-        document = _masked(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except UnicodeDecodeError as error:  # this and the next hold the file's text: they must not be in the chain
-        problem = f"the config file {path} is not UTF-8 text (byte {error.start})."
-    except tomllib.TOMLDecodeError as error:
-        problem = f"the config file {path} is not valid TOML: {error}."
+        raw = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ConfigurationError(
             f"the config file {path} (from {named_by}) cannot be read: {getattr(error, 'strerror', None) or error}.",
             remedy="Correct the path, or leave it out to have the file searched for.",
         ) from error
-    if problem:
-        raise ConfigurationError(problem)
+    document = _document(raw)
+    del raw  # secrets: not among the locals of a traceback
+    if isinstance(document, str):
+        raise ConfigurationError(f"the config file {path} {document}.")
     prefix = ""
     if path.name == "pyproject.toml":
         tool = document.get("tool")
@@ -147,6 +151,19 @@ def _parse(path: Path, named_by: str) -> ConfigFile:
             raise ConfigurationError(f"{path} (from {named_by}) has no [tool.{TABLE_NAME}] table.")
         document, prefix = tool[TABLE_NAME], f"tool.{TABLE_NAME}."
     return _shaped(ConfigFile(path, prefix), document)
+
+
+def _document(raw: bytes) -> Table | str:
+    """The file as TOML; or what is wrong with it. Returned, not raised: what is raised here holds the file's text."""
+    try:
+        table: Table = _masked(tomllib.loads(raw.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 text (byte {error.start})"
+    except ValueError as error:  # tomllib's, or that of a number that is too long
+        return f"is not valid TOML: {error}"
+    except RecursionError:
+        return "is nested too deeply"
+    return table
 
 
 def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
