@@ -6,7 +6,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt docs clean
+.PHONY: help demo test fmt docs fuzz clean
 
 # In one pip command: apart, a provider would look for the core on the package index.
 PACKAGES = ".[cli,testing]" ./providers/jwt-bearer ./providers/password ./providers/redis-store ./providers/secret-manager
@@ -39,8 +39,13 @@ docs: .tools/.installed ## build the documentation into docs/_build/html
 	@.tools/bin/tox run -q -e docs
 	@echo "docs/_build/html/index.html"
 
+# Its own venv: only some Pythons have a wheel of atheris, and from source it wants clang's libFuzzer.
+FUZZ_SECONDS ?= 60
+fuzz: .fuzz/.installed ## fuzz the parsers for FUZZ_SECONDS=60 altogether; what is found is in .fuzz/findings
+	@.fuzz/bin/python fuzz/run.py $(FUZZ_SECONDS)
+
 clean: ## remove what the other targets made
-	rm -rf .venv .tools .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .tools .fuzz .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .venv/.installed: $(SOURCES) | .venv/bin/python
 	@echo "installing the packages into .venv ..."
@@ -50,6 +55,14 @@ clean: ## remove what the other targets made
 .tools/.installed: | .tools/bin/python
 	@echo "installing tox into .tools ..."
 	@.tools/bin/$(PIP) "tox>=4.22,<5"
+	@touch $@
+
+.fuzz/.installed: $(SOURCES) | .fuzz/bin/python
+	@.fuzz/bin/$(PIP) --only-binary=:all: atheris || { \
+		echo "make: no wheel of atheris for $$(.fuzz/bin/python --version) on this machine." >&2; \
+		echo "Name another Python: make clean fuzz PYTHON=python3.12" >&2; exit 1; }
+	@echo "installing the packages into .fuzz ..."
+	@.fuzz/bin/$(PIP) ".[testing]" ./providers/jwt-bearer ./providers/password
 	@touch $@
 
 %/bin/python:

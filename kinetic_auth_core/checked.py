@@ -5,8 +5,8 @@ import inspect
 from typing import Any
 
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.listing import KEY_LOADERS, installed
 from kinetic_auth_core.references import parse_reference
-from kinetic_auth_core.registry import KEY_LOADERS, installed
 from kinetic_auth_core.schema import exactly_one_of, group_problem, schema
 from kinetic_auth_core.settings import LiteralText
 

@@ -2,12 +2,13 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
+from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.config.environments import Selection, select
 from kinetic_auth_core.config.files import ConfigFile, load_config
 from kinetic_auth_core.config.given import Layer, all_layers
@@ -15,10 +16,11 @@ from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
+from kinetic_auth_core.listing import KEY_LOADERS, InstalledPlugin, installed
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, make_instance
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
-from kinetic_auth_core.registry import KEY_LOADERS, InstalledPlugin, check_reference, installed, load_authenticator
+from kinetic_auth_core.registry import check_reference, load_authenticator
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.settings import ExplainedSetting
@@ -39,6 +41,11 @@ class Surroundings:
     variables: Variables = attrs.field(repr=False)
     file: ConfigFile | None = attrs.field(repr=False)
     _kept: dict[tuple[str, str], Any] = attrs.field(init=False, repr=False, factory=dict)
+
+    @property
+    def allowed(self) -> AllowedPlugins:
+        """Whose plugins may be loaded, as the config file says."""
+        return self.file.allowed if self.file else ALL_ALLOWED
 
     def kept(self, what: str, name: str, look_up: Callable[[], T]) -> T:
         """What `look_up` gave when it was called for this first."""
@@ -116,7 +123,9 @@ def examine(
         found = attrs.evolve(found, env_file=variables.layers[-1].path, config_file=file.path if file else None)
         selection = select(provider, environment, file, variables)
         found = attrs.evolve(found, selection=selection)
-        plugin, cls = surroundings.kept("authenticator", selection.provider, lambda: _load(selection))
+        plugin, cls = surroundings.kept(
+            "authenticator", selection.provider, lambda: _load(selection, surroundings.allowed)
+        )
         found = attrs.evolve(found, cls=cls)
         rows, problems, plan = _settle(plugin, cls, keywords, selection, surroundings)
         found = attrs.evolve(found, rows=rows)
@@ -130,9 +139,9 @@ def examine(
     return attrs.evolve(found, plan=plan)
 
 
-def _load(selection: Selection) -> tuple[InstalledPlugin, type]:
+def _load(selection: Selection, allowed: AllowedPlugins) -> tuple[InstalledPlugin, type]:
     try:
-        return load_authenticator(selection.provider)
+        return load_authenticator(selection.provider, allowed)
     except UnknownProviderError as error:
         if selection.named_by is None:
             raise
@@ -157,7 +166,8 @@ def _settle(
     _warn_of_an_empty_environment(selection, file, layers)
     choice = choose_store(store.value if store else None, selection, file, variables, as_reference)
     rows = (*settled.rows, *choice.rows)
-    unfit = _unfit_references(settled.values, rows) + _unfit_references(choice.values, rows, "store.")
+    named = [*references(settled.values), *((f"store.{name}", each) for name, each in references(choice.values))]
+    rows, unfit = _looked_at(named, rows, surroundings.allowed)
     if problems := [*settled.problems, *choice.problems, *unfit]:
         return rows, problems, None
     of_source = {each.name for each in schema(SourceOptions)}
@@ -167,12 +177,13 @@ def _settle(
         make=cls,
         values=values,
         rows=rows,
-        distribution=f"{plugin.distribution} {plugin.version}",
+        distribution=plugin.owner,
         environment=selection.environment,
         lookup=variables.lookup,
         binary=[each.name for each in schema(cls) if each.takes_bytes],
         options=SourceOptions(**{name: settled.values[name] for name in of_source if name in settled.values}),
         store=choice.open,
+        allowed=surroundings.allowed,
         secrets={each.name: str(values[each.name]) for each in schema(cls) if each.secret and each.name in values},
     )
     return rows, [], plan
@@ -180,7 +191,7 @@ def _settle(
 
 def _make_once(plan: Plan) -> None:
     """What only the whole instance can tell is told now."""
-    credentials = Credentials(plan.values, SecretLoader(plan.lookup))
+    credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed))
     for number in credentials.order():
         make_instance(plan, credentials.load(number))
 
@@ -209,14 +220,19 @@ def _prefix(selection: Selection) -> str:
     return selection.variable_prefix or "\0"
 
 
-def _unfit_references(values: Mapping[str, Any], rows: Sequence[ExplainedSetting], prefix: str = "") -> list[str]:
-    """A sentence for each reference that has no key loader, or in which its key loader finds a mistake."""
+def _looked_at(
+    named: Sequence[tuple[str, Reference]], rows: Sequence[ExplainedSetting], allowed: AllowedPlugins
+) -> tuple[tuple[ExplainedSetting, ...], list[str]]:
+    """The rows, those of references with a note on who loads them; and a sentence for each reference that is unfit."""
     sources = {row.name: row.source for row in rows}
+    notes: dict[str, str] = {}
     problems = []
-    for name, reference in references(values):
-        if reference.scheme not in BUILTIN_SCHEMES:
-            try:
-                check_reference(reference)
-            except KineticAuthError as error:
-                problems.append(f"{prefix}{name} (from {sources[prefix + name]}): {error}")
-    return problems
+    for name, reference in named:
+        if reference.scheme in BUILTIN_SCHEMES:
+            notes[name] = "loaded by the core"
+            continue
+        try:
+            notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
+        except KineticAuthError as error:
+            problems.append(f"{name} (from {sources[name]}): {error}")
+    return tuple(attrs.evolve(row, note=notes.get(row.name, row.note)) for row in rows), problems

@@ -30,9 +30,9 @@ from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import LoginHooks
 from kinetic_auth_core.lockout import HeldBackError, LockoutGuard
+from kinetic_auth_core.observers import load_observers
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.plan import Plan, make_instance
-from kinetic_auth_core.registry import OBSERVERS, installed, load_observer
 from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
@@ -70,7 +70,7 @@ class Logins:
         self._commons = commons
         self._fetched_anew: dict[int, float] = {}
         self._guards = plan.guards
-        self._credentials = Credentials(plan.values, SecretLoader(plan.lookup), plan.binary)
+        self._credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed), plan.binary)
         self._observers: Once[list[tuple[str, object]]] = commons.observers if commons else Once()
         self._made: dict[int, _Made] = {}
         self._in_use = ""
@@ -90,7 +90,7 @@ class Logins:
                 session = self._in_turn(last)
             except KineticAuthError as error:
                 logger.warning("%s", error)
-                hooks = last[0].hooks if last else LoginHooks(None, self._observers.get(_load_observers))
+                hooks = last[0].hooks if last else LoginHooks(None, self._observers.get(self._load_observers))
                 event = self._event(last[0] if last else None, None, tally, began)
                 hooks.authentication_failed(self.plan.provider, error, event)
                 raise
@@ -106,7 +106,9 @@ class Logins:
     def rows(self) -> tuple[ExplainedSetting, ...]:
         """The plan's rows; a list of keys says which of them was accepted last."""
         return tuple(
-            attrs.evolve(row, note=self._in_use) if row.name in self._credentials.lists else row
+            attrs.evolve(row, note="; ".join(filter(None, (self._in_use, row.note))))
+            if row.name in self._credentials.lists
+            else row
             for row in self.plan.rows
         )
 
@@ -250,7 +252,7 @@ class Logins:
             instance = make_instance(self.plan, values)
             if self._commons is not None and isinstance(instance, GrantAuthenticator):
                 instance.share(self._commons.transports)
-            hooks = LoginHooks(instance, self._observers.get(_load_observers))
+            hooks = LoginHooks(instance, self._observers.get(self._load_observers))
             made = self._made[number] = _Made(values, instance, hooks)
         if before is not None:
             _close_quietly(before.instance)
@@ -264,6 +266,9 @@ class Logins:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.plugin, event.username, in_use)
+
+    def _load_observers(self) -> list[tuple[str, object]]:
+        return load_observers(self.plan.allowed)
 
     def _after_fork(self) -> None:
         """In the child nobody holds the lock that another thread of the parent held."""
@@ -292,14 +297,3 @@ def _host_of(url: object) -> str | None:
         return urlsplit(str(url)).netloc or None
     except ValueError:
         return None
-
-
-def _load_observers() -> list[tuple[str, object]]:
-    """All installed observers that can be loaded; one that cannot is logged and left out."""
-    found = []
-    for name in dict.fromkeys(plugin.name for plugin in installed(OBSERVERS)):
-        try:
-            found.append((name, load_observer(name)))
-        except KineticAuthError as error:
-            logger.warning("an observer is left out: %s", error)
-    return found

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.credentials import Values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, mask
@@ -34,6 +35,7 @@ class Plan:
         binary: The settings that take bytes.
         options: The source's own settings.
         store: The session store, or what makes it; None: this process's memory.
+        allowed: Whose plugins may be loaded, for its references and observers.
         secrets: What the secret settings are, as text: a reference, or the value. For `store_key` alone.
     """
 
@@ -47,6 +49,7 @@ class Plan:
     binary: Collection[str] = ()
     options: SourceOptions = attrs.field(factory=SourceOptions)
     store: Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
+    allowed: AllowedPlugins = ALL_ALLOWED
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
     def shown(self, name: str) -> str | None:

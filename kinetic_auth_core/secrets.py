@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError, safe_cause, told
 from kinetic_auth_core.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
@@ -14,10 +15,12 @@ class SecretLoader:
 
     Args:
         lookup: Gives the value of an environment variable, for `env://NAME`.
+        allowed: Whose key loaders may be loaded.
     """
 
-    def __init__(self, lookup: Callable[[str], str | None]) -> None:
+    def __init__(self, lookup: Callable[[str], str | None], allowed: AllowedPlugins = ALL_ALLOWED) -> None:
         self._lookup = lookup
+        self._allowed = allowed
         self._key_loaders: dict[str, KeyLoaderHooks] = {}
 
     def load(self, reference: Reference, name: str, *, binary: bool = False) -> LiteralText | bytes | Signer:
@@ -35,6 +38,7 @@ class SecretLoader:
         Raises:
             KeyLoadError: It cannot be had, or is no text where only text will do.
             UnknownProviderError: No key loader for its scheme is installed.
+            ProviderLoadError: It does not load, or may not be loaded.
         """
         if reference.scheme in BUILTIN_SCHEMES:
             loaded: object = load_builtin(reference, self._lookup)
@@ -56,7 +60,7 @@ class SecretLoader:
         try:
             loader = self._key_loaders.get(reference.scheme)
             if loader is None:
-                loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme)
+                loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme, self._allowed)
             return loader.load_key(reference)
         except KineticAuthError:
             raise

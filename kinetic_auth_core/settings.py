@@ -217,7 +217,8 @@ class ExplainedSetting:
         source: `keyword`, `<file>:<key>`, the variable (and its `.env`), `default`, or `constructor` for an instance
             that was made by hand.
         secret: Whether the setting is secret.
-        note: What else there is to say: which item of a list of keys is in use.
+        note: What else there is to say: which package loads what a reference names, and which item of a list of keys is
+            in use.
     """
 
     name: str

@@ -80,6 +80,11 @@ class SessionSource:
         """The environment of the config file, or None."""
         return self._logins.plan.environment
 
+    @property
+    def distribution(self) -> str | None:
+        """The package that brought the provider, as `name version`; None for an instance made by hand."""
+        return self._logins.plan.distribution
+
     def authenticate(self) -> SalesforceSession:
         """Log in, always; the live session and the store are left alone, the guards are obeyed.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.allowlist import ALL_ALLOWED
 from kinetic_auth_core.config.environments import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.given import Layer, file_layer, keyword_layer, variable_layers
@@ -72,6 +73,7 @@ def choose_store(
         shown = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
         return StoreChoice(lambda: keyword, (shown,))
     prefix = selection.variable_prefix or ""
+    allowed = file.allowed if file else ALL_ALLOWED
     try:
         named = _named(keyword, selection, file, variables)
     except ValueError as error:
@@ -82,7 +84,7 @@ def choose_store(
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"
         return StoreChoice(None, (), (what,))
     try:
-        cls = load_session_store(named.name)[1]
+        cls = load_session_store(named.name, allowed)[1]
     except ConfigurationError as error:
         return StoreChoice(None, (), (f"store (from {named.source}): {error}",))
     settings = [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)]
@@ -95,7 +97,7 @@ def choose_store(
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in settled.rows]
     problems = [f"store.{problem}" for problem in settled.problems]
     whole = {name: _whole(value) for name, value in settled.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup))
+    credentials = Credentials(whole, SecretLoader(variables.lookup, allowed))
 
     def open_store() -> SessionStore:
         store: SessionStore = cls(**credentials.load(0).by_name)

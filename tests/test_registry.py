@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.registry import (
-    AUTHENTICATORS,
-    KEY_LOADERS,
-    PUBLISHED,
-    SESSION_STORES,
-    find,
-    installed,
-    load_authenticator,
-    unknown,
-)
+from kinetic_auth_core.listing import AUTHENTICATORS, KEY_LOADERS, PUBLISHED, SESSION_STORES, find, installed, unknown
+from kinetic_auth_core.registry import load_authenticator
 
 HEAVY = ["boto3", "click", "cryptography", "jose", "requests", "rich", "urllib3"]
 LOGIN = {"client_id": "key", "username": "ada@acme.com"}

@@ -369,7 +369,7 @@ def test_the_store_of_ours_that_is_not_installed_is_told_with_its_package(org: O
 
 
 def kinetic_auth_stores() -> list[Any]:
-    from kinetic_auth_core.registry import SESSION_STORES, installed
+    from kinetic_auth_core.listing import SESSION_STORES, installed
 
     return list(installed(SESSION_STORES))
 

@@ -22,7 +22,7 @@ def show(
     \b
     --json prints
       {"provider", "environment", "config_file", "env_file",
-       "settings": [{"name", "value", "source", "secret"}], "problems": [text, ...]}
+       "settings": [{"name", "value", "source", "secret", "note"}], "problems": [text, ...]}
     with null for what there is none of; "value" is masked where "secret" is true.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     found = examine(provider, environment=environment, config=config, env_file=env_file)
@@ -42,7 +42,8 @@ def _print_json(found: Examination) -> None:
             "config_file": found.config_file,
             "env_file": found.env_file,
             "settings": [
-                {"name": row.name, "value": row.value, "source": row.source, "secret": row.secret} for row in found.rows
+                {"name": row.name, "value": row.value, "source": row.source, "secret": row.secret, "note": row.note}
+                for row in found.rows
             ],
             "problems": found.error.problems if found.error else [],
         }

@@ -5,13 +5,16 @@ from typing import Any
 import attrs
 import click
 
+from kinetic_auth_core.allowlist import AllowedPlugins
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.error_block import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.registry import AUTHENTICATORS, PUBLISHED, InstalledPlugin, installed, load_authenticator
+from kinetic_auth_core.examination import Surroundings
+from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED, InstalledPlugin, installed
+from kinetic_auth_core.registry import load_authenticator
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.settings import Setting
 
@@ -22,7 +25,8 @@ from kinetic_auth_core.settings import Setting
 def providers(provider: str | None, as_json: bool) -> None:
     """List the providers; or, for one PROVIDER, its settings.
 
-    Each installed one is loaded, so that a broken one shows here.
+    Each installed one is loaded, so that a broken one shows here; but none that the config file's allowed_plugins
+    leaves out.
 
     \b
     --json prints
@@ -33,20 +37,31 @@ def providers(provider: str | None, as_json: bool) -> None:
        "settings": [{"name", "variable", "required", "default", "secret", "help"}]}
     where "error" is null for a provider that works.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    allowed = Surroundings.load(None, None).allowed
     if provider is None:
-        _list(as_json)
+        _list(as_json, allowed)
     else:
-        _describe(provider, as_json)
+        _describe(provider, as_json, allowed)
 
 
 @attrs.frozen
 class _Row:
     plugin: InstalledPlugin
     error: ConfigurationError | None
+    allowed: bool
+
+    @property
+    def state(self) -> str:
+        if not self.allowed:
+            return "not allowed"
+        return "broken" if self.error else "works"
 
 
-def _list(as_json: bool) -> None:
-    rows = [_Row(plugin, _problem(plugin.name)) for plugin in installed(AUTHENTICATORS)]
+def _list(as_json: bool, allowed: AllowedPlugins) -> None:
+    rows = [
+        _Row(plugin, _problem(plugin, allowed), allowed.has(plugin.distribution))
+        for plugin in installed(AUTHENTICATORS)
+    ]
     names = {row.plugin.name for row in rows}
     missing = {
         name: f"pip install {package}" for name, package in PUBLISHED[AUTHENTICATORS].items() if name not in names
@@ -69,31 +84,30 @@ def _list(as_json: bool) -> None:
     if rows:
         emit_table(
             ("provider", "distribution", "version", "state"),
-            [
-                (row.plugin.name, row.plugin.distribution, row.plugin.version, "broken" if row.error else "works")
-                for row in rows
-            ],
+            [(row.plugin.name, row.plugin.distribution, row.plugin.version, row.state) for row in rows],
         )
     else:
         emit("No provider is installed.")
     # A name that two distributions claim is one error.
-    for error in {row.plugin.name: row.error for row in rows if row.error}.values():
+    for error in {(row.plugin.name, row.allowed): row.error for row in rows if row.error}.values():
         emit("\n" + error_block(error.message, error.remedy))
     if missing:
         emit("\nNot installed:")
         emit_table(("provider", "install"), missing.items())
 
 
-def _problem(name: str) -> ConfigurationError | None:
+def _problem(plugin: InstalledPlugin, allowed: AllowedPlugins) -> ConfigurationError | None:
+    if not allowed.has(plugin.distribution):  # though another one of that name may be
+        return allowed.refusal(plugin.called, plugin.distribution)
     try:
-        load_authenticator(name)
+        load_authenticator(plugin.name, allowed)
     except ConfigurationError as error:
         return error
     return None
 
 
-def _describe(name: str, as_json: bool) -> None:
-    plugin, cls = load_authenticator(name)
+def _describe(name: str, as_json: bool, allowed: AllowedPlugins) -> None:
+    plugin, cls = load_authenticator(name, allowed)
     settings, groups = schema(cls), exactly_one_of(cls)
     defaults = {row.name: row.value for row in settle(settings, (), []).rows}
     if as_json:
@@ -105,7 +119,7 @@ def _describe(name: str, as_json: bool) -> None:
             }
         )
         return
-    emit(f"{plugin.name}, of {plugin.distribution} {plugin.version}\n")
+    emit(f"{plugin.name}, of {plugin.owner}\n")
     chosen = {name: f"(one of {', '.join(group)})" for group in groups for name in group}
     emit_table(
         ("setting", "variable", "default", "secret", "help"),

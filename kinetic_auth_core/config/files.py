@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 import platformdirs
 
-from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours
+from kinetic_auth_core.allowlist import ALL_ALLOWED, KEY, AllowedPlugins
+from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours, warn_if_others_write
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded, is_there
@@ -17,7 +18,9 @@ from kinetic_auth_core.schema import near
 
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"
-_KEYS = ("default_environment", "defaults", "environments")
+_KEYS = (KEY, "default_environment", "defaults", "environments")
+# A dotted key makes a level for each dot, without end; what walks through them later, walks on Python's stack.
+_MOST_LEVELS = 32
 
 
 class Table(dict[str, Any]):
@@ -28,11 +31,17 @@ class Table(dict[str, Any]):
         return f"<table of {', '.join(self)}>"
 
 
-def _masked(value: Any) -> Any:
-    """A TOML value with every table in it as a `Table`."""
+def _masked(value: Any, levels: int = _MOST_LEVELS) -> Any:
+    """A TOML value with every table in it as a `Table`.
+
+    Raises:
+        RecursionError: It has more levels than that.
+    """
+    if not levels:
+        raise RecursionError
     if isinstance(value, dict):
-        return Table({key: _masked(item) for key, item in value.items()})
-    return [_masked(item) for item in value] if isinstance(value, list) else value
+        return Table({key: _masked(item, levels - 1) for key, item in value.items()})
+    return [_masked(item, levels - 1) for item in value] if isinstance(value, list) else value
 
 
 @attrs.frozen
@@ -45,6 +54,7 @@ class ConfigFile:
         default_environment: The environment where none is named, or None.
         defaults: The `[defaults]` table.
         environments: The `[environments.*]` tables by name.
+        allowed: Whose plugins may be loaded.
     """
 
     path: Path
@@ -52,6 +62,7 @@ class ConfigFile:
     default_environment: str | None = None
     defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
     environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=Table, repr=False)
+    allowed: AllowedPlugins = ALL_ALLOWED
 
     def source(self, *keys: str) -> str:
         """How `explain()` and errors call a key of this file."""
@@ -70,13 +81,18 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
         ConfigurationError: It is not there, not readable, no TOML, of the wrong shape, or found and not to be trusted.
     """
     if config is not None:
-        return _parse(expanded(config), "config")
+        return _named(expanded(config), "config")
     if named := variables.find("KINETIC_AUTH_CONFIG"):
-        return _parse(expanded(named[0]), named[1])
+        return _named(expanded(named[0]), named[1])
     for path in _candidates():
         refuse_if_not_ours(path, f'config="{path}"')
         return _parse(path, "search")
     return None
+
+
+def _named(path: Path, named_by: str) -> ConfigFile:
+    warn_if_others_write(path, named_by)
+    return _parse(path, named_by)
 
 
 def searched_places() -> str:
@@ -112,26 +128,22 @@ def _mentions_us(path: Path) -> bool:
     try:
         tool = tomllib.loads(raw.decode("utf-8-sig")).get("tool", {})
         return isinstance(tool, dict) and TABLE_NAME in tool
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"tool.{TABLE_NAME}".encode() in raw
 
 
 def _parse(path: Path, named_by: str) -> ConfigFile:
-    problem = ""
-    document = Table()
     try:
-        document = _masked(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except UnicodeDecodeError as error:  # this and the next hold the file's text: they must not be in the chain
-        problem = f"the config file {path} is not UTF-8 text (byte {error.start})."
-    except tomllib.TOMLDecodeError as error:
-        problem = f"the config file {path} is not valid TOML: {error}."
+        raw = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ConfigurationError(
             f"the config file {path} (from {named_by}) cannot be read: {getattr(error, 'strerror', None) or error}.",
             remedy="Correct the path, or leave it out to have the file searched for.",
         ) from error
-    if problem:
-        raise ConfigurationError(problem)
+    document = _document(raw)
+    del raw  # secrets: not among the locals of a traceback
+    if isinstance(document, str):
+        raise ConfigurationError(f"the config file {path} {document}.")
     prefix = ""
     if path.name == "pyproject.toml":
         tool = document.get("tool")
@@ -141,8 +153,26 @@ def _parse(path: Path, named_by: str) -> ConfigFile:
     return _shaped(ConfigFile(path, prefix), document)
 
 
+def _document(raw: bytes) -> Table | str:
+    """The file as TOML; or what is wrong with it. Returned, not raised: what is raised here holds the file's text."""
+    try:
+        table: Table = _masked(tomllib.loads(raw.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 text (byte {error.start})"
+    except ValueError as error:  # tomllib's, or that of a number that is too long
+        return f"is not valid TOML: {error}"
+    except RecursionError:
+        return "is nested too deeply"
+    return table
+
+
 def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     problems = [f"{key}: unknown key{near(key, _KEYS)}" for key in document if key not in _KEYS]
+    allowed = ALL_ALLOWED
+    try:
+        allowed = AllowedPlugins.read(document.get(KEY), file.source(KEY))
+    except ValueError as error:
+        problems.append(f"{KEY}: {error}")
     default = document.get("default_environment")
     if default is not None and not isinstance(default, str):
         problems.append("default_environment: expected text, the name of an environment")
@@ -160,4 +190,6 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
         ]
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
-    return attrs.evolve(file, default_environment=default, defaults=defaults, environments=environments)
+    return attrs.evolve(
+        file, default_environment=default, defaults=defaults, environments=environments, allowed=allowed
+    )

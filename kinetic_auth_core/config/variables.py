@@ -8,7 +8,7 @@ from typing import Self
 import attrs
 from dotenv import dotenv_values
 
-from kinetic_auth_core.config.trust import find_upwards, refuse_if_not_ours
+from kinetic_auth_core.config.trust import find_upwards, refuse_if_not_ours, warn_if_others_write
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded
 
@@ -53,6 +53,7 @@ class Variables:
         path: Path | None
         if env_file is not None:
             path = expanded(env_file)
+            warn_if_others_write(path, "env_file")
         elif path := find_upwards(".env"):
             refuse_if_not_ours(path, f'env_file="{path}"')
         process = VariableLayer(os.environ)

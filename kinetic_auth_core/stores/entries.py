@@ -48,7 +48,10 @@ class Entry:
         about = _table(line)
         if about.get("form") != _FORM:
             raise DamagedEntryError("it has another form")
-        return cls(value, about["generation"], about["expires_at"])
+        generation, expires_at = about.get("generation"), about.get("expires_at")
+        if type(generation) is not int or generation < 0 or not isinstance(expires_at, int | float):
+            raise DamagedEntryError("it has another form")
+        return cls(value, generation, expires_at)
 
 
 @attrs.frozen

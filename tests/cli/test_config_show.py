@@ -106,6 +106,7 @@ def test_json_has_the_same(run: Run, files: Path) -> None:
         "value": "********",
         "source": f"{files}/kinetic-auth.toml:environments.dev.password",
         "secret": True,
+        "note": "",
     }
 
 

@@ -155,3 +155,17 @@ def test_more_than_one_name_is_a_usage_error(run: Run) -> None:
     outcome = run("providers", "jwt-bearer", "password")
     assert outcome.code == 2
     assert "only one PROVIDER is taken here" in outcome.told
+
+
+def test_one_that_the_config_file_does_not_allow_is_marked_and_not_imported(
+    run: Run, installed_only: Run, publish: Run
+) -> None:
+    installed_only("kinetic-auth-jwt-bearer")
+    publish("acme-sso", "sso", "acme_sso_3:Sso", "raise RuntimeError('it was imported')")
+    Path("kinetic-auth.toml").write_text("allowed_plugins = ['kinetic-auth-jwt-bearer']\n")
+    outcome = run("providers")
+    assert outcome.table["jwt-bearer"][-1] == "works"
+    assert next(line for line in outcome.out.splitlines() if line.startswith("sso")).endswith("  not allowed")
+    assert "Add 'acme-sso' to allowed_plugins, if you trust it; else uninstall it." in " ".join(outcome.out.split())
+    assert "it was imported" not in outcome.out
+    assert run("providers", "sso").code == 2

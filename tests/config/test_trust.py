@@ -1,5 +1,6 @@
 """Files that are merely found: those that others own or can write are refused, and accepted once they are named."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.trust import refuse_if_not_ours
+from kinetic_auth_core.config.trust import refuse_if_not_ours, warn_if_others_write
 
 Write = Callable[..., Path]
 
@@ -111,6 +112,54 @@ def test_a_file_named_by_the_variable_is_the_callers_own_choice(
     assert kinetic.resolve("password", **login).provider == "password"
 
 
+def named(path: Path) -> dict[str, Path]:
+    return {"env_file" if path.name == ".env" else "config": path}
+
+
+@pytest.mark.parametrize("name", ["kinetic-auth.toml", "pyproject.toml", ".env"])
+def test_a_named_file_that_everybody_can_write_costs_a_warning(
+    write: Write, login: dict[str, str], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(BODY.get(name, ""), f"elsewhere/{name}")
+    path.chmod(0o666)
+    kinetic.resolve("password", **login, **named(path))  # type: ignore[arg-type]  # by keyword
+    [(_, level, text)] = caplog.record_tuples
+    assert level == logging.WARNING
+    assert text == (
+        f"{path} (from {next(iter(named(path)))}) decides where credentials go, and every user can write it. "
+        f"Close it: chmod go-w {path}"
+    )
+
+
+@pytest.mark.parametrize("name", ["kinetic-auth.toml", ".env"])
+def test_a_named_file_that_only_its_owner_can_write_costs_none(
+    write: Write, login: dict[str, str], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write("", f"elsewhere/{name}")
+    path.chmod(0o644)
+    kinetic.resolve("password", **login, **named(path))  # type: ignore[arg-type]  # by keyword
+    assert not caplog.records
+
+
+def test_a_file_that_the_variable_names_is_warned_of_too(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write("")
+    path.chmod(0o666)
+    monkeypatch.setenv("KINETIC_AUTH_CONFIG", str(path))
+    kinetic.resolve("password", **login)
+    assert f"{path} (from KINETIC_AUTH_CONFIG) decides where credentials go" in caplog.text
+
+
+def test_a_group_of_others_that_can_write_a_named_file_is_warned_of(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write("")
+    path.chmod(0o620)
+    warn_if_others_write(owned(path, os.getuid(), STRANGER), "config")
+    assert f"and its group (gid {STRANGER}) can write it." in caplog.text
+
+
 def test_a_link_is_judged_by_the_file_that_it_leads_to(write: Write, login: dict[str, str]) -> None:
     target = write("", "elsewhere.toml")
     target.chmod(0o666)
@@ -129,8 +178,7 @@ def test_a_found_file_of_another_user_is_refused_and_accepted_when_named(
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", **login)
     assert f"belongs to another user (uid {STRANGER})" in str(caught.value)
-    named = {"env_file": path} if name == ".env" else {"config": path}
-    assert kinetic.resolve("password", **login, **named).provider == "password"  # type: ignore[arg-type]  # by keyword
+    assert kinetic.resolve("password", **login, **named(path)).provider == "password"  # type: ignore[arg-type]  # by keyword
 
 
 @needs_root

@@ -13,7 +13,8 @@ from kinetic_auth_core import hookspecs, testing
 from kinetic_auth_core.adapters import httpx, kinetic_core, requests, simple_salesforce
 from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.cli.commands import cli
-from kinetic_auth_core.registry import AUTHENTICATORS, PUBLISHED, load_authenticator
+from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED
+from kinetic_auth_core.registry import load_authenticator
 from kinetic_auth_core.schema import RESERVED_NAMES, exactly_one_of, schema
 
 ROOT = Path(__file__).parents[2]
@@ -119,3 +120,17 @@ def test_decisions_are_numbered_without_a_gap() -> None:
         text = path.read_text("utf-8")
         assert text.startswith(f"# {int(path.name[:4])}. ")
         assert all(f"**{part}.**" in text for part in ("Context", "Choice", "Given up"))
+
+
+def test_every_claim_of_the_threat_model_names_a_test_that_is_there() -> None:
+    model = page("security").partition("## Threat model")[2].partition("## What stays with you")[0]
+    rows = re.findall(r"^\|(?! threat |---)[^|]+\|[^|]+\|([^|]+)\|$", model, re.MULTILINE)
+    assert len(rows) > 25
+    files = [path for folder in ("tests", "providers") for path in (ROOT / folder).rglob("test_*.py")]
+    defined = {name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)}
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row)
+        assert named
+        for name in named:
+            where = [ROOT / name, ROOT / "tests" / name]
+            assert any(path.is_file() for path in where) if name.endswith(".py") else name in defined, name

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.registry import AUTHENTICATORS, find, installed, load, load_authenticator
+from kinetic_auth_core.listing import AUTHENTICATORS, find, installed
+from kinetic_auth_core.registry import load, load_authenticator
 
 Install = Callable[..., Path]
 

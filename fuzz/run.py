@@ -1,0 +1,66 @@
+"""Fuzz all targets, one after the other, and say what came of each: `python fuzz/run.py SECONDS [TARGET ...]`.
+
+What is found lies in `.fuzz/findings`, a file for each input that broke something; the corpus in `.fuzz/corpus` grows
+from run to run.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+KEPT = FOLDER.parent / ".fuzz"
+_MOST_BYTES = 8192
+_LONGEST_S = 20  # for one input
+_MOST_MEGABYTES = 2048
+
+
+def fuzz(name: str, seconds: int) -> tuple[str, str]:
+    """Run one target.
+
+    Returns:
+        What it counted, as a line; and, where something broke, all that was said.
+    """
+    findings = KEPT / "findings" / name
+    findings.mkdir(parents=True, exist_ok=True)
+    options = {
+        "max_total_time": seconds,
+        "max_len": _MOST_BYTES,
+        "timeout": _LONGEST_S,
+        "rss_limit_mb": _MOST_MEGABYTES,
+        "print_final_stats": 1,
+        "artifact_prefix": f"{findings}/",
+    }
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, FOLDER / "harness.py", name, KEPT / "corpus" / name]
+        + [f"-{option}={value}" for option, value in options.items()],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    count = re.search(r"stat::number_of_executed_units:\s*(\d+)", said)
+    covered = re.findall(r"cov: (\d+)", said)
+    line = f"{name:14} {count[1] if count else '?':>9} executions, {covered[-1] if covered else '?'} branches"
+    return line, "" if done.returncode == 0 else said
+
+
+def main() -> None:
+    """Run them; exit with 1 if one found something."""
+    seconds, *names = sys.argv[1:]
+    names = names or sorted(path.stem for path in (FOLDER / "targets").glob("*.py"))
+    broken = []
+    for name in names:
+        line, said = fuzz(name, max(1, int(seconds) // len(names)))
+        print(line + ("  BROKEN" if said else ""), flush=True)  # noqa: T201 - its output
+        if said:
+            broken.append(name)
+            print(said[-4000:], file=sys.stderr)  # noqa: T201 - its output
+    if broken:
+        sys.exit(f"found something: {', '.join(broken)}; the inputs are in {KEPT / 'findings'}")
+
+
+if __name__ == "__main__":
+    main()

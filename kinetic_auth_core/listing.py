@@ -1,0 +1,104 @@
+"""Which plugins are installed, and whose: read from the packages' metadata, so that listing imports none of them.
+
+A name that two distributions claim is an error that names both; so is a plugin that may not be loaded. What is loaded,
+and whether it fits, is in `registry`.
+"""
+
+import importlib.metadata
+from collections.abc import Sequence
+
+import attrs
+
+from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
+from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.schema import near
+
+AUTHENTICATORS = "kinetic_auth.authenticators"
+KEY_LOADERS = "kinetic_auth.key_loaders"
+SESSION_STORES = "kinetic_auth.session_stores"
+OBSERVERS = "kinetic_auth.observers"
+
+#: The names we publish, and the package that brings each. Never a guess from an unknown name: that is how
+#: typosquatters live.
+PUBLISHED = {
+    AUTHENTICATORS: {"jwt-bearer": "kinetic-auth-jwt-bearer", "password": "kinetic-auth-password"},
+    SESSION_STORES: {"redis": "kinetic-auth-redis-store"},
+    KEY_LOADERS: {"secret-manager": "kinetic-auth-secret-manager", "kms": "kinetic-auth-secret-manager"},
+}
+
+
+@attrs.frozen
+class InstalledPlugin:
+    """An entry point, and who brought it. Listing imports nothing.
+
+    Attributes:
+        name: The entry point's name.
+        target: The object that it points at, as `module:object`.
+        distribution: The package's name.
+        version: The package's version.
+    """
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+    @property
+    def owner(self) -> str:
+        """Who brought it, as `name version`."""
+        return f"{self.distribution} {self.version}"
+
+    @property
+    def called(self) -> str:
+        """The plugin, as messages call it."""
+        return f"the plugin {self.name!r} of {self.owner} ({self.target})"
+
+
+def installed(group: str) -> list[InstalledPlugin]:
+    """All plugins of a group, sorted by name; a name twice where two distributions claim it."""
+    found = {
+        InstalledPlugin(point.name, point.value, point.dist.name, point.dist.version)
+        for point in importlib.metadata.entry_points(group=group)
+        if point.dist is not None
+    }
+    return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
+
+
+def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, extra: str | None = None) -> InstalledPlugin:
+    """The one plugin of that name that may be loaded.
+
+    Args:
+        group: The entry points' group.
+        name: The entry point's name.
+        allowed: Whose plugins may be loaded.
+        extra: The extra of the package that is wanted too, for the hint if none is installed.
+
+    Raises:
+        UnknownProviderError: None is installed.
+        ProviderLoadError: It may not be loaded, or two distributions that may be claim the name.
+    """
+    plugins = installed(group)
+    named = [plugin for plugin in plugins if plugin.name == name]
+    if not named:
+        raise unknown(group, name, [plugin.name for plugin in plugins], extra)
+    refused, named = named[0], [plugin for plugin in named if allowed.has(plugin.distribution)]
+    if not named:
+        raise allowed.refusal(refused.called, refused.distribution)
+    if len(named) > 1:
+        owners = " and ".join(f"{plugin.owner} ({plugin.target})" for plugin in named)
+        raise ProviderLoadError(
+            f"the name {name!r} in {group} is claimed by more than one package: {owners}.",
+            remedy="Uninstall all but one of them.",
+        )
+    return named[0]
+
+
+def unknown(group: str, name: str, names: Sequence[str], extra: str | None = None) -> UnknownProviderError:
+    """The error for a name that nobody installed; it knows how to install those that we publish."""
+    kind = {KEY_LOADERS: "key loader", SESSION_STORES: "session store"}.get(group, "provider")
+    package = PUBLISHED.get(group, {}).get(name)
+    wanted = f'"{package}[{extra}]"' if extra else package
+    remedy = f"pip install {wanted}" if package else ""
+    return UnknownProviderError(
+        f"no {kind} {name!r} is installed{near(name, names)}; installed: {', '.join(names) or 'none'}.", remedy=remedy
+    )
