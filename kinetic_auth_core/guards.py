@@ -15,8 +15,8 @@ from kinetic_auth_core.errors import ConfigurationError, mask
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.urls import instance_url_problem
 
-#: The domains under which Salesforce serves its API: https://help.salesforce.com, "Allow the Required Domains"; the
-#: last three are Government Cloud's and Salesforce on Alibaba Cloud's.
+#: From Salesforce's help, "Allow the Required Domains"; cloudforce.com is that of early My Domains, and the last three
+#: are Government Cloud's and Salesforce on Alibaba Cloud's. Why these: docs/adr/0014-guards-of-org-and-host.md
 SALESFORCE_HOSTS = (
     "*.salesforce.com",
     "*.force.com",
