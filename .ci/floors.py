@@ -1,7 +1,7 @@
 """The lowest versions that the packages say they work with, as constraints for pip: a line `name==version` each.
 
-    python .ci/floors.py > floors.txt
-    pip install -c floors.txt ".[cli,testing]" ./providers/jwt-bearer ...
+    python .ci/floors.py floors.txt
+    uv pip install -c floors.txt ".[cli,testing]" ./providers/jwt-bearer ...
 
 Whatever they depend on themselves stays the newest that fits: only what we promise is to be tried.
 """
@@ -34,13 +34,13 @@ def floors(pyproject: Path) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """Print them; a package that two of ours depend on has to have one floor."""
+    """Write them; a package that two of ours depend on has to have one floor."""
     found: dict[str, str] = {}
     for pyproject in [ROOT / "pyproject.toml", *sorted(ROOT.glob("providers/*/pyproject.toml"))]:
         for name, floor in floors(pyproject):
             if found.setdefault(name, floor) != floor:
                 sys.exit(f"{pyproject}: {name}>={floor}, but another of our packages has {name}>={found[name]}")
-    print("\n".join(f"{name}=={floor}" for name, floor in sorted(found.items())))  # noqa: T201 - its output
+    Path(sys.argv[1]).write_text("".join(f"{name}=={floor}\n" for name, floor in sorted(found.items())), "utf-8")
 
 
 if __name__ == "__main__":
