@@ -1,5 +1,6 @@
 """What goes to a server and what comes back, and how much of either may be shown."""
 
+import time
 from collections.abc import Collection, Mapping
 from urllib.parse import quote, quote_plus
 
@@ -50,4 +51,4 @@ class Answer:
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
-    at: float
+    at: float = attrs.field(factory=time.time)

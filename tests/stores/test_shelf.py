@@ -271,6 +271,7 @@ def kept_as(**fields: Any) -> bytes:
         (kept_as(instance_url="https://user@evil.example"), "its instance_url "),
         (kept_as(api_version="00D!"), "its API version is none"),
     ],
+    ids=lambda given: given if isinstance(given, str) else "entry",  # its date would be another one in each worker
 )
 def test_what_is_no_session_is_passed_over_without_a_word_of_it(
     shelf: Shelf, store: FlakyStore, raw: bytes, why: str, caplog: pytest.LogCaptureFixture
