@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -24,7 +24,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.transport import Answer, Form, Transport
+from kinetic_auth_core.transport import Answer, Form
 from kinetic_auth_core.urls import instance_url_problem
 
 _NOT_SALESFORCE = (
@@ -58,14 +58,14 @@ class Login:
         return kind(message, provider=self.provider, host=self.host, username=self.username, **details)
 
 
-def ask(transport: Transport, url: str, form: Form, login: Login) -> Answer:
+def ask(send: Callable[[str, Form], Answer], url: str, form: Form, login: Login) -> Answer:
     """Send a form.
 
     Raises:
         TransportError: There was no answer; it says whose login that was.
     """
     try:
-        return transport.post(url, form)
+        return send(url, form)
     except TransportError as error:
         details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
         raise login.failed(TransportError, error.message, unanswered=error.unanswered, **details) from error.__cause__

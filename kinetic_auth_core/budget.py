@@ -70,6 +70,12 @@ class LoginBudget:
                 "%s: %d of %d logins of this hour's login_budget are spent", self._called, spent + 1, self._limit
             )
 
+    def is_idle(self) -> bool:
+        """Whether no login was counted within the last hour."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return not self._spent or self._age(now, self._spent[-1]) >= WINDOW_S
+
     @staticmethod
     def _age(now: tuple[float, ...], then: tuple[float, ...]) -> float:
         return max(new - old for new, old in zip(now, then, strict=True))

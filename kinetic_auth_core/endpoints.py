@@ -1,4 +1,4 @@
-"""The endpoints beside the token's: revoke (RFC 7009) and introspect (RFC 7662)."""
+"""What is asked about a session: revoke (RFC 7009), introspect (RFC 7662), and whether it is alive."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from kinetic_auth_core.answer_fields import json_object
 from kinetic_auth_core.answers import Login, ask, refusal
 from kinetic_auth_core.errors import TransportError
 from kinetic_auth_core.introspection import Introspection
+from kinetic_auth_core.refusals import is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport import Form, Transport
 
@@ -23,13 +24,29 @@ def revoke(transport: Transport, session: SalesforceSession, login: Login) -> bo
         AuthenticationError: It could not be revoked.
     """
     form = Form({"token": session.access_token}, [session.access_token])
-    answer = ask(transport, f"{session.instance_url}/services/oauth2/revoke", form, login)
+    answer = ask(transport.post, f"{session.instance_url}/services/oauth2/revoke", form, login)
     if answer.status == 200:
         return True
     error = refusal(answer, login, form)
     if error.error in _DEAD_ALREADY:
         return False
     raise error
+
+
+def is_alive(transport: Transport, session: SalesforceSession, login: Login) -> bool:
+    """Whether the REST API takes a session, by a call that any user may make.
+
+    Raises:
+        TransportError: It answers neither with yes nor with no.
+    """
+    headers = Form(session.auth_header, [session.access_token])
+    answer = ask(transport.get, f"{session.base_url}/limits", headers, login)
+    if answer.status == 200:
+        return True
+    if is_dead_session(answer.status, answer.body):
+        return False
+    what = f"the REST API answers with HTTP {answer.status}, which tells neither life nor death of the session."
+    raise login.failed(TransportError, what, status=answer.status, retryable=answer.status >= 500)
 
 
 def introspect(transport: Transport, session: SalesforceSession, login: Login, app: Any) -> Introspection:
@@ -53,7 +70,7 @@ def introspect(transport: Transport, session: SalesforceSession, login: Login, a
         },
         [session.access_token, app.client_secret],
     )
-    answer = ask(transport, f"{app.login_url}/services/oauth2/introspect", form, login)
+    answer = ask(transport.post, f"{app.login_url}/services/oauth2/introspect", form, login)
     if answer.status != 200:
         raise refusal(answer, login, form)
     told = json_object(answer.body)

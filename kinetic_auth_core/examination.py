@@ -16,9 +16,10 @@ from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
+from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.listing import KEY_LOADERS, InstalledPlugin, installed
 from kinetic_auth_core.options import SourceOptions
-from kinetic_auth_core.plan import Plan, make_instance
+from kinetic_auth_core.plan import Plan, make_instance, plain_secret
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
 from kinetic_auth_core.registry import check_reference, load_authenticator
 from kinetic_auth_core.schema import exactly_one_of, schema
@@ -184,7 +185,11 @@ def _settle(
         options=SourceOptions(**{name: settled.values[name] for name in of_source if name in settled.values}),
         store=choice.open,
         allowed=surroundings.allowed,
-        secrets={each.name: str(values[each.name]) for each in schema(cls) if each.secret and each.name in values},
+        origin=plugin.distribution,
+        is_grant=issubclass(cls, GrantAuthenticator),
+        secrets={
+            each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
+        },
     )
     return rows, [], plan
 

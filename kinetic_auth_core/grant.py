@@ -179,7 +179,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
 
         form = self._form(login, clock.now())
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
-        answer = ask(self.connection(), f"{self.login_url}/services/oauth2/token", form, login)
+        answer = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", form, login)
         outcome = read_answer(
             answer,
             login,

@@ -1,8 +1,8 @@
 """A breaker for refused credentials: who repeats a wrong password locks its user out of Salesforce.
 
 Within `lockout_guard` seconds of a refusal the same credential fails at once, in every process that shares the store.
-What the store holds of it are two bytes of a keyed hash: enough to tell that the credential is another one by now,
-and far too little to guess it by.
+What the store holds of it are two bytes of a keyed hash that is slow to make: enough to tell that the credential is
+another one by now, and little to guess it by.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ import attrs
 
 from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.errors import CredentialsRejectedError
-from kinetic_auth_core.hookspecs import Signer
+from kinetic_auth_core.options import WAYS
+from kinetic_auth_core.plan import plain_secret
 from kinetic_auth_core.schema import schema
 from kinetic_auth_core.shelf import Shelf
 
@@ -54,10 +55,11 @@ class LockoutGuard:
         Raises:
             HeldBackError: With what it was refused for.
         """
-        if not self._guard_s:
-            return
+        refusals = self._refusals() if self._guard_s else []
+        if not refusals:
+            return  # nearly always; the tag is slow to make
         tag = self._tag(instance)
-        refusal = next((each for each in self._refusals() if each["tag"] == tag), None)
+        refusal = next((each for each in refusals if each["tag"] == tag), None)
         if refusal is not None:
             raise self._again(refusal)
 
@@ -68,18 +70,22 @@ class LockoutGuard:
         refusal = {
             "tag": self._tag(instance),
             "at": time.time(),
-            "error": error.error,
-            "description": error.description,
+            "error": _sayable(error.error),
+            "description": _sayable(error.description),
             "status": error.status,
         }
-        others = [each for each in self._refusals() if each["tag"] != refusal["tag"]]
-        self._shelf.write_refusals(json.dumps([refusal, *others][:_MAX_KEPT]).encode(), self._guard_s)
+
+        def added(before: bytes) -> bytes:
+            others = [each for each in self._read(before) if each["tag"] != refusal["tag"]]
+            return json.dumps([refusal, *others][:_MAX_KEPT]).encode()
+
+        self._shelf.write_refusals(added, self._guard_s)
 
     def _again(self, refusal: Mapping[str, Any]) -> HeldBackError:
         error, description, status = refusal["error"], refusal["description"], refusal["status"]
         age = _age(refusal)
         known = known_error(error or "", description)
-        said = f"{error}: {description}" if description else error
+        said = ": ".join(filter(None, (error, description))) or "by its provider"
         return HeldBackError(
             f"{self._called} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
             f"could lock the user out. It is tried again in {max(self._guard_s - age, 0):.0f} s (lockout_guard), or at "
@@ -92,7 +98,10 @@ class LockoutGuard:
         )
 
     def _refusals(self) -> list[dict[str, Any]]:
-        raw = self._shelf.read_refusals()
+        return [each for raw in self._shelf.read_refusals() for each in self._read(raw)]
+
+    def _read(self, raw: bytes) -> list[dict[str, Any]]:
+        """The refusals that still hold."""
         try:
             found = json.loads(raw) if raw else []
         except (ValueError, RecursionError):
@@ -102,18 +111,16 @@ class LockoutGuard:
         return [each for each in found if _is_refusal(each) and _age(each) < self._guard_s]
 
     def _tag(self, instance: Any) -> str:
-        shown = {each.name: _plain(each.value_of(instance)) for each in schema(type(instance))}
-        message = json.dumps(shown, sort_keys=True).encode()
-        return hmac.digest(self._shelf.key.encode(), message, hashlib.sha256)[:_TAG_BYTES].hex()
+        """Two bytes that tell a credential from others, by a hash that is slow to try.
 
-
-def _plain(value: Any) -> Any:
-    """A setting as JSON can hold it; a `Signer` is told by its key's name."""
-    if isinstance(value, Signer):
-        return [value.algorithm, value.key_id]
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.hex() if isinstance(value, bytes) else str(value)
+        How to connect is no part of it: with a longer time-out the same password is as wrong.
+        """
+        settings = [each for each in schema(type(instance)) if each.name not in WAYS]
+        shown = {each.name: plain_secret(each.value_of(instance)) for each in settings}
+        slow = hashlib.scrypt(
+            json.dumps(shown, sort_keys=True).encode(), salt=self._shelf.key.encode(), n=2**14, r=8, p=1
+        )
+        return hmac.digest(self._shelf.key.encode(), slow, hashlib.sha256)[:_TAG_BYTES].hex()
 
 
 def _age(refusal: Mapping[str, Any]) -> float:
@@ -127,6 +134,11 @@ def _is_refusal(found: Any) -> bool:
     if not isinstance(found.get("at"), float) or not isinstance(found.get("status"), int | None):
         return False
     return all(_is_sayable(found.get(name)) for name in ("error", "description"))
+
+
+def _sayable(text: str | None) -> str | None:
+    """Text as it is kept: plugins may say anything."""
+    return None if text is None else "".join(char if char.isprintable() else "?" for char in text)[:_MAX_TEXT]
 
 
 def _is_sayable(text: Any) -> bool:

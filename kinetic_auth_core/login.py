@@ -37,6 +37,7 @@ from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
+from kinetic_auth_core.trial import Trial
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,12 @@ _FRESH_PAUSE_S = 5.0
 
 @attrs.frozen
 class _Made:
-    """An instance, the values that it was made from, and its hooks."""
+    """An instance, the values that it was made from, its hooks, and who tries it first."""
 
     values: Values
     instance: Any
     hooks: LoginHooks
+    trial: Trial = attrs.field(factory=Trial)
 
 
 class Logins:
@@ -60,10 +62,10 @@ class Logins:
         plan: What to log in with.
         guard: Stops a credential that was refused just now.
         budget: Stops too many logins.
-        commons: What it shares with other sources; None: nothing.
+        commons: What it may share with other sources.
     """
 
-    def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, commons: Commons | None = None) -> None:
+    def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, commons: Commons) -> None:
         self.plan = plan
         self._guard = guard
         self._budget = budget
@@ -71,7 +73,7 @@ class Logins:
         self._fetched_anew: dict[int, float] = {}
         self._guards = plan.guards
         self._credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed), plan.binary)
-        self._observers: Once[list[tuple[str, object]]] = commons.observers if commons else Once()
+        self._observers: Once[list[tuple[str, object]]] = commons.observers
         self._made: dict[int, _Made] = {}
         self._in_use = ""
         self._lock = threading.Lock()
@@ -232,13 +234,14 @@ class Logins:
     def _with(self, number: int, values: Values, last: list[_Made]) -> SalesforceSession:
         made = self._instance(number, values)
         last[:] = [made]
-        self._guard.check(made.instance)
-        self._budget.spend()
-        try:
-            return self._call(made)
-        except CredentialsRejectedError as error:
-            self._guard.remember(made.instance, error)
-            raise
+        with made.trial:
+            self._guard.check(made.instance)
+            self._budget.spend()
+            try:
+                return self._call(made)
+            except CredentialsRejectedError as error:
+                self._guard.remember(made.instance, error)
+                raise
 
     def _fetched_anew_within(self, number: int, seconds: float) -> bool:
         return time.monotonic() - self._fetched_anew.get(number, -seconds) < seconds
@@ -250,7 +253,7 @@ class Logins:
             if before is not None and before.values == values:
                 return before
             instance = make_instance(self.plan, values)
-            if self._commons is not None and isinstance(instance, GrantAuthenticator):
+            if isinstance(instance, GrantAuthenticator) and not self.plan.is_by_hand:
                 instance.share(self._commons.transports)
             hooks = LoginHooks(instance, self._observers.get(self._load_observers))
             made = self._made[number] = _Made(values, instance, hooks)

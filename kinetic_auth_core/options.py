@@ -23,6 +23,10 @@ def _check_budget(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError("must be a number of logins, 1 or more")
 
 
+#: Settings of grants that say how to connect, and nothing of who logs in.
+WAYS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle", "api_version"})
+
+
 @attrs.frozen(kw_only=True)
 class SourceOptions:
     """What a source is told beside its provider's settings."""

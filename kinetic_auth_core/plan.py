@@ -13,8 +13,11 @@ from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.credentials import Values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, mask
+from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.guards import Guards, default_hosts
-from kinetic_auth_core.options import DEFAULT_OPTIONS, SourceOptions
+from kinetic_auth_core.hookspecs import Signer
+from kinetic_auth_core.options import DEFAULT_OPTIONS, WAYS, SourceOptions
+from kinetic_auth_core.references import Reference
 from kinetic_auth_core.schema import schema
 from kinetic_auth_core.settings import Alternatives, ExplainedSetting
 from kinetic_auth_core.stores.contract import SessionStore
@@ -34,8 +37,10 @@ class Plan:
         lookup: Gives the value of an environment variable, for `env://NAME`.
         binary: The settings that take bytes.
         options: The source's own settings.
-        store: The session store, or what makes it; None: this process's memory.
+        store: The session store, which stays its maker's; or what makes one; None: this process's memory.
         allowed: Whose plugins may be loaded, for its references and observers.
+        origin: The distribution of the provider, or the full name of the class of an instance made by hand.
+        is_grant: Whether the provider is a `GrantAuthenticator`.
         secrets: What the secret settings are, as text: a reference, or the value. For `store_key` alone.
     """
 
@@ -48,9 +53,16 @@ class Plan:
     lookup: Callable[[str], str | None] = attrs.field(default=os.environ.get, repr=False)
     binary: Collection[str] = ()
     options: SourceOptions = attrs.field(factory=SourceOptions)
-    store: Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
+    store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
     allowed: AllowedPlugins = ALL_ALLOWED
+    origin: str = ""
+    is_grant: bool = False
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether the instance was made by hand: it keeps its own connections."""
+        return self.distribution is None
 
     def shown(self, name: str) -> str | None:
         """A setting that is not secret, as text; None where the provider has no such setting, or no value for it."""
@@ -82,15 +94,23 @@ class Plan:
     def store_key(self) -> str:
         """Under which name a store keeps the session: the same wherever the same user logs in, and not readable.
 
-        It is a hash of provider, host, client and user. A provider that has neither `client_id` nor `username` may tell
-        its users apart by a secret alone: then all its settings count, the secrets by a hash that is slow to try.
+        It is a hash of provider, login URL, client and user, where the provider is a grant of the core's kind that has
+        all of them. Another provider may tell its users apart by something else, even by a secret alone: then all its
+        settings count, the secrets by a hash that is slow to try.
         """
-        who = [self.provider, self.host, self.shown("client_id"), self.shown("username")]
-        if who[2:] == [None, None] and self.store is not None:
-            who += [f"{row.name}={row.value}" for row in self.rows if not row.secret]
+        who = [self.provider, self.shown("login_url"), self.shown("client_id"), self.shown("username")]
+        if not (self.is_grant and all(who)):
+            of_source = {each.name for each in schema(SourceOptions)}
+            own = [row for row in self.rows if not row.secret and row.name not in WAYS | of_source]
+            who += [self.origin, *(f"{row.name}={row.value}" for row in own if row.name.partition(".")[0] != "store")]
             secrets = json.dumps(sorted(self.secrets.items())).encode()
             salt = json.dumps(who).encode()
-            who.append(hashlib.scrypt(secrets, salt=salt, n=2**14, r=8, p=1).hex())
+            leaves_the_process = self.store is not None
+            who.append(
+                hashlib.scrypt(secrets, salt=salt, n=2**14, r=8, p=1).hex()
+                if leaves_the_process and self.secrets
+                else hashlib.sha256(secrets + salt).hexdigest()
+            )
         return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 
@@ -128,15 +148,35 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         for each in schema(SourceOptions)
         for value in [each.value_of(options)]
     ]
+    rows.append(
+        ExplainedSetting("store", type(store).__name__, "constructor", secret=False)
+        if store
+        else ExplainedSetting("store", "memory", "default", secret=False)
+    )
     return Plan(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
         lists,
         tuple(rows),
         options=options,
-        store=None if store is None else lambda: store,
-        secrets={each.name: repr(each.value_of(authenticator)) for each in schema(type(authenticator)) if each.secret},
+        store=store,
+        origin=f"{type(authenticator).__module__}.{type(authenticator).__qualname__}",
+        is_grant=isinstance(authenticator, GrantAuthenticator),
+        secrets={
+            each.name: plain_secret(each.value_of(authenticator)) for each in schema(type(authenticator)) if each.secret
+        },
     )
+
+
+def plain_secret(value: Any) -> str:
+    """A secret as text that tells it from others: a key that stays elsewhere, by its name."""
+    if isinstance(value, Alternatives | list | tuple):
+        return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, Alternatives) else value)])
+    if isinstance(value, Signer):
+        return f"{value.algorithm} {value.key_id}"
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, str | int | float | Reference | os.PathLike) else type(value).__qualname__
 
 
 def make_instance(plan: Plan, values: Values) -> Any:

@@ -92,6 +92,17 @@ class SourcePool:
             source.close()
         return found
 
+    def discard(self, key: str) -> None:
+        """Forget a source, so that the next one is made of the tenant's settings as they are then.
+
+        Args:
+            key: As for `source`; one that is not there is no error.
+        """
+        with self._lock:
+            source = self._sources.pop(key, None)
+        if source is not None:
+            source.close()
+
     def close(self) -> None:
         """Close all sources and their connections. The pool stays usable."""
         with self._lock:
@@ -101,14 +112,14 @@ class SourcePool:
         self._commons.transports.close()
 
     def _made(self, key: str) -> SessionSource:
-        wanted = {**self._settings}
-        if self._tenants is None:
-            wanted["environment"] = key
-        else:
-            wanted |= self._tenants(key)
+        tenant = {"environment": key} if self._tenants is None else self._tenants(key)
+        if not isinstance(tenant, Mapping):
+            raise ConfigurationError(f"No source for {key!r}: tenants() gave {type(tenant).__name__}, not a mapping.")
+        wanted = {**self._settings, **tenant}
+        del tenant  # secrets: not among the locals of a traceback
         arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
         keywords = keyword_layer(wanted)
-        del wanted  # secrets: not among the locals of a traceback
+        del wanted
         found = examine(**arguments, keywords=keywords, surroundings=self._surroundings)
         if found.plan is None:
             assert found.error is not None  # noqa: S101 - one or the other is there

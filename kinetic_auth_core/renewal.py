@@ -3,6 +3,7 @@
 Who shares a session inside of this process, and when it is due, is the source's affair.
 """
 
+import logging
 import random
 import time
 import uuid
@@ -11,10 +12,12 @@ from collections import deque
 from kinetic_auth_core.life import LiveSession, Phase
 from kinetic_auth_core.login import Logins
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.shelf import Shelf
+from kinetic_auth_core.shelf import LEASE_S, Lease, Shelf
+
+logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
-_DEAD_KEPT = 32
+_REMEMBERED = 32  # tokens
 
 
 class Renewal:
@@ -30,7 +33,8 @@ class Renewal:
         self._shelf = shelf
         self._logins = logins
         self._lifetime_s = lifetime_s
-        self._dead: deque[str] = deque(maxlen=_DEAD_KEPT)
+        self._dead: deque[str] = deque(maxlen=_REMEMBERED)
+        self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
 
     def bury(self, session: SalesforceSession) -> bool:
         """Take note that a session is dead, so that it is not taken out of the store again.
@@ -50,17 +54,21 @@ class Renewal:
     def next_session(self) -> LiveSession:
         """A session that is not known to be dead or over: the one in the store, else a new one.
 
-        While another process logs in, this waits for what comes of it; no longer than that one's lease.
+        While another process logs in, this waits for what comes of it; no longer than a lease lasts.
 
         Raises:
             KineticAuthError: The login failed.
         """
         holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
+        give_up_at = time.monotonic() + LEASE_S + _LONGEST_PAUSE_S
         while True:
             if kept := self.kept():
                 return kept
-            if self._shelf.acquire(holder):
-                return self._under_lease(holder, younger_than=None)
+            if (lease := self._shelf.acquire(holder)) is not None:
+                return self._under_lease(lease, younger_than=None)
+            if time.monotonic() >= give_up_at:  # others fail one after the other, or the store lets go of no lease
+                logger.warning("others have been about to log in for %.0f s; logging in without the lease", LEASE_S)
+                return self._made()
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -72,20 +80,27 @@ class Renewal:
         """
         if kept := self.kept(younger_than=live):
             return kept
-        holder = uuid.uuid4().hex
-        return self._under_lease(holder, younger_than=live) if self._shelf.acquire(holder) else None
+        lease = self._shelf.acquire(uuid.uuid4().hex)
+        return self._under_lease(lease, younger_than=live) if lease else None
 
-    def _under_lease(self, holder: str, younger_than: LiveSession | None) -> LiveSession:
+    def was_made_here(self, session: SalesforceSession) -> bool:
+        """Whether a session comes from a login of this source, and not out of the store."""
+        return session.access_token in self._made_here
+
+    def _under_lease(self, lease: Lease, younger_than: LiveSession | None) -> LiveSession:
         try:
-            if kept := self.kept(younger_than):  # stored between the look and the lease
-                return kept
-            made = LiveSession.of(self._logins.login(), self._lifetime_s)
-            if made.session.access_token in self._dead:  # Salesforce may hand back the same session, alive again
-                self._dead.remove(made.session.access_token)
-            self._shelf.write(made)
-            return made
+            return self.kept(younger_than) or self._made()  # it may be stored between the look and the lease
         finally:
-            self._shelf.release(holder)
+            self._shelf.release(lease)
+
+    def _made(self) -> LiveSession:
+        made = LiveSession.of(self._logins.login(), self._lifetime_s)
+        token = made.session.access_token
+        if token in self._dead:  # Salesforce may hand back the same session, alive again
+            self._dead.remove(token)
+        self._made_here.append(token)
+        self._shelf.write(made)
+        return made
 
     def kept(self, younger_than: LiveSession | None = None) -> LiveSession | None:
         """The session in the store, if it is of use; nobody logs in.

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 
 import attrs
 
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.life import LiveSession, Phase
 from kinetic_auth_core.renewal import Renewal
@@ -142,7 +142,7 @@ class SharedSession:
             return
         try:
             self._fly_apart(mine, live)
-        except RuntimeError as error:  # no more threads, or the interpreter is ending; the session serves on
+        except AuthenticationError as error:  # the session serves on
             logger.debug("no refresh in the background: %s", error)
             self._refresh_not_before = time.monotonic() + _LOOK_AGAIN_S
 
@@ -187,14 +187,17 @@ class SharedSession:
                     self._fly_ahead(flight, due)
             except KineticAuthError:
                 pass  # those who wait get it
+            except BaseException as error:  # noqa: BLE001 - nobody above this thread would see it
+                self._land(flight, AuthenticationError(f"the login ended with {type(error).__name__}."))
             finally:
                 self._land(flight, None)
 
         try:
             threading.Thread(target=fly, name="kinetic-auth login", daemon=True).start()
-        except RuntimeError:  # no more threads, or the interpreter is ending
-            self._land(flight, None)
-            raise
+        except RuntimeError as error:  # no more threads, or the interpreter is ending
+            failure = AuthenticationError(f"no thread could be started for the login: {error}.")
+            self._land(flight, failure)
+            raise failure from error
 
     def _fly_ahead(self, flight: _Flight, due: LiveSession) -> None:
         """Refresh a session that still serves; after a failure, try again later."""
@@ -202,14 +205,14 @@ class SharedSession:
         try:
             self._land(flight, self._renewal.refreshed(due))
             self._failures = 0
-        except KineticAuthError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session serves on
             pause_s = min(_BACK_OFF_S * 2**self._failures, _LONGEST_BACK_OFF_S)
             self._failures += 1
             logger.warning(
                 "the session could not be refreshed; it serves on, and the next try is in %.0f s at most: %s",
-                *(pause_s, error.message),
+                *(pause_s, error.message if isinstance(error, KineticAuthError) else type(error).__name__),
             )
-            self._land(flight, error)
+            self._land(flight, error if isinstance(error, KineticAuthError) else None)
         finally:
             spread = random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
             self._refresh_not_before = time.monotonic() + pause_s * spread
@@ -217,12 +220,12 @@ class SharedSession:
     def _land(self, flight: _Flight, outcome: _Outcome) -> None:
         """End a renewal that is under way; does nothing to one that has ended or never began."""
         with self._lock:
-            if self._flight is not flight:
-                return
-            if isinstance(outcome, LiveSession):
-                self._live = outcome
-            self._flight = None
-        flight.landing.set_result(outcome)
+            if self._flight is flight:
+                if isinstance(outcome, LiveSession):
+                    self._live = outcome
+                self._flight = None
+            if not flight.landing.done():  # under the lock: an interrupt in between must leave nobody waiting
+                flight.landing.set_result(outcome)
 
     def _after_fork(self) -> None:
         """In the child: the thread that was logging in is not here."""

@@ -29,10 +29,28 @@ logger = logging.getLogger(__name__)
 LEASE_S = 15.0
 #: After a failure the store is left alone for this long.
 OUTAGE_PAUSE_S = 5.0
+#: An answer that took longer counts as an outage: every login would wait for several of them.
+SLOW_S = 2.0
+#: How far another machine's clock may be ahead.
+_SKEW_S = 300.0
 _FORM = 1
+_TRIES = 3
 _MAX_LENGTH = 100_000
 
 T = TypeVar("T")
+
+
+@attrs.frozen
+class Lease:
+    """The right to log in while all others wait.
+
+    Attributes:
+        store: Where it was taken.
+        holder: By whom.
+    """
+
+    store: SessionStore = attrs.field(repr=False)
+    holder: str
 
 
 class Shelf:
@@ -40,36 +58,34 @@ class Shelf:
 
     Args:
         key: Under which they are kept; not readable.
-        store: The store, or what makes it at first use; None: this process's memory alone.
+        store: The store, which it does not close; or what makes one at first use; None: this process's memory alone.
         lifetime_s: How long a session is taken to live, in seconds.
         api_version: For the sessions that come from the store; None: as they were stored.
         guards: What such a session must be like; None: any will do.
+        refusals: Where this process keeps refusals, beside the store; None: in a memory of its own.
     """
 
     def __init__(
         self,
         key: str,
-        store: Callable[[], SessionStore] | None,
+        store: SessionStore | Callable[[], SessionStore] | None,
         lifetime_s: float,
         api_version: str | None,
+        *,
         guards: Guards | None = None,
+        refusals: MemoryStore | None = None,
     ) -> None:
         self.key = key
         self._own = MemoryStore()
-        self._open_store = store
+        self._own_refusals = refusals or MemoryStore()
+        self._place = store
         self._store: SessionStore | None = None
         self._lifetime_s = lifetime_s
         self._api_version = api_version
         self._guards = guards
         self._left_alone_until = 0.0
-        self._leased_by = ""
         self._lock = threading.Lock()
         reset_after_fork(self)
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether others may use what is kept here."""
-        return self._open_store is not None
 
     def read(self) -> LiveSession | None:
         """The session that is kept; None if there is none, or something that is no session."""
@@ -82,7 +98,7 @@ class Shelf:
 
     def write(self, live: LiveSession) -> None:
         """Keep a session, unless somebody has kept a younger one meanwhile."""
-        value = _encoded(live)
+        stored = _encoded(live)
         expires_in_s = live.born_at + self._lifetime_s - time.time()
         if expires_in_s <= 0:
             return
@@ -94,9 +110,9 @@ class Shelf:
                 if there is not None and there.born_at > live.born_at:
                     return
                 generation = before.generation if before else 0
-                if store.put(self.key, value, expires_in_s=expires_in_s, generation=generation) is not None:
+                if store.put(self.key, stored.value, expires_in_s=expires_in_s, generation=generation) is not None:
                     return
-            store.put(self.key, value, expires_in_s=expires_in_s)  # something that the store cannot read is there
+            store.put(self.key, stored.value, expires_in_s=expires_in_s)  # what is there is unreadable
 
         self._ask("put", put)
 
@@ -111,46 +127,57 @@ class Shelf:
 
         self._ask("delete", delete)
 
-    def acquire(self, holder: str) -> bool:
-        """Take the lease, for `LEASE_S` seconds; False if somebody else has it."""
+    def acquire(self, holder: str) -> "Lease | None":
+        """Take the lease, for `LEASE_S` seconds; None if somebody else has it."""
 
-        def acquire(store: SessionStore) -> bool:
+        def acquire(store: SessionStore) -> Lease | None:
             has_it = store.acquire(self.key, holder, expires_in_s=LEASE_S)
-            if has_it and store is not self._own:
-                self._leased_by = holder
-            return has_it
+            return Lease(store, holder) if has_it else None
 
         return self._ask("acquire", acquire)
 
-    def release(self, holder: str) -> None:
+    def release(self, lease: "Lease") -> None:
         """Give the lease back where it was taken: a store that cannot keep a session may still let go of a lease."""
-        self._own.release(self.key, holder)
-        store = self._store if self._leased_by == holder else None
-        if store is None:
-            return
         try:
-            store.release(self.key, holder)
+            lease.store.release(self.key, lease.holder)
         except Exception as error:  # noqa: BLE001 - as in _ask; the lease ends by itself
-            self._note_outage("release", _why(error, store))
+            self._note_outage("release", _why(error, lease.store))
 
-    def read_refusals(self) -> bytes:
-        """What `write_refusals` kept; empty if there is nothing."""
+    def read_refusals(self) -> list[bytes]:
+        """What `write_refusals` kept, in the store and in this process: one of them may be out of reach later."""
+        name = f"{self.key}.refused"
 
         def get(store: SessionStore) -> bytes:
-            found = store.get(f"{self.key}.refused")
+            found = store.get(name)
             return found.value if found else b""
 
-        return self._ask("get", get)
+        return [get(self._own_refusals), self._ask("get", get)]
 
-    def write_refusals(self, value: bytes, expires_in_s: float) -> None:
-        """Keep the refusals of credentials."""
-        self._ask("put", lambda store: store.put(f"{self.key}.refused", value, expires_in_s=expires_in_s))
+    def write_refusals(self, change: Callable[[bytes], bytes], expires_in_s: float) -> None:
+        """Keep the refusals of credentials.
+
+        Args:
+            change: Makes the new value of the one that is there, or of nothing.
+            expires_in_s: How long it is kept, in seconds.
+        """
+        name = f"{self.key}.refused"
+
+        def write(store: SessionStore) -> None:
+            for _ in range(_TRIES):
+                found = store.get(name)
+                value, generation = (found.value, found.generation) if found else (b"", 0)
+                if store.put(name, change(value), expires_in_s=expires_in_s, generation=generation) is not None:
+                    return
+            store.put(name, change(b""), expires_in_s=expires_in_s)
+
+        write(self._own_refusals)
+        self._ask("put", write)
 
     def close(self) -> None:
         """Give the store's connections back; the next use opens new ones."""
         with self._lock:
             store, self._store = self._store, None
-        if store is not None:
+        if store is not None and not isinstance(self._place, SessionStore):  # a store that was given stays its maker's
             try:
                 store.close()
             except Exception as error:  # noqa: BLE001 - other people's classes
@@ -158,26 +185,29 @@ class Shelf:
 
     def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
         """Ask the store; while it is down, this process's memory."""
-        if self._open_store is None or time.monotonic() < self._left_alone_until:
+        if self._place is None or time.monotonic() < self._left_alone_until:
             return ask(self._own)
         store = None
+        began = time.monotonic()
         try:
-            store = self._opened(self._open_store)
+            store = self._opened(self._place)
             answer = ask(store)
         except Exception as error:
             if store is None and isinstance(error, ConfigurationError):
                 raise  # its settings are wrong: nothing that passes
             self._note_outage(operation, _why(error, store))
             return ask(self._own)
-        if self._left_alone_until:
+        if (took_s := time.monotonic() - began) > SLOW_S:
+            self._note_outage(operation, f"it took {took_s:.1f} s")
+        elif self._left_alone_until:
             self._left_alone_until = 0.0
             logger.info("the session store answers again")
         return answer
 
-    def _opened(self, open_store: Callable[[], SessionStore]) -> SessionStore:
+    def _opened(self, place: SessionStore | Callable[[], SessionStore]) -> SessionStore:
         with self._lock:
             if self._store is None:
-                self._store = open_store()
+                self._store = place if isinstance(place, SessionStore) else place()
             return self._store
 
     def _note_outage(self, operation: str, why: str) -> None:
@@ -195,6 +225,9 @@ class Shelf:
             logger.warning("the session store holds something that is no session (%s); it is passed over", outcome)
             return None
         session, born_at = outcome
+        if born_at > time.time() + _SKEW_S:
+            logger.warning("the session store holds a session of the future; it is passed over: is a clock wrong?")
+            return None
         if self._guards and (refusal := self._guards.refusal(session)):
             logger.warning("the session store holds a session that a guard refuses: %s It is passed over", refusal.what)
             return None
@@ -215,8 +248,10 @@ def _why(error: Exception, store: SessionStore | None) -> str:
     return told(safe_cause(error, secrets))
 
 
-def _encoded(live: LiveSession) -> bytes:
-    return json.dumps({"form": _FORM, "born_at": live.born_at, **attrs.asdict(live.session)}).encode()
+def _encoded(live: LiveSession) -> StoredValue:
+    """A session for the store, in a record that does not show it; a subclass's own fields stay behind."""
+    fields = {attribute.name: getattr(live.session, attribute.name) for attribute in attrs.fields(SalesforceSession)}
+    return StoredValue(json.dumps({"form": _FORM, "born_at": live.born_at, **fields}, default=str).encode(), 1)
 
 
 def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:

@@ -1,12 +1,13 @@
 """A source of sessions: what applications hold. It wires together who shares a session and how one is come by."""
 
+import logging
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
 from kinetic_auth_core.budget import LoginBudget
 from kinetic_auth_core.commons import Commons
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.introspection import Introspection
 from kinetic_auth_core.lockout import LockoutGuard
@@ -20,7 +21,9 @@ from kinetic_auth_core.settings import ExplainedSetting
 from kinetic_auth_core.shared import SharedSession
 from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.contract import SessionStore
-from kinetic_auth_core.transports import DEFAULT_WAY, Transports
+from kinetic_auth_core.transports import DEFAULT_WAY
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from kinetic_auth_core.answers import Login
@@ -60,15 +63,23 @@ class SessionSource:
         return source
 
     def _start(self, plan: Plan, commons: Commons | None = None) -> None:
-        self._transports = commons.transports if commons else Transports()
-        self._owns_transports = commons is None
-        lifetime_s = plan.options.session_lifetime
-        self._shelf = Shelf(plan.store_key(), plan.store, lifetime_s, plan.shown("api_version"), plan.guards)
+        self._owns_commons = commons is None
+        self._commons = commons or Commons()
+        options, key = plan.options, plan.store_key()
         details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
-        called = plan.called
-        guard = LockoutGuard(self._shelf, plan.options.lockout_guard, called, details)
-        self._logins = Logins(plan, guard, LoginBudget(plan.options.login_budget, called, details), commons)
-        self._shared = SharedSession(Renewal(self._shelf, self._logins, lifetime_s))
+        self._shelf = Shelf(
+            key,
+            plan.store,
+            options.session_lifetime,
+            plan.shown("api_version"),
+            guards=plan.guards,
+            refusals=self._commons.refusals,
+        )
+        guard = LockoutGuard(self._shelf, options.lockout_guard, plan.called, details)
+        budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, plan.called, details))
+        self._logins = Logins(plan, guard, budget, self._commons)
+        self._renewal = Renewal(self._shelf, self._logins, options.session_lifetime)
+        self._shared = SharedSession(self._renewal)
 
     @property
     def provider(self) -> str:
@@ -119,6 +130,10 @@ class SessionSource:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
         return self._shared.peek()
 
+    def was_stored(self, session: SalesforceSession) -> bool:
+        """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
+        return not self._renewal.was_made_here(session)
+
     def invalidate(self, session: SalesforceSession) -> None:
         """Say that a session is dead, typically after a 401.
 
@@ -151,6 +166,19 @@ class SessionSource:
         self._shared.drop(session)
         return revoked
 
+    def is_alive(self, session: SalesforceSession) -> bool:
+        """Ask the REST API whether it takes a session. Nothing is thrown away; see `invalidate`.
+
+        Args:
+            session: The session to ask about.
+
+        Raises:
+            TransportError: There was no answer, or one that tells neither.
+        """
+        from kinetic_auth_core import endpoints
+
+        return endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
+
     def introspect(self, session: SalesforceSession) -> Introspection:
         """Ask Salesforce about a session's token: whether it is alive, and until when.
 
@@ -173,10 +201,14 @@ class SessionSource:
         return endpoints.introspect(self._connection(), session, self._request("introspection", session), instance)
 
     def _connection(self) -> "Transport":
-        instance = self._logins.instance()
+        try:
+            instance = self._logins.instance()
+        except KineticAuthError as error:  # a session can be revoked while the vault is down
+            logger.warning("connecting without the provider's own settings: %s", error.message)
+            instance = None
         if isinstance(instance, GrantAuthenticator):
             return instance.connection()
-        return self._transports.get(**DEFAULT_WAY)
+        return self._commons.transports.get(**DEFAULT_WAY)
 
     def _request(self, what: str, session: SalesforceSession) -> "Login":
         from kinetic_auth_core.answers import Login
@@ -192,8 +224,8 @@ class SessionSource:
         """Give connections back. The source stays usable: the next login opens new ones."""
         self._logins.close()
         self._shelf.close()
-        if self._owns_transports:
-            self._transports.close()
+        if self._owns_commons:
+            self._commons.transports.close()
 
     def __enter__(self) -> Self:
         """The source itself."""
@@ -207,6 +239,8 @@ class SessionSource:
 
     def __repr__(self) -> str:
         """Provider and environment; nothing of the session."""
+        if not hasattr(self, "_logins"):
+            return "SessionSource(not made yet)"  # its constructor has raised, and a traceback shows it
         return f"SessionSource(provider={self.provider!r}, environment={self.environment!r})"
 
     def __reduce__(self) -> NoReturn:

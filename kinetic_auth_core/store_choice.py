@@ -30,13 +30,13 @@ class StoreChoice:
     """The outcome.
 
     Attributes:
-        open: Makes the store; None for the process's own memory.
+        open: Makes the store, or is one that its maker closes; None for the process's own memory.
         rows: For `explain()`.
         problems: Everything that is wrong, as sentences.
         values: The store's settings, some of them references.
     """
 
-    open: Callable[[], SessionStore] | None = attrs.field(repr=False)
+    open: SessionStore | Callable[[], SessionStore] | None = attrs.field(repr=False)
     rows: tuple[ExplainedSetting, ...]
     problems: tuple[str, ...] = ()
     values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
@@ -71,7 +71,7 @@ def choose_store(
     """
     if isinstance(keyword, SessionStore):
         shown = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
-        return StoreChoice(lambda: keyword, (shown,))
+        return StoreChoice(keyword, (shown,))
     prefix = selection.variable_prefix or ""
     allowed = file.allowed if file else ALL_ALLOWED
     try:

@@ -121,12 +121,28 @@ class Transport:
             TransportError: No usable answer within the time and size that are allowed, or a redirect.
             ConfigurationError: `ca_bundle` cannot be used.
         """
+        return self._exchange("POST", url, form)
+
+    def get(self, url: str, headers: Form) -> Answer:
+        """Ask for a resource, once.
+
+        Args:
+            url: Of the resource.
+            headers: To send; they hold a token.
+
+        Raises:
+            TransportError: As for `post`.
+            ConfigurationError: As for `post`.
+        """
+        return self._exchange("GET", url, headers)
+
+    def _exchange(self, method: str, url: str, form: Form) -> Answer:
         outcome: Answer | Failure
         with bounded.deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
             current_tally().attempts += 1
             try:
-                outcome = self._send(session, url, form)
+                outcome = self._send(session, method, url, form)
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
@@ -153,11 +169,14 @@ class Transport:
         if session := self._session.take():
             session.close()
 
-    def _send(self, session: requests.Session, url: str, form: Form) -> Answer:
+    def _send(self, session: requests.Session, method: str, url: str, form: Form) -> Answer:
         began = time.time()
-        with session.post(
+        is_post = method == "POST"
+        with session.request(
+            method,
             url,
-            data=form.fields,
+            data=form.fields if is_post else None,
+            headers=None if is_post else form.fields,
             timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,

@@ -163,7 +163,7 @@ def test_what_the_store_holds_of_a_refused_credential_is_no_help_in_guessing_it(
 )
 def test_whatever_a_store_holds_in_the_place_of_refusals_breaks_no_login(found: bytes) -> None:
     shelf = Shelf("key", None, 60, None)
-    shelf.write_refusals(found, 60)
+    shelf.write_refusals(lambda _: found, 60)
     guard = LockoutGuard(shelf, 60, "a login", {})
     guard.check(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0"))
 

@@ -170,8 +170,8 @@ def test_a_known_scheme_without_its_loader_names_the_package(
 ) -> None:
     installed = importlib.metadata.entry_points
 
-    def without_the_package(group: str) -> importlib.metadata.EntryPoints:
-        points = installed(group=group)
+    def without_the_package(group: str, **others: Any) -> importlib.metadata.EntryPoints:
+        points = installed(group=group, **others)
         return importlib.metadata.EntryPoints(each for each in points if "secret_manager" not in each.value)
 
     monkeypatch.setattr(importlib.metadata, "entry_points", without_the_package)

@@ -7,7 +7,7 @@ from typing import Any
 
 from kinetic_auth_core.adapters.instance_only import InstanceOnly, Origin, carries, is_own, origin
 from kinetic_auth_core.adapters.not_installed import not_installed
-from kinetic_auth_core.adapters.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
+from kinetic_auth_core.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.source import SessionSource
 
@@ -52,24 +52,38 @@ class SalesforceAuth(httpx.Auth):
         session = self._source.session()
         position = _position(request.stream)
         response = yield self._authorized(request, session)
-        if _is_suspect(response, session) and is_dead_session(response.status_code, _beginning(response)):
+        for _ in range(2):  # twice only where the other session comes out of the store, and is dead as well
+            if not (_is_suspect(response, session) and is_dead_session(response.status_code, _beginning(response))):
+                return
             self._source.invalidate(session)
-            if _rewind(request.stream, position):
-                fresh = self._source.session()
-                if is_own(_origin(request), fresh):
-                    yield self._authorized(request, fresh)
+            if not _rewind(request.stream, position):
+                return
+            session = self._source.session()
+            if not is_own(_origin(request), session):
+                return
+            response = yield self._authorized(request, session)
+            if not self._source.was_stored(session):
+                return
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """The steps for an `AsyncClient`; httpx calls it."""
         session = await self._source.asession()
         position = _position(request.stream)
         response = yield self._authorized(request, session)
-        if _is_suspect(response, session) and is_dead_session(response.status_code, await _abeginning(response)):
+        for _ in range(2):  # as above
+            if not (
+                _is_suspect(response, session) and is_dead_session(response.status_code, await _abeginning(response))
+            ):
+                return
             await asyncio.to_thread(self._source.invalidate, session)  # a store may have to be asked
-            if _rewind(request.stream, position):
-                fresh = await self._source.asession()
-                if is_own(_origin(request), fresh):
-                    yield self._authorized(request, fresh)
+            if not _rewind(request.stream, position):
+                return
+            session = await self._source.asession()
+            if not is_own(_origin(request), session):
+                return
+            response = yield self._authorized(request, session)
+            if not self._source.was_stored(session):
+                return
 
     def _authorized(self, request: httpx.Request, session: SalesforceSession) -> httpx.Request:
         self._instance_only.attach(request.headers, _origin(request), session)

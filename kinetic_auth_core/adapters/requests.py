@@ -12,7 +12,7 @@ import requests.cookies
 import urllib3.exceptions
 
 from kinetic_auth_core.adapters.instance_only import InstanceOnly, carries, detach, is_own, origin_of
-from kinetic_auth_core.adapters.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
+from kinetic_auth_core.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.source import SessionSource
 
@@ -61,19 +61,22 @@ class SalesforceAuth(requests.auth.AuthBase):
         """Look at an answer; the one that is returned takes its place."""
         if response.is_redirect:
             _leave_behind(response.request.headers, response, session)
-        if response.status_code not in SUSPECT_STATUSES or not carries(response.request.headers, session):
+        if not _is_refused(response, session):
             return response
-        if not is_dead_session(response.status_code, _beginning(response)):
-            return response
-        self._source.invalidate(session)
-        if not _rewind(response.request.body, position):
-            return response
-        _ = response.content  # all of it, so that the connection goes back to the pool
-        response.close()
-        fresh = self._source.session()
-        if not is_own(origin_of(response.request.url or ""), fresh):
-            return response
-        answer = self._again(response, fresh, options)
+        answer, dead = response, session
+        for _ in range(2):  # twice only where the other session comes out of the store, and is dead as well
+            self._source.invalidate(dead)
+            if not _rewind(answer.request.body, position):
+                return answer
+            _ = answer.content  # all of it, so that the connection goes back to the pool
+            answer.close()
+            fresh = self._source.session()
+            if not is_own(origin_of(answer.request.url or ""), fresh):
+                return answer
+            answer = self._again(answer, fresh, options)
+            if not (self._source.was_stored(fresh) and _is_refused(answer, fresh)):
+                break
+            dead = fresh
         if answer.is_redirect:  # which requests follows with a copy of the request that it knows: the first one
             _leave_behind(response.request.headers, answer, session)
         return answer
@@ -92,6 +95,13 @@ class SalesforceAuth(requests.auth.AuthBase):
         answer.history.append(refused)
         answer.request = request
         return answer
+
+
+def _is_refused(answer: requests.Response, session: SalesforceSession) -> bool:
+    """Whether an answer says that the session which its request carried is dead."""
+    if answer.status_code not in SUSPECT_STATUSES or not carries(answer.request.headers, session):
+        return False
+    return is_dead_session(answer.status_code, _beginning(answer))
 
 
 class _PutBack:

@@ -4,18 +4,14 @@ from typing import Any
 
 import click
 
-from kinetic_auth_core.adapters.refusals import is_dead_session
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import NO_SESSION
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note
 from kinetic_auth_core.cli.session_facts import session_facts
-from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.resolver import resolve
-from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.source import SessionSource
-
-_TIMEOUT_S = (5, 30)
 
 
 def _source(choice: Choice) -> SessionSource:
@@ -38,7 +34,7 @@ def status(as_json: bool, **choice: str | None) -> None:
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     with _source(Choice(**choice)) as source:
         session = source.peek()
-        alive = session is not None and _is_alive(session, source)
+        alive = session is not None and source.is_alive(session)
     facts: dict[str, Any] = {**_where(source), "alive": alive}
     if session is not None:
         facts |= session_facts(session)
@@ -95,23 +91,3 @@ def _nothing_there(source: SessionSource) -> str:
     if _store_of(source) == "memory":
         return "No store is configured: each process keeps its session in its own memory, which is out of reach here."
     return "The store keeps no session for this login."
-
-
-def _is_alive(session: SalesforceSession, source: SessionSource) -> bool:
-    """Try a session with a call that any user may make."""
-    import requests
-
-    settings = {row.name: row.value for row in source.explain() if not row.secret}
-    try:
-        answer = requests.get(
-            f"{session.base_url}/limits",
-            headers=session.auth_header,
-            timeout=_TIMEOUT_S,
-            allow_redirects=False,
-            verify=str(settings["ca_bundle"]) if settings.get("ca_bundle") else True,
-        )
-    except requests.RequestException as error:
-        what = f"{session.instance_url} gave no answer: {type(error).__name__}."
-    else:
-        return not is_dead_session(answer.status_code, answer.content)
-    raise TransportError(what, remedy="Try later.", retryable=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import Reset, SalesforceEmulator
+from kinetic_auth_core.testing import Reset, SalesforceEmulator, Status
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
@@ -59,7 +59,7 @@ def test_an_instance_that_gives_no_answer_is_told(
     sf.break_transport(Reset(), path="/services/data/*")
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 5
-    assert "gave no answer: ConnectionError." in outcome.told
+    assert "check of the session of" in outcome.told
 
 
 def test_logging_out_revokes_what_is_shared_only_when_told_so(
@@ -76,3 +76,21 @@ def test_logging_out_revokes_what_is_shared_only_when_told_so(
     assert run("status", "jwt-bearer").code == 9
     assert "The store keeps no session for this login." in run("logout", "jwt-bearer", "--shared").told
     assert os.environ["SF_STORE"] == "file"
+
+
+def test_an_answer_that_tells_neither_is_no_life(
+    run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
+) -> None:
+    sf.break_transport(Status(503), path="/services/data/*")
+    outcome = run("status", "jwt-bearer")
+    assert outcome.code == 5
+    assert "HTTP 503, which tells neither life nor death of the session" in outcome.told
+
+
+def test_credentials_of_netrc_do_not_take_the_place_of_the_token(
+    run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
+) -> None:
+    netrc = Path.home() / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login joe password netrc-word")
+    netrc.chmod(0o600)
+    assert run("status", "jwt-bearer").code == 0

@@ -128,12 +128,13 @@ def test_an_outage_is_told_once_and_the_process_goes_on_with_its_own_memory(
     shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.fail_with(ConnectionError("no route to cache.internal with canary-password"))
-    assert shelf.acquire("me")
+    lease = shelf.acquire("me")
+    assert lease
     shelf.write(live())
-    shelf.release("me")
+    shelf.release(lease)
     assert token_in(shelf) == "00D!canary-token"
-    shelf.write_refusals(b"[]", 60)
-    assert shelf.read_refusals() == b"[]"
+    shelf.write_refusals(lambda _: b"[]", 60)
+    assert b"[]" in shelf.read_refusals()
     assert store.calls == ["acquire"]  # and is left alone from then on
     (warning,) = warnings(caplog)
     assert warning.startswith("the session store failed (acquire); this process goes on with its own memory")
@@ -163,19 +164,21 @@ def test_a_store_that_answers_again_is_used_again(
 
 
 def test_a_lease_is_given_back_where_it_was_taken(shelf: Shelf, store: FlakyStore) -> None:
-    assert shelf.acquire("me")
+    lease = shelf.acquire("me")
+    assert lease
     store.fail_with(OSError("disk full"))
     shelf.write(live())
     store.trouble = None
-    shelf.release("me")
+    shelf.release(lease)
     assert store.kept.acquire(KEY, "you", expires_in_s=60)
     assert shelf.acquire("another thread of ours")  # in our own memory, as the store is left alone
 
 
 def test_a_release_that_fails_is_told(shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture) -> None:
-    assert shelf.acquire("me")
+    lease = shelf.acquire("me")
+    assert lease
     store.fail_with(OSError("disk full"))
-    shelf.release("me")
+    shelf.release(lease)
     assert warnings(caplog)[0].startswith("the session store failed (release)")
 
 
@@ -355,5 +358,5 @@ def test_a_store_that_answers_with_something_else_is_one_that_fails(
 
     shelf = Shelf(KEY, Odd, 7200.0, None)
     assert shelf.read() is None
-    assert shelf.read_refusals() == b""
+    assert set(shelf.read_refusals()) == {b""}
     assert warnings(caplog)[0].startswith("the session store failed (get)")
