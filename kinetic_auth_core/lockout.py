@@ -16,6 +16,7 @@ import attrs
 
 from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.errors import CredentialsRejectedError
+from kinetic_auth_core.once import Once
 from kinetic_auth_core.options import WAYS
 from kinetic_auth_core.plan import plain_secret
 from kinetic_auth_core.schema import schema
@@ -28,6 +29,34 @@ _MAX_TEXT = 300
 
 class HeldBackError(CredentialsRejectedError):
     """A login that was not tried, as the same credential was refused just now."""
+
+
+@attrs.frozen(eq=False)
+class Credential:
+    """What a provider's instance logs in with, as far as the guard has to know it.
+
+    Args:
+        instance: Its settings are the credential.
+    """
+
+    _instance: Any = attrs.field(repr=False)
+    _tag: Once[str] = attrs.field(init=False, repr=False, factory=Once)
+
+    def tag(self, key: str) -> str:
+        """Two bytes that tell it from others, by a hash that is slow to try, and made once.
+
+        How to connect is no part of it: with a longer time-out the same password is as wrong.
+
+        Args:
+            key: The name of the source in a store.
+        """
+        return self._tag.get(lambda: self._made(key.encode()))
+
+    def _made(self, key: bytes) -> str:
+        settings = [each for each in schema(type(self._instance)) if each.name not in WAYS]
+        shown = {each.name: plain_secret(each.value_of(self._instance)) for each in settings}
+        slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=2**14, r=8, p=1)
+        return hmac.digest(key, slow, hashlib.sha256)[:_TAG_BYTES].hex()
 
 
 @attrs.frozen
@@ -46,11 +75,8 @@ class LockoutGuard:
     _called: str
     _details: Mapping[str, Any]
 
-    def check(self, instance: Any) -> None:
+    def check(self, credential: "Credential") -> None:
         """Stop a login whose credential was refused just now.
-
-        Args:
-            instance: The provider's instance, whose settings are the credential.
 
         Raises:
             HeldBackError: With what it was refused for.
@@ -58,17 +84,17 @@ class LockoutGuard:
         refusals = self._refusals() if self._guard_s else []
         if not refusals:
             return  # nearly always; the tag is slow to make
-        tag = self._tag(instance)
+        tag = credential.tag(self._shelf.key)
         refusal = next((each for each in refusals if each["tag"] == tag), None)
         if refusal is not None:
             raise self._again(refusal)
 
-    def remember(self, instance: Any, error: CredentialsRejectedError) -> None:
+    def remember(self, credential: "Credential", error: CredentialsRejectedError) -> None:
         """Keep a refusal in mind."""
         if not self._guard_s:
             return
         refusal = {
-            "tag": self._tag(instance),
+            "tag": credential.tag(self._shelf.key),
             "at": time.time(),
             "error": _sayable(error.error),
             "description": _sayable(error.description),
@@ -109,18 +135,6 @@ class LockoutGuard:
         if not isinstance(found, list):
             return []
         return [each for each in found if _is_refusal(each) and _age(each) < self._guard_s]
-
-    def _tag(self, instance: Any) -> str:
-        """Two bytes that tell a credential from others, by a hash that is slow to try.
-
-        How to connect is no part of it: with a longer time-out the same password is as wrong.
-        """
-        settings = [each for each in schema(type(instance)) if each.name not in WAYS]
-        shown = {each.name: plain_secret(each.value_of(instance)) for each in settings}
-        slow = hashlib.scrypt(
-            json.dumps(shown, sort_keys=True).encode(), salt=self._shelf.key.encode(), n=2**14, r=8, p=1
-        )
-        return hmac.digest(self._shelf.key.encode(), slow, hashlib.sha256)[:_TAG_BYTES].hex()
 
 
 def _age(refusal: Mapping[str, Any]) -> float:

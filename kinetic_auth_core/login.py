@@ -29,7 +29,7 @@ from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import LoginHooks
-from kinetic_auth_core.lockout import HeldBackError, LockoutGuard
+from kinetic_auth_core.lockout import Credential, HeldBackError, LockoutGuard
 from kinetic_auth_core.observers import load_observers
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.plan import Plan, make_instance
@@ -53,6 +53,9 @@ class _Made:
     instance: Any
     hooks: LoginHooks
     trial: Trial = attrs.field(factory=Trial)
+    credential: Credential = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
+    )
 
 
 class Logins:
@@ -235,12 +238,12 @@ class Logins:
         made = self._instance(number, values)
         last[:] = [made]
         with made.trial:
-            self._guard.check(made.instance)
+            self._guard.check(made.credential)
             self._budget.spend()
             try:
                 return self._call(made)
             except CredentialsRejectedError as error:
-                self._guard.remember(made.instance, error)
+                self._guard.remember(made.credential, error)
                 raise
 
     def _fetched_anew_within(self, number: int, seconds: float) -> bool:

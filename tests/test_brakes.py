@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.lockout import HeldBackError, LockoutGuard
+from kinetic_auth_core.lockout import Credential, HeldBackError, LockoutGuard
 from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator, User
@@ -165,7 +165,7 @@ def test_whatever_a_store_holds_in_the_place_of_refusals_breaks_no_login(found: 
     shelf = Shelf("key", None, 60, None)
     shelf.write_refusals(lambda _: found, 60)
     guard = LockoutGuard(shelf, 60, "a login", {})
-    guard.check(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0"))
+    guard.check(Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")))
 
 
 def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.life import LiveSession
-from kinetic_auth_core.lockout import LockoutGuard
+from kinetic_auth_core.lockout import Credential, LockoutGuard
 from kinetic_auth_core.shelf import OUTAGE_PAUSE_S, Shelf
 
 KEY = "0123456789abcdef"
@@ -345,7 +345,7 @@ def test_no_spoilt_session_raises(fields: dict[str, Any]) -> None:
 def test_no_spoilt_refusal_raises(refusal: dict[str, Any]) -> None:
     store = kinetic.MemoryStore()
     store.put(f"{KEY}.refused", json.dumps([refusal, 7, None]).encode(), expires_in_s=60)
-    LockoutGuard(Shelf(KEY, lambda: store, 7200.0, None), 60.0, "the login", {}).check(kinetic.FileStore())
+    LockoutGuard(Shelf(KEY, lambda: store, 7200.0, None), 60.0, "the login", {}).check(Credential(kinetic.FileStore()))
 
 
 @pytest.mark.parametrize("answer", [b"bytes", 7, "text"])

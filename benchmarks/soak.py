@@ -1,0 +1,165 @@
+"""Many threads, many faults, for a long time: every call ends in a session or a typed error, and nothing leaks.
+
+    python benchmarks/soak.py [SECONDS] [THREADS]
+
+Threads ask sources for sessions and say now and then that one is dead, while one token request in five runs into a
+fault at random: refusals, 5xx, resets, truncated and hostile answers. Ends with 1 if a call ended otherwise, if it took
+longer than its deadline allows, or if threads, open files or memory grew from the first part of the run to the last.
+"""
+
+import collections
+import gc
+import json
+import logging
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import kinetic_auth_core as kinetic
+
+DEADLINE_S = 3.0
+#: The org, in a process of its own: what it remembers of its logins is no leak of ours.
+_SERVER = """
+import json, random, sys, threading
+from kinetic_auth_core.testing import Html, NotJson, Reset, SalesforceEmulator, Status, Truncated
+
+FAULTY = 0.2
+stop, count = threading.Event(), {"faults": 0}
+
+def break_some(sf):
+    before = sf.token_requests
+    while not stop.wait(0.02):
+        now = sf.token_requests
+        for _ in range(int((now - before) * FAULTY) + (random.random() < FAULTY)):
+            count["faults"] += 1
+            if random.random() < 0.3:
+                refusals = [("invalid_grant", "ip restricted"), ("unknown_error", "retry your request")]
+                sf.refuse(*random.choice(refusals))
+            else:
+                faults = [Reset(), Status(503), Status(500), Html(), NotJson(), Truncated()]
+                sf.break_transport(random.choice(faults))
+        before = now
+
+with SalesforceEmulator(records_kept=1000) as sf:
+    print(json.dumps(sf.env()), flush=True)
+    breaker = threading.Thread(target=break_some, args=[sf])
+    breaker.start()
+    sys.stdin.readline()
+    stop.set()
+    breaker.join()
+    print(json.dumps([sf.token_requests, count["faults"]]), flush=True)
+"""
+#: What may be more at the end than in the middle of the run: pools fill up, and Python's memory has a grain.
+MORE_THREADS, MORE_FILES, MORE_KIB = 2, 8, 8 * 1024
+
+
+class Soak:
+    """One run.
+
+    Args:
+        env: The variables that reach the org.
+        threads: How many ask.
+        seconds: For how long.
+    """
+
+    def __init__(self, env: dict[str, str], threads: int, seconds: float) -> None:
+        self._threads = threads
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self.outcomes: collections.Counter[str] = collections.Counter()
+        self.bad: list[str] = []
+        self.longest_s = 0.0
+        settings = {
+            "client_id": env["SF_CLIENT_ID"],
+            "username": env["SF_USERNAME"],
+            "private_key_path": env["SF_PRIVATE_KEY_PATH"],
+            "login_url": env["SF_LOGIN_URL"],
+            "deadline": DEADLINE_S,
+            "login_budget": 10**9,
+            "lockout_guard": 0.05,
+        }
+        self._sources = [
+            kinetic.resolve("jwt-bearer", session_lifetime=lifetime_s, **settings) for lifetime_s in (0.5, 5, 7200)
+        ]
+
+    def run(self) -> list[dict[str, int]]:
+        """Run it; what was held, sampled ten times."""
+        workers = [threading.Thread(target=self._ask, daemon=True) for _ in range(self._threads)]
+        for thread in workers:
+            thread.start()
+        samples = []
+        for _ in range(10):
+            time.sleep(self._seconds / 10)
+            samples.append(held())
+        self._stop.set()
+        for thread in workers:
+            thread.join(DEADLINE_S * 4)
+            if thread.is_alive():
+                self.bad.append("a thread hangs")
+        for source in self._sources:
+            source.close()
+        return samples
+
+    def _ask(self) -> None:
+        chance = random.Random()  # noqa: S311 - picks faults
+        while not self._stop.is_set():
+            source = chance.choice(self._sources)
+            began = time.monotonic()
+            try:
+                session = source.authenticate() if chance.random() < 0.2 else source.session()
+                if chance.random() < 0.1:
+                    source.invalidate(session)
+                self.outcomes["session"] += 1
+            except kinetic.KineticAuthError as error:
+                self.outcomes[type(error).__name__] += 1
+            except BaseException as error:  # noqa: BLE001 - this is what must not be
+                self.bad.append(f"{type(error).__name__}: {error}")
+            self.longest_s = max(self.longest_s, time.monotonic() - began)
+
+
+def held() -> dict[str, int]:
+    """Threads, open files and memory of this process."""
+    gc.collect()
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    return {"threads": threading.active_count(), "files": len(list(Path("/proc/self/fd").iterdir())), "KiB": rss}
+
+
+def leaks(samples: list[dict[str, int]]) -> list[str]:
+    """What was more in the last third than in the middle."""
+    limits = {"threads": MORE_THREADS, "files": MORE_FILES, "KiB": MORE_KIB}
+    found = []
+    for name, limit in limits.items():
+        middle = min(sample[name] for sample in samples[3:6])
+        end = min(sample[name] for sample in samples[7:])
+        if end > middle + limit:
+            found.append(f"{name} grew from {middle} to {end}")
+    return found
+
+
+def main() -> int:
+    """Run it and print what came of it."""
+    logging.disable(logging.CRITICAL)
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600
+    threads = int(sys.argv[2]) if len(sys.argv) > 2 else 32
+    command = [sys.executable, "-c", _SERVER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        soak = Soak(json.loads(server.stdout.readline()), threads, seconds)
+        samples = soak.run()
+        token_requests, faults = json.loads(server.communicate("stop\n")[0])
+    problems = [*soak.bad[:10], *leaks(samples)]
+    print(
+        f"{seconds:.0f} s, {threads} threads: {sum(soak.outcomes.values())} calls, {token_requests} token requests, "
+        f"{faults} faults"
+    )
+    print("outcomes:", ", ".join(f"{name} {count}" for name, count in soak.outcomes.most_common()))
+    print(f"longest call: {soak.longest_s:.2f} s; at first {samples[0]}, at last {samples[-1]}")
+    print("problems:", "; ".join(problems) or "none")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

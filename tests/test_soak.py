@@ -1,0 +1,16 @@
+"""A short run of the soak: many threads, many faults, and nothing that leaks or ends otherwise than it may."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SOAK = Path(__file__).parents[1] / "benchmarks" / "soak.py"
+
+
+def test_every_call_ends_in_a_session_or_a_typed_error_and_nothing_leaks() -> None:
+    done = subprocess.run([sys.executable, SOAK, "20", "32"], capture_output=True, text=True, check=False, timeout=100)
+    assert done.stdout.endswith("problems: none\n"), done.stdout + done.stderr
+    assert done.returncode == 0
+    outcomes = done.stdout.splitlines()[1]
+    assert "session " in outcomes
+    assert "TransportError " in outcomes  # faults there were
