@@ -307,7 +307,7 @@ def test_nothing_that_a_store_can_hold_raises(raw: bytes) -> None:
     store.put(f"{KEY}.refused", raw, expires_in_s=60)
     assert shelf.read() is None
     shelf.forget(live().session)
-    LockoutGuard(shelf, 60.0, "the login", {}).check(kinetic.FileStore())
+    LockoutGuard(shelf, 60.0, "the login", {}).check(Credential(kinetic.FileStore()))
     shelf.write(live())
     assert token_in(shelf) == "00D!canary-token"
 
