@@ -275,6 +275,8 @@ def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
         return "fields are missing"
     if not re.fullmatch(r"[!-~]+", texts["access_token"]):
         return "no token"
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._~+/-]*", texts.get("token_type", "Bearer")):
+        return "no token type"
     if problem := instance_url_problem(texts["instance_url"]):
         return f"its instance_url {problem}"
     try:
