@@ -37,6 +37,8 @@ _FORM = 1
 _TRIES = 3
 _MAX_LENGTH = 100_000
 
+_AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
+
 T = TypeVar("T")
 
 
@@ -273,10 +275,8 @@ def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
     texts = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
     if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
         return "fields are missing"
-    if not re.fullmatch(r"[!-~]+", texts["access_token"]):
+    if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
         return "no token"
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._~+/-]*", texts.get("token_type", "Bearer")):
-        return "no token type"
     if problem := instance_url_problem(texts["instance_url"]):
         return f"its instance_url {problem}"
     try:
