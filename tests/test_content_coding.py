@@ -36,7 +36,7 @@ def test_a_bomb_is_unpacked_up_to_the_limit_and_one_byte_more() -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"content")[:-1], b""])
+@pytest.mark.parametrize("body", [gzip.compress(b"content")[:-1], b""], ids=["cut off", "empty"])
 def test_a_body_that_ends_too_early_is_wrong(body: bytes) -> None:
     with pytest.raises(CodingError):
         decoded(body, "gzip", 1000)
