@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -138,7 +137,7 @@ class Logins:
         return LoginEvent(
             plugin=self.plan.provider,
             distribution=self.plan.distribution,
-            host=_host_of(getattr(instance, "login_url", None)),
+            host=self.plan.host,
             username=(session.username if session else None) or getattr(instance, "username", None),
             org_id=session.org_id if session else None,
             attempts=tally.attempts,
@@ -296,10 +295,3 @@ def _close_quietly(instance: Any) -> None:
             close()
         except Exception as error:  # noqa: BLE001 - other people's classes
             logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
-
-
-def _host_of(url: object) -> str | None:
-    try:
-        return urlsplit(str(url)).netloc or None
-    except ValueError:
-        return None

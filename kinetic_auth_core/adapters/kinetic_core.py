@@ -17,7 +17,7 @@ from kinetic_auth_core.adapters.requests import SalesforceAuth
 from kinetic_auth_core.source import SessionSource
 
 try:
-    import kinetic_core  # type: ignore[import-untyped]
+    import kinetic_core  # type: ignore[import-untyped]  # it ships no types
     from kinetic_core.metadata.soap_client import MetadataSOAPClient  # type: ignore[import-untyped]
 except ModuleNotFoundError as error:
     raise not_installed("kinetic-core", error) from error
