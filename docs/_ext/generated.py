@@ -63,7 +63,7 @@ def store_settings_table(store: str) -> str:
 
 
 def fault_table(group: str) -> str:
-    """The faults of a group, as the last run of `tests/test_faults.py` that wrote the table found them.
+    """The faults of a group, as the last run of `tests/faults` that wrote the table found them.
 
     Args:
         group: What stands in the table's column of that name.

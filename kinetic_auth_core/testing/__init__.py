@@ -9,7 +9,7 @@ try:
     from kinetic_auth_core.testing.emulator import SalesforceEmulator
     from kinetic_auth_core.testing.error_rows import ERROR_ROWS
     from kinetic_auth_core.testing.faults import Delay, Dribble, Fault, Reset, Truncated
-    from kinetic_auth_core.testing.hostile_answers import Alter, Answer, Html, Huge, NotJson, Redirect, Status
+    from kinetic_auth_core.testing.hostile_answers import Alter, Answer, Html, Huge, NotJson, Raw, Redirect, Status
     from kinetic_auth_core.testing.keys import KeyPair, new_key_pair
     from kinetic_auth_core.testing.records import FLOWS, App, LoginRecord, Policy, RequestRecord, User
     from kinetic_auth_core.testing.store_contract import SessionStoreContract
@@ -37,6 +37,7 @@ __all__ = [
     "LoginRecord",
     "NotJson",
     "Policy",
+    "Raw",
     "Redirect",
     "RequestRecord",
     "Reset",

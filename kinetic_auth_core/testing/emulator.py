@@ -206,7 +206,7 @@ class SalesforceEmulator(EmulatedOrg):
 
         Args:
             fault: What is to happen: `Delay`, `Reset`, `Truncated`, `Dribble`, `Huge`, `Html`, `Status`, `Redirect`,
-                `NotJson`, `Answer`, `Alter`.
+                `NotJson`, `Answer`, `Raw`, `Alter`.
             times: How many requests; None for all until `clear_faults`.
             path: Which requests: a path or a pattern, `"/services/data/*"`; those for tokens by default. It is of no
                 account to `Reset("connect")`, which strikes before there is a request.

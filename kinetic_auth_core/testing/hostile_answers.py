@@ -86,6 +86,30 @@ class Answer(Fault):
         return Response(body, self.status, dict(self.headers), content_type=self.content_type)
 
 
+@attrs.frozen
+class Raw(Fault):
+    r"""Any bytes at all in place of an answer, HTTP or not; then the connection is closed in an orderly way.
+
+    Args:
+        data: What to send: `b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"`.
+        endless: What to send after it, again and again until the client hangs up; empty for nothing.
+    """
+
+    data: bytes
+    endless: bytes = b""
+
+    def replace(self) -> Response | None:
+        """Keep the request from being handled."""
+        return Response()
+
+    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+        """Send the bytes."""
+        wire.hang_up()
+        wire.write(self.data)
+        while self.endless:
+            wire.write(self.endless)
+
+
 def Html(status: int = 200) -> Answer:  # noqa: N802 - reads as the fault it makes
     """An HTML page: a parked domain with 200 or 404, a maintenance page with 503.
 

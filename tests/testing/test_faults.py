@@ -22,6 +22,7 @@ from kinetic_auth_core.testing import (
     Html,
     Huge,
     NotJson,
+    Raw,
     Redirect,
     Reset,
     SalesforceEmulator,
@@ -116,6 +117,18 @@ def test_a_dribble_can_go_on_for_ever(sf: SalesforceEmulator, part: Any, tail: b
             data += connection.recv(1)
     assert (b"\r\n\r\n" in data) is (part == "body")
     assert b"X-Padding: xxx" in data or part == "body"
+
+
+def test_raw_bytes_are_sent_as_they_are_and_end_the_connection(sf: SalesforceEmulator) -> None:
+    sf.break_transport(Raw(b"SSH-2.0-OpenSSH_9.9\r\n"), path=VERSIONS)
+    with raw_request(sf) as connection:
+        assert connection.makefile("rb").read() == b"SSH-2.0-OpenSSH_9.9\r\n"
+
+
+def test_raw_bytes_can_go_on_for_ever(sf: SalesforceEmulator) -> None:
+    sf.break_transport(Raw(b"HTTP/1.1 200 OK\r\n", endless=b"X: y\r\n"), path=VERSIONS)
+    with raw_request(sf) as connection:
+        assert connection.recv(100_000, socket.MSG_WAITALL).startswith(b"HTTP/1.1 200 OK\r\nX: y\r\nX: y\r\n")
 
 
 @pytest.mark.parametrize("declared", [True, False])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -126,3 +128,14 @@ def test_a_key_that_is_not_the_certificates_is_told_from_other_refusals(
         JWTAuthenticator(**settings, private_key=other_keys.private_key_pem).authenticate()
     assert (caught.value.error, caught.value.description) == ("invalid_grant", "invalid assertion")
     assert "upload the certificate of this key" in caught.value.remedy
+
+
+def test_no_signature_is_made_by_ecdsa(keys: KeyPair) -> None:
+    code = (
+        "import sys; from kinetic_auth_jwt_bearer import JWTAuthenticator as J; "
+        "J('key', 'u@acme.com', sys.stdin.read()).grant(1.0); print('jose' in sys.modules, 'ecdsa' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=keys.private_key_pem, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True False\n"

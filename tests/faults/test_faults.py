@@ -1,0 +1,189 @@
+"""Everything that goes wrong between a login and its session, a row a fault: what the caller gets, how soon, after how
+many requests, and that nothing of it shows a secret.
+
+The rows are in `fault_rows`. They are also a table in the docs, `docs/faults.csv`: a run compares them with it, and one
+with WRITE_FAULT_TABLE=1 in the environment writes it.
+"""
+
+import copy
+import csv
+import io
+import logging
+import os
+import pickle
+import re
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import kinetic_auth_core as kinetic
+from fault_rows import ROWS, Row, Target, http
+from fault_rows.refusals import REFUSALS
+from fault_rows.row import MARKERS, PASSWORD, SECRET, TOKEN
+from kinetic_auth_core import AuthenticationError
+from kinetic_auth_core.testing import ERROR_ROWS, KeyPair, SalesforceEmulator, new_key_pair
+
+TABLE = Path(__file__).parents[2] / "docs" / "faults.csv"
+COLUMNS = ("group", "what", "raised", "told", "remedy", "retryable", "jwt-bearer", "password", "at most")
+BOUNDS: Mapping[str, float] = {"connect_timeout": 1.0, "read_timeout": 1.0, "deadline": 10.0}
+#: The system's own words, or OpenSSL's, differ from one machine to the next.
+TOLD_BY_THE_SYSTEM = frozenset({"connection", "TLS"})
+
+
+@attrs.frozen
+class Outcome:
+    """What came of a login.
+
+    Attributes:
+        error: What was raised.
+        logged: All that anybody logged, at any level, with tracebacks.
+        took_s: How long it took.
+        arrived: How many requests the server saw; None where it cannot tell.
+    """
+
+    error: kinetic.KineticAuthError
+    logged: str
+    took_s: float
+    arrived: int | None
+
+
+@pytest.fixture(scope="module")
+def pair() -> KeyPair:
+    return new_key_pair()
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+def authenticator(provider: str, row: Row, target: Target, pair: KeyPair) -> Any:
+    common: dict[str, Any] = {"login_url": target.url, **BOUNDS, "ca_bundle": target.ca_bundle, **row.settings}
+    if provider == "password":
+        return kinetic.OAuthAuthenticator("client", SECRET, "ada@acme.example", PASSWORD, TOKEN, **common)
+    return kinetic.JWTAuthenticator("client", "ada@acme.example", pair.private_key_pem, **common)
+
+
+def outcome_of(row: Row, provider: str, sf: SalesforceEmulator, pair: KeyPair, stream: io.StringIO) -> Outcome:
+    with row.cause(sf) as target:
+        source = kinetic.SessionSource(authenticator(provider, row, target, pair), **row.options)
+        stream.truncate(0)
+        began = time.monotonic()
+        try:
+            source.session()
+        except kinetic.KineticAuthError as error:
+            took_s = time.monotonic() - began
+            logging.getLogger("app").exception("the login failed")
+            arrived = target.count() if target.count else None
+            return Outcome(error.with_traceback(error.__traceback__), stream.getvalue(), took_s, arrived)
+        finally:
+            source.close()
+    pytest.fail(f"a session was handed out: {row.what}")
+
+
+def line_of(row: Row, error: kinetic.KineticAuthError) -> dict[str, str]:
+    """The row as it stands in the docs."""
+    told = re.sub(r"^.*?ada@acme.example at \S+ (failed: |succeeded, and )", "", error.message)
+    told = re.sub(r" Given up after .*", "", told)
+    told = re.sub(r"\b(127\.0\.0\.1|localhost)(:\d+)?", "login.example", told)
+    return {
+        "group": row.group,
+        "what": row.what,
+        "raised": type(error).__name__,
+        "told": told,
+        "remedy": error.remedy,
+        "retryable": "yes" if getattr(error, "retryable", False) else "",
+        **{provider: str(row.tries.get(provider, "")) for provider in ("jwt-bearer", "password")},
+        "at most": f"{row.at_most_s:g} s",
+    }
+
+
+def shown_by(error: kinetic.KineticAuthError) -> str:
+    """What pickles and copies of an error show."""
+    kept = [pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)]
+    for other in kept:
+        assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))
+    return pickle.dumps(error).decode("latin-1") + "".join(map(repr, kept))
+
+
+# A peer that resets before the handshake: CPython leaves the socket that it was making to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed .*_BoundedTLSSocket:ResourceWarning")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.group}-{row.what[:60]}")
+def test_a_fault_is_a_typed_error_in_time_that_shows_no_secret(
+    row: Row,
+    sf: SalesforceEmulator,
+    pair: KeyPair,
+    logged: io.StringIO,
+    leaked_secrets: Callable[..., list[str]],
+    table: dict[str, dict[str, str]],
+) -> None:
+    for provider, tries in row.tries.items():
+        outcome = outcome_of(row, provider, sf, pair, logged)
+        error = outcome.error
+        assert type(error) is row.raised, error
+        assert isinstance(error, AuthenticationError)
+        assert outcome.took_s < row.at_most_s
+        assert error.attempts == tries or (tries == 1 and error.attempts <= 1), error
+        assert outcome.arrived in (None, tries)
+        assert row.advice in error.remedy
+        assert error.message.isprintable()
+        assert len(str(error)) < 1500
+        secrets = [*MARKERS, PASSWORD, pair.private_key_pem]
+        assert leaked_secrets(error, *secrets) == []
+        assert leaked_secrets(outcome.logged, *secrets) == []
+        assert leaked_secrets(shown_by(error), *secrets) == []
+        assert "\x1b" not in outcome.logged
+        line = line_of(row, error)
+        if os.environ.get("WRITE_FAULT_TABLE"):
+            table[row.what] = line
+        told_by_us = set(COLUMNS) - ({"told"} if row.group in TOLD_BY_THE_SYSTEM else set())
+        assert {name: table[row.what][name] for name in told_by_us} == {name: line[name] for name in told_by_us}
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[dict[str, dict[str, str]]]:
+    """The table in the docs, by what is done; written anew if that is asked for."""
+    if os.environ.get("WRITE_FAULT_TABLE"):
+        written: dict[str, dict[str, str]] = {}
+        yield written
+        with TABLE.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(written[row.what] for row in ROWS if row.what in written)
+        return
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        yield {line["what"]: line for line in csv.DictReader(file)}
+
+
+def test_the_table_has_these_rows_and_no_others(table: dict[str, dict[str, str]]) -> None:
+    assert list(table) == [row.what for row in ROWS]
+    assert len(table) == len(ROWS) >= 60
+
+
+def test_every_refusal_that_is_known_has_its_row() -> None:
+    assert set(REFUSALS) == set(ERROR_ROWS)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in http.ROWS if "bomb" in row.what or "body" in row.what or "ever" in row.what]
+)
+def test_no_answer_takes_much_memory(row: Row, sf: SalesforceEmulator, pair: KeyPair, logged: io.StringIO) -> None:
+    tracemalloc.start()
+    try:
+        outcome_of(row, "password", sf, pair, logged)
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    finally:
+        tracemalloc.stop()
