@@ -1,15 +1,13 @@
-"""A source's place in its session store: what it keeps there, in which form, and what happens while the store is down.
+"""A source's place in its session store: what it keeps there, and what happens while the store is down.
 
 A store that fails costs a warning and nothing else: the source goes on with its own memory, and looks again later.
 """
 
-import json
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 
@@ -19,9 +17,9 @@ from kinetic_auth_core.guards import Guards
 from kinetic_auth_core.life import LiveSession
 from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.stored_form import decoded, encoded
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.urls import instance_url_problem
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +31,7 @@ OUTAGE_PAUSE_S = 5.0
 SLOW_S = 5.0
 #: How far another machine's clock may be ahead.
 _SKEW_S = 300.0
-_FORM = 1
 _TRIES = 3
-_MAX_LENGTH = 100_000
-
-_AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
 
 T = TypeVar("T")
 
@@ -101,7 +95,7 @@ class Shelf:
 
     def write(self, live: LiveSession) -> None:
         """Keep a session, unless somebody has kept a younger one meanwhile."""
-        stored = _encoded(live)
+        stored = encoded(live.session, live.born_at)
         expires_in_s = live.born_at + self._lifetime_s - time.time()
         if expires_in_s <= 0:
             return
@@ -224,7 +218,7 @@ class Shelf:
         self._left_alone_until = time.monotonic() + OUTAGE_PAUSE_S
 
     def _live(self, found: StoredValue) -> LiveSession | None:
-        outcome = _decoded(found.value)
+        outcome = decoded(found.value)
         if isinstance(outcome, str):
             logger.warning("the session store holds something that is no session (%s); it is passed over", outcome)
             return None
@@ -250,38 +244,3 @@ def _why(error: Exception, store: SessionStore | None) -> str:
     if isinstance(error, KineticAuthError):
         return mask(str(error), secrets)
     return told(safe_cause(error, secrets))
-
-
-def _encoded(live: LiveSession) -> StoredValue:
-    """A session for the store, in a record that does not show it; a subclass's own fields stay behind."""
-    fields = {attribute.name: getattr(live.session, attribute.name) for attribute in attrs.fields(SalesforceSession)}
-    return StoredValue(json.dumps({"form": _FORM, "born_at": live.born_at, **fields}, default=str).encode(), 1)
-
-
-def _decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
-    """A session and when it was born; or what keeps it from being one, without a word of what is there."""
-    if len(raw) > _MAX_LENGTH:
-        return "too long"
-    try:
-        fields: Any = json.loads(raw)
-    except (ValueError, RecursionError):
-        return "not JSON"
-    if not isinstance(fields, dict) or fields.pop("form", None) != _FORM:
-        return "another form"
-    born_at = fields.pop("born_at", None)
-    if not isinstance(born_at, int | float) or isinstance(born_at, bool):
-        return "no date"
-    known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
-    texts = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
-    if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
-        return "fields are missing"
-    if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
-        return "no token"
-    if problem := instance_url_problem(texts["instance_url"]):
-        return f"its instance_url {problem}"
-    try:
-        return SalesforceSession(**texts), float(born_at)
-    except OverflowError:
-        return "no date"
-    except KineticAuthError:
-        return "its API version is none"

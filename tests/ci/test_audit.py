@@ -1,4 +1,4 @@
-"""What `.ci/audit.py` makes of pip-audit's answers. pip-audit itself is played by a module that prints what it is told."""
+"""What `.ci/audit.py` makes of pip-audit's answers; pip-audit is played by a module that prints what it is told."""
 
 import json
 import os

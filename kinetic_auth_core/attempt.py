@@ -1,0 +1,62 @@
+"""One call of a provider's `authenticate`: a session that the deployment wants, or an error of ours."""
+
+from typing import Any
+
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    KineticAuthError,
+    SessionRejectedError,
+    mask,
+    safe_cause,
+    told,
+)
+from kinetic_auth_core.instances import Made
+from kinetic_auth_core.plan import Plan
+from kinetic_auth_core.schema import secret_texts
+from kinetic_auth_core.session import SalesforceSession
+
+
+def attempt(plan: Plan, made: Made) -> SalesforceSession:
+    """Log in with one instance, inside the observers' wrappers.
+
+    Args:
+        plan: What it was made by.
+        made: The instance with its hooks.
+
+    Raises:
+        SessionRejectedError: A guard refuses the session.
+        AuthenticationError: The plugin raised something else, or gave no session; or what it raised itself.
+    """
+    cause: BaseException | None = None
+    try:
+        session = made.hooks.authenticate()
+        what = f"gave {type(session).__name__} instead of a SalesforceSession."
+    except KineticAuthError:
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        session, cause = None, safe_cause(error, secret_texts(made.instance))
+        what = f"raised {told(cause)}"
+    if isinstance(session, SalesforceSession):
+        _check(plan, session, made.instance)
+        return session
+    called = f"{plan.provider!r} ({plan.distribution})" if plan.distribution else repr(plan.provider)
+    around = f", or an observer around it ({', '.join(made.hooks.wrappers)})," if made.hooks.wrappers else ""
+    raise AuthenticationError(
+        f"the plugin {called}{around} {what}", remedy="Ask its authors.", provider=plan.provider
+    ) from cause
+
+
+def _check(plan: Plan, session: SalesforceSession, instance: Any) -> None:
+    """See that a session is one that the deployment wants.
+
+    Raises:
+        SessionRejectedError: A guard refuses it.
+    """
+    if refusal := plan.guards.refusal(session):
+        raise SessionRejectedError(
+            mask(f"{plan.called} succeeded, and its session is refused: {refusal.what}", secret_texts(instance)),
+            remedy=refusal.remedy,
+            provider=plan.provider,
+            host=plan.host,
+            username=session.username or plan.shown("username"),
+        )

@@ -1,0 +1,94 @@
+"""A provider's instances: made of a login's values, and kept while those stay the same, so a key is prepared once."""
+
+import logging
+import threading
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.commons import Commons
+from kinetic_auth_core.credentials import Values
+from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.grant import GrantAuthenticator
+from kinetic_auth_core.hookspecs import LoginHooks
+from kinetic_auth_core.lockout import Credential
+from kinetic_auth_core.observers import load_observers
+from kinetic_auth_core.plan import Plan, make_instance
+from kinetic_auth_core.trial import Trial
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Made:
+    """An instance, the values that it was made from, its hooks, and who tries it first."""
+
+    values: Values
+    instance: Any
+    hooks: LoginHooks
+    trial: Trial = attrs.field(factory=Trial)
+    credential: Credential = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
+    )
+
+
+class Instances:
+    """The instance for each set of credentials.
+
+    Args:
+        plan: What class they are of, and with which settings.
+        commons: What they may share with other sources.
+    """
+
+    def __init__(self, plan: Plan, commons: Commons) -> None:
+        self._plan = plan
+        self._commons = commons
+        self._made: dict[int, Made] = {}
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def get(self, number: int, values: Values) -> Made:
+        """The instance for a set of credentials; one that was made for other values is closed.
+
+        Args:
+            number: Which set, from 0.
+            values: The set's values, as they are now.
+        """
+        with self._lock:
+            before = self._made.get(number)
+            if before is not None and before.values == values:
+                return before
+            instance = make_instance(self._plan, values)
+            if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
+                instance.share(self._commons.transports)
+            made = self._made[number] = Made(values, instance, self.hooks(instance))
+        if before is not None:
+            _close_quietly(before.instance)
+        return made
+
+    def hooks(self, instance: Any) -> LoginHooks:
+        """The observers, around an instance.
+
+        Args:
+            instance: The provider's instance; None where it could not even be made.
+        """
+        return LoginHooks(instance, self._commons.observers.get(lambda: load_observers(self._plan.allowed)))
+
+    def close(self) -> None:
+        """Give the provider's connections back, if it has a `close`."""
+        for made in list(self._made.values()):
+            _close_quietly(made.instance)
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.Lock()
+
+
+def _close_quietly(instance: Any) -> None:
+    """Call a provider's `close`, if it has one. One that raises breaks nothing."""
+    close = getattr(instance, "close", None)
+    if close is not None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - other people's classes
+            logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
