@@ -155,9 +155,11 @@ def _settle(
 ) -> tuple[tuple[ExplainedSetting, ...], list[str], Plan | None]:
     """All settings, those of the provider, of the source and of its store: the rows, and the problems or the plan."""
     variables, file = surroundings.variables, surroundings.file
-    schemes = surroundings.kept("schemes", "", lambda: {loader.name for loader in installed(KEY_LOADERS)})
 
     def as_reference(text: str) -> Reference | None:
+        if "://" not in text:
+            return None  # nearly always; listing the plugins is slow
+        schemes = surroundings.kept("schemes", "", lambda: {loader.name for loader in installed(KEY_LOADERS)})
         return parse_reference(text, schemes)
 
     store = keywords.pop("store", None)

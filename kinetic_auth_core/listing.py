@@ -36,12 +36,14 @@ class InstalledPlugin:
         target: The object that it points at, as `module:object`.
         distribution: The package's name.
         version: The package's version.
+        point: The entry point itself, to load it by.
     """
 
     name: str
     target: str
     distribution: str
     version: str
+    point: importlib.metadata.EntryPoint = attrs.field(repr=False, eq=False)
 
     @property
     def owner(self) -> str:
@@ -57,7 +59,7 @@ class InstalledPlugin:
 def installed(group: str) -> list[InstalledPlugin]:
     """All plugins of a group, sorted by name; a name twice where two distributions claim it."""
     found = {
-        InstalledPlugin(point.name, point.value, point.dist.name, point.dist.version)
+        InstalledPlugin(point.name, point.value, point.dist.name, point.dist.version, point)
         for point in importlib.metadata.entry_points(group=group)
         if point.dist is not None
     }

@@ -27,9 +27,10 @@ _EXTRAS = {"aws": "aws", "aws-ssm": "aws", "azure": "azure"}
 
 
 class _FreshDriver(DriverManager[Any]):
-    """stevedore's driver manager, fed from importlib.metadata, and with the one plugin that was found fit.
+    """stevedore's driver manager, fed with the one plugin that was found fit.
 
-    stevedore's own scan cache lies in the user's cache folder and can be stale for two minutes after an edit.
+    Its own scan would be a second one, and what that keeps in the user's cache folder can be stale for two minutes
+    after an edit.
     """
 
     def __init__(self, group: str, plugin: InstalledPlugin) -> None:
@@ -37,13 +38,7 @@ class _FreshDriver(DriverManager[Any]):
         super().__init__(group, plugin.name)
 
     def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
-        points = importlib.metadata.entry_points(group=self.namespace, name=self._plugin.name)
-        fit = [point for point in points if _is_of(point, self._plugin)]
-        return fit[:1]  # a folder that is on sys.path twice lists it twice
-
-
-def _is_of(point: importlib.metadata.EntryPoint, plugin: InstalledPlugin) -> bool:
-    return point.value == plugin.target and point.dist is not None and point.dist.name == plugin.distribution
+        return [self._plugin.point]
 
 
 def load(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tuple[InstalledPlugin, Any]:
@@ -62,11 +57,14 @@ def load(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tuple[
         ProviderLoadError: It does not import, may not be loaded, or two distributions claim the name.
     """
     plugin = find(group, name, allowed)
+    return plugin, _imported(group, plugin)
+
+
+def _imported(group: str, plugin: InstalledPlugin) -> Any:
     try:
-        loaded = _FreshDriver(group, plugin).driver
+        return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
         raise _unfit(plugin, f"does not import: {type(error).__name__}: {error}") from error
-    return plugin, loaded
 
 
 def authenticator_problem(cls: type) -> str | None:
@@ -119,7 +117,7 @@ def load_key_loader(scheme: str, allowed: AllowedPlugins = ALL_ALLOWED) -> KeyLo
         UnknownProviderError: None is installed for it.
         ProviderLoadError: As for authenticators.
     """
-    return KeyLoaderHooks(_load_hooks(KEY_LOADERS, scheme, allowed, KeyLoader))
+    return KeyLoaderHooks(_hooks_of(KEY_LOADERS, find(KEY_LOADERS, scheme, allowed), KeyLoader))
 
 
 def load_session_store(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tuple[InstalledPlugin, type[SessionStore]]:
@@ -158,7 +156,7 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
     """
     plugin = find(KEY_LOADERS, reference.scheme, allowed, extra=_EXTRAS.get(reference.rest.partition("/")[0]))
     try:
-        load_key_loader(reference.scheme, allowed).check_reference(reference)
+        KeyLoaderHooks(_hooks_of(KEY_LOADERS, plugin, KeyLoader)).check_reference(reference)
     except KineticAuthError:
         raise
     except Exception as error:
@@ -172,11 +170,11 @@ def load_observer(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> object:
     Raises:
         ProviderLoadError: As for authenticators; or it implements `authenticate` itself instead of wrapping it.
     """
-    return _load_hooks(OBSERVERS, name, allowed, SessionObserver, Authenticator)
+    return _hooks_of(OBSERVERS, find(OBSERVERS, name, allowed), SessionObserver, Authenticator)
 
 
-def _load_hooks(group: str, name: str, allowed: AllowedPlugins, *specs: type) -> object:
-    plugin, loaded = load(group, name, allowed)
+def _hooks_of(group: str, plugin: InstalledPlugin, *specs: type) -> object:
+    loaded = _imported(group, plugin)
     try:
         instance: object = loaded() if inspect.isclass(loaded) else loaded
     except Exception as error:
