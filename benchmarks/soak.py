@@ -157,7 +157,9 @@ def main() -> int:
         f"{faults} faults"
     )
     print("outcomes:", ", ".join(f"{name} {count}" for name, count in soak.outcomes.most_common()))
-    print(f"longest call: {soak.longest_s:.2f} s; at first {samples[0]}, at last {samples[-1]}")
+    print(f"longest call: {soak.longest_s:.2f} s")
+    for name in samples[0]:
+        print(f"{name}, ten times: {' '.join(str(sample[name]) for sample in samples)}")
     print("problems:", "; ".join(problems) or "none")
     return 1 if problems else 0
 

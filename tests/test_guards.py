@@ -24,18 +24,6 @@ def org(sf: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
     sf.policy.instance_url = before
 
 
-def settings(sf: SalesforceEmulator) -> dict[str, Any]:
-    login = sf.default
-    return {
-        "client_id": login.client_id,
-        "client_secret": login.client_secret,
-        "username": login.username,
-        "password": login.password,
-        "security_token": login.security_token,
-        "login_url": sf.url,
-    }
-
-
 def session(instance_url: str = "https://acme.my.salesforce.com", org_id: str = OTHER_ORG) -> kinetic.SalesforceSession:
     return kinetic.SalesforceSession(
         "00D!canary-token", instance_url, f"https://login.salesforce.com/id/{org_id}/005000000000001AAA", "0"
@@ -57,12 +45,12 @@ def test_a_session_of_the_expected_org_is_handed_out_whether_15_or_18_characters
     sf: SalesforceEmulator,
 ) -> None:
     for expected in (sf.org_id, sf.org_id[:15]):
-        source = kinetic.resolve("password", **settings(sf), expected_org_id=expected)
+        source = kinetic.resolve("password", **sf.settings("password"), expected_org_id=expected)
         assert source.session().org_id == source.authenticate().org_id == sf.org_id
 
 
 def test_a_session_of_another_org_is_refused_before_it_is_handed_out(sf: SalesforceEmulator) -> None:
-    error = refused(kinetic.resolve("password", **settings(sf), expected_org_id=OTHER_ORG))
+    error = refused(kinetic.resolve("password", **sf.settings("password"), expected_org_id=OTHER_ORG))
     host = sf.url.removeprefix("http://")
     assert error.message == (
         f"password login of {sf.default.username} at {host} succeeded, and its session is refused: "
@@ -81,7 +69,7 @@ def test_the_case_of_an_org_id_matters() -> None:
 @pytest.mark.parametrize("value", ["00D", "005000000000001AAA", "00D0000000000010", "00D00000000000-", 15, ""])
 def test_what_is_no_org_id_is_told_by_resolve(sf: SalesforceEmulator, value: object) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="expected_org_id"):
-        kinetic.resolve("password", **settings(sf), expected_org_id=value)
+        kinetic.resolve("password", **sf.settings("password"), expected_org_id=value)
 
 
 def test_the_org_may_come_from_a_variable_of_the_environment(
@@ -89,7 +77,7 @@ def test_the_org_may_come_from_a_variable_of_the_environment(
 ) -> None:
     monkeypatch.setenv("PROD_SF_EXPECTED_ORG_ID", OTHER_ORG)
     monkeypatch.setenv("PROD_SF_ALLOWED_INSTANCE_HOSTS", "127.0.0.1, *.salesforce.com")
-    source = kinetic.resolve("password", environment="prod", **settings(sf))
+    source = kinetic.resolve("password", environment="prod", **sf.settings("password"))
     assert {row.name: row.value for row in source.explain()}["allowed_instance_hosts"] == (
         "127.0.0.1",
         "*.salesforce.com",
@@ -102,21 +90,21 @@ def test_the_org_may_come_from_a_variable_of_the_environment(
 
 def test_a_session_for_a_foreign_host_is_refused(org: SalesforceEmulator) -> None:
     org.policy.instance_url = "https://acme.my.salesforce.com.evil.example"
-    error = refused(kinetic.resolve("password", **settings(org)))
+    error = refused(kinetic.resolve("password", **org.settings("password")))
     assert "its instance acme.my.salesforce.com.evil.example is none of allowed_instance_hosts (" in error.message
     assert "add it to allowed_instance_hosts" in error.remedy
 
 
 def test_salesforce_s_own_hosts_and_the_login_host_are_allowed_where_nothing_is_set(org: SalesforceEmulator) -> None:
-    source = kinetic.resolve("password", **settings(org))
+    source = kinetic.resolve("password", **org.settings("password"))
     assert source.authenticate().instance_url == org.url
     org.policy.instance_url = "https://acme--dev.sandbox.my.salesforce.com"
     assert source.authenticate().instance_url == org.policy.instance_url
 
 
 def test_hosts_that_are_set_take_the_place_of_all_others(org: SalesforceEmulator) -> None:
-    refused(kinetic.resolve("password", **settings(org), allowed_instance_hosts=["*.my.salesforce.com"]))
-    source = kinetic.resolve("password", **settings(org), allowed_instance_hosts=["127.0.0.1"])
+    refused(kinetic.resolve("password", **org.settings("password"), allowed_instance_hosts=["*.my.salesforce.com"]))
+    source = kinetic.resolve("password", **org.settings("password"), allowed_instance_hosts=["127.0.0.1"])
     assert source.session().instance_url == org.url
 
 
@@ -184,7 +172,7 @@ def test_no_text_before_a_slash_or_after_a_name_gets_past_the_guard(text: str) -
 )
 def test_what_is_no_list_of_hosts_is_told_by_resolve(sf: SalesforceEmulator, hosts: object) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="allowed_instance_hosts"):
-        kinetic.resolve("password", **settings(sf), allowed_instance_hosts=hosts)
+        kinetic.resolve("password", **sf.settings("password"), allowed_instance_hosts=hosts)
 
 
 def test_the_default_is_explained_with_the_login_host(sf: SalesforceEmulator) -> None:
@@ -192,8 +180,8 @@ def test_the_default_is_explained_with_the_login_host(sf: SalesforceEmulator) ->
         return next((row.value, row.source) for row in source.explain() if row.name == "allowed_instance_hosts")
 
     expected = ((*SALESFORCE_HOSTS, "127.0.0.1"), "default")
-    assert hosts(kinetic.resolve("password", **settings(sf))) == expected
-    assert hosts(kinetic.SessionSource(kinetic.OAuthAuthenticator(**settings(sf)))) == expected
+    assert hosts(kinetic.resolve("password", **sf.settings("password"))) == expected
+    assert hosts(kinetic.SessionSource(kinetic.OAuthAuthenticator(**sf.settings("password")))) == expected
     assert default_hosts("https://acme.my.salesforce.com") == SALESFORCE_HOSTS
     assert default_hosts("https://[broken") == default_hosts(None) == default_hosts(5)
 
@@ -252,11 +240,11 @@ def test_a_stored_session_that_a_guard_refuses_is_passed_over_and_replaced(
     sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = Path("sessions")
-    careless = kinetic.resolve("password", **settings(sf), store={"name": "file", "path": str(folder)})
+    careless = kinetic.resolve("password", **sf.settings("password"), store={"name": "file", "path": str(folder)})
     first = careless.session()
     strict = kinetic.resolve(
         "password",
-        **settings(sf),
+        **sf.settings("password"),
         store={"name": "file", "path": str(folder)},
         allowed_instance_hosts=["*.my.salesforce.com"],
     )
@@ -267,7 +255,7 @@ def test_a_stored_session_that_a_guard_refuses_is_passed_over_and_replaced(
     sf.policy.instance_url = "https://acme.my.salesforce.com"
     try:
         assert strict.session().instance_url == "https://acme.my.salesforce.com"
-        fourth = kinetic.resolve("password", **settings(sf), store={"name": "file", "path": str(folder)})
+        fourth = kinetic.resolve("password", **sf.settings("password"), store={"name": "file", "path": str(folder)})
         assert fourth.session() == strict.session()
     finally:
         sf.policy.instance_url = None
@@ -275,7 +263,7 @@ def test_a_stored_session_that_a_guard_refuses_is_passed_over_and_replaced(
 
 def test_another_process_s_session_of_another_org_costs_one_login(sf: SalesforceEmulator) -> None:
     store = kinetic.MemoryStore()
-    made = kinetic.OAuthAuthenticator(**settings(sf))
+    made = kinetic.OAuthAuthenticator(**sf.settings("password"))
     kinetic.SessionSource(made, store=store).session()
     before = sf.token_requests
     source = kinetic.SessionSource(made, store=store, expected_org_id=sf.org_id)

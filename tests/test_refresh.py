@@ -18,15 +18,7 @@ from kinetic_auth_core.testing import Delay, SalesforceEmulator
 
 @pytest.fixture
 def settings(sf: SalesforceEmulator) -> dict[str, Any]:
-    login = sf.default
-    return {
-        "client_id": login.client_id,
-        "client_secret": login.client_secret,
-        "username": login.username,
-        "password": login.password,
-        "security_token": login.security_token,
-        "login_url": sf.url,
-    }
+    return sf.settings("password")
 
 
 def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:

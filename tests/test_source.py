@@ -20,22 +20,9 @@ from kinetic_auth_core.testing import Delay, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
 
-def settings_of(sf: SalesforceEmulator) -> dict[str, str]:
-    """What a password login at the emulator needs."""
-    login = sf.default
-    return {
-        "client_id": login.client_id,
-        "client_secret": login.client_secret,
-        "username": login.username,
-        "password": login.password,
-        "security_token": login.security_token,
-        "login_url": sf.url,
-    }
-
-
 @pytest.fixture
 def source(sf: SalesforceEmulator) -> Iterator[kinetic.SessionSource]:
-    with kinetic.resolve("password", **settings_of(sf)) as source:
+    with kinetic.resolve("password", **sf.settings("password")) as source:
         yield source
 
 
@@ -127,7 +114,7 @@ def test_invalidating_before_any_login_does_nothing(sf: SalesforceEmulator, sour
 
 
 def test_all_who_wait_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
-    source = kinetic.resolve("password", **settings_of(sf) | {"password": "wrong"})
+    source = kinetic.resolve("password", **sf.settings("password") | {"password": "wrong"})
     before = sf.token_requests
     sf.break_transport(Delay(0.3))
     start = threading.Barrier(8)
@@ -353,7 +340,7 @@ source = kinetic.resolve("password")
 source.session()
 print(threading.active_count())
 """
-    environment = {**os.environ, **{f"SF_{name.upper()}": value for name, value in settings_of(sf).items()}}
+    environment = {**os.environ, **{f"SF_{name.upper()}": value for name, value in sf.settings("password").items()}}
     ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "1"
 

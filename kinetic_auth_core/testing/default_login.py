@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
 import attrs
 
 from kinetic_auth_core.testing.emulated_org import EmulatedOrg
 from kinetic_auth_core.testing.keys import new_key_pair
 from kinetic_auth_core.testing.records import App, User
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "password": ("client_id", "client_secret", "username", "password", "security_token"),
+    "jwt-bearer": ("client_id", "username", "private_key"),
+}
+_CALLED: Mapping[str, str] = {"private_key": "private_key_pem"}
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +41,19 @@ class DefaultLogin:
     private_key_pem: str = attrs.field(repr=False)
     user: User = attrs.field(repr=False)
     app: App = attrs.field(repr=False)
+
+    def settings(self, provider: str) -> dict[str, str]:
+        """What a provider needs to log in, by the names of its settings, but for where.
+
+        Args:
+            provider: `"password"` or `"jwt-bearer"`.
+
+        Raises:
+            ValueError: It is another one.
+        """
+        if provider not in _NEEDED:
+            raise ValueError(f"the settings of {' and '.join(_NEEDED)} are known here, not those of {provider!r}")
+        return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 
 def make_default_login(org: EmulatedOrg) -> DefaultLogin:

@@ -148,26 +148,29 @@ class SalesforceEmulator(EmulatedOrg):
         """The private key of `default` in a file that only its owner can read and that `close` removes."""
         return self._folder.file("private-key.pem", self.default.private_key_pem.encode())
 
+    def settings(self, provider: str) -> dict[str, str]:
+        """The settings that reach this emulator as `default`: `resolve("password", **sf.settings("password"))`.
+
+        Args:
+            provider: `"password"` or `"jwt-bearer"`.
+
+        Raises:
+            ValueError: It is another one.
+        """
+        settings = {**self.default.settings(provider), "login_url": self.url}
+        if self.ca_bundle is not None:
+            settings["ca_bundle"] = str(self.ca_bundle)
+        return settings
+
     def env(self) -> dict[str, str]:
-        """The settings that reach this emulator as `default`, by the names of their environment variables.
+        """The same for either provider, by the names of the environment variables.
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
             `SF_PRIVATE_KEY_PATH`, `SF_LOGIN_URL` and, with TLS, `SF_CA_BUNDLE`.
         """
-        login = self.default
-        settings = {
-            "SF_CLIENT_ID": login.client_id,
-            "SF_CLIENT_SECRET": login.client_secret,
-            "SF_USERNAME": login.username,
-            "SF_PASSWORD": login.password,
-            "SF_SECURITY_TOKEN": login.security_token,
-            "SF_PRIVATE_KEY_PATH": str(self.private_key_path),
-            "SF_LOGIN_URL": self.url,
-        }
-        if self.ca_bundle is not None:
-            settings["SF_CA_BUNDLE"] = str(self.ca_bundle)
-        return settings
+        settings = {**self.settings("password"), "private_key_path": str(self.private_key_path)}
+        return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
     def write_env(self, path: str | os.PathLike[str]) -> Path:
         """Write what `env` gives as a `.env` file that only its owner can read.

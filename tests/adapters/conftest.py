@@ -3,27 +3,12 @@
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import SalesforceEmulator
-
-
-def password_settings(sf: SalesforceEmulator) -> dict[str, Any]:
-    """What a password login at an emulator needs; that takes no signature, so it is the fastest."""
-    login = sf.default
-    return {
-        "client_id": login.client_id,
-        "client_secret": login.client_secret,
-        "username": login.username,
-        "password": login.password,
-        "security_token": login.security_token,
-        "login_url": sf.url,
-        "ca_bundle": sf.ca_bundle,
-    }
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +30,7 @@ def sf(_shared: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
 
 @pytest.fixture
 def source(sf: SalesforceEmulator) -> Iterator[kinetic.SessionSource]:
-    with kinetic.resolve("password", **password_settings(sf)) as source:
+    with kinetic.resolve("password", **sf.settings("password")) as source:
         yield source
 
 
@@ -59,7 +44,7 @@ def tls() -> Iterator[SalesforceEmulator]:
 @pytest.fixture
 def tls_source(tls: SalesforceEmulator) -> Iterator[kinetic.SessionSource]:
     tls.forget_requests()
-    with kinetic.resolve("password", **password_settings(tls)) as source:
+    with kinetic.resolve("password", **tls.settings("password")) as source:
         yield source
     tls.clear_faults()
 

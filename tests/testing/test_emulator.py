@@ -244,6 +244,21 @@ def test_the_default_login_is_made_once_for_all_threads(sf: SalesforceEmulator) 
         assert len({id(login) for login in pool.map(lambda _: sf.default, range(4))}) == 1
 
 
+def test_the_settings_of_a_provider_are_its_keywords() -> None:
+    with SalesforceEmulator(tls=True) as sf:
+        where = {"login_url": sf.url, "ca_bundle": str(sf.ca_bundle)}
+        login = sf.default
+        who = {"client_id": login.client_id, "username": login.username}
+        assert sf.settings("jwt-bearer") == {**who, "private_key": login.private_key_pem, **where}
+        secret = {"client_secret": login.client_secret, "password": login.password}
+        assert sf.settings("password") == {**who, **secret, "security_token": login.security_token, **where}
+
+
+def test_the_settings_of_another_provider_are_not_known(sf: SalesforceEmulator) -> None:
+    with pytest.raises(ValueError, match="the settings of password and jwt-bearer are known here, not those of 'sso'"):
+        sf.settings("sso")
+
+
 def test_env_reaches_the_emulator_and_its_files_are_private(sf: SalesforceEmulator, tmp_path: Path) -> None:
     path = sf.write_env(tmp_path / ".env")
     settings = dotenv.dotenv_values(path)
