@@ -1,5 +1,7 @@
 """Every test starts in an empty folder, with none of the machine's own settings."""
 
+import io
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,3 +47,17 @@ def sf(_org: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
     """An emulated org, shared by all tests: count by differences, and order faults freely."""
     yield _org
     _org.clear_faults()
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """All that is logged by anybody, at any level, with tracebacks."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(before)

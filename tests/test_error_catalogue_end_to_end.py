@@ -10,54 +10,10 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
+from fault_rows.refusals import REFUSALS
 from kinetic_auth_core import AuthenticationError, CredentialsRejectedError, TransientAuthenticationError
 from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.testing import ERROR_ROWS, SalesforceEmulator
-
-# What else than CredentialsRejectedError a row means, typed from the observed behaviour and not from the catalogue.
-OTHERS: Mapping[tuple[str, str], type[AuthenticationError]] = {
-    ("invalid_grant", "expired authorization code"): AuthenticationError,  # another assertion may do
-    ("rate_limit_exceeded", ""): AuthenticationError,  # after an hour
-    ("invalid_grant", "token request is already being processed"): TransientAuthenticationError,
-    ("unknown_error", "retry your request"): TransientAuthenticationError,
-    ("server_error", ""): TransientAuthenticationError,
-    ("service_unavailable", ""): TransientAuthenticationError,
-    ("system_down", ""): TransientAuthenticationError,
-    ("slow_down", ""): TransientAuthenticationError,
-}
-
-# A word of each remedy, by which to know that it is the right one.
-ADVICE: Mapping[tuple[str, str], str] = {
-    ("invalid_grant", "authentication failure"): "security token",
-    ("invalid_grant", "user hasn't approved this consumer"): "Pre-approve",
-    ("invalid_app_access", "user is not admin approved to access this app"): "permission set",
-    ("invalid_grant", "audience is invalid"): "Set audience",
-    ("invalid_grant", "invalid assertion"): "upload the certificate",
-    ("invalid_grant", "expired authorization code"): "clock",
-    ("invalid_grant", "expired access/refresh token"): "log in again",
-    ("invalid_grant", "token request is already being processed"): "try again",
-    ("invalid_grant", "ip restricted"): "trusted range",
-    ("invalid_grant", "invalid login hours"): "widen the login hours",
-    ("invalid_grant", "ip restricted or invalid login hours"): "Relax the IP restrictions",
-    ("invalid_grant", "request not supported on this domain"): "My Domain",
-    ("invalid_grant", "no client credentials user enabled"): "Run As",
-    ("invalid_grant", "no valid scopes defined"): "api scope",
-    ("invalid_request", "refresh_token scope is required"): "offline_access",
-    ("invalid_request", "scope parameter not supported"): "Leave scope out",
-    ("invalid_client_id", "client identifier invalid"): "2 to 10 minutes",
-    ("invalid_client", "invalid client credentials"): "client_secret",
-    ("app_not_found", "External client app is not installed in this org"): "Install the External Client App",
-    ("oauth_flow_disabled", "flow or app disabled"): "Enable this flow",
-    ("unsupported_grant_type", "grant type not supported"): "https://",
-    ("inactive_user", "user frozen or deactivated"): "reactivate",
-    ("inactive_org", "org locked or closed"): "administrator",
-    ("unknown_error", "retry your request"): "wrong host",
-    ("server_error", ""): "status.salesforce.com",
-    ("service_unavailable", ""): "status.salesforce.com",
-    ("system_down", ""): "status.salesforce.com",
-    ("slow_down", ""): "wait",
-    ("rate_limit_exceeded", ""): "3,600 logins",
-}
 
 # How often a login is tried: what passes by itself is tried again, nothing else is.
 TRIES: Mapping[type[AuthenticationError], int] = {TransientAuthenticationError: 4}
@@ -120,15 +76,11 @@ def secrets(sf: SalesforceEmulator) -> list[str]:
     return [login.password, login.security_token, login.client_secret, assertion_begins, *(line[:16] for line in key)]
 
 
-def test_the_advice_is_known_for_every_row() -> None:
-    assert set(ADVICE) == set(ERROR_ROWS)
-
-
 @pytest.mark.parametrize(("error", "description"), ERROR_ROWS)
 def test_each_row_is_an_error_of_its_type_with_its_remedy(
     error: str, description: str, provider: str, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
-    expected = OTHERS.get((error, description), CredentialsRejectedError)
+    advice, expected = REFUSALS[error, description]
     tries = TRIES.get(expected, 1)
     sf.refuse(error, description, times=tries)
     told = refused(authenticator.authenticate)
@@ -140,7 +92,7 @@ def test_each_row_is_an_error_of_its_type_with_its_remedy(
     assert told.retryable is (expected is TransientAuthenticationError)
     assert (told.provider, told.host, told.username) == (provider, host, sf.default.username)
     assert told.remedy == row.remedy
-    assert ADVICE[error, description] in told.remedy
+    assert advice in told.remedy
     said = f"{error}: {description}" if description else error
     message, _, given_up = told.message.partition(" Given up after 4 tries within ")
     assert message == f"{provider} login of {sf.default.username} at {host} failed: {said} (HTTP 400)."
@@ -148,18 +100,6 @@ def test_each_row_is_an_error_of_its_type_with_its_remedy(
     assert str(told) == f"{told.message} Remedy: {told.remedy}"
     assert [secret for secret in secrets(sf) if secret in shown(told)] == []
     assert told.attempts == sf.token_requests == tries
-
-
-@pytest.mark.parametrize(("error", "description"), ERROR_ROWS)
-def test_a_source_hands_the_same_error_on_without_requests_of_its_own(
-    error: str, description: str, provider: str, authenticator: Any, sf: SalesforceEmulator
-) -> None:
-    tries = TRIES.get(OTHERS.get((error, description), CredentialsRejectedError), 1)
-    sf.refuse(error, description, times=tries)
-    with kinetic.SessionSource(authenticator) as source:
-        told = refused(source.session)
-    assert (told.error, told.description, told.provider) == (error, description or None, provider)
-    assert sf.token_requests == tries
 
 
 @pytest.mark.parametrize(

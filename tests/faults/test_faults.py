@@ -57,24 +57,11 @@ def pair() -> KeyPair:
     return new_key_pair()
 
 
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield stream
-    root.removeHandler(handler)
-    root.setLevel(before)
-
-
 def authenticator(provider: str, row: Row, target: Target, pair: KeyPair) -> Any:
     common: dict[str, Any] = {"login_url": target.url, **BOUNDS, "ca_bundle": target.ca_bundle, **row.settings}
     if provider == "password":
         return kinetic.OAuthAuthenticator("client", SECRET, "ada@acme.example", PASSWORD, TOKEN, **common)
-    return kinetic.JWTAuthenticator("client", "ada@acme.example", pair.private_key_pem, **common)
+    return kinetic.JWTAuthenticator("client", "ada@acme.example", pair.private_key_pem, client_secret=SECRET, **common)
 
 
 def outcome_of(row: Row, provider: str, sf: SalesforceEmulator, pair: KeyPair, stream: io.StringIO) -> Outcome:
