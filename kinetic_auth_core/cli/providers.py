@@ -71,7 +71,7 @@ def _list(as_json: bool, allowed: AllowedPlugins) -> None:
             {
                 "providers": [
                     {
-                        **attrs.asdict(row.plugin),
+                        **_identity(row.plugin),
                         "error": row.error.message if row.error else None,
                         "remedy": row.error.remedy if row.error else None,
                     }
@@ -96,6 +96,10 @@ def _list(as_json: bool, allowed: AllowedPlugins) -> None:
         emit_table(("provider", "install"), missing.items())
 
 
+def _identity(plugin: InstalledPlugin) -> dict[str, str]:
+    return {name: getattr(plugin, name) for name in ("name", "target", "distribution", "version")}
+
+
 def _problem(plugin: InstalledPlugin, allowed: AllowedPlugins) -> ConfigurationError | None:
     if not allowed.has(plugin.distribution):  # though another one of that name may be
         return allowed.refusal(plugin.called, plugin.distribution)
@@ -113,7 +117,7 @@ def _describe(name: str, as_json: bool, allowed: AllowedPlugins) -> None:
     if as_json:
         emit_json(
             {
-                **attrs.asdict(plugin),
+                **_identity(plugin),
                 "exactly_one_of": groups,
                 "settings": [_facts(each, defaults.get(each.name)) for each in settings],
             }

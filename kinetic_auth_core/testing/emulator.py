@@ -29,9 +29,8 @@ class SalesforceEmulator(EmulatedOrg):
 
     Example:
         >>> with SalesforceEmulator() as sf:
-        ...     login = sf.default
         ...     sf.refuse("unknown_error", "retry your request")
-        ...     # log in at sf.url with login.client_id, login.username, login.private_key_pem
+        ...     # log in with sf.settings("jwt-bearer")
         ...     sf.history
         []
 
@@ -157,10 +156,7 @@ class SalesforceEmulator(EmulatedOrg):
         Raises:
             ValueError: It is another one.
         """
-        settings = {**self.default.settings(provider), "login_url": self.url}
-        if self.ca_bundle is not None:
-            settings["ca_bundle"] = str(self.ca_bundle)
-        return settings
+        return {**self.default.settings(provider), **self._where()}
 
     def env(self) -> dict[str, str]:
         """The same for either provider, by the names of the environment variables.
@@ -169,8 +165,12 @@ class SalesforceEmulator(EmulatedOrg):
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
             `SF_PRIVATE_KEY_PATH`, `SF_LOGIN_URL` and, with TLS, `SF_CA_BUNDLE`.
         """
-        settings = {**self.settings("password"), "private_key_path": str(self.private_key_path)}
+        key = {"private_key_path": str(self.private_key_path)}
+        settings = {**self.default.settings("password"), **key, **self._where()}
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
+
+    def _where(self) -> dict[str, str]:
+        return {"login_url": self.url} | ({"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {})
 
     def write_env(self, path: str | os.PathLike[str]) -> Path:
         """Write what `env` gives as a `.env` file that only its owner can read.
