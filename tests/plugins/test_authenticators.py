@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import kinetic_auth_core as kinetic
@@ -270,6 +271,35 @@ def test_what_a_plugin_raises_is_chained_where_it_shows_no_secret(raising: list[
     with pytest.raises(kinetic.AuthenticationError, match="raised KeyError: 'no such thing'") as caught:
         kinetic.resolve("raising").session()
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise LookupError("canary-token")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        (httpx.ConnectError, "httpx.ConnectError: no way"),  # whose `request` raises until it has one
+        (UnspeakableError, "UnspeakableError: it cannot be shown"),
+    ],
+)
+def test_an_error_that_cannot_be_looked_at_is_told_by_its_type(raising: list[Any], kind: Any, shown: str) -> None:
+    raising[:] = [kind, "no way"]
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.resolve("raising").session()
+    assert shown in str(caught.value)
+    assert type(caught.value.__cause__).__name__ == "LibraryError"
+
+
+def test_of_a_group_of_errors_each_is_looked_at(raising: list[Any]) -> None:
+    request = httpx.Request("POST", "https://sso.example", content="canary-token")
+    inner = httpx.ConnectError("no way", request=request)
+    raising[:] = [ExceptionGroup, "2 tasks", [KeyError(), inner]]
+    with pytest.raises(kinetic.AuthenticationError, match="raised ExceptionGroup: 2 tasks") as caught:
+        kinetic.resolve("raising").session()
+    assert type(caught.value.__cause__).__name__ == "LibraryError"
 
 
 @pytest.mark.parametrize(
