@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,30 @@ def test_what_is_no_session_becomes_an_authentication_error(install: Install, va
         kinetic.resolve("rubbish").session()
     assert "the plugin 'rubbish' (rubbish 1.0) gave " in str(caught.value)
     assert "instead of a SalesforceSession. Remedy: Ask its authors." in str(caught.value)
+    assert "canary" not in str(caught.value)
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "canary" not in str([frame.locals for frame in stack if frame.filename != __file__])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("None, 'https://acme.example', '', '0'", "its access_token or its instance_url is not text"),
+        (
+            "b'00D!canary', 'https://acme.my.salesforce.com', '', '0'",
+            "its access_token or its instance_url is not text",
+        ),
+        ("'', 'https://acme.my.salesforce.com', '', '0'", "it has no access_token"),
+    ],
+)
+def test_a_session_that_nobody_could_use_is_an_authentication_error(
+    install: Install, arguments: str, problem: str
+) -> None:
+    body = f"@kinetic.hookimpl\ndef authenticate(self):\n    return kinetic.SalesforceSession({arguments})"
+    install("hollow", class_of(body), {"authenticators": {"hollow": "hollow:Broken"}})
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.resolve("hollow").session()
+    assert f"the plugin 'hollow' (hollow 1.0) gave a session that is none: {problem}." in str(caught.value)
     assert "canary" not in str(caught.value)
 
 
