@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -166,6 +167,18 @@ def test_whatever_a_store_holds_in_the_place_of_refusals_breaks_no_login(found: 
     shelf.write_refusals(lambda _: found, 60)
     guard = LockoutGuard(shelf, 60, "a login", {})
     guard.check(Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")))
+
+
+def test_refusals_that_nobody_can_have_kept_hold_nothing_back() -> None:
+    credential = Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0"))
+    tag, record = credential.tag("key"), {"error": "invalid_grant", "description": None, "status": 400}
+    of_days_to_come = [{"tag": tag, "at": at, **record} for at in (time.time() + 86_400, math.inf)]
+    for_every_tag = [{"tag": f"{each:04x}", "at": time.time(), **record} for each in range(0x10000)]
+    for_every_tag.sort(key=lambda each: each["tag"] == tag)
+    for planted in (of_days_to_come, for_every_tag):
+        shelf = Shelf("key", None, 60, None)
+        shelf.write_refusals(lambda _, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
+        LockoutGuard(shelf, 60, "a login", {}).check(credential)
 
 
 def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(
