@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.answer_fields import json_object, session_values, unfit
-from kinetic_auth_core.catalogue import Kind, known_error
+from kinetic_auth_core.catalogue import Kind, KnownError, known_error
 from kinetic_auth_core.dates import answered_at, retry_after_s
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -31,6 +31,7 @@ _NOT_SALESFORCE = (
     "Check login_url: what answered is not Salesforce's token endpoint, but perhaps a proxy or a parked domain."
 )
 _STATUS_PAGE = "Try later, and see status.salesforce.com."
+_TEXTS = ("error", "error_description")
 #: What a gateway says whose request got no answer.
 _OF_A_GATEWAY = frozenset({502, 504})
 
@@ -150,9 +151,7 @@ def _no_answer(answer: Answer, login: Login, form: Form, why: str) -> Authentica
 
 
 def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -> AuthenticationError:
-    error = form.quoted(fields.get("error"))
-    described = form.quoted(fields.get("error_description"))
-    known = known_error(error, described)
+    error, described, known = _told(fields, form)
     details = {"error": error, "description": described or None, "status": status}
     what = f"{error}: {described} (HTTP {status})." if described else f"{error} (HTTP {status})."
     if known is None:
@@ -167,6 +166,19 @@ def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -
         retryable=known.kind is Kind.TRANSIENT,
         **details,
     )
+
+
+def _told(fields: Mapping[str, Any], form: Form) -> tuple[str, str, KnownError | None]:
+    """An answer's `error` and `error_description`, as they may be quoted; and what they mean, if that is known.
+
+    The words that the catalogue knows stay even where a secret is one of them: without them it would be no refusal that
+    the guards know, and a gap in a known sentence would tell the secret.
+    """
+    error, described = (text.strip() if isinstance(text := fields.get(name), str) else "" for name in _TEXTS)
+    known, quoted = known_error(error, described), form.quoted(described)
+    if known is None:
+        return form.quoted(error), quoted, None
+    return error, quoted if known.fits(error, quoted) else described[: len(known.description)], known
 
 
 def _is_signed(values: Mapping[str, str], client_secret: str) -> bool:

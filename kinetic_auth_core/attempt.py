@@ -37,13 +37,24 @@ def attempt(plan: Plan, made: Made) -> SalesforceSession:
         session, cause = None, safe_cause(error, secret_texts(made.instance))
         what = f"raised {told(cause)}"
     if isinstance(session, SalesforceSession):
-        _check(plan, session, made.instance)
-        return session
+        if (problem := _unfit(session)) is None:
+            _check(plan, session, made.instance)
+            return session
+        what = f"gave a session that is none: {problem}."
+    del session  # a token, perhaps: not among the locals of a traceback
     called = f"{plan.provider!r} ({plan.distribution})" if plan.distribution else repr(plan.provider)
     around = f", or an observer around it ({', '.join(made.hooks.wrappers)})," if made.hooks.wrappers else ""
     raise AuthenticationError(
         f"the plugin {called}{around} {what}", remedy="Ask its authors.", provider=plan.provider
     ) from cause
+
+
+def _unfit(session: SalesforceSession) -> str | None:
+    """Why nobody could use a session: a plugin may put anything into one."""
+    texts: list[object] = [session.access_token, session.instance_url]
+    if not all(isinstance(text, str) for text in texts):
+        return "its access_token or its instance_url is not text"
+    return None if session.access_token else "it has no access_token"
 
 
 def _check(plan: Plan, session: SalesforceSession, instance: Any) -> None:

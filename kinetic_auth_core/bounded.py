@@ -59,12 +59,26 @@ def _left(timeout_s: float | None) -> float | None:
 
 
 class _BoundedSocket(socket.socket):
+    def recv(self, *args: Any) -> bytes:
+        """For urllib3's TLS inside of TLS, as through a proxy that is spoken to by https."""
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv(*args)
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(_left(self.gettimeout()))
         return super().recv_into(*args, **kwargs)
 
 
 class _BoundedTLSSocket(ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
+        """What connecting has left of the time, or a proxy's answer."""
+        self.settimeout(_left(self.gettimeout()))
+        super().do_handshake(block)
+
+    def recv(self, *args: Any) -> bytes:
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv(*args)
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(_left(self.gettimeout()))
         return super().recv_into(*args, **kwargs)

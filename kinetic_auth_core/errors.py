@@ -223,16 +223,36 @@ def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
         The error itself; or, where its chain holds a request or shows a secret, a `LibraryError` in its place.
     """
     secrets = list(secrets)
-    link: BaseException | None = error
+    queue: list[BaseException | None] = [error]
     seen: list[int] = []
-    while link is not None and id(link) not in seen:
+    while queue:
+        link = queue.pop(0)
+        if link is None or id(link) in seen:
+            continue
         seen.append(id(link))
-        shown = f"{link} {link.args!r} {vars(link)!r}"
-        if hasattr(link, "request") or mask(shown, secrets) != shown:
+        if _gives_away(link, secrets):
             module = "" if type(error).__module__ == "builtins" else f"{type(error).__module__}."
-            return LibraryError(mask(f"{module}{type(error).__qualname__}: {error}", secrets))
-        link = link.__cause__ or link.__context__
+            return LibraryError(mask(f"{module}{type(error).__qualname__}: {_text(error)}", secrets))
+        queue.append(link.__cause__ or link.__context__)
+        queue += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
     return error
+
+
+def _gives_away(error: BaseException, secrets: Iterable[str]) -> bool:
+    """Whether an error holds a request or shows a secret. One that cannot even be looked at may do either."""
+    try:
+        shown = f"{error} {error.args!r} {vars(error)!r}"
+        return hasattr(error, "request") or mask(shown, secrets) != shown
+    except Exception:  # noqa: BLE001 - other people's properties: httpx's `request` raises where there is none yet
+        return True
+
+
+def _text(error: BaseException) -> str:
+    """What an error says, if it can."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - other people's code
+        return "it cannot be shown"
 
 
 def told(error: BaseException) -> str:

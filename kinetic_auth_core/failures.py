@@ -114,6 +114,7 @@ def explained(error: Exception, *, host: str, limits: Limits, expired: bool, mas
     row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
     said = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
+    said += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
     reason = masked(next(filter(None, said), "it failed"))
     message = row.message.format(host=host, limits=limits, tls=tls.rstrip("."), reason=reason, error=masked(str(error)))
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_told(error, chain, masked)}")
@@ -129,9 +130,11 @@ def _told(error: Exception, chain: list[BaseException], masked: Callable[[str], 
 
 
 def _is_settled(error: BaseException) -> bool:
-    """Whether it will be the same next time: the name is known not to exist, or the proxy refuses to connect."""
+    """Whether it will be the same next time: no such name, an unfit certificate, a proxy that refuses to connect."""
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
+    if hasattr(error, "verify_message"):
+        return True
     return isinstance(error, OSError) and bool(_TUNNEL_REFUSED.search(str(error)))
 
 

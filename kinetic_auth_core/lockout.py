@@ -25,6 +25,8 @@ from kinetic_auth_core.shelf import Shelf
 _TAG_BYTES = 2
 _MAX_KEPT = 8  # refusals at a time: the keys of a list, a password and the one before
 _MAX_TEXT = 300
+#: How far another machine's clock may be ahead.
+_SKEW_S = 300.0
 
 
 class HeldBackError(CredentialsRejectedError):
@@ -127,14 +129,16 @@ class LockoutGuard:
         return [each for raw in self._shelf.read_refusals() for each in self._read(raw)]
 
     def _read(self, raw: bytes) -> list[dict[str, Any]]:
-        """The refusals that still hold."""
+        """The refusals that still hold; no more than `remember` keeps, so that nobody can store one for every tag."""
         try:
             found = json.loads(raw) if raw else []
         except (ValueError, RecursionError):
             return []
         if not isinstance(found, list):
             return []
-        return [each for each in found if _is_refusal(each) and _age(each) < self._guard_s]
+        now = time.time()
+        refusals = [each for each in found[:_MAX_KEPT] if _is_refusal(each)]
+        return [each for each in refusals if -_SKEW_S < now - each["at"] < self._guard_s]
 
 
 def _age(refusal: Mapping[str, Any]) -> float:

@@ -1,5 +1,6 @@
 """What a source logs in with: settled by `resolve`, or taken from an instance that was made by hand."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -169,14 +170,28 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
 
 
 def plain_secret(value: Any) -> str:
-    """A secret as text that tells it from others: a key that stays elsewhere, by its name."""
+    """A secret as text that tells it from others: a key that stays elsewhere, by its name.
+
+    Tables, sets and records are taken apart: two that differ must not be taken for the same, as their users would be
+    given each other's sessions. Of an object that shows nothing but its address, only the type is told.
+    """
     if isinstance(value, Alternatives | list | tuple):
         return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, Alternatives) else value)])
+    if isinstance(value, Mapping):
+        return json.dumps(sorted([plain_secret(name), plain_secret(item)] for name, item in value.items()))
+    if isinstance(value, set | frozenset):
+        return json.dumps(sorted(map(plain_secret, value)))
     if isinstance(value, Signer):
         return f"{value.algorithm} {value.key_id}"
     if isinstance(value, bytes):
         return value.hex()
-    return str(value) if isinstance(value, str | int | float | Reference | os.PathLike) else type(value).__qualname__
+    if isinstance(value, str | int | float | Reference | os.PathLike):
+        return str(value)
+    if attrs.has(type(value)) or dataclasses.is_dataclass(type(value)):
+        fields = attrs.fields(type(value)) if attrs.has(type(value)) else dataclasses.fields(value)
+        return plain_secret({each.name: getattr(value, each.name) for each in fields})
+    shown = repr(value)
+    return type(value).__qualname__ if f"{id(value):x}" in shown.lower() else shown
 
 
 def make_instance(plan: Plan, values: Values) -> Any:

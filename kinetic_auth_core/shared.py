@@ -101,9 +101,13 @@ class SharedSession:
             if (session := self._current()) is not None:
                 return session
             mine = _Flight(None)
-            flight = self._join(mine)
-            if flight is mine:
-                self._fly_apart(mine, None)
+            try:
+                flight = self._join(mine)
+                if flight is mine:
+                    self._fly_apart(mine, None)
+            except BaseException:
+                self._land(mine, None)  # interrupted before its thread began, it must not keep the others waiting
+                raise
             if flight is not None:
                 live = _live_of(await asyncio.wrap_future(flight.landing))
                 if live is not None:
@@ -138,13 +142,15 @@ class SharedSession:
         if self._flight is not None or time.monotonic() < self._refresh_not_before:
             return
         mine = _Flight(None)
-        if self._join(mine, instead_of=live) is not mine:
-            return
         try:
-            self._fly_apart(mine, live)
+            if self._join(mine, instead_of=live) is mine:
+                self._fly_apart(mine, live)
         except AuthenticationError as error:  # the session serves on
             logger.debug("no refresh in the background: %s", error)
             self._refresh_not_before = time.monotonic() + _LOOK_AGAIN_S
+        except BaseException:
+            self._land(mine, None)  # as above
+            raise
 
     def _join(self, mine: _Flight, instead_of: LiveSession | None = None) -> _Flight | None:
         """The renewal that is under way, which is `mine` if there was none; None if another session is live by now."""

@@ -45,8 +45,10 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = bounded.POOL_CLASSES
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
+            kwargs["proxy_ssl_context"] = self._context
+        manager = super().proxy_manager_for(proxy, **kwargs)
         if hasattr(manager, "proxy"):  # SOCKS managers have connection classes of their own
             manager.pool_classes_by_scheme = bounded.POOL_CLASSES
         return manager

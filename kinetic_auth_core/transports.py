@@ -9,10 +9,12 @@ if TYPE_CHECKING:
 
 #: How those connect that have no settings for it.
 DEFAULT_WAY = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
+#: How many are kept. Each has CA certificates of its own in memory, and tenants may each have a proxy of their own.
+MOST = 64
 
 
 class Transports:
-    """One transport for each combination of time-outs, proxy and CA bundle, opened at first use."""
+    """One transport for each combination of time-outs, proxy and CA bundle, opened at first use; `MOST` at a time."""
 
     def __init__(self) -> None:
         self._by_way: dict[tuple[tuple[str, Any], ...], Once[Transport]] = {}
@@ -22,6 +24,9 @@ class Transports:
         from kinetic_auth_core.transport import Transport
 
         once = self._by_way.setdefault(tuple(sorted(way.items())), Once())  # atomic
+        while len(ways := list(self._by_way)) > MOST:  # the oldest goes; whoever is just using it can go on
+            if (oldest := self._by_way.pop(ways[0], None)) and (transport := oldest.take()):
+                transport.close()
         return once.get(lambda: Transport(**way))
 
     def close(self) -> None:

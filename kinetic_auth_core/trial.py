@@ -30,7 +30,10 @@ class Trial:
         self._over.set()
 
     def _after_fork(self) -> None:
-        """In the child: the thread that was trying may not be here."""
-        self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._over.set()
+        """In the child: the thread that was trying may not be here. What was not tried yet, is tried here as well."""
+        is_over = self._over.is_set()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        if is_over:
+            self._over.set()
+        else:
+            self._pilot = None

@@ -239,3 +239,23 @@ def test_an_empty_error_beside_a_session_is_no_error(sf: SalesforceEmulator, jwt
 def test_true_is_no_time(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Alter({"issued_at": True}))
     assert "its issued_at is not text" in str(error_of(jwt))
+
+
+@pytest.mark.parametrize("word", ["failure", "authentication", "grant"])
+def test_a_password_that_is_a_word_of_the_refusal_does_not_hide_what_it_is(sf: SalesforceEmulator, word: str) -> None:
+    login = sf.default
+    source = kinetic.resolve(
+        "password",
+        client_id=login.client_id,
+        client_secret=login.client_secret,
+        username=login.username,
+        password=word,
+        login_url=sf.url,
+    )
+    before = sf.token_requests
+    for _ in range(3):
+        with pytest.raises(kinetic.CredentialsRejectedError) as caught:
+            source.session()
+        assert "invalid_grant: authentication failure" in caught.value.message
+        assert caught.value.remedy
+    assert sf.token_requests == before + 1

@@ -3,8 +3,12 @@
 import hashlib
 import json
 import logging
+import math
+import multiprocessing
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -166,6 +170,42 @@ def test_whatever_a_store_holds_in_the_place_of_refusals_breaks_no_login(found: 
     shelf.write_refusals(lambda _: found, 60)
     guard = LockoutGuard(shelf, 60, "a login", {})
     guard.check(Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")))
+
+
+def test_refusals_that_nobody_can_have_kept_hold_nothing_back() -> None:
+    credential = Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0"))
+    tag, record = credential.tag("key"), {"error": "invalid_grant", "description": None, "status": 400}
+    of_days_to_come = [{"tag": tag, "at": at, **record} for at in (time.time() + 86_400, math.inf)]
+    for_every_tag = [{"tag": f"{each:04x}", "at": time.time(), **record} for each in range(0x10000)]
+    for_every_tag.sort(key=lambda each: each["tag"] == tag)
+    for planted in (of_days_to_come, for_every_tag):
+        shelf = Shelf("key", None, 60, None)
+        shelf.write_refusals(lambda _, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
+        LockoutGuard(shelf, 60, "a login", {}).check(credential)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12 and newer: the very thing that is tested
+def test_in_a_child_too_the_first_login_goes_alone(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+    source = kinetic.resolve("password", password=WRONG, **settings)
+    session = kinetic.SalesforceSession("00D!dead", sf.url, "", "0")
+    assert not source.is_alive(session)  # the provider's instance is there, and has not logged in
+    before = sf.token_requests
+
+    def child() -> None:
+        start = threading.Barrier(16)
+
+        def ask(_: int) -> None:
+            start.wait()
+            refused(source)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(ask, range(16)))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    assert sf.token_requests == before + 1
 
 
 def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(

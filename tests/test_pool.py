@@ -1,5 +1,6 @@
 """Many orgs in one process: sources on demand, bounded, with shared connections."""
 
+import gc
 import pickle
 import threading
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.transports import MOST
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,27 @@ def test_sources_share_their_connections(sf: SalesforceEmulator, config: Path) -
     with kinetic.SourcePool(config) as pool:
         instances = [pool.source(name)._logins.instance() for name in ("dev", "prod")]
         assert instances[0].connection() is instances[1].connection()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux tells them")
+def test_tenants_that_each_connect_in_their_own_way_leave_no_connections_behind(
+    sf: SalesforceEmulator, config: Path
+) -> None:
+    def tenant(key: str) -> Mapping[str, Any]:
+        return {"environment": "prod", "read_timeout": 10 + int(key)}
+
+    def open_files() -> int:
+        gc.collect()  # what a closed connection leaves in a cycle
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    with kinetic.SourcePool(config, tenants=tenant, size=1) as pool:
+        for key in range(MOST):
+            pool.source(str(key)).authenticate()
+        before = open_files()
+        for key in range(MOST, MOST + 20):
+            pool.source(str(key)).authenticate()
+        assert open_files() < before + 10
+        assert sf.is_live(pool.source("0").authenticate().access_token)
 
 
 def test_the_source_that_was_not_asked_for_the_longest_time_goes(sf: SalesforceEmulator, config: Path) -> None:

@@ -1,6 +1,7 @@
 """What sessions do at their edges: who shares one, odd plugins, stores in trouble, workers that were idle."""
 
 import asyncio
+import dataclasses
 import datetime as dt
 import json
 import threading
@@ -72,6 +73,44 @@ def test_users_who_differ_by_a_secret_alone_share_no_session() -> None:
     assert alice.session().access_token == "00D!of-alice"
     assert bob.session().access_token == "00D!of-bob"
     assert kinetic.SessionSource(ByToken("app", "alice"), store=store).session() == alice.session()
+
+
+@attrs.frozen
+class Account:
+    password: str = attrs.field(repr=False)
+
+
+@dataclasses.dataclass
+class Pair:
+    user: str
+    password: str = dataclasses.field(repr=False)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        lambda who: {"refresh_token": who},
+        lambda who: [{"refresh_token": who}],
+        lambda who: frozenset({who, "both"}),
+        Account,
+        lambda who: Pair("ada", who),
+        lambda who: dt.date(2026, 1, len(who)),
+    ],
+    ids=["table", "list of tables", "set", "attrs record", "dataclass", "date"],
+)
+def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
+    @attrs.frozen
+    class BySecret:
+        secret: Any = kinetic.setting(help="Who.", secret=True)
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return a_session(f"00D!of-{uuid.uuid4()}")
+
+    store = MemoryStore()
+    ada, bob = (kinetic.SessionSource(BySecret(secret(who)), store=store) for who in ("ada", "robert"))
+    assert ada.session() != bob.session()
+    assert kinetic.SessionSource(BySecret(secret("ada")), store=store).session() == ada.session()
 
 
 def test_hosts_that_another_setting_tells_share_no_session() -> None:

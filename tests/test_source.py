@@ -1,6 +1,7 @@
 """The live session: one login for all who ask, compare-and-swap on invalidation, threads, asyncio, fork."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -247,6 +249,49 @@ def test_asession_takes_over_an_interrupted_login() -> None:
         assert asyncio.run(run()) == "00D!one"
         with pytest.raises(SystemExit):
             pilot.result(10)
+
+
+@contextlib.contextmanager
+def interrupted_before_a_thread_starts() -> Iterator[None]:
+    """As by Ctrl-C: an exception out of nowhere, between two lines."""
+
+    def strike(frame: types.FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is threading.Thread.start.__code__:
+            raise KeyboardInterrupt
+
+    sys.setprofile(strike)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def test_an_asession_that_is_interrupted_before_the_login_keeps_nobody_waiting() -> None:
+    gate = Gate(outcomes=[a_session()])
+    gate.opened.set()
+    source = kinetic.SessionSource(gate)
+    asking = source.asession()
+    with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
+        asking.send(None)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(source.session).result(10).access_token == "00D!one"
+
+
+def test_a_refresh_that_is_interrupted_before_the_login_is_made_by_the_next_one() -> None:
+    gate = Gate(outcomes=[a_session("00D!due"), a_session("00D!fresh")])
+    gate.opened.set()
+    source = kinetic.SessionSource(gate, session_lifetime=2)
+    source.session()
+
+    def ask_until_it_is_due() -> None:
+        while True:
+            source.session()
+
+    with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
+        ask_until_it_is_due()
+    gate.entered.clear()
+    source.session()
+    assert gate.entered.wait(10)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12 and newer: the very thing that is tested

@@ -1,8 +1,10 @@
 """The one request of a login: bounded, without redirects, without ambient credentials; and what is told of failures."""
 
+import contextlib
 import re
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -112,6 +114,63 @@ def test_the_deadline_holds_for_tls_as_well() -> None:
         sf.break_transport(Dribble(0.02, part="headers", endless=True))
         error = failure_of(sf.url, deadline=0.5, ca_bundle=sf.ca_bundle)
     assert "within the deadline of 0.5 s" in error.message
+
+
+class _SlowProxy(socketserver.BaseRequestHandler):
+    """Connects late, and then is a TLS server that begins a record and does not come to its end."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        with contextlib.suppress(OSError):
+            time.sleep(0.4)
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            self.request.recv(65536)
+            self.request.sendall(b"\x16\x03\x03\x40\x00")
+            for _ in range(100):
+                time.sleep(0.05)
+                self.request.sendall(b"\0")
+
+
+class _SlowServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    context: ssl.SSLContext | None = None
+
+    def get_request(self) -> Any:
+        connection, address = super().get_request()
+        return (self.context.wrap_socket(connection, server_side=True) if self.context else connection), address
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_deadline_holds_for_a_handshake_behind_a_slow_proxy(scheme: str, tmp_path: Path) -> None:
+    authority, ca = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+    with _SlowServer(("127.0.0.1", 0), _SlowProxy) as slow:
+        if scheme == "https":
+            slow.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert("127.0.0.1").configure_cert(slow.context)
+        threading.Thread(target=slow.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        url = f"{scheme}://127.0.0.1:{slow.server_address[1]}"
+        error = failure_of("https://login.salesforce.com", proxy=url, deadline=0.6, ca_bundle=ca)
+        took_s = time.monotonic() - began
+        slow.shutdown()
+    assert "within the deadline of 0.6 s" in error.message
+    assert took_s < 0.9
+
+
+def test_the_certificate_of_a_proxy_is_verified_and_a_wrong_one_told() -> None:
+    with _SlowServer(("127.0.0.1", 0), _SlowProxy) as slow:
+        slow.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(slow.context)
+        threading.Thread(target=slow.serve_forever, daemon=True).start()
+        error = failure_of("https://login.salesforce.com", proxy=f"https://127.0.0.1:{slow.server_address[1]}")
+        slow.shutdown()
+    assert error.message == (
+        "the proxy did not connect to login.salesforce.com: "
+        "its TLS certificate is not valid: unable to get local issuer certificate."
+    )
+    assert error.remedy.startswith("Check proxy (or HTTPS_PROXY)")
+    assert not error.retryable
 
 
 def test_a_deadline_of_another_login_does_not_linger(sf: SalesforceEmulator) -> None:

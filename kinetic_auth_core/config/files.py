@@ -85,8 +85,7 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
     if named := variables.find("KINETIC_AUTH_CONFIG"):
         return _named(expanded(named[0]), named[1])
     for path in _candidates():
-        refuse_if_not_ours(path, f'config="{path}"')
-        return _parse(path, "search")
+        return _parse(path, "search", how_to_name_it=f'config="{path}"')
     return None
 
 
@@ -132,9 +131,15 @@ def _mentions_us(path: Path) -> bool:
         return f"tool.{TABLE_NAME}".encode() in raw
 
 
-def _parse(path: Path, named_by: str) -> ConfigFile:
+def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> ConfigFile:
+    """Read a file; one that was merely found, and not named, only if it is to be trusted."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            if how_to_name_it is not None:
+                refuse_if_not_ours(path, how_to_name_it, file.fileno())
+            raw = file.read()
+    except ConfigurationError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ConfigurationError(
             f"the config file {path} (from {named_by}) cannot be read: {getattr(error, 'strerror', None) or error}.",

@@ -51,13 +51,14 @@ class Variables:
             ConfigurationError: The file is missing, not readable or not UTF-8; or was found and is not to be trusted.
         """
         path: Path | None
+        how_to_name_it = None
         if env_file is not None:
             path = expanded(env_file)
             warn_if_others_write(path, "env_file")
         elif path := find_upwards(".env"):
-            refuse_if_not_ours(path, f'env_file="{path}"')
+            how_to_name_it = f'env_file="{path}"'
         process = VariableLayer(os.environ)
-        return cls((process,) if path is None else (process, VariableLayer(_read(path), path)))
+        return cls((process,) if path is None else (process, VariableLayer(_read(path, how_to_name_it), path)))
 
     def find(self, name: str) -> tuple[str, str] | None:
         """Value and source of a variable, from the highest place that sets it."""
@@ -71,12 +72,17 @@ class Variables:
         return next((layer.values[name] for layer in self.layers if name in layer.values), None)
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
+    """Read a file; one that was merely found, and not named, only if it is to be trusted."""
     problem = ""
     values: dict[str, str | None] = {}
     try:
         with path.open(encoding="utf-8-sig") as stream:
+            if how_to_name_it is not None:
+                refuse_if_not_ours(path, how_to_name_it, stream.fileno())
             values = dotenv_values(stream=stream)
+    except ConfigurationError:
+        raise
     except UnicodeDecodeError as error:  # it holds the file's bytes, so it must not be in the chain
         problem = f"the .env file {path} is not UTF-8 text (byte {error.start})."
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

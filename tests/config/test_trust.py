@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.trust import refuse_if_not_ours, warn_if_others_write
+from kinetic_auth_core.examination import examine
 
 Write = Callable[..., Path]
 
@@ -216,3 +218,27 @@ def test_a_parent_that_may_not_be_entered_does_not_stop_the_search(tmp_path: Pat
     )
     assert done.stderr == ""
     assert done.stdout == "1 None\n"
+
+
+@pytest.mark.parametrize("name", ["kinetic-auth.toml", ".env"])
+def test_a_link_that_is_turned_elsewhere_once_it_was_judged_leads_to_the_file_that_was(
+    write: Write, tmp_path: Path, name: str
+) -> None:
+    line = 'defaults.api_version = "%s"\n' if name.endswith("toml") else "SF_API_VERSION=%s\n"
+    ours, planted = write(line % "61", "ours"), write(line % "99", "planted")
+    planted.chmod(0o666)
+    link = ours.with_name(name)
+    link.symlink_to(ours)
+
+    def turn(frame: types.FrameType, event: str, _: object) -> None:
+        if event == "return" and frame.f_code is refuse_if_not_ours.__code__:
+            (tmp_path / "turned").symlink_to(planted)
+            (tmp_path / "turned").replace(link)
+
+    sys.setprofile(turn)
+    try:
+        found = examine("jwt-bearer")
+    finally:
+        sys.setprofile(None)
+    assert link.resolve() == planted
+    assert {row.name: row.value for row in found.rows}["api_version"] in ("61", "v61.0")

@@ -2,10 +2,12 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import kinetic_auth_core as kinetic
@@ -272,6 +274,35 @@ def test_what_a_plugin_raises_is_chained_where_it_shows_no_secret(raising: list[
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise LookupError("canary-token")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        (httpx.ConnectError, "httpx.ConnectError: no way"),  # whose `request` raises until it has one
+        (UnspeakableError, "UnspeakableError: it cannot be shown"),
+    ],
+)
+def test_an_error_that_cannot_be_looked_at_is_told_by_its_type(raising: list[Any], kind: Any, shown: str) -> None:
+    raising[:] = [kind, "no way"]
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.resolve("raising").session()
+    assert shown in str(caught.value)
+    assert type(caught.value.__cause__).__name__ == "LibraryError"
+
+
+def test_of_a_group_of_errors_each_is_looked_at(raising: list[Any]) -> None:
+    request = httpx.Request("POST", "https://sso.example", content="canary-token")
+    inner = httpx.ConnectError("no way", request=request)
+    raising[:] = [ExceptionGroup, "2 tasks", [KeyError(), inner]]
+    with pytest.raises(kinetic.AuthenticationError, match="raised ExceptionGroup: 2 tasks") as caught:
+        kinetic.resolve("raising").session()
+    assert type(caught.value.__cause__).__name__ == "LibraryError"
+
+
 @pytest.mark.parametrize(
     "kind", [kinetic.CredentialsRejectedError, kinetic.TransportError, kinetic.KeyLoadError, kinetic.ConfigurationError]
 )
@@ -296,6 +327,30 @@ def test_what_is_no_session_becomes_an_authentication_error(install: Install, va
         kinetic.resolve("rubbish").session()
     assert "the plugin 'rubbish' (rubbish 1.0) gave " in str(caught.value)
     assert "instead of a SalesforceSession. Remedy: Ask its authors." in str(caught.value)
+    assert "canary" not in str(caught.value)
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "canary" not in str([frame.locals for frame in stack if frame.filename != __file__])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("None, 'https://acme.example', '', '0'", "its access_token or its instance_url is not text"),
+        (
+            "b'00D!canary', 'https://acme.my.salesforce.com', '', '0'",
+            "its access_token or its instance_url is not text",
+        ),
+        ("'', 'https://acme.my.salesforce.com', '', '0'", "it has no access_token"),
+    ],
+)
+def test_a_session_that_nobody_could_use_is_an_authentication_error(
+    install: Install, arguments: str, problem: str
+) -> None:
+    body = f"@kinetic.hookimpl\ndef authenticate(self):\n    return kinetic.SalesforceSession({arguments})"
+    install("hollow", class_of(body), {"authenticators": {"hollow": "hollow:Broken"}})
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.resolve("hollow").session()
+    assert f"the plugin 'hollow' (hollow 1.0) gave a session that is none: {problem}." in str(caught.value)
     assert "canary" not in str(caught.value)
 
 

@@ -44,8 +44,11 @@ def default_audience(login_url: str) -> str:
 
 
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
-    """A key in place of its path must not get into a message, a `repr` or a log."""
-    if value is not None and re.search(r"-----BEGIN|\\n|[\r\n]|.{1024}", str(value)):
+    """A key in place of its path must not get into a message, a `repr` or a log.
+
+    A key's line ends may be escaped. A few backslashes with an n behind them are but a path on Windows.
+    """
+    if value is not None and re.search(r"-----BEGIN|(?:\\n[^\\]*){8}|[\r\n]|.{1024}", str(value)):
         raise ConfigurationError("holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)")
 
 

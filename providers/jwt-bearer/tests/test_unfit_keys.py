@@ -257,3 +257,15 @@ def test_a_key_in_place_of_its_path_is_refused_at_once_and_not_shown(keys: KeyPa
         JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=key)
     assert "private_key_path: holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)" in str(caught.value)
     assert "MII" not in f"{caught.value!r}{caught.value}"
+
+
+def test_a_key_s_lines_alone_are_not_taken_for_its_path_either(keys: KeyPair) -> None:
+    body = "\\n".join(keys.private_key_pem.splitlines()[1:10])
+    with pytest.raises(ConfigurationError, match="holds a key, not a path") as caught:
+        JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=body)
+    assert body[:20] not in f"{caught.value!r}{caught.value}"
+
+
+@pytest.mark.parametrize("path", [r"C:\Users\nina\server.key", r"C:\new\nightly\n1\net.key"])
+def test_a_path_on_windows_is_no_key_with_escaped_line_ends(path: str) -> None:
+    assert JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=path).private_key_path == path
