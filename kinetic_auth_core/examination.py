@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from kinetic_auth_core.config.environments import Selection, select
 from kinetic_auth_core.config.files import ConfigFile, load_config
 from kinetic_auth_core.config.given import Layer, all_layers
 from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.near_misses import near_misses
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
@@ -171,8 +173,12 @@ def _settle(
     rows = (*settled.rows, *choice.rows)
     named = [*references(settled.values), *((f"store.{name}", each) for name, each in references(choice.values))]
     rows, unfit = _looked_at(named, rows, surroundings.allowed)
+    who = f"{selection.provider} {selection.environment}"
+    misspelt = surroundings.kept("misspelt", who, lambda: near_misses(settings, selection, file, variables))
     if problems := [*settled.problems, *choice.problems, *unfit]:
-        return rows, problems, None
+        return rows, [*problems, *misspelt], None
+    for each in misspelt:
+        surroundings.kept("told", each, partial(logger.warning, "%s", each))
     of_source = {each.name for each in schema(SourceOptions)}
     values = {name: value for name, value in settled.values.items() if name not in of_source}
     plan = Plan(

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
 
 from kinetic_auth_core.adapters.instance_only import InstanceOnly, Origin, carries, is_own, origin
-from kinetic_auth_core.adapters.not_installed import not_installed
+from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
 from kinetic_auth_core.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.source import SessionSource
@@ -40,11 +40,12 @@ class SalesforceAuth(httpx.Auth):
         source: Where the session comes from. It logs in at the first request, to whichever host that goes.
 
     Raises:
+        ConfigurationError: What was given is no source.
         KineticAuthError: From the request: a login was needed, for the first time or after a refusal, and failed.
     """
 
     def __init__(self, source: SessionSource) -> None:
-        self._source = source
+        self._source = checked_source("SalesforceAuth", source)
         self._instance_only = InstanceOnly()
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from kinetic_auth_core.adapters.not_installed import not_installed
+from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
 from kinetic_auth_core.adapters.requests import SalesforceAuth
 from kinetic_auth_core.source import SessionSource
 
@@ -42,8 +42,10 @@ def connect(source: SessionSource, *, session: requests.Session | None = None) -
         The client, an instance of a subclass of `kinetic_core.SalesforceClient`.
 
     Raises:
+        ConfigurationError: What was given is no source.
         KineticAuthError: The login failed.
     """
+    checked_source("connect", source)
     http = requests.Session() if session is None else session
     http.auth = SalesforceAuth(source)
     live = LiveSession(source)

@@ -12,6 +12,7 @@ import requests.cookies
 import urllib3.exceptions
 
 from kinetic_auth_core.adapters.instance_only import InstanceOnly, carries, detach, is_own, origin_of
+from kinetic_auth_core.adapters.not_installed import checked_source
 from kinetic_auth_core.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.source import SessionSource
@@ -41,11 +42,12 @@ class SalesforceAuth(requests.auth.AuthBase):
         source: Where the session comes from. It logs in at the first request, to whichever host that goes.
 
     Raises:
+        ConfigurationError: What was given is no source.
         KineticAuthError: From the request: a login was needed, for the first time or after a refusal, and failed.
     """
 
     def __init__(self, source: SessionSource) -> None:
-        self._source = source
+        self._source = checked_source("SalesforceAuth", source)
         self._instance_only = InstanceOnly()
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import requests
 
-from kinetic_auth_core.adapters.not_installed import not_installed
+from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
 from kinetic_auth_core.adapters.requests import SalesforceAuth
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.source import SessionSource
@@ -63,9 +63,10 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
         The client. The instance is that of the first session, for good.
 
     Raises:
-        ConfigurationError: An option would log in.
+        ConfigurationError: An option would log in, or what was given is no source.
         KineticAuthError: The login failed.
     """
+    checked_source("connect", source)
     if taken := sorted(_TAKEN & options.keys()):
         raise ConfigurationError(f"{', '.join(taken)}: the source logs in, so simple-salesforce is not told how to.")
     http = session

@@ -100,11 +100,19 @@ def _provider_keys(name: str | None, table: Mapping[str, Any]) -> tuple[str, ...
 
 
 def _no_provider(file: ConfigFile | None, name: str | None) -> tuple[str]:
+    how = 'resolve("jwt-bearer"), kinetic-auth login jwt-bearer, or provider = "..." in a config file'
     if file is None:
         why = f"and there is no config file; looked for: {searched_places()}"
+    elif name is None and file.environments:
+        first = next(iter(file.environments))
+        known = ", ".join(file.environments)
+        why = f"nor an environment, and {file.path} has no default_environment; it has: {known}"
+        how = (
+            f'resolve(environment="{first}"), kinetic-auth login -e {first}, KINETIC_AUTH_ENVIRONMENT={first}, '
+            f'or default_environment = "{first}" at the top of the file'
+        )
     elif name is None:
-        why = f"and {file.path} has no default_environment; it has: {', '.join(file.environments) or 'no environments'}"
+        why = f"and {file.path} has no environments"
     else:
         why = f"and {file.source('environments', name)} has no provider key"
-    how = 'resolve("jwt-bearer"), kinetic-auth login jwt-bearer, or provider = "..." in a config file'
     return (f"no provider was named, {why}. Name one: {how}.",)

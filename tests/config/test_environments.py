@@ -190,15 +190,20 @@ def test_no_provider_and_no_config_file_tells_where_it_was_looked_for() -> None:
     assert 'resolve("jwt-bearer")' in text
 
 
-def test_no_provider_and_no_environment_lists_the_environments(write: Write) -> None:
-    path = write("[environments.a]\n[environments.b]\n")
-    with pytest.raises(kinetic.ConfigurationError, match=f"{path} has no default_environment; it has: a, b"):
+def test_no_provider_and_no_environment_lists_the_environments_and_how_to_name_one(write: Write) -> None:
+    path = write("[environments.prod]\nprovider = 'jwt-bearer'\n[environments.dev]\n")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve()
+    assert str(caught.value) == (
+        f"no provider was named, nor an environment, and {path} has no default_environment; it has: prod, dev. "
+        'Name one: resolve(environment="prod"), kinetic-auth login -e prod, KINETIC_AUTH_ENVIRONMENT=prod, '
+        'or default_environment = "prod" at the top of the file.'
+    )
 
 
 def test_no_provider_in_an_empty_file_says_that_there_are_no_environments(write: Write) -> None:
-    write("")
-    with pytest.raises(kinetic.ConfigurationError, match="has no default_environment; it has: no environments"):
+    path = write("")
+    with pytest.raises(kinetic.ConfigurationError, match=f"no provider was named, and {path} has no environments"):
         kinetic.resolve()
 
 

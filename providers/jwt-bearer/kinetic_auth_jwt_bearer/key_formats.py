@@ -44,6 +44,9 @@ _JAVA_KEYSTORE = Unfit(
     "Convert it: keytool -importkeystore -srckeystore FILE -destkeystore server.p12 -deststoretype PKCS12",
 )
 _PATH = Unfit("looks like a path, not like a key", "Give a path as private_key_path.")
+_CHECK_SCHEME = (
+    "Correct the scheme (env://, file://, secret-manager://, kms://), or install the package that brings its loader."
+)
 _NOTHING_KNOWN = Unfit("is no key in any known format: no PEM, DER, PKCS12 or JWK, nor base64 of one", GIVE_PRIVATE)
 
 #: What a PEM block is that is no private key, by a part of its label. The first that fits counts.
@@ -64,6 +67,7 @@ _BEGINNINGS = (
     ("---- BEGIN SSH2 PUBLIC", _PUBLIC_KEY),
 )
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]{1,30}://")
 _LABEL = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
 _LEGACY_HEADERS = re.compile(r"\s*(Proc-Type:\s*4,\s*ENCRYPTED)\s+(DEK-Info:\s*[\w-]+,\s*[0-9A-Fa-f]+)\s+")
 # The object identifiers of PKCS #5 and of PKCS #12's ciphers, which a PKCS #8 key names where it is encrypted.
@@ -115,6 +119,8 @@ def _named_by_look(unknown: bytes) -> Unfit:
     except UnicodeDecodeError:
         return _NOTHING_KNOWN
     named = next((unfit for beginning, unfit in _BEGINNINGS if text.startswith(beginning)), None)
+    if named is None and len(text) < 512 and (scheme := _SCHEME.match(text)):
+        named = Unfit(f"looks like a reference, but no key loader for {scheme[0]} is installed", _CHECK_SCHEME)
     if named is None and len(text) < 512 and "\n" not in text:
         is_path = "/" in text or "\\" in text or text.endswith((".key", ".pem", ".p12", ".pfx", ".der", ".jwk"))
         named = _PATH if is_path else None

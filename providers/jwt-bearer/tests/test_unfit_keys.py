@@ -164,6 +164,18 @@ def test_a_path_where_the_text_of_a_key_is_wanted_is_recognised(path: str, setti
     )
 
 
+@pytest.mark.parametrize("scheme", ["secretmanager", "vault", "secret_manager"])
+def test_a_reference_whose_scheme_no_key_loader_has_is_not_taken_for_a_path(
+    scheme: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(KeyLoadError) as caught:
+        JWTAuthenticator(**settings, private_key=f"{scheme}://aws/prod/salesforce#private_key").authenticate()
+    assert str(caught.value) == (
+        f"private_key looks like a reference, but no key loader for {scheme}:// is installed. Remedy: Correct the "
+        "scheme (env://, file://, secret-manager://, kms://), or install the package that brings its loader."
+    )
+
+
 def test_a_key_file_that_is_not_there_is_a_file_not_found_error_with_all_its_fields(
     settings: dict[str, Any], tmp_path: Path, sf: SalesforceEmulator
 ) -> None:

@@ -1,0 +1,53 @@
+"""Names that nothing reads, and that are so near to one which is read that somebody has misspelt it.
+
+`[defaults]` and variables may hold what is meant for others, so a strange name there is no error. But `loginurl` for
+`login_url` would log in elsewhere than was meant.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+from kinetic_auth_core.config.environments import Selection
+from kinetic_auth_core.config.files import ConfigFile
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.settings import Setting
+
+#: High, since others' names are alike: the command line of Salesforce reads SF_ORG_API_VERSION.
+_NEAR = 0.9
+
+
+def near_misses(
+    schema: Sequence[Setting], selection: Selection, file: ConfigFile | None, variables: Variables
+) -> list[str]:
+    """What is misspelt in `[defaults]` and among the variables, a sentence without its end for each.
+
+    Args:
+        schema: The settings that are read.
+        selection: Provider and environment.
+        file: The config file, or None.
+        variables: The environment variables.
+    """
+    found = []
+    if file is not None:
+        found += [
+            f"{file.source('defaults', name)} is no setting of {selection.provider!r} (did you mean {meant!r}?)"
+            for name, meant in _misspelt(file.defaults, [each.name for each in schema])
+        ]
+    names = [each.env for each in schema]
+    prefixes = ("", selection.variable_prefix or "")
+    for layer in variables.layers:
+        for prefix in dict.fromkeys(prefixes):
+            given = [name.removeprefix(prefix) for name in layer.values if name.startswith(f"{prefix}SF_")]
+            found += [
+                f"the variable {layer.source(prefix + name)} is read by nothing (did you mean {prefix + meant}?)"
+                for name, meant in _misspelt(given, names)
+            ]
+    return found
+
+
+def _misspelt(given: Iterable[str], known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each name with the one that was meant; none that has the right one beside it, as it will be there on purpose."""
+    names = set(given)
+    for name in sorted(names.difference(known)):
+        if (near := get_close_matches(name, known, n=1, cutoff=_NEAR)) and near[0] not in names:
+            yield name, near[0]

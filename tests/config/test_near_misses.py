@@ -1,0 +1,95 @@
+"""A misspelt key of `[defaults]`, or a misspelt variable, is no error; but it is told, as it may log in elsewhere."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kinetic_auth_core as kinetic
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _warnings(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "kinetic_auth_core")
+
+
+def test_a_misspelt_key_in_the_defaults_is_a_warning_with_the_right_one(
+    write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write("[defaults]\nloginurl = 'https://test.salesforce.com'\n")
+    kinetic.resolve("password", **login)
+    assert caplog.messages == [f"{path}:defaults.loginurl is no setting of 'password' (did you mean 'login_url'?)"]
+
+
+@pytest.mark.parametrize("prefix", ["", "PROD_"])
+def test_a_misspelt_variable_is_a_warning_with_the_right_one(
+    prefix: str, login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{prefix}SF_LOGIN_ULR", "https://test.salesforce.com")
+    monkeypatch.setenv("PROD_SF_DEADLINE", "20")
+    kinetic.resolve("password", environment="prod", **login)
+    assert caplog.messages == [
+        f"the variable {prefix}SF_LOGIN_ULR is read by nothing (did you mean {prefix}SF_LOGIN_URL?)"
+    ]
+
+
+def test_a_misspelt_variable_in_the_env_file_is_told_with_the_file(
+    write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write("SF_LOGINURL=https://test.salesforce.com\n", ".env")
+    kinetic.resolve("password", **login)
+    assert caplog.messages == [f"the variable SF_LOGINURL ({path}) is read by nothing (did you mean SF_LOGIN_URL?)"]
+
+
+def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
+    login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SF_CLIENTID", "3MVG9")
+    del login["client_id"]
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", **login)
+    assert caught.value.problems == (
+        "client_id is missing: give it as keyword, in the config file, or as SF_CLIENT_ID",
+        "the variable SF_CLIENTID is read by nothing (did you mean SF_CLIENT_ID?)",
+    )
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SF_ORG_API_VERSION",
+        "SF_AUDIENCE_URL",
+        "SF_ACCESS_TOKEN",
+        "SF_PRIVATE_KEY_PATH",
+        "MY_SF_LOGINURL",
+        "SF_STORE_PATH",
+    ],
+)
+def test_variables_of_others_are_nobodys_slip(
+    name: str, login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "x")
+    kinetic.resolve("password", **login)
+    assert caplog.messages == []
+
+
+def test_a_name_that_stands_beside_the_right_one_is_there_on_purpose(
+    write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    write("[defaults]\nlogin_urls = ['a']\nlogin_url = 'https://test.salesforce.com'\n")
+    kinetic.resolve("password", **login)
+    assert caplog.messages == []
+
+
+def test_a_pool_tells_it_once_for_all_its_tenants(
+    write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    write("[defaults]\nloginurl = 'https://test.salesforce.com'\n[environments.prod]\nprovider = 'password'\n")
+    with kinetic.SourcePool(tenants=lambda key: {**login, "environment": "prod", "username": key}) as pool:
+        pool.source("a")
+        pool.source("b")
+    assert len(caplog.messages) == 1
