@@ -124,8 +124,13 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         store: Where its session is kept; None: in this process's memory.
 
     Raises:
-        ConfigurationError: One of its secrets is a reference.
+        ConfigurationError: One of its secrets is a reference, or the store is none.
     """
+    if store is not None and not isinstance(store, SessionStore):
+        raise ConfigurationError(
+            f"Cannot make a SessionSource: store: expected a SessionStore, got {type(store).__name__}.",
+            remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
+        )
     rows = []
     lists: dict[str, Any] = {}
     for each in schema(type(authenticator)):
@@ -151,7 +156,7 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
     ]
     rows.append(
         ExplainedSetting("store", type(store).__name__, "constructor", secret=False)
-        if store
+        if store is not None
         else ExplainedSetting("store", "memory", "default", secret=False)
     )
     return Plan(

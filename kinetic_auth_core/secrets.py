@@ -29,14 +29,15 @@ class SecretLoader:
         Args:
             reference: What to fetch.
             name: The setting that it is for, for messages.
-            binary: What is no UTF-8 text, such as a PKCS12 file, may be handed on as bytes.
+            binary: It is for a key: what is no UTF-8 text, such as a PKCS12 file, is handed on as bytes, and nothing at
+                all is no key. Other secrets may be empty, such as a security token.
 
         Returns:
             Text, without the line end that editors and `echo` leave behind it; bytes; or a `Signer` for a key that
             stays where it is.
 
         Raises:
-            KeyLoadError: It cannot be had, or is no text where only text will do.
+            KeyLoadError: It cannot be had, is an empty key, or is no text where only text will do.
             UnknownProviderError: No key loader for its scheme is installed.
             ProviderLoadError: It does not load, or may not be loaded.
         """
@@ -47,6 +48,8 @@ class SecretLoader:
         if isinstance(loaded, Signer):
             return loaded
         text = _text(loaded)
+        if binary and text == "":
+            raise KeyLoadError(f"{reference} ({name}): what it names is empty.", remedy="Put the key there.")
         if text is not None:
             return text
         if isinstance(loaded, bytes) and binary:

@@ -74,7 +74,7 @@ class SalesforceSession:
         return self._identity()[1]
 
     def _identity(self) -> tuple[str | None, str | None]:
-        match = re.search(r"/id/(\w{15,18})/(\w{15,18})/?$", str(self.id))
+        match = re.search(r"/id/(\w+)/(\w+)/?$", str(self.id))
         return (match[1], match[2]) if match else (None, None)
 
     @property

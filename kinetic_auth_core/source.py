@@ -46,7 +46,7 @@ class SessionSource:
             the page on configuration.
 
     Raises:
-        ConfigurationError: It is no authenticator, or an option is wrong.
+        ConfigurationError: It is no authenticator, the store is none, or an option is wrong.
     """
 
     def __init__(self, authenticator: object, *, store: SessionStore | None = None, **options: Any) -> None:

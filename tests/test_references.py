@@ -143,6 +143,16 @@ def test_a_secret_that_is_not_text_is_an_error_when_logging_in(tmp_path: Path) -
         source.authenticate()
 
 
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_an_empty_key_is_an_error_that_names_its_reference(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "key").write_bytes(content)
+    uri = f"file://{tmp_path}/key"
+    source = kinetic.resolve("jwt-bearer", client_id="key", username="ada@acme.com", private_key=uri)
+    with pytest.raises(kinetic.KeyLoadError) as caught:
+        source.session()
+    assert str(caught.value) == f"{uri} (private_key): what it names is empty. Remedy: Put the key there."
+
+
 def test_nothing_is_fetched_before_a_login() -> None:
     source = kinetic.resolve("password", **LOGIN, password="env://NOT_SET_YET")
     with pytest.raises(kinetic.KeyLoadError, match="NOT_SET_YET is not set"):

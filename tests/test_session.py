@@ -52,9 +52,12 @@ def test_org_and_user_come_from_the_identity_url(identity: str) -> None:
     assert USER.startswith(session.user_id)
 
 
-@pytest.mark.parametrize(
-    "identity", ["", "https://login.salesforce.com", f"https://x/id/{ORG}", "https://x/id/short/ids"]
-)
+def test_the_ids_are_taken_as_they_stand_in_the_identity_url() -> None:
+    session = kinetic.SalesforceSession("t", "https://a.example.com", "https://x/id/00Dshort/005short", "0")
+    assert (session.org_id, session.user_id) == ("00Dshort", "005short")
+
+
+@pytest.mark.parametrize("identity", ["", "https://login.salesforce.com", f"https://x/id/{ORG}", "https://x/id//"])
 def test_an_identity_url_without_them_gives_none(identity: str) -> None:
     session = kinetic.SalesforceSession("t", "https://a.example.com", identity, "0")
     assert (session.org_id, session.user_id) == (None, None)

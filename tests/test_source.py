@@ -377,6 +377,13 @@ def test_something_that_is_no_authenticator_is_refused() -> None:
         kinetic.SessionSource(object())
 
 
+@pytest.mark.parametrize("store", ["file", "", {"name": "file"}, kinetic.FileStore])
+def test_something_that_is_no_store_is_refused(store: Any) -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.SessionSource(Gate(), store=store)
+    assert f"store: expected a SessionStore, got {type(store).__name__}. Remedy: Give an instance" in str(caught.value)
+
+
 def test_no_thread_is_left_behind(sf: SalesforceEmulator) -> None:
     script = """
 import sys, threading
