@@ -61,4 +61,8 @@ def _print_table(found: Examination) -> None:
     )
     if found.rows:
         emit("")
-        emit_table(("setting", "value", "source"), [(row.name, row.value, row.source) for row in found.rows])
+        with_notes = any(row.note for row in found.rows)
+        emit_table(
+            ("setting", "value", "source", *(["note"] if with_notes else [])),
+            [(row.name, row.value, row.source, *([row.note or None] if with_notes else [])) for row in found.rows],
+        )

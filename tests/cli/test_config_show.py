@@ -66,6 +66,7 @@ def test_another_environment_by_name_shows_a_reference_as_it_is_written(run: Run
     assert outcome.table["private_key"] == [
         "env://PROD_KEY",
         f"{files}/kinetic-auth.toml:environments.prod.private_key",
+        "loaded by the core",
     ]
     assert outcome.table["provider"] == ["jwt-bearer"]
 
