@@ -100,7 +100,8 @@ CATALOGUE: tuple[KnownError, ...] = (
         "invalid assertion",
         Kind.REJECTED,
         "the private key and the certificate that is uploaded to the app do not belong together: upload the "
-        "certificate of this key, or use the key of that certificate",
+        "certificate of this key, or use the key of that certificate. If they do, it may have expired: kinetic-auth "
+        "cert check --cert FILE --key FILE tells both",
         Blames.KEY,
     ),
     EXPIRED_ASSERTION,

@@ -1,10 +1,12 @@
 """What it means when a request gives no answer: which of requests' and urllib3's errors is told in which words."""
 
+import contextlib
 import http.client
 import re
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import requests
@@ -64,7 +66,9 @@ _BROKE = "the connection to {host} broke before an answer came."
 _ROWS = (
     _Row((requests.exceptions.InvalidSchema,), "the proxy cannot be used: {error}.", _NEED_SOCKS),
     _Row((requests.exceptions.InvalidProxyURL,), "the proxy cannot be used: {error}.", _CHECK_PROXY),
-    _Row((requests.exceptions.ProxyError,), "the proxy did not connect to {host}: {reason}.", _CHECK_PROXY, True),
+    _Row(
+        (requests.exceptions.ProxyError,), "the proxy{proxy} did not connect to {host}: {reason}.", _CHECK_PROXY, True
+    ),
     _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA),
     _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed."),
     _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve.", retryable=True),
@@ -100,7 +104,15 @@ _EXPIRED = _Row(
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
 
 
-def explained(error: Exception, *, host: str, limits: Limits, expired: bool, masked: Callable[[str], str]) -> Failure:
+def explained(
+    error: Exception,
+    *,
+    host: str,
+    limits: Limits,
+    expired: bool,
+    masked: Callable[[str], str],
+    proxy: str | None = None,
+) -> Failure:
     """Say what an error of requests or urllib3 means.
 
     Args:
@@ -109,6 +121,7 @@ def explained(error: Exception, *, host: str, limits: Limits, expired: bool, mas
         limits: The bounds that applied.
         expired: Whether the deadline had passed.
         masked: Takes secrets out of the library's text.
+        proxy: The URL of the proxy that was to carry the request; of it host and port alone are told.
     """
     chain = list(_chain(error))
     row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
@@ -116,10 +129,26 @@ def explained(error: Exception, *, host: str, limits: Limits, expired: bool, mas
     said = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
     said += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
     reason = masked(next(filter(None, said), "it failed"))
-    message = row.message.format(host=host, limits=limits, tls=tls.rstrip("."), reason=reason, error=masked(str(error)))
+    message = row.message.format(
+        host=host,
+        limits=limits,
+        tls=tls.rstrip("."),
+        reason=reason,
+        error=masked(str(error)),
+        proxy=_named(proxy),
+    )
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_told(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
     return Failure(message, row.remedy, can_pass, row.unanswered, cause)
+
+
+def _named(proxy: str | None) -> str:
+    """A proxy's host and port with a blank before, and nothing else of its URL."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(proxy or "")
+        if parts.hostname:
+            return f" {parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
+    return ""
 
 
 def _told(error: Exception, chain: list[BaseException], masked: Callable[[str], str]) -> str:

@@ -84,6 +84,11 @@ class Shelf:
         self._lock = threading.Lock()
         reset_after_fork(self)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the store has failed, and not answered since."""
+        return bool(self._left_alone_until)
+
     def read(self) -> LiveSession | None:
         """The session that is kept; None if there is none, or something that is no session."""
 

@@ -130,6 +130,11 @@ class SessionSource:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
         return self._shared.peek()
 
+    @property
+    def store_is_down(self) -> bool:
+        """Whether the session store has failed and not answered since: this process goes on with its own memory."""
+        return self._shelf.is_down
+
     def was_stored(self, session: SalesforceSession) -> bool:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
         return not self._renewal.was_made_here(session)

@@ -159,6 +159,7 @@ class Transport:
                     limits=self._limits,
                     expired=bounded.expired(),
                     masked=lambda text: form.quoted(self._masked(text)),
+                    proxy=self._proxy_for(url),
                 )
         if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
             raise TransportError(
@@ -182,7 +183,7 @@ class Transport:
             timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,
-            proxies={"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url),
+            proxies=self._proxies(url),
         ) as response:
             at = (began + time.time()) / 2
             sent = b"".join(_pieces(response))
@@ -202,6 +203,15 @@ class Transport:
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
+
+    def _proxies(self, url: str) -> dict[str, str]:
+        return {"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url)
+
+    def _proxy_for(self, url: str) -> str | None:
+        """The proxy's URL; None where there is none, or what is set is none: that was an error before."""
+        with contextlib.suppress(ValueError):
+            return requests.utils.select_proxy(url, self._proxies(url))
+        return None
 
     def _masked(self, text: str) -> str:
         return text.replace(self._proxy, "<proxy>") if self._proxy else text

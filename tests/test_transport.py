@@ -322,11 +322,18 @@ def test_a_proxy_that_refuses_is_told_without_its_password() -> None:
         error = failure_of("https://login.salesforce.com", proxy=url)
     assert heads[0].startswith(b"CONNECT login.salesforce.com:443")
     assert error.message == (
-        "the proxy did not connect to login.salesforce.com: "
+        f"the proxy {url.rpartition('@')[2]} did not connect to login.salesforce.com: "
         "Tunnel connection failed: 407 Proxy Authentication Required."
     )
     assert error.remedy.startswith("Check proxy (or HTTPS_PROXY)")
     assert not error.retryable
+    assert "canary-proxy" not in f"{error}{error.__cause__!r}"
+
+
+def test_a_proxy_of_the_environment_that_does_not_connect_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:canary-proxy@127.0.0.1:9")
+    error = failure_of("https://login.salesforce.com")
+    assert error.message == ("the proxy 127.0.0.1:9 did not connect to login.salesforce.com: Connection refused.")
     assert "canary-proxy" not in f"{error}{error.__cause__!r}"
 
 

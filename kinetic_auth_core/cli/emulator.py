@@ -21,9 +21,13 @@ from kinetic_auth_core.errors import ConfigurationError
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on. Default: a free one.")
 @click.option("--tls", is_flag=True, help="Serve https, with a certificate authority made for it (SF_CA_BUNDLE).")
 @click.option(
-    "--env-file", type=click.Path(path_type=Path), metavar="FILE", help="Write the settings there, not to stdout."
+    "--env-file",
+    "written",  # not env_file: that one would be read
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the settings there, not to stdout.",
 )
-def emulator(port: int, tls: bool, env_file: Path | None) -> None:
+def emulator(port: int, tls: bool, written: Path | None) -> None:
     """Play a Salesforce org on 127.0.0.1, until SIGINT (Ctrl-C) or SIGTERM.
 
     Prints, in the form of a .env file, the settings that reach it. The private key is in a temporary folder, which is
@@ -45,14 +49,15 @@ def emulator(port: int, tls: bool, env_file: Path | None) -> None:
                 remedy="Give another --port, or leave it out to take a free one.",
             ) from error
         settings = "\n".join(f"{name}={dotenv_value(value)}" for name, value in org.env().items())
-        if env_file is None:
+        if written is None:
             emit(settings)
         else:
-            _write(env_file, settings + "\n")
+            _write(written, settings + "\n")
         note(f"The org {org.org_id} is at {org.url} until Ctrl-C or SIGTERM.")
-        note(
-            "With the lines above in .env, log in with: kinetic-auth login jwt-bearer, or: kinetic-auth login password"
-        )
+        where = "With the lines above in .env" if written is None else f"Its settings are in {written}"
+        named = "" if written is None or written.name == ".env" else f" --env-file {written}"
+        logins = [f"kinetic-auth login {provider}{named}" for provider in ("jwt-bearer", "password")]
+        note(f"{where}; log in with: {logins[0]}, or: {logins[1]}")
         stop.recv(1)
 
 

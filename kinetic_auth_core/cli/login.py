@@ -38,7 +38,7 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, given: Iterable[str]) -
 @click.option("--show-token", is_flag=True, help="Show the access token.")
 @json_option
 def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choice: str | None) -> None:
-    """Log in, once, and show the session.
+    """Log in, once, and show the session. It is not put into the store.
 
     PROVIDER may be left out where the environment of the config file names it. Secrets come from the config file, the
     environment or .env, not from the command line.

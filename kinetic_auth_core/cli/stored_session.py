@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.exit_codes import NO_SESSION
+from kinetic_auth_core.cli.exit_codes import NO_SESSION, TRY_LATER
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note
 from kinetic_auth_core.cli.session_facts import session_facts
@@ -24,18 +24,20 @@ def _source(choice: Choice) -> SessionSource:
 def status(as_json: bool, **choice: str | None) -> None:
     """Show the session that the store keeps, and whether it is alive. It does not log in.
 
-    The session is tried with a call of the REST API. Ends with 9 where there is no live session.
+    The session is tried with a call of the REST API. Ends with 9 where there is no live session, with 5 where the store
+    gives no answer.
 
     \b
     --json prints
       {"provider", "environment", "store", "alive", "instance_url", "base_url", "org_id", "user_id",
        "username", "api_version", "issued_at", "issued_at_ms", "scope", "token_type"}
-    with null for what there is none of.
+    with null for what there is none of; "alive" is null where the store gives no answer.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     with _source(Choice(**choice)) as source:
         session = source.peek()
         alive = session is not None and source.is_alive(session)
-    facts: dict[str, Any] = {**_where(source), "alive": alive}
+        is_unknown = session is None and source.store_is_down
+    facts: dict[str, Any] = {**_where(source), "alive": None if is_unknown else alive}
     if session is not None:
         facts |= session_facts(session)
     if as_json:
@@ -45,7 +47,7 @@ def status(as_json: bool, **choice: str | None) -> None:
         if session is None:
             note(_nothing_there(source))
     if not alive:
-        click.get_current_context().exit(NO_SESSION)
+        click.get_current_context().exit(TRY_LATER if is_unknown else NO_SESSION)
 
 
 @click.command(cls=Command, short_help="Revoke the session that the store keeps.")
@@ -60,7 +62,8 @@ def logout(shared: bool, as_json: bool, **choice: str | None) -> None:
     \b
     --json prints
       {"provider", "environment", "store", "revoked"}
-    where "revoked" is false if there was no session, or it was dead already.
+    where "revoked" is false if there was no session, or it was dead already; or if the store gives no answer, where
+    the command ends with 5.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     with _source(Choice(**choice)) as source:
         session = source.peek()
@@ -73,10 +76,12 @@ def logout(shared: bool, as_json: bool, **choice: str | None) -> None:
     facts = {**_where(source), "revoked": revoked}
     if as_json:
         emit_json(facts)
-        return
-    emit_record(facts.items())
-    if session is None:
-        note(_nothing_there(source))
+    else:
+        emit_record(facts.items())
+        if session is None:
+            note(_nothing_there(source))
+    if session is None and source.store_is_down:
+        click.get_current_context().exit(TRY_LATER)
 
 
 def _where(source: SessionSource) -> dict[str, Any]:
@@ -90,4 +95,6 @@ def _store_of(source: SessionSource) -> Any:
 def _nothing_there(source: SessionSource) -> str:
     if _store_of(source) == "memory":
         return "No store is configured: each process keeps its session in its own memory, which is out of reach here."
+    if source.store_is_down:
+        return "The store gives no answer. It may keep a session, which goes on living: try again once it is back."
     return "The store keeps no session for this login."

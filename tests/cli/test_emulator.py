@@ -90,6 +90,28 @@ def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporar
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize(("file", "option"), [(".env", ""), ("org.env", " --env-file org.env")])
+def test_a_file_that_is_not_there_yet_takes_the_settings_and_the_login_to_type_is_told(
+    temporary: Path, file: str, option: str
+) -> None:
+    command = f"'{sys.executable}' -c 'from kinetic_auth_core.cli import main; main()'"
+    script = f"""
+        set -u
+        {command} emulator --env-file {file} 2> told &
+        pid=$!
+        until [ -s {file} ]; do kill -0 "$pid" || exit 9; sleep 0.1; done
+        {command} login jwt-bearer{option} --json > session.json || exit 8
+        kill -TERM "$pid"
+        wait "$pid"
+    """
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    told = Path("told").read_text()
+    assert done.returncode == 0, done.stderr + told
+    assert f"Its settings are in {file}; log in with: kinetic-auth login jwt-bearer{option}, or: " in told
+    assert Path(file).stat().st_mode & 0o777 == 0o600
+    assert list(temporary.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("args", "scheme", "names"),
     [((), "http://127.0.0.1:", NAMES), (("--tls",), "https://localhost:", [*NAMES, "SF_CA_BUNDLE"])],

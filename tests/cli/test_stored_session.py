@@ -53,6 +53,24 @@ def test_without_a_store_there_is_nothing_to_see(run: Run) -> None:
     assert outcome.table["revoked"] == ["false"]
 
 
+@pytest.mark.usefixtures("default_env")
+@pytest.mark.parametrize(
+    ("command", "said"), [(("status",), {"alive": None}), (("logout", "--shared"), {"revoked": False})]
+)
+def test_a_store_that_gives_no_answer_is_not_taken_for_an_empty_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], said: dict[str, object]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SF_STORE", "file")
+    monkeypatch.setenv("SF_STORE_PATH", str(tmp_path / "file" / "store"))  # no folder can be there
+    outcome = run(*command, "jwt-bearer")
+    assert outcome.code == 5
+    assert "The store gives no answer. It may keep a session, which goes on living" in " ".join(outcome.told.split())
+    outcome = run(*command, "jwt-bearer", "--json")
+    assert outcome.code == 5
+    assert json.loads(outcome.out).items() >= said.items()
+
+
 def test_an_instance_that_gives_no_answer_is_told(
     run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
 ) -> None:
