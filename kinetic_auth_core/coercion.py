@@ -81,6 +81,8 @@ def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
     if origin in (int, float):
         return _fit_number(value if read is None else read, origin, text)
     if is_path_type(arm):
+        if isinstance(value, str) and origin is not os.PathLike:  # whose class says Path calls its methods
+            return True, origin(value)
         return isinstance(value, str | os.PathLike), value
     if origin in _LISTS:
         if read is not None:

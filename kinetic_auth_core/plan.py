@@ -13,7 +13,7 @@ import attrs
 from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.credentials import Values
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, mask
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, safe_cause, told
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.guards import Guards, default_hosts
 from kinetic_auth_core.hookspecs import Signer
@@ -211,8 +211,8 @@ def make_instance(plan: Plan, values: Values) -> Any:
         failure = error.with_traceback(None)  # the constructor's frames have the secrets among their locals
     except Exception as error:  # noqa: BLE001 - other people's classes
         secrets = [value for value in values.by_name.values() if isinstance(value, str)]
-        failure = ConfigurationError(
-            f"Cannot make {plan.provider!r}: {mask(f'{type(error).__name__}: {error}', secrets)}"
-        )
+        cause = safe_cause(error, secrets).with_traceback(None)
+        failure = ConfigurationError(f"Cannot make {plan.provider!r}: {told(cause)}")
+        failure.__cause__ = cause
         del secrets
     raise failure

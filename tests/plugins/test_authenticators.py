@@ -364,6 +364,21 @@ def test_a_class_that_cannot_be_made_is_told_when_resolving(install: Install) ->
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("unmade", token="canary")
     assert str(caught.value) == "Cannot make 'unmade': LookupError: no ********"
+    assert str(caught.value.__cause__) == "LookupError: no ********"
+
+
+def test_what_a_constructor_raises_is_the_cause_without_the_frames_that_hold_its_secrets(install: Install) -> None:
+    body = (
+        "token: str = kinetic.setting(help='', secret=True)\n"
+        "def __attrs_post_init__(self):\n    raise LookupError('no such shop')\n"
+        "@kinetic.hookimpl\ndef authenticate(self):\n    pass"
+    )
+    install("shopless", class_of(body), {"authenticators": {"shopless": "shopless:Broken"}})
+    with pytest.raises(kinetic.ConfigurationError, match="Cannot make 'shopless': LookupError: no such shop") as caught:
+        kinetic.resolve("shopless", token="canary")
+    cause = caught.value.__cause__
+    assert isinstance(cause, LookupError)
+    assert cause.__traceback__ is None
 
 
 def test_an_abstract_class_is_told_when_resolving(install: Install) -> None:
