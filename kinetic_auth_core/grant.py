@@ -31,9 +31,9 @@ from kinetic_auth_core.errors import (
     CredentialsRejectedError,
     KineticAuthError,
     TransportError,
-    safe_cause,
 )
 from kinetic_auth_core.hookspecs import hookimpl
+from kinetic_auth_core.masking import safe_cause
 from kinetic_auth_core.once import Once
 from kinetic_auth_core.schema import exactly_one_of, schema, secret_texts
 from kinetic_auth_core.session import SalesforceSession, default_api_version

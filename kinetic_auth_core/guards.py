@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.errors import ConfigurationError, mask
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.masking import mask
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.urls import instance_url_problem
 

@@ -13,10 +13,11 @@ import attrs
 from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.credentials import Values
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, safe_cause, told
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.guards import Guards, default_hosts
 from kinetic_auth_core.hookspecs import Signer
+from kinetic_auth_core.masking import safe_cause, told
 from kinetic_auth_core.options import DEFAULT_OPTIONS, WAYS, SourceOptions
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.schema import schema
