@@ -14,7 +14,7 @@ import attrs
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.masking import mask
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.urls import instance_url_problem
+from kinetic_auth_core.urls import instance_url_problem, is_loopback
 
 #: From Salesforce's help, "Allow the Required Domains"; cloudforce.com is that of early My Domains, and the last three
 #: are Government Cloud's and Salesforce on Alibaba Cloud's. Why these: docs/adr/0014-guards-of-org-and-host.md
@@ -63,7 +63,8 @@ def default_hosts(login_url: object) -> tuple[str, ...]:
     """The hosts that are allowed where none are set: Salesforce's, and the one that logs in.
 
     Args:
-        login_url: The provider's; None where it has none: then this machine, where such a provider is tried out.
+        login_url: The provider's; None where it has none: then this machine, where such a provider is tried out. If
+            this machine logs in, each of its names will do: an org played there knows itself by another than ours.
     """
     try:
         host = urlsplit(login_url).hostname if isinstance(login_url, str) else None
@@ -71,6 +72,8 @@ def default_hosts(login_url: object) -> tuple[str, ...]:
         host = None
     if host is None:
         return (*SALESFORCE_HOSTS, *_LOOPBACK)
+    if is_loopback(host):
+        return (*SALESFORCE_HOSTS, *dict.fromkeys((*_LOOPBACK, host)))
     return SALESFORCE_HOSTS if any(_fits(host, glob) for glob in SALESFORCE_HOSTS) else (*SALESFORCE_HOSTS, host)
 
 

@@ -31,7 +31,7 @@ def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
 
-@attrs.frozen
+@attrs.frozen(init=False)
 class SalesforceSession:
     """One login's session. Frozen: a refreshed session is another record.
 
@@ -62,6 +62,37 @@ class SalesforceSession:
     scope: str = attrs.field(default="", kw_only=True)
     api_version: str = attrs.field(factory=default_api_version, converter=normal_api_version, kw_only=True)
     username: str | None = attrs.field(default=None, kw_only=True)
+
+    def __init__(
+        self,
+        access_token: str,
+        instance_url: str,
+        id: str,  # noqa: A002 - as the answer calls it
+        issued_at: str,
+        signature: str = "",
+        *,
+        token_type: str = "Bearer",  # noqa: S107 - no secret
+        scope: str = "",
+        api_version: str | None = None,
+        username: str | None = None,
+    ) -> None:
+        """Make the record; see the class. Written out, so that the token is in no frame of a failure."""
+        try:
+            api_version = normal_api_version(default_api_version() if api_version is None else api_version)
+        except ConfigurationError:
+            del self, access_token, signature
+            raise
+        self.__attrs_init__(
+            access_token,
+            instance_url,
+            id,
+            issued_at,
+            signature,
+            token_type=token_type,
+            scope=scope,
+            api_version=api_version,
+            username=username,
+        )
 
     @property
     def org_id(self) -> str | None:

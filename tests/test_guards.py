@@ -179,11 +179,19 @@ def test_the_default_is_explained_with_the_login_host(sf: SalesforceEmulator) ->
     def hosts(source: kinetic.SessionSource) -> tuple[object, str]:
         return next((row.value, row.source) for row in source.explain() if row.name == "allowed_instance_hosts")
 
-    expected = ((*SALESFORCE_HOSTS, "127.0.0.1"), "default")
+    expected = ((*SALESFORCE_HOSTS, "localhost", "127.0.0.1", "::1"), "default")
     assert hosts(kinetic.resolve("password", **sf.settings("password"))) == expected
     assert hosts(kinetic.SessionSource(kinetic.OAuthAuthenticator(**sf.settings("password")))) == expected
+    assert default_hosts("https://login.acme.example") == (*SALESFORCE_HOSTS, "login.acme.example")
     assert default_hosts("https://acme.my.salesforce.com") == SALESFORCE_HOSTS
     assert default_hosts("https://[broken") == default_hosts(None) == default_hosts(5)
+
+
+def test_an_org_on_this_machine_may_call_itself_by_another_of_its_names(sf: SalesforceEmulator) -> None:
+    login_url = sf.url.replace("127.0.0.1", "localhost")
+    with kinetic.resolve("password", **{**sf.settings("password"), "login_url": login_url}) as source:
+        assert source.session().instance_url == sf.url
+    assert default_hosts("http://127.0.0.5:8080")[-1] == "127.0.0.5"
 
 
 # Whoever made the session

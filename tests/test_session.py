@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import traceback
 
 import attrs
 import pytest
@@ -102,6 +103,13 @@ def test_an_api_version_is_brought_into_salesforces_form(written: str, normal: s
 def test_what_is_no_api_version_is_refused(written: str) -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"the API version must look like v62\.0, not"):
         made(api_version=written)
+
+
+def test_a_refused_api_version_leaves_the_token_in_no_frame_of_its_traceback() -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        made(api_version="latest")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "canary" not in "".join(str(frame.locals) for frame in shown.stack)
 
 
 @given(st.integers(0, 999), st.none() | st.integers(0, 9), st.sampled_from(["", "v", "V"]))
