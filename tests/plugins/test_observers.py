@@ -2,7 +2,9 @@
 
 import importlib
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,19 @@ def seen(install: Install) -> list[Any]:
     install("watch", WATCH, {"observers": {"watch": "watch:Watch"}})
     return importlib.import_module("watch").SEEN  # type: ignore[no-any-return]
 
+
+EAGER = """
+SOURCES = []
+
+class Observer:
+    def __init__(self):
+        for source in SOURCES:
+            source.authenticate()
+
+    @kinetic.hookimpl
+    def session_issued(self):
+        pass
+"""
 
 FRUGAL = """
 SEEN = []
@@ -268,6 +283,18 @@ def test_an_observer_whose_name_two_distributions_claim_is_left_out(
         install(name, WATCH, {"observers": {"watch": f"{name.replace('-', '_')}:Watch"}})
     assert kinetic.resolve("fake").session().is_valid()
     assert "claimed by more than one package: one-watch 1.0 (one_watch:Watch) and two-watch 1.0" in caplog.text
+
+
+def test_an_observer_that_asks_its_own_source_while_it_is_made_is_left_out_and_hangs_no_login(
+    outcomes: list[Any], install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    eager = observe(install, "eager", EAGER)
+    source = kinetic.resolve("fake")
+    eager.SOURCES.append(source)
+    logins: Future[kinetic.SalesforceSession] = Future()
+    threading.Thread(target=lambda: logins.set_result(source.authenticate()), daemon=True).start()
+    assert logins.result(20).is_valid()
+    assert "what is just being made was asked for by that which makes it" in caplog.text
 
 
 def test_observers_that_are_equal_are_each_told(outcomes: list[Any], install: Install) -> None:
