@@ -73,6 +73,27 @@ class Observer:
         pass
 """
 
+OWNER = """
+import attrs
+
+LOGINS, SEEN = [], []
+
+@attrs.frozen
+class Own:
+    @kinetic.hookimpl
+    def authenticate(self):
+        LOGINS.append(1)
+        return kinetic.SalesforceSession("00D!own", "https://acme.my.salesforce.com", "", "0")
+
+class Observer:
+    def __init__(self):
+        self.session = kinetic.SessionSource(Own()).session()
+
+    @kinetic.hookimpl
+    def session_issued(self, session):
+        SEEN.append(self.session.access_token)
+"""
+
 FRUGAL = """
 SEEN = []
 
@@ -295,6 +316,14 @@ def test_an_observer_that_asks_its_own_source_while_it_is_made_is_left_out_and_h
     threading.Thread(target=lambda: logins.set_result(source.authenticate()), daemon=True).start()
     assert logins.result(20).is_valid()
     assert "what is just being made was asked for by that which makes it" in caplog.text
+
+
+def test_an_observer_that_logs_in_by_a_source_of_its_own_while_it_is_made_does_so_once(
+    outcomes: list[Any], install: Install
+) -> None:
+    owner = observe(install, "owner", OWNER)
+    assert kinetic.resolve("fake").session().is_valid()
+    assert (owner.LOGINS, owner.SEEN) == ([1], ["00D!own"])
 
 
 def test_observers_that_are_equal_are_each_told(outcomes: list[Any], install: Install) -> None:
