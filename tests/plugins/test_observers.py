@@ -94,6 +94,26 @@ class Observer:
         SEEN.append(self.session.access_token)
 """
 
+WRITER = """
+LOGINS, SEEN = [], []
+
+@attrs.frozen
+class Own:
+    @kinetic.hookimpl
+    def authenticate(self):
+        LOGINS.append(1)
+        return kinetic.SalesforceSession("00D!own", "https://acme.my.salesforce.com", "", "0")
+
+class Observer:
+    def __init__(self):
+        self.source = kinetic.SessionSource(Own())
+
+    @kinetic.hookimpl
+    def session_issued(self, session):
+        SEEN.append(session.org_id)
+        self.source.session()
+"""
+
 FRUGAL = """
 SEEN = []
 
@@ -324,6 +344,18 @@ def test_an_observer_that_logs_in_by_a_source_of_its_own_while_it_is_made_does_s
     owner = observe(install, "owner", OWNER)
     assert kinetic.resolve("fake").session().is_valid()
     assert (owner.LOGINS, owner.SEEN) == ([1], ["00D!own"])
+
+
+def test_an_observer_that_logs_in_when_it_is_told_of_a_login_is_not_told_of_its_own(
+    outcomes: list[Any], seen: list[Any], install: Install
+) -> None:
+    writer = observe(install, "writer", WRITER)
+    source = kinetic.resolve("fake")
+    for _ in range(2):
+        source.authenticate()
+    assert len(writer.SEEN) == 2
+    assert len(writer.LOGINS) == 1
+    assert len(seen) == 3  # others are told of it
 
 
 def test_observers_that_are_equal_are_each_told(outcomes: list[Any], install: Install) -> None:
