@@ -33,8 +33,13 @@ def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
 
 
 def _loaded(allowed: AllowedPlugins) -> list[tuple[str, object]]:
-    found = []
-    for name in dict.fromkeys(plugin.name for plugin in installed(OBSERVERS)):
+    found: list[tuple[str, object]] = []
+    try:
+        names = dict.fromkeys(plugin.name for plugin in installed(OBSERVERS))
+    except KineticAuthError as error:
+        logger.warning("observers are left out: %s", error)
+        return found
+    for name in names:
         try:
             found.append((name, load_observer(name, allowed)))
         except KineticAuthError as error:
