@@ -200,6 +200,20 @@ def test_a_first_login_that_is_interrupted_before_it_begins_keeps_nobody_out() -
         assert pool.submit(enter).result(10)
 
 
+def test_a_plugin_whose_username_cannot_be_had_logs_in_all_the_same() -> None:
+    @attrs.frozen
+    class Shy:
+        @property
+        def username(self) -> str:
+            raise RuntimeError("not before the login")
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return a_session("00D!shy")
+
+    assert kinetic.SessionSource(Shy()).session().access_token == "00D!shy"
+
+
 def test_a_login_from_within_the_first_login_waits_for_nobody() -> None:
     @attrs.frozen
     class Curious:
