@@ -5,6 +5,7 @@ Which plugin is wanted and where it is installed is the registry's affair.
 
 import logging
 from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pluggy
@@ -22,6 +23,9 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 logger = logging.getLogger(__name__)
+
+#: The observers that are being told of something, by name.
+_being_told: ContextVar[frozenset[str]] = ContextVar("kinetic_auth_being_told", default=frozenset())
 
 
 @runtime_checkable
@@ -128,8 +132,16 @@ class LoginHooks:
         self._tell("authentication_failed", provider=provider, error=error, event=event)
 
     def _tell(self, hook: str, **facts: Any) -> None:
-        """Call each implementation by itself, so that one that raises takes nothing from the others."""
+        """Call each implementation by itself, so that one that raises takes nothing from the others.
+
+        An observer is not told of logins that it makes when it is told of one: it would make another for each, without
+        end.
+        """
+        busy = _being_told.get()
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            if implementation.plugin_name in busy:
+                continue
+            token = _being_told.set(busy | {implementation.plugin_name})
             try:
                 implementation.function(*(facts[name] for name in implementation.argnames))
             except Exception as error:  # noqa: BLE001 - an observer is other people's code
@@ -137,6 +149,8 @@ class LoginHooks:
                     "observer %s raised %s in %s; the login goes on",
                     *(implementation.plugin_name, type(error).__name__, hook),
                 )
+            finally:
+                _being_told.reset(token)
 
 
 class KeyLoaderHooks:

@@ -44,7 +44,7 @@ class Instances:
         self._plan = plan
         self._commons = commons
         self._made: dict[int, Made] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an observer that is made here may ask its own source for a login
         reset_after_fork(self)
 
     def get(self, number: int, values: Values) -> Made:
@@ -81,7 +81,7 @@ class Instances:
 
     def _after_fork(self) -> None:
         """In the child nobody holds the lock that another thread of the parent held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 def _close_quietly(instance: Any) -> None:

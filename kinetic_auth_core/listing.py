@@ -57,12 +57,24 @@ class InstalledPlugin:
 
 
 def installed(group: str) -> list[InstalledPlugin]:
-    """All plugins of a group, sorted by name; a name twice where two distributions claim it."""
-    found = {
-        InstalledPlugin(point.name, point.value, point.dist.name, point.dist.version, point)
-        for point in importlib.metadata.entry_points(group=group)
-        if point.dist is not None
-    }
+    """All plugins of a group, sorted by name; a name twice where two distributions claim it.
+
+    What is left of a package whose metadata are gone, is passed over: nobody can say whose it is.
+
+    Raises:
+        ProviderLoadError: What the installed packages say of themselves cannot be read.
+    """
+    try:
+        found = {
+            InstalledPlugin(point.name, point.value, point.dist.name, point.dist.version, point)
+            for point in importlib.metadata.entry_points(group=group)
+            if point.dist is not None and point.dist.name
+        }
+    except Exception as error:
+        raise ProviderLoadError(
+            f"the entry points of the installed packages cannot be read: {type(error).__name__}: {error}.",
+            remedy="One of them is damaged: see pip check, and install it anew.",
+        ) from error
     return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
 
 

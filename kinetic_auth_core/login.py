@@ -4,6 +4,7 @@ Whether a login is needed at all, and who shares its session, is the source's af
 turns'.
 """
 
+import contextlib
 import logging
 import time
 from typing import Any
@@ -94,12 +95,15 @@ class Logins:
     def _event(
         self, made: Made | None, session: SalesforceSession | None, tally: LoginTally, began: float
     ) -> LoginEvent:
-        instance = made.instance if made else None
+        username = session.username if session else None
+        if not username and made is not None:
+            with contextlib.suppress(Exception):  # other people's property
+                username = getattr(made.instance, "username", None)
         return LoginEvent(
             plugin=self.plan.provider,
             distribution=self.plan.distribution,
             host=self.plan.host,
-            username=(session.username if session else None) or getattr(instance, "username", None),
+            username=username,
             org_id=session.org_id if session else None,
             attempts=tally.attempts,
             duration_s=time.monotonic() - began,

@@ -1,6 +1,7 @@
 """The installed observers, as a source is given them: those that may be loaded and can be."""
 
 import logging
+from contextvars import ContextVar
 
 from kinetic_auth_core.allowlist import AllowedPlugins
 from kinetic_auth_core.errors import KineticAuthError
@@ -9,15 +10,36 @@ from kinetic_auth_core.registry import load_observer
 
 logger = logging.getLogger(__name__)
 
+_loading = ContextVar("kinetic_auth_loading_observers", default=False)
+
 
 def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
     """All installed observers that can be loaded, each with its name; another one is logged and left out.
 
     Args:
         allowed: Whose observers may be loaded. One of another distribution is not imported.
+
+    Returns:
+        Nothing while observers are being loaded: one that logs in by a source of its own while it is made, would be
+        made again for that source, and log in again, without end.
     """
-    found = []
-    for name in dict.fromkeys(plugin.name for plugin in installed(OBSERVERS)):
+    if _loading.get():
+        return []
+    token = _loading.set(True)
+    try:
+        return _loaded(allowed)
+    finally:
+        _loading.reset(token)
+
+
+def _loaded(allowed: AllowedPlugins) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    try:
+        names = dict.fromkeys(plugin.name for plugin in installed(OBSERVERS))
+    except KineticAuthError as error:
+        logger.warning("observers are left out: %s", error)
+        return found
+    for name in names:
         try:
             found.append((name, load_observer(name, allowed)))
         except KineticAuthError as error:

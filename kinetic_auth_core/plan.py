@@ -80,6 +80,12 @@ class Plan:
             return None
 
     @property
+    def deadline_s(self) -> float | None:
+        """Seconds that a login may take; None where the provider is no grant and keeps its own time."""
+        deadline_s = self.shown("deadline") if self.is_grant else None
+        return None if deadline_s is None else float(deadline_s)
+
+    @property
     def called(self) -> str:
         """What messages call its logins."""
         username, host = self.shown("username"), self.host

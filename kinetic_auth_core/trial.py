@@ -17,11 +17,16 @@ class Trial:
 
     def __enter__(self) -> None:
         """Become the first, or wait for whoever is."""
-        with self._lock:
-            if self._pilot is None:
-                self._pilot = threading.get_ident()
-        if self._pilot != threading.get_ident():
-            self._over.wait()
+        try:
+            with self._lock:
+                if self._pilot is None:
+                    self._pilot = threading.get_ident()
+            if self._pilot != threading.get_ident():
+                self._over.wait()
+        except BaseException:
+            if self._pilot == threading.get_ident():  # interrupted before it is in, it must not keep the others out
+                self._over.set()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

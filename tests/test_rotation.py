@@ -1,6 +1,7 @@
 """Keys and passwords that change while a source lives: what is fetched anew, and which key is tried next."""
 
 import logging
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import App, KeyPair, SalesforceEmulator, User, new_key_pair
+from kinetic_auth_core.testing import App, Delay, KeyPair, SalesforceEmulator, User, new_key_pair
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
 
@@ -130,6 +131,16 @@ def test_where_no_key_of_the_list_is_right_the_error_is_that_of_the_first(
     with pytest.raises(kinetic.CredentialsRejectedError, match="invalid assertion"):
         source.session()
     assert sf.token_requests == before + 2
+
+
+def test_the_deadline_is_that_of_all_keys_together(sf: SalesforceEmulator, org: Org, following: KeyPair) -> None:
+    keys = [following.private_key_pem, *(new_key_pair().private_key_pem for _ in range(3))]
+    source = kinetic.resolve("jwt-bearer", private_key=keys, deadline=1, **org.settings)
+    sf.break_transport(Delay(0.7), times=None)
+    began = time.monotonic()
+    with pytest.raises(kinetic.CredentialsRejectedError, match="invalid assertion"):
+        source.session()
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import asyncio
 import dataclasses
 import datetime as dt
 import json
+import sys
 import threading
 import time
 import traceback
+import types
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,7 @@ from kinetic_auth_core.lockout import HeldBackError
 from kinetic_auth_core.shelf import OUTAGE_PAUSE_S
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
+from kinetic_auth_core.trial import Trial
 
 WRONG = "canary-wrong-password"
 
@@ -174,6 +177,41 @@ def test_of_many_threads_that_log_in_at_once_one_sends_the_wrong_password(sf: Sa
         kinds = list(pool.map(ask, range(32)))
     assert sf.token_requests == before + 1
     assert kinds.count(HeldBackError) == 31
+
+
+def test_a_first_login_that_is_interrupted_before_it_begins_keeps_nobody_out() -> None:
+    trial = Trial()
+
+    def strike(frame: types.FrameType, event: str, called: object) -> None:
+        if event == "c_call" and called is threading.get_ident and trial._pilot is not None:
+            raise KeyboardInterrupt
+
+    def enter() -> bool:
+        with trial:
+            return True
+
+    sys.setprofile(strike)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            enter()
+    finally:
+        sys.setprofile(None)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(enter).result(10)
+
+
+def test_a_plugin_whose_username_cannot_be_had_logs_in_all_the_same() -> None:
+    @attrs.frozen
+    class Shy:
+        @property
+        def username(self) -> str:
+            raise RuntimeError("not before the login")
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return a_session("00D!shy")
+
+    assert kinetic.SessionSource(Shy()).session().access_token == "00D!shy"
 
 
 def test_a_login_from_within_the_first_login_waits_for_nobody() -> None:

@@ -227,6 +227,25 @@ def test_a_broken_plugin_does_not_disturb_the_others(install: Install) -> None:
     assert "broken" not in sys.modules
 
 
+def test_what_is_left_of_a_package_without_metadata_is_passed_over(install: Install) -> None:
+    info = install("gone", "", {"authenticators": {"password": "gone:Gone"}, "observers": {"gone": "gone:Gone"}})
+    (info / "METADATA").unlink()
+    assert kinetic.resolve("password", client_id="id", client_secret="s", username="u", password="p").distribution
+    assert [plugin for plugin in installed("kinetic_auth.observers") if plugin.name == "gone"] == []
+
+
+def test_entry_points_that_cannot_be_read_are_an_error_of_ours_and_break_no_login(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
+    source = kinetic.resolve("sso", sso_url="https://acme.my.salesforce.com", token="t")
+    (module / "entry_points.txt").write_text("[kinetic_auth.authenticators]\nno equals sign\n")
+    with pytest.raises(kinetic.ProviderLoadError, match="the entry points of the installed packages cannot be read: "):
+        kinetic.resolve("sso")
+    assert source.session().is_valid()
+    assert "observers are left out: " in caplog.text
+
+
 def test_an_entry_point_that_was_edited_a_moment_ago_is_seen_fresh(install: Install) -> None:
     install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
     assert load_authenticator("sso")[1].__name__ == "SsoAuthenticator"

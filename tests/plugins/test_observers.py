@@ -2,7 +2,9 @@
 
 import importlib
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,60 @@ def seen(install: Install) -> list[Any]:
     install("watch", WATCH, {"observers": {"watch": "watch:Watch"}})
     return importlib.import_module("watch").SEEN  # type: ignore[no-any-return]
 
+
+EAGER = """
+SOURCES = []
+
+class Observer:
+    def __init__(self):
+        for source in SOURCES:
+            source.authenticate()
+
+    @kinetic.hookimpl
+    def session_issued(self):
+        pass
+"""
+
+OWNER = """
+import attrs
+
+LOGINS, SEEN = [], []
+
+@attrs.frozen
+class Own:
+    @kinetic.hookimpl
+    def authenticate(self):
+        LOGINS.append(1)
+        return kinetic.SalesforceSession("00D!own", "https://acme.my.salesforce.com", "", "0")
+
+class Observer:
+    def __init__(self):
+        self.session = kinetic.SessionSource(Own()).session()
+
+    @kinetic.hookimpl
+    def session_issued(self, session):
+        SEEN.append(self.session.access_token)
+"""
+
+WRITER = """
+LOGINS, SEEN = [], []
+
+@attrs.frozen
+class Own:
+    @kinetic.hookimpl
+    def authenticate(self):
+        LOGINS.append(1)
+        return kinetic.SalesforceSession("00D!own", "https://acme.my.salesforce.com", "", "0")
+
+class Observer:
+    def __init__(self):
+        self.source = kinetic.SessionSource(Own())
+
+    @kinetic.hookimpl
+    def session_issued(self, session):
+        SEEN.append(session.org_id)
+        self.source.session()
+"""
 
 FRUGAL = """
 SEEN = []
@@ -268,6 +324,38 @@ def test_an_observer_whose_name_two_distributions_claim_is_left_out(
         install(name, WATCH, {"observers": {"watch": f"{name.replace('-', '_')}:Watch"}})
     assert kinetic.resolve("fake").session().is_valid()
     assert "claimed by more than one package: one-watch 1.0 (one_watch:Watch) and two-watch 1.0" in caplog.text
+
+
+def test_an_observer_that_asks_its_own_source_while_it_is_made_is_left_out_and_hangs_no_login(
+    outcomes: list[Any], install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    eager = observe(install, "eager", EAGER)
+    source = kinetic.resolve("fake")
+    eager.SOURCES.append(source)
+    logins: Future[kinetic.SalesforceSession] = Future()
+    threading.Thread(target=lambda: logins.set_result(source.authenticate()), daemon=True).start()
+    assert logins.result(20).is_valid()
+    assert "what is just being made was asked for by that which makes it" in caplog.text
+
+
+def test_an_observer_that_logs_in_by_a_source_of_its_own_while_it_is_made_does_so_once(
+    outcomes: list[Any], install: Install
+) -> None:
+    owner = observe(install, "owner", OWNER)
+    assert kinetic.resolve("fake").session().is_valid()
+    assert (owner.LOGINS, owner.SEEN) == ([1], ["00D!own"])
+
+
+def test_an_observer_that_logs_in_when_it_is_told_of_a_login_is_not_told_of_its_own(
+    outcomes: list[Any], seen: list[Any], install: Install
+) -> None:
+    writer = observe(install, "writer", WRITER)
+    source = kinetic.resolve("fake")
+    for _ in range(2):
+        source.authenticate()
+    assert len(writer.SEEN) == 2
+    assert len(writer.LOGINS) == 1
+    assert len(seen) == 3  # others are told of it
 
 
 def test_observers_that_are_equal_are_each_told(outcomes: list[Any], install: Install) -> None:
