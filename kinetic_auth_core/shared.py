@@ -113,14 +113,20 @@ class SharedSession:
                 if live is not None:
                     return live.session
 
-    def drop(self, session: SalesforceSession) -> None:
-        """Let go of a dead session. If another one is live already, nothing is thrown away."""
+    def drop(self, session: SalesforceSession) -> bool:
+        """Let go of a dead session. If another one is live already, nothing is thrown away.
+
+        Returns:
+            Whether it was the live one.
+        """
         is_news = self._renewal.bury(session)
         with self._lock:
-            if self._live is not None and self._live.session.access_token == session.access_token:
+            is_live = self._live is not None and self._live.session.access_token == session.access_token
+            if is_live:
                 self._live = None
         if is_news:
             self._renewal.forget(session)
+        return is_live
 
     def _current(self) -> SalesforceSession | None:
         """The live session, if there is one and it is not over. One that is due is refreshed in the background."""

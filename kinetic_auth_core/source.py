@@ -148,7 +148,10 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        self._shared.drop(session)
+        if self._shared.drop(session):
+            logger.info(
+                "%s: its session was refused, and is dropped; who needs one gets another", self._logins.plan.called
+            )
 
     def revoke(self, session: SalesforceSession) -> bool:
         """Revoke a session: that one, and whoever else uses its token loses it too.

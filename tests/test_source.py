@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -108,6 +109,21 @@ def test_invalidating_an_old_session_throws_no_newer_one_away(source: kinetic.Se
     new = source.session()
     source.invalidate(old)
     assert source.session() is new
+
+
+def test_the_log_tells_once_that_a_session_died(
+    sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "kinetic_auth_core.source")
+    dead = source.session()
+    for _ in range(3):
+        source.invalidate(dead)
+    source.session()
+    source.invalidate(dead)
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.source"]
+    assert "its session was refused, and is dropped; who needs one gets another" in told
+    assert sf.default.username in told
+    assert dead.access_token not in told
 
 
 def test_invalidating_before_any_login_does_nothing(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:

@@ -1,5 +1,6 @@
 """`kinetic-auth cert new`: a key and its self-signed certificate, or a certificate for a key that is there."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +92,7 @@ def new(
             "--p12 wants the key itself, and this one never leaves its place.", remedy="Leave --p12 out."
         )
     if p12 and passphrase is None:
-        passphrase = click.prompt(
-            "Passphrase of server.p12", hide_input=True, confirmation_prompt=True, err=True
-        ).encode()
+        passphrase = _asked()
     certificate = self_signed(private_key, name, days)
     if targets.key is not None:
         write(targets.key, _pkcs8(private_key), PRIVATE)
@@ -101,6 +100,19 @@ def new(
     if targets.p12 is not None and passphrase is not None:
         write(targets.p12, _pkcs12(private_key, certificate, name, passphrase), PRIVATE)
     _tell(targets, CertificateFile.read(targets.certificate), key, as_json)
+
+
+def _asked() -> bytes:
+    try:
+        answer: str = click.prompt("Passphrase of server.p12", hide_input=True, confirmation_prompt=True, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise  # Ctrl-C
+        raise ConfigurationError(
+            "--p12 needs a passphrase, and there is nobody to ask for it.",
+            remedy="Put it into a variable, and give its name: --passphrase-env NAME.",
+        ) from None
+    return answer.encode()
 
 
 def _key(given: str | None, bits: int, passphrase: bytes | None) -> "rsa.RSAPrivateKey":

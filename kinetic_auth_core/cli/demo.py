@@ -1,7 +1,10 @@
 """`kinetic-auth demo`: the product within a minute, on this machine alone."""
 
+import shutil
 import sys
+import sysconfig
 import time
+from pathlib import Path
 
 import attrs
 import click
@@ -33,9 +36,20 @@ def demo() -> None:
     emit("\nThe emulator and its files are gone. On with your own org:")
     emit(
         _indented(
-            "kinetic-auth providers jwt-bearer   # its settings", "kinetic-auth config show", "kinetic-auth login"
+            f"{program()} providers jwt-bearer   # its settings",
+            f"{program()} config show jwt-bearer",
+            f"{program()} login jwt-bearer",
         )
     )
+
+
+def program() -> str:
+    """What to type for this command: its name alone where the shell finds it, else where it is installed."""
+    installed = Path(sysconfig.get_path("scripts")) / "kinetic-auth"
+    if shutil.which("kinetic-auth") or not installed.is_file():
+        return "kinetic-auth"
+    here = Path.cwd()
+    return str(installed.relative_to(here) if installed.is_relative_to(here) else installed)
 
 
 @attrs.define

@@ -11,6 +11,15 @@ from kinetic_auth_core.config.given import Given, Layer
 from kinetic_auth_core.schema import group_problem, near
 from kinetic_auth_core.settings import Alternatives, ExplainedSetting, LiteralText, Setting
 
+#: What simple-salesforce calls a setting; by its letters alone, none or another one would be the nearest.
+_CALLED_ELSEWHERE = {
+    "consumer_key": "client_id",
+    "consumer_secret": "client_secret",
+    "privatekey_file": "private_key_path",
+    "domain": "login_url",
+    "instance_url": "login_url",
+    "version": "api_version",
+}
 _ARGUMENTS = ("environment", "config", "env_file")  # of `resolve`, beside the settings
 
 
@@ -148,7 +157,7 @@ def _unknown(schema: Sequence[Setting], layers: Sequence[Layer]) -> Iterator[str
         for name, given in layer.items():
             if name not in known:
                 names = [*known, *_ARGUMENTS] if given.source == "keyword" else known
-                yield f"{name} (from {given.source}): unknown setting{near(name, names)}"
+                yield f"{name} (from {given.source}): unknown setting{near(_CALLED_ELSEWHERE.get(name, name), names)}"
 
 
 def _both_from(given: Mapping[str, Given]) -> str:

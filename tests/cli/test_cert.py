@@ -165,8 +165,12 @@ def test_p12_asks_for_a_passphrase_twice_and_shows_none() -> None:
     assert "BEGIN PRIVATE KEY" in openssl("pkcs12", "-in", "server.p12", "-passin", "pass:canary", "-nodes")
 
 
-def test_without_a_terminal_to_ask_on_nothing_is_written(run: Run) -> None:
-    assert run("cert", "new", "--p12").code == 130
+def test_without_anybody_to_ask_for_the_passphrase_the_option_for_it_is_named(run: Run) -> None:
+    outcome = run("cert", "new", "--p12")
+    assert outcome.code == 2
+    told = " ".join(outcome.told.split())
+    assert "Error: --p12 needs a passphrase, and there is nobody to ask for it." in told
+    assert "Remedy: Put it into a variable, and give its name: --passphrase-env NAME." in told
     assert not Path("server.key").exists()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from kinetic_auth_core import ConfigurationError
+from kinetic_auth_core.cli.demo import program
 from kinetic_auth_core.cli.demo_stage import stage
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
@@ -40,6 +42,25 @@ def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run: Run, t
     assert str(temporary) not in outcome.out
     assert outcome.has_no_secret()
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "scripts", "typed"),
+    [
+        ("bin", ".venv/bin", "kinetic-auth"),
+        ("elsewhere", ".venv/bin", str(Path(".venv/bin/kinetic-auth"))),
+        ("elsewhere", "nowhere", "kinetic-auth"),
+    ],
+)
+def test_the_commands_to_type_next_work_without_an_activated_environment(
+    monkeypatch: pytest.MonkeyPatch, found: str, scripts: str, typed: str
+) -> None:
+    for folder in ("bin", ".venv/bin"):
+        Path(folder).mkdir(parents=True)
+        (Path(folder) / "kinetic-auth").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(Path(found).absolute()))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(Path(scripts).absolute()))
+    assert program() == typed
 
 
 @pytest.mark.parametrize("args", [(), ("--debug",)])

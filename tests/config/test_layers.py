@@ -348,3 +348,17 @@ def test_merging_keeps_values_out_of_reprs() -> None:
     layers: Iterable[Mapping[str, Given]] = [{"token": Given("canary-token", "keyword")}]
     settled = settle(schema(Tokened), (), [*layers])
     assert "canary-token" not in repr(layers) + repr(settled)
+
+
+def test_what_simple_salesforce_calls_a_setting_is_told_with_our_name(login: dict[str, str]) -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("jwt-bearer", consumer_key="a", privatekey_file="server.key", domain="test", version="59.0")
+    told = dict(problem.split(" (from keyword): unknown setting") for problem in caught.value.problems[:4])
+    assert told == {
+        "consumer_key": " (did you mean 'client_id'?)",
+        "privatekey_file": " (did you mean 'private_key_path'?)",
+        "domain": " (did you mean 'login_url'?)",
+        "version": " (did you mean 'api_version'?)",
+    }
+    with pytest.raises(kinetic.ConfigurationError, match=r"privatekey_file \(from keyword\): unknown setting$"):
+        kinetic.resolve("password", privatekey_file="server.key", **login)
