@@ -166,7 +166,7 @@ def test_the_certificate_of_a_proxy_is_verified_and_a_wrong_one_told() -> None:
         error = failure_of("https://login.salesforce.com", proxy=f"https://127.0.0.1:{slow.server_address[1]}")
         slow.shutdown()
     assert error.message == (
-        "the proxy did not connect to login.salesforce.com: "
+        f"the proxy 127.0.0.1:{slow.server_address[1]} did not connect to login.salesforce.com: "
         "its TLS certificate is not valid: unable to get local issuer certificate."
     )
     assert error.remedy.startswith("Check proxy (or HTTPS_PROXY)")

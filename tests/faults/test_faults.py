@@ -85,6 +85,8 @@ def line_of(row: Row, error: kinetic.KineticAuthError) -> dict[str, str]:
     """The row as it stands in the docs."""
     told = re.sub(r"^.*?ada@acme.example at \S+ (failed: |succeeded, and )", "", error.message)
     told = re.sub(r" Given up after .*", "", told)
+    told = re.sub(r"the proxy 127\.0\.0\.1:\d+", "the proxy proxy.example", told)
+    told = told.replace("localhost, 127.0.0.1, ::1", "login.example")
     told = re.sub(r"\b(127\.0\.0\.1|localhost)(:\d+)?", "login.example", told)
     return {
         "group": row.group,
