@@ -25,7 +25,14 @@ def attempt(plan: Plan, made: Made) -> SalesforceSession:
     try:
         session = made.hooks.authenticate()
         what = f"gave {type(session).__name__} instead of a SalesforceSession."
-    except KineticAuthError:
+    except KineticAuthError as error:
+        secrets = secret_texts(made.instance)
+        error.__cause__, error.__context__, error.__suppress_context__ = (
+            error.__cause__ and safe_cause(error.__cause__, secrets),
+            error.__context__ and safe_cause(error.__context__, secrets),
+            error.__suppress_context__,
+        )
+        del secrets  # not among the locals of a traceback
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         session, cause = None, safe_cause(error, secret_texts(made.instance))

@@ -332,6 +332,22 @@ def test_an_error_of_ours_passes_as_it_is(raising: list[Any], kind: type[Excepti
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("how", ["raise error_of_ours from error", "raise error_of_ours"])
+def test_what_an_error_of_ours_is_raised_from_shows_no_secret(install: Install, how: str) -> None:
+    body = (
+        "token: str = kinetic.setting(help='', secret=True)\n"
+        "@kinetic.hookimpl\ndef authenticate(self):\n"
+        "    error_of_ours = kinetic.TransportError('No answer.')\n"
+        f"    try:\n        raise LookupError(self.token)\n    except LookupError as error:\n        {how}"
+    )
+    install("chained", class_of(body), {"authenticators": {"chained": "chained:Broken"}})
+    with pytest.raises(kinetic.TransportError, match=r"^No answer\.$") as caught:
+        kinetic.resolve("chained", token="canary-token").session()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "LookupError: ********" in shown
+    assert "canary-token" not in shown.replace('token="canary-token"', "")  # this test's own line
+
+
 def test_an_interruption_is_not_swallowed(raising: list[Any]) -> None:
     raising[:] = [KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
