@@ -32,8 +32,8 @@ _NOT_SALESFORCE = (
 )
 _STATUS_PAGE = "Try later, and see status.salesforce.com."
 _TEXTS = ("error", "error_description")
-#: What a gateway says whose request got no answer.
-_OF_A_GATEWAY = frozenset({502, 504})
+#: What a gateway says whose request got no answer; the last five are those of Cloudflare and its like.
+_OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 
 
 @attrs.frozen

@@ -245,7 +245,9 @@ def test_a_wrong_certificate_is_told_at_once() -> None:
     assert error.attempts == tally.attempts == 1
 
 
-@pytest.mark.parametrize("fault", [Reset("request"), Reset("body"), Truncated(), Delay(20), Status(502), Status(504)])
+@pytest.mark.parametrize(
+    "fault", [Reset("request"), Reset("body"), Truncated(), Delay(20), Status(502), Status(504), Status(524)]
+)
 def test_a_password_that_may_have_arrived_is_not_sent_again(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     before = sf.token_requests

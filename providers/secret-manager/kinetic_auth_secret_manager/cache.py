@@ -19,6 +19,9 @@ DEFAULT_LIFETIME_S = 300.0
 #: How long the last good value serves in an outage before the vault is tried again.
 OUTAGE_PAUSE_S = 30.0
 
+#: How many values are kept: each is a secret in memory, and tenants come and go.
+MOST = 1000
+
 T = TypeVar("T")
 Clocks = tuple[Callable[[], float], ...]
 
@@ -72,6 +75,9 @@ class Cache(Generic[T]):
             The value; in an outage the last good one, if there is any, else what is wrong.
         """
         entry = self._entries.setdefault(key, _Entry())  # atomic
+        if len(self._entries) > MOST:
+            for oldest in list(self._entries)[:-MOST]:  # whoever waits for one of them gets it all the same
+                self._entries.pop(oldest, None)
         flights = entry.flights
         with entry.lock:
             if entry.flights == flights and (fresh or not self._serves(entry, lifetime_s)):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kinetic_auth_secret_manager.cache import CLOCKS, OUTAGE_PAUSE_S, Cache
+from kinetic_auth_secret_manager.cache import CLOCKS, MOST, OUTAGE_PAUSE_S, Cache
 from kinetic_auth_secret_manager.problems import Problem
 
 THREADS = 64
@@ -183,3 +183,13 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent(cache: Cache[Any]) -> 
 def test_the_cache_shows_no_value(cache: Cache[Any]) -> None:
     get(cache, Vault("canary"))
     assert "canary" not in repr(vars(cache))
+
+
+def test_so_many_values_are_kept_and_the_oldest_goes_first(cache: Cache[Any]) -> None:
+    for number in range(MOST + 5):
+        cache.get(number, Vault(number), lifetime_s=300, fresh=False, called="vault://secret")
+    vault = Vault()
+    for number in (MOST + 4, 5):
+        assert cache.get(number, vault, lifetime_s=300, fresh=False, called="vault://secret") == number
+    assert vault.asked == 0
+    assert cache.get(4, vault, lifetime_s=300, fresh=False, called="vault://secret") == "value"
