@@ -1,14 +1,15 @@
 """The values that a login is tried with: references resolved, and lists of keys walked through one key at a time."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
+from kinetic_auth_core.errors import KeyLoadError
 from kinetic_auth_core.hookspecs import Signer
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.secrets import SecretLoader
-from kinetic_auth_core.settings import Alternatives
+from kinetic_auth_core.settings import Alternatives, ExplainedSetting
 
 
 @attrs.frozen
@@ -41,10 +42,18 @@ class Credentials:
         values: Settings by name; some of them references or `Alternatives`.
         loader: Resolves the references.
         binary: The settings that take bytes.
+        rows: The settings as they are explained, for messages to say where a reference stands.
     """
 
-    def __init__(self, values: Mapping[str, Any], loader: SecretLoader, binary: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        loader: SecretLoader,
+        binary: Collection[str] = (),
+        rows: Iterable[ExplainedSetting] = (),
+    ) -> None:
         self._values = values
+        self._places = {row.name: f"{row.name} (from {row.source})" for row in rows}
         self._loader = loader
         self._binary = frozenset(binary)
         self.lists = {name: value.items for name, value in values.items() if isinstance(value, Alternatives)}
@@ -81,4 +90,8 @@ class Credentials:
         if not isinstance(value, Reference):
             return value
         wanted = attrs.evolve(value, fresh=True) if fresh else value
-        return self._loader.load(wanted, name, binary=name in self._binary)
+        try:
+            return self._loader.load(wanted, binary=name in self._binary)
+        except KeyLoadError as error:
+            failure = error.met_at(self._places.get(name, name))
+        raise failure

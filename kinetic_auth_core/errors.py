@@ -20,6 +20,7 @@ An error says what happened, with which provider, user and host, and what to do.
 never holds a secret.
 """
 
+import copy
 import errno
 from collections.abc import Iterable
 from typing import Any, Self
@@ -48,6 +49,20 @@ class KineticAuthError(Exception):
 
     def _state(self) -> dict[str, Any]:
         return dict(self.__dict__)
+
+    def met_at(self, place: str) -> Self:
+        """A copy whose message begins with where it was met; its chain and traceback are those of this one.
+
+        Args:
+            place: Such as `private_key (from SF_PRIVATE_KEY)`.
+        """
+        other = copy.copy(self)
+        other.message = f"{place}: {self.message}"
+        if self.args == (self.message,):
+            other.args = (other.message,)
+        other.__context__, other.__cause__ = self.__context__, self.__cause__
+        other.__suppress_context__ = self.__suppress_context__
+        return other.with_traceback(self.__traceback__)
 
 
 def _rebuild(cls: type[KineticAuthError], args: tuple[Any, ...], state: dict[str, Any]) -> KineticAuthError:

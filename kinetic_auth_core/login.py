@@ -39,7 +39,7 @@ class Logins:
 
     def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, commons: Commons) -> None:
         self.plan = plan
-        self._credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed), plan.binary)
+        self._credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed), plan.binary, plan.rows)
         self._instances = Instances(plan, commons)
         self._turns = Turns(plan, self._credentials, self._instances, guard, budget)
         self._in_use = ""

@@ -24,12 +24,11 @@ class SecretLoader:
         self._allowed = allowed
         self._key_loaders: dict[str, KeyLoaderHooks] = {}
 
-    def load(self, reference: Reference, name: str, *, binary: bool = False) -> LiteralText | bytes | Signer:
+    def load(self, reference: Reference, *, binary: bool = False) -> LiteralText | bytes | Signer:
         """Fetch what a reference names, now.
 
         Args:
             reference: What to fetch.
-            name: The setting that it is for, for messages.
             binary: It is for a key: what is no UTF-8 text, such as a PKCS12 file, is handed on as bytes, and nothing at
                 all is no key. Other secrets may be empty, such as a security token.
 
@@ -50,7 +49,7 @@ class SecretLoader:
             return loaded
         text = _text(loaded)
         if binary and text == "":
-            raise KeyLoadError(f"{reference} ({name}): what it names is empty.", remedy="Put the key there.")
+            raise KeyLoadError(f"{reference}: what it names is empty.", remedy="Put the key there.")
         if text is not None:
             return text
         if isinstance(loaded, bytes) and binary:
@@ -58,7 +57,7 @@ class SecretLoader:
         gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
         what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
         del loaded  # not among the locals of a traceback
-        raise KeyLoadError(f"{reference} ({name}): {what}.")
+        raise KeyLoadError(f"{reference}: {what}.")
 
     def _load_with_plugin(self, reference: Reference) -> object:
         try:

@@ -97,7 +97,7 @@ def choose_store(
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in settled.rows]
     problems = [f"store.{problem}" for problem in settled.problems]
     whole = {name: _whole(value) for name, value in settled.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup, allowed))
+    credentials = Credentials(whole, SecretLoader(variables.lookup, allowed), rows=settled.rows)
 
     def open_store() -> SessionStore:
         store: SessionStore = cls(**credentials.load(0).by_name)

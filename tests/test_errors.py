@@ -144,3 +144,14 @@ def test_one_problem_reads_as_a_sentence_and_many_as_a_list() -> None:
     assert str(error) == "Cannot do it, 2 problems:\n  - a is wrong\n  - b is wrong"
     assert error.problems == ("a is wrong", "b is wrong")
     assert isinstance(kinetic.ProviderLoadError.of("No", ["x"]), kinetic.ProviderLoadError)
+
+
+def test_an_error_that_is_met_somewhere_says_so_and_is_otherwise_the_same() -> None:
+    cause = OSError("the disk")
+    error = kinetic.PrivateKeyNotFoundError("it is not there.", filename="/keys/prod.pem", remedy="Look.")
+    error.__cause__ = cause
+    met = error.met_at("private_key (from SF_PRIVATE_KEY)")
+    assert str(met) == "private_key (from SF_PRIVATE_KEY): it is not there. Remedy: Look."
+    assert (type(met), met.filename, met.errno, met.__cause__) == (type(error), "/keys/prod.pem", error.errno, cause)
+    assert str(pickle.loads(pickle.dumps(met))) == str(met)
+    assert str(error) == "it is not there. Remedy: Look."

@@ -139,7 +139,7 @@ def test_a_variable_that_is_no_text_is_an_error_of_ours(monkeypatch: pytest.Monk
 def test_a_secret_that_is_not_text_is_an_error_when_logging_in(tmp_path: Path) -> None:
     (tmp_path / "word").write_bytes(b"\xff\xfe")
     source = kinetic.resolve("password", **LOGIN, password=f"file://{tmp_path}/word")
-    with pytest.raises(kinetic.KeyLoadError, match=r"word \(password\): the secret is not UTF-8 text\."):
+    with pytest.raises(kinetic.KeyLoadError, match=r"^password \(from keyword\): file://.*word: the secret is not"):
         source.authenticate()
 
 
@@ -150,7 +150,9 @@ def test_an_empty_key_is_an_error_that_names_its_reference(tmp_path: Path, conte
     source = kinetic.resolve("jwt-bearer", client_id="key", username="ada@acme.com", private_key=uri)
     with pytest.raises(kinetic.KeyLoadError) as caught:
         source.session()
-    assert str(caught.value) == f"{uri} (private_key): what it names is empty. Remedy: Put the key there."
+    assert str(caught.value) == (
+        f"private_key (from keyword): {uri}: what it names is empty. Remedy: Put the key there."
+    )
 
 
 def test_nothing_is_fetched_before_a_login() -> None:

@@ -226,7 +226,7 @@ def test_a_pkcs12_file_is_a_reference_as_it_is(sf: SalesforceEmulator, org: Org,
 def test_bytes_for_a_setting_that_takes_only_text_are_refused_by_name(org: Org, tmp_path: Path) -> None:
     (tmp_path / "password").write_bytes(b"\xff\xfe\x00")
     settings = org.settings | {"client_secret": "secret", "password": f"file://{tmp_path}/password"}
-    with pytest.raises(kinetic.KeyLoadError, match=r"password \(password\): the secret is not UTF-8 text"):
+    with pytest.raises(kinetic.KeyLoadError, match=r"^password \(from keyword\): .*: the secret is not UTF-8"):
         kinetic.resolve("password", **settings).session()
 
 

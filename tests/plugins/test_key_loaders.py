@@ -100,12 +100,14 @@ def test_rubbish_is_a_key_load_error_that_names_reference_and_setting(vault: Any
     vault.ANSWERS.append(answer)
     with pytest.raises(kinetic.KeyLoadError) as caught:
         kinetic.resolve("fake", key=URI).session()
-    assert str(caught.value) == f"{URI} (key): its key loader gave {kind}, neither bytes nor a Signer."
+    assert str(caught.value) == (f"key (from keyword): {URI}: its key loader gave {kind}, neither bytes nor a Signer.")
 
 
 def test_bytes_that_are_no_text_are_a_key_load_error(vault: Any) -> None:
     vault.ANSWERS.append(b"canary\xff")
-    with pytest.raises(kinetic.KeyLoadError, match=r"\(key\): the secret is not UTF-8 text\.") as caught:
+    with pytest.raises(
+        kinetic.KeyLoadError, match=r"key \(from keyword\): .*: the secret is not UTF-8 text\."
+    ) as caught:
         kinetic.resolve("fake", key=URI).session()
     assert caught.value.__cause__ is caught.value.__context__ is None
 
@@ -114,13 +116,15 @@ def test_what_a_loader_raises_becomes_a_key_load_error_with_its_cause(vault: Any
     vault.ANSWERS.append(LookupError("no such secret"))
     with pytest.raises(kinetic.KeyLoadError) as caught:
         kinetic.resolve("fake", key=URI).session()
-    assert str(caught.value) == f"{URI}: the key loader raised LookupError: no such secret"
+    assert str(caught.value) == f"key (from keyword): {URI}: the key loader raised LookupError: no such secret"
     assert isinstance(caught.value.__cause__, LookupError)
 
 
-def test_an_error_of_ours_passes_as_it_is(vault: Any) -> None:
+def test_an_error_of_ours_passes_with_the_setting_before_it(vault: Any) -> None:
     vault.ANSWERS.append(kinetic.KeyLoadError("The vault is sealed.", remedy="Unseal it."))
-    with pytest.raises(kinetic.KeyLoadError, match=r"^The vault is sealed\. Remedy: Unseal it\.$"):
+    with pytest.raises(
+        kinetic.KeyLoadError, match=r"^key \(from keyword\): The vault is sealed\. Remedy: Unseal it\.$"
+    ):
         kinetic.resolve("fake", key=URI).session()
 
 
