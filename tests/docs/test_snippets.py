@@ -7,6 +7,7 @@ one namespace, as a reader's session would. `<!-- not run: why -->` above a bloc
 import contextlib
 import doctest
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -120,6 +121,19 @@ def test_every_command_of_a_page_is_understood(page: Path) -> None:
             asked = subprocess.run([_PROGRAM, *words, "--help"], capture_output=True, text=True, check=False)
             assert asked.returncode == 0, f"{page.name}: {line}\n{asked.stderr}"
             assert asked.stdout.startswith("Usage: kinetic-auth")
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "getting-started.md"], ids=lambda page: page.name)
+def test_the_first_steps_of_the_shell_run_as_they_stand(page: Path) -> None:
+    steps = [block.text for block in blocks(page, "console") if "pip install" not in block.text]
+    assert steps
+    script = "\n".join(steps).replace(". .venv/bin/activate", f"export PATH={shlex.quote(str(_PROGRAM.parent))}:$PATH")
+    ours = {name: value for name, value in os.environ.items() if "SF_" not in name}
+    ran = subprocess.run(
+        ["bash", "-e", "-c", f"{script}\nwait"], capture_output=True, text=True, check=False, timeout=90, env=ours
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"^org_id +00D", ran.stdout, re.MULTILINE), ran.stdout
 
 
 def test_what_is_printed_in_a_session_is_really_compared() -> None:
