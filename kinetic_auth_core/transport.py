@@ -4,13 +4,13 @@ What the answer means is decided in `answers`.
 """
 
 import contextlib
+import functools
 import os
 import ssl
 import time
 from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -71,6 +71,12 @@ class _Session(requests.Session):
         return None
 
 
+@functools.lru_cache(maxsize=16)
+def _context_of(ca_file: str, _state: tuple[int, ...]) -> ssl.SSLContext:
+    """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds."""
+    return bounded.tls_context(ca_file, None)
+
+
 def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
     named = {
         "ca_bundle": ca_bundle,
@@ -80,9 +86,11 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
     }
     source, path = next((source, path) for source, path in named.items() if path)
     try:
-        found = str(expanded(path))
-        is_folder = Path(found).is_dir()
-        return bounded.tls_context(None if is_folder else found, found if is_folder else None)
+        found = expanded(path)
+        if found.is_dir():
+            return bounded.tls_context(None, str(found))
+        state = found.stat()
+        return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns))
     except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
         raise ConfigurationError(
             f"{source}: {os.fspath(path)} cannot be used: {getattr(error, 'strerror', None) or error}.",

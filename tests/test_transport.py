@@ -259,6 +259,16 @@ def test_a_ca_bundle_may_come_from_the_environment_and_the_setting_wins(
         assert transport().post(sf.url + TOKEN_PATH, FORM).status == 400
 
 
+def test_a_ca_bundle_that_was_replaced_in_its_place_is_read_anew_by_who_connects_from_then_on(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(bundle))
+    with SalesforceEmulator(tls=True) as sf:
+        assert sf.ca_bundle is not None
+        assert "not valid" in failure_of(sf.url, ca_bundle=bundle).message
+        bundle.write_bytes(sf.ca_bundle.read_bytes())
+        assert transport(ca_bundle=bundle).post(sf.url + TOKEN_PATH, FORM).status == 400
+
+
 def test_a_folder_of_certificates_is_a_ca_bundle_too(tmp_path: Path) -> None:
     with SalesforceEmulator(tls=True) as sf:
         assert "not valid" in failure_of(sf.url, ca_bundle=tmp_path).message  # an empty folder trusts nobody
