@@ -60,6 +60,15 @@ class _Row:
     unanswered: bool = False
 
 
+_EXPIRED_CERTIFICATE = (
+    "Check this machine's clock; if it is right, who runs that host, or a proxy in between, has to renew the "
+    "certificate."
+)
+_OTHER_NAME = "Check login_url: it has to name the host as its certificate does; or a proxy in between shows its own."
+#: By OpenSSL's verification codes (X509_V_ERR_...): not yet valid, expired, of another host, of another address.
+#: Anything else is a matter of who signed it.
+_BY_CODE = {9: _EXPIRED_CERTIFICATE, 10: _EXPIRED_CERTIFICATE, 62: _OTHER_NAME, 64: _OTHER_NAME}
+
 _BROKE = "the connection to {host} broke before an answer came."
 
 # First match wins. A type that is a name is told by its name: it is imported nowhere else.
@@ -139,7 +148,14 @@ def explained(
     )
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_told(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
-    return Failure(message, row.remedy, can_pass, row.unanswered, cause)
+    return Failure(message, _remedy(row, chain), can_pass, row.unanswered, cause)
+
+
+def _remedy(row: _Row, chain: list[BaseException]) -> str:
+    if row.remedy != _CHECK_CA:
+        return row.remedy
+    codes = [getattr(link, "verify_code", None) for link in chain]
+    return next((remedy for code, remedy in _BY_CODE.items() if code in codes), _CHECK_CA)
 
 
 def _named(proxy: str | None) -> str:
