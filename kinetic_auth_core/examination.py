@@ -14,7 +14,7 @@ from kinetic_auth_core.config.environments import Selection, select
 from kinetic_auth_core.config.files import ConfigFile, load_config
 from kinetic_auth_core.config.given import Layer, all_layers
 from kinetic_auth_core.config.layers import settle
-from kinetic_auth_core.config.near_misses import near_misses
+from kinetic_auth_core.config.near_misses import near_misses, near_references
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
@@ -22,7 +22,7 @@ from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.listing import KEY_LOADERS, InstalledPlugin, installed
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, make_instance, plain_secret
-from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, parse_reference
+from kinetic_auth_core.references import BUILTIN_SCHEMES, KNOWN_SCHEMES, Reference, parse_reference
 from kinetic_auth_core.registry import check_reference, load_authenticator
 from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.secrets import SecretLoader
@@ -49,6 +49,11 @@ class Surroundings:
     def allowed(self) -> AllowedPlugins:
         """Whose plugins may be loaded, as the config file says."""
         return self.file.allowed if self.file else ALL_ALLOWED
+
+    @property
+    def schemes(self) -> set[str]:
+        """Those of the installed key loaders; listed when a value first looks like a reference, as that takes time."""
+        return self.kept("schemes", "", lambda: {loader.name for loader in installed(KEY_LOADERS)})
 
     def kept(self, what: str, name: str, look_up: Callable[[], T]) -> T:
         """What `look_up` gave when it was called for this first."""
@@ -159,10 +164,7 @@ def _settle(
     variables, file = surroundings.variables, surroundings.file
 
     def as_reference(text: str) -> Reference | None:
-        if "://" not in text:
-            return None  # nearly always; listing the plugins is slow
-        schemes = surroundings.kept("schemes", "", lambda: {loader.name for loader in installed(KEY_LOADERS)})
-        return parse_reference(text, schemes)
+        return parse_reference(text, surroundings.schemes) if "://" in text else None
 
     store = keywords.pop("store", None)
     settings = [*schema(cls), *schema(SourceOptions)]
@@ -175,6 +177,7 @@ def _settle(
     rows, unfit = _looked_at(named, rows, surroundings.allowed)
     who = f"{selection.provider} {selection.environment}"
     misspelt = surroundings.kept("misspelt", who, lambda: near_misses(settings, selection, file, variables))
+    misspelt = [*misspelt, *near_references(settled.rows, settled.values, KNOWN_SCHEMES)]
     if problems := [*settled.problems, *choice.problems, *unfit]:
         return rows, [*problems, *misspelt], None
     for each in misspelt:

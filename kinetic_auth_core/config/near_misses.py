@@ -1,19 +1,24 @@
 """Names that nothing reads, and that are so near to one which is read that somebody has misspelt it.
 
 `[defaults]` and variables may hold what is meant for others, so a strange name there is no error. But `loginurl` for
-`login_url` would log in elsewhere than was meant.
+`login_url` would log in elsewhere than was meant. And a secret may be any text: with `secretmanager://` before it, what
+should name a password would be sent as one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from kinetic_auth_core.config.environments import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.settings import Setting
+from kinetic_auth_core.settings import ExplainedSetting, LiteralText, Setting
 
 #: High, since others' names are alike: the command line of Salesforce reads SF_ORG_API_VERSION.
 _NEAR = 0.9
+_NEAR_SCHEME = 0.8
+_SCHEME = re.compile(r"([^:/?#\s]+)://")
 
 
 def near_misses(
@@ -42,6 +47,28 @@ def near_misses(
                 f"the variable {layer.source(prefix + name)} is read by nothing (did you mean {prefix + meant}?)"
                 for name, meant in _misspelt(given, names)
             ]
+    return found
+
+
+def near_references(rows: Iterable[ExplainedSetting], values: Mapping[str, Any], schemes: Collection[str]) -> list[str]:
+    """Which secrets begin nearly like a reference, a sentence without its end for each. Nothing of them is told.
+
+    Args:
+        rows: The settings, as they are explained.
+        values: Their values.
+        schemes: Those of references.
+    """
+    found = []
+    for row in rows:
+        value = values.get(row.name)
+        if not row.secret or not isinstance(value, str) or isinstance(value, LiteralText):
+            continue
+        begin = _SCHEME.match(value)
+        near = get_close_matches(begin[1], sorted(schemes), n=1, cutoff=_NEAR_SCHEME) if begin else []
+        if near and begin and begin[1] != near[0]:
+            found.append(
+                f"{row.name} (from {row.source}) is no reference but the secret itself (did you mean {near[0]}://?)"
+            )
     return found
 
 

@@ -93,3 +93,22 @@ def test_a_pool_tells_it_once_for_all_its_tenants(
         pool.source("a")
         pool.source("b")
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("scheme", ["secretmanager", "secret_manager", "Secret-Manager", "files"])
+def test_a_secret_that_begins_nearly_like_a_reference_is_a_warning_that_does_not_show_it(
+    scheme: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    kinetic.resolve("password", **login | {"password": f"{scheme}://aws/canary"})
+    meant = "file" if scheme == "files" else "secret-manager"
+    assert caplog.messages == [
+        f"password (from keyword) is no reference but the secret itself (did you mean {meant}://?)"
+    ]
+
+
+@pytest.mark.parametrize("password", ["canary://aws", "https://aws", "secret-manager:/aws", "x secretmanager://aws"])
+def test_any_other_secret_is_none_to_be_told_of(
+    password: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    kinetic.resolve("password", **login | {"password": password})
+    assert caplog.messages == []
