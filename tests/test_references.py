@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.references import KNOWN_SCHEMES, load_builtin, parse_reference
+from kinetic_auth_core.testing import SalesforceEmulator
 
 LOGIN = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com"}
 
@@ -230,3 +231,10 @@ def test_a_field_of_something_else_is_an_error_that_does_not_show_it(text: str) 
 def test_a_builtin_reference_takes_no_query() -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"has a \?query, which env:// does not take"):
         parse_reference("env://NAME?version=1", ())
+
+
+def test_a_variable_that_a_reference_names_may_stand_in_the_env_file(sf: SalesforceEmulator) -> None:
+    login = sf.settings("password")
+    Path(".env").write_text(f"THE_WORD={login['password']}\n")
+    Path(".env").chmod(0o600)
+    assert kinetic.resolve("password", **login | {"password": "env://THE_WORD"}).session().is_valid()
