@@ -147,6 +147,7 @@ class AuthenticationError(KineticAuthError):
         retryable: Whether the same login can succeed later by itself.
         retry_after_s: Seconds that the server asked to wait (`Retry-After`), or None.
         attempts: How often this login was tried, with repetitions; 0 if it was not tried at all.
+        waited_s: Seconds of pauses between the tries.
         provider: The name of the provider, or None.
         host: The host that was asked, or None.
         username: The Salesforce user, or None.
@@ -172,6 +173,7 @@ class AuthenticationError(KineticAuthError):
         self.retryable = retryable
         self.retry_after_s: float | None = None
         self.attempts = 0
+        self.waited_s = 0.0
         self.provider = provider
         self.host = host
         self.username = username

@@ -59,7 +59,8 @@ class Tries:
             What the first try gave that did not fail.
 
         Raises:
-            AuthenticationError: That of the last try. It tells how many there were, in `attempts` as well.
+            AuthenticationError: That of the last try. It tells how many there were, in `attempts` as well, and the
+                pauses between them, in `waited_s`.
             KineticAuthError: Whatever else a try raised, at once.
         """
         tries = tenacity.Retrying(
@@ -74,6 +75,7 @@ class Tries:
                 return tries(attempt)
             except AuthenticationError as error:
                 error.attempts = int(tries.statistics["attempt_number"])
+                error.waited_s = float(tries.statistics["idle_for"])
                 raise
 
     def _is_worth_another(self, error: BaseException) -> bool:

@@ -92,7 +92,7 @@ def test_message_and_remedy_read_as_one_text(cls: Any) -> None:
 def test_an_error_copies_and_pickles_whole(cls: Any, how: str) -> None:
     error = cls("It broke.", remedy="Mend it.", **extras_of(cls))
     if isinstance(error, kinetic.AuthenticationError):
-        error.attempts, error.retry_after_s = 4, 30.0
+        error.attempts, error.retry_after_s, error.waited_s = 4, 30.0, 1.5
     error.add_note("first seen on a Monday")
     error.own = "an attribute of the caller's"
     again = COPIES[how](error)
@@ -103,7 +103,7 @@ def test_an_error_copies_and_pickles_whole(cls: Any, how: str) -> None:
     for name, value in {**extras_of(cls), "message": "It broke.", "remedy": "Mend it.", "own": error.own}.items():
         assert getattr(again, name) == value
     if isinstance(error, kinetic.AuthenticationError):
-        assert (again.attempts, again.retry_after_s) == (4, 30.0)
+        assert (again.attempts, again.retry_after_s, again.waited_s) == (4, 30.0, 1.5)
     assert again.__notes__ == ["first seen on a Monday"]
     if isinstance(error, OSError):
         assert (again.errno, again.strerror, again.filename) == (error.errno, error.strerror, error.filename)

@@ -128,6 +128,7 @@ def test_what_does_not_pass_is_given_up_after_four_tries(sf: SalesforceEmulator,
     assert "jwt-bearer login of" in error.message
     _, _, told = error.message.partition(" Given up after 4 tries within ")
     assert 0 <= float(told.removesuffix(" s.")) <= 10
+    assert 0 < error.waited_s <= 0.2 + 0.6 + 1.8
 
 
 def test_a_refusal_that_does_not_pass_is_that_of_the_last_try(sf: SalesforceEmulator) -> None:
@@ -307,7 +308,7 @@ def test_a_wait_that_does_not_fit_into_the_deadline_is_not_begun(sf: SalesforceE
     assert error.message.endswith(
         f"Given up after 1 try: the server asks to wait {error.retry_after_s:.0f} s, and the deadline is 60 s."
     )
-    assert (error.attempts, tally.waited_s) == (1, 0)
+    assert (error.attempts, error.waited_s, tally.waited_s) == (1, 0, 0)
     assert sf.token_requests == before + 1
 
 
