@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 #: How those connect that have no settings for it.
 DEFAULT_WAY = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
-#: How many are kept. Each has CA certificates of its own in memory, and tenants may each have a proxy of their own.
+#: How many are kept: each holds connections, and tenants may each have a proxy of their own.
 MOST = 64
 
 
