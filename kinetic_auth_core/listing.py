@@ -68,7 +68,7 @@ def installed(group: str) -> list[InstalledPlugin]:
         found = {
             InstalledPlugin(point.name, point.value, point.dist.name, point.dist.version, point)
             for point in importlib.metadata.entry_points(group=group)
-            if point.dist is not None and point.dist.name
+            if point.dist is not None and "Name" in point.dist.metadata
         }
     except Exception as error:
         raise ProviderLoadError(
