@@ -24,6 +24,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 logger = logging.getLogger(__name__)
 
+_OF_OBSERVERS = ("authenticate", "session_issued", "authentication_failed")
+
 #: The observers that are being told of something, by name.
 _being_told: ContextVar[frozenset[str]] = ContextVar("kinetic_auth_being_told", default=frozenset())
 
@@ -91,12 +93,21 @@ def plugin_manager(*specs: type) -> pluggy.PluginManager:
 
 
 class _Apart:
-    """An observer's hook implementations, equal to nothing else: pluggy takes no two plugins that are equal."""
+    """A plugin's hook implementations and nothing else of it.
 
-    def __init__(self, observer: object) -> None:
-        for name in ("authenticate", "session_issued", "authentication_failed"):
-            if (implementation := getattr(observer, name, None)) is not None:
+    It is equal to nothing else: pluggy takes no two plugins that are equal. And it has no properties, which may raise:
+    pluggy before 1.7 asks for all that a plugin has.
+    """
+
+    def __init__(self, plugin: object, names: Iterable[str]) -> None:
+        for name in names:
+            if (implementation := getattr(plugin, name, None)) is not None:
                 setattr(self, name, implementation)
+
+
+def _marked(cls: type) -> list[str]:
+    """The names of a class's hook implementations."""
+    return [name for name in dir(cls) if hasattr(getattr(cls, name, None), f"{PROJECT}_impl")]
 
 
 class LoginHooks:
@@ -110,9 +121,9 @@ class LoginHooks:
     def __init__(self, provider: object | None, observers: Iterable[tuple[str, object]] = ()) -> None:
         self._manager = plugin_manager(Authenticator, SessionObserver)
         for name, observer in observers:
-            self._manager.register(_Apart(observer), name)
+            self._manager.register(_Apart(observer, _OF_OBSERVERS), name)
         if provider is not None:
-            self._manager.register(provider)
+            self._manager.register(_Apart(provider, _marked(type(provider))))
 
     @property
     def wrappers(self) -> list[str]:
