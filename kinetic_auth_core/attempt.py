@@ -4,7 +4,7 @@ from typing import Any
 
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, SessionRejectedError
 from kinetic_auth_core.instances import Made
-from kinetic_auth_core.masking import mask, safe_cause, told
+from kinetic_auth_core.masking import clean_chain, mask, safe_cause, told
 from kinetic_auth_core.plan import Plan
 from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.session import SalesforceSession
@@ -26,13 +26,7 @@ def attempt(plan: Plan, made: Made) -> SalesforceSession:
         session = made.hooks.authenticate()
         what = f"gave {type(session).__name__} instead of a SalesforceSession."
     except KineticAuthError as error:
-        secrets = secret_texts(made.instance)
-        error.__cause__, error.__context__, error.__suppress_context__ = (
-            error.__cause__ and safe_cause(error.__cause__, secrets),
-            error.__context__ and safe_cause(error.__context__, secrets),
-            error.__suppress_context__,
-        )
-        del secrets  # not among the locals of a traceback
+        clean_chain(error, secret_texts(made.instance))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         session, cause = None, safe_cause(error, secret_texts(made.instance))

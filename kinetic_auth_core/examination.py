@@ -177,7 +177,8 @@ def _settle(
     rows, unfit = _looked_at(named, rows, surroundings.allowed)
     who = f"{selection.provider} {selection.environment}"
     misspelt = surroundings.kept("misspelt", who, lambda: near_misses(settings, selection, file, variables))
-    misspelt = [*misspelt, *near_references(settled.rows, settled.values, KNOWN_SCHEMES)]
+    given = {**settled.values, **{f"store.{name}": value for name, value in choice.values.items()}}
+    misspelt = [*misspelt, *near_references(rows, given, KNOWN_SCHEMES)]
     if problems := [*settled.problems, *choice.problems, *unfit]:
         return rows, [*problems, *misspelt], None
     for each in misspelt:

@@ -12,7 +12,7 @@ from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import LoginHooks
 from kinetic_auth_core.lockout import Credential
-from kinetic_auth_core.observers import load_observers
+from kinetic_auth_core.observers import are_loading, load_observers
 from kinetic_auth_core.plan import Plan, make_instance
 from kinetic_auth_core.trial import Trial
 
@@ -54,6 +54,7 @@ class Instances:
             number: Which set, from 0.
             values: The set's values, as they are now.
         """
+        observers = self._observers()  # not under the lock: one that logs in while it is made may wait for it
         with self._lock:
             before = self._made.get(number)
             if before is not None and before.values == values:
@@ -61,7 +62,9 @@ class Instances:
             instance = make_instance(self._plan, values)
             if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
                 instance.share(self._commons.transports)
-            made = self._made[number] = Made(values, instance, self.hooks(instance))
+            made = Made(values, instance, LoginHooks(instance, observers))
+            if not are_loading():  # else it is without its observers
+                self._made[number] = made
         if before is not None:
             _close_quietly(before.instance)
         return made
@@ -72,7 +75,12 @@ class Instances:
         Args:
             instance: The provider's instance; None where it could not even be made.
         """
-        return LoginHooks(instance, self._commons.observers.get(lambda: load_observers(self._plan.allowed)))
+        return LoginHooks(instance, self._observers())
+
+    def _observers(self) -> list[tuple[str, object]]:
+        if are_loading():
+            return []
+        return self._commons.observers.get(lambda: load_observers(self._plan.allowed))
 
     def close(self) -> None:
         """Give the provider's connections back, if it has a `close`."""

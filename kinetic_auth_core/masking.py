@@ -1,6 +1,6 @@
 """Secrets taken out of other people's texts and errors, before they are quoted or chained."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 MASK = "********"
 
@@ -31,19 +31,44 @@ def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
         The error itself; or, where its chain holds a request or shows a secret, a `LibraryError` in its place.
     """
     secrets = list(secrets)
+    if not any(_gives_away(link, secrets) for link in _links(error)):
+        return error
+    module = "" if type(error).__module__ == "builtins" else f"{type(error).__module__}."
+    return LibraryError(mask(f"{module}{type(error).__qualname__}: {_text(error)}", secrets))
+
+
+def clean_chain(error: BaseException, secrets: Iterable[str]) -> None:
+    """Let nothing stand in an error's chain that holds a request or shows a secret.
+
+    Args:
+        error: An error of ours that a plugin raised, perhaps from one of requests.
+        secrets: What must not show.
+    """
+    secrets = list(secrets)
+    cause, context, is_suppressed = error.__cause__, error.__context__, error.__suppress_context__
+    error.__cause__ = cause and safe_cause(cause, secrets)
+    error.__context__ = context and safe_cause(context, secrets)
+    error.__suppress_context__ = is_suppressed
+
+
+def without_frames(error: BaseException) -> None:
+    """Take the tracebacks off an error and all its chain: their frames have secrets among their locals."""
+    for link in list(_links(error)):
+        link.__traceback__ = None
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """An error, and all that is chained to it or grouped in it, each once."""
     queue: list[BaseException | None] = [error]
-    seen: list[int] = []
+    seen: set[int] = set()
     while queue:
         link = queue.pop(0)
         if link is None or id(link) in seen:
             continue
-        seen.append(id(link))
-        if _gives_away(link, secrets):
-            module = "" if type(error).__module__ == "builtins" else f"{type(error).__module__}."
-            return LibraryError(mask(f"{module}{type(error).__qualname__}: {_text(error)}", secrets))
-        queue.append(link.__cause__ or link.__context__)
+        seen.add(id(link))
+        yield link
+        queue += (link.__cause__, link.__context__)
         queue += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
-    return error
 
 
 def _gives_away(error: BaseException, secrets: Iterable[str]) -> bool:

@@ -13,18 +13,20 @@ logger = logging.getLogger(__name__)
 _loading = ContextVar("kinetic_auth_loading_observers", default=False)
 
 
+def are_loading() -> bool:
+    """Whether observers are being loaded by whoever asks: one that logs in while it is made has to do without any.
+
+    It would be made again for the source that it logs in by, and log in again, without end.
+    """
+    return _loading.get()
+
+
 def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
     """All installed observers that can be loaded, each with its name; another one is logged and left out.
 
     Args:
         allowed: Whose observers may be loaded. One of another distribution is not imported.
-
-    Returns:
-        Nothing while observers are being loaded: one that logs in by a source of its own while it is made, would be
-        made again for that source, and log in again, without end.
     """
-    if _loading.get():
-        return []
     token = _loading.set(True)
     try:
         return _loaded(allowed)

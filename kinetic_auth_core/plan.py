@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import pickle
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +19,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.guards import Guards, default_hosts
 from kinetic_auth_core.hookspecs import Signer
-from kinetic_auth_core.masking import safe_cause, told
+from kinetic_auth_core.masking import clean_chain, safe_cause, told, without_frames
 from kinetic_auth_core.options import DEFAULT_OPTIONS, WAYS, SourceOptions
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.schema import schema
@@ -185,7 +187,7 @@ def plain_secret(value: Any) -> str:
     """A secret as text that tells it from others: a key that stays elsewhere, by its name.
 
     Tables, sets and records are taken apart: two that differ must not be taken for the same, as their users would be
-    given each other's sessions. Of an object that shows nothing but its address, only the type is told.
+    given each other's sessions. So must any other object be, by its pickle; one that has none is like no other.
     """
     if isinstance(value, Alternatives | list | tuple):
         return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, Alternatives) else value)])
@@ -202,8 +204,11 @@ def plain_secret(value: Any) -> str:
     if attrs.has(type(value)) or dataclasses.is_dataclass(type(value)):
         fields = attrs.fields(type(value)) if attrs.has(type(value)) else dataclasses.fields(value)
         return plain_secret({each.name: getattr(value, each.name) for each in fields})
-    shown = repr(value)
-    return type(value).__qualname__ if f"{id(value):x}" in shown.lower() else shown
+    try:
+        state = hashlib.sha256(pickle.dumps(value)).hexdigest()
+    except Exception:  # noqa: BLE001 - other people's classes
+        state = uuid.uuid4().hex  # a login too many rather than somebody else's session
+    return f"{type(value).__qualname__} {state}"
 
 
 def make_instance(plan: Plan, values: Values) -> Any:
@@ -215,11 +220,15 @@ def make_instance(plan: Plan, values: Values) -> Any:
     try:
         return plan.make(**values.by_name)
     except KineticAuthError as error:
-        failure = error.with_traceback(None)  # the constructor's frames have the secrets among their locals
+        failure = error
+        clean_chain(failure, _texts(values))
     except Exception as error:  # noqa: BLE001 - other people's classes
-        secrets = [value for value in values.by_name.values() if isinstance(value, str)]
-        cause = safe_cause(error, secrets).with_traceback(None)
+        cause = safe_cause(error, _texts(values))
         failure = ConfigurationError(f"Cannot make {plan.provider!r}: {told(cause)}")
         failure.__cause__ = cause
-        del secrets
+    without_frames(failure)  # the constructor's have the secrets among their locals
     raise failure
+
+
+def _texts(values: Values) -> list[str]:
+    return [value for value in values.by_name.values() if isinstance(value, str)]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.hookspecs import KeyLoaderHooks, Signer
-from kinetic_auth_core.masking import safe_cause, told
+from kinetic_auth_core.masking import clean_chain, safe_cause, told
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.registry import load_key_loader
 from kinetic_auth_core.settings import LiteralText
@@ -65,7 +65,8 @@ class SecretLoader:
             if loader is None:
                 loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme, self._allowed)
             return loader.load_key(reference)
-        except KineticAuthError:
+        except KineticAuthError as error:
+            clean_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
             cause = safe_cause(error, ())

@@ -122,7 +122,7 @@ class _SlowProxy(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.recv(65536)
         with contextlib.suppress(OSError):
-            time.sleep(0.4)
+            time.sleep(1.2)
             self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             self.request.recv(65536)
             self.request.sendall(b"\x16\x03\x03\x40\x00")
@@ -151,11 +151,11 @@ def test_the_deadline_holds_for_a_handshake_behind_a_slow_proxy(scheme: str, tmp
         threading.Thread(target=slow.serve_forever, daemon=True).start()
         began = time.monotonic()
         url = f"{scheme}://127.0.0.1:{slow.server_address[1]}"
-        error = failure_of("https://login.salesforce.com", proxy=url, deadline=0.6, ca_bundle=ca)
+        error = failure_of("https://login.salesforce.com", proxy=url, deadline=2.0, ca_bundle=ca)
         took_s = time.monotonic() - began
         slow.shutdown()
-    assert "within the deadline of 0.6 s" in error.message
-    assert took_s < 0.9
+    assert "within the deadline of 2 s" in error.message
+    assert took_s < 2.8
 
 
 def test_the_certificate_of_a_proxy_is_verified_and_a_wrong_one_told() -> None:

@@ -106,13 +106,22 @@ def _asked() -> bytes:
     try:
         answer: str = click.prompt("Passphrase of server.p12", hide_input=True, confirmation_prompt=True, err=True)
     except click.Abort:
-        if sys.stdin.isatty():
+        if _is_somebody_there():
             raise  # Ctrl-C
         raise ConfigurationError(
             "--p12 needs a passphrase, and there is nobody to ask for it.",
             remedy="Put it into a variable, and give its name: --passphrase-env NAME.",
         ) from None
     return answer.encode()
+
+
+def _is_somebody_there() -> bool:
+    """Whether a password could be asked for: on the terminal itself, whatever stdin is."""
+    try:
+        with Path("/dev/tty").open("rb"):
+            return True
+    except OSError:
+        return sys.stdin.isatty()
 
 
 def _key(given: str | None, bits: int, passphrase: bytes | None) -> "rsa.RSAPrivateKey":

@@ -136,7 +136,7 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
     try:
         with path.open("rb") as file:
             if how_to_name_it is not None:
-                refuse_if_not_ours(path, how_to_name_it, file.fileno())
+                refuse_if_not_ours(path, os.fstat(file.fileno()), how_to_name_it)
             raw = file.read()
     except ConfigurationError:
         raise

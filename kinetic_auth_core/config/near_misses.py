@@ -13,7 +13,7 @@ from typing import Any
 from kinetic_auth_core.config.environments import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.settings import ExplainedSetting, LiteralText, Setting
+from kinetic_auth_core.settings import Alternatives, ExplainedSetting, LiteralText, Setting
 
 #: High, since others' names are alike: the command line of Salesforce reads SF_ORG_API_VERSION.
 _NEAR = 0.9
@@ -61,14 +61,15 @@ def near_references(rows: Iterable[ExplainedSetting], values: Mapping[str, Any],
     found = []
     for row in rows:
         value = values.get(row.name)
-        if not row.secret or not isinstance(value, str) or isinstance(value, LiteralText):
-            continue
-        begin = _SCHEME.match(value)
-        near = get_close_matches(begin[1], sorted(schemes), n=1, cutoff=_NEAR_SCHEME) if begin else []
-        if near and begin and begin[1] != near[0]:
-            found.append(
-                f"{row.name} (from {row.source}) is no reference but the secret itself (did you mean {near[0]}://?)"
-            )
+        for text in value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]:
+            if not row.secret or not isinstance(text, str) or isinstance(text, LiteralText):
+                continue
+            begin = _SCHEME.match(text)
+            near = get_close_matches(begin[1], sorted(schemes), n=1, cutoff=_NEAR_SCHEME) if begin else []
+            if near and begin and begin[1] != near[0]:
+                found.append(
+                    f"{row.name} (from {row.source}) is no reference but the secret itself (did you mean {near[0]}://?)"
+                )
     return found
 
 

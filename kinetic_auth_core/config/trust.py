@@ -32,7 +32,7 @@ def find_upwards(name: str) -> Path | None:
     return next((folder / name for folder in folders_upwards() if is_there(folder / name)), None)
 
 
-def refuse_if_not_ours(path: Path, how_to_name_it: str, descriptor: int | None = None) -> None:
+def refuse_if_not_ours(path: Path, state: os.stat_result, how_to_name_it: str) -> None:
     """Refuse a found file that another user owns or that others can write.
 
     Root's files are trusted, as everything on the machine hangs on root anyhow. So is a file that is writable by the
@@ -40,15 +40,14 @@ def refuse_if_not_ours(path: Path, how_to_name_it: str, descriptor: int | None =
 
     Args:
         path: The file.
+        state: Of the file as it was opened to be read: what a path leads to, others may change a moment later.
         how_to_name_it: What the caller can write to use it all the same, such as ``config="..."``.
-        descriptor: The file as it was opened to be read: what a path leads to, others may change a moment later.
 
     Raises:
         ConfigurationError: It is not to be trusted.
     """
     if os.name != "posix":
         return
-    state = path.stat() if descriptor is None else os.fstat(descriptor)
     if state.st_uid not in (os.getuid(), 0):
         why = f"it belongs to another user (uid {state.st_uid})"
     elif (who := _others_who_write(state)) is not None:

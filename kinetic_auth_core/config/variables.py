@@ -79,7 +79,7 @@ def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8-sig") as stream:
             if how_to_name_it is not None:
-                refuse_if_not_ours(path, how_to_name_it, stream.fileno())
+                refuse_if_not_ours(path, os.fstat(stream.fileno()), how_to_name_it)
             values = dotenv_values(stream=stream)
     except ConfigurationError:
         raise

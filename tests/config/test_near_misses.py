@@ -112,3 +112,11 @@ def test_any_other_secret_is_none_to_be_told_of(
 ) -> None:
     kinetic.resolve("password", **login | {"password": password})
     assert caplog.messages == []
+
+
+def test_so_are_the_secrets_of_a_list(login: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    keys = ["env://KEY", "secretmanager://aws/canary"]
+    kinetic.resolve("jwt-bearer", client_id="id", username="ada@acme.com", private_key=keys)
+    assert caplog.messages == [
+        "private_key (from keyword) is no reference but the secret itself (did you mean secret-manager://?)"
+    ]

@@ -47,7 +47,7 @@ def owned(path: Path, uid: int, gid: int) -> OwnedBy:
 def test_a_file_that_says_it_is_another_users_is_refused(write: Write) -> None:
     path = write("")
     with pytest.raises(kinetic.ConfigurationError) as caught:
-        refuse_if_not_ours(owned(path, STRANGER, os.getgid()), 'config="x"')
+        refuse_if_not_ours(path, owned(path, STRANGER, os.getgid()).stat(), 'config="x"')
     assert str(caught.value) == (
         f"{path} was found by searching, but it belongs to another user (uid {STRANGER}), so it is not used. "
         'Remedy: Make it yours (chown, chmod go-w), or name it explicitly: config="x".'
@@ -57,14 +57,14 @@ def test_a_file_that_says_it_is_another_users_is_refused(write: Write) -> None:
 def test_a_file_of_root_or_of_the_user_is_trusted(write: Write) -> None:
     path = write("")
     for uid in (0, os.getuid()):
-        refuse_if_not_ours(owned(path, uid, STRANGER), "")
+        refuse_if_not_ours(path, owned(path, uid, STRANGER).stat(), "")
 
 
 def test_a_file_that_a_group_of_others_can_write_is_refused(write: Write) -> None:
     path = write("")
     path.chmod(0o660)
     with pytest.raises(kinetic.ConfigurationError, match=rf"but its group \(gid {STRANGER}\) can write it"):
-        refuse_if_not_ours(owned(path, os.getuid(), STRANGER), "")
+        refuse_if_not_ours(path, owned(path, os.getuid(), STRANGER).stat(), "")
 
 
 def test_a_file_that_the_users_private_group_can_write_is_trusted(write: Write) -> None:
@@ -73,12 +73,12 @@ def test_a_file_that_the_users_private_group_can_write_is_trusted(write: Write) 
     group = grp.getgrgid(user.pw_gid)
     path = write("")
     path.chmod(0o660)
-    ours = owned(path, os.getuid(), group.gr_gid)
+    ours = owned(path, os.getuid(), group.gr_gid).stat()
     if group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}:
-        refuse_if_not_ours(ours, "")
+        refuse_if_not_ours(path, ours, "")
     else:
         with pytest.raises(kinetic.ConfigurationError, match="its group"):
-            refuse_if_not_ours(ours, "")
+            refuse_if_not_ours(path, ours, "")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -75,7 +75,7 @@ def outcome_of(row: Row, provider: str, sf: SalesforceEmulator, pair: KeyPair, s
             took_s = time.monotonic() - began
             logging.getLogger("app").exception("the login failed")
             arrived = target.count() if target.count else None
-            return Outcome(error.with_traceback(error.__traceback__), stream.getvalue(), took_s, arrived)
+            return Outcome(error, stream.getvalue(), took_s, arrived)
         finally:
             source.close()
     pytest.fail(f"a session was handed out: {row.what}")
