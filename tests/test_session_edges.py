@@ -89,6 +89,23 @@ class Pair:
     password: str = dataclasses.field(repr=False)
 
 
+class Masked:
+    """As pydantic's SecretStr: all look the same."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "Masked('**********')"
+
+
+class Plain:
+    """Shows its address alone."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+
 @pytest.mark.parametrize(
     "secret",
     [
@@ -98,8 +115,10 @@ class Pair:
         Account,
         lambda who: Pair("ada", who),
         lambda who: dt.date(2026, 1, len(who)),
+        Masked,
+        Plain,
     ],
-    ids=["table", "list of tables", "set", "attrs record", "dataclass", "date"],
+    ids=["table", "list of tables", "set", "attrs record", "dataclass", "date", "masked", "plain object"],
 )
 def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
     @attrs.frozen
@@ -114,6 +133,20 @@ def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
     ada, bob = (kinetic.SessionSource(BySecret(secret(who)), store=store) for who in ("ada", "robert"))
     assert ada.session() != bob.session()
     assert kinetic.SessionSource(BySecret(secret("ada")), store=store).session() == ada.session()
+
+
+def test_a_secret_that_nothing_can_be_told_of_is_like_no_other() -> None:
+    @attrs.frozen
+    class ByHandle:
+        handle: Any = kinetic.setting(help="Who.", secret=True)
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return a_session(f"00D!of-{uuid.uuid4()}")
+
+    store = MemoryStore()
+    first, second = (kinetic.SessionSource(ByHandle(threading.Lock()), store=store) for _ in range(2))
+    assert first.session() != second.session()
 
 
 def test_hosts_that_another_setting_tells_share_no_session() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import socket
 from collections.abc import Iterator
@@ -55,7 +56,8 @@ def emulator(port: int, tls: bool, written: Path | None) -> None:
             _write(written, settings + "\n")
         note(f"The org {org.org_id} is at {org.url} until Ctrl-C or SIGTERM.")
         where = "With the lines above in .env" if written is None else f"Its settings are in {written}"
-        named = "" if written is None or written.name == ".env" else f" --env-file {written}"
+        is_found = written is None or written.resolve() == Path.cwd() / ".env"
+        named = "" if is_found else f" --env-file {shlex.quote(str(written))}"
         logins = [f"kinetic-auth login {provider}{named}" for provider in ("jwt-bearer", "password")]
         note(f"{where}; log in with: {logins[0]}, or: {logins[1]}")
         stop.recv(1)

@@ -90,16 +90,19 @@ def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporar
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize(("file", "option"), [(".env", ""), ("org.env", " --env-file org.env")])
+@pytest.mark.parametrize(
+    ("file", "option"), [(".env", ""), ("org.env", " --env-file org.env"), ("an org/.env", " --env-file 'an org/.env'")]
+)
 def test_a_file_that_is_not_there_yet_takes_the_settings_and_the_login_to_type_is_told(
     temporary: Path, file: str, option: str
 ) -> None:
+    Path(file).parent.mkdir(exist_ok=True)
     command = f"'{sys.executable}' -c 'from kinetic_auth_core.cli import main; main()'"
     script = f"""
         set -u
-        {command} emulator --env-file {file} 2> told &
+        {command} emulator --env-file '{file}' 2> told &
         pid=$!
-        until [ -s {file} ]; do kill -0 "$pid" || exit 9; sleep 0.1; done
+        until [ -s '{file}' ]; do kill -0 "$pid" || exit 9; sleep 0.1; done
         {command} login jwt-bearer{option} --json > session.json || exit 8
         kill -TERM "$pid"
         wait "$pid"

@@ -1,4 +1,6 @@
-"""Every command, with --debug and --json, as things go well and as they go wrong: no output shows a secret."""
+"""Each command that logs in or shows settings, with --debug and --json, as things go well and as they go wrong: no
+output shows a secret.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import (
     ERROR_ROWS,
     Alter,
@@ -63,11 +66,11 @@ def every_command(
     monkeypatch.setenv("SF_STORE_PATH", str(tmp_path / "store"))
     secrets = [*keys.private_key_pem.splitlines()[1:-1], PROXY, "canary.ACCESS"]
 
-    def run_all(provider: str) -> list[str]:
+    def run_all(provider: str, *more: str) -> list[str]:
         found = []
         for command in COMMANDS:
             outcome = run("--debug", *command, provider)
-            if not outcome.has_no_secret(*secrets):
+            if not outcome.has_no_secret(*secrets, *more):
                 found.append(" ".join(command))
         return found
 
@@ -87,8 +90,11 @@ def provider(
 
 
 def test_when_all_goes_well(run: Run, every_command: Callable[..., list[str]], provider: str) -> None:
-    assert run("login", provider).code == 0
-    assert every_command(provider) == []
+    with kinetic.resolve(provider) as source:
+        token = source.session().access_token  # which the store keeps
+    assert run("login", provider).code == run("status", provider).code == 0
+    assert every_command(provider, token) == []
+    assert run("status", provider).code == 9  # logged out
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)

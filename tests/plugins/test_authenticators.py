@@ -322,6 +322,16 @@ def test_of_a_group_of_errors_each_is_looked_at(raising: list[Any]) -> None:
     assert type(caught.value.__cause__).__name__ == "LibraryError"
 
 
+def test_the_context_of_an_error_is_looked_at_as_well_where_it_has_a_cause(raising: list[Any]) -> None:
+    error = LookupError("no session")
+    error.__cause__ = KeyError("token")
+    error.__context__ = httpx.ConnectError("no way", request=httpx.Request("POST", "https://a.b", content="canary"))
+    raising[:] = [lambda: error]
+    with pytest.raises(kinetic.AuthenticationError, match="raised LookupError: no session") as caught:
+        kinetic.resolve("raising").session()
+    assert type(caught.value.__cause__).__name__ == "LibraryError"
+
+
 @pytest.mark.parametrize(
     "kind", [kinetic.CredentialsRejectedError, kinetic.TransportError, kinetic.KeyLoadError, kinetic.ConfigurationError]
 )
@@ -405,7 +415,9 @@ def test_a_class_that_cannot_be_made_is_told_when_resolving(install: Install) ->
 def test_what_a_constructor_raises_is_the_cause_without_the_frames_that_hold_its_secrets(install: Install) -> None:
     body = (
         "token: str = kinetic.setting(help='', secret=True)\n"
-        "def __attrs_post_init__(self):\n    raise LookupError('no such shop')\n"
+        "def __attrs_post_init__(self):\n"
+        "    try:\n        raise KeyError('shop')\n"
+        "    except KeyError as error:\n        raise LookupError('no such shop') from error\n"
         "@kinetic.hookimpl\ndef authenticate(self):\n    pass"
     )
     install("shopless", class_of(body), {"authenticators": {"shopless": "shopless:Broken"}})
@@ -413,7 +425,8 @@ def test_what_a_constructor_raises_is_the_cause_without_the_frames_that_hold_its
         kinetic.resolve("shopless", token="canary")
     cause = caught.value.__cause__
     assert isinstance(cause, LookupError)
-    assert cause.__traceback__ is None
+    assert isinstance(cause.__cause__, KeyError)
+    assert cause.__traceback__ is cause.__cause__.__traceback__ is None
 
 
 def test_an_abstract_class_is_told_when_resolving(install: Install) -> None:

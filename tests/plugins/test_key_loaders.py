@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import kinetic_auth_core as kinetic
 
@@ -126,6 +127,16 @@ def test_an_error_of_ours_passes_with_the_setting_before_it(vault: Any) -> None:
         kinetic.KeyLoadError, match=r"^key \(from keyword\): The vault is sealed\. Remedy: Unseal it\.$"
     ):
         kinetic.resolve("fake", key=URI).session()
+
+
+def test_the_chain_of_an_error_of_ours_holds_no_request(vault: Any) -> None:
+    error = kinetic.KeyLoadError("The vault is sealed.")
+    error.__cause__ = requests.ConnectionError("no way", request=requests.Request("POST", "http://v", data="canary"))
+    vault.ANSWERS.append(error)
+    with pytest.raises(kinetic.KeyLoadError) as caught:
+        kinetic.resolve("fake", key=URI).session()
+    assert type(caught.value.__cause__).__name__ == "LibraryError"
+    assert "no way" in str(caught.value.__cause__)
 
 
 def test_a_secret_that_the_setting_refuses_is_a_configuration_error_when_logging_in(
