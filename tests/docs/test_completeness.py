@@ -134,3 +134,8 @@ def test_every_claim_of_the_threat_model_names_a_test_that_is_there() -> None:
         for name in named:
             where = [ROOT / name, ROOT / "tests" / name]
             assert any(path.is_file() for path in where) if name.endswith(".py") else name in defined, name
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("**/*.md")), ids=lambda page: page.name)
+def test_no_page_has_two_versions_of_a_passage(page: Path) -> None:
+    assert not re.search(r"^(<<<<<<<|>>>>>>>) ", page.read_text("utf-8"), re.MULTILINE)
