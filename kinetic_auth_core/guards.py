@@ -55,8 +55,8 @@ def check_hosts(_instance: object, _attribute: object, value: object) -> None:
     for glob in value:
         if not isinstance(glob, str) or not (_is_address(glob) or _LABELS.fullmatch(glob.lower())):
             raise ConfigurationError(f"{glob!r} is no host name: no scheme, port or path, such as *.my.salesforce.com")
-        if not glob.rpartition(".")[2].strip("*"):
-            raise ConfigurationError(f"{glob!r} would allow any host: its last part must be written out")
+        if "*" in glob.rpartition(".")[2]:
+            raise ConfigurationError(f"{glob!r} would allow all too many hosts: its last part must be written out")
 
 
 def default_hosts(login_url: object) -> tuple[str, ...]:

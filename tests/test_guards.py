@@ -166,6 +166,7 @@ def test_no_text_before_a_slash_or_after_a_name_gets_past_the_guard(text: str) -
         ["acme.my.salesforce.com/x"],
         ["*"],
         ["acme.*"],
+        ["acme.my.salesforce.c*m"],
         [""],
         [5],
     ],
