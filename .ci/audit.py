@@ -38,6 +38,9 @@ def main() -> None:
             return
         sys.exit(done.stderr)
     asked = [each for each in packages if "skip_reason" not in each]
+    if not asked:
+        print(f"audit: the service knows none of {len(packages)} packages; nothing was audited")  # noqa: T201 - its output
+        return
     found = []
     for package in asked:
         for finding in package["vulns"]:

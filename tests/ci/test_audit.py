@@ -50,6 +50,14 @@ def test_it_says_how_many_it_could_ask_about(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "audit: no finding; 1 packages audited, 1 not known there\n")
 
 
+def test_where_no_package_is_known_it_says_that_it_knows_nothing(tmp_path: Path) -> None:
+    done = audited(tmp_path, report(UNKNOWN))
+    assert (done.returncode, done.stdout) == (
+        0,
+        "audit: the service knows none of 1 packages; nothing was audited\n",
+    )
+
+
 def test_without_the_service_it_passes_and_says_that_it_knows_nothing(tmp_path: Path) -> None:
     done = audited(tmp_path, "", "requests.exceptions.ConnectionError: Max retries exceeded")
     assert (done.returncode, done.stdout) == (
