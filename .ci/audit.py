@@ -29,29 +29,29 @@ def accepted(finding: Mapping[str, Any]) -> str | None:
 def main() -> None:
     """Ask, and judge the answer."""
     command = [sys.executable, "-m", "pip_audit", "--local", "--format=json", "--progress-spinner=off", "--timeout=10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         if any(name in done.stderr for name in _UNREACHABLE):
-            print("audit: the advisories' service cannot be reached; nothing was audited")  # noqa: T201 - its output
+            print("audit: the advisories' service cannot be reached; nothing was audited")
             return
         sys.exit(done.stderr)
     asked = [each for each in packages if "skip_reason" not in each]
     if not asked:
-        print(f"audit: the service knows none of {len(packages)} packages; nothing was audited")  # noqa: T201 - its output
+        print(f"audit: the service knows none of {len(packages)} packages; nothing was audited")
         return
     found = []
     for package in asked:
         for finding in package["vulns"]:
             called, reason = f"{package['name']} {package['version']}: {finding['id']}", accepted(finding)
             if reason:
-                print(f"audit: left: {called}: {reason}")  # noqa: T201 - its output
+                print(f"audit: left: {called}: {reason}")
             else:
                 found.append(called)
     if found:
         sys.exit("\n".join(found))
-    print(f"audit: no finding; {len(asked)} packages audited, {len(packages) - len(asked)} not known there")  # noqa: T201 - its output
+    print(f"audit: no finding; {len(asked)} packages audited, {len(packages) - len(asked)} not known there")
 
 
 if __name__ == "__main__":

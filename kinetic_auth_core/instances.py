@@ -44,7 +44,7 @@ class Instances:
         self._plan = plan
         self._commons = commons
         self._made: dict[int, Made] = {}
-        self._lock = threading.RLock()  # an observer that is made here may ask its own source for a login
+        self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
         reset_after_fork(self)
 
     def get(self, number: int, values: Values) -> Made:
@@ -63,8 +63,9 @@ class Instances:
             if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
                 instance.share(self._commons.transports)
             made = Made(values, instance, LoginHooks(instance, observers))
-            if not are_loading():  # else it is without its observers
-                self._made[number] = made
+            if are_loading():
+                return made  # not to be kept, as it is without its observers
+            self._made[number] = made
         if before is not None:
             _close_quietly(before.instance)
         return made

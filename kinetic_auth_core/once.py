@@ -24,7 +24,7 @@ class Once(Generic[T]):
         """The value; made by `make` if there is none yet.
 
         Raises:
-            RuntimeError: `make` leads back here, as a plugin may that asks for a login while it is made.
+            RuntimeError: `make` leads back here, where it would wait for itself.
         """
         if self._value is None:
             if self._maker == threading.get_ident():

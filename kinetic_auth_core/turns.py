@@ -139,7 +139,7 @@ class _Clock:
         if self._deadline_s is None:
             yield
             return
-        from kinetic_auth_core import bounded
+        from kinetic_auth_core import bounded  # brings urllib3
 
         if self._ends_at is None:
             self._ends_at = time.monotonic() + self._deadline_s

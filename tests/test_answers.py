@@ -243,15 +243,7 @@ def test_true_is_no_time(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
 
 @pytest.mark.parametrize("word", ["failure", "authentication", "grant"])
 def test_a_password_that_is_a_word_of_the_refusal_does_not_hide_what_it_is(sf: SalesforceEmulator, word: str) -> None:
-    login = sf.default
-    source = kinetic.resolve(
-        "password",
-        client_id=login.client_id,
-        client_secret=login.client_secret,
-        username=login.username,
-        password=word,
-        login_url=sf.url,
-    )
+    source = kinetic.resolve("password", **sf.settings("password") | {"password": word, "security_token": ""})
     before = sf.token_requests
     for _ in range(3):
         with pytest.raises(kinetic.CredentialsRejectedError) as caught:

@@ -369,15 +369,7 @@ def test_all_who_wait_get_what_the_tries_of_one_come_to(sf: SalesforceEmulator) 
 
 
 def test_the_brakes_see_one_login(sf: SalesforceEmulator) -> None:
-    login = sf.default
-    source = kinetic.resolve(
-        "jwt-bearer",
-        client_id=login.client_id,
-        username=login.username,
-        private_key=login.private_key_pem,
-        login_url=sf.url,
-        login_budget=1,
-    )
+    source = kinetic.resolve("jwt-bearer", **sf.settings("jwt-bearer"), login_budget=1)
     sf.refuse("server_error", times=2)
     assert source.session().is_valid()
     with pytest.raises(kinetic.LoginBudgetError) as caught:

@@ -106,6 +106,17 @@ class Plain:
         self.value = value
 
 
+@attrs.frozen
+class BySecret:
+    """A provider whose one setting is a secret of any kind."""
+
+    secret: Any = kinetic.setting(help="Who.", secret=True)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        return a_session(f"00D!of-{uuid.uuid4()}")
+
+
 @pytest.mark.parametrize(
     "secret",
     [
@@ -121,14 +132,6 @@ class Plain:
     ids=["table", "list of tables", "set", "attrs record", "dataclass", "date", "masked", "plain object"],
 )
 def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
-    @attrs.frozen
-    class BySecret:
-        secret: Any = kinetic.setting(help="Who.", secret=True)
-
-        @kinetic.hookimpl
-        def authenticate(self) -> kinetic.SalesforceSession:
-            return a_session(f"00D!of-{uuid.uuid4()}")
-
     store = MemoryStore()
     ada, bob = (kinetic.SessionSource(BySecret(secret(who)), store=store) for who in ("ada", "robert"))
     assert ada.session() != bob.session()
@@ -136,16 +139,8 @@ def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
 
 
 def test_a_secret_that_nothing_can_be_told_of_is_like_no_other() -> None:
-    @attrs.frozen
-    class ByHandle:
-        handle: Any = kinetic.setting(help="Who.", secret=True)
-
-        @kinetic.hookimpl
-        def authenticate(self) -> kinetic.SalesforceSession:
-            return a_session(f"00D!of-{uuid.uuid4()}")
-
     store = MemoryStore()
-    first, second = (kinetic.SessionSource(ByHandle(threading.Lock()), store=store) for _ in range(2))
+    first, second = (kinetic.SessionSource(BySecret(threading.Lock()), store=store) for _ in range(2))
     assert first.session() != second.session()
 
 

@@ -14,7 +14,7 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport import Answer, Form
 from kinetic_auth_core.urls import url_problem
 
-SECRET = "canary-secret"  # noqa: S105 - looked for in what the errors say
+SECRET = "canary-secret"
 _LOGIN = Login("password", "acme.my.salesforce.com", "ada@acme.com")
 _FORM = Form({"grant_type": "password", "client_id": "key", "password": SECRET}, [SECRET])
 _SESSION = (
@@ -64,7 +64,7 @@ def _judge(outcome: SalesforceSession | AuthenticationError) -> None:
     assert url_problem(outcome.instance_url) is None
     assert all(" " <= char <= "~" for char in outcome.auth_header["Authorization"])
     assert outcome.access_token not in repr(outcome) or outcome.access_token in repr(_without(outcome))
-    assert pickle.loads(pickle.dumps(outcome)) == outcome  # noqa: S301 - its own
+    assert pickle.loads(pickle.dumps(outcome)) == outcome
 
 
 def _without(session: SalesforceSession) -> SalesforceSession:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from kinetic_auth_core.errors import KeyLoadError
 from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyText
 
-_PASSPHRASE = "canary"  # noqa: S105 - opens the seeds
+_PASSPHRASE = "canary"
 
 
 def seeds() -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from kinetic_auth_core.cli.session_facts import session_facts
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.examination import examine
 from kinetic_auth_core.masking import MASK
+from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.schema import RESERVED_NAMES, schema
 
@@ -72,7 +73,7 @@ def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choic
 
 
 def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
-    """The settings of `--set`, in the types that the provider wants; what does not fit is left for `resolve` to tell.
+    """The settings of `--set`, in the types that the provider and the source want; the rest is left for `resolve` to tell.
 
     Raises:
         ConfigurationError: One of them is secret, or is an option of its own.
@@ -82,7 +83,7 @@ def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
     found = examine(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
     if found.cls is None or found.selection is None:
         return dict(pairs)  # resolve tells what is wrong
-    known = {each.name: each for each in schema(found.cls)}
+    known = {each.name: each for each in (*schema(found.cls), *schema(SourceOptions))}
     settings: dict[str, Any] = {}
     for name, value in pairs:
         settings[name] = value

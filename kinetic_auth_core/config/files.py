@@ -193,8 +193,17 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
             for name, table in environments.items()
             if not isinstance(table, dict)
         ]
+    problems += _misplaced("defaults", defaults)
+    for name, table in environments.items() if isinstance(environments, dict) else ():
+        problems += _misplaced(f"environments.{name}", table)
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
     return attrs.evolve(
         file, default_environment=default, defaults=defaults, environments=environments, allowed=allowed
     )
+
+
+def _misplaced(where: str, table: object) -> list[str]:
+    """Keys of the file that stand in one of its tables, where nobody would look for them: TOML has no way back up."""
+    found = [key for key in (KEY, "default_environment") if isinstance(table, dict) and key in table]
+    return [f"{where}.{key}: belongs to the top of the file, before its first [table]" for key in found]

@@ -112,6 +112,13 @@ class TestSet:
         assert outcome.table["api_version"] == ["v60.0"]
 
     @pytest.mark.usefixtures("default_env")
+    def test_gives_settings_of_the_source_too(self, run: Run) -> None:
+        outcome = run(
+            "login", "password", "--set", "login_budget=5", "--set", "allowed_instance_hosts=*.acme.com, 127.0.0.1"
+        )
+        assert outcome.code == 0, outcome.err
+
+    @pytest.mark.usefixtures("default_env")
     def test_what_does_not_fit_is_told_all_at_once(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "usrname=x", "--set", "read_timeout=soon")
         assert outcome.code == 2

@@ -210,3 +210,13 @@ def test_a_working_directory_that_is_gone_means_that_nothing_is_found(
 def test_values_of_the_file_are_in_no_repr(write: Write) -> None:
     write("[defaults]\npassword = 'canary'\n[environments.prod]\npassword = 'canary'\n")
     assert "canary" not in repr(loaded())
+
+
+def test_a_key_of_the_file_that_stands_in_a_table_is_told_as_it_would_guard_nothing_there(write: Write) -> None:
+    path = write("[defaults]\nallowed_plugins = ['acme-sso']\n\n[environments.dev]\ndefault_environment = 'dev'\n")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", config=path)
+    assert caught.value.problems == (
+        "defaults.allowed_plugins: belongs to the top of the file, before its first [table]",
+        "environments.dev.default_environment: belongs to the top of the file, before its first [table]",
+    )

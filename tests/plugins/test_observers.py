@@ -73,9 +73,7 @@ class Observer:
         pass
 """
 
-OWNER = """
-import attrs
-
+OWN = """
 LOGINS, SEEN = [], []
 
 @attrs.frozen
@@ -84,7 +82,9 @@ class Own:
     def authenticate(self):
         LOGINS.append(1)
         return kinetic.SalesforceSession("00D!own", "https://acme.my.salesforce.com", "", "0")
+"""
 
+OWNER = f"""{OWN}
 class Observer:
     def __init__(self):
         self.session = kinetic.SessionSource(Own()).session()
@@ -94,16 +94,7 @@ class Observer:
         SEEN.append(self.session.access_token)
 """
 
-WRITER = """
-LOGINS, SEEN = [], []
-
-@attrs.frozen
-class Own:
-    @kinetic.hookimpl
-    def authenticate(self):
-        LOGINS.append(1)
-        return kinetic.SalesforceSession("00D!own", "https://acme.my.salesforce.com", "", "0")
-
+WRITER = f"""{OWN}
 class Observer:
     def __init__(self):
         self.source = kinetic.SessionSource(Own())
