@@ -4,7 +4,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -317,15 +317,20 @@ def test_an_observer_whose_name_two_distributions_claim_is_left_out(
     assert "claimed by more than one package: one-watch 1.0 (one_watch:Watch) and two-watch 1.0" in caplog.text
 
 
+def in_a_thread(log_in: Callable[[], kinetic.SalesforceSession]) -> "Future[kinetic.SalesforceSession]":
+    """What comes of a login in a thread that keeps nobody waiting if it hangs."""
+    outcome: Future[kinetic.SalesforceSession] = Future()
+    threading.Thread(target=lambda: outcome.set_result(log_in()), daemon=True).start()
+    return outcome
+
+
 def test_an_observer_that_asks_its_own_source_while_it_is_made_gets_a_session_and_hangs_no_login(
     outcomes: list[Any], install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     eager = observe(install, "eager", EAGER)
     source = kinetic.resolve("fake")
     eager.SOURCES.append(source)
-    logins: Future[kinetic.SalesforceSession] = Future()
-    threading.Thread(target=lambda: logins.set_result(source.authenticate()), daemon=True).start()
-    assert logins.result(20).is_valid()
+    assert in_a_thread(source.authenticate).result(20).is_valid()
     assert "an observer is left out" not in caplog.text
 
 
@@ -337,9 +342,8 @@ def test_an_observer_that_asks_a_source_of_a_pool_while_it_is_made_hangs_none(
     with kinetic.SourcePool(tenants=lambda _key: {"provider": "fake"}) as pool:
         sources = [pool.source(str(number)) for number in range(2)]
         eager.SOURCES.append(sources[asked])
-        with ThreadPoolExecutor(2) as threads:
-            logins = [threads.submit(source.authenticate) for source in sources]
-            assert all(login.result(20).is_valid() for login in logins)
+        logins = [in_a_thread(source.authenticate) for source in sources]
+        assert all(login.result(20).is_valid() for login in logins)
 
 
 def test_an_observer_that_logs_in_by_a_source_of_its_own_while_it_is_made_does_so_once(
