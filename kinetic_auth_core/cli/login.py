@@ -73,7 +73,7 @@ def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choic
 
 
 def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
-    """The settings of `--set`, in the types that provider and source want; what does not fit is left for `resolve` to tell.
+    """The settings of `--set`, in the types that provider and source want; `resolve` is left to tell what does not fit.
 
     Raises:
         ConfigurationError: One of them is secret, or is an option of its own.
