@@ -82,7 +82,7 @@ def fault_table(group: str) -> str:
     ]
     if not rows:
         raise ValueError(f"no faults of the group {group!r}")
-    return _table(("what goes wrong", "raised as", "told as", "jwt-bearer", "password", "at most"), rows)
+    return _table(("what goes wrong", "raised as", "message", "jwt-bearer", "password", "at most"), rows)
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:

@@ -99,7 +99,7 @@ def test_the_catalogue_and_the_tree_are_on_the_page_of_errors() -> None:
 
 
 def test_every_refusal_that_troubleshooting_names_is_in_the_catalogue() -> None:
-    headings = re.findall(r"^## `(\w+)(?:: (.*))?`$", page("troubleshooting"), re.MULTILINE)
+    headings = re.findall(r"^### `(\w+)(?:: (.*))?`$", page("errors"), re.MULTILINE)
     assert len(headings) > 5
     assert [pair for pair in headings if known_error(*pair) is None] == []
 
