@@ -6,6 +6,7 @@ Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 import csv
 import inspect
 from collections.abc import Iterable, Sequence
+from importlib.metadata import metadata
 from pathlib import Path
 
 import attrs
@@ -17,6 +18,7 @@ from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.registry import load_authenticator, load_session_store
 from kinetic_auth_core.schema import exactly_one_of, schema
@@ -40,6 +42,15 @@ def settings_table(provider: str) -> str:
     cls = load_authenticator(provider)[1]
     common = {each.name for each in schema(GrantAuthenticator)} - {"login_url"}
     return _settings(cls, [each for each in schema(cls) if each.name not in common])
+
+
+def providers_table() -> str:
+    """The published providers, each with a link to its page and what its package says of itself."""
+    rows = []
+    for name, distribution in sorted(PUBLISHED[AUTHENTICATORS].items()):
+        page = distribution.removeprefix("kinetic-auth-")
+        rows.append((f"[`{name}`](providers/{page}.md)", f"`{distribution}`", metadata(distribution)["Summary"]))
+    return _table(("provider", "distribution", "purpose"), rows)
 
 
 def common_settings_table() -> str:
