@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import given
+from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
@@ -169,6 +170,7 @@ def test_what_the_store_holds_of_a_refused_credential_is_no_help_in_guessing_it(
     assert hashlib.sha256(WRONG.encode()).hexdigest().encode() not in kept
 
 
+@with_settings(max_examples=50)
 @given(
     st.binary()
     | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(
