@@ -12,7 +12,7 @@ from collections import deque
 from kinetic_auth_core.life import LiveSession, Phase
 from kinetic_auth_core.login import Logins
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.shelf import LEASE_S, Lease, Shelf
+from kinetic_auth_core.shelf import Lease, Shelf
 
 logger = logging.getLogger(__name__)
 
@@ -60,14 +60,15 @@ class Renewal:
             KineticAuthError: The login failed.
         """
         holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
-        give_up_at = time.monotonic() + LEASE_S + _LONGEST_PAUSE_S
+        give_up_at = time.monotonic() + self._shelf.lease_s + _LONGEST_PAUSE_S
         while True:
             if kept := self.kept():
                 return kept
             if (lease := self._shelf.acquire(holder)) is not None:
                 return self._under_lease(lease, younger_than=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store lets go of no lease
-                logger.warning("others have been about to log in for %.0f s; logging in without the lease", LEASE_S)
+                waited_s = self._shelf.lease_s
+                logger.warning("others have been about to log in for %.0f s; logging in without the lease", waited_s)
                 return self._made()
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -5,7 +5,7 @@ tenacity runs the tries. What passes by itself is told by the errors (`retryable
 
 import logging
 from collections.abc import Callable
-from typing import NoReturn, TypeVar, cast
+from typing import ClassVar, NoReturn, TypeVar, cast
 
 import tenacity
 from tenacity.stop import stop_base
@@ -17,7 +17,7 @@ from kinetic_auth_core.events import current_tally
 MAX_TRIES = 4
 #: The longest that the first pause can be, and by how much each next one can be longer: 0.2 s, 0.6 s, 1.8 s. How long a
 #: pause is, is left to chance ("full jitter"), so that clients which failed together do not come back together.
-_FIRST_PAUSE_S, _GROWTH = 0.2, 3
+FIRST_PAUSE_S, GROWTH = 0.2, 3
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,12 @@ class Tries:
         is_cured: Whether a refusal is cured by another try at once; asked of those that do not pass by themselves.
         may_repeat_unanswered: Whether a request that may have arrived is sent again. Not one with a password: each
             counts as a failed login if it is wrong (docs/adr/0013-what-is-tried-again.md).
+
+    Attributes:
+        first_pause_s: The longest that the first pause can be.
     """
+
+    first_pause_s: ClassVar[float] = FIRST_PAUSE_S
 
     def __init__(
         self, deadline_s: float, is_cured: Callable[[AuthenticationError], bool], *, may_repeat_unanswered: bool
@@ -47,7 +52,7 @@ class Tries:
         self._deadline_s = deadline_s
         self._is_cured = is_cured
         self._may_repeat_unanswered = may_repeat_unanswered
-        self._jitter = tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE_S, exp_base=_GROWTH)
+        self._jitter = tenacity.wait_random_exponential(multiplier=self.first_pause_s, exp_base=GROWTH)
 
     def run(self, attempt: Callable[[], T]) -> T:
         """Make the login.

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import attrs
 
@@ -24,12 +24,6 @@ from kinetic_auth_core.stores.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
 
-#: Who holds the lease logs in while all others wait. One that dies blocks them no longer than this.
-LEASE_S = 15.0
-#: After a failure the store is left alone for this long.
-OUTAGE_PAUSE_S = 5.0
-#: An answer that took longer counts as an outage: every login would wait for several of them.
-SLOW_S = 5.0
 #: How far another machine's clock may be ahead.
 _SKEW_S = 300.0
 _TRIES = 3
@@ -60,7 +54,16 @@ class Shelf:
         api_version: For the sessions that come from the store; None: as they were stored.
         guards: What such a session must be like; None: any will do.
         refusals: Where this process keeps refusals, beside the store; None: in a memory of its own.
+
+    Attributes:
+        lease_s: Who holds the lease logs in while all others wait. One that dies blocks them no longer than this.
+        outage_pause_s: After a failure the store is left alone for this long.
+        slow_s: An answer that took longer counts as an outage: every login would wait for several of them.
     """
+
+    lease_s: ClassVar[float] = 15.0
+    outage_pause_s: ClassVar[float] = 5.0
+    slow_s: ClassVar[float] = 5.0
 
     def __init__(
         self,
@@ -131,10 +134,10 @@ class Shelf:
         self._ask("delete", delete)
 
     def acquire(self, holder: str) -> "Lease | None":
-        """Take the lease, for `LEASE_S` seconds; None if somebody else has it."""
+        """Take the lease, for `lease_s` seconds; None if somebody else has it."""
 
         def acquire(store: SessionStore) -> Lease | None:
-            has_it = store.acquire(self.key, holder, expires_in_s=LEASE_S)
+            has_it = store.acquire(self.key, holder, expires_in_s=self.lease_s)
             return Lease(store, holder) if has_it else None
 
         return self._ask("acquire", acquire)
@@ -201,7 +204,7 @@ class Shelf:
             self._note_outage(operation, _why(error, store))
             return ask(self._own)
         took_s, is_first, self._has_answered = time.monotonic() - began, not self._has_answered, True
-        if took_s > SLOW_S and not is_first:  # the first call imports libraries and opens connections
+        if took_s > self.slow_s and not is_first:  # the first call imports libraries and opens connections
             self._note_outage(operation, f"it took {took_s:.1f} s")
         elif self._left_alone_until:
             self._left_alone_until = 0.0
@@ -221,7 +224,7 @@ class Shelf:
                 "for itself meanwhile: %s",
                 *(operation, why),
             )
-        self._left_alone_until = time.monotonic() + OUTAGE_PAUSE_S
+        self._left_alone_until = time.monotonic() + self.outage_pause_s
 
     def _live(self, found: StoredValue) -> LiveSession | None:
         outcome = decoded(found.value)

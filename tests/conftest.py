@@ -1,5 +1,6 @@
 """Every test starts in an empty folder, with none of the machine's own settings."""
 
+import functools
 import io
 import logging
 import os
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.retries import Tries
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 from kinetic_auth_core.testing.pytest_plugin import leaked_secrets
 
 __all__ = ["leaked_secrets"]  # a fixture from elsewhere
@@ -34,6 +37,26 @@ def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_waits() -> Iterator[None]:
+    """The pauses between the tries of a login, of a hundredth of their length; and each private key checked once.
+
+    cryptography checks at each loading of an RSA key whether its factors are primes, which takes 35 ms.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tries, "first_pause_s", 0.002)
+        patch.setattr(
+            serialization, "load_pem_private_key", functools.lru_cache(100)(serialization.load_pem_private_key)
+        )
+        yield
+
+
+@pytest.fixture(scope="session")
+def key_pair() -> KeyPair:
+    """A key and its certificate, the same for all tests."""
+    return new_key_pair()
 
 
 @pytest.fixture(scope="session")

@@ -11,25 +11,20 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_core.transports import MOST
 
 
-@pytest.fixture(scope="module")
-def keys() -> KeyPair:
-    return new_key_pair()
-
-
 @pytest.fixture
-def config(sf: SalesforceEmulator, keys: KeyPair, tmp_path: Path) -> Path:
+def config(sf: SalesforceEmulator, key_pair: KeyPair, tmp_path: Path) -> Path:
     """Two environments at the same host, each with an app and a user of its own."""
     key = tmp_path / "server.key"
-    key.write_text(keys.private_key_pem)
+    key.write_text(key_pair.private_key_pem)
     key.chmod(0o600)
     text = ""
     for environment in ("dev", "prod"):
         user = sf.add_user(f"{environment}-{tmp_path.name}@pool.example")
-        app = sf.add_app(certificates=[keys.certificate_pem], preauthorised={user.username})
+        app = sf.add_app(certificates=[key_pair.certificate_pem], preauthorised={user.username})
         text += (
             f'[environments.{environment}]\nprovider = "jwt-bearer"\nlogin_url = "{sf.url}"\n'
             f'client_id = "{app.client_id}"\nusername = "{user.username}"\nprivate_key_path = "server.key"\n'
@@ -50,8 +45,8 @@ def test_keys_are_environments_and_each_has_one_source(sf: SalesforceEmulator, c
         assert repr(pool) == "SourcePool(2 of 1000 sources)"
 
 
-def test_tenants_are_what_a_function_says_of_them(sf: SalesforceEmulator, config: Path, keys: KeyPair) -> None:
-    app = sf.add_app(certificates=[keys.certificate_pem])
+def test_tenants_are_what_a_function_says_of_them(sf: SalesforceEmulator, config: Path, key_pair: KeyPair) -> None:
+    app = sf.add_app(certificates=[key_pair.certificate_pem])
 
     def tenant(key: str) -> Mapping[str, Any]:
         user = sf.add_user(f"{key}-{config.parent.name}@tenants.example")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core.catalogue import CATALOGUE, Kind, KnownError
 from kinetic_auth_core.dates import answered_at, retry_after_s
 from kinetic_auth_core.events import tallied
+from kinetic_auth_core.retries import FIRST_PAUSE_S, Tries
 from kinetic_auth_core.testing import (
     Answer,
     Delay,
@@ -97,10 +99,10 @@ def at_each_retry(call: Callable[[], object]) -> Iterator[None]:
 def test_a_fault_that_passes_costs_one_more_request(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     with tallied() as tally:
-        session = jwt(sf).authenticate()
+        session = jwt(sf, read_timeout=0.5 if isinstance(fault, Delay) else 5).authenticate()
     assert sf.is_live(session.access_token)
     assert tally.attempts == 2
-    assert 0 <= tally.waited_s <= 0.2
+    assert 0 <= tally.waited_s <= Tries.first_pause_s
 
 
 @pytest.mark.parametrize("row", TRANSIENT_ROWS)
@@ -128,7 +130,7 @@ def test_what_does_not_pass_is_given_up_after_four_tries(sf: SalesforceEmulator,
     assert "jwt-bearer login of" in error.message
     _, _, told = error.message.partition(" Given up after 4 tries within ")
     assert 0 <= float(told.removesuffix(" s.")) <= 10
-    assert 0 < error.waited_s <= 0.2 + 0.6 + 1.8
+    assert 0 < error.waited_s <= 13 * Tries.first_pause_s
 
 
 def test_a_refusal_that_does_not_pass_is_that_of_the_last_try(sf: SalesforceEmulator) -> None:
@@ -252,7 +254,7 @@ def test_a_wrong_certificate_is_told_at_once() -> None:
 def test_a_password_that_may_have_arrived_is_not_sent_again(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     before = sf.token_requests
-    error = refused(password(sf).authenticate)
+    error = refused(password(sf, read_timeout=0.5 if isinstance(fault, Delay) else 5).authenticate)
     assert isinstance(error, kinetic.TransportError)
     assert (error.unanswered, error.retryable, error.attempts) == (True, True, 1)
     assert sf.token_requests == before + 1
@@ -277,6 +279,28 @@ def test_a_wrong_password_counts_once_whatever_came_before(sf: SalesforceEmulato
 
 
 # When
+
+
+def test_the_pauses_are_left_to_chance_between_nothing_and_0_2_0_6_and_1_8_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def longest(low: float, high: float) -> float:
+        asked.append((low, high))
+        return high
+
+    def fail() -> None:
+        raise kinetic.TransportError("no answer", retryable=True)
+
+    slept: list[float] = []
+    monkeypatch.setattr(Tries, "first_pause_s", FIRST_PAUSE_S)
+    monkeypatch.setattr(random, "uniform", longest)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    error = refused(lambda: Tries(10, lambda _: False, may_repeat_unanswered=True).run(fail))
+    assert slept == pytest.approx([0.2, 0.6, 1.8])
+    assert asked[:3] == [(0, pause_s) for pause_s in slept]
+    assert error.waited_s == pytest.approx(2.6)
 
 
 @pytest.mark.parametrize("status", [429, 503])

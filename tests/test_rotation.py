@@ -17,8 +17,8 @@ from kinetic_auth_jwt_bearer import JWTAuthenticator
 
 
 @pytest.fixture(scope="module")
-def current() -> KeyPair:
-    return new_key_pair()
+def current(key_pair: KeyPair) -> KeyPair:
+    return key_pair
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +135,13 @@ def test_where_no_key_of_the_list_is_right_the_error_is_that_of_the_first(
 
 def test_the_deadline_is_that_of_all_keys_together(sf: SalesforceEmulator, org: Org, following: KeyPair) -> None:
     keys = [following.private_key_pem, *(new_key_pair().private_key_pem for _ in range(3))]
-    source = kinetic.resolve("jwt-bearer", private_key=keys, deadline=2, **org.settings)
-    sf.break_transport(Delay(0.9), times=None)
-    began = time.monotonic()
+    source = kinetic.resolve("jwt-bearer", private_key=keys, deadline=1, **org.settings)
+    sf.break_transport(Delay(0.45), times=None)
+    before, began = sf.token_requests, time.monotonic()
     with pytest.raises(kinetic.CredentialsRejectedError, match="invalid assertion"):
         source.session()
     assert time.monotonic() - began < 3
+    assert sf.token_requests - before < len(keys)
 
 
 @pytest.mark.parametrize(

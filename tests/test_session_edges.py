@@ -23,7 +23,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
 from kinetic_auth_core.adapters.requests import SalesforceAuth
 from kinetic_auth_core.lockout import HeldBackError
-from kinetic_auth_core.shelf import OUTAGE_PAUSE_S
+from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 from kinetic_auth_core.trial import Trial
@@ -265,10 +265,13 @@ class Full(MemoryStore):
         raise OSError("disk full")
 
 
-def test_a_store_that_cannot_be_written_lets_no_wrong_password_through_again(sf: SalesforceEmulator, org: Org) -> None:
+def test_a_store_that_cannot_be_written_lets_no_wrong_password_through_again(
+    sf: SalesforceEmulator, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shelf, "outage_pause_s", 0.3)
     source = kinetic.resolve("password", password=WRONG, store=Full(), **org.settings)
     before = sf.token_requests
-    for pause_s in (0, 0, OUTAGE_PAUSE_S + 0.1):  # after the last, the store is asked again
+    for pause_s in (0, 0, Shelf.outage_pause_s + 0.1):  # after the last, the store is asked again
         time.sleep(pause_s)
         with pytest.raises(kinetic.CredentialsRejectedError):
             source.authenticate()
@@ -315,7 +318,11 @@ def test_a_refusal_in_several_lines_holds_back_as_well() -> None:
     assert len(calls) == 1
 
 
-def test_a_store_that_gives_no_lease_holds_nobody_up_beyond_its_length(caplog: Any) -> None:
+def test_a_store_that_gives_no_lease_holds_nobody_up_beyond_its_length(
+    caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shelf, "lease_s", 0.5)
+
     @attrs.define(eq=False)
     class Stingy(MemoryStore):
         def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
@@ -323,7 +330,7 @@ def test_a_store_that_gives_no_lease_holds_nobody_up_beyond_its_length(caplog: A
 
     began = time.monotonic()
     assert kinetic.SessionSource(ByToken("app", "ada"), store=Stingy()).session().is_valid()
-    assert time.monotonic() - began < 20
+    assert 0.5 <= time.monotonic() - began < 5
     assert "logging in without the lease" in caplog.text
 
 

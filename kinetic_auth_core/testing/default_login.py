@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Mapping
 
 import attrs
 
 from kinetic_auth_core.testing.emulated_org import EmulatedOrg
-from kinetic_auth_core.testing.keys import new_key_pair
+from kinetic_auth_core.testing.keys import KeyPair, new_key_pair
 from kinetic_auth_core.testing.records import App, User
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -57,7 +58,9 @@ class DefaultLogin:
 
 
 def make_default_login(org: EmulatedOrg) -> DefaultLogin:
-    """Create a user and an app that every flow accepts, which takes the time of making an RSA key.
+    """Create a user and an app that every flow accepts.
+
+    The first one in a process takes the time of making an RSA key; all have the same.
 
     Args:
         org: Where to create them.
@@ -65,7 +68,7 @@ def make_default_login(org: EmulatedOrg) -> DefaultLogin:
     Returns:
         All that is needed to log in.
     """
-    keys = new_key_pair()
+    keys = _key_pair()
     user = org.add_user(f"default-{secrets.token_hex(4)}@emulator.example")
     app = org.add_app(
         certificates=[keys.certificate_pem],
@@ -83,3 +86,9 @@ def make_default_login(org: EmulatedOrg) -> DefaultLogin:
         user=user,
         app=app,
     )
+
+
+@functools.cache
+def _key_pair() -> KeyPair:
+    """One for all the default logins of a process."""
+    return new_key_pair()

@@ -160,9 +160,8 @@ class Server(ThreadedWSGIServer):
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._numbers = 0
-        self._acceptor = threading.Thread(
-            target=self.serve_forever, args=(0.05,), name=f"salesforce-emulator-{self.port}", daemon=True
-        )
+        self._acceptor = threading.Thread(target=self._accept, name=f"salesforce-emulator-{self.port}", daemon=True)
+        self._sleeper, self._waker = socket.socketpair()
 
     def start(self) -> None:
         """Begin to accept connections."""
@@ -171,7 +170,7 @@ class Server(ThreadedWSGIServer):
     def stop(self) -> None:
         """Close every connection and wait for the threads to end."""
         self.stopping.set()
-        self.shutdown()
+        self._waker.close()  # which makes the acceptor's end readable
         self._acceptor.join()
         with self._lock:
             threads = list(self._open)
@@ -179,6 +178,17 @@ class Server(ThreadedWSGIServer):
                 _shut_down(connection)
         for thread in threads:
             thread.join(10)
+
+    def _accept(self) -> None:
+        """Accept connections until `stop`. `serve_forever` would look for its end only once in every poll interval."""
+        with self._sleeper, selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            selector.register(self._sleeper, selectors.EVENT_READ)
+            while not self.stopping.is_set():
+                selector.select()
+                if not self.stopping.is_set():
+                    self._handle_request_noblock()  # type: ignore[attr-defined]  # as `serve_forever` does
+        self.server_close()
 
     def next_number(self) -> int:
         """The number of a new connection, counted from 1."""

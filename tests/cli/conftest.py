@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import attrs
 import click
@@ -72,12 +71,6 @@ def _ordinary_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         root.removeHandler(handler)
         handler.close()
     root.setLevel(level)
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login that is tried again does not wait: tenacity's own way for tests."""
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.fixture

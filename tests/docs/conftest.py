@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from cryptography.fernet import Fernet
@@ -63,12 +62,6 @@ def _a_deployment(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> No
     for path in ("server.key", "keys/prod.key"):
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(sf.default.private_key_pem)
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login that is tried again does not wait: tenacity's own way for tests."""
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from fault_rows import ROWS, Row, Target, http
 from fault_rows.refusals import REFUSALS
 from fault_rows.row import MARKERS, PASSWORD, SECRET, TOKEN
 from kinetic_auth_core import AuthenticationError
-from kinetic_auth_core.testing import ERROR_ROWS, KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing import ERROR_ROWS, KeyPair, SalesforceEmulator
 
 TABLE = Path(__file__).parents[2] / "docs" / "faults.csv"
 COLUMNS = ("group", "what", "raised", "told", "remedy", "retryable", "jwt-bearer", "password", "at most")
@@ -50,11 +50,6 @@ class Outcome:
     logged: str
     took_s: float
     arrived: int | None
-
-
-@pytest.fixture(scope="module")
-def pair() -> KeyPair:
-    return new_key_pair()
 
 
 def authenticator(provider: str, row: Row, target: Target, pair: KeyPair) -> Any:
@@ -114,13 +109,13 @@ def shown_by(error: kinetic.KineticAuthError) -> str:
 def test_a_fault_is_a_typed_error_in_time_that_shows_no_secret(
     row: Row,
     sf: SalesforceEmulator,
-    pair: KeyPair,
+    key_pair: KeyPair,
     logged: io.StringIO,
     leaked_secrets: Callable[..., list[str]],
     table: dict[str, dict[str, str]],
 ) -> None:
     for provider, tries in row.tries.items():
-        outcome = outcome_of(row, provider, sf, pair, logged)
+        outcome = outcome_of(row, provider, sf, key_pair, logged)
         error = outcome.error
         assert type(error) is row.raised, error
         assert isinstance(error, AuthenticationError)
@@ -130,7 +125,7 @@ def test_a_fault_is_a_typed_error_in_time_that_shows_no_secret(
         assert row.advice in error.remedy
         assert error.message.isprintable()
         assert len(str(error)) < 1500
-        secrets = [*MARKERS, PASSWORD, pair.private_key_pem]
+        secrets = [*MARKERS, PASSWORD, key_pair.private_key_pem]
         assert leaked_secrets(error, *secrets) == []
         assert leaked_secrets(outcome.logged, *secrets) == []
         assert leaked_secrets(shown_by(error), *secrets) == []
@@ -169,10 +164,10 @@ def test_every_refusal_that_is_known_has_its_row() -> None:
 @pytest.mark.parametrize(
     "row", [row for row in http.ROWS if "bomb" in row.what or "body" in row.what or "ever" in row.what]
 )
-def test_no_answer_takes_much_memory(row: Row, sf: SalesforceEmulator, pair: KeyPair, logged: io.StringIO) -> None:
+def test_no_answer_takes_much_memory(row: Row, sf: SalesforceEmulator, key_pair: KeyPair, logged: io.StringIO) -> None:
     tracemalloc.start()
     try:
-        outcome_of(row, "password", sf, pair, logged)
+        outcome_of(row, "password", sf, key_pair, logged)
         assert tracemalloc.get_traced_memory()[1] < 12_000_000
     finally:
         tracemalloc.stop()
