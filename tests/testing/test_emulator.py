@@ -317,6 +317,17 @@ def test_the_fixture_gives_a_running_emulator(salesforce_emulator: SalesforceEmu
     assert answer.status_code == 200
 
 
+class Absent:
+    """Finds nothing, and lets nobody else find a module that is to be absent."""
+
+    def __init__(self, missing: str) -> None:
+        self.missing = missing
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == self.missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 @pytest.fixture
 def import_without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Imports the package afresh, as if a module were not installed."""
@@ -326,7 +337,7 @@ def import_without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         for name in [each for each in sys.modules if f"{each}.".startswith(afresh)]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(kinetic_auth_core, "testing")
-        monkeypatch.setitem(sys.modules, missing, None)
+        monkeypatch.setattr(sys, "meta_path", [Absent(missing), *sys.meta_path])
         importlib.import_module("kinetic_auth_core.testing")
 
     return load
