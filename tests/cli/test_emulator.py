@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,6 @@ NAMES = [
     "SF_PRIVATE_KEY_PATH",
     "SF_LOGIN_URL",
 ]
-PROGRAM = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()"]
 
 
 class Reader:
@@ -49,22 +48,43 @@ class Reader:
         self.values = {name: value or "" for name, value in dotenv.dotenv_values(stream=io.StringIO(self.text)).items()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_serves_until_a_signal_then_takes_its_key_away(run: Run, temporary: Path, number: signal.Signals) -> None:
-    with subprocess.Popen([*PROGRAM, "emulator"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        values = Reader(process.stdout).values
-        assert list(values) == NAMES
-        key = Path(values["SF_PRIVATE_KEY_PATH"])
-        assert key.is_file()
-        assert temporary in key.parents
-        for provider in ("password", "jwt-bearer"):
-            assert run("login", provider, env=values).code == 0
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert out == ""
-    assert "until Ctrl-C or SIGTERM" in err
-    assert "Traceback" not in err
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that ends it; not ignored here, as nohup would have it."""
+    number: signal.Signals = request.param
+    before = signal.signal(number, signal.SIG_DFL)
+    yield number
+    signal.signal(number, before)
+
+
+def test_serves_until_a_signal_then_takes_its_key_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], temporary: Path, number: signal.Signals
+) -> None:
+    reading, writing = os.pipe()
+    seen: list[tuple[dict[str, str], bool, str | None]] = []
+
+    def use(_: threading.Event) -> None:
+        with os.fdopen(reading) as stream:
+            reader = Reader(stream)
+        Path("org.env").write_text(reader.text)
+        Path("org.env").chmod(0o600)
+        with kinetic.resolve("jwt-bearer", env_file="org.env") as source:
+            has_key = Path(reader.values["SF_PRIVATE_KEY_PATH"]).is_file()
+            seen.append((reader.values, has_key, source.session().username))
+
+    with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert served(["emulator"], use, number) == 0
+    [(values, has_key, username)] = seen
+    key = Path(values["SF_PRIVATE_KEY_PATH"])
+    assert list(values) == NAMES
+    assert has_key
+    assert temporary in key.parents
+    assert username == values["SF_USERNAME"]
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "until Ctrl-C or SIGTERM" in told.err
+    assert "Traceback" not in told.err
     assert not key.parent.exists()
     assert list(temporary.iterdir()) == []
 
