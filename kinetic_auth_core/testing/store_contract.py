@@ -13,7 +13,7 @@ from typing import Any
 
 from kinetic_auth_core.testing.store_probes import THREADS, at_once, expect, in_a_child, read, until
 
-_BRIEFLY_S = 0.25
+_BRIEFLY_S = 0.1
 _LONG_S = 600.0
 
 

@@ -1,15 +1,18 @@
 """The command line as a user meets it: arguments in, stdout, stderr and an exit code out."""
 
 import importlib
+import importlib.metadata
 import logging
 import os
 import re
 import secrets
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -54,6 +57,35 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _installed_packages_read_once() -> Iterator[None]:
+    """What lies in site-packages is read once; the distributions that a test makes are read each time.
+
+    Each command looks for plugins several times, and Python reads the metadata of all packages for that, which took
+    most of these tests' time.
+    """
+    installed = Path(sysconfig.get_path("purelib"))
+    seen: dict[tuple[Path, str], Any] = {}
+
+    def remembered(name: str) -> property:
+        get = getattr(importlib.metadata.PathDistribution, name).fget
+
+        def look(distribution: Any) -> Any:
+            path = distribution._path
+            if not isinstance(path, Path) or path.parent != installed:
+                return get(distribution)
+            if (path, name) not in seen:
+                seen[path, name] = get(distribution)
+            return seen[path, name]
+
+        return property(look)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("entry_points", "metadata"):
+            patch.setattr(importlib.metadata.PathDistribution, name, remembered(name))
+        yield
 
 
 @pytest.fixture(autouse=True)

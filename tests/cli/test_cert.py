@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kinetic_auth_core.cli.cert_files import write
 from kinetic_auth_core.cli.commands import cli
-from kinetic_auth_core.testing import SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
@@ -33,16 +35,28 @@ def mode(path: Path) -> str:
     return oct(path.stat().st_mode & 0o777)
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `cert new` makes: server.key and server.crt."""
+    folder = tmp_path_factory.mktemp("made") / "pair"
+    assert CliRunner().invoke(cli, ["cert", "new", "--out", str(folder)]).exit_code == 0
+    return folder
+
+
 @pytest.fixture
-def pair(run: Run) -> Path:
-    """A folder with server.key and server.crt."""
-    assert run("cert", "new", "--out", "pair").code == 0
-    return Path("pair")
+def pair(made: Path) -> Path:
+    """A folder with a copy of them."""
+    return Path(shutil.copytree(made, "pair"))
+
+
+@functools.cache
+def rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
 
 
 def make_certificate(days: float, key: Any = None, from_days: float = -1) -> bytes:
     """A self-signed certificate that openssl's command line would not make."""
-    key = key or rsa.generate_private_key(65537, 2048)
+    key = key or rsa_key()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     now = dt.datetime.now(dt.UTC)
     certificate = (
@@ -223,10 +237,10 @@ def test_show_says_what_is_wrong_with_it(run: Run) -> None:
     ],
 )
 def test_what_is_no_certificate(
-    command: tuple[str, ...], name: str, contents: bytes | None, said: str, run: Run
+    command: tuple[str, ...], name: str, contents: bytes | None, said: str, run: Run, keys: KeyPair
 ) -> None:
     if contents is not None:
-        Path(name).write_bytes(new_key_pair().private_key_pem.encode() if contents == b"key" else contents)
+        Path(name).write_bytes(keys.private_key_pem.encode() if contents == b"key" else contents)
     outcome = run(*command, name)
     assert (outcome.code, outcome.out) == (3, "")
     assert said in outcome.told
@@ -319,8 +333,9 @@ def test_check_of_what_salesforce_would_not_take_is_8(make: Callable[[], bytes],
     assert any(re.fullmatch(problem, each) for each in facts["problems"]), facts["problems"]
 
 
-def test_check_of_another_keys_certificate_is_8_and_says_so(run: Run, pair: Path) -> None:
-    run("cert", "new", "--out", "other")
+def test_check_of_another_keys_certificate_is_8_and_says_so(run: Run, pair: Path, keys: KeyPair) -> None:
+    Path("other").mkdir()
+    Path("other/server.key").write_text(keys.private_key_pem)
     outcome = run("cert", "check", "--cert", "pair/server.crt", "--key", "other/server.key")
     assert outcome.code == 8
     assert outcome.table["problem"] == ["does not belong to the key other/server.key"]
@@ -338,8 +353,3 @@ def test_without_cryptography_each_command_says_what_to_install(
         "Error: the commands of cert need cryptography, which is not installed. "
         'Remedy: pip install cryptography; the extra brings it too: pip install "kinetic-auth-core[jwt-bearer]"'
     )
-
-
-def test_the_command_line_loads_cryptography_only_for_certificates(python: Run) -> None:
-    code = "import sys; from kinetic_auth_core.cli.commands import cli; print('cryptography' in sys.modules)"
-    assert python(code).out == "False\n"

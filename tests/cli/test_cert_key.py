@@ -7,13 +7,14 @@ import importlib
 import importlib.metadata
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kinetic_auth_core.cli.signing_key import RemoteKey, load_key
@@ -25,12 +26,9 @@ VAULT = '''
 import attrs
 import kinetic_auth_core as kinetic
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, ec, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-KEY = rsa.generate_private_key(65537, 2048)
-OTHER = rsa.generate_private_key(65537, 2048)
-ELLIPTIC = ec.generate_private_key(ec.SECP256R1())
+from vault_keys import ELLIPTIC, KEY, OTHER
 
 
 @attrs.frozen
@@ -88,8 +86,18 @@ class Vault:
 '''
 
 
+@pytest.fixture(scope="session")
+def vault_keys() -> types.ModuleType:
+    """The keys that are in the vault."""
+    module = types.ModuleType("vault_keys")
+    for name in ("KEY", "OTHER"):
+        setattr(module, name, rsa.generate_private_key(65537, 2048))
+    module.__dict__["ELLIPTIC"] = ec.generate_private_key(ec.SECP256R1())
+    return module
+
+
 @pytest.fixture
-def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vault_keys: types.ModuleType) -> Iterator[Any]:
     """A key loader of the scheme `vault`, installed the way pip leaves it on disk."""
     site = tmp_path / "site"
     info = site / "vault_loader-1.0.dist-info"
@@ -98,6 +106,7 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (info / "entry_points.txt").write_text("[kinetic_auth.key_loaders]\nvault = vault_loader:Vault\n")
     (site / "vault_loader.py").write_text(VAULT)
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    monkeypatch.setitem(sys.modules, "vault_keys", vault_keys)
     importlib.invalidate_caches()
     yield importlib.import_module("vault_loader")
     del sys.modules["vault_loader"]

@@ -13,10 +13,11 @@ from typing import Any
 
 import dotenv
 import pytest
+import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import kinetic_auth_core
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.emulator import dotenv_value
 from kinetic_auth_core.testing import SalesforceEmulator
@@ -32,7 +33,6 @@ NAMES = [
     "SF_PRIVATE_KEY_PATH",
     "SF_LOGIN_URL",
 ]
-PROGRAM = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()"]
 
 
 @pytest.fixture(autouse=True)
@@ -60,22 +60,43 @@ class Reader:
         self.values = {name: value or "" for name, value in dotenv.dotenv_values(stream=io.StringIO(self.text)).items()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_serves_until_a_signal_then_takes_its_key_away(run: Run, temporary: Path, number: signal.Signals) -> None:
-    with subprocess.Popen([*PROGRAM, "emulator"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        values = Reader(process.stdout).values
-        assert list(values) == NAMES
-        key = Path(values["SF_PRIVATE_KEY_PATH"])
-        assert key.is_file()
-        assert temporary in key.parents
-        for provider in ("password", "jwt-bearer"):
-            assert run("login", provider, env=values).code == 0
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert out == ""
-    assert "until Ctrl-C or SIGTERM" in err
-    assert "Traceback" not in err
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that ends it; not ignored here, as nohup would have it."""
+    number: signal.Signals = request.param
+    before = signal.signal(number, signal.SIG_DFL)
+    yield number
+    signal.signal(number, before)
+
+
+def test_serves_until_a_signal_then_takes_its_key_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], temporary: Path, number: signal.Signals
+) -> None:
+    reading, writing = os.pipe()
+    seen: list[tuple[dict[str, str], bool, str | None]] = []
+
+    def use(_: threading.Event) -> None:
+        with os.fdopen(reading) as stream:
+            reader = Reader(stream)
+        Path("org.env").write_text(reader.text)
+        Path("org.env").chmod(0o600)
+        with kinetic.resolve("jwt-bearer", env_file="org.env") as source:
+            has_key = Path(reader.values["SF_PRIVATE_KEY_PATH"]).is_file()
+            seen.append((reader.values, has_key, source.session().username))
+
+    with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert served(["emulator"], use, number) == 0
+    [(values, has_key, username)] = seen
+    key = Path(values["SF_PRIVATE_KEY_PATH"])
+    assert list(values) == NAMES
+    assert has_key
+    assert temporary in key.parents
+    assert username == values["SF_USERNAME"]
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "until Ctrl-C or SIGTERM" in told.err
+    assert "Traceback" not in told.err
     assert not key.parent.exists()
     assert list(temporary.iterdir()) == []
 
@@ -106,25 +127,49 @@ def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporar
     ("file", "option"), [(".env", ""), ("org.env", " --env-file org.env"), ("an org/.env", " --env-file 'an org/.env'")]
 )
 def test_a_file_that_is_not_there_yet_takes_the_settings_and_the_login_to_type_is_told(
-    temporary: Path, file: str, option: str
+    capsys: pytest.CaptureFixture[str], temporary: Path, file: str, option: str
 ) -> None:
-    Path(file).parent.mkdir(exist_ok=True)
-    command = f"'{sys.executable}' -c 'from kinetic_auth_core.cli import main; main()'"
-    script = f"""
-        set -u
-        {command} emulator --env-file '{file}' 2> told &
-        pid=$!
-        until [ -s '{file}' ]; do kill -0 "$pid" || exit 9; sleep 0.1; done
-        {command} login jwt-bearer{option} --json > session.json || exit 8
-        kill -TERM "$pid"
-        wait "$pid"
-    """
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    told = Path("told").read_text()
-    assert done.returncode == 0, done.stderr + told
+    path = Path(file).absolute()
+    path.parent.mkdir(exist_ok=True)
+    users: list[str | None] = []
+
+    def use(is_over: threading.Event) -> None:
+        while not path.exists() and not is_over.wait(0.01):
+            pass
+        with kinetic.resolve("jwt-bearer", env_file=path) as source:
+            users.append(source.session().username)
+
+    assert served(["emulator", "--env-file", file], use) == 0
+    assert users == [dotenv.dotenv_values(path)["SF_USERNAME"]]
+    told = " ".join(capsys.readouterr().err.split())
     assert f"Its settings are in {file}; log in with: kinetic-auth login jwt-bearer{option}, or: " in told
-    assert Path(file).stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o600
     assert list(temporary.iterdir()) == []
+
+
+def served(args: list[str], use: Callable[[threading.Event], None], end: signal.Signals = signal.SIGTERM) -> object:
+    """The exit code of the program, run in this process, while a thread uses it and then ends it with a signal.
+
+    The thread is handed an event that is set if the program has ended by itself.
+    """
+    is_over = threading.Event()
+
+    def use_and_end() -> None:
+        try:
+            use(is_over)
+        finally:
+            if not is_over.is_set():
+                os.kill(os.getpid(), end)
+
+    user = threading.Thread(target=use_and_end)
+    user.start()
+    try:
+        with pytest.raises(SystemExit) as stop:
+            cli.main(args)
+    finally:
+        is_over.set()
+        user.join()
+    return stop.value.code
 
 
 @pytest.mark.parametrize(
@@ -137,61 +182,39 @@ def test_with_tls_it_names_its_certificate_authority(
     reading, writing = os.pipe()
     seen: list[dict[str, str]] = []
 
-    def use_and_stop() -> None:
+    def use(_: threading.Event) -> None:
         with os.fdopen(reading) as stream:
             seen.append(Reader(stream, names[-1]).values)
-            os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    user = threading.Thread(target=use_and_stop)
-    user.start()
     with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["emulator", *args])
-    user.join()
-    assert stop.value.code == 0
+        assert served(["emulator", *args], use) == 0
     assert list(seen[0]) == names
     assert seen[0]["SF_LOGIN_URL"].startswith(scheme)
     assert list(temporary.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_nohup_keeps_it_alive(temporary: Path) -> None:
-    ignoring = (
-        "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); from kinetic_auth_core.cli import main; main()"
-    )
-    with subprocess.Popen([sys.executable, "-c", ignoring, "emulator"], stdout=subprocess.PIPE, text=True) as process:
-        address = Reader(process.stdout).values["SF_LOGIN_URL"]
-        process.send_signal(signal.SIGHUP)
-        host, _, port = address.removeprefix("http://").partition(":")
-        socket.create_connection((host, int(port)), timeout=10).close()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    assert list(temporary.iterdir()) == []
-
-
-def test_sighup_is_left_alone_where_it_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_sighup_is_ignored_as_by_nohup_it_goes_on(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading, writing = os.pipe()
+    answers: list[int] = []
 
-    def stop() -> None:
+    def hang_up(_: threading.Event) -> None:
         with os.fdopen(reading) as stream:
-            assert Reader(stream).values
+            address = Reader(stream).values["SF_LOGIN_URL"]
             os.kill(os.getpid(), signal.SIGHUP)
-            os.kill(os.getpid(), signal.SIGINT)
+            answers.append(requests.get(f"{address}/services/data", timeout=10).status_code)
 
-    user = threading.Thread(target=stop)
-    user.start()
     try:
         with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stream)
-            with pytest.raises(SystemExit) as stopped:
-                cli.main(["emulator"])
+            assert served(["emulator"], hang_up, signal.SIGINT) == 0
     finally:
-        user.join()
         signal.signal(signal.SIGHUP, before)
-    assert stopped.value.code == 0
+    assert answers == [200]
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_port_that_is_taken_is_told(run: Run, temporary: Path) -> None:
@@ -208,7 +231,7 @@ def without(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     """As if a module, with all that is in it, were not there."""
     for name in [each for each in sys.modules if f"{each}.".startswith(("kinetic_auth_core.testing.", f"{module}."))]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr(kinetic_auth_core, "testing")
+    monkeypatch.delattr(kinetic, "testing")
     monkeypatch.setitem(sys.modules, module, None)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kinetic_auth_core.testing import Alter, Html, NotJson, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing import Alter, Html, KeyPair, NotJson, SalesforceEmulator
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
@@ -204,8 +204,8 @@ class TestFailures:
         missing = Path("nowhere.key").absolute()
         assert f"Error: Private key not found: {missing} does not exist. Remedy: Verify private_key" in outcome.told
 
-    def test_a_wrong_key_ends_with_4_and_the_remedy(self, run: Run, debug: tuple[str, ...]) -> None:
-        Path("other.key").write_text(new_key_pair().private_key_pem)
+    def test_a_wrong_key_ends_with_4_and_the_remedy(self, run: Run, keys: KeyPair, debug: tuple[str, ...]) -> None:
+        Path("other.key").write_text(keys.private_key_pem)
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=other.key", *debug)
         assert (outcome.code, outcome.out) == (4, "")
         assert "invalid_grant: invalid assertion (HTTP 400)." in outcome.told

@@ -106,16 +106,20 @@ def environment(tmp_path: Path, link_dependencies: Callable[[Path], None]) -> Pa
     )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, core)
-    # With the build tool at hand no index is asked; else pip fetches it.
-    offline = ["--no-build-isolation"] if importlib.util.find_spec("hatchling") else []
-    pip("wheel", *offline, "--no-deps", "--wheel-dir", wheels, core, sources / "sso_provider")
+    if importlib.util.find_spec("hatchling"):
+        from hatchling.builders.wheel import WheelBuilder
+
+        for source in (core, sources / "sso_provider"):
+            assert list(WheelBuilder(str(source)).build(directory=str(wheels), versions=["standard"]))
+    else:  # pip fetches it
+        pip("wheel", "--no-deps", "--wheel-dir", wheels, core, sources / "sso_provider")
 
     fresh = tmp_path / "fresh"
     run(sys.executable, "-m", "venv", "--without-pip", fresh)
     python = fresh / "bin" / "python"
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     link_dependencies(site)
-    pip("--python", python, "install", "--no-index", "--find-links", wheels, "acme-salesforce-sso")
+    pip("--python", python, "install", "--no-compile", "--no-index", "--find-links", wheels, "acme-salesforce-sso")
     return python
 
 

@@ -89,7 +89,7 @@ FORMATS = [
     *("PKCS12", "PKCS12 with an old cipher", "PKCS12 with an empty passphrase", "PKCS12 without encryption"),
     *("JWK", "JWK without primes"),
 ]
-TEXTS = ["PKCS1", "PKCS8", "encrypted PKCS1", "encrypted PKCS8", "JWK", "JWK without primes"]
+TEXTS = ["PKCS1", "PKCS8", "encrypted PKCS1", "encrypted PKCS8", "JWK"]
 UNENCRYPTED = [
     *("PKCS1", "PKCS8", "PKCS1 DER", "PKCS8 DER", "PKCS12 with an empty passphrase", "PKCS12 without encryption"),
     *("JWK", "JWK without primes"),

@@ -16,6 +16,8 @@ from urllib.parse import quote
 import attrs
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 from kinetic_auth_redis_store import RedisStore
@@ -88,8 +90,10 @@ class RedisServer:
 
     def client(self) -> Any:
         """A client of the test's own, which knows nothing of the store."""
-        tls = {"ssl": True, "ssl_ca_certs": str(self.tls / "ca.pem")} if self.tls else {}
-        return redis.Redis(host="127.0.0.1", port=self.port, password=self.password, **tls)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(self.tls / "ca.pem")} if self.tls else {}
+        # Without redis-py's own retries: each of them pauses for up to a second.
+        options["retry"] = Retry(NoBackoff(), 0)
+        return redis.Redis(host="127.0.0.1", port=self.port, password=self.password, **options)
 
     def _answers(self) -> bool:
         try:
@@ -132,6 +136,14 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 def server(new_server: Callable[..., RedisServer]) -> RedisServer:
     """One for all the tests that leave it running."""
     return new_server()
+
+
+@pytest.fixture
+def empty_server(server: RedisServer) -> RedisServer:
+    """That one, with nothing in it."""
+    with server.client() as client:
+        client.flushall()
+    return server
 
 
 @pytest.fixture

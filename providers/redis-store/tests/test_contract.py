@@ -1,6 +1,7 @@
 """The Redis store keeps the contract of all stores: plain and encrypted, over TCP, TLS and a socket, in a cluster."""
 
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def cluster(new_server: Callable[..., Any], free_port: Callable[[], int]) -> Any
     with server.client() as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True):
-            pass
+            time.sleep(0.01)
     return server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,9 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import attrs
 import pytest
 from cryptography.fernet import Fernet
 
@@ -22,82 +23,74 @@ from kinetic_auth_core.testing import Delay, KeyPair, SalesforceEmulator
 
 PROCESSES, THREADS = 8, 8
 
-# A process of a deployment: says "ready", waits for a line, then asks for a session in each of its threads.
-PROCESS = """
-import json, sys, threading
+# A deployment: processes, forked from one so that what they import is imported once; all their threads ask at once.
+DEPLOYMENT = """
+import json, multiprocessing, sys, threading
+import cryptography.fernet, jose.jwt, redis, requests
 import kinetic_auth_core as kinetic
 
-settings = json.loads(sys.stdin.readline())
-threads_wanted = settings.pop("threads")
-source = kinetic.resolve("jwt-bearer", **settings)
-start = threading.Barrier(threads_wanted)
-tokens = []
+settings = json.loads(sys.stdin.read())
+processes, threads = settings.pop("processes"), settings.pop("threads")
+forking = multiprocessing.get_context("fork")
+start, tokens = forking.Barrier(processes * threads), forking.SimpleQueue()
 
-def ask():
-    start.wait()
-    tokens.append(source.session().access_token)
+def serve():
+    source = kinetic.resolve("jwt-bearer", **settings)
 
-threads = [threading.Thread(target=ask) for _ in range(threads_wanted)]
-print("ready", flush=True)
-sys.stdin.readline()
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-print(json.dumps(tokens), flush=True)
+    def ask():
+        start.wait()
+        tokens.put(source.session().access_token)
+
+    asking = [threading.Thread(target=ask) for _ in range(threads)]
+    for thread in asking: thread.start()
+    for thread in asking: thread.join()
+
+serving = [forking.Process(target=serve) for _ in range(processes)]
+for process in serving: process.start()
+print(json.dumps([tokens.get() for _ in range(processes * threads)]))
+for process in serving: process.join()
+"""
+
+# A process that logs in, until it is killed.
+LOGIN = """
+import json, sys
+import kinetic_auth_core as kinetic
+kinetic.resolve("jwt-bearer", **json.loads(sys.stdin.read())).session()
 """
 
 
-@attrs.define
-class Process:
-    """One of them, from the outside."""
-
-    popen: subprocess.Popen[str]
-
-    @classmethod
-    def begin(cls, settings: dict[str, Any], threads: int = 1) -> Process:
-        command = [sys.executable, "-c", PROCESS]
-        # Not measured: a process that is killed leaves half a file of coverage behind.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
-        popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-        made = cls(popen)
-        made.say(json.dumps({**settings, "threads": threads}))
-        return made
-
-    def say(self, line: str = "") -> None:
-        assert self.popen.stdin
-        self.popen.stdin.write(f"{line}\n")
-        self.popen.stdin.flush()
-
-    def hear(self) -> str:
-        assert self.popen.stdout
-        return self.popen.stdout.readline().strip()
-
-    def end(self) -> None:
-        self.popen.kill()
-        self.popen.communicate()
+@contextlib.contextmanager
+def python(code: str, settings: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs code with these settings on its stdin; it is over at the end."""
+    # Not measured: a process that is killed leaves half a file of coverage behind.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdin
+        process.stdin.write(json.dumps(settings))
+        process.stdin.close()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
-def begin() -> Iterator[Callable[..., Process]]:
-    """Starts a process; it is over at the end of the test."""
-    processes = []
-
-    def begin(settings: dict[str, Any], threads: int = 1) -> Process:
-        processes.append(Process.begin(settings, threads))
-        return processes[-1]
-
-    yield begin
-    for process in processes:
-        process.end()
-
-
-@pytest.fixture
-def settings(sf: SalesforceEmulator, keys: KeyPair, server_to_kill: Any) -> dict[str, Any]:
-    """A login, and a Redis that no other test uses."""
+def login(sf: SalesforceEmulator, keys: KeyPair) -> dict[str, Any]:
     user = sf.add_user("integration@acme.com")
     app = sf.add_app(certificates=[keys.certificate_pem], preauthorised={user.username})
-    store = {"name": "redis", "url": server_to_kill.url, "key": Fernet.generate_key().decode()}
-    login = {"client_id": app.client_id, "username": user.username, "private_key": keys.private_key_pem}
-    return {**login, "login_url": sf.url, "store": store}
+    who = {"client_id": app.client_id, "username": user.username, "private_key": keys.private_key_pem}
+    return {**who, "login_url": sf.url}
+
+
+def stored_in(server: Any, login: dict[str, Any]) -> dict[str, Any]:
+    return {**login, "store": {"name": "redis", "url": server.url, "key": Fernet.generate_key().decode()}}
+
+
+@pytest.fixture
+def settings(empty_server: Any, login: dict[str, Any]) -> dict[str, Any]:
+    """A login, and a Redis with nothing in it."""
+    return stored_in(empty_server, login)
 
 
 def names(server: Any) -> list[bytes]:
@@ -126,33 +119,20 @@ def test_two_sources_share_one_login(sf: SalesforceEmulator, settings: dict[str,
         assert sf.token_requests == 2
 
 
-def test_two_processes_share_one_login_and_nothing_of_it_is_readable_in_redis(
-    sf: SalesforceEmulator, settings: dict[str, Any], begin: Callable[..., Process], server_to_kill: Any
+def test_a_burst_of_many_processes_with_many_threads_is_one_login_and_nothing_of_it_is_readable_in_redis(
+    sf: SalesforceEmulator, settings: dict[str, Any], empty_server: Any
 ) -> None:
-    tokens = []
-    for process in (begin(settings), begin(settings)):
-        process.say()
-        assert process.hear() == "ready"
-        tokens += json.loads(process.hear())
-    assert len(set(tokens)) == 1
-    assert sf.token_requests == 1
-    with server_to_kill.client() as client:
-        [name] = names(server_to_kill)
-        stored = repr((name, client.hgetall(name)))
-    assert not any(secret in stored for secret in (tokens[0], "integration", settings["client_id"], "access_token"))
-
-
-def test_a_burst_of_many_processes_with_many_threads_is_one_login(
-    sf: SalesforceEmulator, settings: dict[str, Any], begin: Callable[..., Process]
-) -> None:
-    processes = [begin(settings, THREADS) for _ in range(PROCESSES)]
-    assert [process.hear() for process in processes] == ["ready"] * PROCESSES
-    for process in processes:
-        process.say()
-    tokens = [token for process in processes for token in json.loads(process.hear())]
+    with python(DEPLOYMENT, {**settings, "processes": PROCESSES, "threads": THREADS}) as deployment:
+        assert deployment.stdout
+        tokens = json.loads(deployment.stdout.read())
+        assert deployment.wait(30) == 0
     assert len(tokens) == PROCESSES * THREADS
     assert len(set(tokens)) == 1
     assert sf.token_requests == 1
+    with empty_server.client() as client:
+        [name] = names(empty_server)
+        stored = repr((name, client.hgetall(name)))
+    assert not any(secret in stored for secret in (tokens[0], "integration", settings["client_id"], "access_token"))
 
 
 def test_the_store_key_is_rotated_while_all_go_on(
@@ -176,25 +156,30 @@ def test_the_store_key_is_rotated_while_all_go_on(
 
 
 def test_a_process_that_is_killed_while_it_logs_in_holds_the_others_up_no_longer_than_its_lease(
-    sf: SalesforceEmulator, settings: dict[str, Any], begin: Callable[..., Process], server_to_kill: Any
+    sf: SalesforceEmulator, settings: dict[str, Any], empty_server: Any
 ) -> None:
     sf.break_transport(Delay(120))
-    killed = begin(settings)
-    killed.say()
-    until(lambda: sf.token_requests == 1)
-    assert any(name.endswith(b":lease") for name in names(server_to_kill))
-    killed.popen.send_signal(signal.SIGKILL)
-    killed.popen.wait()
-    began = time.monotonic()
-    with kinetic.resolve("jwt-bearer", **settings) as source:
-        assert source.session().is_valid()
-    assert 1 < time.monotonic() - began < Shelf.lease_s + 5
+    with python(LOGIN, settings) as killed:
+        until(lambda: sf.token_requests == 1)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    [lease] = [name for name in names(empty_server) if name.endswith(b":lease")]
+    with kinetic.resolve("jwt-bearer", **settings) as source, ThreadPoolExecutor(1) as pool:
+        session = pool.submit(source.session)
+        with pytest.raises(TimeoutError):
+            session.result(0.3)
+        with empty_server.client() as client:
+            assert 0 < client.pttl(lease) <= Shelf.lease_s * 1000
+            client.pexpire(lease, 1)  # so much for its time
+        assert session.result(30).is_valid()
     assert sf.token_requests == 2
 
 
 def test_redis_is_killed_in_mid_burst_and_comes_back_and_nobody_fails(
-    sf: SalesforceEmulator, settings: dict[str, Any], server_to_kill: Any
+    login: dict[str, Any], server_to_kill: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Shelf, "outage_pause_s", 0.2)  # then it is looked at again
+    settings = stored_in(server_to_kill, login)
     sources = [kinetic.resolve("jwt-bearer", **settings) for _ in range(4)]
     failures: list[BaseException] = []
     served = [0] * 8

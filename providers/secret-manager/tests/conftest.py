@@ -144,17 +144,17 @@ def rest_call_status() -> Callable[[SalesforceSession], int]:
 
 @pytest.fixture
 def tokens_of_a_herd() -> Callable[[], set[str]]:
-    """Logs in from 64 threads at once, through one source."""
+    """Logs in from 24 threads at once, through one source."""
 
     def log_in_at_once() -> set[str]:
-        start = threading.Barrier(64)
-        with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(64) as pool:
+        start = threading.Barrier(24)
+        with kinetic.resolve(environment="prod") as source, ThreadPoolExecutor(24) as pool:
 
             def log_in(_: int) -> str:
                 start.wait()
                 return source.authenticate().access_token
 
-            return set(pool.map(log_in, range(64)))
+            return set(pool.map(log_in, range(24)))
 
     return log_in_at_once
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import re
@@ -9,15 +10,26 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import boto3
+import botocore.loaders
 import pytest
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
 REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _botocore_without_waits() -> Iterator[None]:
+    """botocore reads its descriptions of the services once, and does not pause between its tries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", functools.cache(botocore.loaders.create_loader))
+        patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +47,7 @@ def moto_port() -> Iterator[int]:
         drain.start()
         yield port
     finally:
-        process.terminate()
+        process.kill()  # it has nothing to save, and takes a second to end by itself
         process.wait()
     drain.join()
     process.stderr.close()
@@ -66,7 +78,7 @@ class Relay:
     def up(self) -> None:
         self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True)
         self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.002})
         self._thread.start()
 
     def down(self) -> None:
@@ -119,15 +131,27 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-@pytest.fixture
-def aws(moto_port: int) -> Callable[[str], Any]:
-    """A boto3 client that fills the vault."""
+@pytest.fixture(scope="session")
+def aws(moto_port: int) -> Iterator[Callable[[str], Any]]:
+    """Gives the boto3 client of a service that fills the vault."""
+    made: dict[str, Any] = {}
 
     def client(service: str) -> Any:
-        made: Any = boto3.session.Session()
-        return made.client(service, region_name=REGION, endpoint_url=f"http://127.0.0.1:{moto_port}")
+        if service not in made:
+            session: Any = boto3.session.Session("AKIATESTING", "canary-aws-credential")
+            endpoint = f"http://127.0.0.1:{moto_port}"
+            made[service] = session.client(service, region_name=REGION, endpoint_url=endpoint)
+        return made[service]
 
-    return client
+    yield client
+    for each in made.values():
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def signing_key(aws: Callable[[str], Any]) -> str:
+    """The id of a key of KMS that signs; the same for all tests."""
+    return str(aws("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")["KeyMetadata"]["KeyId"])
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_herd_of_logins_asks_the_vault_once(
 ) -> None:
     aws("secretsmanager").create_secret(Name=name, SecretString=keys.private_key_pem)
     configure(f"secret-manager://aws/{name}?{at}", keys.certificate_pem)
-    assert len(tokens_of_a_herd()) == 64
+    assert len(tokens_of_a_herd()) == 24
     assert relay.calls == ["GetSecretValue"]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kinetic_auth_core import KeyLoadError
+from kinetic_auth_secret_manager.aws_client import ATTEMPTS
 
 Load = Callable[..., Any]
 Aws = Callable[[str], Any]
@@ -172,11 +173,17 @@ def test_an_endpoint_that_speaks_no_tls_is_told(load: Load, relay: Any) -> None:
     )
 
 
-def test_a_host_that_never_answers_is_given_up(load: Load) -> None:
+def test_a_host_that_never_answers_is_given_up_after_three_tries(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kinetic_auth_secret_manager.aws_client.READ_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(KeyLoadError, match="AWS cannot be reached"):
             load(f"secret-manager://aws/secret?region=eu-west-1&endpoint={endpoint}")
+        silent.setblocking(False)
+        for _ in range(ATTEMPTS):
+            silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def test_without_credentials_the_message_says_how_to_give_some(

@@ -28,25 +28,26 @@ def verify(signer: Any, message: bytes, signature: bytes) -> None:
     public.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
 
 
-def test_a_key_signs_what_its_public_half_verifies(aws: Aws, load: Load, at: str) -> None:
-    signer = load(f"kms://aws/{new_key(aws)}?{at}")
+def test_a_key_signs_what_its_public_half_verifies(signing_key: str, load: Load, at: str) -> None:
+    signer = load(f"kms://aws/{signing_key}?{at}")
     assert isinstance(signer, Signer)
     assert signer.algorithm == "RS256"
     verify(signer, b"message", signer.sign(b"message"))
 
 
-def test_the_key_id_is_the_digest_of_the_public_key(aws: Aws, load: Load, at: str) -> None:
-    key = new_key(aws)
-    der = aws("kms").get_public_key(KeyId=key)["PublicKey"]
-    signer = load(f"kms://aws/{key}?{at}")
+def test_the_key_id_is_the_digest_of_the_public_key(aws: Aws, signing_key: str, load: Load, at: str) -> None:
+    der = aws("kms").get_public_key(KeyId=signing_key)["PublicKey"]
+    signer = load(f"kms://aws/{signing_key}?{at}")
     assert signer.key_id == hashlib.sha256(der).hexdigest()
     public = load_pem_public_key(signer.public_key())
     assert public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == der
 
 
-def test_an_alias_is_held_to_the_key_that_it_named_when_the_signer_was_made(aws: Aws, load: Load, at: str) -> None:
+def test_an_alias_is_held_to_the_key_that_it_named_when_the_signer_was_made(
+    aws: Aws, signing_key: str, load: Load, at: str
+) -> None:
     client = aws("kms")
-    client.create_alias(AliasName="alias/salesforce", TargetKeyId=new_key(aws))
+    client.create_alias(AliasName="alias/salesforce", TargetKeyId=signing_key)
     signer = load(f"kms://aws/alias/salesforce?{at}")
     client.update_alias(AliasName="alias/salesforce", TargetKeyId=new_key(aws))
     verify(signer, b"message", signer.sign(b"message"))
@@ -55,27 +56,26 @@ def test_an_alias_is_held_to_the_key_that_it_named_when_the_signer_was_made(aws:
     verify(renewed, b"message", renewed.sign(b"message"))
 
 
-def test_an_arn_says_the_region(aws: Aws, load: Load, relay: Any) -> None:
-    arn = aws("kms").describe_key(KeyId=new_key(aws))["KeyMetadata"]["Arn"]
+def test_an_arn_says_the_region(aws: Aws, signing_key: str, load: Load, relay: Any) -> None:
+    arn = aws("kms").describe_key(KeyId=signing_key)["KeyMetadata"]["Arn"]
     signer = load(f"kms://aws/{arn}?endpoint={relay.url}")
     verify(signer, b"message", signer.sign(b"message"))
 
 
-def test_a_signer_made_anew_for_the_same_key_is_equal(aws: Aws, load: Load, at: str) -> None:
-    uri = f"kms://aws/{new_key(aws)}?{at}"
+def test_a_signer_made_anew_for_the_same_key_is_equal(signing_key: str, load: Load, at: str) -> None:
+    uri = f"kms://aws/{signing_key}?{at}"
     assert load(uri) == load(uri, fresh=True)
 
 
-def test_a_signer_shows_no_client_and_no_key(aws: Aws, load: Load, at: str) -> None:
-    key = new_key(aws)
-    shown = repr(load(f"kms://aws/{key}?{at}"))
-    assert key in shown
+def test_a_signer_shows_no_client_and_no_key(signing_key: str, load: Load, at: str) -> None:
+    shown = repr(load(f"kms://aws/{signing_key}?{at}"))
+    assert signing_key in shown
     assert "canary" not in shown
     assert "PUBLIC" not in shown
 
 
-def test_a_signer_signs_in_the_child_of_a_fork(aws: Aws, load: Load, at: str, signed_in_a_child: Any) -> None:
-    signer = load(f"kms://aws/{new_key(aws)}?{at}")
+def test_a_signer_signs_in_the_child_of_a_fork(signing_key: str, load: Load, at: str, signed_in_a_child: Any) -> None:
+    signer = load(f"kms://aws/{signing_key}?{at}")
     signer.sign(b"in the parent")
     verify(signer, b"in the child", signed_in_a_child(signer, b"in the child"))
 
@@ -144,8 +144,8 @@ def test_a_key_in_a_state_that_moto_does_not_know_is_refused(
     assert message in str(caught.value)
 
 
-def test_a_message_that_kms_would_not_take_is_refused_here(aws: Aws, load: Load, at: str, relay: Any) -> None:
-    uri = f"kms://aws/{new_key(aws)}?{at}"
+def test_a_message_that_kms_would_not_take_is_refused_here(signing_key: str, load: Load, at: str, relay: Any) -> None:
+    uri = f"kms://aws/{signing_key}?{at}"
     signer = load(uri)
     with pytest.raises(KeyLoadError) as caught:
         signer.sign(b"x" * 4097)
@@ -155,8 +155,10 @@ def test_a_message_that_kms_would_not_take_is_refused_here(aws: Aws, load: Load,
     assert "Sign" not in relay.calls
 
 
-def test_a_signature_that_is_denied_names_the_key_and_the_permission(aws: Aws, load: Load, at: str, relay: Any) -> None:
-    uri = f"kms://aws/{new_key(aws)}?{at}"
+def test_a_signature_that_is_denied_names_the_key_and_the_permission(
+    signing_key: str, load: Load, at: str, relay: Any
+) -> None:
+    uri = f"kms://aws/{signing_key}?{at}"
     signer = load(uri)
     relay.refusals["Sign"] = (400, "AccessDeniedException", "not authorized to perform: kms:Sign")
     with pytest.raises(KeyLoadError) as caught:

@@ -19,8 +19,8 @@ Aws = Callable[[str], Any]
 RestCall = Callable[[kinetic.SalesforceSession], int]
 
 THREADS = 16
-ROTATIONS = 4
-CALLS_BETWEEN = 100
+ROTATIONS = 3
+CALLS_BETWEEN = 3 * THREADS
 
 
 def call(source: kinetic.SessionSource, rest_call_status: RestCall) -> int:

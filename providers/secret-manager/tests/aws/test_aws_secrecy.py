@@ -19,15 +19,14 @@ CREDENTIAL = "canary-aws-credential"
 
 
 def test_the_debug_log_of_botocore_has_no_value(
-    aws: Aws, load: Load, at: str, leaked: Leaked, caplog: pytest.LogCaptureFixture
+    aws: Aws, signing_key: str, load: Load, at: str, leaked: Leaked, caplog: pytest.LogCaptureFixture
 ) -> None:
     aws("secretsmanager").create_secret(Name="logged", SecretString=f'{{"k": "{VALUE}"}}')
     aws("ssm").put_parameter(Name="logged", Value=VALUE, Type="SecureString")
-    key = aws("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")["KeyMetadata"]["KeyId"]
     with caplog.at_level(logging.DEBUG):
         load(f"secret-manager://aws/logged?{at}#k")
         load(f"secret-manager://aws-ssm/logged?{at}")
-        load(f"kms://aws/{key}?{at}").sign(b"message")
+        load(f"kms://aws/{signing_key}?{at}").sign(b"message")
     assert "botocore.endpoint" in {record.name for record in caplog.records}
     assert leaked(caplog.text, VALUE, CREDENTIAL) == []
 

@@ -7,6 +7,7 @@ the CA as it does behind a company's proxy, and the vault's challenge passes the
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import ssl
@@ -38,6 +39,12 @@ def _unb64(text: str) -> bytes:
 
 def _number(value: int) -> str:
     return _b64(value.to_bytes((value.bit_length() + 7) // 8))
+
+
+@functools.cache
+def _new_key(kind: str, bits: int, number: int) -> Any:
+    """The key of a version, counted from 0: the same for all names, since making one takes longer than a test."""
+    return ec.generate_private_key(ec.SECP256R1()) if kind == "EC" else rsa.generate_private_key(65537, bits)
 
 
 @attrs.define
@@ -85,7 +92,7 @@ class KeyVault:
         return self._add("secrets", name, _Version(value, {"enabled": True, **attributes}))
 
     def create_key(self, name: str, kind: str = "RSA", bits: int = 2048, **attributes: Any) -> str:
-        key: Any = ec.generate_private_key(ec.SECP256R1()) if kind == "EC" else rsa.generate_private_key(65537, bits)
+        key = _new_key(kind, bits, number=len(self._held["keys"].get(name, ())))
         operations = attributes.pop("operations", ["sign", "verify"])
         return self._add("keys", name, _Version(key, {"enabled": True, **attributes}, operations))
 
@@ -118,7 +125,7 @@ class KeyVault:
         self._serve(server)
 
     def _serve(self, server: BaseWSGIServer) -> None:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.002})
         thread.start()
         self._running.append((server, thread))
 
@@ -235,6 +242,7 @@ def vault(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     vault.gate.set()
     vault.up()
     vault.identity_up()
+    monkeypatch.setattr("kinetic_auth_secret_manager.azure_client.BACKOFF_S", 0)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{vault.identity_port}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "canary-identity-header")

@@ -59,7 +59,7 @@ def test_a_herd_of_logins_asks_the_vault_once(
 ) -> None:
     vault.set_secret("herd", keys.private_key_pem)
     configure(f"secret-manager://azure/{vault.host}/herd", keys.certificate_pem)
-    assert len(tokens_of_a_herd()) == 64
+    assert len(tokens_of_a_herd()) == 24
     assert len(vault.calls) == 1
 
 
