@@ -69,6 +69,7 @@ class Soak:
     def __init__(self, env: dict[str, str], threads: int, seconds: float) -> None:
         self._threads = threads
         self._seconds = seconds
+        self._start = threading.Barrier(threads)
         self._stop = threading.Event()
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.bad: list[str] = []
@@ -106,11 +107,14 @@ class Soak:
 
     def _ask(self) -> None:
         chance = random.Random()  # noqa: S311 - picks faults
+        at_first = list(self._sources)  # all threads log in at once, after which the connection pools grow no more
+        self._start.wait()
         while not self._stop.is_set():
-            source = chance.choice(self._sources)
+            logs_in = bool(at_first) or chance.random() < 0.2
+            source = at_first.pop() if at_first else chance.choice(self._sources)
             began = time.monotonic()
             try:
-                session = source.authenticate() if chance.random() < 0.2 else source.session()
+                session = source.authenticate() if logs_in else source.session()
                 if chance.random() < 0.1:
                     source.invalidate(session)
                 self.outcomes["session"] += 1

@@ -10,7 +10,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -25,6 +25,8 @@ from kinetic_auth_core.shelf import Shelf
 _TAG_BYTES = 2
 _MAX_KEPT = 8  # refusals at a time: the keys of a list, a password and the one before
 _MAX_TEXT = 300
+#: What one guess at a credential costs whoever tries to find it by its tag: 16 MiB, and some 50 ms.
+SCRYPT_N = 2**14
 #: How far another machine's clock may be ahead.
 _SKEW_S = 300.0
 
@@ -39,8 +41,12 @@ class Credential:
 
     Args:
         instance: Its settings are the credential.
+
+    Attributes:
+        scrypt_n: The cost of its hash, as scrypt counts it.
     """
 
+    scrypt_n: ClassVar[int] = SCRYPT_N
     _instance: Any = attrs.field(repr=False)
     _tag: Once[str] = attrs.field(init=False, repr=False, factory=Once)
 
@@ -57,7 +63,7 @@ class Credential:
     def _made(self, key: bytes) -> str:
         settings = [each for each in schema(type(self._instance)) if each.name not in WAYS]
         shown = {each.name: plain_secret(each.value_of(self._instance)) for each in settings}
-        slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=2**14, r=8, p=1)
+        slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=self.scrypt_n, r=8, p=1)
         return hmac.digest(key, slow, hashlib.sha256)[:_TAG_BYTES].hex()
 
 

@@ -1,16 +1,20 @@
 """Every test starts in an empty folder, with none of the machine's own settings."""
 
 import functools
+import importlib.metadata
 import io
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from kinetic_auth_core.lockout import Credential
 from kinetic_auth_core.retries import Tries
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 from kinetic_auth_core.testing.pytest_plugin import leaked_secrets
@@ -41,12 +45,22 @@ def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _short_waits() -> Iterator[None]:
-    """The pauses between the tries of a login, of a hundredth of their length; and each private key checked once.
+    """What takes time and is not what most tests are about, at a hundredth of it.
 
-    cryptography checks at each loading of an RSA key whether its factors are primes, which takes 35 ms.
+    That is the pauses between the tries of a login (0.1 s and more), the hash of a refused credential (50 ms), the
+    check that an RSA key's factors are primes, at each loading of it (35 ms), and the search for plugins in what is
+    installed (20 ms); the last two are done once for each key, and for each group of plugins.
     """
+    all_plugins, of_the_run = importlib.metadata.entry_points, list(sys.path)
+    once = functools.cache(all_plugins)
+
+    def entry_points(**wanted: Any) -> Any:
+        return once(**wanted) if sys.path == of_the_run else all_plugins(**wanted)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.metadata, "entry_points", entry_points)
         patch.setattr(Tries, "first_pause_s", 0.002)
+        patch.setattr(Credential, "scrypt_n", 2)
         patch.setattr(
             serialization, "load_pem_private_key", functools.lru_cache(100)(serialization.load_pem_private_key)
         )

@@ -14,11 +14,12 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import given
+from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.lockout import Credential, HeldBackError, LockoutGuard
+from kinetic_auth_core.lockout import SCRYPT_N, Credential, HeldBackError, LockoutGuard
 from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator, User
@@ -148,17 +149,28 @@ class Watched(MemoryStore):
 
 
 def test_what_the_store_holds_of_a_refused_credential_is_no_help_in_guessing_it(
-    sf: SalesforceEmulator, settings: dict[str, Any]
+    sf: SalesforceEmulator, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    costs: list[int] = []
+    hashed = hashlib.scrypt
+
+    def scrypt(password: bytes, *, n: int, **more: Any) -> bytes:
+        costs.append(n)
+        return hashed(password, n=n, **more)
+
+    monkeypatch.setattr(hashlib, "scrypt", scrypt)
+    monkeypatch.setattr(Credential, "scrypt_n", SCRYPT_N)
     store = Watched()
     refused(kinetic.resolve("password", password=WRONG, store=store, **settings))
     (kept,) = store.seen
     (record,) = json.loads(kept)
+    assert costs == [2**14]
     assert len(record["tag"]) == 4  # two bytes: tens of thousands of other passwords have the same
     assert WRONG.encode() not in kept
     assert hashlib.sha256(WRONG.encode()).hexdigest().encode() not in kept
 
 
+@with_settings(max_examples=50)
 @given(
     st.binary()
     | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(

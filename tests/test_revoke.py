@@ -9,12 +9,12 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.testing import KeyPair, Reset, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing import KeyPair, Reset, SalesforceEmulator
 
 
 @pytest.fixture(scope="module")
-def keys() -> KeyPair:
-    return new_key_pair()
+def keys(key_pair: KeyPair) -> KeyPair:
+    return key_pair
 
 
 @pytest.fixture

@@ -26,6 +26,12 @@ def following() -> KeyPair:
     return new_key_pair()
 
 
+@pytest.fixture(scope="module")
+def strangers() -> list[str]:
+    """Keys that no app has the certificate of."""
+    return [new_key_pair().private_key_pem for _ in range(3)]
+
+
 @attrs.frozen
 class Org:
     """A user and an app that has the current key's certificate."""
@@ -87,10 +93,15 @@ def test_while_the_next_key_waits_in_the_list_a_swap_of_the_certificate_costs_on
 
 
 def test_the_key_that_is_replaced_in_its_place_comes_before_the_next_of_the_list(
-    sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair, monkeypatch: pytest.MonkeyPatch
+    sf: SalesforceEmulator,
+    org: Org,
+    current: KeyPair,
+    following: KeyPair,
+    strangers: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("KEY", current.private_key_pem)
-    monkeypatch.setenv("NEXT_KEY", new_key_pair().private_key_pem)
+    monkeypatch.setenv("NEXT_KEY", strangers[0])
     source = kinetic.resolve("jwt-bearer", private_key=["env://KEY", "env://NEXT_KEY"], **org.settings)
     source.session()
     monkeypatch.setenv("KEY", following.private_key_pem)
@@ -123,9 +134,9 @@ def test_a_list_stands_in_a_file_with_references_literals_and_variables(
 
 
 def test_where_no_key_of_the_list_is_right_the_error_is_that_of_the_first(
-    sf: SalesforceEmulator, org: Org, following: KeyPair, tmp_path: Path
+    sf: SalesforceEmulator, org: Org, strangers: list[str], tmp_path: Path
 ) -> None:
-    keys = in_files(tmp_path, one=following.private_key_pem, two=new_key_pair().private_key_pem)
+    keys = in_files(tmp_path, one=strangers[0], two=strangers[1])
     source = kinetic.resolve("jwt-bearer", private_key=keys, **org.settings)
     before = sf.token_requests
     with pytest.raises(kinetic.CredentialsRejectedError, match="invalid assertion"):
@@ -133,8 +144,10 @@ def test_where_no_key_of_the_list_is_right_the_error_is_that_of_the_first(
     assert sf.token_requests == before + 2
 
 
-def test_the_deadline_is_that_of_all_keys_together(sf: SalesforceEmulator, org: Org, following: KeyPair) -> None:
-    keys = [following.private_key_pem, *(new_key_pair().private_key_pem for _ in range(3))]
+def test_the_deadline_is_that_of_all_keys_together(
+    sf: SalesforceEmulator, org: Org, following: KeyPair, strangers: list[str]
+) -> None:
+    keys = [following.private_key_pem, *strangers]
     source = kinetic.resolve("jwt-bearer", private_key=keys, deadline=1, **org.settings)
     sf.break_transport(Delay(0.45), times=None)
     before, began = sf.token_requests, time.monotonic()
@@ -214,12 +227,13 @@ def test_a_password_that_was_changed_is_fetched_anew_and_the_wrong_one_is_sent_o
     assert source.authenticate().is_valid()
 
 
-def test_a_pkcs12_file_is_a_reference_as_it_is(sf: SalesforceEmulator, org: Org, tmp_path: Path) -> None:
-    made = new_key_pair()
-    key = load_pem_private_key(made.private_key_pem.encode(), None)
+def test_a_pkcs12_file_is_a_reference_as_it_is(
+    sf: SalesforceEmulator, org: Org, following: KeyPair, tmp_path: Path
+) -> None:
+    key = load_pem_private_key(following.private_key_pem.encode(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
     (tmp_path / "key.p12").write_bytes(pkcs12.serialize_key_and_certificates(None, key, None, None, NoEncryption()))
-    sf.upload_certificate(org.app, made.certificate_pem, replace=True)
+    sf.upload_certificate(org.app, following.certificate_pem, replace=True)
     source = kinetic.resolve("jwt-bearer", private_key=f"file://{tmp_path}/key.p12", **org.settings)
     assert source.session().is_valid()
 

@@ -21,7 +21,6 @@ from kinetic_auth_core.testing import (
     Answer,
     KeyPair,
     SalesforceEmulator,
-    new_key_pair,
 )
 
 PASSWORD = "canary-PASSWORD-1"
@@ -32,8 +31,8 @@ PROXY = "canary-PROXY-5"
 
 
 @pytest.fixture(scope="module")
-def pair() -> KeyPair:
-    return new_key_pair()
+def pair(key_pair: KeyPair) -> KeyPair:
+    return key_pair
 
 
 @pytest.fixture(scope="module")

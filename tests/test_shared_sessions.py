@@ -156,7 +156,7 @@ sys.stdin.readline()
 source.invalidate(session)
 print(source.session().access_token)
 """
-    processes = [org.elsewhere(store, script) for _ in range(4)]
+    processes = [org.elsewhere(store, script) for _ in range(2)]
     ready(*processes)
     source = org.source(store)
     dead = source.session()

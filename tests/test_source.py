@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Iterator
@@ -296,15 +297,13 @@ def test_an_asession_that_is_interrupted_before_the_login_keeps_nobody_waiting()
 def test_a_refresh_that_is_interrupted_before_the_login_is_made_by_the_next_one() -> None:
     gate = Gate(outcomes=[a_session("00D!due"), a_session("00D!fresh")])
     gate.opened.set()
-    source = kinetic.SessionSource(gate, session_lifetime=2)
+    source = kinetic.SessionSource(gate)
     source.session()
-
-    def ask_until_it_is_due() -> None:
-        while True:
-            source.session()
-
+    live = source._shared._live
+    assert live is not None
+    source._shared._live = attrs.evolve(live, due_monotonic=time.monotonic(), due_wall=time.time())
     with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
-        ask_until_it_is_due()
+        source.session()
     gate.entered.clear()
     source.session()
     assert gate.entered.wait(10)

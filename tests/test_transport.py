@@ -122,7 +122,7 @@ class _SlowProxy(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.recv(65536)
         with contextlib.suppress(OSError):
-            time.sleep(1.2)
+            time.sleep(0.6)
             self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             self.request.recv(65536)
             self.request.sendall(b"\x16\x03\x03\x40\x00")
@@ -148,21 +148,21 @@ def test_the_deadline_holds_for_a_handshake_behind_a_slow_proxy(scheme: str, tmp
         if scheme == "https":
             slow.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             authority.issue_cert("127.0.0.1").configure_cert(slow.context)
-        threading.Thread(target=slow.serve_forever, daemon=True).start()
+        threading.Thread(target=slow.serve_forever, args=(0.01,), daemon=True).start()
         began = time.monotonic()
         url = f"{scheme}://127.0.0.1:{slow.server_address[1]}"
-        error = failure_of("https://login.salesforce.com", proxy=url, deadline=2.0, ca_bundle=ca)
+        error = failure_of("https://login.salesforce.com", proxy=url, deadline=1.0, ca_bundle=ca)
         took_s = time.monotonic() - began
         slow.shutdown()
-    assert "within the deadline of 2 s" in error.message
-    assert took_s < 2.8
+    assert "within the deadline of 1 s" in error.message
+    assert took_s < 1.5
 
 
 def test_the_certificate_of_a_proxy_is_verified_and_a_wrong_one_told() -> None:
     with _SlowServer(("127.0.0.1", 0), _SlowProxy) as slow:
         slow.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         trustme.CA().issue_cert("127.0.0.1").configure_cert(slow.context)
-        threading.Thread(target=slow.serve_forever, daemon=True).start()
+        threading.Thread(target=slow.serve_forever, args=(0.01,), daemon=True).start()
         error = failure_of("https://login.salesforce.com", proxy=f"https://127.0.0.1:{slow.server_address[1]}")
         slow.shutdown()
     assert error.message == (
@@ -315,7 +315,7 @@ class _Server(socketserver.ThreadingTCPServer):
 def server(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """A server with one answer: its address, and the heads of the requests that came."""
     with _Server(answer) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         yield f"127.0.0.1:{listening.server_address[1]}", listening.heads
         listening.shutdown()
 

@@ -35,6 +35,18 @@ NAMES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _signals_are_heeded() -> Iterator[None]:
+    """Where the run ignores them, as under nohup or in the background of a script, a child would inherit that."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: lambda *_: None}
+    ignored = [number for number in handlers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, handlers[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Reader:
     """Reads what an emulator prints; its lines come in one piece, the last of them with the address."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
@@ -104,6 +104,7 @@ def test_a_layer_wins_over_all_lower_ones_together(highest: str) -> None:
     assert without_folder(found.source) == expected_source(highest, "login_url")
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(LAYERS[:-1]), st.sets(st.sampled_from(["login_url", "username", "proxy"]))))
 def test_whatever_layers_speak_the_highest_that_names_a_setting_wins(speaking: dict[str, set[str]]) -> None:
     values = {layer: dict.fromkeys(names, url_of(layer)) for layer, names in speaking.items()}
@@ -125,6 +126,7 @@ def test_whatever_layers_speak_the_highest_that_names_a_setting_wins(speaking: d
             assert found.value == url_of(winner)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(LAYERS[:-1]), st.sets(st.sampled_from(KEYS), min_size=1)))
 def test_settings_that_exclude_each_other_count_as_one_across_layers(speaking: dict[str, set[str]]) -> None:
     values = {layer: dict.fromkeys(names, f"/{LAYERS.index(layer)}") for layer, names in speaking.items()}

@@ -27,6 +27,8 @@ from fault_rows.refusals import REFUSALS
 from fault_rows.row import MARKERS, PASSWORD, SECRET, TOKEN
 from kinetic_auth_core import AuthenticationError
 from kinetic_auth_core.testing import ERROR_ROWS, KeyPair, SalesforceEmulator
+from kinetic_auth_jwt_bearer import JWTAuthenticator
+from kinetic_auth_password import OAuthAuthenticator
 
 TABLE = Path(__file__).parents[2] / "docs" / "faults.csv"
 COLUMNS = ("group", "what", "raised", "told", "remedy", "retryable", "jwt-bearer", "password", "at most")
@@ -55,8 +57,8 @@ class Outcome:
 def authenticator(provider: str, row: Row, target: Target, pair: KeyPair) -> Any:
     common: dict[str, Any] = {"login_url": target.url, **BOUNDS, "ca_bundle": target.ca_bundle, **row.settings}
     if provider == "password":
-        return kinetic.OAuthAuthenticator("client", SECRET, "ada@acme.example", PASSWORD, TOKEN, **common)
-    return kinetic.JWTAuthenticator("client", "ada@acme.example", pair.private_key_pem, client_secret=SECRET, **common)
+        return OAuthAuthenticator("client", SECRET, "ada@acme.example", PASSWORD, TOKEN, **common)
+    return JWTAuthenticator("client", "ada@acme.example", pair.private_key_pem, client_secret=SECRET, **common)
 
 
 def outcome_of(row: Row, provider: str, sf: SalesforceEmulator, pair: KeyPair, stream: io.StringIO) -> Outcome:

@@ -18,7 +18,7 @@ import attrs
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from kinetic_auth_core.testing import App, KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing import App, KeyPair, SalesforceEmulator
 
 HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
 
@@ -34,8 +34,8 @@ def _a_clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture(scope="session")
-def keys() -> KeyPair:
-    return new_key_pair()
+def keys(key_pair: KeyPair) -> KeyPair:
+    return key_pair
 
 
 @pytest.fixture(scope="session")

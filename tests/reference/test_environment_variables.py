@@ -120,7 +120,7 @@ def test_log_level_and_log_dir(place: Place, for_jwt: str, python: Any, tmp_path
     assert done.stderr == written
 
 
-def test_log_level_debug(place: Place, for_jwt: str, python: Any, tmp_path: Path) -> None:
-    place(for_jwt + OPTIONAL.replace("INFO ", "DEBUG "))
+def test_log_level_debug(for_jwt: str, python: Any, tmp_path: Path) -> None:
+    Path(".env").write_text(for_jwt + OPTIONAL.replace("INFO ", "DEBUG "))
     (tmp_path / "job.py").write_text(JOB)
     assert "DEBUG job: details of the job" in python("job.py").stderr

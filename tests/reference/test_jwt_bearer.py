@@ -182,7 +182,9 @@ session = auth.authenticate()  # Will print debug info
 
 
 @pytest.mark.usefixtures("configured")
-def test_debug_mode_prints_debug_info_and_no_secret(example: Any, python: Any, keys: KeyPair) -> None:
+def test_debug_mode_says_who_logs_in_where_and_prints_no_secret(
+    example: Any, python: Any, keys: KeyPair, sf: SalesforceEmulator
+) -> None:
     Path("debug.py").write_text(example.code(DEBUG_MODE) + "\nprint(session.access_token)")
     done = python("debug.py")
     assert done.returncode == 0, done.stderr
@@ -190,12 +192,7 @@ def test_debug_mode_prints_debug_info_and_no_secret(example: Any, python: Any, k
     assert "/services/oauth2/token" in done.stderr
     secrets = [done.stdout.strip(), "eyJhbGciOi", *keys.private_key_pem.splitlines()]
     assert [secret for secret in secrets if secret in done.stderr] == []
-
-
-@pytest.mark.usefixtures("configured")
-def test_debug_mode_says_in_our_own_words_who_logs_in_where(example: Any, python: Any, sf: SalesforceEmulator) -> None:
-    Path("debug.py").write_text(example.code(DEBUG_MODE))
-    lines = [line for line in python("debug.py").stderr.splitlines() if ":kinetic_auth" in line]
+    lines = [line for line in done.stderr.splitlines() if ":kinetic_auth" in line]
     assert [line for line in lines if USERNAME in line and sf.url.removeprefix("http://") in line]
 
 

@@ -145,14 +145,17 @@ def test_every_key_of_the_contract_is_a_name_of_its_own(store: kinetic.FileStore
 
 
 @posix
-@pytest.mark.parametrize("umask", ["0o000", "0o077", "0o277"])
-def test_only_this_user_can_read_it_whatever_the_umask(tmp_path: Path, umask: str) -> None:
-    script = f"os.umask({umask}); store.put('k', b'v', expires_in_s=60); store.acquire('k', 'me', expires_in_s=60)"
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o277], ids=oct)
+def test_only_this_user_can_read_it_whatever_the_umask(tmp_path: Path, umask: int) -> None:
     folder = tmp_path / "made" / "store"
-    if umask == "0o277":  # under which not even our own folders could be entered
+    if umask == 0o277:  # under which not even our own folders could be entered
         folder.mkdir(parents=True, mode=0o700)
         folder.parent.chmod(0o700)
-    finish(start(script, folder))
+    os.umask(umask)
+    store = kinetic.FileStore(folder)
+    store.put("k", b"v", expires_in_s=60)
+    store.acquire("k", "me", expires_in_s=60)
+    os.umask(0o022)
     assert mode_of(folder) == mode_of(folder.parent) == 0o700
     kinds = {path.suffix: mode_of(path) for path in folder.iterdir()}
     assert kinds == {".session": 0o600, ".lease": 0o600, ".lock": 0o600, "": 0o600}
@@ -391,7 +394,7 @@ def test_a_process_killed_in_the_middle_of_anything_leaves_whole_values_and_no_l
 
 @posix
 def test_the_lease_of_a_killed_process_ends_by_itself(store: kinetic.FileStore, folder: Path) -> None:
-    script = "print(store.acquire('k', 'dead', expires_in_s=1.5), flush=True); time.sleep(60)"
+    script = "print(store.acquire('k', 'dead', expires_in_s=0.8), flush=True); time.sleep(60)"
     process = start(script, folder)
     assert process.stdout is not None
     assert process.stdout.readline() == "True\n"
@@ -402,17 +405,17 @@ def test_the_lease_of_a_killed_process_ends_by_itself(store: kinetic.FileStore, 
     while not store.acquire("k", "heir", expires_in_s=60):
         assert time.monotonic() - began < 10
         threading.Event().wait(0.02)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 2
 
 
-def test_of_eight_processes_that_replace_one_generation_one_wins(store: kinetic.FileStore, folder: Path) -> None:
+def test_of_four_processes_that_replace_one_generation_one_wins(store: kinetic.FileStore, folder: Path) -> None:
     generation = store.put(KEY, b"before", expires_in_s=60)
     script = f"""
 print("ready", flush=True)
 sys.stdin.readline()
 print(store.put({KEY!r}, str(os.getpid()).encode(), expires_in_s=60, generation={generation}))
 """
-    processes = [start(script, folder) for _ in range(8)]
+    processes = [start(script, folder) for _ in range(4)]
     for process in processes:
         assert process.stdout is not None
         process.stdout.readline()

@@ -53,6 +53,6 @@ ROWS = [
         "the handshake is never answered",
         lambda _: listening("https", full=False),
         **PASSES,
-        settings={"connect_timeout": 0.2},
+        settings={"connect_timeout": 0.05},
     ),
 ]
