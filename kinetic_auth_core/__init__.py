@@ -11,6 +11,7 @@ This module re-exports the public names and defines nothing itself.
 from typing import TYPE_CHECKING, Any
 
 from kinetic_auth_core.checks import login_url_setting, single_line, url_setting
+from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -29,13 +30,11 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import LoginEvent, current_tally
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import Signer, hookimpl
-from kinetic_auth_core.introspection import Introspection
 from kinetic_auth_core.logs import configure_logging
-from kinetic_auth_core.once import Once
 from kinetic_auth_core.pool import SourcePool
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.resolver import resolve
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting, setting
 from kinetic_auth_core.source import SessionSource
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue

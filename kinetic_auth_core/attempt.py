@@ -4,8 +4,8 @@ from typing import Any
 
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, SessionRejectedError
 from kinetic_auth_core.instances import Made
-from kinetic_auth_core.masking import clean_chain, mask, safe_cause, told
 from kinetic_auth_core.plan import Plan
+from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, told
 from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.session import SalesforceSession
 

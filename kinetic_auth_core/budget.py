@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import LoginBudgetError
-from kinetic_auth_core.forking import reset_after_fork
 
 WINDOW_S = 3600.0
 _WARN_AT = 0.8

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import attrs
 
 from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.once import Once
+from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.transports import Transports
 

@@ -5,9 +5,8 @@ from typing import Any
 from kinetic_auth_core.answer_fields import json_object
 from kinetic_auth_core.answers import Login, ask, refusal
 from kinetic_auth_core.errors import TransportError
-from kinetic_auth_core.introspection import Introspection
 from kinetic_auth_core.refusals import is_dead_session
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.transport import Form, Transport
 
 #: What the revoke endpoint says of a token that is dead already.

@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 
-from kinetic_auth_core.masking import mask
+from kinetic_auth_core.redaction import mask
 
 _MAX_QUOTED = 300  # characters
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})

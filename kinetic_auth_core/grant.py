@@ -22,6 +22,7 @@ from kinetic_auth_core.checks import (
     check_seconds,
     login_url_setting,
 )
+from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.config.given import variable_layers
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
@@ -33,8 +34,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.hookspecs import hookimpl
-from kinetic_auth_core.masking import safe_cause
-from kinetic_auth_core.once import Once
+from kinetic_auth_core.redaction import safe_cause
 from kinetic_auth_core.schema import exactly_one_of, schema, secret_texts
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings import setting

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.masking import mask
+from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.urls import instance_url_problem, is_loopback
 

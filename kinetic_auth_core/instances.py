@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.commons import Commons
+from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.credentials import Values
-from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.hookspecs import LoginHooks
 from kinetic_auth_core.lockout import Credential

@@ -15,8 +15,8 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.catalogue import known_error
+from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.errors import CredentialsRejectedError
-from kinetic_auth_core.once import Once
 from kinetic_auth_core.options import WAYS
 from kinetic_auth_core.plan import plain_secret
 from kinetic_auth_core.schema import schema

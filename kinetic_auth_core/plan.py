@@ -19,8 +19,8 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.grant import GrantAuthenticator
 from kinetic_auth_core.guards import Guards, default_hosts
 from kinetic_auth_core.hookspecs import Signer
-from kinetic_auth_core.masking import clean_chain, safe_cause, told, without_frames
 from kinetic_auth_core.options import DEFAULT_OPTIONS, WAYS, SourceOptions
+from kinetic_auth_core.redaction import clean_chain, safe_cause, told, without_frames
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.schema import schema
 from kinetic_auth_core.settings import Alternatives, ExplainedSetting

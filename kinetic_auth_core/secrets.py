@@ -5,7 +5,7 @@ from collections.abc import Callable
 from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.hookspecs import KeyLoaderHooks, Signer
-from kinetic_auth_core.masking import clean_chain, safe_cause, told
+from kinetic_auth_core.redaction import clean_chain, safe_cause, told
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.registry import load_key_loader
 from kinetic_auth_core.settings import LiteralText

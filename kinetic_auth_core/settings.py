@@ -11,7 +11,7 @@ import attrs
 
 from kinetic_auth_core.coercion import arms, coerce, is_list_type, is_path_type, item_types
 from kinetic_auth_core.errors import KineticAuthError
-from kinetic_auth_core.masking import MASK
+from kinetic_auth_core.redaction import MASK
 
 METADATA_KEY = "kinetic_auth_core.setting"
 

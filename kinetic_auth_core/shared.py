@@ -12,8 +12,8 @@ from concurrent.futures import Future
 
 import attrs
 
+from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
-from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.life import LiveSession, Phase
 from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import SalesforceSession

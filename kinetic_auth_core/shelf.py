@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import attrs
 
+from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.forking import reset_after_fork
 from kinetic_auth_core.guards import Guards
 from kinetic_auth_core.life import LiveSession
-from kinetic_auth_core.masking import mask, safe_cause, told
+from kinetic_auth_core.redaction import mask, safe_cause, told
 from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stored_form import decoded, encoded

@@ -9,14 +9,13 @@ from kinetic_auth_core.budget import LoginBudget
 from kinetic_auth_core.commons import Commons
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.introspection import Introspection
 from kinetic_auth_core.lockout import LockoutGuard
 from kinetic_auth_core.login import Logins
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, plan_for
 from kinetic_auth_core.registry import authenticator_problem
 from kinetic_auth_core.renewal import Renewal
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.settings import ExplainedSetting
 from kinetic_auth_core.shared import SharedSession
 from kinetic_auth_core.shelf import Shelf

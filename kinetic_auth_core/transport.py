@@ -20,14 +20,13 @@ import requests.utils
 import urllib3.exceptions
 
 from kinetic_auth_core import bounded
+from kinetic_auth_core.concurrency import Once, reset_after_fork
 from kinetic_auth_core.content_coding import decoded
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.exchange import Answer as Answer  # noqa: PLC0414 - re-exported
 from kinetic_auth_core.exchange import Form as Form  # noqa: PLC0414 - re-exported
 from kinetic_auth_core.failures import CHECK_HOST, Failure, Limits, explained
-from kinetic_auth_core.forking import reset_after_fork
-from kinetic_auth_core.once import Once
 from kinetic_auth_core.paths import expanded
 
 MAX_ANSWER_BYTES = 1024 * 1024

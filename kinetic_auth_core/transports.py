@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kinetic_auth_core.once import Once
+from kinetic_auth_core.concurrency import Once
 
 if TYPE_CHECKING:
     from kinetic_auth_core.transport import Transport

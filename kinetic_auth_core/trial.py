@@ -3,7 +3,7 @@
 import threading
 from types import TracebackType
 
-from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.concurrency import reset_after_fork
 
 
 class Trial:

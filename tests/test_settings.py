@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.coercion import coerce
-from kinetic_auth_core.masking import mask
+from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.schema import (
     RESERVED_NAMES,
     exactly_one_of,

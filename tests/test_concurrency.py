@@ -2,7 +2,7 @@
 
 import pytest
 
-from kinetic_auth_core.once import Once
+from kinetic_auth_core.concurrency import Once
 
 
 def test_it_is_made_once_and_anew_after_it_was_given_away() -> None:

@@ -1,12 +1,35 @@
-"""A value that is made at first use, by one thread, and kept; safe after `fork`."""
+"""What threads and forks need: values that are made once, and objects that renew themselves in the child of a fork."""
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
-
-from kinetic_auth_core.forking import reset_after_fork
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Forkable(Protocol):
+    """Something that renews itself in the child."""
+
+    def _after_fork(self) -> None: ...
+
+
+_forkables: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
+
+
+def reset_after_fork(forkable: Forkable) -> None:
+    """Have `_after_fork` called in the child of each `fork`, as long as the object lives."""
+    _forkables.add(forkable)
+
+
+def _reset_all() -> None:
+    for forkable in list(_forkables):
+        forkable._after_fork()  # noqa: SLF001 - the protocol of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
 
 
 class Once(Generic[T]):
