@@ -10,7 +10,6 @@ This module re-exports the public names and defines nothing itself.
 
 from typing import TYPE_CHECKING, Any
 
-from kinetic_auth_core.checks import login_url_setting, single_line, url_setting
 from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -35,7 +34,8 @@ from kinetic_auth_core.pool import SourcePool
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.session import Introspection, SalesforceSession
-from kinetic_auth_core.settings import ExplainedSetting, setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, setting
+from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
 from kinetic_auth_core.source import SessionSource
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue
 from kinetic_auth_core.stores.file import FileStore

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kinetic_auth_core.coercion import is_encodable
+from kinetic_auth_core.settings.coercion import is_encodable
 
 REQUIRED = ("access_token", "instance_url", "id")
 OPTIONAL = ("issued_at", "signature", "token_type", "scope")

@@ -6,8 +6,8 @@ from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, Sess
 from kinetic_auth_core.instances import Made
 from kinetic_auth_core.plan import Plan
 from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, told
-from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.schema import secret_texts
 
 
 def attempt(plan: Plan, made: Made) -> SalesforceSession:

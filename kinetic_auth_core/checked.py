@@ -7,8 +7,7 @@ from typing import Any
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.listing import KEY_LOADERS, installed
 from kinetic_auth_core.references import parse_reference
-from kinetic_auth_core.schema import exactly_one_of, group_problem, schema
-from kinetic_auth_core.settings import LiteralText
+from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
 
 
 class CheckedMeta(abc.ABCMeta):

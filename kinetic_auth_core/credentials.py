@@ -9,7 +9,7 @@ from kinetic_auth_core.errors import KeyLoadError
 from kinetic_auth_core.hookspecs import Signer
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.secrets import SecretLoader
-from kinetic_auth_core.settings import Alternatives, ExplainedSetting
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting
 
 
 @attrs.frozen

@@ -24,9 +24,8 @@ from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, make_instance, plain_secret
 from kinetic_auth_core.references import BUILTIN_SCHEMES, KNOWN_SCHEMES, Reference, parse_reference
 from kinetic_auth_core.registry import check_reference, load_authenticator
-from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.secrets import SecretLoader
-from kinetic_auth_core.settings import ExplainedSetting
+from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
 from kinetic_auth_core.store_choice import choose_store
 
 logger = logging.getLogger(__name__)

@@ -15,13 +15,6 @@ import attrs
 
 from kinetic_auth_core.catalogue import Blames, blamed_by
 from kinetic_auth_core.checked import CheckedMeta
-from kinetic_auth_core.checks import (
-    api_version_text,
-    check_api_version,
-    check_proxy,
-    check_seconds,
-    login_url_setting,
-)
 from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.config.given import variable_layers
 from kinetic_auth_core.config.layers import settle
@@ -35,9 +28,15 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.hookspecs import hookimpl
 from kinetic_auth_core.redaction import safe_cause
-from kinetic_auth_core.schema import exactly_one_of, schema, secret_texts
 from kinetic_auth_core.session import SalesforceSession, default_api_version
-from kinetic_auth_core.settings import setting
+from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
+from kinetic_auth_core.settings.validators import (
+    api_version_text,
+    check_api_version,
+    check_proxy,
+    check_seconds,
+    login_url_setting,
+)
 from kinetic_auth_core.transports import Transports
 
 if TYPE_CHECKING:

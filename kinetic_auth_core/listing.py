@@ -11,7 +11,7 @@ import attrs
 
 from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
-from kinetic_auth_core.schema import near
+from kinetic_auth_core.settings.schema import near
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"

@@ -19,7 +19,7 @@ from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.errors import CredentialsRejectedError
 from kinetic_auth_core.options import WAYS
 from kinetic_auth_core.plan import plain_secret
-from kinetic_auth_core.schema import schema
+from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.shelf import Shelf
 
 _TAG_BYTES = 2

@@ -21,7 +21,7 @@ from kinetic_auth_core.lockout import LockoutGuard
 from kinetic_auth_core.plan import Plan
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings import ExplainedSetting
+from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.turns import Turns
 
 logger = logging.getLogger(__name__)

@@ -4,13 +4,12 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.checks import check_seconds
 from kinetic_auth_core.config.given import keyword_layer
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.guards import check_hosts, check_org_id, default_hosts
-from kinetic_auth_core.schema import schema
-from kinetic_auth_core.settings import setting
+from kinetic_auth_core.settings.schema import schema, setting
+from kinetic_auth_core.settings.validators import check_seconds
 
 
 def _check_guard(instance: object, attribute: object, value: object) -> None:

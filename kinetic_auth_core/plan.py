@@ -22,8 +22,7 @@ from kinetic_auth_core.hookspecs import Signer
 from kinetic_auth_core.options import DEFAULT_OPTIONS, WAYS, SourceOptions
 from kinetic_auth_core.redaction import clean_chain, safe_cause, told, without_frames
 from kinetic_auth_core.references import Reference
-from kinetic_auth_core.schema import schema
-from kinetic_auth_core.settings import Alternatives, ExplainedSetting
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, schema
 from kinetic_auth_core.stores.contract import SessionStore
 
 

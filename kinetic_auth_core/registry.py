@@ -16,7 +16,7 @@ from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
 from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
 from kinetic_auth_core.listing import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, SESSION_STORES, InstalledPlugin, find
-from kinetic_auth_core.schema import reserved_names_of, schema
+from kinetic_auth_core.settings.schema import reserved_names_of, schema
 from kinetic_auth_core.stores.contract import SessionStore
 
 if TYPE_CHECKING:

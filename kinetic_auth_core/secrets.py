@@ -8,7 +8,7 @@ from kinetic_auth_core.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.redaction import clean_chain, safe_cause, told
 from kinetic_auth_core.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.registry import load_key_loader
-from kinetic_auth_core.settings import LiteralText
+from kinetic_auth_core.settings.schema import LiteralText
 
 
 class SecretLoader:

@@ -16,8 +16,8 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.guards import Guards
 from kinetic_auth_core.life import LiveSession
 from kinetic_auth_core.redaction import mask, safe_cause, told
-from kinetic_auth_core.schema import secret_texts
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stored_form import decoded, encoded
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue
 from kinetic_auth_core.stores.memory import MemoryStore

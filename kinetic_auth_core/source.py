@@ -16,7 +16,7 @@ from kinetic_auth_core.plan import Plan, plan_for
 from kinetic_auth_core.registry import authenticator_problem
 from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import Introspection, SalesforceSession
-from kinetic_auth_core.settings import ExplainedSetting
+from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.shared import SharedSession
 from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.contract import SessionStore

@@ -16,9 +16,8 @@ from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.references import Reference
 from kinetic_auth_core.registry import load_session_store
-from kinetic_auth_core.schema import exactly_one_of, schema
 from kinetic_auth_core.secrets import SecretLoader
-from kinetic_auth_core.settings import Alternatives, ExplainedSetting, Setting
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.contract import SessionStore
 
 #: The store that is meant where none is named: the process's own memory.

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.settings import LiteralText
+from kinetic_auth_core.settings.schema import LiteralText
 from kinetic_auth_core.testing import SalesforceEmulator
 
 

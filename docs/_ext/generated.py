@@ -19,8 +19,7 @@ from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.registry import load_authenticator, load_session_store
-from kinetic_auth_core.schema import exactly_one_of, schema
-from kinetic_auth_core.settings import Setting
+from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 _FAULTS = Path(__file__).parents[1] / "faults.csv"
 _AGAIN = {Kind.REJECTED: "no", Kind.TRANSIENT: "yes", Kind.OTHER: "not at once"}

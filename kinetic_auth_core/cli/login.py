@@ -14,7 +14,7 @@ from kinetic_auth_core.examination import examine
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.resolver import resolve
-from kinetic_auth_core.schema import RESERVED_NAMES, schema
+from kinetic_auth_core.settings.schema import RESERVED_NAMES, schema
 
 _ELSEWHERE = {"environment", "config", "env_file", "provider"}
 

@@ -15,8 +15,7 @@ from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.examination import Surroundings
 from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED, InstalledPlugin, installed
 from kinetic_auth_core.registry import load_authenticator
-from kinetic_auth_core.schema import exactly_one_of, schema
-from kinetic_auth_core.settings import Setting
+from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 
 @click.command(cls=Command, short_help="List the providers, or the settings of one.")

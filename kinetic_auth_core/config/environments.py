@@ -10,7 +10,7 @@ from kinetic_auth_core.config.files import ConfigFile, Table, searched_places
 from kinetic_auth_core.config.interpolation import interpolate
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.schema import near
+from kinetic_auth_core.settings.schema import near
 
 
 @attrs.frozen

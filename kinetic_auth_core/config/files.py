@@ -14,7 +14,7 @@ from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded, is_there
-from kinetic_auth_core.schema import near
+from kinetic_auth_core.settings.schema import near
 
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"

@@ -15,7 +15,7 @@ from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.interpolation import has_references, interpolate
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.paths import expanded
-from kinetic_auth_core.settings import LiteralText, Setting
+from kinetic_auth_core.settings.schema import LiteralText, Setting
 
 _ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 

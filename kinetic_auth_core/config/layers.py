@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.config.given import Given, Layer
-from kinetic_auth_core.schema import group_problem, near
-from kinetic_auth_core.settings import Alternatives, ExplainedSetting, LiteralText, Setting
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, Setting, group_problem, near
 
 #: What simple-salesforce calls a setting; by its letters alone, none or another one would be the nearest.
 _CALLED_ELSEWHERE = {

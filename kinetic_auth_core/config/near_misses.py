@@ -13,7 +13,7 @@ from typing import Any
 from kinetic_auth_core.config.environments import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.settings import Alternatives, ExplainedSetting, LiteralText, Setting
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, Setting
 
 #: High, since others' names are alike: the command line of Salesforce reads SF_ORG_API_VERSION.
 _NEAR = 0.9

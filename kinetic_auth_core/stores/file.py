@@ -18,7 +18,7 @@ import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.paths import expanded
-from kinetic_auth_core.settings import setting
+from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.contract import SessionStore, StoredValue
 from kinetic_auth_core.stores.entries import DamagedEntryError, Entry, Lease
 from kinetic_auth_core.stores.folder import UNFINISHED, PrivateFolder

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.given import Given
 from kinetic_auth_core.config.layers import settle
-from kinetic_auth_core.schema import schema
+from kinetic_auth_core.settings.schema import schema
 
 REQUIRED = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com", "password": "canary-word"}
 SIGNED = {"client_id": "key", "username": "ada@acme.com"}

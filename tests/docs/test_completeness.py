@@ -15,7 +15,7 @@ from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED
 from kinetic_auth_core.registry import load_authenticator
-from kinetic_auth_core.schema import RESERVED_NAMES, exactly_one_of, schema
+from kinetic_auth_core.settings.schema import RESERVED_NAMES, exactly_one_of, schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Mapping
 import attrs
 
 from kinetic_auth_core import KeyLoadError, Reference
-from kinetic_auth_core.schema import near
+from kinetic_auth_core.settings.schema import near
 from kinetic_auth_core.urls import url_problem
 from kinetic_auth_secret_manager.cache import DEFAULT_LIFETIME_S
 

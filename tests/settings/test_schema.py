@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.coercion import coerce
 from kinetic_auth_core.redaction import mask
-from kinetic_auth_core.schema import (
+from kinetic_auth_core.settings.coercion import coerce
+from kinetic_auth_core.settings.schema import (
     RESERVED_NAMES,
+    LiteralText,
+    Setting,
     exactly_one_of,
     group_problem,
     near,
@@ -22,7 +24,6 @@ from kinetic_auth_core.schema import (
     schema,
     secret_texts,
 )
-from kinetic_auth_core.settings import LiteralText, Setting
 
 
 def at_most_ten(_instance: object, _attribute: object, value: Any) -> None:
