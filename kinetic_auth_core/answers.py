@@ -24,7 +24,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.transport import Answer, Form
+from kinetic_auth_core.transport.client import Answer, Form
 from kinetic_auth_core.urls import instance_url_problem
 
 _NOT_SALESFORCE = (

@@ -7,7 +7,7 @@ import attrs
 from kinetic_auth_core.budget import LoginBudget
 from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.transports import Transports
+from kinetic_auth_core.transport.pool import Transports
 
 _BUDGETS_KEPT = 10_000
 

@@ -7,7 +7,7 @@ from kinetic_auth_core.answers import Login, ask, refusal
 from kinetic_auth_core.errors import TransportError
 from kinetic_auth_core.refusals import is_dead_session
 from kinetic_auth_core.session import Introspection, SalesforceSession
-from kinetic_auth_core.transport import Form, Transport
+from kinetic_auth_core.transport.client import Form, Transport
 
 #: What the revoke endpoint says of a token that is dead already.
 _DEAD_ALREADY = frozenset({"invalid_token", "unsupported_token_type"})

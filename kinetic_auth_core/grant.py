@@ -37,12 +37,12 @@ from kinetic_auth_core.settings.validators import (
     check_seconds,
     login_url_setting,
 )
-from kinetic_auth_core.transports import Transports
+from kinetic_auth_core.transport.pool import Transports
 
 if TYPE_CHECKING:
     from kinetic_auth_core.answers import Login
     from kinetic_auth_core.skew import LoginClock
-    from kinetic_auth_core.transport import Form, Transport
+    from kinetic_auth_core.transport.client import Form, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -124,11 +124,11 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
-        from kinetic_auth_core import bounded
+        from kinetic_auth_core.transport import limits
 
         first: CredentialsRejectedError | None = None
         variants: list[Self] = self._variants.get(self._one_for_each_key) or [self]
-        with bounded.deadline(self.deadline):
+        with limits.deadline(self.deadline):
             for variant in variants:
                 try:
                     return variant._log_in()  # noqa: SLF001 - one of its own class
@@ -194,7 +194,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         return outcome
 
     def _form(self, login: "Login", now: float) -> "Form":
-        from kinetic_auth_core.transport import Form
+        from kinetic_auth_core.transport.client import Form
 
         problem, cause = "", None
         try:

@@ -10,9 +10,9 @@ from typing import NoReturn, TypeVar, cast
 import tenacity
 from tenacity.stop import stop_base
 
-from kinetic_auth_core import bounded
 from kinetic_auth_core.errors import AuthenticationError, TransportError
 from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.transport import limits
 
 MAX_TRIES = 4
 #: The longest that the first pause can be, and by how much each next one can be longer: 0.2 s, 0.6 s, 1.8 s. How long a
@@ -28,7 +28,7 @@ class _StopAtDeadline(stop_base):
     """Makes no further try if the pause before it lasts until the deadline."""
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
-        return retry_state.upcoming_sleep >= bounded.left_s()
+        return retry_state.upcoming_sleep >= limits.left_s()
 
 
 class Tries:
@@ -70,7 +70,7 @@ class Tries:
             before_sleep=self._note,
             retry_error_callback=self._give_up,
         )
-        with bounded.deadline(self._deadline_s):
+        with limits.deadline(self._deadline_s):
             try:
                 return tries(attempt)
             except AuthenticationError as error:

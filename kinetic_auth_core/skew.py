@@ -10,7 +10,7 @@ import time
 from kinetic_auth_core.catalogue import EXPIRED_ASSERTION
 from kinetic_auth_core.dates import answered_at
 from kinetic_auth_core.errors import AuthenticationError
-from kinetic_auth_core.transport import Answer
+from kinetic_auth_core.transport.client import Answer
 
 #: A difference up to this may be the network's.
 TOLERATED_S = 5.0

@@ -20,13 +20,13 @@ from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.shared import SharedSession
 from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.contract import SessionStore
-from kinetic_auth_core.transports import DEFAULT_WAY
+from kinetic_auth_core.transport.pool import DEFAULT_WAY
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from kinetic_auth_core.answers import Login
-    from kinetic_auth_core.transport import Transport
+    from kinetic_auth_core.transport.client import Transport
 
 
 class SessionSource:

@@ -139,11 +139,11 @@ class _Clock:
         if self._deadline_s is None:
             yield
             return
-        from kinetic_auth_core import bounded  # brings urllib3
+        from kinetic_auth_core.transport import limits  # brings urllib3
 
         if self._ends_at is None:
             self._ends_at = time.monotonic() + self._deadline_s
-        with bounded.deadline(max(self._ends_at - time.monotonic(), 0.0)):
+        with limits.deadline(max(self._ends_at - time.monotonic(), 0.0)):
             yield
 
 

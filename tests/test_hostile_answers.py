@@ -10,7 +10,7 @@ from requests.structures import CaseInsensitiveDict
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.answers import Login, read_answer
-from kinetic_auth_core.transport import Answer, Form
+from kinetic_auth_core.transport.client import Answer, Form
 from kinetic_auth_core.urls import url_problem
 
 SECRET = "canary-word"

@@ -1,6 +1,6 @@
-"""Sockets whose reads end at a deadline.
+"""Limits of a request: sockets whose reads end at a deadline, and bodies that are decompressed in bounded memory.
 
-A read time-out counts anew with every byte that arrives, so a server that dribbles its headers outlives any of them.
+A read time-out starts again with every byte that arrives, so a server that dribbles its headers outlives any of them.
 Here each read may last at most what is left until the deadline of the login that runs in this thread.
 """
 
@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -172,3 +173,40 @@ class BoundedTLSPool(HTTPSConnectionPool):
 
 
 POOL_CLASSES = {"http": BoundedPool, "https": BoundedTLSPool}
+
+
+_KNOWN = frozenset({"gzip", "x-gzip", "deflate"})
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class CodingError(ValueError):
+    """The body is not what its `Content-Encoding` says, or that is one that nobody asked for."""
+
+
+def decoded(body: bytes, coding: str, limit: int) -> bytes:
+    """Undo a content coding (RFC 9110, section 8.4).
+
+    Args:
+        body: What was sent.
+        coding: The header's value; empty or `identity`: none.
+        limit: More bytes than these are not made.
+
+    Returns:
+        The content; of one that is too long, `limit` bytes and one more.
+
+    Raises:
+        CodingError: It cannot be undone.
+    """
+    coding = coding.strip().lower()
+    if coding in {"", "identity"}:
+        return body
+    if coding not in _KNOWN:
+        raise CodingError("a content coding that was not asked for")
+    unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+    try:
+        content = unpacker.decompress(body, limit + 1)
+    except zlib.error:
+        content = None
+    if content is None or not (unpacker.eof or len(content) > limit):
+        raise CodingError("a body that is not compressed as its header says")
+    return content

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from kinetic_auth_core.concurrency import Once
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.transport import Transport
+    from kinetic_auth_core.transport.client import Transport
 
 #: How those connect that have no settings for it.
 DEFAULT_WAY = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
@@ -21,7 +21,7 @@ class Transports:
 
     def get(self, **way: Any) -> "Transport":
         """The transport for these arguments of `Transport`."""
-        from kinetic_auth_core.transport import Transport
+        from kinetic_auth_core.transport.client import Transport
 
         once = self._by_way.setdefault(tuple(sorted(way.items())), Once())  # atomic
         while len(ways := list(self._by_way)) > MOST:  # the oldest goes; whoever is just using it can go on

@@ -27,7 +27,7 @@ from kinetic_auth_core.testing import (
     TlsProfile,
     Truncated,
 )
-from kinetic_auth_core.transport import Form, Transport
+from kinetic_auth_core.transport.client import Form, Transport
 
 TOKEN_PATH = "/services/oauth2/token"
 FORM = Form({"grant_type": "password", "password": "canary-password"})

@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-What the answer means is decided in `answers`.
+`Form` is what is sent and `Answer` what comes back; what an answer means is decided in `oauth.token_response`.
 """
 
 import contextlib
@@ -8,26 +8,72 @@ import functools
 import os
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
+import attrs
 import requests
 import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
-from kinetic_auth_core import bounded
 from kinetic_auth_core.concurrency import Once, reset_after_fork
-from kinetic_auth_core.content_coding import decoded
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
-from kinetic_auth_core.exchange import Answer as Answer  # noqa: PLC0414 - re-exported
-from kinetic_auth_core.exchange import Form as Form  # noqa: PLC0414 - re-exported
-from kinetic_auth_core.failures import CHECK_HOST, Failure, Limits, explained
 from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.redaction import mask
+from kinetic_auth_core.transport import limits
+from kinetic_auth_core.transport.limits import decoded
+from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, explained
+
+_MAX_QUOTED = 300  # characters
+_OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
+
+
+@attrs.frozen
+class Form:
+    """The fields of a token request. They are secrets: never shown.
+
+    Attributes:
+        fields: What is sent.
+        secrets: The texts that must not show up in a message, such as the provider's secret settings.
+    """
+
+    fields: Mapping[str, str] = attrs.field(repr=False)
+    secrets: Collection[str] = attrs.field(default=(), repr=False)
+
+    def masked(self, text: str) -> str:
+        """Text of the server without anything in it that we sent in confidence, as it is or URL-encoded."""
+        secrets = [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
+        encodable = [secret.encode("utf-8", "replace") for secret in secrets]
+        return mask(text, [*secrets, *map(quote, encodable), *map(quote_plus, encodable)])
+
+    def quoted(self, text: object) -> str:
+        """Text of the server as a message may quote it: masked, short, printable; nothing for what is no text."""
+        if not isinstance(text, str):
+            return ""
+        return "".join(char if char.isprintable() else " " for char in self.masked(text)[:_MAX_QUOTED]).strip()
+
+
+@attrs.frozen
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; names in any case.
+        body: The body, decoded from any content encoding.
+        at: When it was made, by our clock: the middle between request and answer, in Unix seconds.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    at: float = attrs.field(factory=time.time)
+
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _POOL_SIZE = 64  # connections kept for threads that log in at the same time
@@ -42,14 +88,14 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = bounded.POOL_CLASSES
+        self.poolmanager.pool_classes_by_scheme = limits.POOL_CLASSES
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
             kwargs["proxy_ssl_context"] = self._context
         manager = super().proxy_manager_for(proxy, **kwargs)
         if hasattr(manager, "proxy"):  # SOCKS managers have connection classes of their own
-            manager.pool_classes_by_scheme = bounded.POOL_CLASSES
+            manager.pool_classes_by_scheme = limits.POOL_CLASSES
         return manager
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
@@ -73,7 +119,7 @@ class _Session(requests.Session):
 @functools.lru_cache(maxsize=16)
 def _context_of(ca_file: str, _state: tuple[int, ...]) -> ssl.SSLContext:
     """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds."""
-    return bounded.tls_context(ca_file, None)
+    return limits.tls_context(ca_file, None)
 
 
 def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
@@ -87,7 +133,7 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
     try:
         found = expanded(path)
         if found.is_dir():
-            return bounded.tls_context(None, str(found))
+            return limits.tls_context(None, str(found))
         state = found.stat()
         return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns))
     except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
@@ -103,7 +149,7 @@ class Transport:
     Args:
         connect_timeout: Seconds for connecting, with TLS.
         read_timeout: Seconds without a byte from the server.
-        deadline: Seconds for the whole request; an earlier deadline of its thread (`bounded`) holds as well.
+        deadline: Seconds for the whole request; an earlier deadline of its thread (`limits`) holds as well.
         proxy: The proxy's URL; None: `HTTPS_PROXY` and the like, as requests reads them.
         ca_bundle: A file or folder of CA certificates; None: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, else certifi's.
     """
@@ -147,7 +193,7 @@ class Transport:
 
     def _exchange(self, method: str, url: str, form: Form) -> Answer:
         outcome: Answer | Failure
-        with bounded.deadline(self._limits.deadline_s):
+        with limits.deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
             current_tally().attempts += 1
             try:
@@ -164,7 +210,7 @@ class Transport:
                     error,
                     host=host,
                     limits=self._limits,
-                    expired=bounded.expired(),
+                    expired=limits.expired(),
                     masked=lambda text: form.quoted(self._masked(text)),
                     proxy=self._proxy_for(url),
                 )

@@ -12,8 +12,8 @@ import attrs
 import requests
 import urllib3.exceptions
 
-from kinetic_auth_core.content_coding import CodingError
 from kinetic_auth_core.redaction import LibraryError
+from kinetic_auth_core.transport.limits import CodingError
 
 CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
 _CHECK_CA = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."
