@@ -37,7 +37,7 @@ from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting, setting
 from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
 from kinetic_auth_core.source import SessionSource
-from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore
 

@@ -20,7 +20,7 @@ from kinetic_auth_core.errors import CredentialsRejectedError
 from kinetic_auth_core.options import WAYS
 from kinetic_auth_core.plan import plain_secret
 from kinetic_auth_core.settings.schema import schema
-from kinetic_auth_core.shelf import Shelf
+from kinetic_auth_core.stores.session_cache import Shelf
 
 _TAG_BYTES = 2
 _MAX_KEPT = 8  # refusals at a time: the keys of a list, a password and the one before

@@ -7,9 +7,9 @@ import attrs
 from kinetic_auth_core.config.given import keyword_layer
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.guards import check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.settings.schema import schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
+from kinetic_auth_core.stores.guards import check_hosts, check_org_id, default_hosts
 
 
 def _check_guard(instance: object, attribute: object, value: object) -> None:

@@ -17,7 +17,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Provi
 from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
 from kinetic_auth_core.listing import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, SESSION_STORES, InstalledPlugin, find
 from kinetic_auth_core.settings.schema import reserved_names_of, schema
-from kinetic_auth_core.stores.contract import SessionStore
+from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:
     from kinetic_auth_core.references import Reference

@@ -9,10 +9,9 @@ import time
 import uuid
 from collections import deque
 
-from kinetic_auth_core.life import LiveSession, Phase
 from kinetic_auth_core.login import Logins
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.shelf import LEASE_S, Lease, Shelf
+from kinetic_auth_core.stores.session_cache import LEASE_S, Lease, LiveSession, Phase, Shelf
 
 logger = logging.getLogger(__name__)
 

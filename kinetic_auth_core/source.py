@@ -18,8 +18,8 @@ from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.shared import SharedSession
-from kinetic_auth_core.shelf import Shelf
-from kinetic_auth_core.stores.contract import SessionStore
+from kinetic_auth_core.stores.base import SessionStore
+from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.transport.pool import DEFAULT_WAY
 
 logger = logging.getLogger(__name__)

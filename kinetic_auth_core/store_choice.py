@@ -18,7 +18,7 @@ from kinetic_auth_core.references import Reference
 from kinetic_auth_core.registry import load_session_store
 from kinetic_auth_core.secrets import SecretLoader
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, Setting, exactly_one_of, schema
-from kinetic_auth_core.stores.contract import SessionStore
+from kinetic_auth_core.stores.base import SessionStore
 
 #: The store that is meant where none is named: the process's own memory.
 DEFAULT_STORE = "memory"

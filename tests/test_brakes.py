@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.budget import LoginBudget
 from kinetic_auth_core.lockout import Credential, HeldBackError, LockoutGuard
-from kinetic_auth_core.shelf import Shelf
 from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.testing import SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"

@@ -19,7 +19,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.shelf import LEASE_S
+from kinetic_auth_core.stores.session_cache import LEASE_S
 from kinetic_auth_core.testing import App, Delay, KeyPair, SalesforceEmulator, User, new_key_pair
 
 

@@ -17,7 +17,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.shelf import LEASE_S
+from kinetic_auth_core.stores.session_cache import LEASE_S
 from kinetic_auth_core.testing import Delay, KeyPair, SalesforceEmulator
 
 PROCESSES, THREADS = 8, 8

@@ -1,28 +1,144 @@
-"""A source's place in its session store: what it keeps there, and what happens while the store is down.
+"""A source's entry in its store: the session, how old it is, its form there, the lease to log in, and outages."""
 
-A store that fails costs a warning and nothing else: the source goes on with its own memory, and looks again later.
-"""
-
+import enum
+import json
 import logging
+import random
+import re
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.guards import Guards
-from kinetic_auth_core.life import LiveSession
 from kinetic_auth_core.redaction import mask, safe_cause, told
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stored_form import decoded, encoded
-from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.stores.guards import Guards
 from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.urls import instance_url_problem
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+#: The part of the lifetime after which one caller refreshes in the background, before jitter.
+ADVISORY_FROM = 0.75
+#: The refreshes of a fleet that started together spread over this part of the lifetime.
+JITTER = 0.1
+
+
+class Phase(enum.Enum):
+    """Where in its life a session is."""
+
+    FRESH = "fresh"  #: to be used
+    DUE = "due"  #: to be used; somebody refreshes it meanwhile
+    OVER = "over"  #: not to be used
+
+
+@attrs.frozen
+class LiveSession:
+    """A session, and when it is to be replaced, by the monotonic clock and by the wall clock.
+
+    The monotonic clock stands still while a function is frozen or a laptop sleeps; the wall clock can be set back. The
+    one that is further decides.
+
+    Attributes:
+        session: The session.
+        born_at: When the login was made: Unix seconds.
+        due_monotonic: From when on it is due, by the monotonic clock, in seconds; the next three accordingly.
+        due_wall: See there; Unix seconds.
+        over_monotonic: See there.
+        over_wall: See there.
+    """
+
+    session: SalesforceSession
+    born_at: float
+    due_monotonic: float
+    due_wall: float
+    over_monotonic: float
+    over_wall: float
+
+    @classmethod
+    def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
+        """A session that was logged in just now, or at `born_at` by whoever stored it.
+
+        Args:
+            session: The session.
+            lifetime_s: How long it is taken to live, in seconds.
+            born_at: Unix seconds.
+        """
+        now, monotonic = time.time(), time.monotonic()
+        born = now if born_at is None else min(born_at, now)  # another machine's clock may be ahead
+        jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
+        over_in = born + lifetime_s - now
+        due_in = over_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
+        return cls(session, born, monotonic + due_in, now + due_in, monotonic + over_in, now + over_in)
+
+    def phase(self, at: tuple[float, float] | None = None) -> Phase:
+        """Where in its life it is.
+
+        Args:
+            at: When: seconds of the monotonic and of the wall clock; None: now.
+        """
+        monotonic, now = at or (time.monotonic(), time.time())
+        if monotonic < self.due_monotonic and now < self.due_wall:
+            return Phase.FRESH
+        return Phase.DUE if monotonic < self.over_monotonic and now < self.over_wall else Phase.OVER
+
+
+_FORM = 1
+_MAX_LENGTH = 100_000
+_AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
+
+
+def encoded(session: SalesforceSession, born_at: float) -> StoredValue:
+    """A session for the store, in a record that does not show it; a subclass's own fields stay behind.
+
+    Args:
+        session: The session.
+        born_at: When it was, in Unix seconds.
+    """
+    fields = {attribute.name: getattr(session, attribute.name) for attribute in attrs.fields(SalesforceSession)}
+    return StoredValue(json.dumps({"form": _FORM, "born_at": born_at, **fields}, default=str).encode(), 1)
+
+
+def decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
+    """A session and when it was born; or what keeps it from being one, without a word of what is there.
+
+    Args:
+        raw: What a store gave.
+    """
+    if len(raw) > _MAX_LENGTH:
+        return "too long"
+    try:
+        fields: Any = json.loads(raw)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(fields, dict) or fields.pop("form", None) != _FORM:
+        return "another form"
+    born_at = fields.pop("born_at", None)
+    if not isinstance(born_at, int | float) or isinstance(born_at, bool):
+        return "no date"
+    known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
+    texts = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
+    if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
+        return "fields are missing"
+    if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
+        return "no token"
+    if problem := instance_url_problem(texts["instance_url"]):
+        return f"its instance_url {problem}"
+    try:
+        return SalesforceSession(**texts), float(born_at)
+    except OverflowError:
+        return "no date"
+    except KineticAuthError:
+        return "its API version is none"
+
 
 #: Who holds the lease logs in while all others wait. One that dies blocks them no longer than this.
 LEASE_S = 15.0
@@ -33,8 +149,6 @@ SLOW_S = 5.0
 #: How far another machine's clock may be ahead.
 _SKEW_S = 300.0
 _TRIES = 3
-
-T = TypeVar("T")
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinetic_auth_core import SalesforceSession
-from kinetic_auth_core.life import ADVISORY_FROM, JITTER, LiveSession, Phase
+from kinetic_auth_core.stores.session_cache import ADVISORY_FROM, JITTER, LiveSession, Phase
 
 SESSION = SalesforceSession("00D!token", "https://acme.my.salesforce.com", "", "0")
 
