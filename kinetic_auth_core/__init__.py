@@ -28,10 +28,10 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.events import LoginEvent, current_tally
 from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.hookspecs import Signer, hookimpl
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.pool import SourcePool
-from kinetic_auth_core.references import Reference
+from kinetic_auth_core.registry.hookspecs import Signer, hookimpl
+from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting, setting
@@ -92,7 +92,7 @@ else:
         if name not in _KINETIC_CORE_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from kinetic_auth_core.errors import ProviderNotInstalledError
-        from kinetic_auth_core.registry import load_authenticator
+        from kinetic_auth_core.registry.loading import load_authenticator
 
         try:
             return load_authenticator(_KINETIC_CORE_NAMES[name])[1]

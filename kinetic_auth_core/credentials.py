@@ -6,9 +6,8 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.errors import KeyLoadError
-from kinetic_auth_core.hookspecs import Signer
-from kinetic_auth_core.references import Reference
-from kinetic_auth_core.secrets import SecretLoader
+from kinetic_auth_core.registry.hookspecs import Signer
+from kinetic_auth_core.registry.references import Reference, SecretLoader
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting
 
 

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import attrs
 
-from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.config.environments import Selection, select
 from kinetic_auth_core.config.files import ConfigFile, load_config
 from kinetic_auth_core.config.given import Layer, all_layers
@@ -19,12 +18,17 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.listing import KEY_LOADERS, InstalledPlugin, installed
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, make_instance, plain_secret
-from kinetic_auth_core.references import BUILTIN_SCHEMES, KNOWN_SCHEMES, Reference, parse_reference
-from kinetic_auth_core.registry import check_reference, load_authenticator
-from kinetic_auth_core.secrets import SecretLoader
+from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY_LOADERS, AllowedPlugins, InstalledPlugin, installed
+from kinetic_auth_core.registry.loading import check_reference, load_authenticator
+from kinetic_auth_core.registry.references import (
+    BUILTIN_SCHEMES,
+    KNOWN_SCHEMES,
+    Reference,
+    SecretLoader,
+    parse_reference,
+)
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
 from kinetic_auth_core.store_choice import choose_store
 

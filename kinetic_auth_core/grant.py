@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.catalogue import Blames, blamed_by
-from kinetic_auth_core.checked import CheckedMeta
 from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.config.given import variable_layers
 from kinetic_auth_core.config.layers import settle
@@ -26,8 +25,9 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.hookspecs import hookimpl
 from kinetic_auth_core.redaction import safe_cause
+from kinetic_auth_core.registry.hookspecs import hookimpl
+from kinetic_auth_core.registry.validated import CheckedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (

@@ -19,7 +19,7 @@ from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.instances import Instances, Made
 from kinetic_auth_core.lockout import LockoutGuard
 from kinetic_auth_core.plan import Plan
-from kinetic_auth_core.secrets import SecretLoader
+from kinetic_auth_core.registry.references import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.turns import Turns

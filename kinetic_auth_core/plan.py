@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
-from kinetic_auth_core.checked import reference_problem
 from kinetic_auth_core.credentials import Values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.hookspecs import Signer
 from kinetic_auth_core.options import DEFAULT_OPTIONS, WAYS, SourceOptions
 from kinetic_auth_core.redaction import clean_chain, safe_cause, told, without_frames
-from kinetic_auth_core.references import Reference
+from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
+from kinetic_auth_core.registry.hookspecs import Signer
+from kinetic_auth_core.registry.references import Reference
+from kinetic_auth_core.registry.validated import reference_problem
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, schema
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.guards import Guards, default_hosts

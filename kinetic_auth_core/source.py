@@ -13,7 +13,7 @@ from kinetic_auth_core.lockout import LockoutGuard
 from kinetic_auth_core.login import Logins
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.plan import Plan, plan_for
-from kinetic_auth_core.registry import authenticator_problem
+from kinetic_auth_core.registry.loading import authenticator_problem
 from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting

@@ -5,7 +5,6 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.allowlist import ALL_ALLOWED
 from kinetic_auth_core.config.environments import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.given import Layer, file_layer, keyword_layer, variable_layers
@@ -14,9 +13,9 @@ from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.references import Reference
-from kinetic_auth_core.registry import load_session_store
-from kinetic_auth_core.secrets import SecretLoader
+from kinetic_auth_core.registry.discovery import ALL_ALLOWED
+from kinetic_auth_core.registry.loading import load_session_store
+from kinetic_auth_core.registry.references import Reference, SecretLoader
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 

@@ -18,7 +18,7 @@ from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.options import SourceOptions
-from kinetic_auth_core.registry import load_authenticator, load_session_store
+from kinetic_auth_core.registry.loading import load_authenticator, load_session_store
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 _FAULTS = Path(__file__).parents[1] / "faults.csv"

@@ -5,7 +5,6 @@ from typing import Any
 import attrs
 import click
 
-from kinetic_auth_core.allowlist import AllowedPlugins
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.error_block import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
@@ -13,8 +12,8 @@ from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.layers import settle
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.examination import Surroundings
-from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED, InstalledPlugin, installed
-from kinetic_auth_core.registry import load_authenticator
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED, AllowedPlugins, InstalledPlugin, installed
+from kinetic_auth_core.registry.loading import load_authenticator
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 

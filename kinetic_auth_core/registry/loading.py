@@ -6,21 +6,41 @@ Which there are, and which of them may be loaded, is in `listing`: that is settl
 import functools
 import importlib.metadata
 import inspect
+import logging
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pluggy
 from stevedore.driver import DriverManager
 
-from kinetic_auth_core.allowlist import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
-from kinetic_auth_core.hookspecs import Authenticator, KeyLoader, KeyLoaderHooks, SessionObserver, plugin_manager
-from kinetic_auth_core.listing import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, SESSION_STORES, InstalledPlugin, find
+from kinetic_auth_core.registry.discovery import (
+    ALL_ALLOWED,
+    AUTHENTICATORS,
+    KEY_LOADERS,
+    OBSERVERS,
+    SESSION_STORES,
+    AllowedPlugins,
+    InstalledPlugin,
+    find,
+    installed,
+)
+from kinetic_auth_core.registry.hookspecs import (
+    Authenticator,
+    KeyLoader,
+    KeyLoaderHooks,
+    SessionObserver,
+    plugin_manager,
+)
 from kinetic_auth_core.settings.schema import reserved_names_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.references import Reference
+    from kinetic_auth_core.registry.references import Reference
+
+logger = logging.getLogger(__name__)
+
 
 #: The extra of kinetic-auth-secret-manager that a reference needs, by what stands behind `://`.
 _EXTRAS = {"aws": "aws", "aws-ssm": "aws", "azure": "azure"}
@@ -203,3 +223,42 @@ def _wrappers(manager: pluggy.PluginManager, hook: str) -> list[pluggy.HookImpl]
 
 def _unfit(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
     return ProviderLoadError(f"{plugin.called} {what}.", remedy=f"Update {plugin.distribution}, or ask its authors.")
+
+
+_loading = ContextVar("kinetic_auth_loading_observers", default=False)
+
+
+def are_loading() -> bool:
+    """Whether observers are being loaded by whoever asks: one that logs in while it is made has to do without any.
+
+    It would be made again for the source that it logs in by, and log in again, without end.
+    """
+    return _loading.get()
+
+
+def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
+    """All installed observers that can be loaded, each with its name; another one is logged and left out.
+
+    Args:
+        allowed: Whose observers may be loaded. One of another distribution is not imported.
+    """
+    token = _loading.set(True)
+    try:
+        return _loaded(allowed)
+    finally:
+        _loading.reset(token)
+
+
+def _loaded(allowed: AllowedPlugins) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    try:
+        names = dict.fromkeys(plugin.name for plugin in installed(OBSERVERS))
+    except KineticAuthError as error:
+        logger.warning("observers are left out: %s", error)
+        return found
+    for name in names:
+        try:
+            found.append((name, load_observer(name, allowed)))
+        except KineticAuthError as error:
+            logger.warning("an observer is left out: %s", error)
+    return found

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.listing import AUTHENTICATORS, KEY_LOADERS, PUBLISHED, SESSION_STORES, find, installed, unknown
-from kinetic_auth_core.registry import load_authenticator
+from kinetic_auth_core.registry.discovery import (
+    AUTHENTICATORS,
+    KEY_LOADERS,
+    PUBLISHED,
+    SESSION_STORES,
+    find,
+    installed,
+    unknown,
+)
+from kinetic_auth_core.registry.loading import load_authenticator
 
 HEAVY = ["boto3", "click", "cryptography", "jose", "requests", "rich", "urllib3"]
 LOGIN = {"client_id": "key", "username": "ada@acme.com"}

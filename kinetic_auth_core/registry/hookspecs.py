@@ -15,7 +15,7 @@ from kinetic_auth_core.events import LoginEvent
 from kinetic_auth_core.session import SalesforceSession
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.references import Reference
+    from kinetic_auth_core.registry.references import Reference
 
 PROJECT = "kinetic_auth"
 

@@ -5,8 +5,8 @@ import inspect
 from typing import Any
 
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.listing import KEY_LOADERS, installed
-from kinetic_auth_core.references import parse_reference
+from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
+from kinetic_auth_core.registry.references import parse_reference
 from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
 
 
