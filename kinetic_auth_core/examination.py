@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 
 import attrs
 
-from kinetic_auth_core.config.environments import Selection, select
+from kinetic_auth_core.config.environment import Selection, select
 from kinetic_auth_core.config.files import ConfigFile, load_config
-from kinetic_auth_core.config.given import Layer, all_layers
-from kinetic_auth_core.config.layers import settle
-from kinetic_auth_core.config.near_misses import near_misses, near_references
+from kinetic_auth_core.config.merge import Layer, all_layers, settle
+from kinetic_auth_core.config.suggestions import near_misses, near_references
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError

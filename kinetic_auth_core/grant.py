@@ -15,8 +15,7 @@ import attrs
 
 from kinetic_auth_core.catalogue import Blames, blamed_by
 from kinetic_auth_core.concurrency import Once
-from kinetic_auth_core.config.given import variable_layers
-from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.merge import settle, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,

@@ -4,8 +4,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.given import keyword_layer
-from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.merge import keyword_layer, settle
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.settings.schema import schema, setting
 from kinetic_auth_core.settings.validators import check_seconds

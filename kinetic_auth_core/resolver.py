@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from kinetic_auth_core.config.given import keyword_layer
+from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.examination import examine
 from kinetic_auth_core.source import SessionSource
 

@@ -5,12 +5,10 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.environments import Selection
+from kinetic_auth_core.config.environment import Selection
 from kinetic_auth_core.config.files import ConfigFile
-from kinetic_auth_core.config.given import Layer, file_layer, keyword_layer, variable_layers
-from kinetic_auth_core.config.interpolation import interpolate
-from kinetic_auth_core.config.layers import settle
-from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.config.merge import Layer, file_layer, keyword_layer, settle, variable_layers
+from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED

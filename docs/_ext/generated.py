@@ -15,7 +15,7 @@ from kinetic_auth_core import GrantAuthenticator, errors
 from kinetic_auth_core.catalogue import CATALOGUE, Kind
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
-from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.registry.loading import load_authenticator, load_session_store

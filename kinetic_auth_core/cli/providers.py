@@ -9,7 +9,7 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.error_block import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table
-from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.examination import Surroundings
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED, AllowedPlugins, InstalledPlugin, installed

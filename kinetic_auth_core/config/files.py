@@ -9,7 +9,12 @@ from typing import Any
 import attrs
 import platformdirs
 
-from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours, warn_if_others_write
+from kinetic_auth_core.config.trusted_files import (
+    find_upwards,
+    folders_upwards,
+    refuse_if_not_ours,
+    warn_if_others_write,
+)
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded, is_there

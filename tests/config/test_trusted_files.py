@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.trust import refuse_if_not_ours, warn_if_others_write
+from kinetic_auth_core.config.trusted_files import refuse_if_not_ours, warn_if_others_write
 from kinetic_auth_core.examination import examine
 
 Write = Callable[..., Path]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from kinetic_auth_core.config.environments import Selection
+from kinetic_auth_core.config.environment import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, Setting

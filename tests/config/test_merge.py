@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.given import Given
-from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.merge import Given, settle
 from kinetic_auth_core.settings.schema import schema
 
 REQUIRED = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com", "password": "canary-word"}

@@ -7,8 +7,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.config.files import ConfigFile, Table, searched_places
-from kinetic_auth_core.config.interpolation import interpolate
-from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.settings.schema import near
 
