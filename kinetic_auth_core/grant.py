@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.catalogue import Blames, blamed_by
 from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.config.merge import settle, variable_layers
 from kinetic_auth_core.config.variables import Variables
@@ -24,6 +23,7 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
+from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
 from kinetic_auth_core.redaction import safe_cause
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validated import CheckedMeta
@@ -39,8 +39,8 @@ from kinetic_auth_core.settings.validators import (
 from kinetic_auth_core.transport.pool import Transports
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.answers import Login
-    from kinetic_auth_core.skew import LoginClock
+    from kinetic_auth_core.oauth.clock import LoginClock
+    from kinetic_auth_core.oauth.token_response import Login
     from kinetic_auth_core.transport.client import Form, Transport
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
 
     def _one_for_each_key(self) -> list[Self]:
         """An instance for each item of a list of keys; none where there is no such list."""
-        from kinetic_auth_core.skew import ServerClock
+        from kinetic_auth_core.oauth.clock import ServerClock
 
         choices = [each for each in schema(type(self)) if each.secret and each.takes_alternatives]
         values = {each.name: each.value_of(self) for each in choices}
@@ -156,9 +156,9 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         return variants
 
     def _log_in(self) -> SalesforceSession:
-        from kinetic_auth_core.answers import Login
-        from kinetic_auth_core.retries import Tries
-        from kinetic_auth_core.skew import LoginClock, ServerClock
+        from kinetic_auth_core.oauth.clock import LoginClock, ServerClock
+        from kinetic_auth_core.oauth.retry import Tries
+        from kinetic_auth_core.oauth.token_response import Login
 
         login = Login(
             self.provider_name or type(self).__name__,
@@ -173,7 +173,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         return session
 
     def _try(self, login: "Login", clock: "LoginClock") -> SalesforceSession:
-        from kinetic_auth_core.answers import ask, read_answer
+        from kinetic_auth_core.oauth.token_response import ask, read_answer
 
         form = self._form(login, clock.now())
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)

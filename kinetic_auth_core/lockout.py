@@ -14,9 +14,9 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.errors import CredentialsRejectedError
+from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.options import WAYS
 from kinetic_auth_core.plan import plain_secret
 from kinetic_auth_core.settings.schema import schema

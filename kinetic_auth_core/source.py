@@ -25,7 +25,7 @@ from kinetic_auth_core.transport.pool import DEFAULT_WAY
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.answers import Login
+    from kinetic_auth_core.oauth.token_response import Login
     from kinetic_auth_core.transport.client import Transport
 
 
@@ -167,9 +167,9 @@ class SessionSource:
         Raises:
             AuthenticationError: It could not be revoked.
         """
-        from kinetic_auth_core import endpoints
+        from kinetic_auth_core.oauth import session_endpoints
 
-        revoked = endpoints.revoke(self._connection(), session, self._request("revocation", session))
+        revoked = session_endpoints.revoke(self._connection(), session, self._request("revocation", session))
         self._shared.drop(session)
         return revoked
 
@@ -182,9 +182,9 @@ class SessionSource:
         Raises:
             TransportError: There was no answer, or one that tells neither.
         """
-        from kinetic_auth_core import endpoints
+        from kinetic_auth_core.oauth import session_endpoints
 
-        return endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
+        return session_endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
 
     def introspect(self, session: SalesforceSession) -> Introspection:
         """Ask Salesforce about a session's token: whether it is alive, and until when.
@@ -196,7 +196,7 @@ class SessionSource:
             ConfigurationError: The provider has no `client_secret`, with which the app shows who it is.
             AuthenticationError: Salesforce refused, or there was no usable answer.
         """
-        from kinetic_auth_core import endpoints
+        from kinetic_auth_core.oauth import session_endpoints
 
         instance = self._logins.instance()
         names = ("login_url", "client_id", "client_secret")
@@ -205,7 +205,9 @@ class SessionSource:
                 f"{self.provider}: introspection needs {' and '.join(missing)}.",
                 remedy="Set it: introspection is answered only to an app that shows its secret.",
             )
-        return endpoints.introspect(self._connection(), session, self._request("introspection", session), instance)
+        return session_endpoints.introspect(
+            self._connection(), session, self._request("introspection", session), instance
+        )
 
     def _connection(self) -> "Transport":
         try:
@@ -218,7 +220,7 @@ class SessionSource:
         return self._commons.transports.get(**DEFAULT_WAY)
 
     def _request(self, what: str, session: SalesforceSession) -> "Login":
-        from kinetic_auth_core.answers import Login
+        from kinetic_auth_core.oauth.token_response import Login
 
         host = urlsplit(session.instance_url).netloc
         return Login(self.provider, host, session.username or self._logins.plan.shown("username"), what)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from kinetic_auth_core.attempt import attempt
 from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.catalogue import Blames, blamed_by
 from kinetic_auth_core.credentials import Credentials, Values
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.instances import Instances, Made
 from kinetic_auth_core.lockout import HeldBackError, LockoutGuard
+from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
 from kinetic_auth_core.plan import Plan
 from kinetic_auth_core.session import SalesforceSession
 

@@ -13,7 +13,7 @@ import urllib3.exceptions
 
 from kinetic_auth_core.adapters.instance_only import InstanceOnly, carries, detach, is_own, origin_of
 from kinetic_auth_core.adapters.not_installed import checked_source
-from kinetic_auth_core.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
+from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.source import SessionSource
 

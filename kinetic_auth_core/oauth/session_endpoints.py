@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from kinetic_auth_core.answer_fields import json_object
-from kinetic_auth_core.answers import Login, ask, refusal
 from kinetic_auth_core.errors import TransportError
-from kinetic_auth_core.refusals import is_dead_session
+from kinetic_auth_core.oauth.invalid_session import is_dead_session
+from kinetic_auth_core.oauth.token_response import Login, ask, json_object, refusal
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.transport.client import Form, Transport
 

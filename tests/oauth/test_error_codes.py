@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.catalogue import CATALOGUE, Kind, known_error
+from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind, known_error
 
 REJECTED, TRANSIENT, OTHER = Kind.REJECTED, Kind.TRANSIENT, Kind.OTHER
 

@@ -12,7 +12,7 @@ import pytest
 import kinetic_auth_core as kinetic
 from fault_rows.refusals import REFUSALS
 from kinetic_auth_core import AuthenticationError, CredentialsRejectedError, TransientAuthenticationError
-from kinetic_auth_core.catalogue import known_error
+from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.testing import ERROR_ROWS, SalesforceEmulator
 
 # How often a login is tried: what passes by itself is tried again, nothing else is.

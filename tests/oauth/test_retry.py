@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.catalogue import CATALOGUE, Kind, KnownError
-from kinetic_auth_core.dates import answered_at, retry_after_s
 from kinetic_auth_core.events import tallied
+from kinetic_auth_core.oauth.clock import answered_at, retry_after_s
+from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind, KnownError
 from kinetic_auth_core.testing import (
     Answer,
     Delay,
@@ -79,7 +79,7 @@ def at_each_retry(call: Callable[[], object]) -> Iterator[None]:
         def emit(self, record: logging.LogRecord) -> None:
             call()
 
-    logger, listener = logging.getLogger("kinetic_auth_core.retries"), Listener()
+    logger, listener = logging.getLogger("kinetic_auth_core.oauth.retry"), Listener()
     before = logger.level
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)
@@ -382,7 +382,7 @@ def test_each_retry_is_logged_and_the_failure_once(sf: SalesforceEmulator, caplo
     sf.refuse("server_error", times=4)
     with kinetic.SessionSource(jwt(sf)) as source:
         refused(source.session)
-    retries = [record for record in caplog.records if record.name == "kinetic_auth_core.retries"]
+    retries = [record for record in caplog.records if record.name == "kinetic_auth_core.oauth.retry"]
     assert [record.levelname for record in retries] == ["INFO"] * 3
     assert "failed: server_error (HTTP 400). Trying again in 0." in retries[0].message
     assert retries[0].message.endswith(" s, 2 of 4.")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.answers import Login, read_answer
+from kinetic_auth_core.oauth.token_response import Login, read_answer
 from kinetic_auth_core.transport.client import Answer, Form
 from kinetic_auth_core.urls import url_problem
 
