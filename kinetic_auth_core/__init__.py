@@ -27,7 +27,7 @@ from kinetic_auth_core.errors import (
     UnknownProviderError,
 )
 from kinetic_auth_core.events import LoginEvent, current_tally
-from kinetic_auth_core.grant import GrantAuthenticator
+from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.pool import SourcePool
 from kinetic_auth_core.registry.hookspecs import Signer, hookimpl

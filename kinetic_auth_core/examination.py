@@ -14,11 +14,10 @@ from kinetic_auth_core.config.files import ConfigFile, load_config
 from kinetic_auth_core.config.merge import Layer, all_layers, settle
 from kinetic_auth_core.config.suggestions import near_misses, near_references
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.credentials import Credentials, references
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
-from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.options import SourceOptions
-from kinetic_auth_core.plan import Plan, make_instance, plain_secret
+from kinetic_auth_core.login.credentials import Credentials, references
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.spec import Plan, SourceOptions, make_instance, plain_secret
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY_LOADERS, AllowedPlugins, InstalledPlugin, installed
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
 from kinetic_auth_core.registry.references import (

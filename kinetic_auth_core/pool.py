@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from kinetic_auth_core.commons import Commons
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.examination import Surroundings, examine
+from kinetic_auth_core.login.limits import Commons
 from kinetic_auth_core.source import SessionSource
 
 #: How many sources a pool keeps, where it is not told.

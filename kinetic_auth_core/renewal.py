@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import deque
 
-from kinetic_auth_core.login import Logins
+from kinetic_auth_core.login.flow import Logins
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stores.session_cache import LEASE_S, Lease, LiveSession, Phase, Shelf
 

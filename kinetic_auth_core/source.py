@@ -5,14 +5,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
-from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.commons import Commons
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.lockout import LockoutGuard
-from kinetic_auth_core.login import Logins
-from kinetic_auth_core.options import SourceOptions
-from kinetic_auth_core.plan import Plan, plan_for
+from kinetic_auth_core.login.flow import Logins
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
+from kinetic_auth_core.login.spec import Plan, SourceOptions, plan_for
 from kinetic_auth_core.registry.loading import authenticator_problem
 from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import Introspection, SalesforceSession

@@ -16,8 +16,8 @@ from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind
-from kinetic_auth_core.options import SourceOptions
 from kinetic_auth_core.registry.loading import load_authenticator, load_session_store
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 

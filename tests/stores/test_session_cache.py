@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.lockout import Credential, LockoutGuard
+from kinetic_auth_core.login.limits import Credential, LockoutGuard
 from kinetic_auth_core.stores.session_cache import OUTAGE_PAUSE_S, LiveSession, Shelf
 
 KEY = "0123456789abcdef"

@@ -3,8 +3,8 @@
 from typing import Any
 
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, SessionRejectedError
-from kinetic_auth_core.instances import Made
-from kinetic_auth_core.plan import Plan
+from kinetic_auth_core.login.instances import Made
+from kinetic_auth_core.login.spec import Plan
 from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, told
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import secret_texts

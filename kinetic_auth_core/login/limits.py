@@ -8,19 +8,138 @@ another one by now, and little to guess it by.
 import hashlib
 import hmac
 import json
+import logging
+import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import Once
-from kinetic_auth_core.errors import CredentialsRejectedError
+from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.errors import CredentialsRejectedError, LoginBudgetError
+from kinetic_auth_core.login.spec import WAYS, plain_secret
 from kinetic_auth_core.oauth.error_codes import known_error
-from kinetic_auth_core.options import WAYS
-from kinetic_auth_core.plan import plain_secret
 from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.transport.pool import Transports
+
+logger = logging.getLogger(__name__)
+
+
+class Trial:
+    """Lets one thread in, and all others once that one is out, however it went."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pilot: int | None = None
+        self._over = threading.Event()
+        reset_after_fork(self)
+
+    def __enter__(self) -> None:
+        """Become the first, or wait for whoever is."""
+        try:
+            with self._lock:
+                if self._pilot is None:
+                    self._pilot = threading.get_ident()
+            if self._pilot != threading.get_ident():
+                self._over.wait()
+        except BaseException:
+            if self._pilot == threading.get_ident():  # interrupted before it is in, it must not keep the others out
+                self._over.set()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """The trial is over."""
+        self._over.set()
+
+    def _after_fork(self) -> None:
+        """In the child: the thread that was trying may not be here. What was not tried yet, is tried here as well."""
+        is_over = self._over.is_set()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        if is_over:
+            self._over.set()
+        else:
+            self._pilot = None
+
+
+WINDOW_S = 3600.0
+_WARN_AT = 0.8
+
+
+class LoginBudget:
+    """Counts the logins of one source within the last hour.
+
+    Args:
+        limit: How many there may be.
+        called: What messages call the login.
+        details: `provider`, `host` and `username`, for errors.
+        clocks: Functions that give seconds; an age is the largest by any of them: the monotonic clock stands still
+            while a machine sleeps.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        called: str,
+        details: Mapping[str, Any],
+        clocks: tuple[Callable[[], float], ...] = (time.monotonic, time.time),
+    ) -> None:
+        self._limit = limit
+        self._called = called
+        self._details = details
+        self._clocks = clocks
+        self._spent: deque[tuple[float, ...]] = deque()
+        self._warned = False
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def spend(self) -> None:
+        """Count a login that is about to be made.
+
+        Raises:
+            LoginBudgetError: There were too many within the last hour.
+        """
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            while self._spent and self._age(now, self._spent[0]) >= WINDOW_S:
+                self._spent.popleft()
+            spent = len(self._spent)
+            if spent >= self._limit:
+                wait = WINDOW_S - self._age(now, self._spent[0])
+                raise LoginBudgetError(
+                    f"{self._called}: {spent} logins within the last hour are all that login_budget allows; the next "
+                    f"one in {wait:.0f} s.",
+                    remedy="Find out who throws sessions away: share one source, and call invalidate() only with a "
+                    "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
+                    **self._details,
+                )
+            self._spent.append(now)
+            was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
+        if self._warned and not was_warned:
+            logger.warning(
+                "%s: %d of %d logins of this hour's login_budget are spent", self._called, spent + 1, self._limit
+            )
+
+    def is_idle(self) -> bool:
+        """Whether no login was counted within the last hour."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return not self._spent or self._age(now, self._spent[-1]) >= WINDOW_S
+
+    @staticmethod
+    def _age(now: tuple[float, ...], then: tuple[float, ...]) -> float:
+        return max(new - old for new, old in zip(now, then, strict=True))
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.Lock()
+
 
 _TAG_BYTES = 2
 _MAX_KEPT = 8  # refusals at a time: the keys of a list, a password and the one before
@@ -161,3 +280,29 @@ def _sayable(text: str | None) -> str | None:
 
 def _is_sayable(text: Any) -> bool:
     return text is None or (isinstance(text, str) and text.isprintable() and len(text) <= _MAX_TEXT)
+
+
+_BUDGETS_KEPT = 10_000
+
+
+@attrs.frozen(eq=False)
+class Commons:
+    """Shared by the sources of a pool; a source that is alone has one of its own.
+
+    Attributes:
+        transports: The connections.
+        observers: The observers, each with its name, loaded at the first login.
+        refusals: What the guards against lockouts remember, so that it outlives a source that makes room for another.
+    """
+
+    transports: Transports = attrs.field(factory=Transports)
+    observers: Once[list[tuple[str, object]]] = attrs.field(factory=Once)
+    refusals: MemoryStore = attrs.field(factory=MemoryStore)
+    _budgets: dict[str, LoginBudget] = attrs.field(factory=dict)
+
+    def budget(self, key: str, make: Callable[[], LoginBudget]) -> LoginBudget:
+        """The login budget of whoever has this name in a store; it outlives the source as well."""
+        if len(self._budgets) > _BUDGETS_KEPT:
+            for name in [name for name, budget in list(self._budgets.items()) if budget.is_idle()]:
+                self._budgets.pop(name, None)
+        return self._budgets.setdefault(key, make())

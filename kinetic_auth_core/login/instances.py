@@ -6,15 +6,13 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.commons import Commons
 from kinetic_auth_core.concurrency import reset_after_fork
-from kinetic_auth_core.credentials import Values
-from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.lockout import Credential
-from kinetic_auth_core.plan import Plan, make_instance
+from kinetic_auth_core.login.credentials import Values
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.limits import Commons, Credential, Trial
+from kinetic_auth_core.login.spec import Plan, make_instance
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading, load_observers
-from kinetic_auth_core.trial import Trial
 
 logger = logging.getLogger(__name__)
 

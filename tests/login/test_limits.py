@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.lockout import Credential, HeldBackError, LockoutGuard
+from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.testing import SalesforceEmulator, User
@@ -216,9 +215,9 @@ def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(
     before = sf.token_requests
 
     def said() -> list[str]:
-        return [each.getMessage() for each in caplog.records if each.name == "kinetic_auth_core.budget"]
+        return [each.getMessage() for each in caplog.records if each.name == "kinetic_auth_core.login.limits"]
 
-    with caplog.at_level(logging.WARNING, "kinetic_auth_core.budget"):
+    with caplog.at_level(logging.WARNING, "kinetic_auth_core.login.limits"):
         for _ in range(3):
             source.authenticate()
         assert not said()

@@ -9,14 +9,13 @@ import logging
 import time
 from collections.abc import Iterator
 
-from kinetic_auth_core.attempt import attempt
-from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.credentials import Credentials, Values
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.instances import Instances, Made
-from kinetic_auth_core.lockout import HeldBackError, LockoutGuard
+from kinetic_auth_core.login.attempt import attempt
+from kinetic_auth_core.login.credentials import Credentials, Values
+from kinetic_auth_core.login.instances import Instances, Made
+from kinetic_auth_core.login.limits import HeldBackError, LockoutGuard, LoginBudget
+from kinetic_auth_core.login.spec import Plan
 from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
-from kinetic_auth_core.plan import Plan
 from kinetic_auth_core.session import SalesforceSession
 
 logger = logging.getLogger(__name__)
