@@ -34,9 +34,9 @@ from kinetic_auth_core.registry.hookspecs import Signer, hookimpl
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.session import Introspection, SalesforceSession
+from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, setting
 from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
-from kinetic_auth_core.source import SessionSource
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore

@@ -12,7 +12,7 @@ from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.examination import Surroundings, examine
 from kinetic_auth_core.login.limits import Commons
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 #: How many sources a pool keeps, where it is not told.
 DEFAULT_SIZE = 1000

@@ -5,7 +5,7 @@ from typing import Any
 
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.examination import examine
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 
 def resolve(

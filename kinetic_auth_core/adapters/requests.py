@@ -15,7 +15,7 @@ from kinetic_auth_core.adapters.instance_only import InstanceOnly, carries, deta
 from kinetic_auth_core.adapters.not_installed import checked_source
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 __all__ = ["SalesforceAuth"]
 

@@ -17,7 +17,7 @@ from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, find
 from kinetic_auth_core.resolver import resolve
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 _QUERY = "SELECT Name FROM Account LIMIT 2"
 

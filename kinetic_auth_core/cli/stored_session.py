@@ -11,7 +11,7 @@ from kinetic_auth_core.cli.output import emit_json, emit_record, note
 from kinetic_auth_core.cli.session_facts import session_facts
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.resolver import resolve
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 
 def _source(choice: Choice) -> SessionSource:

@@ -11,10 +11,10 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
 from kinetic_auth_core.login.spec import Plan, SourceOptions, plan_for
 from kinetic_auth_core.registry.loading import authenticator_problem
-from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import Introspection, SalesforceSession
+from kinetic_auth_core.sessions.refresh import Renewal
+from kinetic_auth_core.sessions.single_flight import SharedSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
-from kinetic_auth_core.shared import SharedSession
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.transport.pool import DEFAULT_WAY

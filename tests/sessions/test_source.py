@@ -114,13 +114,13 @@ def test_invalidating_an_old_session_throws_no_newer_one_away(source: kinetic.Se
 def test_the_log_tells_once_that_a_session_died(
     sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "kinetic_auth_core.source")
+    caplog.set_level(logging.INFO, "kinetic_auth_core.sessions.source")
     dead = source.session()
     for _ in range(3):
         source.invalidate(dead)
     source.session()
     source.invalidate(dead)
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.source"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.sessions.source"]
     assert "its session was refused, and is dropped; who needs one gets another" in told
     assert sf.default.username in told
     assert dead.access_token not in told

@@ -14,8 +14,8 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
-from kinetic_auth_core.renewal import Renewal
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.sessions.refresh import Renewal
 from kinetic_auth_core.stores.session_cache import LiveSession, Phase
 
 logger = logging.getLogger(__name__)
