@@ -15,7 +15,7 @@ from kinetic_auth_core.cli.error_block import error_block
 from kinetic_auth_core.cli.output import emit, emit_table, styled, wrapped
 from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, find
-from kinetic_auth_core.resolver import resolve
+from kinetic_auth_core.resolution.resolver import resolve
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 

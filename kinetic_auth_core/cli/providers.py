@@ -11,9 +11,9 @@ from kinetic_auth_core.cli.options import json_option, provider_argument
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.examination import Surroundings
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED, AllowedPlugins, InstalledPlugin, installed
 from kinetic_auth_core.registry.loading import load_authenticator
+from kinetic_auth_core.resolution.resolution import Surroundings
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 

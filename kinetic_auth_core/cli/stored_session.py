@@ -10,7 +10,7 @@ from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note
 from kinetic_auth_core.cli.session_facts import session_facts
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.resolver import resolve
+from kinetic_auth_core.resolution.resolver import resolve
 from kinetic_auth_core.sessions.source import SessionSource
 
 

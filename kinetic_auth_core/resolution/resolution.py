@@ -27,8 +27,8 @@ from kinetic_auth_core.registry.references import (
     SecretLoader,
     parse_reference,
 )
+from kinetic_auth_core.resolution.store import choose_store
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
-from kinetic_auth_core.store_choice import choose_store
 
 logger = logging.getLogger(__name__)
 
