@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.adapters.instance_only import BULK_HEADER, InstanceOnly, carries, detach, is_own, origin_of
+from kinetic_auth_core.adapters.token_scope import BULK_HEADER, InstanceOnly, carries, detach, is_own, origin_of
 from kinetic_auth_core.session import SalesforceSession
 
 TOKEN = "00D000000000001!canary"
