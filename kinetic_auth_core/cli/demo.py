@@ -11,7 +11,7 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.demo_stage import Stage, stage
-from kinetic_auth_core.cli.error_block import error_block
+from kinetic_auth_core.cli.diagnostics import error_block
 from kinetic_auth_core.cli.output import emit, emit_table, styled, wrapped
 from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, find

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.cli.testing_extra import load_testing
+from kinetic_auth_core.cli.extras import load_testing
 from kinetic_auth_core.redaction import MASK
 
 # What could reach into the demo's logins from outside.

@@ -6,7 +6,7 @@ import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.error_block import error_block
+from kinetic_auth_core.cli.diagnostics import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.merge import settle

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.cryptography_extra import need_cryptography
+from kinetic_auth_core.cli.extras import need_cryptography
 from kinetic_auth_core.cli.options import json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record
 
@@ -24,7 +24,7 @@ def show(file: str, as_json: bool) -> None:
     where times are ISO 8601 in UTC, sizes bytes, and "problems" says why Salesforce would not take it.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     need_cryptography()
-    from kinetic_auth_core.cli.certificates import MAX_BYTES, CertificateFile
+    from kinetic_auth_core.cli.cert.certificates import MAX_BYTES, CertificateFile
 
     found = CertificateFile.read(Path(file))
     now = dt.datetime.now(dt.UTC)

@@ -8,10 +8,9 @@ import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.cert_files import PRIVATE, PUBLIC, check_free, write
-from kinetic_auth_core.cli.cert_options import passphrase_in, passphrase_option
-from kinetic_auth_core.cli.cryptography_extra import need_cryptography
-from kinetic_auth_core.cli.options import json_option
+from kinetic_auth_core.cli.cert.files import PRIVATE, PUBLIC, check_free, write
+from kinetic_auth_core.cli.extras import need_cryptography
+from kinetic_auth_core.cli.options import json_option, passphrase_in, passphrase_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note
 from kinetic_auth_core.errors import ConfigurationError
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    from kinetic_auth_core.cli.certificates import CertificateFile
+    from kinetic_auth_core.cli.cert.certificates import CertificateFile
 
 _MAX_NAME = 64  # characters of a common name (RFC 5280, appendix A)
 
@@ -77,7 +76,7 @@ def new(
     with null for a file that was not written; "not_after" is ISO 8601 in UTC.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     need_cryptography()
-    from kinetic_auth_core.cli.certificates import CertificateFile, pem, self_signed
+    from kinetic_auth_core.cli.cert.certificates import CertificateFile, pem, self_signed
 
     folder = Path(out)
     targets = _Targets(
@@ -127,13 +126,13 @@ def _is_somebody_there() -> bool:
 def _key(given: str | None, bits: int, passphrase: bytes | None) -> "rsa.RSAPrivateKey":
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    from kinetic_auth_core.cli.signing_key import load_key
+    from kinetic_auth_core.cli.cert.signing_key import load_key
 
     return load_key(given, passphrase) if given else rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def _stays_away(key: "rsa.RSAPrivateKey") -> bool:
-    from kinetic_auth_core.cli.signing_key import RemoteKey
+    from kinetic_auth_core.cli.cert.signing_key import RemoteKey
 
     return isinstance(key, RemoteKey)
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kinetic_auth_core.cli.local_key import NOTHING_KNOWN, Unfit, read_key
+from kinetic_auth_core.cli.cert.local_key import NOTHING_KNOWN, Unfit, read_key
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import Signer

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kinetic_auth_core.cli.signing_key import RemoteKey, load_key
+from kinetic_auth_core.cli.cert.signing_key import RemoteKey, load_key
 from kinetic_auth_core.testing import KeyPair
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it

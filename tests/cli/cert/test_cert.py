@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kinetic_auth_core.cli.cert_files import write
+from kinetic_auth_core.cli.cert.files import write
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.testing import SalesforceEmulator, new_key_pair
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.cert_options import passphrase_in, passphrase_option
-from kinetic_auth_core.cli.cryptography_extra import need_cryptography
 from kinetic_auth_core.cli.exit_codes import EXPIRES_SOON, OK, UNFIT_CERTIFICATE
-from kinetic_auth_core.cli.options import json_option
+from kinetic_auth_core.cli.extras import need_cryptography
+from kinetic_auth_core.cli.options import json_option, passphrase_in, passphrase_option
 from kinetic_auth_core.cli.output import emit_json, emit_record
 
 _STATES = {OK: "ok", EXPIRES_SOON: "expires soon", UNFIT_CERTIFICATE: "unfit"}
@@ -44,8 +43,8 @@ def check(
     where "state" is "ok", "expires soon" or "unfit", and "belongs_to_key" null without --key.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
     need_cryptography()
-    from kinetic_auth_core.cli.certificates import CertificateFile
-    from kinetic_auth_core.cli.signing_key import load_key
+    from kinetic_auth_core.cli.cert.certificates import CertificateFile
+    from kinetic_auth_core.cli.cert.signing_key import load_key
 
     found = CertificateFile.read(Path(cert))
     now = dt.datetime.now(dt.UTC)
