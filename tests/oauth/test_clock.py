@@ -11,7 +11,7 @@ import pytest
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.events import tallied
 from kinetic_auth_core.testing import Answer, SalesforceEmulator
-from kinetic_auth_core.testing.keys import new_key_pair
+from kinetic_auth_core.testing.emulator.keys import new_key_pair
 
 EXPIRED = ("invalid_grant", "expired authorization code")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kinetic_auth_core.testing import admission
-from kinetic_auth_core.testing import error_rows as rows
-from kinetic_auth_core.testing.admission import TokenRequest
-from kinetic_auth_core.testing.assertions import check_assertion
-from kinetic_auth_core.testing.error_rows import OAuthError
-from kinetic_auth_core.testing.org import Org
-from kinetic_auth_core.testing.records import (
+from kinetic_auth_core.testing.emulator import admission
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.admission import TokenRequest
+from kinetic_auth_core.testing.emulator.assertions import check_assertion
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import (
     CLIENT_CREDENTIALS,
     JWT_BEARER,
     PASSWORD,

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kinetic_auth_core.testing.default_login import DefaultLogin, make_default_login
-from kinetic_auth_core.testing.emulated_org import EmulatedOrg
-from kinetic_auth_core.testing.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.faults import Fault
-from kinetic_auth_core.testing.private_folder import PrivateFolder, write_private
-from kinetic_auth_core.testing.records import RequestRecord
-from kinetic_auth_core.testing.routing import EmulatorApp
-from kinetic_auth_core.testing.server import Server
-from kinetic_auth_core.testing.tls import Tls, TlsProfile
+from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
+from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
+from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
+from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.private_folder import PrivateFolder, write_private
+from kinetic_auth_core.testing.emulator.records import RequestRecord
+from kinetic_auth_core.testing.emulator.routing import EmulatorApp
+from kinetic_auth_core.testing.emulator.server import Server
+from kinetic_auth_core.testing.emulator.tls import Tls, TlsProfile
 
 
 class SalesforceEmulator(EmulatedOrg):

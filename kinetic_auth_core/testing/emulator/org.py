@@ -20,10 +20,9 @@ from typing import Any, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kinetic_auth_core.testing import error_rows as rows
-from kinetic_auth_core.testing.error_rows import OAuthError
-from kinetic_auth_core.testing.identifiers import new_id
-from kinetic_auth_core.testing.records import App, LoginRecord, Policy, RefreshToken, Session, User
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.records import App, LoginRecord, Policy, RefreshToken, Session, User, new_id
 
 HOUR_S: Final = 3600
 

@@ -6,13 +6,47 @@ No secret of any of these is in its `repr`.
 from __future__ import annotations
 
 import datetime as dt
+import secrets
+import string
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
 
-from kinetic_auth_core.testing.keys import UploadedCertificate
+from kinetic_auth_core.testing.emulator.keys import UploadedCertificate
+
+_LETTERS = string.ascii_letters + string.digits
+_CHECK = string.ascii_uppercase + "012345"
+
+
+def long_id(short: str) -> str:
+    """Extend a 15-character record id to its 18-character form.
+
+    Args:
+        short: The case-sensitive id of 15 characters.
+
+    Returns:
+        The same with its suffix: for each group of five, one character that encodes which of them are capitals.
+    """
+    groups = (short[start : start + 5] for start in (0, 5, 10))
+    return short + "".join(
+        _CHECK[sum(1 << place for place, char in enumerate(group) if char in string.ascii_uppercase)]
+        for group in groups
+    )
+
+
+def new_id(prefix: str) -> str:
+    """Make up a record id.
+
+    Args:
+        prefix: The three characters that tell the kind of record: `00D` an organisation, `005` a user.
+
+    Returns:
+        An id of 18 characters.
+    """
+    return long_id(prefix + "".join(secrets.choice(_LETTERS) for _ in range(12)))
+
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PASSWORD: Final = "password"  # noqa: S105 - the name of a grant

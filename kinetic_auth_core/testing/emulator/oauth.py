@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core.testing import admission
-from kinetic_auth_core.testing import error_rows as rows
-from kinetic_auth_core.testing.admission import TokenRequest
-from kinetic_auth_core.testing.error_rows import OAuthError
-from kinetic_auth_core.testing.fault_plan import FaultPlan
-from kinetic_auth_core.testing.grants import answer_grant
-from kinetic_auth_core.testing.org import Org
-from kinetic_auth_core.testing.records import PASSWORD, User
+from kinetic_auth_core.testing.emulator import admission
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.admission import TokenRequest
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.fault_plan import FaultPlan
+from kinetic_auth_core.testing.emulator.grants import answer_grant
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import PASSWORD, User
 
 JSON: Final = "application/json;charset=UTF-8"
 FORM: Final = "application/x-www-form-urlencoded"

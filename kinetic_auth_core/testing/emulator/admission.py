@@ -12,10 +12,10 @@ from typing import Final
 
 import attrs
 
-from kinetic_auth_core.testing import error_rows as rows
-from kinetic_auth_core.testing.error_rows import OAuthError
-from kinetic_auth_core.testing.org import Org
-from kinetic_auth_core.testing.records import App, RefreshToken, User
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import App, RefreshToken, User
 
 API_SCOPES: Final = frozenset({"api", "full"})
 REFRESH_SCOPES: Final = frozenset({"refresh_token", "offline_access", "full"})

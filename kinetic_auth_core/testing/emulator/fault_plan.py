@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from kinetic_auth_core.testing.error_rows import OAuthError
-from kinetic_auth_core.testing.faults import Fault, Stage
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.faults import Fault, Stage
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 

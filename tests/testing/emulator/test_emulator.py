@@ -20,10 +20,10 @@ import pytest
 import requests
 
 from kinetic_auth_core.testing import Reset, SalesforceEmulator, Status, TlsProfile
-from kinetic_auth_core.testing.identifiers import long_id
-from kinetic_auth_core.testing.private_folder import _remove_tree
+from kinetic_auth_core.testing.emulator.private_folder import _remove_tree
+from kinetic_auth_core.testing.emulator.records import long_id
+from kinetic_auth_core.testing.emulator.server import order_reset
 from kinetic_auth_core.testing.pytest_plugin import salesforce_emulator  # noqa: F401 - a fixture
-from kinetic_auth_core.testing.server import order_reset
 
 VERSIONS = "/services/data"
 
@@ -335,7 +335,7 @@ def test_without_the_extra_the_import_says_what_to_install(missing: str) -> None
 
 
 def test_another_missing_module_is_reported_as_it_is() -> None:
-    code = "import sys; sys.modules['kinetic_auth_core.testing.tls'] = None; import kinetic_auth_core.testing"
+    code = "import sys; sys.modules['kinetic_auth_core.testing.emulator.tls'] = None; import kinetic_auth_core.testing"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ModuleNotFoundError" in done.stderr
     assert "pip install" not in done.stderr

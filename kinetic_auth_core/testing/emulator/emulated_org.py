@@ -6,12 +6,11 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kinetic_auth_core.testing.admission import REFRESH_SCOPES
-from kinetic_auth_core.testing.identifiers import new_id
-from kinetic_auth_core.testing.keys import check_certificate
-from kinetic_auth_core.testing.org import Org
-from kinetic_auth_core.testing.records import FLOWS, App, LoginRecord, Policy, User
-from kinetic_auth_core.testing.tables import Tables
+from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
+from kinetic_auth_core.testing.emulator.keys import check_certificate
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import FLOWS, App, LoginRecord, Policy, User, new_id
+from kinetic_auth_core.testing.emulator.tables import Tables
 
 
 class EmulatedOrg:

@@ -13,14 +13,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core.testing.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.faults import Fault
-from kinetic_auth_core.testing.oauth import OAuthEndpoints
-from kinetic_auth_core.testing.org import Org
-from kinetic_auth_core.testing.records import RequestRecord
-from kinetic_auth_core.testing.rest import RestEndpoints, data_error
-from kinetic_auth_core.testing.server import CONNECTION_KEY, FAULT_KEY
-from kinetic_auth_core.testing.tables import DataError, Tables
+from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
+from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import RequestRecord
+from kinetic_auth_core.testing.emulator.rest import RestEndpoints, data_error
+from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
+from kinetic_auth_core.testing.emulator.tables import DataError, Tables
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

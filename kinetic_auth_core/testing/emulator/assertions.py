@@ -7,10 +7,10 @@ from typing import Any, Final, NoReturn
 
 import jwt
 
-from kinetic_auth_core.testing import error_rows as rows
-from kinetic_auth_core.testing.error_rows import OAuthError
-from kinetic_auth_core.testing.org import Org
-from kinetic_auth_core.testing.records import App
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import App
 
 EXPIRY_ALLOWANCE_S: Final = 180
 """Seconds by which an assertion may have expired, as an allowance for clocks that differ."""
