@@ -1,4 +1,4 @@
-"""Options and arguments that several commands take: which provider, which environment, which files."""
+"""Options and arguments that several commands take: provider, environment, files, and the passphrase of a key."""
 
 import os
 from collections.abc import Callable

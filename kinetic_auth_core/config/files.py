@@ -1,4 +1,4 @@
-"""The config file: where it is looked for, and its shape. What its values mean is decided in `layers`."""
+"""The config file: where it is looked for, and its shape. What its values mean is decided in `merge`."""
 
 import os
 import tomllib

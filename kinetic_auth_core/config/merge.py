@@ -1,4 +1,4 @@
-"""Who wins: the layers of `given` merged by precedence, every value checked, every problem collected."""
+"""Which value wins: what each place gives for the settings, merged by precedence, checked, every problem collected."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Environment variables: those of the process, then those of a `.env` file. `os.environ` is never changed."""
+"""Environment variables: those of the process, then those of a `.env` file; and `${NAME}` in a config file.
+
+`os.environ` is never changed.
+"""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """The base of providers that log in with one request to the token endpoint: settings, checks, the login itself.
 
-A subclass gives the form fields of its grant and nothing else. What the answer means is in `answers`, how it travels in
-`transport`.
+A subclass gives the form fields of its grant and nothing else. What the answer means is in `oauth.token_response`, how
+it travels in `transport.client`.
 """
 
 import abc

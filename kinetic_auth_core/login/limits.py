@@ -1,8 +1,8 @@
-"""A breaker for refused credentials: who repeats a wrong password locks its user out of Salesforce.
+"""Limits on logging in: the guard against lockouts, the login budget, and what the sources of a pool share of them.
 
-Within `lockout_guard` seconds of a refusal the same credential fails at once, in every process that shares the store.
-What the store holds of it are two bytes of a keyed hash that is slow to make: enough to tell that the credential is
-another one by now, and little to guess it by.
+Repeating a wrong password locks its user out of Salesforce. So within `lockout_guard` seconds of a refusal the same
+credential fails at once, in every process that shares the store. What the store holds of it are two bytes of a keyed
+hash that is slow to make: enough to tell that the credential is another one by now, and little to guess it by.
 """
 
 import hashlib

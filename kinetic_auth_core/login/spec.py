@@ -1,4 +1,4 @@
-"""What a source logs in with: settled by `resolve`, or taken from an instance that was made by hand."""
+"""What a source logs in with, and its own settings: from `resolve`, or taken from an instance that was made by hand."""
 
 import dataclasses
 import hashlib

@@ -1,6 +1,6 @@
 """How often a login is tried: again after what is known to pass by itself, with pauses, within the deadline.
 
-tenacity runs the tries. What passes by itself is told by the errors (`retryable`); what a try is, by `grant`.
+tenacity runs the tries. What passes by itself is told by the errors (`retryable`); what a try is, by `login.grant`.
 """
 
 import logging

@@ -1,7 +1,8 @@
-"""Which plugins are installed, and whose: read from the packages' metadata, so that listing imports none of them.
+"""Which plugins are installed, whose, and which of them may be loaded.
 
-A name that two distributions claim is an error that names both; so is a plugin that may not be loaded. What is loaded,
-and whether it fits, is in `registry`.
+All of it is read from the packages' metadata, so that listing imports none of them. A name that two distributions claim
+is an error that names both; so is a plugin that may not be loaded. What is loaded, and whether it fits, is in
+`loading`.
 """
 
 import importlib.metadata

@@ -1,6 +1,6 @@
 """Installed plugins, loaded and validated: stevedore imports the one that was asked for, pluggy says whether it fits.
 
-Which there are, and which of them may be loaded, is in `listing`: that is settled before any of them is imported.
+Which there are, and which of them may be loaded, is in `discovery`: that is settled before any of them is imported.
 """
 
 import functools

@@ -1,4 +1,7 @@
-"""Sources for many orgs or users in one process: made on demand, bounded in number, sharing connections."""
+"""From arguments to sources: `resolve` for one, `SourcePool` for many orgs or users in one process.
+
+The sources of a pool are made on demand, bounded in number, and share connections.
+"""
 
 import os
 import threading

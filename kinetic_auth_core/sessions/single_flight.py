@@ -1,6 +1,6 @@
 """The one session of a process: who has it, who waits for it, when it is refreshed and when it is dropped.
 
-How the next session is come by is in `renewal`.
+How the next session is obtained is in `refresh`.
 """
 
 import copy

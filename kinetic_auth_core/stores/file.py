@@ -2,6 +2,8 @@
 
 Processes exclude each other by locks on 16 files that are made once and stay: whoever removed one would have to know
 that nobody waits for it. A key's lock is chosen by its hash and is held for the length of one small file operation.
+
+A file holds a value under a line that tells whether it is whole, or a lease.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """X.509 certificates: reading one, what is told of it, and making a self-signed one.
 
-Where the key comes from is the affair of `signing_key`, where files go that of `cert_files`.
+Where the key comes from is in `signing_key`, how files are written in `files`.
 """
 
 import datetime as dt
