@@ -13,12 +13,11 @@ import attrs
 
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
-from kinetic_auth_core.login.credentials import Credentials
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader
 from kinetic_auth_core.login.instances import Instances, Made
 from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
 from kinetic_auth_core.login.spec import Plan
 from kinetic_auth_core.login.turns import Turns
-from kinetic_auth_core.registry.references import SecretLoader
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
 

@@ -15,7 +15,7 @@ from kinetic_auth_core.config.merge import Layer, all_layers, settle
 from kinetic_auth_core.config.suggestions import near_misses, near_references
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
-from kinetic_auth_core.login.credentials import Credentials, references
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import Plan, SourceOptions, make_instance, plain_secret
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY_LOADERS, AllowedPlugins, InstalledPlugin, installed
@@ -24,7 +24,6 @@ from kinetic_auth_core.registry.references import (
     BUILTIN_SCHEMES,
     KNOWN_SCHEMES,
     Reference,
-    SecretLoader,
     parse_reference,
 )
 from kinetic_auth_core.resolution.store import choose_store

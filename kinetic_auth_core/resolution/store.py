@@ -10,10 +10,10 @@ from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.merge import Layer, file_layer, keyword_layer, settle, variable_layers
 from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login.credentials import Credentials, references
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED
 from kinetic_auth_core.registry.loading import load_session_store
-from kinetic_auth_core.registry.references import Reference, SecretLoader
+from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
