@@ -6,16 +6,16 @@ CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt docs fuzz clean
+.PHONY: help demo check test wheels fmt docs fuzz clean
 
 # In one pip command: apart, a provider would look for the core on the package index.
-PACKAGES = ".[cli,testing]" ./providers/jwt-bearer ./providers/password ./providers/redis-store ./providers/secret-manager
-PIP = python -m pip --disable-pip-version-check install --quiet
+PACKAGES = ".[cli,testing]" $(patsubst %/pyproject.toml,./%,$(wildcard providers/*/pyproject.toml))
+PIP = python -m pip --disable-pip-version-check --quiet
 
 # Folders are in the list so that a deleted file counts as a change too.
-SOURCES = $(shell find pyproject.toml README.md LICENSE kinetic_auth_core \
+SOURCES = $(shell find pyproject.toml hatch_build.py README.md LICENSE kinetic_auth_core \
 	$(wildcard providers/*/pyproject.toml providers/*/README.md providers/*/LICENSE providers/*/kinetic_auth_*) \
-	-name __pycache__ -prune -o -print)
+	-name __pycache__ -prune -o -name _published.py -o -print)
 
 # pyenv's own commands refuse a version that is not switched on; behind them on PATH, tox finds the real ones.
 PYENV_PATH = $(shell root=$$(pyenv root 2>/dev/null) && printf ':%s' "$$root"/versions/3.1[123].*/bin)
@@ -26,11 +26,22 @@ help: ## list the targets
 demo: .venv/.installed ## install into .venv, then log in both ways against a local emulator
 	@.venv/bin/kinetic-auth demo
 
-test: .tools/.installed ## every check: lint, types, docs, packages, the tests on each Python found
+check: .tools/.installed ## lint, types and the fast tests, in under a minute: before each commit
+	@PATH="$$PATH$(PYENV_PATH)" .tools/bin/tox run-parallel --parallel 2 --parallel-no-spinner -q -e lint,types,fast
+
+# First what needs one core each, two at a time; then the tests, which use both.
+test: .tools/.installed ## every check: lint, types, docs, packages, all tests, and the tests on each Python found
 	@mkdir -p .tox
-	@set -o pipefail; PATH="$$PATH$(PYENV_PATH)" NO_COLOR=1 .tools/bin/tox run 2>&1 | tee .tox/test.log
+	@set -o pipefail; export PATH="$$PATH$(PYENV_PATH)" NO_COLOR=1; \
+	{ .tools/bin/tox run -q -e dist \
+		&& .tools/bin/tox run-parallel --parallel 2 --parallel-no-spinner -q -e lint,types,docs,audit \
+		&& .tools/bin/tox run -e full,py312,py313,lowest; } 2>&1 | tee .tox/test.log
 	@echo; grep -E '^=+ .*[0-9]+ passed.* in [0-9.]+s.* =+$$' .tox/test.log | tail -n 1 | grep . \
 		|| { echo "make test: no tests ran; one of Python 3.11, 3.12, 3.13 must be on PATH" >&2; exit 1; }
+
+wheels: .venv/bin/python ## wheels of all packages and of what they depend on, into dist/
+	@.venv/bin/$(PIP) wheel --wheel-dir dist $(PACKAGES) ".[all]"
+	@echo 'installable by name: pip install --no-index --find-links dist "kinetic-auth-core[cli,jwt-bearer]"'
 
 fmt: .tools/.installed ## format the code and mend what can be mended by itself
 	@.tools/bin/tox run -q -e fmt
@@ -45,24 +56,24 @@ fuzz: .fuzz/.installed ## fuzz the parsers for FUZZ_SECONDS=60 altogether; what 
 	@.fuzz/bin/python fuzz/run.py $(FUZZ_SECONDS)
 
 clean: ## remove what the other targets made
-	rm -rf .venv .tools .fuzz .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .tools .fuzz .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist docs/_build
 
 .venv/.installed: $(SOURCES) | .venv/bin/python
 	@echo "installing the packages into .venv ..."
-	@.venv/bin/$(PIP) $(PACKAGES)
+	@.venv/bin/$(PIP) install $(PACKAGES)
 	@touch $@
 
 .tools/.installed: | .tools/bin/python
 	@echo "installing tox into .tools ..."
-	@.tools/bin/$(PIP) "tox>=4.22,<5"
+	@.tools/bin/$(PIP) install "tox>=4.22,<5" "tox-uv>=1.25"
 	@touch $@
 
 .fuzz/.installed: $(SOURCES) | .fuzz/bin/python
-	@.fuzz/bin/$(PIP) --only-binary=:all: atheris || { \
+	@.fuzz/bin/$(PIP) install --only-binary=:all: atheris || { \
 		echo "make: no wheel of atheris for $$(.fuzz/bin/python --version) on this machine." >&2; \
 		echo "Name another Python: make clean fuzz PYTHON=python3.12" >&2; exit 1; }
 	@echo "installing the packages into .fuzz ..."
-	@.fuzz/bin/$(PIP) ".[testing]" ./providers/jwt-bearer ./providers/password
+	@.fuzz/bin/$(PIP) install $(PACKAGES)
 	@touch $@
 
 %/bin/python:

@@ -6,6 +6,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
+# The page of each provider is in its own folder, with links that work there; Sphinx reads pages below its own alone.
+_pages = Path(__file__).parent / "providers"
+_pages.mkdir(exist_ok=True)
+for _page in _pages.glob("*.md"):
+    _page.unlink()
+for _page in sorted(Path(__file__).parents[1].glob("providers/*/docs.md")):
+    _text = _page.read_text("utf-8").replace("](../../docs/", "](../")
+    _pages.joinpath(f"{_page.parent.name}.md").write_text(_text, "utf-8")
+
 project = "kinetic-auth"
 author = "The kinetic-auth authors"
 copyright = f"2026, {author}"

@@ -1,6 +1,7 @@
-"""Fuzz one target with atheris: `python fuzz/harness.py TARGET CORPUS [libFuzzer's options]`."""
+"""Fuzz one target with atheris: `python fuzz/harness.py TARGET.py CORPUS [libFuzzer's options]`."""
 
 import importlib
+import importlib.metadata
 import logging
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ import atheris
 
 def main() -> None:
     """Write the seeds that the corpus lacks, then run until libFuzzer's options say stop."""
-    sys.path.insert(0, str(Path(__file__).parent))
     logging.disable()  # what is logged of bad input would be most of the work
-    name, corpus, *options = sys.argv[1:]
-    with atheris.instrument_imports(include=["kinetic_auth_core", "kinetic_auth_jwt_bearer", "dotenv", "tomllib"]):
-        target = importlib.import_module(f"targets.{name}")
+    path, corpus, *options = sys.argv[1:]
+    sys.path.insert(0, str(Path(path).parent))
+    ours = [name for name in importlib.metadata.packages_distributions() if name.startswith("kinetic_auth_")]
+    with atheris.instrument_imports(include=[*ours, "dotenv", "tomllib"]):
+        target = importlib.import_module(Path(path).stem)
     folder = Path(corpus)
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds()):

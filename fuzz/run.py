@@ -16,12 +16,19 @@ _LONGEST_S = 20  # for one input
 _MOST_MEGABYTES = 2048
 
 
-def fuzz(name: str, seconds: int) -> tuple[str, str]:
+def targets() -> dict[str, Path]:
+    """All targets by name: those of the core, and those that a provider keeps in its own folder `fuzz`."""
+    paths = [*(FOLDER / "targets").glob("*.py"), *FOLDER.parent.glob("providers/*/fuzz/*.py")]
+    return {path.stem: path for path in sorted(paths)}
+
+
+def fuzz(path: Path, seconds: int) -> tuple[str, str]:
     """Run one target.
 
     Returns:
         What it counted, as a line; and, where something broke, all that was said.
     """
+    name = path.stem
     findings = KEPT / "findings" / name
     findings.mkdir(parents=True, exist_ok=True)
     options = {
@@ -33,7 +40,7 @@ def fuzz(name: str, seconds: int) -> tuple[str, str]:
         "artifact_prefix": f"{findings}/",
     }
     done = subprocess.run(
-        [sys.executable, FOLDER / "harness.py", name, KEPT / "corpus" / name]
+        [sys.executable, FOLDER / "harness.py", path, KEPT / "corpus" / name]
         + [f"-{option}={value}" for option, value in options.items()],
         capture_output=True,
         text=True,
@@ -50,10 +57,10 @@ def fuzz(name: str, seconds: int) -> tuple[str, str]:
 def main() -> None:
     """Run them; exit with 1 if one found something."""
     seconds, *names = sys.argv[1:]
-    names = names or sorted(path.stem for path in (FOLDER / "targets").glob("*.py"))
+    names = names or list(targets())
     broken = []
     for name in names:
-        line, said = fuzz(name, max(1, int(seconds) // len(names)))
+        line, said = fuzz(targets()[name], max(1, int(seconds) // len(names)))
         print(line + ("  BROKEN" if said else ""), flush=True)
         if said:
             broken.append(name)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-TARGETS = sorted(Path(__file__).parents[1].joinpath("fuzz", "targets").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+TARGETS = sorted([*ROOT.glob("fuzz/targets/*.py"), *ROOT.glob("providers/*/fuzz/*.py")])
 
 
 @functools.cache

@@ -6,6 +6,7 @@ Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 import csv
 import inspect
 from collections.abc import Iterable, Sequence
+from importlib.metadata import metadata
 from pathlib import Path
 
 import attrs
@@ -18,6 +19,7 @@ from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED
 from kinetic_auth_core.registry.loading import load_authenticator, load_session_store
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
@@ -39,6 +41,15 @@ def settings_table(provider: str) -> str:
     cls = load_authenticator(provider)[1]
     common = {each.name for each in schema(GrantAuthenticator)} - {"login_url"}
     return _settings(cls, [each for each in schema(cls) if each.name not in common])
+
+
+def providers_table() -> str:
+    """The published providers, each with a link to its page and what its package says of itself."""
+    rows = []
+    for name, distribution in sorted(PUBLISHED[AUTHENTICATORS].items()):
+        page = distribution.removeprefix("kinetic-auth-")
+        rows.append((f"[`{name}`](providers/{page}.md)", f"`{distribution}`", metadata(distribution)["Summary"]))
+    return _table(("provider", "distribution", "purpose"), rows)
 
 
 def common_settings_table() -> str:
@@ -81,7 +92,7 @@ def fault_table(group: str) -> str:
     ]
     if not rows:
         raise ValueError(f"no faults of the group {group!r}")
-    return _table(("what goes wrong", "raised as", "told as", "jwt-bearer", "password", "at most"), rows)
+    return _table(("what goes wrong", "raised as", "message", "jwt-bearer", "password", "at most"), rows)
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:

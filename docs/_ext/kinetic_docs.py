@@ -24,6 +24,7 @@ class _Generated(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     makers: dict[str, Callable[..., str]] = {
+        "providers": generated.providers_table,
         "provider-settings": generated.settings_table,
         "common-settings": generated.common_settings_table,
         "source-settings": generated.source_settings_table,

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core import _published
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
 from kinetic_auth_core.settings.schema import near
 
@@ -81,13 +82,9 @@ KEY_LOADERS = "kinetic_auth.key_loaders"
 SESSION_STORES = "kinetic_auth.session_stores"
 OBSERVERS = "kinetic_auth.observers"
 
-#: The names we publish, and the package that brings each. Never a guess from an unknown name: that is how
-#: typosquatters live.
-PUBLISHED = {
-    AUTHENTICATORS: {"jwt-bearer": "kinetic-auth-jwt-bearer", "password": "kinetic-auth-password"},
-    SESSION_STORES: {"redis": "kinetic-auth-redis-store"},
-    KEY_LOADERS: {"secret-manager": "kinetic-auth-secret-manager", "kms": "kinetic-auth-secret-manager"},
-}
+#: The names that we publish, and the package that has each. Never a guess from an unknown name: typosquatters wait for
+#: those. The build derives it from providers/*.
+PUBLISHED = _published.NAMES
 
 
 @attrs.frozen
@@ -141,14 +138,14 @@ def installed(group: str) -> list[InstalledPlugin]:
     return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
 
 
-def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, extra: str | None = None) -> InstalledPlugin:
+def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, place: str = "") -> InstalledPlugin:
     """The one plugin of that name that may be loaded.
 
     Args:
         group: The entry points' group.
         name: The entry point's name.
         allowed: Whose plugins may be loaded.
-        extra: The extra of the package that is wanted too, for the hint if none is installed.
+        place: What a reference names behind `://`, such as `aws-ssm`: the hint names the package's extra for it.
 
     Raises:
         UnknownProviderError: None is installed.
@@ -157,7 +154,7 @@ def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, extra:
     plugins = installed(group)
     named = [plugin for plugin in plugins if plugin.name == name]
     if not named:
-        raise unknown(group, name, [plugin.name for plugin in plugins], extra)
+        raise unknown(group, name, [plugin.name for plugin in plugins], place)
     refused, named = named[0], [plugin for plugin in named if allowed.has(plugin.distribution)]
     if not named:
         raise allowed.refusal(refused.called, refused.distribution)
@@ -170,11 +167,12 @@ def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, extra:
     return named[0]
 
 
-def unknown(group: str, name: str, names: Sequence[str], extra: str | None = None) -> UnknownProviderError:
+def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> UnknownProviderError:
     """The error for a name that nobody installed; it knows how to install those that we publish."""
     kind = {KEY_LOADERS: "key loader", SESSION_STORES: "session store"}.get(group, "provider")
-    package = PUBLISHED.get(group, {}).get(name)
-    wanted = f'"{package}[{extra}]"' if extra else package
+    package = PUBLISHED.get(group, {}).get(name, "")
+    extras = [extra for extra in _published.EXTRAS.get(package, ()) if f"{place}-".startswith(f"{extra}-")]
+    wanted = f'"{package}[{extras[0]}]"' if extras else package
     remedy = f"pip install {wanted}" if package else ""
     return UnknownProviderError(
         f"no {kind} {name!r} is installed{near(name, names)}; installed: {', '.join(names) or 'none'}.", remedy=remedy

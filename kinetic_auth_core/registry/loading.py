@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-#: The extra of kinetic-auth-secret-manager that a reference needs, by what stands behind `://`.
-_EXTRAS = {"aws": "aws", "aws-ssm": "aws", "azure": "azure"}
-
-
 class _FreshDriver(DriverManager[Any]):
     """stevedore's driver manager, fed with the one plugin that was found fit.
 
@@ -174,7 +170,7 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
         ProviderLoadError: It does not load, as for authenticators; or it fails at looking.
         KineticAuthError: What the key loader finds wrong.
     """
-    plugin = find(KEY_LOADERS, reference.scheme, allowed, extra=_EXTRAS.get(reference.rest.partition("/")[0]))
+    plugin = find(KEY_LOADERS, reference.scheme, allowed, place=reference.rest.partition("/")[0])
     try:
         KeyLoaderHooks(_hooks_of(KEY_LOADERS, plugin, KeyLoader)).check_reference(reference)
     except KineticAuthError:

@@ -13,12 +13,14 @@ from urllib.parse import parse_qsl
 
 import attrs
 
+from kinetic_auth_core import _published
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
 from kinetic_auth_core.paths import expanded
 
-#: Always taken for references; without a loader, the error names the package that brings it.
-KNOWN_SCHEMES = frozenset({"secret-manager", "kms", "file", "env"})
+#: Resolved by the core itself.
 BUILTIN_SCHEMES = frozenset({"file", "env"})
+#: Always taken for references; without the loader, the error names the package that has it.
+KNOWN_SCHEMES = frozenset({*BUILTIN_SCHEMES, *_published.NAMES["kinetic_auth.key_loaders"]})
 
 _URI = re.compile(r"(?P<scheme>[^:/?#\s]+)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL)
 

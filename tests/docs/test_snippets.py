@@ -24,7 +24,12 @@ import pytest
 import kinetic_auth_core as kinetic
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("providers/*/README.md")), ROOT / "README.md"]
+PAGES = [
+    *sorted(path for path in (ROOT / "docs").glob("**/*.md") if path.parent.name != "providers"),  # those are copies
+    *sorted(ROOT.glob("providers/*/README.md")),
+    *sorted(ROOT.glob("providers/*/docs.md")),
+    ROOT / "README.md",
+]
 
 _FENCE = re.compile(r"^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROGRAM = Path(sysconfig.get_path("scripts")) / "kinetic-auth"

@@ -22,7 +22,7 @@ def test_the_readme_lists_every_setting_with_its_variable() -> None:
 def test_the_rights_that_the_docs_ask_for_are_enough(
     new_server: Callable[..., Any], new_store: Callable[..., RedisStore]
 ) -> None:
-    page = (REPOSITORY / "docs/redis.md").read_text("utf-8")
+    page = (REPOSITORY / "docs/sessions.md").read_text("utf-8")
     [rights] = re.findall(r"^ *(ACL SETUSER .*)$", page, re.MULTILINE)
     server = new_server()
     with server.client() as client:
