@@ -10,7 +10,7 @@ This module re-exports the public names and defines nothing itself.
 
 from typing import TYPE_CHECKING, Any
 
-from kinetic_auth_core.checks import login_url_setting, single_line, url_setting
+from kinetic_auth_core.concurrency import Once
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -27,18 +27,16 @@ from kinetic_auth_core.errors import (
     UnknownProviderError,
 )
 from kinetic_auth_core.events import LoginEvent, current_tally
-from kinetic_auth_core.grant import GrantAuthenticator
-from kinetic_auth_core.hookspecs import Signer, hookimpl
-from kinetic_auth_core.introspection import Introspection
+from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.logs import configure_logging
-from kinetic_auth_core.once import Once
-from kinetic_auth_core.pool import SourcePool
-from kinetic_auth_core.references import Reference
-from kinetic_auth_core.resolver import resolve
-from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings import ExplainedSetting, setting
-from kinetic_auth_core.source import SessionSource
-from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+from kinetic_auth_core.registry.hookspecs import Signer, hookimpl
+from kinetic_auth_core.registry.references import Reference
+from kinetic_auth_core.resolution.resolver import SourcePool, resolve
+from kinetic_auth_core.session import Introspection, SalesforceSession
+from kinetic_auth_core.sessions.source import SessionSource
+from kinetic_auth_core.settings.schema import ExplainedSetting, setting
+from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
+from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore
 
@@ -93,7 +91,7 @@ else:
         if name not in _KINETIC_CORE_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from kinetic_auth_core.errors import ProviderNotInstalledError
-        from kinetic_auth_core.registry import load_authenticator
+        from kinetic_auth_core.registry.loading import load_authenticator
 
         try:
             return load_authenticator(_KINETIC_CORE_NAMES[name])[1]

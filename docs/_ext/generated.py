@@ -13,16 +13,15 @@ import attrs
 import click
 
 from kinetic_auth_core import GrantAuthenticator, errors
-from kinetic_auth_core.catalogue import CATALOGUE, Kind
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
-from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import KineticAuthError
-from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED
-from kinetic_auth_core.options import SourceOptions
-from kinetic_auth_core.registry import load_authenticator, load_session_store
-from kinetic_auth_core.schema import exactly_one_of, schema
-from kinetic_auth_core.settings import Setting
+from kinetic_auth_core.login.spec import SourceOptions
+from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED
+from kinetic_auth_core.registry.loading import load_authenticator, load_session_store
+from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 _FAULTS = Path(__file__).parents[1] / "faults.csv"
 _AGAIN = {Kind.REJECTED: "no", Kind.TRANSIENT: "yes", Kind.OTHER: "not at once"}

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from requests.structures import CaseInsensitiveDict
 
-from kinetic_auth_core.answers import Login, read_answer, refusal
 from kinetic_auth_core.errors import AuthenticationError
+from kinetic_auth_core.oauth.token_response import Login, read_answer, refusal
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.transport import Answer, Form
+from kinetic_auth_core.transport.client import Answer, Form
 from kinetic_auth_core.urls import url_problem
 
 SECRET = "canary-secret"

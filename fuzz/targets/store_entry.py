@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.shelf import Shelf
-from kinetic_auth_core.stores.entries import DamagedEntryError, Entry, Lease
+from kinetic_auth_core.stores.file import DamagedEntryError, Entry, Lease
 from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.urls import url_problem
 
 _STORE = MemoryStore()

@@ -5,11 +5,11 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
 
-from kinetic_auth_core.adapters.instance_only import InstanceOnly, Origin, carries, is_own, origin
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
-from kinetic_auth_core.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
+from kinetic_auth_core.adapters.token_scope import InstanceOnly, Origin, carries, is_own, origin
+from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 try:
     import httpx

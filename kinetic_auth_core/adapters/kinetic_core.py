@@ -14,7 +14,7 @@ import requests
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
 from kinetic_auth_core.adapters.requests import SalesforceAuth
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 try:
     import kinetic_core  # type: ignore[import-untyped]  # it ships no types

@@ -2,7 +2,7 @@
 
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 
 class ClientNotInstalledError(ConfigurationError, ImportError):

@@ -11,11 +11,11 @@ import requests.auth
 import requests.cookies
 import urllib3.exceptions
 
-from kinetic_auth_core.adapters.instance_only import InstanceOnly, carries, detach, is_own, origin_of
 from kinetic_auth_core.adapters.not_installed import checked_source
-from kinetic_auth_core.refusals import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
+from kinetic_auth_core.adapters.token_scope import InstanceOnly, carries, detach, is_own, origin_of
+from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 __all__ = ["SalesforceAuth"]
 

@@ -1,7 +1,7 @@
 """The command line, `kinetic-auth`. Needs the extra `cli` (click and rich).
 
 This module is only the door: it tells how to install the extra where it is missing. What a command does is in the
-module of its name, how results and errors look in `output` and `error_block`.
+module of its name, how results and errors look in `output` and `diagnostics`.
 """
 
 import sys

@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 import attrs
 import click
 
-from kinetic_auth_core.cli.diagnostics import diagnostics
-from kinetic_auth_core.cli.error_block import show_error
+from kinetic_auth_core.cli.diagnostics import diagnostics, show_error
 from kinetic_auth_core.cli.exit_codes import INTERRUPTED, OK, USAGE, exit_code_of
 from kinetic_auth_core.cli.output import drop_unread, note
 

@@ -3,9 +3,9 @@
 import click
 
 from kinetic_auth_core.cli.application import Application, Group
-from kinetic_auth_core.cli.cert_check import check as cert_check
-from kinetic_auth_core.cli.cert_new import new as cert_new
-from kinetic_auth_core.cli.cert_show import show as cert_show
+from kinetic_auth_core.cli.cert.check import check as cert_check
+from kinetic_auth_core.cli.cert.new import new as cert_new
+from kinetic_auth_core.cli.cert.show import show as cert_show
 from kinetic_auth_core.cli.config_show import show
 from kinetic_auth_core.cli.demo import demo
 from kinetic_auth_core.cli.emulator import emulator

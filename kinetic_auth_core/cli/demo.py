@@ -11,13 +11,13 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.demo_stage import Stage, stage
-from kinetic_auth_core.cli.error_block import error_block
+from kinetic_auth_core.cli.diagnostics import error_block
 from kinetic_auth_core.cli.output import emit, emit_table, styled, wrapped
 from kinetic_auth_core.errors import AuthenticationError
-from kinetic_auth_core.listing import AUTHENTICATORS, find
-from kinetic_auth_core.resolver import resolve
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, find
+from kinetic_auth_core.resolution.resolver import resolve
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.sessions.source import SessionSource
 
 _QUERY = "SELECT Name FROM Account LIMIT 2"
 

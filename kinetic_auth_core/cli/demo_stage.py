@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.cli.testing_extra import load_testing
-from kinetic_auth_core.masking import MASK
+from kinetic_auth_core.cli.extras import load_testing
+from kinetic_auth_core.redaction import MASK
 
 # What could reach into the demo's logins from outside.
 _AMBIENT = re.compile(r"(.*_)?SF_.*|ENVIRONMENT|KINETIC_AUTH_.*|.*_PROXY|(REQUESTS|CURL)_CA_BUNDLE", re.IGNORECASE)

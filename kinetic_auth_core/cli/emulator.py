@@ -13,8 +13,8 @@ from types import FrameType
 import click
 
 from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.extras import load_testing
 from kinetic_auth_core.cli.output import emit, note
-from kinetic_auth_core.cli.testing_extra import load_testing
 from kinetic_auth_core.errors import ConfigurationError
 
 

@@ -7,14 +7,13 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
-from kinetic_auth_core.cli.output import emit_json, emit_record
-from kinetic_auth_core.cli.session_facts import session_facts
+from kinetic_auth_core.cli.output import emit_json, emit_record, session_facts
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.examination import examine
-from kinetic_auth_core.masking import MASK
-from kinetic_auth_core.options import SourceOptions
-from kinetic_auth_core.resolver import resolve
-from kinetic_auth_core.schema import RESERVED_NAMES, schema
+from kinetic_auth_core.login.spec import SourceOptions
+from kinetic_auth_core.redaction import MASK
+from kinetic_auth_core.resolution.resolution import examine
+from kinetic_auth_core.resolution.resolver import resolve
+from kinetic_auth_core.settings.schema import RESERVED_NAMES, schema
 
 _ELSEWHERE = {"environment", "config", "env_file", "provider"}
 

@@ -3,6 +3,7 @@
 Results go to stdout, everything else to stderr. Colour is for terminals alone, and not where `NO_COLOR` is set.
 """
 
+import datetime as dt
 import io
 import json
 import os
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 import click
+
+from kinetic_auth_core.session import SalesforceSession
 
 _MAX_WIDTH = 100
 
@@ -150,3 +153,28 @@ def _fitted(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         table
     )
     return "\n".join(line.rstrip() for line in canvas.getvalue().splitlines())
+
+
+def session_facts(session: SalesforceSession) -> dict[str, Any]:
+    """Its fields by name; `issued_at` as ISO 8601 in UTC."""
+    return {
+        "instance_url": session.instance_url,
+        "base_url": session.base_url,
+        "org_id": session.org_id,
+        "user_id": session.user_id,
+        "username": session.username,
+        "api_version": session.api_version,
+        "issued_at": _utc(session.issued_at),
+        "issued_at_ms": session.issued_at,
+        "scope": session.scope or None,
+        "token_type": session.token_type,
+    }
+
+
+def _utc(milliseconds: str) -> str | None:
+    """ISO 8601 in UTC; None for what is no time."""
+    try:
+        moment = dt.datetime.fromtimestamp(int(milliseconds) / 1000, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,18 +5,16 @@ from typing import Any
 import attrs
 import click
 
-from kinetic_auth_core.allowlist import AllowedPlugins
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.error_block import error_block
+from kinetic_auth_core.cli.diagnostics import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table
-from kinetic_auth_core.config.layers import settle
+from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.examination import Surroundings
-from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED, InstalledPlugin, installed
-from kinetic_auth_core.registry import load_authenticator
-from kinetic_auth_core.schema import exactly_one_of, schema
-from kinetic_auth_core.settings import Setting
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED, AllowedPlugins, InstalledPlugin, installed
+from kinetic_auth_core.registry.loading import load_authenticator
+from kinetic_auth_core.resolution.resolution import Surroundings
+from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 
 @click.command(cls=Command, short_help="List the providers, or the settings of one.")

@@ -7,11 +7,10 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import NO_SESSION, TRY_LATER
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
-from kinetic_auth_core.cli.output import emit_json, emit_record, note
-from kinetic_auth_core.cli.session_facts import session_facts
+from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.resolver import resolve
-from kinetic_auth_core.source import SessionSource
+from kinetic_auth_core.resolution.resolver import resolve
+from kinetic_auth_core.sessions.source import SessionSource
 
 
 def _source(choice: Choice) -> SessionSource:

@@ -1,4 +1,4 @@
-"""The config file: where it is looked for, and its shape. What its values mean is decided in `layers`."""
+"""The config file: where it is looked for, and its shape. What its values mean is decided in `merge`."""
 
 import os
 import tomllib
@@ -9,12 +9,17 @@ from typing import Any
 import attrs
 import platformdirs
 
-from kinetic_auth_core.allowlist import ALL_ALLOWED, KEY, AllowedPlugins
-from kinetic_auth_core.config.trust import find_upwards, folders_upwards, refuse_if_not_ours, warn_if_others_write
+from kinetic_auth_core.config.trusted_files import (
+    find_upwards,
+    folders_upwards,
+    refuse_if_not_ours,
+    warn_if_others_write,
+)
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded, is_there
-from kinetic_auth_core.schema import near
+from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY, AllowedPlugins
+from kinetic_auth_core.settings.schema import near
 
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"

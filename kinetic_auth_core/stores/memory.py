@@ -5,8 +5,8 @@ import time
 
 import attrs
 
-from kinetic_auth_core.forking import reset_after_fork
-from kinetic_auth_core.stores.contract import SessionStore, StoredValue
+from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.stores.base import SessionStore, StoredValue
 
 _SWEEP_EVERY = 64  # puts
 

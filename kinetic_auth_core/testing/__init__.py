@@ -5,15 +5,28 @@ Needs the extra `testing`. The package is a peer of the client at the level of t
 """
 
 try:
-    from kinetic_auth_core.testing.default_login import DefaultLogin
-    from kinetic_auth_core.testing.emulator import SalesforceEmulator
-    from kinetic_auth_core.testing.error_rows import ERROR_ROWS
-    from kinetic_auth_core.testing.faults import Delay, Dribble, Fault, Reset, Truncated
-    from kinetic_auth_core.testing.hostile_answers import Alter, Answer, Html, Huge, NotJson, Raw, Redirect, Status
-    from kinetic_auth_core.testing.keys import KeyPair, new_key_pair
-    from kinetic_auth_core.testing.records import FLOWS, App, LoginRecord, Policy, RequestRecord, User
-    from kinetic_auth_core.testing.store_contract import SessionStoreContract
-    from kinetic_auth_core.testing.tls import TlsProfile
+    from kinetic_auth_core.testing.contracts import SessionStoreContract
+    from kinetic_auth_core.testing.emulator.default_login import DefaultLogin
+    from kinetic_auth_core.testing.emulator.emulator import SalesforceEmulator
+    from kinetic_auth_core.testing.emulator.error_rows import ERROR_ROWS
+    from kinetic_auth_core.testing.emulator.faults import (
+        Alter,
+        Answer,
+        Delay,
+        Dribble,
+        Fault,
+        Html,
+        Huge,
+        NotJson,
+        Raw,
+        Redirect,
+        Reset,
+        Status,
+        Truncated,
+    )
+    from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
+    from kinetic_auth_core.testing.emulator.records import FLOWS, App, LoginRecord, Policy, RequestRecord, User
+    from kinetic_auth_core.testing.emulator.tls import TlsProfile
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"cryptography", "jwt", "trustme", "werkzeug"}:
         raise

@@ -251,7 +251,7 @@ def test_without_its_extra_it_says_how_to_install_it(
 def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without(monkeypatch, "kinetic_auth_core.testing.tls")
+    without(monkeypatch, "kinetic_auth_core.testing.emulator.tls")
     outcome = run("emulator")
     assert outcome.code == 6
     assert "unexpected, ModuleNotFoundError" in outcome.told

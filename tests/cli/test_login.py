@@ -300,11 +300,11 @@ class TestLog:
     def test_its_level_comes_from_the_env_file_too(self, run: Run) -> None:
         Path("acme.env").write_text("LOG_LEVEL=INFO\n")
         outcome = run("login", "jwt-bearer", "--env-file", "acme.env")
-        assert "INFO kinetic_auth_core.login: jwt-bearer login of" in outcome.err
+        assert "INFO kinetic_auth_core.login.flow: jwt-bearer login of" in outcome.err
 
     @pytest.mark.usefixtures("default_env")
     def test_is_shown_by_debug(self, run: Run) -> None:
-        assert "INFO kinetic_auth_core.login:" in run("login", "jwt-bearer", "--debug").err
+        assert "INFO kinetic_auth_core.login.flow:" in run("login", "jwt-bearer", "--debug").err
 
     @pytest.mark.usefixtures("default_env")
     def test_is_quiet_otherwise(self, run: Run) -> None:

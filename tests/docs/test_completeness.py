@@ -9,13 +9,14 @@ import click
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core import hookspecs, testing
+from kinetic_auth_core import testing
 from kinetic_auth_core.adapters import httpx, kinetic_core, requests, simple_salesforce
-from kinetic_auth_core.catalogue import known_error
 from kinetic_auth_core.cli.commands import cli
-from kinetic_auth_core.listing import AUTHENTICATORS, PUBLISHED
-from kinetic_auth_core.registry import load_authenticator
-from kinetic_auth_core.schema import RESERVED_NAMES, exactly_one_of, schema
+from kinetic_auth_core.oauth.error_codes import known_error
+from kinetic_auth_core.registry import hookspecs
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED
+from kinetic_auth_core.registry.loading import load_authenticator
+from kinetic_auth_core.settings.schema import RESERVED_NAMES, exactly_one_of, schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

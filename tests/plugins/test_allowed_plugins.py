@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.allowlist import normalized
+from kinetic_auth_core.registry.discovery import normalized
 
 Install = Callable[..., Path]
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.listing import AUTHENTICATORS, find, installed
-from kinetic_auth_core.registry import load, load_authenticator
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, find, installed
+from kinetic_auth_core.registry.loading import load, load_authenticator
 
 Install = Callable[..., Path]
 

@@ -17,8 +17,8 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores import file
-from kinetic_auth_core.stores.entries import Entry, Lease
-from kinetic_auth_core.stores.folder import PrivateFolder
+from kinetic_auth_core.stores.file import Entry, Lease
+from kinetic_auth_core.stores.private_folder import PrivateFolder
 from kinetic_auth_core.testing import SessionStoreContract
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals")

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from kinetic_auth_core import AuthenticationError, KeyLoadError, Signer
-from kinetic_auth_core.events import tallied
+from kinetic_auth_core.plugins import tallied
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kinetic_auth_core import AuthenticationError, ConfigurationError, CredentialsRejectedError, KineticAuthError
-from kinetic_auth_core.catalogue import known_error
+from kinetic_auth_core.plugins import known_error
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 from kinetic_auth_password import OAuthAuthenticator
 

@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core import ConfigurationError, Once, SessionStore, StoredValue, setting
-from kinetic_auth_core.checked import CheckedMeta
-from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.plugins import CheckedMeta, reset_after_fork
 from kinetic_auth_redis_store import scripts
 from kinetic_auth_redis_store.address import check_url, connect
 from kinetic_auth_redis_store.sealing import HOW_TO_MAKE_A_KEY, Encrypted, Plain, Sealer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kinetic_auth_core.schema import schema
+from kinetic_auth_core.plugins import schema
 from kinetic_auth_redis_store import RedisStore
 
 REPOSITORY = Path(__file__).parents[3]

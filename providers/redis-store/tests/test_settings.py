@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.schema import schema
+from kinetic_auth_core.plugins import schema
 from kinetic_auth_redis_store import RedisStore
 
 KEY = Fernet.generate_key().decode()

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.plugins import reset_after_fork
 from kinetic_auth_secret_manager.problems import Problem
 
 #: How long a value serves before the vault is asked again.

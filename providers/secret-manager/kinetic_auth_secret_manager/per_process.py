@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from kinetic_auth_core.forking import reset_after_fork
+from kinetic_auth_core.plugins import reset_after_fork
 
 T = TypeVar("T")
 

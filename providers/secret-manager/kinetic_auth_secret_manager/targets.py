@@ -6,8 +6,7 @@ from collections.abc import Collection, Hashable, Mapping
 import attrs
 
 from kinetic_auth_core import KeyLoadError, Reference
-from kinetic_auth_core.schema import near
-from kinetic_auth_core.urls import url_problem
+from kinetic_auth_core.plugins import suggest, url_problem
 from kinetic_auth_secret_manager.cache import DEFAULT_LIFETIME_S
 
 
@@ -54,7 +53,7 @@ def target_of(reference: Reference, options: Mapping[str, Collection[str]]) -> T
     source, _, name = reference.rest.partition("/")
     if source not in options:
         raise KeyLoadError(
-            f"{reference}: {source!r} is no place that {reference.scheme}:// knows{near(source, options)}.",
+            f"{reference}: {source!r} is no place that {reference.scheme}:// knows{suggest(source, options)}.",
             remedy=f"Write one of {', '.join(f'{reference.scheme}://{each}/...' for each in options)}.",
         )
     if not name.strip("/"):
@@ -64,7 +63,7 @@ def target_of(reference: Reference, options: Mapping[str, Collection[str]]) -> T
     known = sorted({*options[source], "cache"})
     if unknown := [each for each in reference.query if each not in known]:
         raise KeyLoadError(
-            f"{reference}: {source} takes no option {unknown[0]!r}{near(unknown[0], known)}.",
+            f"{reference}: {source} takes no option {unknown[0]!r}{suggest(unknown[0], known)}.",
             remedy=f"Its options are {', '.join(known)}.",
         )
     if empty := [each for each, value in reference.query.items() if not value]:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core import Reference, SalesforceSession
-from kinetic_auth_core.references import parse_reference
+from kinetic_auth_core.plugins import parse_reference
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 from kinetic_auth_core.testing.pytest_plugin import leaked_secrets as leaked
 from kinetic_auth_core.testing.pytest_plugin import no_ambient_settings

@@ -9,14 +9,12 @@ import textwrap
 import pytest
 
 from kinetic_auth_core import KeyLoadError, Reference
-from kinetic_auth_core.listing import KEY_LOADERS
-from kinetic_auth_core.references import parse_reference
-from kinetic_auth_core.registry import load_key_loader
+from kinetic_auth_core.plugins import KEY_LOADERS, load_key_loader, parse_reference
 from kinetic_auth_secret_manager.sdks import sdk
 
 ASK = """
     import sys
-    from kinetic_auth_core.references import parse_reference
+    from kinetic_auth_core.plugins import parse_reference
     from kinetic_auth_core import KeyLoadError, Reference
     from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
 

@@ -1,0 +1,1 @@
+"""The commands of `kinetic-auth cert`: keys and certificates."""

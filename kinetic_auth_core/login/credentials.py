@@ -1,0 +1,170 @@
+"""The values that a login is tried with: references resolved, and lists of keys walked through one key at a time."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
+from kinetic_auth_core.redaction import clean_chain, safe_cause, told
+from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
+from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
+from kinetic_auth_core.registry.loading import load_key_loader
+from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText
+
+
+class SecretLoader:
+    """Resolves references; a key loader is imported when the first reference to it is.
+
+    Args:
+        lookup: Gives the value of an environment variable, for `env://NAME`.
+        allowed: Whose key loaders may be loaded.
+    """
+
+    def __init__(self, lookup: Callable[[str], str | None], allowed: AllowedPlugins = ALL_ALLOWED) -> None:
+        self._lookup = lookup
+        self._allowed = allowed
+        self._key_loaders: dict[str, KeyLoaderHooks] = {}
+
+    def load(self, reference: Reference, *, binary: bool = False) -> LiteralText | bytes | Signer:
+        """Fetch what a reference names, now.
+
+        Args:
+            reference: What to fetch.
+            binary: It is for a key: what is no UTF-8 text, such as a PKCS12 file, is handed on as bytes, and nothing at
+                all is no key. Other secrets may be empty, such as a security token.
+
+        Returns:
+            Text, without the line end that editors and `echo` leave behind it; bytes; or a `Signer` for a key that
+            stays where it is.
+
+        Raises:
+            KeyLoadError: It cannot be had, is an empty key, or is no text where only text will do.
+            UnknownProviderError: No key loader for its scheme is installed.
+            ProviderLoadError: It does not load, or may not be loaded.
+        """
+        if reference.scheme in BUILTIN_SCHEMES:
+            loaded: object = load_builtin(reference, self._lookup)
+        else:
+            loaded = self._load_with_plugin(reference)
+        if isinstance(loaded, Signer):
+            return loaded
+        text = _text(loaded)
+        if binary and text == "":
+            raise KeyLoadError(f"{reference}: what it names is empty.", remedy="Put the key there.")
+        if text is not None:
+            return text
+        if isinstance(loaded, bytes) and binary:
+            return loaded
+        gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
+        what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
+        del loaded  # not among the locals of a traceback
+        raise KeyLoadError(f"{reference}: {what}.")
+
+    def _load_with_plugin(self, reference: Reference) -> object:
+        try:
+            loader = self._key_loaders.get(reference.scheme)
+            if loader is None:
+                loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme, self._allowed)
+            return loader.load_key(reference)
+        except KineticAuthError as error:
+            clean_chain(error, ())
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below
+            cause = safe_cause(error, ())
+        raise KeyLoadError(f"{reference}: the key loader raised {told(cause)}") from cause
+
+
+def _text(loaded: object) -> LiteralText | None:
+    if isinstance(loaded, str):
+        return LiteralText(loaded)
+    try:
+        return LiteralText(loaded.decode().rstrip("\r\n")) if isinstance(loaded, bytes) else None
+    except UnicodeDecodeError:
+        return None
+
+
+@attrs.frozen
+class Values:
+    """Settings with their secrets, kept out of a traceback's locals. A `Signer` is the same if its key is."""
+
+    by_name: Mapping[str, Any] = attrs.field(repr=False, eq=lambda values: {n: _identity(v) for n, v in values.items()})
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    return (type(value), value.algorithm, value.key_id) if isinstance(value, Signer) else value
+
+
+def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
+    """The references among settings, each with the setting's name; those in lists, too."""
+    for name, value in values.items():
+        items = value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]
+        yield from ((name, item) for item in items if isinstance(item, Reference))
+
+
+class Credentials:
+    """A plan's values as they are offered to Salesforce, one set after the other.
+
+    Where a setting is a list, such as the current key and the next, each set has one of its items. Otherwise there is
+    one set. The set that was accepted last is the first to be offered.
+
+    Args:
+        values: Settings by name; some of them references or `Alternatives`.
+        loader: Resolves the references.
+        binary: The settings that take bytes.
+        rows: The settings as they are explained, for messages to say where a reference stands.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        loader: SecretLoader,
+        binary: Collection[str] = (),
+        rows: Iterable[ExplainedSetting] = (),
+    ) -> None:
+        self._values = values
+        self._places = {row.name: f"{row.name} (from {row.source})" for row in rows}
+        self._loader = loader
+        self._binary = frozenset(binary)
+        self.lists = {name: value.items for name, value in values.items() if isinstance(value, Alternatives)}
+        self.count = max(map(len, self.lists.values()), default=1)
+        self.accepted: int | None = None  # which set was accepted last, from 0
+
+    def order(self) -> list[int]:
+        """The numbers of the sets, from 0, in the order in which to offer them."""
+        first = self.accepted or 0
+        return [first, *(number for number in range(self.count) if number != first)]
+
+    def load(self, number: int, *, fresh: bool = False) -> Values:
+        """The values of one set.
+
+        Args:
+            number: Which set.
+            fresh: Fetch what references name from its place, past any cache.
+
+        Raises:
+            KeyLoadError: A reference cannot be resolved.
+        """
+        return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
+
+    def called(self, number: int) -> str:
+        """A set's name for people, such as `private_key no. 2 of 2`; empty where there is only one."""
+        names = " and ".join(self.lists)
+        return f"{names} no. {number + 1} of {self.count}" if self.count > 1 else ""
+
+    def _value(self, name: str, value: Any, number: int, fresh: bool) -> Any:
+        if isinstance(value, Alternatives):
+            value = value.items[min(number, len(value.items) - 1)]
+        if isinstance(value, list):
+            return [self._value(name, item, number, fresh) for item in value]
+        if not isinstance(value, Reference):
+            return value
+        wanted = attrs.evolve(value, fresh=True) if fresh else value
+        try:
+            return self._loader.load(wanted, binary=name in self._binary)
+        except KeyLoadError as error:
+            failure = error.met_at(self._places.get(name, name))
+        raise failure

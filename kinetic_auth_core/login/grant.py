@@ -1,0 +1,237 @@
+"""The base of providers that log in with one request to the token endpoint: settings, checks, the login itself.
+
+A subclass gives the form fields of its grant and nothing else. What the answer means is in `oauth.token_response`, how
+it travels in `transport.client`.
+"""
+
+import abc
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from kinetic_auth_core.concurrency import Once
+from kinetic_auth_core.config.merge import settle, variable_layers
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CredentialsRejectedError,
+    KineticAuthError,
+    TransportError,
+)
+from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
+from kinetic_auth_core.redaction import safe_cause
+from kinetic_auth_core.registry.hookspecs import hookimpl
+from kinetic_auth_core.registry.validated import CheckedMeta
+from kinetic_auth_core.session import SalesforceSession, default_api_version
+from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
+from kinetic_auth_core.settings.validators import (
+    api_version_text,
+    check_api_version,
+    check_proxy,
+    check_seconds,
+    login_url_setting,
+)
+from kinetic_auth_core.transport.pool import Transports
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.oauth.clock import LoginClock
+    from kinetic_auth_core.oauth.token_response import Login
+    from kinetic_auth_core.transport.client import Form, Transport
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class GrantAuthenticator(metaclass=CheckedMeta):
+    """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
+
+    Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for
+    messages; `exactly_one_of`, groups of settings of which exactly one must be given; `answers_are_signed`, where an
+    answer without a signature is to be refused if the client secret is known; and `counts_failed_logins`, where a wrong
+    secret that is sent again brings the user nearer to a lockout: a request that may have arrived is then not repeated.
+    """
+
+    provider_name: ClassVar[str] = ""
+    exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    answers_are_signed: ClassVar[bool] = False
+    counts_failed_logins: ClassVar[bool] = False
+
+    login_url: str = login_url_setting(kw_only=True)
+    api_version: str = setting(
+        attrs.Factory(default_api_version),
+        help="REST API version of the sessions, such as v62.0.",
+        converter=api_version_text,
+        validator=check_api_version,
+    )
+    connect_timeout: float = setting(5.0, help="Seconds for connecting.", validator=check_seconds)
+    read_timeout: float = setting(30.0, help="Seconds without a byte from the server.", validator=check_seconds)
+    deadline: float = setting(60.0, help="Seconds for the whole login, with all its tries.", validator=check_seconds)
+    proxy: str | None = setting(
+        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, validator=check_proxy
+    )
+    ca_bundle: str | os.PathLike[str] | None = setting(
+        None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
+    )
+    _own: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _shared: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _clock: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)  # of the server, as far as known
+    _variants: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+
+    @abc.abstractmethod
+    def grant(self, now: float) -> Mapping[str, str]:
+        """The form fields of one token request.
+
+        Args:
+            now: Unix seconds, by the server's clock as far as known.
+
+        Returns:
+            All fields, `grant_type` among them.
+        """
+
+    @classmethod
+    def from_env(cls, env_file: str | os.PathLike[str] | None = None) -> Self:
+        """Make one from environment variables (`SF_CLIENT_ID`, ...) and a `.env` file; the process's win.
+
+        Args:
+            env_file: The `.env` file; default: the nearest one in the working directory or a parent, if any.
+
+        Raises:
+            ConfigurationError: Variables are missing or wrong; all of them are named.
+        """
+        settings = schema(cls)
+        settled = settle(
+            settings, exactly_one_of(cls), variable_layers(settings, Variables.load(env_file)), how_to_give="set"
+        )
+        if settled.problems:
+            raise ConfigurationError.of(f"Cannot configure {cls.__name__} from the environment", settled.problems)
+        return cls(**settled.values)
+
+    @hookimpl
+    def authenticate(self) -> SalesforceSession:
+        """Log in, now.
+
+        Returns:
+            A session of the caller's own.
+
+        Raises:
+            AuthenticationError: The login failed.
+            KeyLoadError: A key is not there or not usable.
+            ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
+        """
+        from kinetic_auth_core.transport import limits
+
+        first: CredentialsRejectedError | None = None
+        variants: list[Self] = self._variants.get(self._one_for_each_key) or [self]
+        with limits.deadline(self.deadline):
+            for variant in variants:
+                try:
+                    return variant._log_in()  # noqa: SLF001 - one of its own class
+                except CredentialsRejectedError as error:
+                    if blamed_by(error.error, error.description) is not Blames.KEY:
+                        raise
+                    first = first or error
+        assert first is not None  # noqa: S101 - there is at least one variant
+        raise first
+
+    def _one_for_each_key(self) -> list[Self]:
+        """An instance for each item of a list of keys; none where there is no such list."""
+        from kinetic_auth_core.oauth.clock import ServerClock
+
+        choices = [each for each in schema(type(self)) if each.secret and each.takes_alternatives]
+        values = {each.name: each.value_of(self) for each in choices}
+        lists = {name: value for name, value in values.items() if isinstance(value, list | tuple)}
+        count = max(map(len, lists.values()), default=0)
+        variants = [
+            attrs.evolve(self, **{name: value[min(number, len(value) - 1)] for name, value in lists.items()})
+            for number in range(count)
+        ]
+        for variant in variants:
+            variant.share(self._shared.peek() or self._own.get(Transports))
+            variant._clock.get(lambda: self._clock.get(ServerClock))  # noqa: SLF001 - one of its own class
+        return variants
+
+    def _log_in(self) -> SalesforceSession:
+        from kinetic_auth_core.oauth.clock import LoginClock, ServerClock
+        from kinetic_auth_core.oauth.retry import Tries
+        from kinetic_auth_core.oauth.token_response import Login
+
+        login = Login(
+            self.provider_name or type(self).__name__,
+            urlsplit(self.login_url).netloc,
+            getattr(self, "username", None),
+        )
+        clock = LoginClock(self._clock.get(ServerClock), login.host)
+        tries = Tries(self.deadline, clock.cures, may_repeat_unanswered=not self.counts_failed_logins)
+        session = tries.run(lambda: self._try(login, clock))
+        clock.confirm()
+        logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, session.org_id)
+        return session
+
+    def _try(self, login: "Login", clock: "LoginClock") -> SalesforceSession:
+        from kinetic_auth_core.oauth.token_response import ask, read_answer
+
+        form = self._form(login, clock.now())
+        logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
+        answer = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", form, login)
+        outcome = read_answer(
+            answer,
+            login,
+            form,
+            api_version=self.api_version,
+            client_secret=getattr(self, "client_secret", None),
+            must_be_signed=self.answers_are_signed,
+        )
+        if not isinstance(outcome, TransportError):
+            clock.learn(answer)
+        if isinstance(outcome, AuthenticationError):
+            raise outcome
+        return outcome
+
+    def _form(self, login: "Login", now: float) -> "Form":
+        from kinetic_auth_core.transport.client import Form
+
+        problem, cause = "", None
+        try:
+            fields: object = self.grant(now)
+        except KineticAuthError:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            problem, cause = f"its grant() raised {type(error).__name__}.", safe_cause(error, secret_texts(self))
+        else:
+            if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
+                return Form(dict(fields), secret_texts(self))
+            problem = f"its grant() gave {type(fields).__name__}, not a mapping of text to text."
+            del fields  # not among the locals of a traceback
+        raise login.failed(AuthenticationError, problem) from cause
+
+    def share(self, transports: Transports) -> None:
+        """Use connections that others use too, instead of its own.
+
+        Args:
+            transports: Whoever made them closes them.
+        """
+        self._shared.get(lambda: transports)
+
+    def connection(self) -> "Transport":
+        """What carries its requests, opened at first use."""
+        return (self._shared.peek() or self._own.get(Transports)).get(
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+            deadline=self.deadline,
+            proxy=self.proxy,
+            ca_bundle=self.ca_bundle,
+        )
+
+    def close(self) -> None:
+        """Give the connections back. The next login opens new ones."""
+        if own := self._own.peek():
+            own.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: it holds secrets and connections."""
+        raise TypeError(f"{type(self).__name__} holds secrets and is not pickled; make or resolve it in the worker")

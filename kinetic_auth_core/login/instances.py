@@ -1,0 +1,101 @@
+"""A provider's instances: made of a login's values, and kept while those stay the same, so a key is prepared once."""
+
+import logging
+import threading
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.login.credentials import Values
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.limits import Commons, Credential, Trial
+from kinetic_auth_core.login.spec import Plan, make_instance
+from kinetic_auth_core.registry.hookspecs import LoginHooks
+from kinetic_auth_core.registry.loading import are_loading, load_observers
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Made:
+    """An instance, the values that it was made from, its hooks, and who tries it first."""
+
+    values: Values
+    instance: Any
+    hooks: LoginHooks
+    trial: Trial = attrs.field(factory=Trial)
+    credential: Credential = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
+    )
+
+
+class Instances:
+    """The instance for each set of credentials.
+
+    Args:
+        plan: What class they are of, and with which settings.
+        commons: What they may share with other sources.
+    """
+
+    def __init__(self, plan: Plan, commons: Commons) -> None:
+        self._plan = plan
+        self._commons = commons
+        self._made: dict[int, Made] = {}
+        self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
+        reset_after_fork(self)
+
+    def get(self, number: int, values: Values) -> Made:
+        """The instance for a set of credentials; one that was made for other values is closed.
+
+        Args:
+            number: Which set, from 0.
+            values: The set's values, as they are now.
+        """
+        observers = self._observers()  # not under the lock: one that logs in while it is made may wait for it
+        with self._lock:
+            before = self._made.get(number)
+            if before is not None and before.values == values:
+                return before
+            instance = make_instance(self._plan, values)
+            if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
+                instance.share(self._commons.transports)
+            made = Made(values, instance, LoginHooks(instance, observers))
+            if are_loading():
+                return made  # not to be kept, as it is without its observers
+            self._made[number] = made
+        if before is not None:
+            _close_quietly(before.instance)
+        return made
+
+    def hooks(self, instance: Any) -> LoginHooks:
+        """The observers, around an instance.
+
+        Args:
+            instance: The provider's instance; None where it could not even be made.
+        """
+        return LoginHooks(instance, self._observers())
+
+    def _observers(self) -> list[tuple[str, object]]:
+        if are_loading():
+            return []
+        return self._commons.observers.get(lambda: load_observers(self._plan.allowed))
+
+    def close(self) -> None:
+        """Give the provider's connections back, if it has a `close`."""
+        for made in list(self._made.values()):
+            _close_quietly(made.instance)
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.RLock()
+
+
+def _close_quietly(instance: Any) -> None:
+    """Call a provider's `close`, if it has one. One that raises breaks nothing."""
+    close = getattr(instance, "close", None)
+    if close is not None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - other people's classes
+            logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)

@@ -1,0 +1,314 @@
+"""Limits on logging in: the guard against lockouts, the login budget, and what the sources of a pool share of them.
+
+Repeating a wrong password locks its user out of Salesforce. So within `lockout_guard` seconds of a refusal the same
+credential fails at once, in every process that shares the store. What the store holds of it are two bytes of a keyed
+hash that is slow to make: enough to tell that the credential is another one by now, and little to guess it by.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, ClassVar
+
+import attrs
+
+from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.errors import CredentialsRejectedError, LoginBudgetError
+from kinetic_auth_core.login.spec import WAYS, plain_secret
+from kinetic_auth_core.oauth.error_codes import known_error
+from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.transport.pool import Transports
+
+logger = logging.getLogger(__name__)
+
+
+class Trial:
+    """Lets one thread in, and all others once that one is out, however it went."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pilot: int | None = None
+        self._over = threading.Event()
+        reset_after_fork(self)
+
+    def __enter__(self) -> None:
+        """Become the first, or wait for whoever is."""
+        try:
+            with self._lock:
+                if self._pilot is None:
+                    self._pilot = threading.get_ident()
+            if self._pilot != threading.get_ident():
+                self._over.wait()
+        except BaseException:
+            if self._pilot == threading.get_ident():  # interrupted before it is in, it must not keep the others out
+                self._over.set()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """The trial is over."""
+        self._over.set()
+
+    def _after_fork(self) -> None:
+        """In the child: the thread that was trying may not be here. What was not tried yet, is tried here as well."""
+        is_over = self._over.is_set()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        if is_over:
+            self._over.set()
+        else:
+            self._pilot = None
+
+
+WINDOW_S = 3600.0
+_WARN_AT = 0.8
+
+
+class LoginBudget:
+    """Counts the logins of one source within the last hour.
+
+    Args:
+        limit: How many there may be.
+        called: What messages call the login.
+        details: `provider`, `host` and `username`, for errors.
+        clocks: Functions that give seconds; an age is the largest by any of them: the monotonic clock stands still
+            while a machine sleeps.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        called: str,
+        details: Mapping[str, Any],
+        clocks: tuple[Callable[[], float], ...] = (time.monotonic, time.time),
+    ) -> None:
+        self._limit = limit
+        self._called = called
+        self._details = details
+        self._clocks = clocks
+        self._spent: deque[tuple[float, ...]] = deque()
+        self._warned = False
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def spend(self) -> None:
+        """Count a login that is about to be made.
+
+        Raises:
+            LoginBudgetError: There were too many within the last hour.
+        """
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            while self._spent and self._age(now, self._spent[0]) >= WINDOW_S:
+                self._spent.popleft()
+            spent = len(self._spent)
+            if spent >= self._limit:
+                wait = WINDOW_S - self._age(now, self._spent[0])
+                raise LoginBudgetError(
+                    f"{self._called}: {spent} logins within the last hour are all that login_budget allows; the next "
+                    f"one in {wait:.0f} s.",
+                    remedy="Find out who throws sessions away: share one source, and call invalidate() only with a "
+                    "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
+                    **self._details,
+                )
+            self._spent.append(now)
+            was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
+        if self._warned and not was_warned:
+            logger.warning(
+                "%s: %d of %d logins of this hour's login_budget are spent", self._called, spent + 1, self._limit
+            )
+
+    def is_idle(self) -> bool:
+        """Whether no login was counted within the last hour."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return not self._spent or self._age(now, self._spent[-1]) >= WINDOW_S
+
+    @staticmethod
+    def _age(now: tuple[float, ...], then: tuple[float, ...]) -> float:
+        return max(new - old for new, old in zip(now, then, strict=True))
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.Lock()
+
+
+_TAG_BYTES = 2
+_MAX_KEPT = 8  # refusals at a time: the keys of a list, a password and the one before
+_MAX_TEXT = 300
+#: What one guess at a credential costs an attacker who knows its tag: 16 MiB, and some 50 ms.
+SCRYPT_N = 2**14
+#: How far another machine's clock may be ahead.
+_SKEW_S = 300.0
+
+
+class HeldBackError(CredentialsRejectedError):
+    """A login that was not tried, as the same credential was refused just now."""
+
+
+@attrs.frozen(eq=False)
+class Credential:
+    """What a provider's instance logs in with, as far as the guard has to know it.
+
+    Args:
+        instance: Its settings are the credential.
+
+    Attributes:
+        scrypt_n: The cost of its hash, as scrypt counts it.
+    """
+
+    scrypt_n: ClassVar[int] = SCRYPT_N
+    _instance: Any = attrs.field(repr=False)
+    _tag: Once[str] = attrs.field(init=False, repr=False, factory=Once)
+
+    def tag(self, key: str) -> str:
+        """Two bytes that tell it from others, by a hash that is slow to try, and made once.
+
+        How to connect is no part of it: with a longer time-out the same password is as wrong.
+
+        Args:
+            key: The name of the source in a store.
+        """
+        return self._tag.get(lambda: self._made(key.encode()))
+
+    def _made(self, key: bytes) -> str:
+        settings = [each for each in schema(type(self._instance)) if each.name not in WAYS]
+        shown = {each.name: plain_secret(each.value_of(self._instance)) for each in settings}
+        slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=self.scrypt_n, r=8, p=1)
+        return hmac.digest(key, slow, hashlib.sha256)[:_TAG_BYTES].hex()
+
+
+@attrs.frozen
+class LockoutGuard:
+    """Remembers refusals where the sessions are kept.
+
+    Args:
+        shelf: Where.
+        guard_s: For how long, in seconds; 0: not at all.
+        called: What messages call the login.
+        details: `provider`, `host` and `username`, for errors.
+    """
+
+    _shelf: Shelf
+    _guard_s: float
+    _called: str
+    _details: Mapping[str, Any]
+
+    def check(self, credential: "Credential") -> None:
+        """Stop a login whose credential was refused just now.
+
+        Raises:
+            HeldBackError: With what it was refused for.
+        """
+        refusals = self._refusals() if self._guard_s else []
+        if not refusals:
+            return  # nearly always; the tag is slow to make
+        tag = credential.tag(self._shelf.key)
+        refusal = next((each for each in refusals if each["tag"] == tag), None)
+        if refusal is not None:
+            raise self._again(refusal)
+
+    def remember(self, credential: "Credential", error: CredentialsRejectedError) -> None:
+        """Keep a refusal in mind."""
+        if not self._guard_s:
+            return
+        refusal = {
+            "tag": credential.tag(self._shelf.key),
+            "at": time.time(),
+            "error": _sayable(error.error),
+            "description": _sayable(error.description),
+            "status": error.status,
+        }
+
+        def added(before: bytes) -> bytes:
+            others = [each for each in self._read(before) if each["tag"] != refusal["tag"]]
+            return json.dumps([refusal, *others][:_MAX_KEPT]).encode()
+
+        self._shelf.write_refusals(added, self._guard_s)
+
+    def _again(self, refusal: Mapping[str, Any]) -> HeldBackError:
+        error, description, status = refusal["error"], refusal["description"], refusal["status"]
+        age = _age(refusal)
+        known = known_error(error or "", description)
+        said = ": ".join(filter(None, (error, description))) or "by its provider"
+        return HeldBackError(
+            f"{self._called} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
+            f"could lock the user out. It is tried again in {max(self._guard_s - age, 0):.0f} s (lockout_guard), or at "
+            "once with another.",
+            remedy=known.remedy if known else "",
+            error=error,
+            description=description,
+            status=status,
+            **self._details,
+        )
+
+    def _refusals(self) -> list[dict[str, Any]]:
+        return [each for raw in self._shelf.read_refusals() for each in self._read(raw)]
+
+    def _read(self, raw: bytes) -> list[dict[str, Any]]:
+        """The refusals that still hold; no more than `remember` keeps, so that nobody can store one for every tag."""
+        try:
+            found = json.loads(raw) if raw else []
+        except (ValueError, RecursionError):
+            return []
+        if not isinstance(found, list):
+            return []
+        now = time.time()
+        refusals = [each for each in found[:_MAX_KEPT] if _is_refusal(each)]
+        return [each for each in refusals if -_SKEW_S < now - each["at"] < self._guard_s]
+
+
+def _age(refusal: Mapping[str, Any]) -> float:
+    return max(time.time() - float(refusal["at"]), 0.0)
+
+
+def _is_refusal(found: Any) -> bool:
+    """Whether what a store gave is a refusal; who could write to the store could write anything there."""
+    if not isinstance(found, dict) or not isinstance(found.get("tag"), str):
+        return False
+    if not isinstance(found.get("at"), float) or not isinstance(found.get("status"), int | None):
+        return False
+    return all(_is_sayable(found.get(name)) for name in ("error", "description"))
+
+
+def _sayable(text: str | None) -> str | None:
+    """Text as it is kept: plugins may say anything."""
+    return None if text is None else "".join(char if char.isprintable() else "?" for char in text)[:_MAX_TEXT]
+
+
+def _is_sayable(text: Any) -> bool:
+    return text is None or (isinstance(text, str) and text.isprintable() and len(text) <= _MAX_TEXT)
+
+
+_BUDGETS_KEPT = 10_000
+
+
+@attrs.frozen(eq=False)
+class Commons:
+    """Shared by the sources of a pool; a source that is alone has one of its own.
+
+    Attributes:
+        transports: The connections.
+        observers: The observers, each with its name, loaded at the first login.
+        refusals: What the guards against lockouts remember, so that it outlives a source that makes room for another.
+    """
+
+    transports: Transports = attrs.field(factory=Transports)
+    observers: Once[list[tuple[str, object]]] = attrs.field(factory=Once)
+    refusals: MemoryStore = attrs.field(factory=MemoryStore)
+    _budgets: dict[str, LoginBudget] = attrs.field(factory=dict)
+
+    def budget(self, key: str, make: Callable[[], LoginBudget]) -> LoginBudget:
+        """The login budget of whoever has this name in a store; it outlives the source as well."""
+        if len(self._budgets) > _BUDGETS_KEPT:
+            for name in [name for name, budget in list(self._budgets.items()) if budget.is_idle()]:
+                self._budgets.pop(name, None)
+        return self._budgets.setdefault(key, make())

@@ -1,0 +1,285 @@
+"""What a source logs in with, and its own settings: from `resolve`, or taken from an instance that was made by hand."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from kinetic_auth_core.config.merge import keyword_layer, settle
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.login.credentials import Values
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.redaction import clean_chain, safe_cause, told, without_frames
+from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
+from kinetic_auth_core.registry.hookspecs import Signer
+from kinetic_auth_core.registry.references import Reference
+from kinetic_auth_core.registry.validated import reference_problem
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, schema, setting
+from kinetic_auth_core.settings.validators import check_seconds
+from kinetic_auth_core.stores.base import SessionStore
+from kinetic_auth_core.stores.guards import Guards, check_hosts, check_org_id, default_hosts
+
+
+def _check_guard(instance: object, attribute: object, value: object) -> None:
+    if value != 0:
+        check_seconds(instance, attribute, value)
+
+
+def _check_budget(_instance: object, _attribute: object, value: object) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ConfigurationError("must be a number of logins, 1 or more")
+
+
+#: Settings of grants that say how to connect, and nothing of who logs in.
+WAYS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle", "api_version"})
+
+
+@attrs.frozen(kw_only=True)
+class SourceOptions:
+    """What a source is told beside its provider's settings."""
+
+    session_lifetime: float = setting(
+        7200.0, help="Seconds for which a session is taken to live; Salesforce does not say.", validator=check_seconds
+    )
+    lockout_guard: float = setting(
+        60.0, help="Seconds for which a refused credential is not tried again; 0: no guard.", validator=_check_guard
+    )
+    login_budget: int = setting(1000, help="Logins that a source may make in an hour.", validator=_check_budget)
+    expected_org_id: str | None = setting(
+        None, help="Id of the only org whose sessions are taken, 15 or 18 characters.", validator=check_org_id
+    )
+    allowed_instance_hosts: tuple[str, ...] | None = setting(
+        None,
+        help="Hosts that sessions may be for, such as *.my.salesforce.com; default: Salesforce's, and login_url's.",
+        validator=check_hosts,
+        derived=lambda given: default_hosts(getattr(given, "login_url", None)),
+    )
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> "SourceOptions":
+        """Make them from keywords.
+
+        Raises:
+            ConfigurationError: One is unknown or wrong; all are named.
+        """
+        settled = settle(schema(cls), (), [keyword_layer(options)])
+        if settled.problems:
+            raise ConfigurationError.of("Cannot make a SessionSource", settled.problems)
+        return cls(**settled.values)
+
+
+DEFAULT_OPTIONS = SourceOptions()
+
+
+@attrs.frozen
+class Plan:
+    """What a source logs in with.
+
+    Attributes:
+        provider: The provider's entry-point name, or the class name of an instance made by hand.
+        make: Makes the instance from the values.
+        values: Settings, some of them still references.
+        rows: For `explain()`.
+        distribution: `name version` of the package that brought the provider.
+        environment: The environment of the config file, or None.
+        lookup: Gives the value of an environment variable, for `env://NAME`.
+        binary: The settings that take bytes.
+        options: The source's own settings.
+        store: The session store, which stays its maker's; or what makes one; None: this process's memory.
+        allowed: Whose plugins may be loaded, for its references and observers.
+        origin: The distribution of the provider, or the full name of the class of an instance made by hand.
+        is_grant: Whether the provider is a `GrantAuthenticator`.
+        secrets: What the secret settings are, as text: a reference, or the value. For `store_key` alone.
+    """
+
+    provider: str
+    make: Callable[..., Any] = attrs.field(repr=False)
+    values: Mapping[str, Any] = attrs.field(repr=False)
+    rows: tuple[ExplainedSetting, ...] = attrs.field(repr=False)
+    distribution: str | None = None
+    environment: str | None = None
+    lookup: Callable[[str], str | None] = attrs.field(default=os.environ.get, repr=False)
+    binary: Collection[str] = ()
+    options: SourceOptions = attrs.field(factory=SourceOptions)
+    store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
+    allowed: AllowedPlugins = ALL_ALLOWED
+    origin: str = ""
+    is_grant: bool = False
+    secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether the instance was made by hand: it keeps its own connections."""
+        return self.distribution is None
+
+    def shown(self, name: str) -> str | None:
+        """A setting that is not secret, as text; None where the provider has no such setting, or no value for it."""
+        value = next((row.value for row in self.rows if row.name == name and not row.secret), None)
+        return None if value is None else str(value)
+
+    @property
+    def host(self) -> str | None:
+        """The host that logs in, where the provider has a `login_url`."""
+        try:
+            return urlsplit(self.shown("login_url") or "").netloc or None
+        except ValueError:  # other people's provider, other people's setting
+            return None
+
+    @property
+    def deadline_s(self) -> float | None:
+        """Seconds that a login may take; None where the provider is no grant and keeps its own time."""
+        deadline_s = self.shown("deadline") if self.is_grant else None
+        return None if deadline_s is None else float(deadline_s)
+
+    @property
+    def called(self) -> str:
+        """What messages call its logins."""
+        username, host = self.shown("username"), self.host
+        return f"{self.provider} login{f' of {username}' if username else ''}{f' at {host}' if host else ''}"
+
+    @property
+    def guards(self) -> Guards:
+        """What its sessions must be like."""
+        hosts = self.options.allowed_instance_hosts
+        return Guards(
+            self.options.expected_org_id, default_hosts(self.shown("login_url")) if hosts is None else tuple(hosts)
+        )
+
+    def store_key(self) -> str:
+        """Under which name a store keeps the session: the same wherever the same user logs in, and not readable.
+
+        It is a hash of provider, login URL, client and user, where the provider is a grant of the core's kind that has
+        all of them. Another provider may tell its users apart by something else, even by a secret alone: then all its
+        settings count, the secrets by a hash that is slow to try.
+        """
+        who = [self.provider, self.shown("login_url"), self.shown("client_id"), self.shown("username")]
+        if not (self.is_grant and all(who)):
+            of_source = {each.name for each in schema(SourceOptions)}
+            own = [row for row in self.rows if not row.secret and row.name not in WAYS | of_source]
+            who += [self.origin, *(f"{row.name}={row.value}" for row in own if row.name.partition(".")[0] != "store")]
+            secrets = json.dumps(sorted(self.secrets.items())).encode()
+            salt = json.dumps(who).encode()
+            leaves_the_process = self.store is not None
+            who.append(
+                hashlib.scrypt(secrets, salt=salt, n=2**14, r=8, p=1).hex()
+                if leaves_the_process and self.secrets
+                else hashlib.sha256(secrets + salt).hexdigest()
+            )
+        return hashlib.sha256(json.dumps(who).encode()).hexdigest()
+
+
+def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None) -> Plan:
+    """The plan for an instance that was made by hand.
+
+    Args:
+        authenticator: The instance.
+        options: The source's own settings.
+        store: Where its session is kept; None: in this process's memory.
+
+    Raises:
+        ConfigurationError: One of its secrets is a reference, or the store is none.
+    """
+    if store is not None and not isinstance(store, SessionStore):
+        raise ConfigurationError(
+            f"Cannot make a SessionSource: store: expected a SessionStore, got {type(store).__name__}.",
+            remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
+        )
+    rows = []
+    lists: dict[str, Any] = {}
+    for each in schema(type(authenticator)):
+        if each.secret and (problem := reference_problem(each.value_of(authenticator))):
+            raise ConfigurationError(f"Cannot use {type(authenticator).__name__}: {each.name}: {problem}")
+    for each in schema(type(authenticator)):
+        value = each.value_of(authenticator)
+        if value is None and each.derived is not None:
+            value = each.default_value(authenticator)
+        source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
+        rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
+        if each.secret and each.takes_alternatives and isinstance(value, list | tuple):
+            lists[each.name] = Alternatives(tuple(value))
+    rows += [
+        ExplainedSetting(
+            each.name,
+            each.default_value(authenticator) if value == each.default else value,
+            "default" if value == each.default else "constructor",
+            secret=False,
+        )
+        for each in schema(SourceOptions)
+        for value in [each.value_of(options)]
+    ]
+    rows.append(
+        ExplainedSetting("store", type(store).__name__, "constructor", secret=False)
+        if store is not None
+        else ExplainedSetting("store", "memory", "default", secret=False)
+    )
+    return Plan(
+        getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
+        lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
+        lists,
+        tuple(rows),
+        options=options,
+        store=store,
+        origin=f"{type(authenticator).__module__}.{type(authenticator).__qualname__}",
+        is_grant=isinstance(authenticator, GrantAuthenticator),
+        secrets={
+            each.name: plain_secret(each.value_of(authenticator)) for each in schema(type(authenticator)) if each.secret
+        },
+    )
+
+
+def plain_secret(value: Any) -> str:
+    """A secret as text that tells it from others: a key that stays elsewhere, by its name.
+
+    Tables, sets and records are taken apart: two that differ must not be taken for the same, as their users would be
+    given each other's sessions. So must any other object be, by its pickle; one that has none is like no other.
+    """
+    if isinstance(value, Alternatives | list | tuple):
+        return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, Alternatives) else value)])
+    if isinstance(value, Mapping):
+        return json.dumps(sorted([plain_secret(name), plain_secret(item)] for name, item in value.items()))
+    if isinstance(value, set | frozenset):
+        return json.dumps(sorted(map(plain_secret, value)))
+    if isinstance(value, Signer):
+        return f"{value.algorithm} {value.key_id}"
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str | int | float | Reference | os.PathLike):
+        return str(value)
+    if attrs.has(type(value)) or dataclasses.is_dataclass(type(value)):
+        fields = attrs.fields(type(value)) if attrs.has(type(value)) else dataclasses.fields(value)
+        return plain_secret({each.name: getattr(value, each.name) for each in fields})
+    try:
+        state = hashlib.sha256(pickle.dumps(value)).hexdigest()
+    except Exception:  # noqa: BLE001 - other people's classes
+        state = uuid.uuid4().hex  # a login too many rather than somebody else's session
+    return f"{type(value).__qualname__} {state}"
+
+
+def make_instance(plan: Plan, values: Values) -> Any:
+    """Make the provider's instance.
+
+    Raises:
+        ConfigurationError: Its class refuses the values.
+    """
+    try:
+        return plan.make(**values.by_name)
+    except KineticAuthError as error:
+        failure = error
+        clean_chain(failure, _texts(values))
+    except Exception as error:  # noqa: BLE001 - other people's classes
+        cause = safe_cause(error, _texts(values))
+        failure = ConfigurationError(f"Cannot make {plan.provider!r}: {told(cause)}")
+        failure.__cause__ = cause
+    without_frames(failure)  # the constructor's have the secrets among their locals
+    raise failure
+
+
+def _texts(values: Values) -> list[str]:
+    return [value for value in values.by_name.values() if isinstance(value, str)]

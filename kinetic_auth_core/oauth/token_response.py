@@ -1,0 +1,261 @@
+"""What the token endpoint's answer means: a session, or a typed error with its remedy.
+
+Sources: RFC 6749, sections 5.1 and 5.2; the fields that Salesforce sends are in the docs, page `protocol`.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    CredentialsRejectedError,
+    ServiceUnavailableError,
+    SessionRejectedError,
+    TransientAuthenticationError,
+    TransportError,
+)
+from kinetic_auth_core.oauth.clock import answered_at, retry_after_s
+from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.coercion import is_encodable
+from kinetic_auth_core.transport.client import Answer, Form
+from kinetic_auth_core.urls import instance_url_problem
+
+REQUIRED = ("access_token", "instance_url", "id")
+OPTIONAL = ("issued_at", "signature", "token_type", "scope")
+_MAX_TOKEN = 16_384  # characters: more than servers take in a header
+_TIME = re.compile(r"[0-9]{1,16}")  # milliseconds since the epoch, 13 digits today
+NOT_JSON = "instead of JSON"
+
+
+class _TwiceError(ValueError):
+    """A name stands in an object twice."""
+
+
+def json_object(body: bytes) -> dict[str, Any] | str:
+    """The JSON object that a body is; or why it is none, in words that go on after "an answer with ..."."""
+    try:
+        parsed = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_no_number)
+    except _TwiceError:
+        return "in which a field stands twice"
+    except (ValueError, RecursionError):
+        return NOT_JSON
+    return parsed if isinstance(parsed, dict) else NOT_JSON
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _TwiceError
+    return found
+
+
+def _no_number(_name: str) -> None:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def session_values(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those fields of an answer that a session is made of; empty ones count as left out."""
+    values = {name: fields[name] for name in (*REQUIRED, *OPTIONAL) if fields.get(name) not in (None, "")}
+    if type(values.get("issued_at")) is int:  # not a bool
+        values["issued_at"] = _digits(values["issued_at"])
+    return values
+
+
+def _digits(number: int) -> str:
+    return str(number) if abs(number) < 10**20 else "too large"  # the text of a huge number takes long to make
+
+
+def unfit(values: Mapping[str, Any]) -> list[str]:
+    """Why the fields of an answer make no session; the texts quote none of them."""
+    problems = [f"it lacks {name}" for name in REQUIRED if name not in values]
+    for name, value in values.items():
+        problems += [f"its {name} {problem}" for problem in _problems(name, value)][:1]
+    return problems
+
+
+def _problems(name: str, value: object) -> Iterator[str]:
+    """What is wrong with a field, the first thing first."""
+    if not isinstance(value, str):
+        yield "is not text"
+        return
+    if not is_encodable(value):
+        yield "is not valid text"
+    if name in {"access_token", "token_type"} and not all("!" <= char <= "~" for char in value):
+        yield "could not be sent in a header"
+    if name == "access_token" and len(value) > _MAX_TOKEN:
+        yield "is too long for a header"
+    if name == "token_type" and value.lower() != "bearer":
+        yield "is not Bearer"
+    if name == "issued_at" and not _TIME.fullmatch(value):
+        yield "is no time in milliseconds"
+    if name in {"id", "scope"} and not value.isprintable():
+        yield "has a control character in it"
+
+
+_NOT_SALESFORCE = (
+    "Check login_url: what answered is not Salesforce's token endpoint, but perhaps a proxy or a parked domain."
+)
+_STATUS_PAGE = "Try later, and see status.salesforce.com."
+_TEXTS = ("error", "error_description")
+#: What a gateway says whose request got no answer; the last five are those of Cloudflare and its like.
+_OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
+
+
+@attrs.frozen
+class Login:
+    """Who logs in where: what every error of a login names.
+
+    Attributes:
+        provider: The provider's name.
+        host: The host that is asked.
+        username: The user, where the provider knows.
+        what: What is done: a login, or something else with the same credential.
+    """
+
+    provider: str
+    host: str
+    username: str | None = None
+    what: str = "login"
+
+    def failed(self, kind: type[AuthenticationError], what: str, **details: Any) -> AuthenticationError:
+        """An error of that kind, which says who, where and what."""
+        who = f" of {self.username}" if self.username else ""
+        message = f"{self.provider} {self.what}{who} at {self.host} failed: {what}"
+        return kind(message, provider=self.provider, host=self.host, username=self.username, **details)
+
+
+def ask(send: Callable[[str, Form], Answer], url: str, form: Form, login: Login) -> Answer:
+    """Send a form.
+
+    Raises:
+        TransportError: There was no answer; it says whose login that was.
+    """
+    try:
+        return send(url, form)
+    except TransportError as error:
+        details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
+        raise login.failed(TransportError, error.message, unanswered=error.unanswered, **details) from error.__cause__
+
+
+def read_answer(
+    answer: Answer,
+    login: Login,
+    form: Form,
+    *,
+    api_version: str,
+    client_secret: str | None,
+    must_be_signed: bool = False,
+) -> SalesforceSession | AuthenticationError:
+    """Judge the answer to a token request.
+
+    The error is returned, not raised: a traceback that starts here would show the answer's fields among the locals.
+
+    Args:
+        answer: What came back.
+        login: Who logs in where.
+        form: The request's fields; none of their values may show up in an error.
+        api_version: For the session.
+        client_secret: Verifies the answer's `signature`; None: it is not verified.
+        must_be_signed: An answer without a signature is refused, too, where the secret is known.
+
+    Returns:
+        The session; or, where the endpoint refused or its answer is not usable, the error to raise.
+    """
+    fields = json_object(answer.body)
+    if answer.status != 200 or isinstance(fields, str) or fields.get("error"):
+        return refusal(answer, login, form)
+    values = session_values(fields)
+    if problems := unfit(values):
+        what = f"the answer is no session: {', '.join(problems)}."
+        return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
+    if problem := instance_url_problem(values["instance_url"]):
+        return login.failed(
+            SessionRejectedError,
+            f"the answer's instance_url {problem}.",
+            remedy="Do not use this host; check login_url.",
+            status=answer.status,
+        )
+    has_to_fit = must_be_signed or "signature" in values
+    if client_secret and has_to_fit and not _is_signed(values, client_secret):
+        return login.failed(
+            SessionRejectedError,
+            "the signature of the answer is wrong, so it does not come from Salesforce.",
+            remedy="Check login_url, and that client_secret is the secret of this very app.",
+            status=answer.status,
+        )
+    values.setdefault("issued_at", str(int((answered_at(answer.headers) or time.time()) * 1000)))
+    return SalesforceSession(**values, api_version=api_version, username=login.username)
+
+
+def refusal(answer: Answer, login: Login, form: Form) -> AuthenticationError:
+    """The error for an answer that is no success."""
+    fields = json_object(answer.body)
+    if isinstance(fields, str):
+        error = _no_answer(answer, login, form, fields)
+    elif not isinstance(fields.get("error"), str):
+        error = _no_answer(answer, login, form, "that is neither a session nor an error")
+    else:
+        error = _refusal(answer.status, fields, login, form)
+    error.retry_after_s = retry_after_s(answer.headers, answer.at)
+    return error
+
+
+def _no_answer(answer: Answer, login: Login, form: Form, why: str) -> AuthenticationError:
+    kind = form.quoted(answer.headers.get("Content-Type", "").partition(";")[0]).lower()
+    what = f"HTTP {answer.status} with {kind or 'no content type'} {why}."
+    if answer.status == 429 or answer.status >= 500:
+        return login.failed(
+            ServiceUnavailableError,
+            what,
+            remedy=_STATUS_PAGE,
+            status=answer.status,
+            retryable=True,
+            unanswered=answer.status in _OF_A_GATEWAY,
+        )
+    return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
+
+
+def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -> AuthenticationError:
+    error, described, known = _told(fields, form)
+    details = {"error": error, "description": described or None, "status": status}
+    what = f"{error}: {described} (HTTP {status})." if described else f"{error} (HTTP {status})."
+    if known is None:
+        if status == 429 or status >= 500:
+            return login.failed(TransientAuthenticationError, what, remedy=_STATUS_PAGE, retryable=True, **details)
+        return login.failed(AuthenticationError, what, **details)
+    kinds = {Kind.REJECTED: CredentialsRejectedError, Kind.TRANSIENT: TransientAuthenticationError}
+    return login.failed(
+        kinds.get(known.kind, AuthenticationError),
+        what,
+        remedy=known.remedy,
+        retryable=known.kind is Kind.TRANSIENT,
+        **details,
+    )
+
+
+def _told(fields: Mapping[str, Any], form: Form) -> tuple[str, str, KnownError | None]:
+    """An answer's `error` and `error_description`, as they may be quoted; and what they mean, if that is known.
+
+    The words that the catalogue knows stay even where a secret is one of them: without them it would be no refusal that
+    the guards know, and a gap in a known sentence would tell the secret.
+    """
+    error, described = (text.strip() if isinstance(text := fields.get(name), str) else "" for name in _TEXTS)
+    known, quoted = known_error(error, described), form.quoted(described)
+    if known is None:
+        return form.quoted(error), quoted, None
+    return error, quoted if known.fits(error, quoted) else described[: len(known.description)], known
+
+
+def _is_signed(values: Mapping[str, str], client_secret: str) -> bool:
+    message = values["id"] + values.get("issued_at", "")
+    digest = hmac.new(client_secret.encode(), message.encode(), hashlib.sha256).digest()
+    return hmac.compare_digest(base64.b64encode(digest), values.get("signature", "").encode())

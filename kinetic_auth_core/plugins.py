@@ -1,0 +1,85 @@
+"""The public names for authors of plugins: providers, key loaders, session stores and observers.
+
+    from kinetic_auth_core.plugins import GrantAuthenticator, setting
+
+A plugin imports nothing of the library but these names and those of `kinetic_auth_core`; its tests import
+`kinetic_auth_core.testing` as well. This module re-exports and defines nothing itself.
+"""
+
+from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CredentialsRejectedError,
+    KeyLoadError,
+    KineticAuthError,
+    PrivateKeyNotFoundError,
+    ServiceUnavailableError,
+    SessionRejectedError,
+    TransientAuthenticationError,
+    TransportError,
+)
+from kinetic_auth_core.events import LoginEvent, LoginTally, current_tally, tallied
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.oauth.error_codes import known_error
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, SESSION_STORES
+from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
+from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
+from kinetic_auth_core.registry.references import Reference, parse_reference
+from kinetic_auth_core.registry.validated import CheckedMeta
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.schema import Setting, schema, setting
+from kinetic_auth_core.settings.schema import near as suggest
+from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
+from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.urls import url_problem
+
+__all__ = [
+    "AUTHENTICATORS",
+    "KEY_LOADERS",
+    "OBSERVERS",
+    "SESSION_STORES",
+    "AuthenticationError",
+    "Authenticator",
+    "CheckedMeta",
+    "ConfigurationError",
+    "CredentialsRejectedError",
+    "GrantAuthenticator",
+    "KeyLoadError",
+    "KeyLoader",
+    "KineticAuthError",
+    "LoginEvent",
+    "LoginTally",
+    "Once",
+    "PrivateKeyNotFoundError",
+    "Reference",
+    "SalesforceSession",
+    "ServiceUnavailableError",
+    "SessionObserver",
+    "SessionRejectedError",
+    "SessionStore",
+    "Setting",
+    "Signer",
+    "StoredValue",
+    "TransientAuthenticationError",
+    "TransportError",
+    "check_seconds",
+    "check_url",
+    "current_tally",
+    "hookimpl",
+    "known_error",
+    "load_authenticator",
+    "load_key_loader",
+    "load_observer",
+    "load_session_store",
+    "login_url_setting",
+    "parse_reference",
+    "reset_after_fork",
+    "schema",
+    "setting",
+    "single_line",
+    "suggest",
+    "tallied",
+    "url_problem",
+    "url_setting",
+]

@@ -1,0 +1,73 @@
+"""A class that checks its instances, once their constructors have returned; for providers that hold secrets."""
+
+import abc
+import inspect
+from typing import Any
+
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
+from kinetic_auth_core.registry.references import parse_reference
+from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
+
+
+class CheckedMeta(abc.ABCMeta):
+    """Checks an instance once its constructor has returned.
+
+    All problems are told at once, and the constructor's frame, whose locals are the secrets, is in no traceback.
+    """
+
+    checks_after_init = True
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's, for `help()` and editors: `__call__` below would hide it."""
+        whole = inspect.signature(type.__getattribute__(cls, "__init__"))
+        return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=whole.empty)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make the instance, then check it."""
+        instance = failure = None
+        try:
+            instance = super().__call__(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - raised again below, without the constructor's frame
+            failure = error.with_traceback(None)
+        del args, kwargs
+        if failure is not None:
+            raise failure
+        _check(instance)
+        return instance
+
+
+def _check(made: Any) -> None:
+    """Check an instance against its schema: types, validators, references, exactly-one-of.
+
+    Raises:
+        ConfigurationError: All that is wrong.
+    """
+    cls = type(made)
+    problems = []
+    for each in schema(cls):
+        try:
+            each.check(made)
+            if each.secret and (problem := reference_problem(each.value_of(made))):
+                problems.append(f"{each.name}: {problem}")
+        except ValueError as error:
+            problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
+    for group in exactly_one_of(cls):
+        given = [name for name in group if getattr(made, name) not in (None, "")]
+        if problem := group_problem(schema(cls), group, given):
+            problems.append(problem)
+    if problems:
+        raise ConfigurationError.of(f"Cannot make {cls.__name__}", problems)
+
+
+def reference_problem(value: object) -> str | None:
+    """What is wrong with a secret that a class was given by hand: it is a reference, which nobody would resolve."""
+    if isinstance(value, list | tuple):
+        return next(filter(None, map(reference_problem, value)), None)
+    if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:
+        return None
+    schemes = {plugin.name for plugin in installed(KEY_LOADERS)}
+    if parse_reference(value, schemes) is None:
+        return None
+    return "is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself"

@@ -1,0 +1,197 @@
+"""From arguments to sources: `resolve` for one, `SourcePool` for many orgs or users in one process.
+
+The sources of a pool are made on demand, bounded in number, and share connections.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.config.merge import keyword_layer
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.login.limits import Commons
+from kinetic_auth_core.resolution.resolution import Surroundings, examine
+from kinetic_auth_core.sessions.source import SessionSource
+
+
+def resolve(
+    provider: str | None = None,
+    /,
+    *,
+    environment: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> SessionSource:
+    """Choose provider and settings, check them, and give the source of sessions. Nothing is sent; no key is read.
+
+        source = kinetic_auth_core.resolve("jwt-bearer")
+        source = kinetic_auth_core.resolve(environment="prod")
+
+    Args:
+        provider: The provider's entry-point name. Left out: the one that the environment names.
+        environment: A table `[environments.<name>]` of the config file. Left out: `KINETIC_AUTH_ENVIRONMENT`, else
+            `ENVIRONMENT` when there is a config file, else the file's `default_environment`.
+        config: The config file. Left out: `KINETIC_AUTH_CONFIG`, else `kinetic-auth.toml` in the working directory or a
+            parent, else `[tool.kinetic-auth]` of a `pyproject.toml` there, else the user's config folder.
+        env_file: The `.env` file. Left out: the nearest in the working directory or a parent, if any.
+        **settings: Settings of the provider; they win over everything else. None counts as not given.
+
+    Returns:
+        A source that has not logged in yet.
+
+    Raises:
+        UnknownProviderError: No such provider is installed.
+        ProviderLoadError: It is installed, but does not import or does not fit the hookspec.
+        ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory; all of them are named.
+    """
+    keywords = keyword_layer(settings)
+    del settings  # secrets: not among the locals of a traceback
+    found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
+    if found.plan is None:
+        assert found.error is not None  # noqa: S101 - one or the other is there
+        raise found.error
+    return SessionSource._of(found.plan)  # noqa: SLF001 - the one other place that makes sources
+
+
+#: How many sources a pool keeps, where it is not told.
+DEFAULT_SIZE = 1000
+
+_ARGUMENTS = ("provider", "environment")
+
+
+def _check_size(size: Any) -> None:
+    if type(size) is not int or size < 1:
+        raise ConfigurationError("size: must be a number of sources, 1 or more")
+
+
+class SourcePool:
+    """Hands out one source for each environment of a config file, or for each tenant.
+
+        pool = SourcePool("kinetic-auth.toml")
+        session = pool.source("prod").session()
+
+        pool = SourcePool(tenants=lambda key: {"environment": "prod", "username": f"integration@{key}.example"})
+        session = pool.source("acme").session()
+
+    The config file and `.env` are read once, when the pool is made. Safe for threads and after `fork`.
+
+    Args:
+        config: The config file, as for `resolve`.
+        tenants: Gives, for a tenant's key, what `resolve` is to be called with: `provider`, `environment` and settings.
+            It may ask a database; it is called when the tenant's source is made. Left out: keys are environments.
+        size: How many sources are kept. The one that was not asked for the longest time is closed when there are more;
+            it is made anew when it is asked for. Whoever still holds it can go on using it.
+        env_file: The `.env` file, as for `resolve`.
+        **settings: Settings for all sources; those of a tenant win over them.
+
+    Raises:
+        ConfigurationError: `size` is no number of sources, or the config file cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | None = None,
+        *,
+        tenants: Callable[[str], Mapping[str, Any]] | None = None,
+        size: int = DEFAULT_SIZE,
+        env_file: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        _check_size(size)
+        self._surroundings = Surroundings.load(config, env_file)
+        self._tenants = tenants
+        self._size = size
+        self._settings = settings
+        self._commons = Commons()
+        self._sources: OrderedDict[str, SessionSource] = OrderedDict()
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def source(self, key: str) -> SessionSource:
+        """The source for an environment or a tenant; made if there is none yet. Nothing is sent.
+
+        Args:
+            key: The environment's name, or the tenant's key.
+
+        Raises:
+            ConfigurationError: As for `resolve`; it names the key.
+        """
+        with self._lock:
+            if (found := self._sources.get(key)) is not None:
+                self._sources.move_to_end(key)
+                return found
+        made = self._made(key)  # outside of the lock: it may ask somebody for the tenant's settings
+        evicted: list[SessionSource] = []
+        with self._lock:
+            found = self._sources.setdefault(key, made)
+            self._sources.move_to_end(key)
+            while len(self._sources) > self._size:
+                evicted.append(self._sources.popitem(last=False)[1])
+        for source in evicted:
+            source.close()
+        return found
+
+    def discard(self, key: str) -> None:
+        """Forget a source, so that the next one is made of the tenant's settings as they are then.
+
+        Args:
+            key: As for `source`; one that is not there is no error.
+        """
+        with self._lock:
+            source = self._sources.pop(key, None)
+        if source is not None:
+            source.close()
+
+    def close(self) -> None:
+        """Close all sources and their connections. The pool stays usable."""
+        with self._lock:
+            sources, self._sources = list(self._sources.values()), OrderedDict()
+        for source in sources:
+            source.close()
+        self._commons.transports.close()
+
+    def _made(self, key: str) -> SessionSource:
+        tenant = {"environment": key} if self._tenants is None else self._tenants(key)
+        if not isinstance(tenant, Mapping):
+            raise ConfigurationError(f"No source for {key!r}: tenants() gave {type(tenant).__name__}, not a mapping.")
+        wanted = {**self._settings, **tenant}
+        del tenant  # secrets: not among the locals of a traceback
+        arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
+        keywords = keyword_layer(wanted)
+        del wanted
+        found = examine(**arguments, keywords=keywords, surroundings=self._surroundings)
+        if found.plan is None:
+            assert found.error is not None  # noqa: S101 - one or the other is there
+            raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
+        return SessionSource._of(found.plan, self._commons)  # noqa: SLF001 - one of those that make sources
+
+    def __len__(self) -> int:
+        """How many sources there are now."""
+        return len(self._sources)
+
+    def __enter__(self) -> Self:
+        """The pool itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """How many sources there are; nothing of them."""
+        return f"SourcePool({len(self)} of {self._size} sources)"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: it holds secrets and connections."""
+        raise TypeError("a SourcePool holds secrets and connections and is not pickled; make one in the worker")
+
+    def _after_fork(self) -> None:
+        """In the child nobody holds the lock that another thread of the parent held."""
+        self._lock = threading.Lock()

@@ -1,0 +1,116 @@
+"""From no usable session to one: somebody else's from the store, or one login for all who share the store.
+
+Who shares a session inside of this process, and when it is due, is the source's affair.
+"""
+
+import logging
+import random
+import time
+import uuid
+from collections import deque
+
+from kinetic_auth_core.login.flow import Logins
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.stores.session_cache import Lease, LiveSession, Phase, Shelf
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+_REMEMBERED = 32  # tokens
+
+
+class Renewal:
+    """Finds or makes the next session.
+
+    Args:
+        shelf: Where the session is kept for others.
+        logins: Makes logins.
+        lifetime_s: How long a session is taken to live, in seconds.
+    """
+
+    def __init__(self, shelf: Shelf, logins: Logins, lifetime_s: float) -> None:
+        self._shelf = shelf
+        self._logins = logins
+        self._lifetime_s = lifetime_s
+        self._dead: deque[str] = deque(maxlen=_REMEMBERED)
+        self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def bury(self, session: SalesforceSession) -> bool:
+        """Take note that a session is dead, so that it is not taken out of the store again.
+
+        Returns:
+            Whether that is news.
+        """
+        is_news = session.access_token not in self._dead
+        if is_news:
+            self._dead.append(session.access_token)
+        return is_news
+
+    def forget(self, session: SalesforceSession) -> None:
+        """Take a dead session out of the store, so that no process that starts now finds it there."""
+        self._shelf.forget(session)
+
+    def next_session(self) -> LiveSession:
+        """A session that is not known to be dead or over: the one in the store, else a new one.
+
+        While another process logs in, this waits for what comes of it; no longer than a lease lasts.
+
+        Raises:
+            KineticAuthError: The login failed.
+        """
+        holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
+        give_up_at = time.monotonic() + self._shelf.lease_s + _LONGEST_PAUSE_S
+        while True:
+            if kept := self.kept():
+                return kept
+            if (lease := self._shelf.acquire(holder)) is not None:
+                return self._under_lease(lease, younger_than=None)
+            if time.monotonic() >= give_up_at:  # others fail one after the other, or the store lets go of no lease
+                waited_s = self._shelf.lease_s
+                logger.warning("others have been about to log in for %.0f s; logging in without the lease", waited_s)
+                return self._made()
+            time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def refreshed(self, live: LiveSession) -> LiveSession | None:
+        """A session younger than one that is due; None while another process is at it.
+
+        Raises:
+            KineticAuthError: The login failed.
+        """
+        if kept := self.kept(younger_than=live):
+            return kept
+        lease = self._shelf.acquire(uuid.uuid4().hex)
+        return self._under_lease(lease, younger_than=live) if lease else None
+
+    def was_made_here(self, session: SalesforceSession) -> bool:
+        """Whether a session comes from a login of this source, and not out of the store."""
+        return session.access_token in self._made_here
+
+    def _under_lease(self, lease: Lease, younger_than: LiveSession | None) -> LiveSession:
+        try:
+            return self.kept(younger_than) or self._made()  # it may be stored between the look and the lease
+        finally:
+            self._shelf.release(lease)
+
+    def _made(self) -> LiveSession:
+        made = LiveSession.of(self._logins.login(), self._lifetime_s)
+        token = made.session.access_token
+        if token in self._dead:  # Salesforce may hand back the same session, alive again
+            self._dead.remove(token)
+        self._made_here.append(token)
+        self._shelf.write(made)
+        return made
+
+    def kept(self, younger_than: LiveSession | None = None) -> LiveSession | None:
+        """The session in the store, if it is of use; nobody logs in.
+
+        Args:
+            younger_than: It must be younger than this one, and fresh.
+        """
+        kept = self._shelf.read()
+        if kept is None or kept.phase() is Phase.OVER or kept.session.access_token in self._dead:
+            return None
+        if younger_than is not None and (kept.phase() is Phase.DUE or kept.born_at <= younger_than.born_at):
+            return None
+        return kept

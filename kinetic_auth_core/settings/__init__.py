@@ -1,0 +1,1 @@
+"""The settings of plugins: their schema, the values that they take, and ready-made ones."""

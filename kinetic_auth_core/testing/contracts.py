@@ -1,0 +1,299 @@
+"""The test suite of a session store: what `kinetic_auth_core` relies on, whatever the store is made of.
+
+It knows a store by its methods alone. The contract in words is the docstrings of `kinetic_auth_core.SessionStore`.
+"""
+
+import abc
+import contextlib
+import os
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+THREADS = 16
+_PATIENCE_S = 10.0
+
+
+def expect(holds: object, what: str) -> None:
+    """An `assert` that reads the same under `python -O` and where pytest does not rewrite it."""
+    if not holds:
+        raise AssertionError(f"the store broke its contract: {what}")
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Ask again until it holds."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not holds():
+        expect(time.monotonic() < deadline, f"{what}, even after {_PATIENCE_S:.0f} s")
+        time.sleep(0.01)
+
+
+def read(store: Any, key: str) -> tuple[bytes, int] | None:
+    """What a handle sees under a key: value and generation."""
+    found = store.get(key)
+    return None if found is None else (found.value, found.generation)
+
+
+def at_once(call: Callable[[int], Any]) -> list[Any]:
+    """What the call returns in each of many threads that begin together."""
+    outcomes: list[Any] = [AssertionError("the thread never ended")] * THREADS
+    start = threading.Barrier(THREADS)
+
+    def run(number: int) -> None:
+        start.wait(_PATIENCE_S)
+        try:
+            outcomes[number] = call(number)
+        except Exception as error:  # noqa: BLE001 - raised in the test's own thread
+            outcomes[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    return outcomes
+
+
+def in_a_child(check: Callable[[], bool]) -> bool:
+    """Whether the check holds in the child of a `fork`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: other threads may be there; they are tested
+        pid = os.fork()
+    if pid == 0:
+        holds = False
+        try:
+            holds = check()
+        finally:
+            os._exit(0 if holds else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+_BRIEFLY_S = 0.1
+_LONG_S = 600.0
+
+
+class SessionStoreContract(abc.ABC):
+    """Subclass it with a name that pytest collects, give `make_store`, inherit every test.
+
+        class TestMyStore(SessionStoreContract):
+            def make_store(self):
+                return MyStore("/var/lib/mine")
+
+    Each test uses keys of its own, so a place that outlives a test is fine.
+
+    Attributes:
+        shared: Whether other processes see what is stored. Then the child of a `fork` is tested too.
+    """
+
+    shared = False
+
+    @abc.abstractmethod
+    def make_store(self) -> Any:
+        """A handle on the place that is tested: each call's is a new one on the same place.
+
+        A store that is nothing but this process's memory is its own place: return the same one in one test.
+        """
+
+    @contextlib.contextmanager
+    def _store(self) -> Iterator[tuple[Any, str]]:
+        """A handle, closed at the end, and a key that nobody has used."""
+        with contextlib.closing(self.make_store()) as store:
+            yield store, uuid.uuid4().hex
+
+    def test_under_a_new_key_there_is_nothing(self) -> None:
+        with self._store() as (store, key):
+            expect(store.get(key) is None, "get() of a new key is not None")
+            expect(store.delete(key) is False, "delete() of nothing is not False")
+            expect(store.delete(key, generation=1) is False, "delete() of a generation of nothing is not False")
+
+    def test_what_was_put_is_there_for_every_handle(self) -> None:
+        with self._store() as (store, key), contextlib.closing(self.make_store()) as other:
+            generation = store.put(key, b"value", expires_in_s=_LONG_S)
+            expect(isinstance(generation, int) and generation >= 1, "put() did not return a generation from 1")
+            for handle in (store, other):
+                expect(read(handle, key) == (b"value", generation), "get() is not what was put")
+
+    def test_values_are_bytes_of_any_kind_and_100_kb_long(self) -> None:
+        every_byte = bytes(range(256))
+        with self._store() as (store, key):
+            for value in (b"", b"\0", b"\r\n\n", b"\xff\xfe", every_byte, every_byte * 400):
+                store.put(key, value, expires_in_s=_LONG_S)
+                expect(store.get(key).value == value, f"a value of {len(value)} bytes did not come back as it was")
+
+    def test_keys_are_kept_apart(self) -> None:
+        with self._store() as (store, stem):
+            longest = stem + "0" * (100 - len(stem))
+            keys = [
+                stem,
+                *(f"{stem}{end}" for end in ("A", ".refused", "_", "-", ".", "..")),
+                longest,
+                longest[:-1] + "1",
+            ]
+            for key in keys:
+                expect(store.put(key, key.encode(), expires_in_s=_LONG_S, generation=0), f"{key} was not new")
+            for key in keys:
+                expect(store.get(key).value == key.encode(), f"under {key} is another key's value")
+            store.delete(stem)
+            expect(store.get(keys[1]) is not None, "delete() took another key's value")
+
+    def test_a_second_value_replaces_the_first_and_has_a_higher_generation(self) -> None:
+        with self._store() as (store, key):
+            first = store.put(key, b"first", expires_in_s=_LONG_S)
+            second = store.put(key, b"second", expires_in_s=_LONG_S)
+            expect(second > first, "generations do not grow")
+            expect(read(store, key) == (b"second", second), "get() is not the last value")
+
+    def test_a_put_for_a_generation_replaces_that_one_alone(self) -> None:
+        with self._store() as (store, key):
+            first = store.put(key, b"first", expires_in_s=_LONG_S, generation=0)
+            expect(
+                store.put(key, b"x", expires_in_s=_LONG_S, generation=0) is None, "put(generation=0) replaced a value"
+            )
+            second = store.put(key, b"second", expires_in_s=_LONG_S, generation=first)
+            expect(second, "put() for the generation that is there did nothing")
+            expect(
+                store.put(key, b"x", expires_in_s=_LONG_S, generation=first) is None, "a stale put() was not refused"
+            )
+            expect(read(store, key) == (b"second", second), "a put() that was refused left its mark")
+
+    def test_a_put_for_a_generation_of_nothing_stores_nothing(self) -> None:
+        with self._store() as (store, key):
+            expect(store.put(key, b"x", expires_in_s=_LONG_S, generation=1) is None, "put() replaced what is not there")
+            expect(store.get(key) is None, "a put() that was refused left its mark")
+
+    def test_a_delete_for_a_generation_takes_that_one_alone(self) -> None:
+        with self._store() as (store, key):
+            first = store.put(key, b"first", expires_in_s=_LONG_S)
+            second = store.put(key, b"second", expires_in_s=_LONG_S)
+            expect(store.delete(key, generation=first) is False, "a stale delete() was not refused")
+            expect(
+                store.delete(key, generation=second) is True, "delete() for the generation that is there is not True"
+            )
+            expect(store.get(key) is None, "what was deleted is still there")
+
+    def test_a_generation_does_not_come_back_after_a_delete(self) -> None:
+        with self._store() as (store, key):
+            stale: set[int] = set()
+            for round_ in range(5):
+                new = store.put(key, b"%d" % round_, expires_in_s=_LONG_S, generation=0)
+                expect(new not in stale, "a generation was used twice")
+                for generation in stale:
+                    refused = store.put(key, b"stale", expires_in_s=_LONG_S, generation=generation) is None
+                    expect(refused, "a stale put() after delete() and put() was not refused")
+                    expect(store.delete(key, generation=generation) is False, "a stale delete() was not refused")
+                stale.add(new)
+                expect(store.delete(key) is True, "delete() of what is there is not True")
+
+    def test_a_value_is_gone_after_its_time_and_not_before(self) -> None:
+        with self._store() as (store, key):
+            began = time.monotonic()
+            generation = store.put(key, b"value", expires_in_s=_BRIEFLY_S)
+            until(lambda: store.get(key) is None, "a value outlived its time")
+            expect(time.monotonic() - began > _BRIEFLY_S * 0.9, "a value was gone before its time")
+            expect(store.delete(key) is False, "delete() of what had expired is not False")
+            stale = store.put(key, b"x", expires_in_s=_LONG_S, generation=generation)
+            expect(stale is None, "put() for a generation that had expired was not refused")
+            new = store.put(key, b"new", expires_in_s=_LONG_S, generation=0)
+            expect(new is not None, "put(generation=0) was refused although the value had expired")
+            expect(new != generation, "a generation was used twice")
+
+    def test_a_second_value_has_a_time_of_its_own(self) -> None:
+        with self._store() as (store, key):
+            store.put(key, b"short", expires_in_s=_BRIEFLY_S)
+            store.put(key, b"long", expires_in_s=_LONG_S)
+            store.put(f"{key}.clock", b"", expires_in_s=_BRIEFLY_S)
+            until(lambda: store.get(f"{key}.clock") is None, "a value outlived its time")
+            expect(store.get(key) is not None, "a value expired with the one it had replaced")
+
+    def test_one_holder_at_a_time_has_the_lease(self) -> None:
+        with self._store() as (store, key), contextlib.closing(self.make_store()) as other:
+            expect(store.acquire(key, "a", expires_in_s=_LONG_S) is True, "a free lease was not given")
+            expect(other.acquire(key, "b", expires_in_s=_LONG_S) is False, "a lease was given to two")
+            expect(store.acquire(f"{key}.other", "b", expires_in_s=_LONG_S) is True, "two keys share a lease")
+            store.release(key, "a")
+            expect(other.acquire(key, "b", expires_in_s=_LONG_S) is True, "a lease that was released is not free")
+
+    def test_the_holder_may_take_its_lease_again_and_that_prolongs_it(self) -> None:
+        with self._store() as (store, key):
+            store.acquire(key, "a", expires_in_s=_BRIEFLY_S)
+            expect(store.acquire(key, "a", expires_in_s=_LONG_S) is True, "the holder was refused its own lease")
+            store.acquire(f"{key}.clock", "a", expires_in_s=_BRIEFLY_S)
+            free = lambda: store.acquire(f"{key}.clock", "b", expires_in_s=_LONG_S)  # noqa: E731 - one use
+            until(free, "a lease outlived its time")
+            expect(store.acquire(key, "b", expires_in_s=_LONG_S) is False, "a lease was not prolonged")
+
+    def test_a_lease_is_free_after_its_time_and_not_before(self) -> None:
+        with self._store() as (store, key):
+            began = time.monotonic()
+            store.acquire(key, "a", expires_in_s=_BRIEFLY_S)
+            until(lambda: store.acquire(key, "b", expires_in_s=_LONG_S), "a lease outlived its time")
+            expect(time.monotonic() - began > _BRIEFLY_S * 0.9, "a lease was free before its time")
+            store.release(key, "a")
+            expect(store.acquire(key, "c", expires_in_s=_LONG_S) is False, "who had lost the lease released another's")
+
+    def test_only_the_holder_releases_a_lease(self) -> None:
+        with self._store() as (store, key):
+            store.release(key, "nobody")
+            store.acquire(key, "a", expires_in_s=_LONG_S)
+            store.release(key, "b")
+            expect(store.acquire(key, "c", expires_in_s=_LONG_S) is False, "a lease was released by who had it not")
+
+    def test_a_lease_and_a_value_do_not_touch_each_other(self) -> None:
+        with self._store() as (store, key):
+            store.acquire(key, "a", expires_in_s=_LONG_S)
+            expect(store.get(key) is None, "a lease looks like a value")
+            generation = store.put(key, b"value", expires_in_s=_LONG_S, generation=0)
+            expect(generation is not None, "another's lease stopped a put()")
+            store.release(key, "a")
+            expect(store.get(key) is not None, "release() took the value")
+            store.acquire(key, "a", expires_in_s=_LONG_S)
+            store.delete(key)
+            expect(store.acquire(key, "b", expires_in_s=_LONG_S) is False, "delete() took the lease")
+
+    def test_of_many_threads_that_replace_one_generation_one_wins(self) -> None:
+        with self._store() as (store, key):
+            generation = store.put(key, b"first", expires_in_s=_LONG_S)
+            outcomes = at_once(
+                lambda number: store.put(key, b"%d" % number, expires_in_s=_LONG_S, generation=generation)
+            )
+            winners = [number for number, outcome in enumerate(outcomes) if outcome is not None]
+            expect(len(winners) == 1, f"{len(winners)} of {THREADS} threads replaced one generation")
+            expect(read(store, key) == (b"%d" % winners[0], outcomes[winners[0]]), "the winner's value is not there")
+
+    def test_of_many_threads_that_want_the_lease_one_gets_it(self) -> None:
+        with self._store() as (store, key):
+            outcomes = at_once(lambda number: store.acquire(key, f"holder-{number}", expires_in_s=_LONG_S))
+            expect(sorted(outcomes) == [False] * (THREADS - 1) + [True], f"{sum(outcomes)} threads have one lease")
+
+    def test_a_store_that_was_closed_opens_again(self) -> None:
+        with self._store() as (store, key):
+            store.close()
+            store.put(key, b"value", expires_in_s=_LONG_S)
+            store.close()
+            store.close()
+            expect(store.get(key) is not None, "close() took the value")
+
+    def test_its_repr_shows_no_value(self) -> None:
+        with self._store() as (store, key):
+            store.put(key, b"canary-f3b1", expires_in_s=_LONG_S)
+            expect("canary-f3b1" not in repr(store) + repr(store.get(key)), "a repr shows a value")
+
+    def test_the_child_of_a_fork_uses_the_same_place_and_the_parent_goes_on(self) -> None:
+        if not (self.shared and hasattr(os, "fork")):
+            return
+        with self._store() as (store, key):
+            store.acquire(key, "parent", expires_in_s=_LONG_S)
+            generation = store.put(key, b"parent's", expires_in_s=_LONG_S)
+
+            def child() -> bool:
+                seen = store.get(key).generation == generation and not store.acquire(key, "child", expires_in_s=_LONG_S)
+                return seen and store.put(key, b"child's", expires_in_s=_LONG_S, generation=generation) is not None
+
+            expect(in_a_child(child), "the child of a fork does not see the parent's value and lease")
+            expect(store.get(key).value == b"child's", "the parent does not see the value of a fork's child")

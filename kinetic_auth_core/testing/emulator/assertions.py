@@ -1,0 +1,93 @@
+"""The JWT bearer assertion (RFC 7523), checked by PyJWT: what python-jose signed meets another implementation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NoReturn
+
+import jwt
+
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import App
+
+EXPIRY_ALLOWANCE_S: Final = 180
+"""Seconds by which an assertion may have expired, as an allowance for clocks that differ."""
+
+MAX_AHEAD_S: Final = 300
+"""Seconds by which `exp` may lie ahead under the strict policy."""
+
+_JWS = jwt.PyJWS()
+
+
+def check_assertion(org: Org, assertion: str) -> tuple[App, str]:
+    """Check an assertion as strictly as the token endpoint does.
+
+    Args:
+        org: The org whose apps, audiences and clock count.
+        assertion: The compact serialisation of a JWS.
+
+    Returns:
+        The app that issued it and the username it is about.
+
+    Raises:
+        OAuthError: It is malformed, signed by another algorithm than RS256 or another key than the app's, for another
+            audience, or out of its time.
+    """
+    claims = _claims(assertion)
+    issuer = claims.get("iss")
+    subject = claims.get("prn", claims.get("sub"))
+    if not isinstance(issuer, str) or not isinstance(subject, str):
+        raise OAuthError(*rows.ASSERTION)
+    app = org.apps.get(issuer)
+    try:
+        if app is None:
+            raise OAuthError(*rows.CLIENT_ID)
+        if not _signed_by(app, assertion, org.clock()):
+            raise OAuthError(*rows.ASSERTION, history="Failed: Invalid assertion signature")
+        audience = claims.get("aud")
+        if not isinstance(audience, str) or audience not in org.policy.audiences:
+            raise OAuthError(*rows.AUDIENCE)
+        _check_expiry(org, claims.get("exp"))
+    except OAuthError as refused:
+        user = org.find_user(subject)
+        refused.username = None if user is None else user.username
+        refused.client_id = issuer
+        raise
+    return app, subject
+
+
+def _claims(assertion: str) -> dict[str, Any]:
+    try:
+        payload = _JWS.decode_complete(assertion, options={"verify_signature": False})["payload"]
+        claims = json.loads(payload, parse_constant=_no_number)
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise OAuthError(*rows.ASSERTION) from error
+    if not isinstance(claims, dict):
+        raise OAuthError(*rows.ASSERTION)
+    return claims
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _check_expiry(org: Org, expiry: object) -> None:
+    if isinstance(expiry, bool) or not isinstance(expiry, int | float):
+        raise OAuthError(*rows.ASSERTION)
+    now = org.clock()
+    # Compared, not subtracted: an integer may be too large for a float.
+    if expiry < now - EXPIRY_ALLOWANCE_S or (org.policy.strict_exp and expiry > now + MAX_AHEAD_S):
+        raise OAuthError(*rows.EXPIRED_ASSERTION)
+
+
+def _signed_by(app: App, assertion: str, now: float) -> bool:
+    for certificate in app.certificates:
+        if certificate.not_after.timestamp() > now:
+            try:
+                _JWS.decode_complete(assertion, certificate.public_key, algorithms=["RS256"])
+            except jwt.InvalidTokenError:
+                continue
+            return True
+    return False

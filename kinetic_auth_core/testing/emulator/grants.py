@@ -1,0 +1,179 @@
+"""The four grants of the token endpoint: from the form of a request to the fields of its answer.
+
+Which fields an answer has differs by grant, and clients trip over it; so each grant spells its own out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kinetic_auth_core.testing.emulator import admission
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.admission import TokenRequest
+from kinetic_auth_core.testing.emulator.assertions import check_assertion
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import (
+    CLIENT_CREDENTIALS,
+    JWT_BEARER,
+    PASSWORD,
+    REFRESH_TOKEN,
+    LoginRecord,
+    Session,
+)
+
+Granted = tuple[dict[str, str], Session]
+
+
+def answer_grant(org: Org, request: TokenRequest, refusal: OAuthError | None = None) -> dict[str, str]:
+    """Answer a token request and write it into the login history.
+
+    Args:
+        org: The org that is asked.
+        request: What is asked of it.
+        refusal: What to answer instead, whatever the request says.
+
+    Returns:
+        The fields of the answer.
+
+    Raises:
+        OAuthError: The request is turned down.
+    """
+    try:
+        if refusal is not None:
+            raise refusal
+        fields, session = _grant(org, request)
+    except OAuthError as refused:
+        status = refused.history or f"Failed: {refused.description or refused.error}"
+        _write(org, request, refused.username, refused.client_id or request.client_id, status)
+        raise
+    _write(org, request, session.user.username, session.app.client_id, "Success")
+    return fields
+
+
+def _write(org: Org, request: TokenRequest, username: str | None, client_id: str | None, status: str) -> None:
+    grant_type = request.form.get("grant_type", "")
+    org.history.append(
+        LoginRecord(
+            time=org.clock(),
+            username=username,
+            client_id=client_id,
+            grant_type=grant_type if grant_type in _GRANTS else "unsupported",
+            ip=request.ip,
+            status=status,
+        )
+    )
+
+
+def _grant(org: Org, request: TokenRequest) -> Granted:
+    grant = _GRANTS.get(request.form.get("grant_type", ""))
+    if grant is None:
+        raise OAuthError(*rows.GRANT_TYPE)
+    if not org.policy.active:
+        raise OAuthError(*rows.INACTIVE_ORG, history="Organization is Inactive")
+    if "scope" in request.form:
+        raise OAuthError(*rows.SCOPE_PARAMETER)
+    return grant(org, request)
+
+
+def _jwt_bearer(org: Org, request: TokenRequest) -> Granted:
+    app, username = check_assertion(org, request.form.get("assertion", ""))
+    user = org.find_user(username)
+    admission.check_app(org, app, "jwt-bearer")
+    if user is None:
+        raise OAuthError(*rows.NOT_APPROVED, client_id=app.client_id)
+    with admission.naming(user, app):
+        admission.check_approval(user, app)
+        admission.check_refresh_scope(app)
+        admission.check_scopes(app)
+        org.check_login(user, app, request.ip)
+    session = org.open_session(user, app, "jwt-bearer")
+    fields = {
+        "access_token": session.token,
+        "scope": session.scope,
+        "instance_url": org.instance_url,
+        "id": org.identity_url(user),
+        "token_type": "Bearer",
+    }
+    if user.site_url is not None:
+        fields["sfdc_community_url"] = user.site_url
+    return fields, session
+
+
+def _password(org: Org, request: TokenRequest) -> Granted:
+    app = admission.authenticated_app(org, request)
+    admission.check_app(org, app, PASSWORD)
+    user = org.find_user(request.form.get("username", ""))
+    if user is None:
+        raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Invalid Username")
+    with admission.naming(user, app):
+        if org.policy.password_flow_blocked:
+            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Failed: Username-Password flow blocked")
+        if user.site_url is not None:
+            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Failed: Not available to site users")
+        admission.check_password(org, user, request.form.get("password", ""))
+        if app.permitted_users == "admin":
+            admission.check_approval(user, app)
+        org.check_login(user, app, request.ip)
+    session = org.open_session(user, app, PASSWORD)
+    return {**_signed(org, session), "token_type": "Bearer"}, session
+
+
+def _client_credentials(org: Org, request: TokenRequest) -> Granted:
+    app = admission.authenticated_app(org, request)
+    if not org.policy.my_domain:
+        raise OAuthError(*rows.WRONG_DOMAIN)
+    admission.check_app(org, app, CLIENT_CREDENTIALS)
+    user = org.find_user(app.run_as or "")
+    if user is None:
+        raise OAuthError(*rows.NO_RUN_AS)
+    with admission.naming(user, app):
+        admission.check_scopes(app)
+        org.check_login(user, app, request.ip)
+    session = org.open_session(user, app, CLIENT_CREDENTIALS)
+    fields = {
+        **_signed(org, session),
+        "scope": session.scope,
+        "token_type": "Bearer",
+        "api_instance_url": org.instance_url,
+    }
+    if org.policy.jwt_access_tokens:
+        fields |= {"token_format": "jwt"}
+    return fields, session
+
+
+def _refresh(org: Org, request: TokenRequest) -> Granted:
+    app = admission.known_app(org, request)
+    if app.require_secret_for_refresh or request.client_secret is not None:
+        admission.check_secret(app, request)
+    admission.check_app(org, app, REFRESH_TOKEN)
+    held = admission.claim_refresh_token(org, app, request)
+    with admission.naming(held.user, app):
+        org.check_login(held.user, app, request.ip)
+    rotate = org.policy.rotate_refresh_tokens
+    if rotate:
+        org.revoke(held.token)
+        held = org.new_refresh_token(held.user, app)
+    session = org.open_session(held.user, app, REFRESH_TOKEN, held.token)
+    return {**_signed(org, session), **({"refresh_token": held.token} if rotate else {})}, session
+
+
+_GRANTS: Final[Mapping[str, Callable[[Org, TokenRequest], Granted]]] = {
+    JWT_BEARER: _jwt_bearer,
+    PASSWORD: _password,
+    CLIENT_CREDENTIALS: _client_credentials,
+    REFRESH_TOKEN: _refresh,
+}
+
+
+def _signed(org: Org, session: Session) -> dict[str, str]:
+    identity = org.identity_url(session.user)
+    issued_at = str(int(session.issued_at * 1000))
+    return {
+        "id": identity,
+        "issued_at": issued_at,
+        "instance_url": org.instance_url,
+        "signature": org.sign(session.app, identity, issued_at),
+        "access_token": session.token,
+    }

@@ -1,0 +1,175 @@
+"""The OAuth endpoints: token, introspect, revoke, userinfo and the identity URL. HTTP here, decisions in `grants`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from werkzeug.wrappers import Request, Response
+
+from kinetic_auth_core.testing.emulator import admission
+from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator.admission import TokenRequest
+from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.fault_plan import FaultPlan
+from kinetic_auth_core.testing.emulator.grants import answer_grant
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import PASSWORD, User
+
+JSON: Final = "application/json;charset=UTF-8"
+FORM: Final = "application/x-www-form-urlencoded"
+_NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def json_answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(json.dumps(body), status, headers, content_type=JSON)
+
+
+def bearer(request: Request) -> str:
+    """The token of an `Authorization: Bearer` header, or nothing."""
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return str(token).strip() if scheme.lower() in {"bearer", "oauth"} else ""
+
+
+class OAuthEndpoints:
+    """The endpoints below `/services/oauth2/` and `/id/`.
+
+    Args:
+        org: The org that answers.
+        plan: The refusals that were ordered.
+    """
+
+    def __init__(self, org: Org, plan: FaultPlan) -> None:
+        self._org = org
+        self._plan = plan
+
+    def token(self, request: Request) -> Response:
+        """Answer `/services/oauth2/token`."""
+        asked = _token_request(self._org, request)
+        try:
+            if request.method != "POST":
+                raise OAuthError("invalid_request", "must use HTTP POST")
+            refusal = self._plan.take_refusal()
+            if self._org.policy.require_https and not request.is_secure:
+                refusal = refusal or OAuthError(*rows.GRANT_TYPE)
+            response = json_answer(answer_grant(self._org, asked, refusal), headers=_NO_STORE)
+        except OAuthError as refused:
+            response = _refusal(refused)
+        for ending in asked.endings:
+            response.call_on_close(ending)
+        return response
+
+    def introspect(self, request: Request) -> Response:
+        """Answer `/services/oauth2/introspect` (RFC 7662)."""
+        asked = _token_request(self._org, request)
+        try:
+            app = admission.authenticated_app(self._org, asked)
+        except OAuthError as refused:
+            return _refusal(refused)
+        token = asked.form.get("token", "")
+        session = self._org.peek(token)
+        granted = self._org.refresh_tokens.get(token)
+        if session is not None and session.app is app and session.grant != PASSWORD:
+            fields = {
+                "scope": session.scope,
+                "username": session.user.username,
+                "sub": self._org.identity_url(session.user),
+                "token_type": "access_token",
+                "exp": int(session.last_used + self._org.policy.session_timeout_s),
+                "iat": int(session.issued_at),
+                "nbf": int(session.issued_at),
+            }
+        elif granted is not None and granted.app is app:
+            fields = {
+                "scope": " ".join(sorted(app.scopes)),
+                "username": granted.user.username,
+                "sub": self._org.identity_url(granted.user),
+                "token_type": "refresh_token",
+                "iat": int(granted.issued_at),
+                "nbf": int(granted.issued_at),
+            }
+        else:
+            return json_answer({"active": False}, headers=_NO_STORE)
+        return json_answer({"active": True, "client_id": app.client_id, **fields}, headers=_NO_STORE)
+
+    def revoke(self, request: Request) -> Response:
+        """Answer `/services/oauth2/revoke` (RFC 7009)."""
+        form = _token_request(self._org, request).form
+        if form.get("token_type_hint", "access_token") not in {"access_token", "refresh_token"}:
+            return _refusal(OAuthError("unsupported_token_type", "this token type is not supported"))
+        if not self._org.revoke(form.get("token", "")):
+            return _refusal(OAuthError("invalid_token", "the token is invalid"))
+        return Response(b"", 200, content_type="text/plain;charset=UTF-8")
+
+    def userinfo(self, request: Request) -> Response:
+        """Answer `/services/oauth2/userinfo`."""
+        session = self._org.use(bearer(request))
+        return _bad_token() if session is None else json_answer(self._user_fields(session.user))
+
+    def identity(self, request: Request, org_id: str, user_id: str) -> Response:
+        """Answer an identity URL, `/id/<org>/<user>`."""
+        session = self._org.use(bearer(request))
+        if session is None:
+            return _bad_token()
+        if org_id != self._org.id or user_id != session.user.id:
+            return Response("Bad_Id", 404, content_type="text/html;charset=UTF-8")
+        user = session.user
+        return json_answer(
+            {
+                "id": self._org.identity_url(user),
+                "asserted_user": True,
+                "user_id": user.id,
+                "organization_id": self._org.id,
+                "username": user.username,
+                "active": user.active,
+                "urls": self._urls(user),
+            }
+        )
+
+    def _user_fields(self, user: User) -> dict[str, Any]:
+        return {
+            "sub": self._org.identity_url(user),
+            "user_id": user.id,
+            "organization_id": self._org.id,
+            "preferred_username": user.username,
+            "name": user.username.partition("@")[0],
+            "email": user.username,
+            "email_verified": True,
+            "active": user.active,
+            "urls": self._urls(user),
+        }
+
+    def _urls(self, user: User) -> dict[str, str]:
+        return {
+            "rest": f"{self._org.instance_url}/services/data/v{{version}}/",
+            "query": f"{self._org.instance_url}/services/data/v{{version}}/query/",
+            "profile": f"{self._org.instance_url}/{user.id}",
+        }
+
+
+def _token_request(org: Org, request: Request) -> TokenRequest:
+    # Only a form in the body counts: neither the query, which ends up in logs, nor any other content type.
+    form = request.form.to_dict() if request.mimetype == FORM else {}
+    basic = request.authorization
+    if basic is not None and basic.type == "basic":
+        client_id, client_secret = basic.username, basic.password
+    else:
+        client_id, client_secret = form.get("client_id"), form.get("client_secret")
+    return TokenRequest(
+        form=form,
+        client_id=client_id,
+        client_secret=client_secret,
+        ip=org.policy.client_ip or request.remote_addr or "127.0.0.1",
+    )
+
+
+def _refusal(refused: OAuthError) -> Response:
+    body = {"error": refused.error}
+    if refused.description:
+        body["error_description"] = refused.description
+    return json_answer(body, refused.status, _NO_STORE)
+
+
+def _bad_token() -> Response:
+    return Response("Bad_OAuth_Token", 403, content_type="text/html;charset=UTF-8")

@@ -1,0 +1,143 @@
+"""The WSGI application: from a path to its endpoint, with faults applied and a record kept on the way."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
+from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
+from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.records import RequestRecord
+from kinetic_auth_core.testing.emulator.rest import RestEndpoints, data_error
+from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
+from kinetic_auth_core.testing.emulator.tables import DataError, Tables
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_SHOWN_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "Host", "User-Agent")
+
+
+class EmulatorApp:
+    """Everything the emulator answers, as a WSGI application.
+
+    Args:
+        org: The org that answers.
+        tables: Its data.
+        plan: The faults to apply.
+        requests_kept: Records of requests to keep; older ones fall off.
+    """
+
+    def __init__(self, org: Org, tables: Tables, plan: FaultPlan, requests_kept: int) -> None:
+        self._org = org
+        self._plan = plan
+        self._map = _routes(OAuthEndpoints(org, plan), RestEndpoints(org, tables))
+        self._lock = threading.Lock()
+        self._records: deque[RequestRecord] = deque(maxlen=requests_kept)
+        self._counts: Counter[tuple[str, str, int | None]] = Counter()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        fault = self._plan.take("request", request.path)
+        response = None if fault is None else fault.replace()
+        if response is None:
+            response = self._route(request)
+            if response.status_code == 200 and (altering := self._plan.take("answer", request.path)) is not None:
+                response = _altered(altering, response)
+                fault = fault or altering
+        if fault is not None:
+            environ[FAULT_KEY] = fault
+        self._record(request, response, fault)
+        return response(environ, start_response)
+
+    def records(self) -> list[RequestRecord]:
+        """The requests so far, oldest first."""
+        with self._lock:
+            return list(self._records)
+
+    def count(self, method: str | None, path: str | None, status: int | None) -> int:
+        """How many requests there have been with that method, path and status; None stands for any."""
+        with self._lock:
+            return sum(
+                number
+                for (each_method, each_path, each_status), number in self._counts.items()
+                if method in (None, each_method) and path in (None, each_path) and status in (None, each_status)
+            )
+
+    def forget(self) -> None:
+        """Forget all records and counts."""
+        with self._lock:
+            self._records.clear()
+            self._counts.clear()
+
+    def _route(self, request: Request) -> Response:
+        try:
+            endpoint, arguments = self._map.bind_to_environ(request.environ).match()
+            response: Response = endpoint(request, **arguments)
+        except MethodNotAllowed:
+            return data_error(DataError("METHOD_NOT_ALLOWED", "HTTP method not allowed", 405))
+        except HTTPException as refused:
+            status = refused.code or 500
+            return data_error(DataError("NOT_FOUND", "The requested resource does not exist", status))
+        return response
+
+    def _record(self, request: Request, response: Response, fault: Fault | None) -> None:
+        headers = request.headers
+        cut_off = getattr(fault, "at", None) in {"request", "headers"}
+        status = None if cut_off else response.status_code
+        record = RequestRecord(
+            time=self._org.clock(),
+            method=request.method,
+            path=request.path,
+            connection=request.environ[CONNECTION_KEY],
+            status=status,
+            fault=None if fault is None else type(fault).__name__,
+            headers=MappingProxyType({name: headers[name] for name in _SHOWN_HEADERS if name in headers}),
+        )
+        with self._lock:
+            self._records.append(record)
+            self._counts[record.method, record.path, status] += 1
+
+
+def _altered(fault: Fault, response: Response) -> Response:
+    fields: Any = json.loads(response.get_data()) if response.is_json else None
+    if isinstance(fields, dict):
+        response.set_data(json.dumps(fault.alter(fields)))
+    return response
+
+
+def _routes(oauth: OAuthEndpoints, rest: RestEndpoints) -> Map:
+    data = "/services/data/<version>"
+    return Map(
+        [
+            Rule(TOKEN_PATH, endpoint=oauth.token),
+            Rule("/services/oauth2/introspect", endpoint=oauth.introspect, methods=["POST"]),
+            Rule("/services/oauth2/revoke", endpoint=oauth.revoke, methods=["POST"]),
+            Rule("/services/oauth2/userinfo", endpoint=oauth.userinfo, methods=["GET", "POST"]),
+            Rule("/id/<org_id>/<user_id>", endpoint=oauth.identity, methods=["GET", "POST"]),
+            Rule("/services/data", endpoint=rest.versions, methods=["GET"]),
+            Rule(data, endpoint=rest.resources, methods=["GET"]),
+            Rule(f"{data}/limits", endpoint=rest.limits, methods=["GET"]),
+            Rule(f"{data}/query", endpoint=rest.query, methods=["GET"]),
+            Rule(f"{data}/queryAll", endpoint=rest.query, methods=["GET"]),
+            Rule(f"{data}/query/<locator>", endpoint=rest.query_more, methods=["GET"]),
+            Rule(f"{data}/queryAll/<locator>", endpoint=rest.query_more, methods=["GET"]),
+            Rule(f"{data}/sobjects", endpoint=rest.objects, methods=["GET"]),
+            Rule(f"{data}/sobjects/<kind>", endpoint=rest.create, methods=["POST"]),
+            Rule(f"{data}/sobjects/<kind>/<record_id>", endpoint=rest.record, methods=["GET", "PATCH", "DELETE"]),
+            Rule("/services/async/<path:rest>", endpoint=rest.bulk, methods=["GET", "POST"]),
+        ],
+        strict_slashes=False,
+        merge_slashes=False,
+    )

@@ -1,0 +1,1 @@
+"""HTTP: one request within its limits, and what its failures mean."""

@@ -1,0 +1,304 @@
+"""The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
+
+`Form` is what is sent and `Answer` what comes back; what an answer means is decided in `oauth.token_response`.
+"""
+
+import contextlib
+import functools
+import os
+import ssl
+import time
+from collections.abc import Collection, Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+
+import attrs
+import requests
+import requests.adapters
+import requests.utils
+import urllib3.exceptions
+
+from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.redaction import mask
+from kinetic_auth_core.transport import limits
+from kinetic_auth_core.transport.limits import decoded
+from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, explained
+
+_MAX_QUOTED = 300  # characters
+_OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
+
+
+@attrs.frozen
+class Form:
+    """The fields of a token request. They are secrets: never shown.
+
+    Attributes:
+        fields: What is sent.
+        secrets: The texts that must not show up in a message, such as the provider's secret settings.
+    """
+
+    fields: Mapping[str, str] = attrs.field(repr=False)
+    secrets: Collection[str] = attrs.field(default=(), repr=False)
+
+    def masked(self, text: str) -> str:
+        """Text of the server without anything in it that we sent in confidence, as it is or URL-encoded."""
+        secrets = [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
+        encodable = [secret.encode("utf-8", "replace") for secret in secrets]
+        return mask(text, [*secrets, *map(quote, encodable), *map(quote_plus, encodable)])
+
+    def quoted(self, text: object) -> str:
+        """Text of the server as a message may quote it: masked, short, printable; nothing for what is no text."""
+        if not isinstance(text, str):
+            return ""
+        return "".join(char if char.isprintable() else " " for char in self.masked(text)[:_MAX_QUOTED]).strip()
+
+
+@attrs.frozen
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; names in any case.
+        body: The body, decoded from any content encoding.
+        at: When it was made, by our clock: the middle between request and answer, in Unix seconds.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    at: float = attrs.field(factory=time.time)
+
+
+MAX_ANSWER_BYTES = 1024 * 1024
+_POOL_SIZE = 64  # connections kept for threads that log in at the same time
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """requests' adapter with our TLS context and bounded sockets."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = limits.POOL_CLASSES
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
+            kwargs["proxy_ssl_context"] = self._context
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if hasattr(manager, "proxy"):  # SOCKS managers have connection classes of their own
+            manager.pool_classes_by_scheme = limits.POOL_CLASSES
+        return manager
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host_params: Any
+        host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host_params["scheme"] == "https":
+            return host_params, {"ssl_context": self._context}
+        return host_params, pool_kwargs
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing to do: the context verifies."""
+
+
+class _Session(requests.Session):
+    """requests' session, for which no answer is a redirect: it would prepare the next request from the `Location`."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' signature
+        return None
+
+
+@functools.lru_cache(maxsize=16)
+def _context_of(ca_file: str, _state: tuple[int, ...]) -> ssl.SSLContext:
+    """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds."""
+    return limits.tls_context(ca_file, None)
+
+
+def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
+    named = {
+        "ca_bundle": ca_bundle,
+        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
+        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE"),
+        "certifi": requests.utils.DEFAULT_CA_BUNDLE_PATH,
+    }
+    source, path = next((source, path) for source, path in named.items() if path)
+    try:
+        found = expanded(path)
+        if found.is_dir():
+            return limits.tls_context(None, str(found))
+        state = found.stat()
+        return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns))
+    except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
+        raise ConfigurationError(
+            f"{source}: {os.fspath(path)} cannot be used: {getattr(error, 'strerror', None) or error}.",
+            remedy="Give a PEM file of CA certificates, or a folder prepared with c_rehash.",
+        ) from error
+
+
+class Transport:
+    """One requests session, made at first use: its connections are reused from login to login.
+
+    Args:
+        connect_timeout: Seconds for connecting, with TLS.
+        read_timeout: Seconds without a byte from the server.
+        deadline: Seconds for the whole request; an earlier deadline of its thread (`limits`) holds as well.
+        proxy: The proxy's URL; None: `HTTPS_PROXY` and the like, as requests reads them.
+        ca_bundle: A file or folder of CA certificates; None: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, else certifi's.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        deadline: float,
+        proxy: str | None = None,
+        ca_bundle: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._limits = Limits(connect_timeout, read_timeout, deadline)
+        self._proxy = proxy
+        self._ca_bundle = ca_bundle
+        self._session: Once[requests.Session] = Once()
+        reset_after_fork(self)
+
+    def post(self, url: str, form: Form) -> Answer:
+        """Send a form, once.
+
+        Raises:
+            TransportError: No usable answer within the time and size that are allowed, or a redirect.
+            ConfigurationError: `ca_bundle` cannot be used.
+        """
+        return self._exchange("POST", url, form)
+
+    def get(self, url: str, headers: Form) -> Answer:
+        """Ask for a resource, once.
+
+        Args:
+            url: Of the resource.
+            headers: To send; they hold a token.
+
+        Raises:
+            TransportError: As for `post`.
+            ConfigurationError: As for `post`.
+        """
+        return self._exchange("GET", url, headers)
+
+    def _exchange(self, method: str, url: str, form: Form) -> Answer:
+        outcome: Answer | Failure
+        with limits.deadline(self._limits.deadline_s):
+            session = self._session.get(self._open)
+            current_tally().attempts += 1
+            try:
+                outcome = self._send(session, method, url, form)
+            except (
+                requests.RequestException,
+                urllib3.exceptions.HTTPError,
+                OSError,
+                ValueError,
+                OverflowError,
+            ) as error:
+                host = urlsplit(url).hostname or url
+                outcome = explained(
+                    error,
+                    host=host,
+                    limits=self._limits,
+                    expired=limits.expired(),
+                    masked=lambda text: form.quoted(self._masked(text)),
+                    proxy=self._proxy_for(url),
+                )
+        if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
+            raise TransportError(
+                outcome.message, remedy=outcome.remedy, retryable=outcome.retryable, unanswered=outcome.unanswered
+            ) from outcome.cause
+        return _usable(outcome, form)
+
+    def close(self) -> None:
+        """Give the connections back. The next login opens a new one."""
+        if session := self._session.take():
+            session.close()
+
+    def _send(self, session: requests.Session, method: str, url: str, form: Form) -> Answer:
+        began = time.time()
+        is_post = method == "POST"
+        with session.request(
+            method,
+            url,
+            data=form.fields if is_post else None,
+            headers=None if is_post else form.fields,
+            timeout=(self._limits.connect_s, self._limits.read_s),
+            allow_redirects=False,
+            stream=True,
+            proxies=self._proxies(url),
+        ) as response:
+            at = (began + time.time()) / 2
+            sent = b"".join(_pieces(response))
+            coding = "" if len(sent) > MAX_ANSWER_BYTES else response.headers.get("Content-Encoding", "")
+            body = decoded(sent, coding, MAX_ANSWER_BYTES)
+            return Answer(response.status_code, response.headers, body, at)
+
+    def _open(self) -> requests.Session:
+        session = _Session()
+        session.trust_env = False  # no credentials from ~/.netrc; proxies and CAs of the environment are read here
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        agent = f"kinetic-auth/{version('kinetic-auth-core')} {requests.utils.default_user_agent()}"
+        session.headers["User-Agent"] = agent
+        session.headers["Accept"] = "application/json"
+        session.headers["Accept-Encoding"] = "identity"
+        adapter = _Adapter(_tls_context(self._ca_bundle))
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return session
+
+    def _proxies(self, url: str) -> dict[str, str]:
+        return {"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url)
+
+    def _proxy_for(self, url: str) -> str | None:
+        """The proxy's URL; None where there is none, or what is set is none: that was an error before."""
+        with contextlib.suppress(ValueError):
+            return requests.utils.select_proxy(url, self._proxies(url))
+        return None
+
+    def _masked(self, text: str) -> str:
+        return text.replace(self._proxy, "<proxy>") if self._proxy else text
+
+    def _after_fork(self) -> None:
+        """In the child: the parent's connections are not ours to use."""
+        self._session = Once()
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body as it was sent, up to one byte more than is allowed."""
+    left = MAX_ANSWER_BYTES + 1
+    while left > 0 and (piece := response.raw.read(left, decode_content=False)):
+        left -= len(piece)
+        yield piece
+
+
+def _usable(answer: Answer, form: Form) -> Answer:
+    if len(answer.body) > MAX_ANSWER_BYTES:
+        what = f"the answer is longer than {MAX_ANSWER_BYTES} bytes."
+        raise TransportError(what, remedy=CHECK_HOST, status=answer.status)
+    if 300 <= answer.status < 400:
+        raise _redirected(answer, form)
+    return answer
+
+
+def _redirected(answer: Answer, form: Form) -> TransportError:
+    where = ""
+    with contextlib.suppress(ValueError):
+        target = urlsplit(answer.headers.get("Location", ""))
+        where = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
+    where = form.quoted(where)
+    return TransportError(
+        f"the host redirects to {where or 'nowhere'} (HTTP {answer.status}), which is not followed.",
+        remedy="Set login_url to the host that answers itself, such as your My Domain.",
+        status=answer.status,
+    )

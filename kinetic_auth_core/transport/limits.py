@@ -1,0 +1,212 @@
+"""Limits of a request: sockets whose reads end at a deadline, and bodies that are decompressed in bounded memory.
+
+A read time-out starts again with every byte that arrives, so a server that dribbles its headers outlives any of them.
+Here each read may last at most what is left until the deadline of the login that runs in this thread.
+"""
+
+import http.client
+import math
+import socket
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+
+class _Deadline(threading.local):
+    at: float | None = None  # seconds, by the monotonic clock
+
+
+_deadline = _Deadline()
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Bound all reads and connects of this thread, inside, to `seconds` from now; one around it holds as well."""
+    before = _deadline.at
+    at = time.monotonic() + seconds
+    _deadline.at = at if before is None else min(at, before)
+    try:
+        yield
+    finally:
+        _deadline.at = before
+
+
+def left_s() -> float:
+    """Seconds until this thread's deadline, 0 once it has passed; infinite where there is none."""
+    return math.inf if _deadline.at is None else max(_deadline.at - time.monotonic(), 0.0)
+
+
+def expired() -> bool:
+    """Whether this thread's deadline has passed."""
+    return _deadline.at is not None and time.monotonic() >= _deadline.at
+
+
+def _left(timeout_s: float | None) -> float | None:
+    """A time-out cut down to what is left; TimeoutError if nothing is."""
+    if _deadline.at is None:
+        return timeout_s
+    left_s = _deadline.at - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("the deadline has passed")
+    return left_s if timeout_s is None else min(timeout_s, left_s)
+
+
+class _BoundedSocket(socket.socket):
+    def recv(self, *args: Any) -> bytes:
+        """For urllib3's TLS inside of TLS, as through a proxy that is spoken to by https."""
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv(*args)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv_into(*args, **kwargs)
+
+
+class _BoundedTLSSocket(ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
+        """What connecting has left of the time, or a proxy's answer."""
+        self.settimeout(_left(self.gettimeout()))
+        super().do_handshake(block)
+
+    def recv(self, *args: Any) -> bytes:
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv(*args)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(_left(self.gettimeout()))
+        return super().recv_into(*args, **kwargs)
+
+
+def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
+    """A verifying TLS client context, 1.2 or newer, whose sockets obey the deadline.
+
+    Args:
+        cafile: A file of trusted CA certificates in PEM form, or None.
+        capath: A folder of them, as OpenSSL hashes it, or None.
+
+    Raises:
+        OSError: The file cannot be read, or holds no certificate (ssl.SSLError).
+    """
+    context = ssl.create_default_context(cafile=cafile, capath=capath)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _BoundedTLSSocket
+    return context
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """Open a bounded socket. Each of the host's addresses has the connect time-out, all of them the deadline."""
+    try:
+        addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    except UnicodeError as error:
+        raise NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
+    last: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
+        opened = _BoundedSocket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                opened.setsockopt(*option)
+            opened.settimeout(_left(connection.timeout))
+            opened.connect(address)
+        except OSError as error:
+            opened.close()
+            last = error
+        else:
+            return opened
+    if isinstance(last, TimeoutError):
+        raise ConnectTimeoutError(connection, "no connection in time") from last
+    raise NewConnectionError(connection, f"no connection: {last}") from last
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose headers are whole lines of name and value. urllib3 would log the others, with what is in them."""
+
+    def begin(self) -> None:
+        super().begin()
+        if self.headers.defects or self.headers.get_payload():
+            self.close()
+            raise http.client.HTTPException("malformed headers")
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _TLSConnection(HTTPSConnection):
+    response_class = _Response
+
+    def connect(self) -> None:
+        """Connect; a handshake that does not come about is no connection: nothing of the request was sent."""
+        try:
+            super().connect()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "no TLS handshake in time") from error
+        except ConnectionError as error:
+            raise NewConnectionError(self, f"no TLS handshake: {error}") from error
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class BoundedPool(HTTPConnectionPool):
+    """urllib3's pool for http, with bounded sockets."""
+
+    ConnectionCls = _Connection
+
+
+class BoundedTLSPool(HTTPSConnectionPool):
+    """urllib3's pool for https, with bounded sockets."""
+
+    ConnectionCls = _TLSConnection
+
+
+POOL_CLASSES = {"http": BoundedPool, "https": BoundedTLSPool}
+
+
+_KNOWN = frozenset({"gzip", "x-gzip", "deflate"})
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class CodingError(ValueError):
+    """The body is not what its `Content-Encoding` says, or that is one that nobody asked for."""
+
+
+def decoded(body: bytes, coding: str, limit: int) -> bytes:
+    """Undo a content coding (RFC 9110, section 8.4).
+
+    Args:
+        body: What was sent.
+        coding: The header's value; empty or `identity`: none.
+        limit: More bytes than these are not made.
+
+    Returns:
+        The content; of one that is too long, `limit` bytes and one more.
+
+    Raises:
+        CodingError: It cannot be undone.
+    """
+    coding = coding.strip().lower()
+    if coding in {"", "identity"}:
+        return body
+    if coding not in _KNOWN:
+        raise CodingError("a content coding that was not asked for")
+    unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+    try:
+        content = unpacker.decompress(body, limit + 1)
+    except zlib.error:
+        content = None
+    if content is None or not (unpacker.eof or len(content) > limit):
+        raise CodingError("a body that is not compressed as its header says")
+    return content

@@ -1,0 +1,206 @@
+"""What it means when a request gives no answer: which of requests' and urllib3's errors is told in which words."""
+
+import contextlib
+import http.client
+import re
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import requests
+import urllib3.exceptions
+
+from kinetic_auth_core.redaction import LibraryError
+from kinetic_auth_core.transport.limits import CodingError
+
+CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
+_CHECK_CA = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."
+_NEED_SOCKS = "For a SOCKS proxy: pip install PySocks."
+_CHECK_PROXY = "Check proxy (or HTTPS_PROXY) and its credentials."
+
+
+@attrs.frozen
+class Failure:
+    """Why there is no answer.
+
+    Attributes:
+        message: As a sentence.
+        remedy: What to do.
+        retryable: Whether it can pass by itself.
+        unanswered: Whether the request may have arrived.
+        cause: What the library said.
+    """
+
+    message: str
+    remedy: str
+    retryable: bool
+    unanswered: bool
+    cause: LibraryError
+
+
+@attrs.frozen
+class Limits:
+    """The bounds of a request, in seconds."""
+
+    connect_s: float
+    read_s: float
+    deadline_s: float
+
+
+@attrs.frozen
+class _Row:
+    """A kind of failure: how it is recognised by the types in the chain of errors, and what is told of it."""
+
+    types: tuple[type[BaseException] | str, ...]
+    message: str
+    remedy: str = CHECK_HOST
+    retryable: bool = False
+    unanswered: bool = False
+
+
+_EXPIRED_CERTIFICATE = (
+    "Check this machine's clock; if it is right, who runs that host, or a proxy in between, has to renew the "
+    "certificate."
+)
+_OTHER_NAME = "Check login_url: it has to name the host as its certificate does; or a proxy in between shows its own."
+#: By OpenSSL's verification codes (X509_V_ERR_...): not yet valid, expired, of another host, of another address.
+#: Anything else is a matter of who signed it.
+_BY_CODE = {9: _EXPIRED_CERTIFICATE, 10: _EXPIRED_CERTIFICATE, 62: _OTHER_NAME, 64: _OTHER_NAME}
+
+_BROKE = "the connection to {host} broke before an answer came."
+
+# First match wins. A type that is a name is told by its name: it is imported nowhere else.
+_ROWS = (
+    _Row((requests.exceptions.InvalidSchema,), "the proxy cannot be used: {error}.", _NEED_SOCKS),
+    _Row((requests.exceptions.InvalidProxyURL,), "the proxy cannot be used: {error}.", _CHECK_PROXY),
+    _Row(
+        (requests.exceptions.ProxyError,), "the proxy{proxy} did not connect to {host}: {reason}.", _CHECK_PROXY, True
+    ),
+    _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA),
+    _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed."),
+    _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve.", retryable=True),
+    _Row(
+        (requests.exceptions.ConnectTimeout,),
+        "{host} did not accept a connection within {limits.connect_s:g} s.",
+        retryable=True,
+    ),
+    _Row(
+        (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
+        "{host} sent nothing for {limits.read_s:g} s.",
+        retryable=True,
+        unanswered=True,
+    ),
+    _Row((urllib3.exceptions.NewConnectionError,), "no connection to {host}: {reason}.", retryable=True),
+    _Row((urllib3.exceptions.IncompleteRead,), "the answer of {host} is cut off.", retryable=True, unanswered=True),
+    _Row((CodingError,), "the answer of {host} is compressed wrongly.", unanswered=True),
+    _Row((ConnectionError,), _BROKE, retryable=True, unanswered=True),
+    _Row(
+        (http.client.HTTPException, urllib3.exceptions.InvalidHeader),
+        "what {host} sent is no proper HTTP answer.",
+        unanswered=True,
+    ),
+)
+_BROKEN = _Row((), _BROKE, unanswered=True)
+_EXPIRED = _Row(
+    (),
+    "no complete answer from {host} within the deadline of {limits.deadline_s:g} s.",
+    retryable=True,
+    unanswered=True,
+)
+#: How http.client tells that a proxy turns down a tunnel: its credentials, or the host. Asking again changes neither.
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
+
+
+def explained(
+    error: Exception,
+    *,
+    host: str,
+    limits: Limits,
+    expired: bool,
+    masked: Callable[[str], str],
+    proxy: str | None = None,
+) -> Failure:
+    """Say what an error of requests or urllib3 means.
+
+    Args:
+        error: The error.
+        host: The host that was asked.
+        limits: The bounds that applied.
+        expired: Whether the deadline had passed.
+        masked: Takes secrets out of the library's text.
+        proxy: The URL of the proxy that was to carry the request; of it host and port alone are told.
+    """
+    chain = list(_chain(error))
+    row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
+    tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
+    said = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
+    said += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
+    reason = masked(next(filter(None, said), "it failed"))
+    message = row.message.format(
+        host=host,
+        limits=limits,
+        tls=tls.rstrip("."),
+        reason=reason,
+        error=masked(str(error)),
+        proxy=_named(proxy),
+    )
+    cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_told(error, chain, masked)}")
+    can_pass = row.retryable and not any(map(_is_settled, chain))
+    return Failure(message, _remedy(row, chain), can_pass, row.unanswered, cause)
+
+
+def _remedy(row: _Row, chain: list[BaseException]) -> str:
+    if row.remedy != _CHECK_CA:
+        return row.remedy
+    codes = [getattr(link, "verify_code", None) for link in chain]
+    return next((remedy for code, remedy in _BY_CODE.items() if code in codes), _CHECK_CA)
+
+
+def _named(proxy: str | None) -> str:
+    """A proxy's host and port with a blank before, and nothing else of its URL."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(proxy or "")
+        if parts.hostname:
+            return f" {parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
+    return ""
+
+
+def _told(error: Exception, chain: list[BaseException], masked: Callable[[str], str]) -> str:
+    """What a library's error says; of those that quote an answer that is no HTTP, and may hold anything: their kind."""
+    quoting = [link for link in chain if isinstance(link, http.client.HTTPException | urllib3.exceptions.InvalidHeader)]
+    quoting = [link for link in quoting if not isinstance(link, ConnectionError)]
+    return ", ".join(type(link).__name__ for link in quoting) or masked(str(error))
+
+
+def _is_settled(error: BaseException) -> bool:
+    """Whether it will be the same next time: no such name, an unfit certificate, a proxy that refuses to connect."""
+    if isinstance(error, socket.gaierror):
+        return error.errno != socket.EAI_AGAIN
+    if hasattr(error, "verify_message"):
+        return True
+    return isinstance(error, OSError) and bool(_TUNNEL_REFUSED.search(str(error)))
+
+
+def _is_builtin(error: BaseException) -> bool:
+    """Whether it is the operating system's own error, not a library's that only derives from it."""
+    return type(error).__module__ in ("builtins", "socket")
+
+
+def _matches(row: _Row, chain: list[BaseException]) -> bool:
+    named = {kind for kind in row.types if isinstance(kind, str)}
+    kinds = tuple(kind for kind in row.types if not isinstance(kind, str))
+    return any(isinstance(link, kinds) or type(link).__name__ in named for link in chain)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it wraps in its arguments and `reason`, and its causes; each once."""
+    seen: set[int] = set()
+    queue: list[Any] = [error]
+    while queue:
+        link = queue.pop(0)
+        if isinstance(link, BaseException) and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

@@ -1,0 +1,74 @@
+"""The fields of an answer: JSON that means one thing, and values that could be used."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinetic_auth_core.oauth.token_response import NOT_JSON, json_object, session_values, unfit
+
+GOOD = {"access_token": "00D!t", "instance_url": "https://acme.my.salesforce.com", "id": "https://x/id/00D/005"}
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_an_object_is_read_as_it_was_written(fields: dict[str, Any]) -> None:
+    assert json_object(json.dumps(fields).encode()) == fields
+    assert json_object(b"\xef\xbb\xbf" + json.dumps(fields).encode()) == fields
+
+
+@given(st.binary())
+def test_bytes_are_an_object_or_a_reason(body: bytes) -> None:
+    assert isinstance(json_object(body), dict | str)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"null", b"NaN", b'{"a": Infinity}', b"{" * 99_999, b"\xff\xfe{"])
+def test_what_is_no_object_is_not_json(body: bytes) -> None:
+    assert json_object(body) == NOT_JSON
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1, "a": 1}', b'{"b": [{"a": 1, "\\u0061": 2}]}'])
+def test_a_name_that_stands_twice_is_told(body: bytes) -> None:
+    assert json_object(body) == "in which a field stands twice"
+
+
+def test_empty_fields_count_as_left_out_and_unknown_ones_do_not_count() -> None:
+    assert session_values({**GOOD, "scope": "", "signature": None, "sfdc_site_url": "x"}) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"access_token": "x" * 20_000}, "its access_token is too long for a header"),
+        ({"token_type": "MAC"}, "its token_type is not Bearer"),
+        ({"issued_at": "1" * 17}, "its issued_at is no time in milliseconds"),
+        ({"issued_at": "\u0661" * 13}, "its issued_at is no time in milliseconds"),
+        ({"issued_at": 10**4000}, "its issued_at is no time in milliseconds"),
+        ({"issued_at": False}, "its issued_at is not text"),
+        ({"id": "a\0b"}, "its id has a control character in it"),
+        ({"scope": "api\u202e"}, "its scope has a control character in it"),
+        ({"id": "\ud800"}, "its id is not valid text"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_told_once_and_not_quoted(changes: dict[str, Any], problem: str) -> None:
+    assert unfit(session_values({**GOOD, **changes})) == [problem]
+
+
+def test_all_problems_are_told() -> None:
+    assert unfit({"access_token": 5, "scope": []}) == [
+        "it lacks instance_url",
+        "it lacks id",
+        "its access_token is not text",
+        "its scope is not text",
+    ]
+
+
+@pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER"])
+def test_the_case_of_bearer_does_not_matter(token_type: str) -> None:
+    assert unfit({**GOOD, "token_type": token_type, "issued_at": "1700000000000", "scope": "api web"}) == []

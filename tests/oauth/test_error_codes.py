@@ -1,0 +1,110 @@
+"""The catalogue of the token endpoint's errors: each pair that Salesforce is known to answer is found."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind, known_error
+
+REJECTED, TRANSIENT, OTHER = Kind.REJECTED, Kind.TRANSIENT, Kind.OTHER
+
+# What the endpoint answers, whether it can pass by itself, and words that the remedy must have.
+ANSWERS = [
+    (
+        "invalid_grant",
+        "authentication failure",
+        REJECTED,
+        ["security token", "OAuth and OpenID Connect", "Login History"],
+    ),
+    (
+        "invalid_grant",
+        "user hasn't approved this consumer",
+        REJECTED,
+        ["Admin approved users are pre-authorized", "minute"],
+    ),
+    ("invalid_app_access", "user is not admin approved to access this app", REJECTED, ["profile", "permission set"]),
+    ("invalid_grant", "audience is invalid", REJECTED, ["audience", "https://test.salesforce.com", "My Domain"]),
+    ("invalid_grant", "invalid assertion", REJECTED, ["certificate", "private key"]),
+    ("invalid_grant", "expired authorization code", OTHER, ["clock", "NTP"]),
+    ("invalid_grant", "expired access/refresh token", REJECTED, ["log in again"]),
+    ("invalid_grant", "token request is already being processed", TRANSIENT, ["try again"]),
+    ("invalid_grant", "ip restricted", REJECTED, ["IP restrictions", "trusted range"]),
+    ("invalid_grant", "invalid login hours", REJECTED, ["login hours"]),
+    ("invalid_grant", "ip restricted or invalid login hours", REJECTED, ["IP restrictions", "login hours"]),
+    ("invalid_grant", "request not supported on this domain", REJECTED, ["login_url", "My Domain"]),
+    ("invalid_grant", "no client credentials user enabled", REJECTED, ["Run As"]),
+    ("invalid_grant", "no valid scopes defined", REJECTED, ["api scope"]),
+    ("invalid_request", "refresh_token scope is required for this app", REJECTED, ["refresh_token", "offline_access"]),
+    ("invalid_request", "scope parameter not supported", REJECTED, ["scope"]),
+    ("invalid_client_id", "client identifier invalid", REJECTED, ["Consumer Key", "2 to 10 minutes"]),
+    ("invalid_client", "invalid client credentials", REJECTED, ["Consumer Secret"]),
+    (
+        "app_not_found",
+        "External client app is not installed in this org",
+        REJECTED,
+        ["Install", "login_url", "audience"],
+    ),
+    ("oauth_flow_disabled", "OAuth flow is disabled", REJECTED, ["enable this flow"]),
+    ("unsupported_grant_type", "grant type not supported", REJECTED, ["enable this flow", "https://"]),
+    ("inactive_user", "user frozen or deactivated", REJECTED, ["reactivate"]),
+    ("inactive_org", "organization locked or closed", REJECTED, ["administrator"]),
+    ("unknown_error", "retry your request", TRANSIENT, ["login_url"]),
+    ("server_error", "", TRANSIENT, ["status.salesforce.com"]),
+    ("service_unavailable", "", TRANSIENT, ["status.salesforce.com"]),
+    ("system_down", "", TRANSIENT, ["status.salesforce.com"]),
+    ("slow_down", "", TRANSIENT, ["wait"]),
+    ("rate_limit_exceeded", "", OTHER, ["3,600", "reuse"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "description", "kind", "words"), ANSWERS, ids=[f"{row[0]}: {row[1]}" for row in ANSWERS]
+)
+def test_an_answer_is_known_with_its_kind_and_remedy(
+    error: str, description: str, kind: Kind, words: list[str]
+) -> None:
+    row = known_error(error, description)
+    assert row is not None
+    assert row.kind is kind
+    for word in words:
+        assert word.lower() in row.remedy.lower()
+    assert row.remedy[0].isupper()
+    assert row.remedy.endswith(".")
+    assert not row.remedy.endswith("..")
+
+
+@pytest.mark.parametrize(("error", "description", "kind", "words"), ANSWERS)
+def test_neither_case_nor_blanks_nor_more_words_matter(
+    error: str, description: str, kind: Kind, words: list[str]
+) -> None:
+    row = known_error(error, description)
+    assert known_error(error.upper(), f"  {description.title()}: and more ") == row
+    if not description:
+        assert known_error(error, None) == row
+
+
+def test_every_row_is_reached_by_an_answer_of_its_own() -> None:
+    reached = {known_error(error, description) for error, description, _, _ in ANSWERS}
+    assert reached == set(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [
+        ("invalid_grant", "something new"),
+        ("invalid_grant", ""),
+        ("invalid_grant", None),
+        ("brand_new_error", "authentication failure"),
+        ("invalid_client_id", "authentication failure"),
+        ("unknown_error", ""),
+        ("", None),
+    ],
+)
+def test_an_unknown_pair_gets_no_advice(error: str, description: str | None) -> None:
+    assert known_error(error, description) is None
+
+
+@given(st.text(), st.none() | st.text())
+def test_any_pair_has_an_answer_without_failing(error: str, description: str | None) -> None:
+    row = known_error(error, description)
+    assert row is None or row in CATALOGUE

@@ -1,0 +1,162 @@
+"""Each error of the token endpoint, over real HTTP, with each provider: type, fields, remedy, and no secret."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from fault_rows.refusals import REFUSALS
+from kinetic_auth_core import AuthenticationError, CredentialsRejectedError, TransientAuthenticationError
+from kinetic_auth_core.oauth.error_codes import known_error
+from kinetic_auth_core.testing import ERROR_ROWS, SalesforceEmulator
+
+# How often a login is tried: what passes by itself is tried again, nothing else is.
+TRIES: Mapping[type[AuthenticationError], int] = {TransientAuthenticationError: 4}
+
+LogIn = Callable[[], kinetic.SalesforceSession]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[SalesforceEmulator]:
+    with SalesforceEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def sf(running: SalesforceEmulator) -> SalesforceEmulator:
+    running.clear_faults()
+    running.forget_requests()
+    return running
+
+
+@pytest.fixture(params=["jwt-bearer", "password"])
+def provider(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def authenticator(provider: str, sf: SalesforceEmulator) -> Iterator[Any]:
+    login = sf.default
+    made = (
+        kinetic.JWTAuthenticator(login.client_id, login.username, login.private_key_pem, login_url=sf.url)
+        if provider == "jwt-bearer"
+        else kinetic.OAuthAuthenticator(
+            login.client_id, login.client_secret, login.username, login.password, login.security_token, sf.url
+        )
+    )
+    yield made
+    made.close()
+
+
+def refused(log_in: LogIn) -> AuthenticationError:
+    with pytest.raises(AuthenticationError) as caught:
+        log_in()
+    return caught.value
+
+
+def shown(error: BaseException) -> str:
+    """All that an error reporter could print, but for the locals of the tests, which are the secrets."""
+    told = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
+    here = str(Path(__file__).parent)
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not frame.filename.startswith(here)]
+    )
+    return "\n".join([*told.format(), repr(error), str(error), str(vars(error)), str(error.args)])
+
+
+def secrets(sf: SalesforceEmulator) -> list[str]:
+    login = sf.default
+    key = [line for line in login.private_key_pem.splitlines() if "-----" not in line]
+    assertion_begins = "eyJhbGciOi"  # {"alg":
+    return [login.password, login.security_token, login.client_secret, assertion_begins, *(line[:16] for line in key)]
+
+
+@pytest.mark.parametrize(("error", "description"), ERROR_ROWS)
+def test_each_row_is_an_error_of_its_type_with_its_remedy(
+    error: str, description: str, provider: str, authenticator: Any, sf: SalesforceEmulator
+) -> None:
+    advice, expected = REFUSALS[error, description]
+    tries = TRIES.get(expected, 1)
+    sf.refuse(error, description, times=tries)
+    told = refused(authenticator.authenticate)
+    host = sf.url.removeprefix("http://")
+    row = known_error(error, description)
+    assert row is not None
+    assert type(told) is expected
+    assert (told.error, told.description, told.status) == (error, description or None, 400)
+    assert told.retryable is (expected is TransientAuthenticationError)
+    assert (told.provider, told.host, told.username) == (provider, host, sf.default.username)
+    assert told.remedy == row.remedy
+    assert advice in told.remedy
+    said = f"{error}: {description}" if description else error
+    message, _, given_up = told.message.partition(" Given up after 4 tries within ")
+    assert message == f"{provider} login of {sf.default.username} at {host} failed: {said} (HTTP 400)."
+    assert bool(given_up) is (tries == 4)
+    assert str(told) == f"{told.message} Remedy: {told.remedy}"
+    assert [secret for secret in secrets(sf) if secret in shown(told)] == []
+    assert told.attempts == sf.token_requests == tries
+
+
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [
+        ("invalid_grant", "Authentication Failure"),
+        ("invalid_grant", "authentication failure - details follow"),
+        ("invalid_request", "refresh_token scope is required for this app"),
+        ("invalid_grant", " audience is invalid "),
+    ],
+)
+def test_case_blanks_and_what_follows_do_not_hide_a_known_error(
+    error: str, description: str, authenticator: Any, sf: SalesforceEmulator
+) -> None:
+    sf.refuse(error, description)
+    told = refused(authenticator.authenticate)
+    assert isinstance(told, CredentialsRejectedError)
+    assert told.remedy
+
+
+@pytest.mark.parametrize(("error", "description"), [("invalid_grant", "something new"), ("brand_new", "")])
+def test_an_unknown_error_passes_through_without_invented_advice(
+    error: str, description: str, authenticator: Any, sf: SalesforceEmulator
+) -> None:
+    sf.refuse(error, description)
+    told = refused(authenticator.authenticate)
+    assert type(told) is AuthenticationError
+    assert (told.error, told.description, told.remedy, told.retryable) == (error, description or None, "", False)
+    assert "Remedy" not in str(told)
+    assert sf.token_requests == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_the_status_is_told_and_does_not_change_what_a_known_error_means(
+    status: int, authenticator: Any, sf: SalesforceEmulator
+) -> None:
+    sf.refuse("invalid_grant", "authentication failure", status)
+    told = refused(authenticator.authenticate)
+    assert type(told) is CredentialsRejectedError
+    assert told.status == status
+    assert f"(HTTP {status})" in str(told)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_an_unknown_error_with_a_status_that_passes_is_transient(
+    status: int, authenticator: Any, sf: SalesforceEmulator
+) -> None:
+    sf.refuse("brand_new", "something new", status, times=4)
+    told = refused(authenticator.authenticate)
+    assert type(told) is TransientAuthenticationError
+    assert told.retryable
+    assert "status.salesforce.com" in told.remedy
+    assert sf.token_requests == 4
+
+
+def test_after_a_refusal_the_same_authenticator_logs_in(authenticator: Any, sf: SalesforceEmulator) -> None:
+    sf.refuse("brand_new", "something new")
+    refused(authenticator.authenticate)
+    assert sf.is_live(authenticator.authenticate().access_token)
+    assert sf.token_requests == 2

@@ -1,0 +1,450 @@
+"""What sessions do at their edges: who shares one, odd plugins, stores in trouble, workers that were idle."""
+
+import asyncio
+import dataclasses
+import datetime as dt
+import json
+import sys
+import threading
+import time
+import traceback
+import types
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import attrs
+import httpx
+import pytest
+import requests
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
+from kinetic_auth_core.adapters.requests import SalesforceAuth
+from kinetic_auth_core.lockout import HeldBackError
+from kinetic_auth_core.shelf import Shelf
+from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.session_cache import OUTAGE_PAUSE_S
+from kinetic_auth_core.testing import App, SalesforceEmulator, User
+
+WRONG = "canary-wrong-password"
+
+
+@attrs.frozen
+class Org:
+    """A user with a password, an app, and what a login needs but for the password."""
+
+    user: User
+    app: App
+    settings: dict[str, Any]
+
+
+@pytest.fixture
+def org(sf: SalesforceEmulator) -> Org:
+    user = sf.add_user(f"{uuid.uuid4()}@edges.example", "right-horse", trusted_ip=True)
+    app = sf.add_app(preauthorised={user.username})
+    settings = {
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "username": user.username,
+        "login_url": sf.url,
+    }
+    return Org(user, app, settings)
+
+
+@attrs.frozen
+class ByToken:
+    """A provider whose users differ by a secret alone."""
+
+    client_id: str = kinetic.setting(help="App.")
+    refresh_token: str = kinetic.setting(help="Who.", secret=True)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        return a_session(f"00D!of-{self.refresh_token}")
+
+
+def a_session(token: str) -> kinetic.SalesforceSession:
+    return kinetic.SalesforceSession(token, "https://acme.my.salesforce.com", "", "0")
+
+
+def test_users_who_differ_by_a_secret_alone_share_no_session() -> None:
+    store = MemoryStore()
+    alice = kinetic.SessionSource(ByToken("app", "alice"), store=store)
+    bob = kinetic.SessionSource(ByToken("app", "bob"), store=store)
+    assert alice.session().access_token == "00D!of-alice"
+    assert bob.session().access_token == "00D!of-bob"
+    assert kinetic.SessionSource(ByToken("app", "alice"), store=store).session() == alice.session()
+
+
+@attrs.frozen
+class Account:
+    password: str = attrs.field(repr=False)
+
+
+@dataclasses.dataclass
+class Pair:
+    user: str
+    password: str = dataclasses.field(repr=False)
+
+
+class Masked:
+    """As pydantic's SecretStr: all look the same."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "Masked('**********')"
+
+
+class Plain:
+    """Shows its address alone."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+
+@attrs.frozen
+class BySecret:
+    """A provider whose one setting is a secret of any kind."""
+
+    secret: Any = kinetic.setting(help="Who.", secret=True)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        return a_session(f"00D!of-{uuid.uuid4()}")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        lambda who: {"refresh_token": who},
+        lambda who: [{"refresh_token": who}],
+        lambda who: frozenset({who, "both"}),
+        Account,
+        lambda who: Pair("ada", who),
+        lambda who: dt.date(2026, 1, len(who)),
+        Masked,
+        Plain,
+    ],
+    ids=["table", "list of tables", "set", "attrs record", "dataclass", "date", "masked", "plain object"],
+)
+def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
+    store = MemoryStore()
+    ada, bob = (kinetic.SessionSource(BySecret(secret(who)), store=store) for who in ("ada", "robert"))
+    assert ada.session() != bob.session()
+    assert kinetic.SessionSource(BySecret(secret("ada")), store=store).session() == ada.session()
+
+
+def test_a_secret_that_nothing_can_be_told_of_is_like_no_other() -> None:
+    store = MemoryStore()
+    first, second = (kinetic.SessionSource(BySecret(threading.Lock()), store=store) for _ in range(2))
+    assert first.session() != second.session()
+
+
+def test_hosts_that_another_setting_tells_share_no_session() -> None:
+    @attrs.frozen
+    class Sso:
+        username: str = kinetic.setting(help="Who.")
+        sso_url: str = kinetic.setting(help="Where.")
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return a_session(f"00D!{self.sso_url}")
+
+    store = MemoryStore()
+    assert kinetic.SessionSource(Sso("ada", "prod"), store=store).session().access_token == "00D!prod"
+    assert kinetic.SessionSource(Sso("ada", "test"), store=store).session().access_token == "00D!test"
+
+
+@pytest.mark.parametrize("raised", [SystemExit(1), asyncio.CancelledError(), GeneratorExit()])
+def test_a_plugin_that_ends_the_login_s_thread_is_one_error_and_no_storm(raised: BaseException) -> None:
+    calls = []
+
+    @attrs.frozen
+    class Odd:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            calls.append(1)
+            raise raised
+
+    with pytest.raises(kinetic.AuthenticationError, match=f"the login ended with {type(raised).__name__}"):
+        asyncio.run(kinetic.SessionSource(Odd()).asession())
+    assert len(calls) == 1
+
+
+def test_a_session_with_fields_of_its_own_is_kept_without_them() -> None:
+    @attrs.frozen
+    class Dated(kinetic.SalesforceSession):
+        at: dt.datetime = attrs.field(default=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), kw_only=True)
+
+    @attrs.frozen
+    class Odd:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return Dated("00D!dated", "https://acme.my.salesforce.com", "", "0")
+
+    store = MemoryStore()
+    assert asyncio.run(kinetic.SessionSource(Odd(), store=store).asession()).access_token == "00D!dated"
+    assert kinetic.SessionSource(Odd(), store=store).session() == a_session("00D!dated")
+
+
+def test_of_many_threads_that_log_in_at_once_one_sends_the_wrong_password(sf: SalesforceEmulator, org: Org) -> None:
+    source = kinetic.resolve("password", password=WRONG, **org.settings)
+    before, start = sf.token_requests, threading.Barrier(32)
+
+    def ask(_: int) -> type:
+        start.wait()
+        with pytest.raises(kinetic.CredentialsRejectedError) as caught:
+            source.authenticate()
+        return caught.type
+
+    with ThreadPoolExecutor(32) as pool:
+        kinds = list(pool.map(ask, range(32)))
+    assert sf.token_requests == before + 1
+    assert kinds.count(HeldBackError) == 31
+
+
+def test_a_first_login_that_is_interrupted_before_it_begins_keeps_nobody_out() -> None:
+    trial = Trial()
+
+    def strike(frame: types.FrameType, event: str, called: object) -> None:
+        if event == "c_call" and called is threading.get_ident and trial._pilot is not None:
+            raise KeyboardInterrupt
+
+    def enter() -> bool:
+        with trial:
+            return True
+
+    sys.setprofile(strike)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            enter()
+    finally:
+        sys.setprofile(None)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(enter).result(10)
+
+
+def test_a_plugin_whose_username_cannot_be_had_logs_in_all_the_same() -> None:
+    @attrs.frozen
+    class Shy:
+        @property
+        def username(self) -> str:
+            raise RuntimeError("not before the login")
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return a_session("00D!shy")
+
+    assert kinetic.SessionSource(Shy()).session().access_token == "00D!shy"
+
+
+def test_a_login_from_within_the_first_login_waits_for_nobody() -> None:
+    @attrs.frozen
+    class Curious:
+        sources: list[kinetic.SessionSource] = attrs.field(factory=list)
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return self.sources.pop().authenticate() if self.sources else a_session("00D!inner")
+
+    curious = Curious()
+    source = kinetic.SessionSource(curious)
+    curious.sources.append(source)
+    assert source.authenticate().access_token == "00D!inner"
+
+
+@attrs.define(eq=False)
+class Full(MemoryStore):
+    """A store on a full disk: it can be read, and not written."""
+
+    def put(self, key: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
+        raise OSError("disk full")
+
+
+def test_a_store_that_cannot_be_written_lets_no_wrong_password_through_again(
+    sf: SalesforceEmulator, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shelf, "outage_pause_s", 0.3)
+    source = kinetic.resolve("password", password=WRONG, store=Full(), **org.settings)
+    before = sf.token_requests
+    for pause_s in (0, 0, Shelf.outage_pause_s + 0.1):  # after the last, the store is asked again
+        time.sleep(pause_s)
+        with pytest.raises(kinetic.CredentialsRejectedError):
+            source.authenticate()
+    assert sf.token_requests == before + 1
+
+
+def test_a_source_that_made_room_for_another_leaves_its_refusal_in_the_pool(sf: SalesforceEmulator, org: Org) -> None:
+    def tenant(_: str) -> dict[str, Any]:
+        return {"provider": "password", "password": WRONG, **org.settings}
+
+    before = sf.token_requests
+    with kinetic.SourcePool(tenants=tenant, size=1) as pool:
+        for _ in range(3):
+            for key in ("one", "two"):
+                with pytest.raises(kinetic.CredentialsRejectedError):
+                    pool.source(key).session()
+    assert sf.token_requests == before + 1
+
+
+def test_how_to_connect_makes_no_other_credential(sf: SalesforceEmulator, org: Org) -> None:
+    store, before = MemoryStore(), sf.token_requests
+    for timeout_s in (5.0, 6.0, 7.0):
+        with pytest.raises(kinetic.CredentialsRejectedError):
+            kinetic.resolve(
+                "password", password=WRONG, store=store, connect_timeout=timeout_s, **org.settings
+            ).session()
+    assert sf.token_requests == before + 1
+
+
+def test_a_refusal_in_several_lines_holds_back_as_well() -> None:
+    calls = []
+
+    @attrs.frozen
+    class Wordy:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            calls.append(1)
+            raise kinetic.CredentialsRejectedError("no", description="a\nlong\tstory" * 100)
+
+    source = kinetic.SessionSource(Wordy())
+    for _ in range(3):
+        with pytest.raises(kinetic.CredentialsRejectedError):
+            source.session()
+    assert len(calls) == 1
+
+
+def test_a_store_that_gives_no_lease_holds_nobody_up_beyond_its_length(
+    caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shelf, "lease_s", 0.5)
+
+    @attrs.define(eq=False)
+    class Stingy(MemoryStore):
+        def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
+            return False
+
+    began = time.monotonic()
+    assert kinetic.SessionSource(ByToken("app", "ada"), store=Stingy()).session().is_valid()
+    assert 0.5 <= time.monotonic() - began < 5
+    assert "logging in without the lease" in caplog.text
+
+
+@pytest.fixture
+def idle(sf: SalesforceEmulator, org: Org) -> Callable[[], tuple[kinetic.SessionSource, kinetic.SalesforceSession]]:
+    """A worker that has a dead session in its memory, while a younger one in the store is dead as well."""
+
+    def make() -> tuple[kinetic.SessionSource, kinetic.SalesforceSession]:
+        store = MemoryStore()
+        settings = {"password": "right-horse", "store": store, **org.settings}
+        worker, other = kinetic.resolve("password", **settings), kinetic.resolve("password", **settings)
+        first = worker.session()
+        sf.revoke(first.access_token)
+        other.invalidate(other.session())
+        sf.revoke(other.session().access_token)
+        return worker, first
+
+    return make
+
+
+def test_a_worker_that_was_idle_gets_past_a_dead_session_in_the_store(
+    sf: SalesforceEmulator, idle: Callable[[], tuple[kinetic.SessionSource, kinetic.SalesforceSession]]
+) -> None:
+    worker, first = idle()
+    answer = requests.get(f"{first.base_url}/limits", auth=SalesforceAuth(worker), timeout=10)
+    assert answer.status_code == 200
+
+
+def test_so_does_one_that_uses_httpx(
+    sf: SalesforceEmulator, idle: Callable[[], tuple[kinetic.SessionSource, kinetic.SalesforceSession]]
+) -> None:
+    worker, first = idle()
+    assert httpx.get(f"{first.base_url}/limits", auth=HttpxAuth(worker)).status_code == 200
+    worker, first = idle()
+
+    async def call() -> int:
+        async with httpx.AsyncClient(auth=HttpxAuth(worker)) as client:
+            return (await client.get(f"{first.base_url}/limits")).status_code
+
+    assert asyncio.run(call()) == 200
+
+
+def test_a_store_that_was_given_stays_its_maker_s() -> None:
+    @attrs.define(eq=False)
+    class Closing(MemoryStore):
+        closed: int = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    store = Closing()
+    with kinetic.SessionSource(ByToken("app", "ada"), store=store) as source:
+        source.session()
+    assert store.closed == 0
+    assert [row.value for row in source.explain() if row.name == "store"] == ["Closing"]
+
+
+def test_a_tenant_whose_settings_changed_is_made_anew_when_it_was_discarded(sf: SalesforceEmulator, org: Org) -> None:
+    passwords = [WRONG, "right-horse"]
+
+    def tenant(_: str) -> dict[str, Any]:
+        return {"provider": "password", "password": passwords.pop(0), **org.settings}
+
+    with kinetic.SourcePool(tenants=tenant) as pool:
+        with pytest.raises(kinetic.CredentialsRejectedError):
+            pool.source("acme").session()
+        pool.discard("acme")
+        pool.discard("nobody")
+        assert pool.source("acme").session().is_valid()
+
+
+def test_what_tenants_gives_is_told_where_it_is_no_mapping_and_shows_no_secret() -> None:
+    with kinetic.SourcePool(tenants=lambda _: None, password=WRONG) as pool:  # type: ignore[arg-type,return-value]
+        with pytest.raises(kinetic.ConfigurationError, match=r"tenants\(\) gave NoneType, not a mapping") as caught:
+            pool.source("acme")
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    told.stack = traceback.StackSummary.from_list([each for each in told.stack if each.filename != __file__])
+    assert WRONG not in "".join(told.format())
+
+
+def test_a_session_of_the_future_is_passed_over(org: Org, sf: SalesforceEmulator, caplog: Any) -> None:
+    store = MemoryStore()
+    source = kinetic.resolve("password", password="right-horse", store=store, **org.settings)
+    session = source.session()
+    ((key, kept),) = store._values.items()
+    entry = json.loads(kept.stored.value) | {"born_at": time.time() + 86_400}
+    store.put(key, json.dumps(entry).encode(), expires_in_s=60)
+    again = kinetic.resolve("password", password="right-horse", store=store, **org.settings)
+    assert again.session().access_token != session.access_token
+    assert "holds a session of the future" in caplog.text
+
+
+def test_a_session_is_revoked_while_the_vault_is_down(
+    sf: SalesforceEmulator, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORD", "right-horse")
+    source = kinetic.resolve("password", password="env://WORD", **org.settings)
+    session = source.authenticate()
+    monkeypatch.delenv("WORD")
+    assert source.revoke(session) is True
+    assert not sf.is_live(session.access_token)
+
+
+def test_whether_a_session_is_alive_is_asked_of_the_rest_api(sf: SalesforceEmulator, org: Org) -> None:
+    source = kinetic.resolve("password", password="right-horse", **org.settings)
+    session = source.session()
+    assert source.is_alive(session) is True
+    sf.revoke(session.access_token)
+    assert source.is_alive(session) is False
+
+
+def test_a_source_that_was_not_made_can_be_shown() -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.SessionSource(ByToken("app", "ada"), bogus=1)
+    assert "not made yet" in "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
