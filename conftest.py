@@ -1,15 +1,68 @@
-"""Which tests make the fast tier: those that open no socket. `tox run -e fast` runs them with sockets blocked."""
+"""What the tests of all packages share: which of them are fast, and what need not take its full time."""
 
+import functools
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 
-#: Fixtures that start a server or speak to one. A test that does so by itself is marked `network`.
-_NETWORK_FIXTURES = frozenset({"_org", "sf", "salesforce_emulator"})
+from kinetic_auth_core.login.limits import Credential
+from kinetic_auth_core.oauth.retry import Tries
+from kinetic_auth_core.stores.session_cache import Shelf
+
+# A busy machine does not fail a property.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def full_tier() -> None:
+    """Requested by fixtures that start a server or a process, and by tests that take long: they are not `fast`."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the fast tier, before `-m` selects by the mark."""
+    """Mark the tests of the fast tier before `-m fast` selects them; there, sockets are blocked."""
     for item in items:
-        needs = set(getattr(item, "fixturenames", ()))
-        if needs.isdisjoint(_NETWORK_FIXTURES) and item.get_closest_marker("network") is None:
+        if "full_tier" not in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.fast)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_waits() -> Iterator[None]:
+    """Spend little time on what most tests are not about.
+
+    The pauses between the tries of a login (0.1 s and more) and the hash of a refused credential (50 ms) take a
+    hundredth of their time. The check that an RSA key's factors are primes (35 ms) and the search for plugins among
+    the installed packages (20 ms) are done once for each key, and once for each group of plugins.
+    """
+    all_plugins, path_of_the_run = importlib.metadata.entry_points, list(sys.path)
+    once = functools.cache(all_plugins)
+
+    def entry_points(**wanted: Any) -> Any:
+        return once(**wanted) if sys.path == path_of_the_run else all_plugins(**wanted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.metadata, "entry_points", entry_points)
+        patch.setattr(Tries, "first_pause_s", 0.002)
+        patch.setattr(Credential, "scrypt_n", 2)
+        for module, name in (
+            (serialization, "load_pem_private_key"),
+            (serialization, "load_der_private_key"),
+            (pkcs12, "load_key_and_certificates"),
+            (rsa, "rsa_recover_prime_factors"),
+        ):
+            patch.setattr(module, name, functools.lru_cache(100)(getattr(module, name)))
+        yield
+
+
+@pytest.fixture
+def short_outage_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that failed is tried again after 0.2 s instead of 5 s."""
+    monkeypatch.setattr(Shelf, "outage_pause_s", 0.2)

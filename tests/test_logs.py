@@ -1,6 +1,7 @@
 """`configure_logging`: level and folder from the environment, only for those who ask."""
 
 import logging
+import logging.handlers
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -18,9 +18,7 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.budget import LoginBudget
-from kinetic_auth_core.lockout import SCRYPT_N, Credential, HeldBackError, LockoutGuard
-from kinetic_auth_core.shelf import Shelf
+from kinetic_auth_core.login.limits import SCRYPT_N, Credential, HeldBackError, LockoutGuard, LoginBudget
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.testing import SalesforceEmulator, User

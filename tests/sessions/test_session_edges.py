@@ -22,10 +22,9 @@ import requests
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
 from kinetic_auth_core.adapters.requests import SalesforceAuth
-from kinetic_auth_core.lockout import HeldBackError
-from kinetic_auth_core.shelf import Shelf
+from kinetic_auth_core.login.limits import HeldBackError, Trial
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import OUTAGE_PAUSE_S
+from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"

@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.life import LiveSession
-from kinetic_auth_core.lockout import Credential, LockoutGuard
-from kinetic_auth_core.shelf import Shelf
+from kinetic_auth_core.login.limits import Credential, LockoutGuard
+from kinetic_auth_core.stores.session_cache import LiveSession, Shelf
 
 KEY = "0123456789abcdef"
 SESSION = {

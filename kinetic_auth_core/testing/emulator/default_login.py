@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from kinetic_auth_core.testing.emulated_org import EmulatedOrg
-from kinetic_auth_core.testing.keys import KeyPair, new_key_pair
-from kinetic_auth_core.testing.records import App, User
+from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
+from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
+from kinetic_auth_core.testing.emulator.records import App, User
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "password": ("client_id", "client_secret", "username", "password", "security_token"),

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import pkcs12
 
-from kinetic_auth_core.retries import Tries
 from kinetic_auth_core.testing import App, KeyPair, SalesforceEmulator, User, new_key_pair
 from kinetic_auth_core.testing.pytest_plugin import leaked_secrets as leaked
 from kinetic_auth_core.testing.pytest_plugin import no_ambient_settings
 
 __all__ = ["leaked", "no_ambient_settings"]  # fixtures from elsewhere
-
-# A machine that is busy is no failed property.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
 
 USERNAME = "integration@acme.com"
 
@@ -30,25 +20,6 @@ USERNAME = "integration@acme.com"
 @pytest.fixture(autouse=True)
 def _no_ambient_settings(no_ambient_settings: None) -> None:
     """In every test."""
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _short_waits() -> Iterator[None]:
-    """The pauses between the tries of a login, of a hundredth of their length; and each private key checked once.
-
-    cryptography checks at each loading of an RSA key whether its factors are primes, which takes 35 ms; to find them
-    takes longer.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Tries, "first_pause_s", 0.002)
-        for module, name in (
-            (serialization, "load_pem_private_key"),
-            (serialization, "load_der_private_key"),
-            (pkcs12, "load_key_and_certificates"),
-            (rsa, "rsa_recover_prime_factors"),
-        ):
-            patch.setattr(module, name, functools.lru_cache(100)(getattr(module, name)))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import hypothesis
 import pytest
 
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
@@ -13,10 +12,6 @@ from kinetic_auth_core.testing.pytest_plugin import leaked_secrets as leaked
 from kinetic_auth_core.testing.pytest_plugin import no_ambient_settings
 
 __all__ = ["leaked", "no_ambient_settings"]  # fixtures from elsewhere
-
-# A machine that is busy is no failed property.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
 
 USERNAME = "admin@acme.com.dev"
 

@@ -352,7 +352,7 @@ def test_without_the_extra_the_import_says_what_to_install(import_without: Calla
 
 def test_another_missing_module_is_reported_as_it_is(import_without: Callable[[str], None]) -> None:
     with pytest.raises(ModuleNotFoundError) as caught:
-        import_without("kinetic_auth_core.testing.tls")
+        import_without("kinetic_auth_core.testing.emulator.tls")
     assert "pip install" not in str(caught.value)
 
 
