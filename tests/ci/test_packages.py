@@ -112,20 +112,9 @@ def test_pytest_and_ruff_find_it_by_a_pattern() -> None:
 
 def test_the_core_gets_its_extras_and_knows_how_to_install_it(checkout: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--quiet",
-        "wheel",
-        "--no-build-isolation",
-        "--no-deps",
-        "-w",
-        tmp_path,
-    ]
-    subprocess.run(
-        [str(each) for each in (*command, checkout)], check=True, capture_output=True, timeout=120, env=environment
-    )
+    options = ["--quiet", "--no-build-isolation", "--no-deps", "--wheel-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "pip", "wheel", *options, str(checkout)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120, env=environment)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         [metadata] = [name for name in archive.namelist() if name.endswith("METADATA")]

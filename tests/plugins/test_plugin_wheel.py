@@ -104,7 +104,7 @@ def environment(tmp_path: Path, link_dependencies: Callable[[Path], None]) -> Pa
     shutil.copytree(
         CHECKOUT / "kinetic_auth_core", core / "kinetic_auth_core", ignore=shutil.ignore_patterns("__pycache__")
     )
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, core)
     if importlib.util.find_spec("hatchling"):
         from hatchling.builders.wheel import WheelBuilder
