@@ -30,7 +30,7 @@ def full_tier() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the fast tier before `-m fast` selects them; there, sockets are blocked."""
     for item in items:
-        if "full_tier" not in getattr(item, "fixturenames", ()):
+        if not {"full_tier", "salesforce_emulator"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.fast)
 
 

@@ -38,7 +38,7 @@ def key_pair() -> KeyPair:
 
 
 @pytest.fixture(scope="session")
-def _org() -> Iterator[SalesforceEmulator]:
+def _org(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as org:
         yield org
 

@@ -123,6 +123,7 @@ def test_called_again_it_replaces_its_own_handlers_and_leaves_those_of_others(
     assert first[1].stream is None  # type: ignore[attr-defined]  # its file was closed
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_the_library_never_sets_up_logging_by_itself(tmp_path: Path) -> None:
     script = (
         "import logging, kinetic_auth_core as kinetic\n"

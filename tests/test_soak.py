@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 SOAK = Path(__file__).parents[1] / "benchmarks" / "soak.py"
 
 

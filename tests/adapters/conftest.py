@@ -12,7 +12,7 @@ from kinetic_auth_core.testing import SalesforceEmulator
 
 
 @pytest.fixture(scope="session")
-def _shared() -> Iterator[SalesforceEmulator]:
+def _shared(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         yield emulator
 

@@ -8,6 +8,8 @@ import pytest
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.not_installed import not_installed
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 
 def python(code: str) -> str:
     """What a Python of its own prints."""

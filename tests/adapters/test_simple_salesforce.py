@@ -12,6 +12,8 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.simple_salesforce import connect
 from kinetic_auth_core.testing import Answer, SalesforceEmulator
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 EXPIRED = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
 
 

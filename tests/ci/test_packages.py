@@ -110,6 +110,7 @@ def test_pytest_and_ruff_find_it_by_a_pattern() -> None:
     assert "kinetic_auth_*" in tools["ruff"]["lint"]["isort"]["known-first-party"]
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_the_core_gets_its_extras_and_knows_how_to_install_it(checkout: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     options = ["--quiet", "--no-build-isolation", "--no-deps", "--wheel-dir", str(tmp_path)]

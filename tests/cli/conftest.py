@@ -123,7 +123,7 @@ def run() -> Run:
 
 
 @pytest.fixture
-def python() -> Run:
+def python(full_tier: None) -> Run:
     """A Python of its own, for what must be seen from outside."""
 
     def call(code: str, *args: str, env: Mapping[str, str] | None = None) -> Outcome:

@@ -123,6 +123,7 @@ def test_a_reader_of_errors_that_has_gone_away_does_not_change_the_code(monkeypa
     assert stop.value.code == 2
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_a_pipe_into_head_is_quiet() -> None:
     script = (
         f'set -o pipefail; "{sys.executable}" -c "from kinetic_auth_core.cli import main; main()" providers jwt-bearer'

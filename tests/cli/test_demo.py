@@ -13,6 +13,8 @@ from kinetic_auth_core import ConfigurationError
 from kinetic_auth_core.cli.demo import program
 from kinetic_auth_core.cli.demo_stage import stage
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
 

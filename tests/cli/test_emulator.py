@@ -22,6 +22,8 @@ from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.emulator import dotenv_value
 from kinetic_auth_core.testing import SalesforceEmulator
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
 NAMES = [

@@ -316,6 +316,7 @@ class TestLog:
         assert "LOG_LEVEL: 'LOUD' is no log level; use one of" in outcome.told
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_an_emulator_with_tls_is_reached_by_its_own_variables(run: Run) -> None:
     with SalesforceEmulator(tls=True) as org:
         outcome = run("login", "password", env=org.env())

@@ -214,6 +214,7 @@ class Careless:
         raise ValueError(f"bad token {self.token}")
 
 
+@pytest.mark.usefixtures("full_tier")
 @pytest.mark.parametrize("with_request", [True, False])
 def test_the_errors_of_a_careless_plugin_are_masked_in_text_and_chain(
     logged: io.StringIO, key: str, with_request: bool

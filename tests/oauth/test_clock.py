@@ -17,7 +17,7 @@ EXPIRED = ("invalid_grant", "expired authorization code")
 
 
 @pytest.fixture
-def sf() -> Iterator[SalesforceEmulator]:
+def sf(full_tier: None) -> Iterator[SalesforceEmulator]:
     """An org of the test's own, as its clock is turned."""
     with SalesforceEmulator() as org:
         yield org

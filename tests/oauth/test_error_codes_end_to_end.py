@@ -22,7 +22,7 @@ LogIn = Callable[[], kinetic.SalesforceSession]
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[SalesforceEmulator]:
+def running(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         yield emulator
 

@@ -37,6 +37,8 @@ from kinetic_auth_core.testing import (
 )
 from kinetic_auth_core.testing.leaks import secrets_in
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 TRANSIENT_FAULTS = [
     Reset("connect"),
     Reset("request"),

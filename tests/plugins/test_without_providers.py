@@ -12,6 +12,8 @@ import pytest
 
 import kinetic_auth_core as kinetic
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 ASK = """
 import json, sys
 import kinetic_auth_core as kinetic

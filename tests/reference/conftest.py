@@ -47,7 +47,7 @@ def pkcs1(keys: KeyPair) -> str:
 
 
 @pytest.fixture
-def sf() -> Iterator[SalesforceEmulator]:
+def sf(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         yield emulator
 
@@ -124,7 +124,7 @@ def example(sf: SalesforceEmulator, keys: KeyPair) -> Example:
 
 
 @pytest.fixture
-def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def python(tmp_path: Path, full_tier: None) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a script as a process of its own, in the test's folder."""
 
     def run(*command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

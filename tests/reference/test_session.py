@@ -89,6 +89,7 @@ def tls() -> Iterator[SalesforceEmulator]:
         yield emulator
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_simple_salesforce_takes_it_too(tls: SalesforceEmulator) -> None:
     login = tls.default
     made = kinetic.JWTAuthenticator(

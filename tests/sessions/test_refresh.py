@@ -81,6 +81,7 @@ class Failing:
         return kinetic.SalesforceSession("00D!first", "https://acme.my.salesforce.com", "", "0")
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_a_refresh_that_fails_is_logged_once_and_the_session_serves_on(caplog: Any) -> None:
     failing = Failing()
     source = kinetic.SessionSource(failing, session_lifetime=2)

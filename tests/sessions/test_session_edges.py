@@ -317,6 +317,7 @@ def test_a_refusal_in_several_lines_holds_back_as_well() -> None:
     assert len(calls) == 1
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_a_store_that_gives_no_lease_holds_nobody_up_beyond_its_length(
     caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -370,6 +370,7 @@ def test_what_cannot_be_put_in_its_place_leaves_nothing_behind(store: kinetic.Fi
     assert list(folder.glob("*.tmp")) == []
 
 
+@pytest.mark.usefixtures("full_tier")
 @posix
 def test_a_process_killed_in_the_middle_of_anything_leaves_whole_values_and_no_lock(
     store: kinetic.FileStore, folder: Path
@@ -392,6 +393,7 @@ def test_a_process_killed_in_the_middle_of_anything_leaves_whole_values_and_no_l
     assert list(folder.glob("*.tmp")) == []
 
 
+@pytest.mark.usefixtures("full_tier")
 @posix
 def test_the_lease_of_a_killed_process_ends_by_itself(store: kinetic.FileStore, folder: Path) -> None:
     script = "print(store.acquire('k', 'dead', expires_in_s=0.8), flush=True); time.sleep(60)"
@@ -408,6 +410,7 @@ def test_the_lease_of_a_killed_process_ends_by_itself(store: kinetic.FileStore, 
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_of_four_processes_that_replace_one_generation_one_wins(store: kinetic.FileStore, folder: Path) -> None:
     generation = store.put(KEY, b"before", expires_in_s=60)
     script = f"""

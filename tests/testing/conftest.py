@@ -90,7 +90,7 @@ def other_keys() -> KeyPair:
 
 
 @pytest.fixture
-def sf() -> Iterator[SalesforceEmulator]:
+def sf(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         yield emulator
 

@@ -29,6 +29,8 @@ from kinetic_auth_core.testing import (
 )
 from kinetic_auth_core.transport.client import Form, Transport
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 TOKEN_PATH = "/services/oauth2/token"
 FORM = Form({"grant_type": "password", "password": "canary-password"})
 

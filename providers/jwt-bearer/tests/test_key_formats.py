@@ -231,6 +231,7 @@ def test_garbage_raises_nothing_but_a_key_load_error_and_does_not_show_up_in_it(
     assert leaked(caught.value, CANARY, "canary-passphrase", base64.b64encode(raw)[4:20].decode()) == []
 
 
+@pytest.mark.usefixtures("full_tier")
 @hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(form=st.sampled_from(FORMATS), at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_a_key_with_one_wrong_byte_is_that_key_or_a_key_load_error(

@@ -22,7 +22,7 @@ def _no_ambient_settings(no_ambient_settings: None) -> None:
 
 
 @pytest.fixture
-def sf() -> Iterator[SalesforceEmulator]:
+def sf(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         yield emulator
 

@@ -126,6 +126,7 @@ def account() -> Iterator[Account]:
 AWKWARD = "p&ss+w%rd=1;a=b?c#d/e\\f \"g\" 'h' {i} $(j) `k` é ß 中文 🔑 \u202e\u0301"
 
 
+@pytest.mark.usefixtures("full_tier")
 @settings(deadline=None, max_examples=60)
 @given(password=st.text(min_size=1), security_token=st.text())
 @example(AWKWARD, AWKWARD)
@@ -140,6 +141,7 @@ def test_any_character_of_password_and_token_survives(account: Account, password
     assert account.log_in(password, security_token)
 
 
+@pytest.mark.usefixtures("full_tier")
 @settings(deadline=None, max_examples=30)
 @given(secret=st.text(min_size=1))
 @example(AWKWARD)
@@ -151,6 +153,7 @@ def test_any_character_of_the_client_secret_survives_and_verifies_the_signature(
         account.app.client_secret = before
 
 
+@pytest.mark.usefixtures("full_tier")
 @settings(deadline=None, max_examples=30)
 @given(password=st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00")))
 @example(AWKWARD)

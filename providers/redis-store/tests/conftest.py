@@ -118,7 +118,7 @@ def free_port() -> Callable[[], int]:
 
 
 @pytest.fixture(scope="session")
-def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RedisServer]]:
+def new_server(tmp_path_factory: pytest.TempPathFactory, full_tier: None) -> Iterator[Callable[..., RedisServer]]:
     """Starts a server with these options; it ends with the tests."""
     servers = []
 
@@ -173,6 +173,6 @@ def keys() -> KeyPair:
 
 
 @pytest.fixture
-def sf() -> Iterator[SalesforceEmulator]:
+def sf(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         yield emulator

@@ -16,6 +16,8 @@ from cryptography.fernet import Fernet
 
 from kinetic_auth_redis_store import RedisStore
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 KEY = Fernet.generate_key().decode()
 NewStore = Callable[..., RedisStore]
 

@@ -49,7 +49,7 @@ def keys() -> KeyPair:
 
 
 @pytest.fixture
-def sf() -> Iterator[SalesforceEmulator]:
+def sf(full_tier: None) -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
         yield emulator
 

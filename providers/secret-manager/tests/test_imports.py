@@ -12,6 +12,8 @@ from kinetic_auth_core import KeyLoadError, Reference
 from kinetic_auth_core.plugins import KEY_LOADERS, load_key_loader, parse_reference
 from kinetic_auth_secret_manager.sdks import sdk
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 ASK = """
     import sys
     from kinetic_auth_core.plugins import parse_reference

@@ -28,6 +28,8 @@ from kinetic_auth_core.testing.emulator.records import long_id
 from kinetic_auth_core.testing.emulator.server import order_reset
 from kinetic_auth_core.testing.pytest_plugin import salesforce_emulator  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 VERSIONS = "/services/data"
 
 

@@ -30,6 +30,8 @@ from kinetic_auth_core.testing import (
     Truncated,
 )
 
+pytestmark = pytest.mark.usefixtures("full_tier")
+
 TOKEN = "/services/oauth2/token"
 VERSIONS = "/services/data"
 

@@ -253,6 +253,7 @@ def test_an_app_can_relax_ip_ranges(client: Any) -> None:
     assert client.jwt().status_code == 200
 
 
+@pytest.mark.usefixtures("full_tier")
 @pytest.mark.parametrize(
     ("first", "last", "accepted"), [(8, 18, True), (13, 18, False), (22, 13, True), (22, 6, False), (6, 11, False)]
 )

@@ -146,6 +146,7 @@ def test_unknown_paths_versions_and_methods_are_errors_in_json(client: Any) -> N
     assert (wrong.status_code, wrong.json()[0]["errorCode"]) == (405, "METHOD_NOT_ALLOWED")
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_simple_salesforce_can_query_it(connect: Any) -> None:
     with SalesforceEmulator(tls=True) as sf, requests.Session() as http:
         http.trust_env, http.verify = False, str(sf.ca_bundle)

@@ -33,7 +33,7 @@ def _botocore_without_waits() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def moto_port() -> Iterator[int]:
+def moto_port(full_tier: None) -> Iterator[int]:
     """A moto server; it says itself on which port it is, when it is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], stderr=subprocess.PIPE, text=True

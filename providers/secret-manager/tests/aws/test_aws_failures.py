@@ -173,6 +173,7 @@ def test_an_endpoint_that_speaks_no_tls_is_told(load: Load, relay: Any) -> None:
     )
 
 
+@pytest.mark.usefixtures("full_tier")
 def test_a_host_that_never_answers_is_given_up_after_three_tries(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kinetic_auth_secret_manager.aws_client.READ_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:

@@ -235,7 +235,9 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def vault(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyVault]:
+def vault(
+    full_tier: None, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[KeyVault]:
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     vault = KeyVault(authority.issue_cert("127.0.0.1"))
