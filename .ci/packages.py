@@ -239,7 +239,7 @@ def imports() -> None:
     """Run import-linter with that configuration."""
     with tempfile.TemporaryDirectory() as folder:
         contracts(f"{folder}/importlinter.toml")
-        command = ("lint-imports", "--no-logo", "--config", f"{folder}/importlinter.toml")
+        command = ("lint-imports", "--no-logo", "--no-cache", "--config", f"{folder}/importlinter.toml")
         sys.exit(run(*command, PYTHONPATH=source_path()))
 
 

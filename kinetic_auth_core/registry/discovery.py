@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core import _published
+from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
 from kinetic_auth_core.settings.schema import near
 
@@ -84,7 +84,7 @@ OBSERVERS = "kinetic_auth.observers"
 
 #: The names that we publish, and the package that has each. Never a guess from an unknown name: typosquatters wait for
 #: those. The build derives it from providers/*.
-PUBLISHED = _published.NAMES
+PUBLISHED = NAMES
 
 
 @attrs.frozen
@@ -171,7 +171,7 @@ def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> Unk
     """The error for a name that nobody installed; it knows how to install those that we publish."""
     kind = {KEY_LOADERS: "key loader", SESSION_STORES: "session store"}.get(group, "provider")
     package = PUBLISHED.get(group, {}).get(name, "")
-    extras = [extra for extra in _published.EXTRAS.get(package, ()) if f"{place}-".startswith(f"{extra}-")]
+    extras = [extra for extra in EXTRAS.get(package, ()) if f"{place}-".startswith(f"{extra}-")]
     wanted = f'"{package}[{extras[0]}]"' if extras else package
     remedy = f"pip install {wanted}" if package else ""
     return UnknownProviderError(

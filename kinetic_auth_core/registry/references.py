@@ -13,14 +13,14 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from kinetic_auth_core import _published
+from kinetic_auth_core._published import NAMES
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
 from kinetic_auth_core.paths import expanded
 
 #: Resolved by the core itself.
 BUILTIN_SCHEMES = frozenset({"file", "env"})
 #: Always taken for references; without the loader, the error names the package that has it.
-KNOWN_SCHEMES = frozenset({*BUILTIN_SCHEMES, *_published.NAMES["kinetic_auth.key_loaders"]})
+KNOWN_SCHEMES = frozenset({*BUILTIN_SCHEMES, *NAMES["kinetic_auth.key_loaders"]})
 
 _URI = re.compile(r"(?P<scheme>[^:/?#\s]+)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL)
 
