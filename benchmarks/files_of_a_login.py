@@ -1,8 +1,8 @@
 """How many of our files and functions a first session takes a reader through: `python benchmarks/files_of_a_login.py`.
 
 Runs the three lines of the README, with settings from variables, against an emulator in another process, and counts the
-files and functions of the core and its providers that run, from `import kinetic_auth_core` on. The bodies of modules and
-classes do not count: they define things and do nothing.
+files and functions of the core and its providers that run, from `import kinetic_auth_core` on. The bodies of modules
+and classes do not count: they define things and do nothing.
 """
 
 import inspect
