@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kinetic_auth_core.errors import KeyLoadError
-from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyText
+from kinetic_auth_core.keys.signer import read_private_key
 
 _PASSPHRASE = "canary"
 
@@ -42,7 +42,7 @@ def check(data: bytes) -> None:
     """
     for passphrase in (None, _PASSPHRASE):
         try:
-            signer = LocalSigner.of(PrivateKeyText(data, "private_key"), passphrase)
+            signer = read_private_key(data, passphrase)
         except KeyLoadError as error:
             assert str(error).isprintable()
             assert _PASSPHRASE not in str(error)

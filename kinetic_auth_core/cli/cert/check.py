@@ -7,9 +7,9 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import EXPIRES_SOON, OK, UNFIT_CERTIFICATE
-from kinetic_auth_core.cli.extras import need_cryptography
 from kinetic_auth_core.cli.options import json_option, passphrase_in, passphrase_option
 from kinetic_auth_core.cli.output import emit_json, emit_record
+from kinetic_auth_core.keys.signer import require_cryptography
 
 _STATES = {OK: "ok", EXPIRES_SOON: "expires soon", UNFIT_CERTIFICATE: "unfit"}
 
@@ -42,7 +42,7 @@ def check(
       {"certificate", "state", "days_left", "not_after", "belongs_to_key", "problems": [text, ...]}
     where "state" is "ok", "expires soon" or "unfit", and "belongs_to_key" null without --key.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
-    need_cryptography()
+    require_cryptography("kinetic-auth cert")
     from kinetic_auth_core.cli.cert.certificates import CertificateFile
     from kinetic_auth_core.cli.cert.signing_key import load_key
 

@@ -9,10 +9,10 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.cert.files import PRIVATE, PUBLIC, check_free, write
-from kinetic_auth_core.cli.extras import need_cryptography
 from kinetic_auth_core.cli.options import json_option, passphrase_in, passphrase_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.keys.signer import require_cryptography
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -75,7 +75,7 @@ def new(
       {"key", "certificate", "p12", "subject", "fingerprint_sha256", "not_after"}
     with null for a file that was not written; "not_after" is ISO 8601 in UTC.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
-    need_cryptography()
+    require_cryptography("kinetic-auth cert")
     from kinetic_auth_core.cli.cert.certificates import CertificateFile, pem, self_signed
 
     folder = Path(out)

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.extras import need_cryptography
 from kinetic_auth_core.cli.options import json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record
+from kinetic_auth_core.keys.signer import require_cryptography
 
 
 @click.command(cls=Command, short_help="Show a certificate.")
@@ -23,7 +23,7 @@ def show(file: str, as_json: bool) -> None:
        "key", "size", "size_limit", "problems": [text, ...]}
     where times are ISO 8601 in UTC, sizes bytes, and "problems" says why Salesforce would not take it.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
-    need_cryptography()
+    require_cryptography("kinetic-auth cert")
     from kinetic_auth_core.cli.cert.certificates import MAX_BYTES, CertificateFile
 
     found = CertificateFile.read(Path(file))

@@ -1,4 +1,4 @@
-"""The key that `--key` names: a file, a reference to a secret, or a key that stays where it is and signs there."""
+"""The key that `--key` names: a file, a reference to a secret, or a key in a KMS that signs there."""
 
 from pathlib import Path
 from typing import Any, NoReturn
@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kinetic_auth_core.cli.cert.local_key import NOTHING_KNOWN, Unfit, read_key
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
+from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.loading import check_reference, load_key_loader
@@ -17,18 +17,18 @@ _ALGORITHM = "RS256"
 
 
 class RemoteKey(rsa.RSAPrivateKey):
-    """A `Signer` as cryptography sees a private key, so that it can sign certificates. Of the key it has only the name.
+    """Presents a `Signer` to cryptography as a private key, so that it can sign certificates.
 
     Args:
         signer: Signs with RS256.
         public_key: The public half.
-        called: How messages call it.
+        label: What messages call it.
     """
 
-    def __init__(self, signer: Signer, public_key: rsa.RSAPublicKey, called: str) -> None:
+    def __init__(self, signer: Signer, public_key: rsa.RSAPublicKey, label: str) -> None:
         self._signer = signer
         self._public_key = public_key
-        self._called = called
+        self._label = label
 
     @property
     def key_size(self) -> int:
@@ -39,25 +39,25 @@ class RemoteKey(rsa.RSAPrivateKey):
         """The public half."""
         return self._public_key
 
-    def sign(self, data: Any, padding: Any, algorithm: Any) -> bytes:  # noqa: ARG002 - RS256 fixes both, as checked before
+    def sign(self, data: Any, padding: Any, algorithm: Any) -> bytes:  # noqa: ARG002 - RS256 fixes both
         """Let the signer sign; the certificate is verified afterwards."""
         try:
             return self._signer.sign(bytes(data))
         except KineticAuthError:
             raise
         except Exception as error:
-            raise KeyLoadError(f"{self._called}: signing raised {type(error).__name__}: {error}") from error
+            raise KeyLoadError(f"{self._label}: signing raised {type(error).__name__}: {error}") from error
 
     def decrypt(self, ciphertext: Any, padding: Any) -> NoReturn:
-        """Not what it is for."""
+        """Not supported."""
         raise NotImplementedError
 
     def private_numbers(self) -> NoReturn:
-        """Not here."""
+        """Not supported: the key is elsewhere."""
         raise NotImplementedError
 
     def private_bytes(self, encoding: Any, format: Any, encryption_algorithm: Any) -> NoReturn:  # noqa: A002
-        """Not here."""
+        """Not supported: the key is elsewhere."""
         raise NotImplementedError
 
     def __copy__(self) -> "RemoteKey":
@@ -67,43 +67,39 @@ class RemoteKey(rsa.RSAPrivateKey):
         return self
 
 
-def load_key(given: str, passphrase: bytes | None) -> rsa.RSAPrivateKey:
-    """Get the key that `--key` names.
+def load_key(source: str, passphrase: bytes | None) -> rsa.RSAPrivateKey:
+    """Load the key that `--key` names.
 
     Args:
-        given: A path, or a reference.
+        source: A path, or a reference.
         passphrase: Of an encrypted key.
 
     Returns:
-        The key; a `RemoteKey` for one that stays where it is.
+        The key; a `RemoteKey` for one that does not leave its KMS.
 
     Raises:
-        KeyLoadError: There is none, or it is no RSA private key.
+        KeyLoadError: It cannot be read, or is not an RSA private key.
         ConfigurationError: The reference is incomplete, or its key loader is not installed.
     """
-    reference = parse_reference(given, {plugin.name for plugin in installed(KEY_LOADERS)})
-    called = f"the key {given}"
-    found = _from_file(Path(given), called) if reference is None else _from_reference(reference)
-    if isinstance(found, Signer):
-        return _remote(found, called)
-    key = read_key(found, passphrase) if isinstance(found, bytes) else NOTHING_KNOWN
-    del found, passphrase  # not among the locals of a traceback
-    if isinstance(key, Unfit):
-        raise KeyLoadError(f"{called} {key.what}.", remedy=key.remedy)
-    return key
+    reference = parse_reference(source, {plugin.name for plugin in installed(KEY_LOADERS)})
+    label = f"the key {source}"
+    loaded = Path(source) if reference is None else _resolve(reference)
+    if isinstance(loaded, bytes | Path):
+        loaded = read_private_key(
+            loaded,
+            passphrase,
+            label=label,
+            path_setting="--key",
+            unlock_remedy="Give its passphrase with --passphrase-env NAME.",
+        )
+    if isinstance(loaded, LocalSigner):
+        return loaded.private_key
+    if isinstance(loaded, Signer):
+        return _remote(loaded, label)
+    raise KeyLoadError(f"{label}: the key loader returned {type(loaded).__name__}, not bytes or a Signer.")
 
 
-def _from_file(path: Path, called: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = getattr(error, "strerror", None) or error
-        raise KeyLoadError(
-            f"{called} cannot be read: {why}.", remedy="Name a file, or a reference such as kms://..."
-        ) from error
-
-
-def _from_reference(reference: Reference) -> object:
+def _resolve(reference: Reference) -> object:
     if reference.scheme in BUILTIN_SCHEMES:
         return load_builtin(reference)
     check_reference(reference)
@@ -115,24 +111,24 @@ def _from_reference(reference: Reference) -> object:
         raise KeyLoadError(f"{reference}: the key loader raised {type(error).__name__}: {error}") from error
 
 
-def _remote(signer: Signer, called: str) -> RemoteKey:
+def _remote(signer: Signer, label: str) -> RemoteKey:
     if signer.algorithm != _ALGORITHM:
         raise KeyLoadError(
-            f"{called} signs with {signer.algorithm}; Salesforce takes only {_ALGORITHM}.",
+            f"{label} signs with {signer.algorithm}; Salesforce accepts only {_ALGORITHM}.",
             remedy="Use an RSA key of 2048 bits or more.",
         )
-    ask = getattr(signer, "public_key", None)
-    if ask is None:
+    get_public_key = getattr(signer, "public_key", None)
+    if get_public_key is None:
         raise KeyLoadError(
-            f"{called} does not tell its public key, which a certificate is made of.",
+            f"{label} has no public_key(), which a certificate needs.",
             remedy="Use a key loader whose signers have public_key(), such as that of kinetic-auth-secret-manager.",
         )
     try:
-        public_key = serialization.load_pem_public_key(ask())
+        public_key = serialization.load_pem_public_key(get_public_key())
     except KineticAuthError:
         raise
     except Exception as error:
-        raise KeyLoadError(f"{called} tells no public key in PEM: {type(error).__name__}: {error}") from error
+        raise KeyLoadError(f"{label}: public_key() gave no PEM: {type(error).__name__}: {error}") from error
     if not isinstance(public_key, rsa.RSAPublicKey):
-        raise KeyLoadError(f"{called} is no RSA key.", remedy="Use an RSA key of 2048 bits or more.")
-    return RemoteKey(signer, public_key, called)
+        raise KeyLoadError(f"{label} is not an RSA key.", remedy="Use an RSA key of 2048 bits or more.")
+    return RemoteKey(signer, public_key, label)

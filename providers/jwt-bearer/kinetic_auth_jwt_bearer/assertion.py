@@ -29,16 +29,16 @@ class AssertionKey(Key):
                 f"the key {signer.key_id} signs with {signer.algorithm}; Salesforce takes only {ALGORITHM}.",
                 remedy="Use an RSA key of 2048 bits or more.",
             )
-        self._signer = signer
+        self.signer = signer
 
     @property
     def fingerprint(self) -> str:
         """Which key it is, without the key."""
-        return self._signer.key_id
+        return self.signer.key_id
 
     def sign(self, msg: bytes) -> bytes:
         """Sign the encoded header and claims."""
-        return self._signer.sign(msg)
+        return self.signer.sign(msg)
 
 
 def sign_assertion(key: Any, *, issuer: str, subject: str, audience: str, now: float) -> str:

@@ -20,6 +20,7 @@ from kinetic_auth_core import (
     single_line,
     url_setting,
 )
+from kinetic_auth_core.plugins import read_private_key
 
 if TYPE_CHECKING:
     from kinetic_auth_jwt_bearer.assertion import AssertionKey
@@ -123,18 +124,14 @@ class JWTAuthenticator(GrantAuthenticator):
         from kinetic_auth_jwt_bearer.assertion import AssertionKey
         from kinetic_auth_jwt_bearer.certificate import check_certificate
 
-        signer = self.private_key if isinstance(self.private_key, Signer) else self._local_signer()
-        key = AssertionKey(signer)
+        key = AssertionKey(self._signer())
         if self.private_certificate_path:
-            check_certificate(Path(self.private_certificate_path), signer, now)
+            check_certificate(Path(self.private_certificate_path), key.signer, now)
         return key
 
-    def _local_signer(self) -> Signer:
-        from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyFile, PrivateKeyText
-
-        material = (
-            PrivateKeyText(self.private_key, "private_key")
-            if isinstance(self.private_key, str | bytes) and self.private_key
-            else PrivateKeyFile(Path(os.fsdecode(self.private_key_path or "")))
-        )
-        return LocalSigner.of(material, self.passphrase)
+    def _signer(self) -> Signer:
+        if isinstance(self.private_key, Signer):
+            return self.private_key
+        if isinstance(self.private_key, str | bytes) and self.private_key:
+            return read_private_key(self.private_key, self.passphrase)
+        return read_private_key(Path(os.fsdecode(self.private_key_path or "")), self.passphrase)

@@ -14,9 +14,9 @@ import pytest
 from cryptography import x509
 
 from kinetic_auth_core import KeyLoadError, KineticAuthError
+from kinetic_auth_core.plugins import LocalSigner, read_private_key
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
-from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyText
 
 NAME_IT = "Remedy: Let private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the .crt file that the app has."
 Leaked = Callable[..., list[str]]
@@ -94,7 +94,7 @@ def test_a_certificate_of_another_key_is_refused_before_anything_is_sent(
     given = {**settings, "private_certificate_path": certificate}
     with pytest.raises(KeyLoadError) as caught:
         JWTAuthenticator(**given, private_key=other_keys.private_key_pem).authenticate()
-    other = LocalSigner.of(PrivateKeyText(other_keys.private_key_pem, "private_key"), None).key_id
+    other = read_private_key(other_keys.private_key_pem).key_id
     assert str(caught.value) == (
         f"the certificate {certificate} does not belong to the private key {other[:16]}... Remedy: Let "
         "private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the certificate that was made from this key, the "
@@ -122,7 +122,7 @@ class TellingKey(RemoteKey):
 
 
 def remote(kind: Any, keys: KeyPair, path: Path) -> JWTAuthenticator:
-    signer = kind(LocalSigner.of(PrivateKeyText(keys.private_key_pem, "private_key"), None))
+    signer = kind(read_private_key(keys.private_key_pem))
     return JWTAuthenticator("3MVG9", "u@acme.com", signer, private_certificate_path=path)
 
 

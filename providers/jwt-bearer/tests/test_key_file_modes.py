@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from kinetic_auth_jwt_bearer import JWTAuthenticator
-from kinetic_auth_jwt_bearer.keys import PrivateKeyFile
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file permissions as in POSIX")
 
@@ -52,9 +51,4 @@ def test_a_key_given_as_text_has_no_mode(
     settings: dict[str, Any], key_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     JWTAuthenticator(**settings, private_key=key_file.read_text()).authenticate()
-    assert warnings(caplog) == []
-
-
-def test_a_file_that_is_gone_again_is_not_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    PrivateKeyFile(tmp_path / "gone").warn_if_exposed()
     assert warnings(caplog) == []

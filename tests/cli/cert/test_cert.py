@@ -350,6 +350,6 @@ def test_without_cryptography_each_command_says_what_to_install(
     outcome = run("cert", *command)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.told == (
-        "Error: the commands of cert need cryptography, which is not installed. "
-        'Remedy: pip install cryptography; the extra brings it too: pip install "kinetic-auth-core[jwt-bearer]"'
+        "Error: kinetic-auth cert needs cryptography, which is not installed. "
+        'Remedy: pip install cryptography; the extra has it too: pip install "kinetic-auth-core[jwt-bearer]"'
     )

@@ -136,7 +136,7 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
             "silent",
             3,
             (
-                "the key vault://silent does not tell its public key, which a certificate is made of. Remedy: Use a "
+                "the key vault://silent has no public_key(), which a certificate needs. Remedy: Use a "
                 "key loader whose signers have public_key(), such as that of kinetic-auth-secret-manager."
             ),
         ),
@@ -152,11 +152,11 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
             "hmac",
             3,
             (
-                "the key vault://hmac signs with HS256; Salesforce takes only RS256. "
+                "the key vault://hmac signs with HS256; Salesforce accepts only RS256. "
                 "Remedy: Use an RSA key of 2048 bits or more."
             ),
         ),
-        ("elliptic", 3, "the key vault://elliptic is no RSA key. Remedy: Use an RSA key of 2048 bits or more."),
+        ("elliptic", 3, "the key vault://elliptic is not an RSA key. Remedy: Use an RSA key of 2048 bits or more."),
         ("no-sign", 3, "you may not sign with key-7. Remedy: Allow kms:Sign."),
         ("broken-sign", 3, "the key vault://broken-sign: signing raised RuntimeError: no route"),
         ("no-public", 3, "you may not read key-7. Remedy: Allow kms:GetPublicKey."),
@@ -165,10 +165,7 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
         (
             "number",
             3,
-            (
-                "the key vault://number is no RSA private key in PEM, DER, PKCS12 or JWK, nor base64 of one. "
-                "Remedy: Name the private key, such as server.key."
-            ),
+            "the key vault://number: the key loader returned int, not bytes or a Signer.",
         ),
     ],
 )
@@ -183,7 +180,7 @@ def test_a_remote_key_of_no_use_is_told_and_nothing_is_written(
 def test_a_remote_key_whose_public_half_is_no_pem(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://no-pem")
     assert outcome.code == 3
-    assert "the key vault://no-pem tells no public key in PEM: ValueError" in outcome.told
+    assert "the key vault://no-pem: public_key() gave no PEM: ValueError" in outcome.told
 
 
 def test_a_remote_key_has_no_backup(run: Run, vault: Any) -> None:
@@ -241,12 +238,39 @@ def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys:
     )
 
 
-@pytest.mark.parametrize("name", ["gone.key", "nul\0"])
-def test_a_key_file_that_cannot_be_read(name: str, run: Run) -> None:
-    outcome = run("cert", "new", "--key", name)
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (
+            "gone.key",
+            "gone.key does not exist. Remedy: Verify --key: that it is correct and that the file exists.",
+        ),
+        ("nul\0", "cannot be read: embedded null byte. Remedy: Set --key to the path of a file."),
+        ("server.crt", "the private key file server.crt is a certificate, not a private key."),
+        (
+            "locked.key",
+            "is encrypted, and no passphrase is set. Remedy: Give its passphrase with --passphrase-env NAME.",
+        ),
+    ],
+)
+def test_a_key_file_that_cannot_be_used(name: str, problem: str, run: Run, folder: Path) -> None:
+    openssl("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right", "-out", "locked.key")
+    outcome = run("cert", "new", "--key", name, "--out", "new")
     assert outcome.code == 3
-    assert "cannot be read: " in outcome.told
-    assert outcome.told.endswith("Remedy: Name a file, or a reference such as kms://...")
+    assert problem in outcome.told
+    assert not Path("new").exists()
+
+
+def test_a_key_with_a_wrong_passphrase(run: Run, folder: Path) -> None:
+    openssl("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right", "-out", "locked.key")
+    outcome = run(
+        "cert", "new", "--key", "file://locked.key", "--out", "new", "--passphrase-env", "P", env={"P": "wrong"}
+    )
+    assert outcome.code == 3
+    assert outcome.told == (
+        "Error: the key file://locked.key is encrypted, and the passphrase does not decrypt it. "
+        "Remedy: Give its passphrase with --passphrase-env NAME."
+    )
 
 
 def test_the_key_of_a_file_is_the_key(folder: Path, keys: KeyPair) -> None:
