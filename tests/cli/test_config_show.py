@@ -124,13 +124,14 @@ def test_a_wrong_configuration_is_shown_as_far_as_it_is_right_and_all_problems_a
     assert outcome.table["client_id"] == ["3MVG9", f"SF_CLIENT_ID ({files}/.env)"]
     assert outcome.table["client_secret"] == ["********", f"DEV_SF_CLIENT_SECRET ({files}/.env)"]
     assert "username" not in outcome.table
-    assert "Cannot configure 'password' for the environment 'dev', 4 problems:" in outcome.told
+    assert "Cannot configure 'password' for the environment 'dev', 4 problems:" in outcome.message
     assert (
-        f"usrname (from {config}:environments.dev.usrname): unknown setting (did you mean 'username'?)" in outcome.told
+        f"usrname (from {config}:environments.dev.usrname): unknown setting (did you mean 'username'?)"
+        in outcome.message
     )
-    assert "username is missing" in outcome.told
-    assert "the variable NOT_SET is not set" in outcome.told
-    assert f"read_timeout (from {config}:environments.dev.read_timeout): expected a number, got text" in outcome.told
+    assert "username is missing" in outcome.message
+    assert "the variable NOT_SET is not set" in outcome.message
+    assert f"read_timeout (from {config}:environments.dev.read_timeout): expected a number, got text" in outcome.message
     assert outcome.has_no_secret()
 
 
@@ -140,7 +141,7 @@ def test_json_of_a_wrong_configuration_lists_the_problems(run: Run, files: Path)
     document = json.loads(outcome.out)
     assert outcome.code == 2
     assert [problem.partition(" ")[0] for problem in document["problems"]] == ["username", "password"]
-    assert "Error: Cannot configure" in outcome.told
+    assert "Error: Cannot configure" in outcome.message
 
 
 @pytest.mark.usefixtures("files")
@@ -149,8 +150,8 @@ def test_an_environment_that_there_is_not_is_told_with_the_files_that_were_used(
     assert outcome.code == 2
     assert outcome.table["config file"] == [f"{files}/kinetic-auth.toml"]
     assert outcome.table["provider"] == ["-"]
-    assert "the environment 'prd' (from the argument) is not in" in outcome.told
-    assert "it has: dev, prod (did you mean 'prod'?)" in outcome.told
+    assert "the environment 'prd' (from the argument) is not in" in outcome.message
+    assert "it has: dev, prod (did you mean 'prod'?)" in outcome.message
 
 
 def test_a_provider_that_is_not_installed_is_told(run: Run, files: Path) -> None:
@@ -158,14 +159,14 @@ def test_a_provider_that_is_not_installed_is_told(run: Run, files: Path) -> None
     outcome = run("config", "show", "-e", "dev")
     assert outcome.code == 2
     assert outcome.table["provider"] == ["sso"]
-    assert "no provider 'sso' is installed" in outcome.told
+    assert "no provider 'sso' is installed" in outcome.message
 
 
 def test_a_file_that_is_no_toml_ends_with_where_it_is_wrong(run: Run, files: Path) -> None:
     (files / "kinetic-auth.toml").write_text("[environments.dev\n")
     outcome = run("config", "show")
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"{files}/kinetic-auth.toml is not valid TOML" in outcome.told
+    assert f"{files}/kinetic-auth.toml is not valid TOML" in outcome.message
 
 
 def test_a_misplaced_secret_is_not_repeated(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""`kinetic-auth demo`: the whole way, told so that a reader learns it; undisturbed by what is around."""
+"""`kinetic-auth demo`: its story, independent of the machine's settings."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import pytest
 
 from kinetic_auth_core import ConfigurationError
 from kinetic_auth_core.cli.demo import program
-from kinetic_auth_core.cli.demo_stage import stage
+from kinetic_auth_core.cli.demo import _stage as stage
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
@@ -129,4 +129,4 @@ def test_without_a_provider_it_says_what_to_install(run: Run, monkeypatch: pytes
     monkeypatch.setattr(sys, "path", [])
     outcome = run("demo")
     assert (outcome.code, outcome.out) == (2, "")
-    assert "Remedy: pip install kinetic-auth-password" in outcome.told
+    assert "Remedy: pip install kinetic-auth-password" in outcome.message

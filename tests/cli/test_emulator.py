@@ -222,8 +222,8 @@ def test_a_port_that_is_taken_is_told(run: Run, temporary: Path) -> None:
         port = taken.getsockname()[1]
         outcome = run("emulator", "--port", str(port))
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"Error: the emulator cannot listen on port {port}: " in outcome.told
-    assert "Remedy: Give another --port, or leave it out to take a free one." in outcome.told
+    assert f"Error: the emulator cannot listen on port {port}: " in outcome.message
+    assert "Remedy: Choose another --port, or leave it out for a free one." in outcome.message
     assert list(temporary.iterdir()) == []
 
 
@@ -243,7 +243,7 @@ def test_without_its_extra_it_says_how_to_install_it(
     without(monkeypatch, module)
     outcome = run(command)
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.told == (
+    assert outcome.message == (
         f'Error: the emulator needs {module}, which is not installed. Remedy: pip install "kinetic-auth-core[testing]"'
     )
 
@@ -254,7 +254,7 @@ def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(
     without(monkeypatch, "kinetic_auth_core.testing.emulator.tls")
     outcome = run("emulator")
     assert outcome.code == 6
-    assert "unexpected, ModuleNotFoundError" in outcome.told
+    assert "unexpected error: ModuleNotFoundError" in outcome.message
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))

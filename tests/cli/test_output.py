@@ -21,7 +21,7 @@ from kinetic_auth_core.cli import output
     ],
 )
 def test_a_cell_shows_a_value_so_that_it_cannot_be_misread(value: object, cell: str) -> None:
-    assert output.shown(value) == cell
+    assert output.displayed(value) == cell
 
 
 def test_words_stay_whole_when_lines_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:

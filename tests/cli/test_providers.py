@@ -1,4 +1,4 @@
-"""`kinetic-auth providers`: what is installed, what is broken, what can be had, what each takes."""
+"""`kinetic-auth providers`: installed, broken and installable providers, and their settings."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` desc
 
 @pytest.fixture
 def installed_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Leaves only these of our distributions for importlib.metadata to find."""
+    """Hides all but these of our distributions from importlib.metadata."""
     import kinetic_auth_jwt_bearer  # noqa: F401 - what is imported stays so
     import kinetic_auth_password  # noqa: F401
 
@@ -140,7 +140,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(run: Run) -> None:
     assert (outcome.code, outcome.out) == (2, "")
     assert (
         "no provider 'jwt-barer' is installed (did you mean 'jwt-bearer'?); installed: jwt-bearer, password"
-        in outcome.told
+        in outcome.message
     )
 
 
@@ -148,13 +148,13 @@ def test_a_known_name_that_is_not_installed_is_told_with_its_pip_install(run: Ru
     installed_only("kinetic-auth-jwt-bearer")
     outcome = run("providers", "password")
     assert outcome.code == 2
-    assert "Remedy: pip install kinetic-auth-password" in outcome.told
+    assert "Remedy: pip install kinetic-auth-password" in outcome.message
 
 
 def test_more_than_one_name_is_a_usage_error(run: Run) -> None:
     outcome = run("providers", "jwt-bearer", "password")
     assert outcome.code == 2
-    assert "only one PROVIDER is taken here" in outcome.told
+    assert "give the name of one PROVIDER" in outcome.message
 
 
 def test_one_that_the_config_file_does_not_allow_is_marked_and_not_imported(

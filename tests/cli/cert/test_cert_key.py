@@ -1,4 +1,4 @@
-"""`--key` of `kinetic-auth cert`: files, references, and keys that sign where they are."""
+"""`--key` of `kinetic-auth cert`: files, references, and keys in a KMS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kinetic_auth_core.cli.cert.signing_key import RemoteKey, load_key
+from kinetic_auth_core.cli.cert.keys import RemoteKey, load_key
 from kinetic_auth_core.testing import KeyPair
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
@@ -33,7 +33,7 @@ from vault_keys import ELLIPTIC, KEY, OTHER
 
 @attrs.frozen
 class SilentKey:
-    """A key that signs, as plugins that know nothing of certificates give it."""
+    """A signer without public_key()."""
 
     key: object = attrs.field(default=KEY, repr=False)
     algorithm: str = "RS256"
@@ -123,7 +123,7 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
     certificate = x509.load_pem_x509_certificate(Path("kms/server.crt").read_bytes())
     assert certificate.public_key() == vault.KEY.public_key()
     openssl("verify", "-CAfile", "kms/server.crt", "-check_ss_sig", "kms/server.crt")
-    assert 'private_key = "vault://key"' in outcome.told
+    assert 'private_key = "vault://key"' in outcome.message
     assert "key" not in outcome.table
     assert run("cert", "check", "--cert", "kms/server.crt", "--key", "vault://key").code == 0
     assert run("cert", "check", "--cert", "kms/server.crt", "--key", "vault://liar").code == 8
@@ -144,8 +144,8 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
             "liar",
             3,
             (
-                "the certificate's signature does not verify: the key does not sign with what it says is its "
-                "public key. Remedy: Ask the authors of its key loader."
+                "the certificate's signature does not verify: the key's public_key() is not that of the signing key. "
+                "Remedy: Report this to the authors of its key loader."
             ),
         ),
         (
@@ -173,21 +173,21 @@ def test_a_remote_key_of_no_use_is_told_and_nothing_is_written(
     key: str, code: int, said: str, run: Run, vault: Any
 ) -> None:
     outcome = run("cert", "new", "--key", f"vault://{key}", "--out", "kms")
-    assert (outcome.code, outcome.told) == (code, f"Error: {said}")
+    assert (outcome.code, outcome.message) == (code, f"Error: {said}")
     assert not Path("kms").exists()
 
 
 def test_a_remote_key_whose_public_half_is_no_pem(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://no-pem")
     assert outcome.code == 3
-    assert "the key vault://no-pem: public_key() gave no PEM: ValueError" in outcome.told
+    assert "the key vault://no-pem: public_key() gave no PEM: ValueError" in outcome.message
 
 
 def test_a_remote_key_has_no_backup(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://key", "--p12")
     assert outcome.code == 2
-    assert outcome.told == (
-        "Error: --p12 wants the key itself, and this one never leaves its place. Remedy: Leave --p12 out."
+    assert outcome.message == (
+        "Error: --p12 needs the private key, which never leaves its KMS. Remedy: Leave --p12 out."
     )
 
 
@@ -210,7 +210,7 @@ def test_without_the_key_loader_its_package_and_extra_are_named(run: Run, monkey
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: importlib.metadata.EntryPoints())
     outcome = run("cert", "new", "--key", "kms://aws/alias/sf")
     assert outcome.code == 2
-    assert outcome.told == (
+    assert outcome.message == (
         "Error: no key loader 'kms' is installed; installed: none. "
         'Remedy: pip install "kinetic-auth-secret-manager[aws]"'
     )
@@ -219,7 +219,7 @@ def test_without_the_key_loader_its_package_and_extra_are_named(run: Run, monkey
 def test_what_an_installed_key_loader_says_is_told(run: Run) -> None:
     outcome = run("cert", "new", "--key", "kms://nowhere/alias/sf")
     assert outcome.code == 3
-    assert "kms://nowhere/alias/sf" in outcome.told
+    assert "kms://nowhere/alias/sf" in outcome.message
 
 
 def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys: KeyPair) -> None:
@@ -228,7 +228,7 @@ def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys:
     )
     assert outcome.code == 0, outcome.err
     assert sorted(path.name for path in Path("renewed").iterdir()) == ["server.crt", "server.p12"]
-    assert 'private_key_path = "server.key"' in outcome.told
+    assert 'private_key_path = "server.key"' in outcome.message
     assert run("cert", "check", "--cert", "renewed/server.crt", "--key", "file://server.key").code == 0
     assert (
         run(
@@ -257,7 +257,7 @@ def test_a_key_file_that_cannot_be_used(name: str, problem: str, run: Run, folde
     openssl("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right", "-out", "locked.key")
     outcome = run("cert", "new", "--key", name, "--out", "new")
     assert outcome.code == 3
-    assert problem in outcome.told
+    assert problem in outcome.message
     assert not Path("new").exists()
 
 
@@ -267,7 +267,7 @@ def test_a_key_with_a_wrong_passphrase(run: Run, folder: Path) -> None:
         "cert", "new", "--key", "file://locked.key", "--out", "new", "--passphrase-env", "P", env={"P": "wrong"}
     )
     assert outcome.code == 3
-    assert outcome.told == (
+    assert outcome.message == (
         "Error: the key file://locked.key is encrypted, and the passphrase does not decrypt it. "
         "Remedy: Give its passphrase with --passphrase-env NAME."
     )
