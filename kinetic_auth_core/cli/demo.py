@@ -57,7 +57,7 @@ def demo() -> None:
     """
     for provider in ("password", "jwt-bearer"):
         find(AUTHENTICATORS, provider)
-    with _stage() as built:
+    with stage() as built:
         _Story(built).tell()
     emit("\nThe emulator and its files are gone. Continue with your own org:")
     emit(
@@ -79,7 +79,7 @@ def program() -> str:
 
 
 @attrs.frozen
-class _Stage:
+class Stage:
     """An emulated org and the files of a deployment.
 
     Attributes:
@@ -110,7 +110,7 @@ class _Stage:
 
 
 @contextlib.contextmanager
-def _stage() -> Iterator[_Stage]:
+def stage() -> Iterator[Stage]:
     """Set everything up, and remove it afterwards.
 
     Raises:
@@ -122,12 +122,12 @@ def _stage() -> Iterator[_Stage]:
         tempfile.TemporaryDirectory(prefix="kinetic-auth-demo-") as folder,
         testing.SalesforceEmulator() as org,
     ):
-        built = _Stage(org, Path(folder).resolve())
+        built = Stage(org, Path(folder).resolve())
         _set_up(built, testing.new_key_pair(), testing.new_key_pair())
         yield built
 
 
-def _set_up(built: _Stage, keys: Any, other_keys: Any) -> None:
+def _set_up(built: Stage, keys: Any, other_keys: Any) -> None:
     """Add two users who are approved for one app and a third who is not; write the deployment's files."""
     dev = built.org.add_user("dev@acme.example")
     integration = built.org.add_user("integration@acme.example")
@@ -171,7 +171,7 @@ def _without_ambient_variables() -> Iterator[None]:
 
 @attrs.define
 class _Story:
-    stage: _Stage
+    stage: Stage
     _chapters: int = attrs.field(default=0, init=False)
 
     def tell(self) -> None:

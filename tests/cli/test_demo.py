@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from kinetic_auth_core import ConfigurationError
-from kinetic_auth_core.cli.demo import program
-from kinetic_auth_core.cli.demo import _stage as stage
+from kinetic_auth_core.cli.demo import program, stage
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
@@ -64,7 +63,7 @@ def test_the_commands_to_type_next_work_without_an_activated_environment(
 
 
 @pytest.mark.parametrize("args", [(), ("--debug",)])
-def test_is_not_disturbed_by_what_is_around_and_leaves_it_as_it_was(
+def test_ignores_the_machines_settings_and_leaves_them_unchanged(
     run: Run, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
 ) -> None:
     Path("kinetic-auth.toml").write_text("this is no TOML")

@@ -69,7 +69,7 @@ def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
     signal.signal(number, before)
 
 
-def test_serves_until_a_signal_then_takes_its_key_away(
+def test_serves_until_a_signal_and_then_removes_its_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], temporary: Path, number: signal.Signals
 ) -> None:
     reading, writing = os.pipe()
@@ -126,7 +126,7 @@ def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporar
 @pytest.mark.parametrize(
     ("file", "option"), [(".env", ""), ("org.env", " --env-file org.env"), ("an org/.env", " --env-file 'an org/.env'")]
 )
-def test_a_file_that_is_not_there_yet_takes_the_settings_and_the_login_to_type_is_told(
+def test_the_settings_are_written_to_a_new_file_and_the_login_command_is_shown(
     capsys: pytest.CaptureFixture[str], temporary: Path, file: str, option: str
 ) -> None:
     path = Path(file).absolute()
@@ -196,7 +196,7 @@ def test_with_tls_it_names_its_certificate_authority(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_where_sighup_is_ignored_as_by_nohup_it_goes_on(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+def test_an_ignored_sighup_does_not_stop_it(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading, writing = os.pipe()
     answers: list[int] = []
@@ -217,7 +217,7 @@ def test_where_sighup_is_ignored_as_by_nohup_it_goes_on(monkeypatch: pytest.Monk
     assert list(temporary.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_told(run: Run, temporary: Path) -> None:
+def test_a_port_that_is_taken_is_reported(run: Run, temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         outcome = run("emulator", "--port", str(port))
@@ -248,9 +248,7 @@ def test_without_its_extra_it_says_how_to_install_it(
     )
 
 
-def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_of_the_emulator_is_not_reported_as_a_missing_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "kinetic_auth_core.testing.emulator.tls")
     outcome = run("emulator")
     assert outcome.code == 6

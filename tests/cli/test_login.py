@@ -77,7 +77,7 @@ def test_json_has_the_token_on_request_only(run: Run, sf: SalesforceEmulator) ->
 
 
 @pytest.mark.usefixtures("default_env")
-def test_a_time_of_issue_that_is_none_is_shown_as_it_came(run: Run, sf: SalesforceEmulator) -> None:
+def test_an_invalid_time_of_issue_is_shown_unchanged(run: Run, sf: SalesforceEmulator) -> None:
     sf.break_transport(Alter({"issued_at": "9999999999999999"}))
     assert run("login", "jwt-bearer").table["issued_at"] == ["- (9999999999999999 ms)"]
 
@@ -106,20 +106,20 @@ def test_the_api_version_of_the_environment_is_honoured(run: Run) -> None:
 
 class TestSet:
     @pytest.mark.usefixtures("default_env")
-    def test_gives_settings_of_any_type(self, run: Run) -> None:
+    def test_accepts_settings_of_any_type(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "api_version=60.0", "--set", "read_timeout=2.5")
         assert outcome.code == 0
         assert outcome.table["api_version"] == ["v60.0"]
 
     @pytest.mark.usefixtures("default_env")
-    def test_gives_settings_of_the_source_too(self, run: Run) -> None:
+    def test_accepts_settings_of_the_source_too(self, run: Run) -> None:
         outcome = run(
             "login", "password", "--set", "login_budget=5", "--set", "allowed_instance_hosts=*.acme.com, 127.0.0.1"
         )
         assert outcome.code == 0, outcome.err
 
     @pytest.mark.usefixtures("default_env")
-    def test_what_does_not_fit_is_told_all_at_once(self, run: Run) -> None:
+    def test_all_unusable_settings_are_reported_at_once(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "usrname=x", "--set", "read_timeout=soon")
         assert outcome.code == 2
         assert "usrname (from keyword): unknown setting (did you mean 'username'?)" in outcome.message
@@ -158,13 +158,13 @@ class TestSet:
             ("provider", "the argument PROVIDER"),
         ],
     )
-    def test_points_at_the_option_that_is_meant(self, run: Run, name: str, instead: str) -> None:
+    def test_names_the_option_that_is_meant(self, run: Run, name: str, instead: str) -> None:
         outcome = run("login", "password", "--set", f"{name}=x")
         assert outcome.code == 2
         assert outcome.message == f"Error: --set {name}: is not a setting. Remedy: Use {instead}."
 
     @pytest.mark.parametrize("args", [("--set", "canary-client-secret"), ("--set", "=canary-client-secret")])
-    def test_does_not_repeat_what_is_no_pair(self, run: Run, args: tuple[str, ...]) -> None:
+    def test_does_not_quote_an_argument_that_is_not_a_pair(self, run: Run, args: tuple[str, ...]) -> None:
         outcome = run("login", "password", *args)
         assert outcome.code == 2
         assert "--set takes name=value, such as --set username=integration@acme.com." in outcome.message
@@ -173,7 +173,7 @@ class TestSet:
     @pytest.mark.parametrize(
         "args", [("username=x", "password=canary-client-secret"), ("password=canary-client-secret",)]
     )
-    def test_does_not_repeat_a_pair_without_its_option(self, run: Run, args: tuple[str, ...]) -> None:
+    def test_does_not_quote_a_pair_without_its_option(self, run: Run, args: tuple[str, ...]) -> None:
         outcome = run("login", *args)
         assert outcome.code == 2
         assert "each setting needs its own --set" in outcome.message
@@ -188,7 +188,7 @@ def free_port() -> int:
 @pytest.mark.usefixtures("default_env")
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
 class TestFailures:
-    def test_missing_settings_are_told_all_at_once(
+    def test_all_missing_settings_are_reported_at_once(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, debug: tuple[str, ...]
     ) -> None:
         for name in ("SF_CLIENT_ID", "SF_USERNAME"):
@@ -199,13 +199,13 @@ class TestFailures:
         assert "username is missing" in outcome.message
         assert ("Traceback" in outcome.err) == bool(debug)
 
-    def test_a_key_that_is_not_there_ends_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
+    def test_a_missing_key_exits_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=nowhere.key", *debug)
         assert (outcome.code, outcome.out) == (3, "")
         missing = Path("nowhere.key").absolute()
         assert f"Error: Private key not found: {missing} does not exist. Remedy: Verify private_key" in outcome.message
 
-    def test_a_wrong_key_ends_with_4_and_the_remedy(self, run: Run, keys: KeyPair, debug: tuple[str, ...]) -> None:
+    def test_a_wrong_key_exits_with_4_and_the_remedy(self, run: Run, keys: KeyPair, debug: tuple[str, ...]) -> None:
         Path("other.key").write_text(keys.private_key_pem)
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=other.key", *debug)
         assert (outcome.code, outcome.out) == (4, "")
@@ -216,7 +216,7 @@ class TestFailures:
         )
         assert outcome.has_no_secret()
 
-    def test_a_wrong_password_ends_with_4_and_says_who_and_where(
+    def test_a_wrong_password_exits_with_4_and_names_user_and_host(
         self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
     ) -> None:
         user = sf.add_user(f"wrong-{len(sf.history)}@acme.example")
@@ -230,7 +230,7 @@ class TestFailures:
         assert "Remedy: Check username and password" in outcome.message
         assert outcome.has_no_secret(sf.default.password, sf.default.security_token, sf.default.client_secret)
 
-    def test_a_session_that_a_guard_refuses_ends_with_4(
+    def test_a_session_rejected_by_a_guard_exits_with_4(
         self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
     ) -> None:
         sf.break_transport(Alter({"signature": "d3Jvbmc="}))
@@ -239,26 +239,26 @@ class TestFailures:
         assert "the signature of the answer is wrong" in outcome.message
         assert outcome.has_no_secret()
 
-    def test_a_passing_failure_ends_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
+    def test_a_temporary_failure_exits_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
         sf.refuse("unknown_error", "retry your request", times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 5
         assert "Remedy: Salesforce asks to try again" in outcome.message
 
-    def test_maintenance_ends_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
+    def test_maintenance_exits_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
         sf.break_transport(Html(503), times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 5
         assert "HTTP 503 with text/html instead of JSON. Given up after 4 tries within" in outcome.message
         assert "Remedy: Try later" in outcome.message
 
-    def test_an_answer_that_is_no_json_ends_with_5(
+    def test_an_answer_that_is_not_json_exits_with_5(
         self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
     ) -> None:
         sf.break_transport(NotJson(), times=None)
         assert run("login", "jwt-bearer", *debug).code == 5
 
-    def test_a_host_that_does_not_answer_ends_with_5(self, run: Run, debug: tuple[str, ...]) -> None:
+    def test_a_host_that_does_not_answer_exits_with_5(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "password", "--set", f"login_url=http://127.0.0.1:{free_port()}", *debug)
         assert outcome.code == 5
         assert "refused" in outcome.message.lower()
@@ -274,7 +274,7 @@ class TestFailures:
 
 
 @pytest.mark.usefixtures("default_env")
-def test_an_error_is_told_once(run: Run, sf: SalesforceEmulator) -> None:
+def test_an_error_is_printed_once(run: Run, sf: SalesforceEmulator) -> None:
     sf.refuse("inactive_user", "user frozen or deactivated")
     outcome = run("login", "jwt-bearer")
     assert outcome.message.count("inactive_user") == 1
@@ -309,10 +309,10 @@ class TestLog:
         assert "INFO kinetic_auth_core.login.flow:" in run("login", "jwt-bearer", "--debug").err
 
     @pytest.mark.usefixtures("default_env")
-    def test_is_quiet_otherwise(self, run: Run) -> None:
+    def test_nothing_is_logged_otherwise(self, run: Run) -> None:
         assert run("login", "jwt-bearer").err == ""
 
-    def test_a_level_that_there_is_not_is_a_usage_error(self, run: Run) -> None:
+    def test_an_unknown_log_level_is_a_usage_error(self, run: Run) -> None:
         outcome = run("providers", env={"LOG_LEVEL": "LOUD"})
         assert (outcome.code, outcome.out) == (2, "")
         assert "LOG_LEVEL: 'LOUD' is no log level; use one of" in outcome.message

@@ -68,7 +68,7 @@ def test_a_name_taken_twice_names_both_packages_once(run: Run, publish: Run) -> 
     assert "Remedy: Uninstall all but one of them." in told
 
 
-def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(run: Run, installed_only: Run) -> None:
+def test_a_published_provider_that_is_not_installed_has_its_pip_install(run: Run, installed_only: Run) -> None:
     installed_only("kinetic-auth-jwt-bearer")
     outcome = run("providers")
     assert outcome.table["jwt-bearer"][-1] == "works"
@@ -76,7 +76,7 @@ def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(r
     assert "Not installed:" in outcome.out
 
 
-def test_with_nothing_installed_it_says_so(run: Run, installed_only: Run) -> None:
+def test_without_an_installed_provider_it_says_so(run: Run, installed_only: Run) -> None:
     installed_only()
     outcome = run("providers")
     assert outcome.out.startswith("No provider is installed.\n\nNot installed:\n")
@@ -135,7 +135,7 @@ def test_json_names_the_groups_of_which_one_is_needed(run: Run) -> None:
     assert document["exactly_one_of"] == [["private_key", "private_key_path"]]
 
 
-def test_an_unknown_name_is_told_with_those_that_there_are(run: Run) -> None:
+def test_an_unknown_provider_is_reported_with_the_installed_ones(run: Run) -> None:
     outcome = run("providers", "jwt-barer")
     assert (outcome.code, outcome.out) == (2, "")
     assert (
@@ -144,7 +144,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(run: Run) -> None:
     )
 
 
-def test_a_known_name_that_is_not_installed_is_told_with_its_pip_install(run: Run, installed_only: Run) -> None:
+def test_a_known_provider_that_is_not_installed_is_reported_with_its_pip_install(run: Run, installed_only: Run) -> None:
     installed_only("kinetic-auth-jwt-bearer")
     outcome = run("providers", "password")
     assert outcome.code == 2

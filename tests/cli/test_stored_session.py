@@ -36,7 +36,7 @@ def test_a_live_session_is_shown_without_its_token_and_without_a_login(
     assert sf.token_requests == before
 
 
-def test_a_dead_session_ends_with_nine(run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession) -> None:
+def test_a_dead_session_exits_with_nine(run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession) -> None:
     sf.revoke(stored.access_token)
     outcome = run("status", "jwt-bearer", "--json")
     assert outcome.code == 9
@@ -44,7 +44,7 @@ def test_a_dead_session_ends_with_nine(run: Run, sf: SalesforceEmulator, stored:
 
 
 @pytest.mark.usefixtures("default_env")
-def test_without_a_store_there_is_nothing_to_see(run: Run) -> None:
+def test_without_a_store_there_is_no_session_to_show(run: Run) -> None:
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 9
     assert "No store is configured: each process keeps its session in its own memory." in outcome.message
@@ -57,7 +57,7 @@ def test_without_a_store_there_is_nothing_to_see(run: Run) -> None:
 @pytest.mark.parametrize(
     ("command", "said"), [(("status",), {"alive": None}), (("logout", "--shared"), {"revoked": False})]
 )
-def test_a_store_that_gives_no_answer_is_not_taken_for_an_empty_one(
+def test_a_store_that_does_not_respond_is_not_taken_for_an_empty_one(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], said: dict[str, object]
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -71,7 +71,7 @@ def test_a_store_that_gives_no_answer_is_not_taken_for_an_empty_one(
     assert json.loads(outcome.out).items() >= said.items()
 
 
-def test_an_instance_that_gives_no_answer_is_told(
+def test_an_instance_that_does_not_respond_is_reported(
     run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
 ) -> None:
     sf.break_transport(Reset(), path="/services/data/*")
@@ -80,7 +80,7 @@ def test_an_instance_that_gives_no_answer_is_told(
     assert "check of the session of" in outcome.message
 
 
-def test_logging_out_revokes_what_is_shared_only_when_told_so(
+def test_logout_revokes_a_shared_session_only_with_shared(
     run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
 ) -> None:
     outcome = run("logout", "jwt-bearer")
@@ -96,7 +96,7 @@ def test_logging_out_revokes_what_is_shared_only_when_told_so(
     assert os.environ["SF_STORE"] == "file"
 
 
-def test_an_answer_that_tells_neither_is_no_life(
+def test_an_inconclusive_answer_leaves_alive_false(
     run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
 ) -> None:
     sf.break_transport(Status(503), path="/services/data/*")

@@ -139,7 +139,7 @@ MESSAGES = {
     "EC, as openssl ecparam writes it": EC_KEY,
     "Ed25519": f"is a key of type Ed25519, but Salesforce accepts only RSA (RS256). {NEW_KEY}",
     "RSA-1024": f"is an RSA key of 1024 bits, but Salesforce requires 2048 or more. {NEW_KEY}",
-    # cryptography before version 47 does not tell an unknown kind from a damaged key.
+    # cryptography before version 47 does not distinguish an unknown type from a damaged key.
     "unknown kind": f"holds a key of an unsupported type. {NEW_KEY}" if TELLS_KINDS else DAMAGED,
     "parameters": f"holds parameters, not a private key. {GIVE_PRIVATE}",
     "garbage": NOT_A_KEY,

@@ -21,7 +21,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o660])
-def test_a_key_file_that_others_can_get_at_is_warned_about_once_with_the_chmod_that_mends_it(
+def test_an_exposed_key_file_causes_one_warning_with_the_chmod_command(
     mode: int, settings: dict[str, Any], key_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shared = key_file.rename(key_file.parent / "server of 'acme'.key")
@@ -39,7 +39,7 @@ def test_a_key_file_that_others_can_get_at_is_warned_about_once_with_the_chmod_t
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
-def test_a_key_file_of_ones_own_is_not_warned_about(
+def test_a_private_key_file_causes_no_warning(
     mode: int, settings: dict[str, Any], key_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     key_file.chmod(mode)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
 
 _SIGNING_ALGORITHM: "SigningAlgorithmSpecType" = "RSASSA_PKCS1_V1_5_SHA_256"
-#: `Sign` takes at most this many bytes raw; an assertion has some hundreds.
+#: `Sign` accepts at most this many raw bytes; an assertion has some hundreds.
 MAX_MESSAGE_BYTES = 4096
 
 
@@ -31,14 +31,14 @@ MAX_MESSAGE_BYTES = 4096
 class AwsKmsSigner(RemoteSigner):
     """Signs with RSASSA_PKCS1_V1_5_SHA_256, which JWS calls RS256 (RFC 7518, section 3.3).
 
-    An alias is resolved when the signer is made, so that every signature fits `key_id`.
+    An alias is resolved when the signer is made, so that every signature belongs to `key_id`.
     """
 
     _aws: AwsClient = attrs.field(repr=False, eq=False)
     _client: "PerProcess[KMSClient]" = attrs.field(repr=False, eq=False)
 
     def sign(self, message: bytes) -> bytes:
-        """Have KMS sign `message`, which is hashed there.
+        """Let KMS hash and sign `message`.
 
         Args:
             message: At most 4096 bytes.
@@ -53,8 +53,8 @@ class AwsKmsSigner(RemoteSigner):
             )["Signature"]
 
         if len(message) > MAX_MESSAGE_BYTES:
-            what = f"KMS signs at most {MAX_MESSAGE_BYTES} bytes, and these are {len(message)}"
-            raise Problem(what, "Shorten what is signed.").error(self.key.reference)
+            what = f"KMS signs at most {MAX_MESSAGE_BYTES} bytes, and the message has {len(message)}"
+            raise Problem(what, "Shorten the message.").error(self.key.reference)
         signature = self._aws.ask(call, self._client)
         if isinstance(signature, Problem):
             raise signature.error(self.key.reference)
@@ -67,7 +67,7 @@ def read(target: Target) -> AwsKmsSigner | Problem:
 
     def call(client: "KMSClient") -> RemoteKey | Problem:
         described = client.describe_key(KeyId=target.name)["KeyMetadata"]
-        if problem := _unfit(described):
+        if problem := _unusable(described):
             return problem
         version = described.get("Arn") or described["KeyId"]
         return RemoteKey(target.reference, version, client.get_public_key(KeyId=version)["PublicKey"])
@@ -76,13 +76,13 @@ def read(target: Target) -> AwsKmsSigner | Problem:
     return key if isinstance(key, Problem) else AwsKmsSigner(key, aws, PerProcess(aws.connect))
 
 
-def _unfit(described: "KeyMetadataTypeDef") -> Problem | None:
+def _unusable(described: "KeyMetadataTypeDef") -> Problem | None:
     state = described.get("KeyState", "Enabled")
     usage = described.get("KeyUsage", "")
     spec = described.get("KeySpec", "")
     if "Deletion" in state:
         what = "the key is marked for deletion"
-        return Problem(what, "Cancel that (aws kms cancel-key-deletion) and enable it, or name another.")
+        return Problem(what, "Cancel the deletion (aws kms cancel-key-deletion) and enable it, or name another.")
     if state == "Disabled":
         return Problem("the key is disabled", "Enable it (aws kms enable-key), or name another.")
     if state != "Enabled":

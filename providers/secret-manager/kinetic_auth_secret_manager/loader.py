@@ -1,4 +1,4 @@
-"""The two key loaders: which module reads which place. The modules of a cloud are imported when it is first named."""
+"""The two key loaders. The modules of a cloud are imported when a reference first names it."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -17,13 +17,13 @@ from kinetic_auth_secret_manager.targets import Target, target_of
 
 @attrs.frozen
 class _Place:
-    """Where something is read.
+    """A service that values are read from.
 
     Attributes:
-        module: Reads it.
-        extra: Brings the SDK that the module needs.
-        options: What may stand behind `?`.
-        check: Raises a `KeyLoadError` for a name that cannot be one there; None where every name can.
+        module: The module that reads them.
+        extra: The extra that installs the SDK of the module.
+        options: The options allowed after `?`.
+        check: Raises a `KeyLoadError` for an invalid name; None if every name is valid.
     """
 
     module: str
@@ -42,12 +42,12 @@ _KEYS = {
     "azure": _Place("azure_keys", "azure", ("version",), VaultName.of),
 }
 
-#: One for the process: a hundred sources that name the same secret ask the vault once.
+#: One for the process, so that a hundred sources of the same secret read it once.
 _cache: Cache[Any] = Cache()
 
 
 def _checked(reference: Reference, places: Mapping[str, _Place]) -> Target:
-    """What a reference asks for. All that can be told without asking for it is told here, by a `KeyLoadError`."""
+    """Parse and check a reference without a request; raises a `KeyLoadError`."""
     target = target_of(reference, {name: place.options for name, place in places.items()})
     if (check := places[target.source].check) is not None:
         check(target)
@@ -63,7 +63,7 @@ def _load(reference: Reference, places: Mapping[str, _Place], cache: Cache[Any])
         lambda: module.read(target),
         lifetime_s=target.lifetime_s,
         fresh=reference.fresh,
-        called=target.called,
+        label=target.label,
     )
 
 
@@ -72,7 +72,7 @@ class SecretManagerLoader:
     """Resolves `secret-manager://aws/...`, `secret-manager://aws-ssm/...` and `secret-manager://azure/...`.
 
     Args:
-        cache: Where values are kept; left out, the one that the whole process shares.
+        cache: Where values are kept; default: the one of the process.
     """
 
     _cache: Cache[Any] = attrs.field(default=_cache, repr=False)
@@ -82,7 +82,7 @@ class SecretManagerLoader:
         """The secret, or the field of it that `#` names.
 
         Raises:
-            KeyLoadError: It could not be had; the message says why, and what to do.
+            KeyLoadError: It could not be read; the message says why, and what to do.
         """
         secret: Secret | Problem = _load(reference, _SECRETS, self._cache)
         if isinstance(secret, Secret):
@@ -93,10 +93,10 @@ class SecretManagerLoader:
 
     @hookimpl
     def check_reference(self, reference: Reference) -> None:
-        """Look at a reference without any SDK.
+        """Check a reference without any SDK.
 
         Raises:
-            KeyLoadError: There is no such place or option, or a part is missing or malformed.
+            KeyLoadError: The service or an option is unknown, or a part is missing or malformed.
         """
         _checked(reference, _SECRETS)
 
@@ -106,17 +106,17 @@ class KmsLoader:
     """Resolves `kms://aws/...` and `kms://azure/...` to signers.
 
     Args:
-        cache: Where signers are kept; left out, the one that the whole process shares.
+        cache: Where signers are kept; default: the one of the process.
     """
 
     _cache: Cache[Any] = attrs.field(default=_cache, repr=False)
 
     @hookimpl
     def load_key(self, reference: Reference) -> Signer:
-        """A signer for the key, which is fit to sign Salesforce's assertions.
+        """A signer for the key, which can sign assertions for Salesforce.
 
         Raises:
-            KeyLoadError: The key could not be had, or is unfit; the message says why, and what to do.
+            KeyLoadError: The key could not be read, or is unusable; the message says why, and what to do.
         """
         signer: Signer | Problem = _load(reference, _KEYS, self._cache)
         if isinstance(signer, Problem):
@@ -125,9 +125,9 @@ class KmsLoader:
 
     @hookimpl
     def check_reference(self, reference: Reference) -> None:
-        """Look at a reference without any SDK.
+        """Check a reference without any SDK.
 
         Raises:
-            KeyLoadError: There is no such place or option, or a part is missing or malformed.
+            KeyLoadError: The service or an option is unknown, or a part is missing or malformed.
         """
         _checked(reference, _KEYS)

@@ -1,4 +1,4 @@
-"""Imports an SDK when it is first needed, and says which extra brings it."""
+"""Imports an SDK when it is first needed; the error names its extra."""
 
 import importlib
 from types import ModuleType
@@ -13,8 +13,8 @@ def sdk(module: str, extra: str, reference: Reference) -> ModuleType:
 
     Args:
         module: Its full name.
-        extra: The extra of this package that brings the SDK.
-        reference: What is being loaded, for the message.
+        extra: The extra of this package that installs the SDK.
+        reference: The reference, for the message.
 
     Raises:
         KeyLoadError: The SDK is not installed.

@@ -72,7 +72,7 @@ def make_certificate(days: float, key: Any = None, from_days: float = -1) -> byt
     return certificate.public_bytes(Encoding.PEM)
 
 
-def test_new_writes_a_key_for_its_owner_alone_and_the_certificate_of_it(run: Run) -> None:
+def test_new_writes_a_key_for_its_owner_only_and_its_certificate(run: Run) -> None:
     outcome = run("cert", "new", "--out", "keys/prod", "--name", "ACME integration", "--days", "100", "--bits", "3072")
     assert outcome.code == 0, outcome.err
     key, certificate = Path("keys/prod/server.key"), Path("keys/prod/server.crt")
@@ -94,7 +94,7 @@ def test_new_writes_a_key_for_its_owner_alone_and_the_certificate_of_it(run: Run
     assert 'private_key_path = "keys/prod/server.key"' in outcome.message
 
 
-def test_what_new_makes_logs_in(run: Run, pair: Path, sf: SalesforceEmulator) -> None:
+def test_the_new_key_logs_in(run: Run, pair: Path, sf: SalesforceEmulator) -> None:
     user = sf.add_user("cert@acme.example")
     app = sf.add_app(certificates=[(pair / "server.crt").read_text()], preauthorised=[user.username])
     variables = {"SF_CLIENT_ID": app.client_id, "SF_USERNAME": user.username, "SF_LOGIN_URL": sf.url}
@@ -103,7 +103,7 @@ def test_what_new_makes_logs_in(run: Run, pair: Path, sf: SalesforceEmulator) ->
     assert (outcome.code, outcome.err) == (0, "")
 
 
-def test_new_tells_programs_in_json_where_everything_is(run: Run) -> None:
+def test_new_prints_the_paths_as_json(run: Run) -> None:
     outcome = run("cert", "new", "--json")
     assert outcome.err == ""
     facts = json.loads(outcome.out)
@@ -115,7 +115,7 @@ def test_new_tells_programs_in_json_where_everything_is(run: Run) -> None:
     assert dt.datetime.fromisoformat(facts["not_after"]) > dt.datetime.now(dt.UTC) + dt.timedelta(days=364)
 
 
-def test_new_overwrites_nothing_unless_told_to(run: Run, pair: Path) -> None:
+def test_new_overwrites_files_only_with_force(run: Run, pair: Path) -> None:
     before = (pair / "server.key").read_text()
     refused = run("cert", "new", "--out", "pair")
     assert (refused.code, refused.out) == (2, "")
@@ -133,7 +133,7 @@ def test_new_overwrites_nothing_unless_told_to(run: Run, pair: Path) -> None:
 
 
 @pytest.mark.parametrize("out", ["a file/below", "nul\0"])
-def test_a_folder_that_cannot_be_is_told(out: str, run: Run) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(out: str, run: Run) -> None:
     Path("a file").touch()
     outcome = run("cert", "new", "--out", out)
     assert outcome.code == 2
@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_is_told(out: str, run: Run) -> None:
     assert "Remedy: Name another folder with --out." in outcome.message
 
 
-def test_a_file_that_cannot_take_its_place_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "server.key" / "in the way").mkdir(parents=True)
     with pytest.raises(ValueError, match="server.key cannot be written: "):
         write(tmp_path / "server.key", b"canary", 0o600)
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_take_its_place_leaves_nothing_behind(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "line\nend"])
-def test_a_common_name_that_no_certificate_can_have(name: str, run: Run) -> None:
+def test_an_invalid_common_name(name: str, run: Run) -> None:
     outcome = run("cert", "new", "--name", name)
     assert outcome.code == 2
     assert "--name takes 1 to 64 printable characters." in outcome.message
@@ -179,7 +179,7 @@ def test_p12_asks_for_a_passphrase_twice_and_shows_none() -> None:
     assert "BEGIN PRIVATE KEY" in openssl("pkcs12", "-in", "server.p12", "-passin", "pass:canary", "-nodes")
 
 
-def test_without_anybody_to_ask_for_the_passphrase_the_option_for_it_is_named(run: Run) -> None:
+def test_without_a_terminal_the_option_for_the_passphrase_is_named(run: Run) -> None:
     outcome = run("cert", "new", "--p12")
     assert outcome.code == 2
     told = " ".join(outcome.message.split())
@@ -210,7 +210,7 @@ def test_show_agrees_with_openssl(form: str, run: Run, pair: Path) -> None:
     assert facts["not_before"] < facts["not_after"]
 
 
-def test_show_is_for_people_too(run: Run, pair: Path) -> None:
+def test_show_prints_a_table(run: Run, pair: Path) -> None:
     outcome = run("cert", "show", "pair/server.crt")
     size = (pair / "server.crt").stat().st_size
     assert outcome.table["size"] == [f"{size} bytes of the 4096 that Salesforce accepts"]
@@ -219,7 +219,7 @@ def test_show_is_for_people_too(run: Run, pair: Path) -> None:
     assert outcome.err == ""
 
 
-def test_show_says_what_is_wrong_with_it(run: Run) -> None:
+def test_show_prints_the_problems(run: Run) -> None:
     Path("old.crt").write_bytes(make_certificate(-3))
     outcome = run("cert", "show", "old.crt")
     assert outcome.code == 0
@@ -236,7 +236,7 @@ def test_show_says_what_is_wrong_with_it(run: Run) -> None:
         ("server.key", b"key", "server.key is a private key, not a certificate."),
     ],
 )
-def test_what_is_no_certificate(
+def test_a_file_that_is_not_a_certificate(
     command: tuple[str, ...], name: str, contents: bytes | None, said: str, run: Run, keys: KeyPair
 ) -> None:
     if contents is not None:
@@ -333,7 +333,7 @@ def test_check_of_what_salesforce_would_not_take_is_8(make: Callable[[], bytes],
     assert any(re.fullmatch(problem, each) for each in facts["problems"]), facts["problems"]
 
 
-def test_check_of_another_keys_certificate_is_8_and_says_so(run: Run, pair: Path, keys: KeyPair) -> None:
+def test_check_of_the_certificate_of_another_key_is_8(run: Run, pair: Path, keys: KeyPair) -> None:
     Path("other").mkdir()
     Path("other/server.key").write_text(keys.private_key_pem)
     outcome = run("cert", "check", "--cert", "pair/server.crt", "--key", "other/server.key")

@@ -116,7 +116,7 @@ def openssl(*args: str) -> None:
     subprocess.run(["openssl", *args], capture_output=True, check=True)
 
 
-def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: Any) -> None:
+def test_a_certificate_for_a_key_in_a_kms(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://key", "--out", "kms")
     assert outcome.code == 0, outcome.err
     assert [path.name for path in Path("kms").iterdir()] == ["server.crt"]
@@ -169,7 +169,7 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
         ),
     ],
 )
-def test_a_remote_key_of_no_use_is_told_and_nothing_is_written(
+def test_an_unusable_remote_key_is_reported_and_nothing_is_written(
     key: str, code: int, said: str, run: Run, vault: Any
 ) -> None:
     outcome = run("cert", "new", "--key", f"vault://{key}", "--out", "kms")
@@ -177,7 +177,7 @@ def test_a_remote_key_of_no_use_is_told_and_nothing_is_written(
     assert not Path("kms").exists()
 
 
-def test_a_remote_key_whose_public_half_is_no_pem(run: Run, vault: Any) -> None:
+def test_a_remote_key_whose_public_half_is_not_pem(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://no-pem")
     assert outcome.code == 3
     assert "the key vault://no-pem: public_key() gave no PEM: ValueError" in outcome.message
@@ -216,13 +216,13 @@ def test_without_the_key_loader_its_package_and_extra_are_named(run: Run, monkey
     )
 
 
-def test_what_an_installed_key_loader_says_is_told(run: Run) -> None:
+def test_the_error_of_an_installed_key_loader_is_shown(run: Run) -> None:
     outcome = run("cert", "new", "--key", "kms://nowhere/alias/sf")
     assert outcome.code == 3
     assert "kms://nowhere/alias/sf" in outcome.message
 
 
-def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys: KeyPair) -> None:
+def test_a_new_certificate_for_an_existing_key(run: Run, folder: Path, keys: KeyPair) -> None:
     outcome = run(
         "cert", "new", "--key", "server.key", "--out", "renewed", "--p12", "--passphrase-env", "P", env={"P": "x"}
     )

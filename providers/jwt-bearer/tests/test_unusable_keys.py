@@ -38,7 +38,7 @@ def test_an_unusable_file_is_named_by_its_path(
     assert sf.token_requests == 0
 
 
-def test_a_key_file_that_is_not_there_is_a_file_not_found_error_with_all_its_fields(
+def test_a_missing_key_file_is_a_file_not_found_error_with_all_its_fields(
     settings: dict[str, Any], tmp_path: Path, sf: SalesforceEmulator
 ) -> None:
     path = tmp_path / "nowhere" / "server.key"
@@ -60,9 +60,7 @@ def test_a_key_file_that_is_not_there_is_a_file_not_found_error_with_all_its_fie
     assert sf.token_requests == 0
 
 
-def test_a_directory_is_called_one_and_nobody_is_sent_to_its_permissions(
-    settings: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_directory_is_reported_as_one_without_a_hint_at_permissions(settings: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(KeyLoadError) as caught:
         JWTAuthenticator(**settings, private_key_path=tmp_path).authenticate()
     assert caught.value.message == f"the private key file {tmp_path} cannot be read: Is a directory."
@@ -71,7 +69,7 @@ def test_a_directory_is_called_one_and_nobody_is_sent_to_its_permissions(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file permissions as in POSIX")
-def test_a_file_that_this_user_may_not_read_says_so_and_how_to_change_it(
+def test_an_unreadable_file_is_reported_with_how_to_change_it(
     settings: dict[str, Any], key_file: Path, keys: KeyPair
 ) -> None:
     JWTAuthenticator(**settings, private_key=keys.private_key_pem).authenticate()  # imports all that a login needs
@@ -88,7 +86,7 @@ def test_a_file_that_this_user_may_not_read_says_so_and_how_to_change_it(
 
 @contextlib.contextmanager
 def without_privileges() -> Iterator[None]:
-    """Root may read everything, so the test is somebody else meanwhile."""
+    """Root may read everything, so the test runs as another user."""
     if os.geteuid() != 0:
         yield
         return
@@ -99,33 +97,33 @@ def without_privileges() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_path_that_no_file_system_takes_is_a_key_load_error(settings: dict[str, Any]) -> None:
+def test_an_impossible_path_is_a_key_load_error(settings: dict[str, Any]) -> None:
     with pytest.raises(KeyLoadError, match="private key file"):
         JWTAuthenticator(**settings, private_key_path="server\0.key").authenticate()
 
 
-def test_text_that_is_not_unicode_is_refused_at_once(settings: dict[str, Any], keys: KeyPair) -> None:
+def test_text_that_is_not_unicode_is_rejected_at_once(settings: dict[str, Any], keys: KeyPair) -> None:
     """Python hands undecodable bytes of an environment variable on as lone surrogates."""
     with pytest.raises(ConfigurationError, match="private_key: is not valid text: some of its bytes were not UTF-8"):
         JWTAuthenticator(**settings, private_key=keys.private_key_pem + "\udcff").authenticate()
 
 
 @pytest.mark.parametrize("change", [str, lambda pem: pem.replace("\n", "\\n"), lambda pem: pem.replace("\n", " ")])
-def test_a_key_in_place_of_its_path_is_refused_at_once_and_not_shown(keys: KeyPair, change: Any) -> None:
+def test_a_key_in_place_of_its_path_is_rejected_at_once_and_not_shown(keys: KeyPair, change: Any) -> None:
     key = change(keys.private_key_pem)
     with pytest.raises(ConfigurationError) as caught:
         JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=key)
-    assert "private_key_path: holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)" in str(caught.value)
+    assert "private_key_path: is a key, not a path: set it as private_key (SF_PRIVATE_KEY)" in str(caught.value)
     assert "MII" not in f"{caught.value!r}{caught.value}"
 
 
-def test_a_key_s_lines_alone_are_not_taken_for_its_path_either(keys: KeyPair) -> None:
+def test_the_lines_of_a_key_alone_are_rejected_as_a_path_too(keys: KeyPair) -> None:
     body = "\\n".join(keys.private_key_pem.splitlines()[1:10])
-    with pytest.raises(ConfigurationError, match="holds a key, not a path") as caught:
+    with pytest.raises(ConfigurationError, match="is a key, not a path") as caught:
         JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=body)
     assert body[:20] not in f"{caught.value!r}{caught.value}"
 
 
 @pytest.mark.parametrize("path", [r"C:\Users\nina\server.key", r"C:\new\nightly\n1\net.key"])
-def test_a_path_on_windows_is_no_key_with_escaped_line_ends(path: str) -> None:
+def test_a_windows_path_is_not_mistaken_for_a_key(path: str) -> None:
     assert JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=path).private_key_path == path
