@@ -1,4 +1,4 @@
-"""A private key: any bytes, with a passphrase and without, are a key that signs or a `KeyLoadError`."""
+"""A private key: any bytes, with a passphrase and without, give a key that signs or a `KeyLoadError`."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _PASSPHRASE = "canary"
 
 
 def seeds() -> Iterator[bytes]:
-    """A key in every format, encrypted too, and what is often mistaken for one."""
+    """A key in every format, encrypted too, and input that is often mistaken for one."""
     key = rsa.generate_private_key(65537, 2048)
     formats = serialization.PrivateFormat
     locked = serialization.BestAvailableEncryption(_PASSPHRASE.encode())

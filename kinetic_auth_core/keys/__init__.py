@@ -1,4 +1,4 @@
-"""Private keys: the formats that they come in, what is wrapped around them, and the signer that is made of one.
+"""Private keys: their formats, their wrappings, and the signer made from one; and certificates.
 
 Needs cryptography, which is imported when the first key is read.
 """

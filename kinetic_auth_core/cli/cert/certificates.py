@@ -10,14 +10,14 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kinetic_auth_core.errors import KeyLoadError
+from kinetic_auth_core.keys.certificates import read_certificate
+from kinetic_auth_core.keys.formats import MIN_BITS
 
 #: The largest certificate file that an app accepts.
 MAX_BYTES = 4096
-#: The shortest RSA key that Salesforce accepts.
-MIN_BITS = 2048
 
 #: A certificate is valid from a little before now: the clock of another machine may be behind.
 _CLOCK_SKEW = dt.timedelta(minutes=5)
@@ -44,18 +44,8 @@ class CertificateFile:
         Raises:
             KeyLoadError: The file cannot be read, or is not a certificate.
         """
-        try:
-            raw = path.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: NUL in the path
-            why = getattr(error, "strerror", None) or error
-            raise KeyLoadError(f"{path} cannot be read: {why}.", remedy="Name the certificate, a .crt file.") from error
-        certificate = _parsed(raw)
-        size, holds_key = len(raw), b"PRIVATE KEY-----" in raw
-        del raw  # it may be a key: not among the locals of a traceback
-        if certificate is None:
-            what = "is a private key, not a certificate" if holds_key else "is not a certificate in PEM or DER"
-            raise KeyLoadError(f"{path} {what}.", remedy="Name the certificate, a .crt file.")
-        return cls(path, size, certificate)
+        certificate = read_certificate(path, remedy="Name the certificate, a .crt file.")
+        return cls(path, path.expanduser().stat().st_size, certificate)
 
     @property
     def fingerprint(self) -> str:
@@ -76,8 +66,7 @@ class CertificateFile:
 
     def belongs_to(self, public_key: PublicKeyTypes) -> bool:
         """Whether it was made for a key."""
-        key = _key_of(self.certificate)
-        return key is not None and _spki(key) == _spki(public_key)
+        return _key_of(self.certificate) == public_key
 
     def problems(self, now: dt.datetime) -> list[str]:
         """The reasons why Salesforce would not accept it, or a login with it; empty for a good one."""
@@ -135,20 +124,8 @@ def pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def _parsed(raw: bytes) -> x509.Certificate | None:
-    load = x509.load_pem_x509_certificate if b"-----BEGIN" in raw else x509.load_der_x509_certificate
-    try:
-        return load(raw)
-    except ValueError:
-        return None
-
-
 def _key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes | None:
     try:
         return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
         return None
-
-
-def _spki(key: PublicKeyTypes) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -18,7 +18,7 @@ from kinetic_auth_core.plugins import LocalSigner, read_private_key
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
-NAME_IT = "Remedy: Set private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) to the .crt file that the app has."
+NAME_IT = "Remedy: Set private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) to the .crt file of the key, or omit it."
 Leaked = Callable[..., list[str]]
 
 
@@ -96,9 +96,7 @@ def test_a_certificate_of_another_key_is_rejected_before_anything_is_sent(
         JWTAuthenticator(**given, private_key=other_keys.private_key_pem).authenticate()
     other = read_private_key(other_keys.private_key_pem).key_id
     assert str(caught.value) == (
-        f"the certificate {certificate} does not belong to the private key {other[:16]}... Remedy: Set "
-        "private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) to the certificate of this key, which is uploaded "
-        "to the app."
+        f"the certificate {certificate} does not belong to the private key {other[:16]}... {NAME_IT}"
     )
     assert sf.token_requests == 0
 
@@ -145,7 +143,7 @@ def test_a_file_that_is_not_a_certificate(contents: bytes, keys: KeyPair, tmp_pa
     path.write_bytes(contents)
     with pytest.raises(KeyLoadError) as caught:
         made(keys, path).grant(0)
-    assert str(caught.value) == f"the file {path} is not a certificate. {NAME_IT}"
+    assert str(caught.value) == f"the file {path} is not a certificate in PEM or DER. {NAME_IT}"
 
 
 def test_a_private_key_in_place_of_the_certificate_is_recognized_and_not_shown(
@@ -164,9 +162,7 @@ def test_a_certificate_that_cannot_be_read(path: str, keys: KeyPair) -> None:
     with pytest.raises(KeyLoadError) as caught:
         made(keys, Path(path)).grant(0)
     assert str(caught.value).startswith(f"the certificate {path} cannot be read: ")
-    assert str(caught.value).endswith(
-        "Remedy: Correct private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH), or omit it."
-    )
+    assert str(caught.value).endswith(NAME_IT)
 
 
 def test_the_certificate_path_can_come_from_its_variable(
