@@ -7,9 +7,8 @@ import attrs
 from kinetic_auth_secret_manager.aws_client import AwsClient
 from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
-from kinetic_auth_secret_manager.remote_key import (
+from kinetic_auth_secret_manager.remote_signer import (
     MIN_BITS,
-    RemoteKey,
     RemoteSigner,
     not_for_signing,
     not_rsa,
@@ -49,15 +48,15 @@ class AwsKmsSigner(RemoteSigner):
 
         def call(client: "KMSClient") -> bytes:
             return client.sign(
-                KeyId=self.key.version, Message=message, MessageType="RAW", SigningAlgorithm=_SIGNING_ALGORITHM
+                KeyId=self.version, Message=message, MessageType="RAW", SigningAlgorithm=_SIGNING_ALGORITHM
             )["Signature"]
 
         if len(message) > MAX_MESSAGE_BYTES:
             what = f"KMS signs at most {MAX_MESSAGE_BYTES} bytes, and the message has {len(message)}"
-            raise Problem(what, "Shorten the message.").error(self.key.reference)
+            raise Problem(what, "Shorten the message.").error(self.reference)
         signature = self._aws.ask(call, self._client)
         if isinstance(signature, Problem):
-            raise signature.error(self.key.reference)
+            raise signature.error(self.reference)
         return signature
 
 
@@ -65,15 +64,15 @@ def read(target: Target) -> AwsKmsSigner | Problem:
     """Check a key (DescribeKey), read its public half (GetPublicKey), and make its signer."""
     aws = AwsClient(target, "kms", "kms:DescribeKey, kms:GetPublicKey and kms:Sign")
 
-    def call(client: "KMSClient") -> RemoteKey | Problem:
+    def call(client: "KMSClient") -> AwsKmsSigner | Problem:
         described = client.describe_key(KeyId=target.name)["KeyMetadata"]
         if problem := _unusable(described):
             return problem
         version = described.get("Arn") or described["KeyId"]
-        return RemoteKey(target.reference, version, client.get_public_key(KeyId=version)["PublicKey"])
+        spki = client.get_public_key(KeyId=version)["PublicKey"]
+        return AwsKmsSigner(target.reference, version, spki, aws, PerProcess(aws.connect))
 
-    key = aws.ask(call)
-    return key if isinstance(key, Problem) else AwsKmsSigner(key, aws, PerProcess(aws.connect))
+    return aws.ask(call)
 
 
 def _unusable(described: "KeyMetadataTypeDef") -> Problem | None:

@@ -15,9 +15,8 @@ from kinetic_auth_secret_manager.azure_client import AzureClient, Connections, a
 from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
-from kinetic_auth_secret_manager.remote_key import (
+from kinetic_auth_secret_manager.remote_signer import (
     MIN_BITS,
-    RemoteKey,
     RemoteSigner,
     not_for_signing,
     not_rsa,
@@ -56,7 +55,7 @@ class AzureKeySigner(RemoteSigner):
             signing.connections, lambda _: signing.client.sign(SignatureAlgorithm.rs256, digest).signature
         )
         if isinstance(signature, Problem):
-            raise signature.error(self.key.reference)
+            raise signature.error(self.reference)
         return signature
 
 
@@ -76,7 +75,7 @@ def read(target: Target) -> AzureKeySigner | Problem:
     if isinstance(found, Problem):
         return found
     return _unusable(found) or AzureKeySigner(
-        RemoteKey(target.reference, str(found.id), _spki(found)), azure, PerProcess(lambda: _SigningConnection(found))
+        target.reference, str(found.id), _spki(found), azure, PerProcess(lambda: _SigningConnection(found))
     )
 
 

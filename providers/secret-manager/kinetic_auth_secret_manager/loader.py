@@ -1,17 +1,18 @@
 """The two key loaders. The modules of a cloud are imported when a reference first names it."""
 
+import importlib
+import json
 from collections.abc import Callable, Collection, Mapping
+from types import ModuleType
 from typing import Any
 
 import attrs
 
-from kinetic_auth_core import Reference, Signer, hookimpl
+from kinetic_auth_core import KeyLoadError, Reference, Signer, hookimpl
 from kinetic_auth_secret_manager.aws_names import ParameterName
 from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.cache import Cache
-from kinetic_auth_secret_manager.json_field import field_of
 from kinetic_auth_secret_manager.problems import Problem, Secret
-from kinetic_auth_secret_manager.sdks import sdk
 from kinetic_auth_secret_manager.targets import Target, target_of
 
 
@@ -42,6 +43,9 @@ _KEYS = {
     "azure": _Place("azure_keys", "azure", ("version",), VaultName.of),
 }
 
+_FAMILIES = {"aws": {"boto3", "botocore"}, "azure": {"azure", "cryptography", "msal"}}
+_WHOLE = "or omit #... to use the whole secret"
+
 #: One for the process, so that a hundred sources of the same secret read it once.
 _cache: Cache[Any] = Cache()
 
@@ -57,7 +61,7 @@ def _checked(reference: Reference, places: Mapping[str, _Place]) -> Target:
 def _load(reference: Reference, places: Mapping[str, _Place], cache: Cache[Any]) -> Any:
     target = _checked(reference, places)
     place = places[target.source]
-    module = sdk(f"kinetic_auth_secret_manager.{place.module}", place.extra, reference)
+    module = import_sdk(f"kinetic_auth_secret_manager.{place.module}", place.extra, reference)
     return cache.get(
         target.key,
         lambda: module.read(target),
@@ -131,3 +135,57 @@ class KmsLoader:
             KeyLoadError: The service or an option is unknown, or a part is missing or malformed.
         """
         _checked(reference, _KEYS)
+
+
+def import_sdk(module: str, extra: str, reference: Reference) -> ModuleType:
+    """Import a module of ours that needs an SDK.
+
+    Args:
+        module: Its full name.
+        extra: The extra of this package that installs the SDK.
+        reference: The reference, for the message.
+
+    Raises:
+        KeyLoadError: The SDK is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _FAMILIES[extra]:
+            raise
+        raise KeyLoadError(
+            f"{reference}: {error.name} is not installed.",
+            remedy=f'pip install "kinetic-auth-secret-manager[{extra}]"',
+        ) from error
+
+
+def field_of(secret: Secret, field: str | None) -> Secret | Problem:
+    """Extract a field of a secret.
+
+    Args:
+        secret: As the vault gave it.
+        field: The name after `#` in the reference; None for the whole secret.
+
+    Returns:
+        The field's text, or the problem. Not raised: the secret would be among a traceback's locals.
+    """
+    if field is None:
+        return secret
+    try:
+        parsed = json.loads(secret.value)
+    except (ValueError, RecursionError):
+        return Problem("the secret is not JSON, so it has no fields", f"Store a JSON object there, {_WHOLE}.")
+    if not isinstance(parsed, dict):
+        return Problem("the secret is JSON but not an object with fields", f"Store a JSON object there, {_WHOLE}.")
+    if field not in parsed:
+        # Only their number: if name and value were swapped, the name is the secret.
+        return Problem(
+            f"the secret has no field {field!r} among its {len(parsed)}", f"Correct the name after #, {_WHOLE}."
+        )
+    text = parsed[field]
+    if not isinstance(text, str):
+        return Problem(f"the field {field!r} of the secret is not text", "Store it as a JSON string.")
+    try:
+        return Secret(text.encode())
+    except UnicodeEncodeError:
+        return Problem(f"the field {field!r} of the secret is not valid text", "Store it again.")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_secret_manager.json_field import field_of
+from kinetic_auth_secret_manager.loader import field_of
 from kinetic_auth_secret_manager.problems import Problem, Secret
 
 WHOLE = ", or omit #... to use the whole secret."

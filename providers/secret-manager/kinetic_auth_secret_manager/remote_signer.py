@@ -17,8 +17,8 @@ RSA_WANTED = "Name an RSA key for signing of 2048 bits or more."
 
 
 @attrs.frozen
-class RemoteKey:
-    """A key in a KMS. Records of the same version of the same key are equal.
+class RemoteSigner:
+    """The common part of signers with a key in a KMS. Signers with the same version of the same key are equal.
 
     Attributes:
         reference: The reference that names it.
@@ -31,6 +31,11 @@ class RemoteKey:
     spki: bytes = attrs.field(repr=False)
 
     @property
+    def algorithm(self) -> str:
+        """`RS256`."""
+        return ALGORITHM
+
+    @property
     def key_id(self) -> str:
         """SHA-256 of the public key, as hex, as for a local key."""
         return hashlib.sha256(self.spki).hexdigest()
@@ -39,31 +44,6 @@ class RemoteKey:
         """The public key as PEM, for a certificate."""
         lines = textwrap.wrap(base64.b64encode(self.spki).decode(), 64)
         return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""]).encode()
-
-
-@attrs.frozen
-class RemoteSigner:
-    """The common part of signers with a key in a KMS.
-
-    Attributes:
-        key: The key, with its version.
-    """
-
-    key: RemoteKey
-
-    @property
-    def algorithm(self) -> str:
-        """`RS256`."""
-        return ALGORITHM
-
-    @property
-    def key_id(self) -> str:
-        """SHA-256 of the public key, as hex."""
-        return self.key.key_id
-
-    def public_key(self) -> bytes:
-        """The public key as PEM."""
-        return self.key.public_key()
 
 
 def not_rsa(kind: str) -> Problem:
