@@ -18,7 +18,7 @@ Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` desc
 def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run: Run, temporary: Path) -> None:
     outcome = run("demo")
     assert outcome.code == 0
-    told = " ".join(outcome.out.split())
+    printed = " ".join(outcome.out.split())
     for part in (
         '[environments.dev] # a user\'s password; the secrets are in .env provider = "password"',
         'provider = "jwt-bearer"',
@@ -31,7 +31,7 @@ def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run: Run, t
         "Remedy: The private key and the certificate that is uploaded to the app do not belong together",
         "The emulator and its files are gone.",
     ):
-        assert part in told
+        assert part in printed
     assert outcome.table["dev"][:2] == ["password", "dev@acme.example"]
     assert outcome.table["prod"][:2] == ["jwt-bearer", "integration@acme.example"]
     assert outcome.table["prod"][-1] == "Example Account 1, Example Account 2"

@@ -93,10 +93,10 @@ def test_serves_until_a_signal_and_then_removes_its_key(
     assert has_key
     assert temporary in key.parents
     assert username == values["SF_USERNAME"]
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "until Ctrl-C or SIGTERM" in told.err
-    assert "Traceback" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "until Ctrl-C or SIGTERM" in printed.err
+    assert "Traceback" not in printed.err
     assert not key.parent.exists()
     assert list(temporary.iterdir()) == []
 
@@ -141,8 +141,8 @@ def test_the_settings_are_written_to_a_new_file_and_the_login_command_is_shown(
 
     assert served(["emulator", "--env-file", file], use) == 0
     assert users == [dotenv.dotenv_values(path)["SF_USERNAME"]]
-    told = " ".join(capsys.readouterr().err.split())
-    assert f"Its settings are in {file}; log in with: kinetic-auth login jwt-bearer{option}, or: " in told
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"Its settings are in {file}; log in with: kinetic-auth login jwt-bearer{option}, or: " in printed
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(temporary.iterdir()) == []
 

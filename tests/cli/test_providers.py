@@ -46,10 +46,10 @@ def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_othe
     assert outcome.code == 0
     assert outcome.table["sso"] == ["acme-sso", "1.5", "broken"]
     assert outcome.table["password"][-1] == "works"
-    told = " ".join(outcome.out.split())
+    printed = " ".join(outcome.out.split())
     assert (
         "Error: the plugin 'sso' of acme-sso 1.5 (acme_sso_broken:Sso) does not import: RuntimeError: no acme here. "
-        "Remedy: Update acme-sso, or ask its authors." in told
+        "Remedy: Update acme-sso, or ask its authors." in printed
     )
 
 
@@ -57,15 +57,15 @@ def test_a_name_taken_twice_names_both_packages_once(run: Run, publish: Run) -> 
     publish("acme-sso", "sso", "acme_sso:Sso")
     publish("other-sso", "sso", "other_sso:Sso")
     outcome = run("providers")
-    told = " ".join(outcome.out.split())
+    printed = " ".join(outcome.out.split())
     assert outcome.code == 0
     assert [line.split() for line in outcome.out.splitlines() if line.startswith("sso")] == [
         ["sso", "acme-sso", "1.5", "broken"],
         ["sso", "other-sso", "1.5", "broken"],
     ]
-    assert told.count("Error:") == 1
-    assert "acme-sso 1.5 (acme_sso:Sso) and other-sso 1.5 (other_sso:Sso)" in told
-    assert "Remedy: Uninstall all but one of them." in told
+    assert printed.count("Error:") == 1
+    assert "acme-sso 1.5 (acme_sso:Sso) and other-sso 1.5 (other_sso:Sso)" in printed
+    assert "Remedy: Uninstall all but one of them." in printed
 
 
 def test_a_published_provider_that_is_not_installed_has_its_pip_install(run: Run, installed_only: Run) -> None:

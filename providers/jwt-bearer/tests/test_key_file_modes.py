@@ -30,8 +30,8 @@ def test_an_exposed_key_file_causes_one_warning_with_the_chmod_command(
     made.authenticate()
     made.authenticate()
     mend = f"Close it: chmod 600 {shlex.quote(str(shared))}"
-    told = f"the private key file {shared} is open to other users of this machine (mode {mode:04o}). {mend}"
-    assert warnings(caplog) == [told]
+    printed = f"the private key file {shared} is open to other users of this machine (mode {mode:04o}). {mend}"
+    assert warnings(caplog) == [printed]
     subprocess.run(warnings(caplog)[0].partition("Close it: ")[2], shell=True, check=True)  # noqa: S602 - as users do
     caplog.clear()
     JWTAuthenticator(**settings, private_key_path=shared).authenticate()

@@ -152,8 +152,8 @@ def test_resolve_reports_all_of_them_with_their_source() -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve(environment="prod")
     file = f"from {Path.cwd()}/kinetic-auth.toml:environments.prod"
-    told = caught.value.problems
-    assert [problem.partition(": ")[0] for problem in told if "client_id" not in problem] == [
+    printed = caught.value.problems
+    assert [problem.partition(": ")[0] for problem in printed if "client_id" not in problem] == [
         f"private_key ({file}.private_key)",
         f"proxy ({file}.proxy)",
         f"passphrase ({file}.passphrase)",
@@ -161,7 +161,7 @@ def test_resolve_reports_all_of_them_with_their_source() -> None:
     assert "secret-manager://azure/acme-prod: it names a vault but no secret. Remedy: Write " in str(caught.value)
     assert "aws has no option 'regoin' (did you mean 'region'?)" in str(caught.value)
     assert "'gcp' is not a source of kms://" in str(caught.value)
-    assert any(problem.startswith("client_idd (") for problem in told)
+    assert any(problem.startswith("client_idd (") for problem in printed)
 
 
 def test_resolving_imports_no_sdk() -> None:

@@ -182,9 +182,9 @@ def test_p12_asks_for_a_passphrase_twice_and_shows_none() -> None:
 def test_without_a_terminal_the_option_for_the_passphrase_is_named(run: Run) -> None:
     outcome = run("cert", "new", "--p12")
     assert outcome.code == 2
-    told = " ".join(outcome.message.split())
-    assert "Error: --p12 needs a passphrase, and there is no terminal to ask for it." in told
-    assert "Remedy: Put it into a variable, and give its name: --passphrase-env NAME." in told
+    printed = " ".join(outcome.message.split())
+    assert "Error: --p12 needs a passphrase, and there is no terminal to ask for it." in printed
+    assert "Remedy: Put it into a variable, and give its name: --passphrase-env NAME." in printed
     assert not Path("server.key").exists()
 
 
@@ -202,8 +202,8 @@ def test_a_passphrase_given_in_place_of_its_variable_is_not_quoted(run: Run, env
 def test_show_agrees_with_openssl(form: str, run: Run, pair: Path) -> None:
     openssl("x509", "-in", "pair/server.crt", "-outform", form, "-out", "shown.crt")
     facts = json.loads(run("cert", "show", "shown.crt", "--json").out)
-    told = openssl("x509", "-in", "pair/server.crt", "-noout", "-fingerprint", "-sha256")
-    assert facts["fingerprint_sha256"] == told.strip().partition("=")[2]
+    printed = openssl("x509", "-in", "pair/server.crt", "-noout", "-fingerprint", "-sha256")
+    assert facts["fingerprint_sha256"] == printed.strip().partition("=")[2]
     assert facts["size"] == Path("shown.crt").stat().st_size
     assert (facts["key"], facts["size_limit"], facts["days_left"], facts["problems"]) == ("RSA 2048", 4096, 364, [])
     assert facts["subject"] == facts["issuer"] == "CN=kinetic-auth"

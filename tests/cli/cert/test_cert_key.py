@@ -45,10 +45,10 @@ class SilentKey:
 
 @attrs.frozen
 class Key(SilentKey):
-    told: object = KEY
+    published: object = KEY
 
     def public_key(self):
-        return self.told.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return self.published.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 class Denied(Key):
@@ -79,9 +79,9 @@ class Vault:
         if reference.rest == "broken":
             raise RuntimeError("no route")
         return {
-            "key": Key(), "silent": SilentKey(), "liar": Key(told=OTHER), "hmac": Key(algorithm="HS256"),
-            "elliptic": Key(told=ELLIPTIC), "no-sign": Denied(), "broken-sign": Broken(), "no-public": DeniedPublic(),
-            "no-pem": NoPem(), "number": 7,
+            "key": Key(), "silent": SilentKey(), "liar": Key(published=OTHER), "hmac": Key(algorithm="HS256"),
+            "elliptic": Key(published=ELLIPTIC), "no-sign": Denied(), "broken-sign": Broken(),
+            "no-public": DeniedPublic(), "no-pem": NoPem(), "number": 7,
         }[reference.rest]
 '''
 
