@@ -10,8 +10,8 @@ import atheris
 
 
 def main() -> None:
-    """Write the seeds that the corpus lacks, then run until libFuzzer's options say stop."""
-    logging.disable()  # what is logged of bad input would be most of the work
+    """Write the missing seeds to the corpus, then run until libFuzzer's options say stop."""
+    logging.disable()  # else most of the time would be spent on logging
     path, corpus, *options = sys.argv[1:]
     sys.path.insert(0, str(Path(path).parent))
     ours = [name for name in importlib.metadata.packages_distributions() if name.startswith("kinetic_auth_")]

@@ -1,7 +1,6 @@
-"""Fuzz all targets, one after the other, and say what came of each: `python fuzz/run.py SECONDS [TARGET ...]`.
+"""Fuzz all targets, one after the other, and report the results: `python fuzz/run.py SECONDS [TARGET ...]`.
 
-What is found lies in `.fuzz/findings`, a file for each input that broke something; the corpus in `.fuzz/corpus` grows
-from run to run.
+Inputs that break something are files in `.fuzz/findings`; the corpus in `.fuzz/corpus` grows with each run.
 """
 
 import re
@@ -17,7 +16,7 @@ _MOST_MEGABYTES = 2048
 
 
 def targets() -> dict[str, Path]:
-    """All targets by name: those of the core, and those that a provider keeps in its own folder `fuzz`."""
+    """All targets by name: those of the core, and those in the folder `fuzz` of a provider."""
     paths = [*(FOLDER / "targets").glob("*.py"), *FOLDER.parent.glob("providers/*/fuzz/*.py")]
     return {path.stem: path for path in sorted(paths)}
 
@@ -26,7 +25,7 @@ def fuzz(path: Path, seconds: int) -> tuple[str, str]:
     """Run one target.
 
     Returns:
-        What it counted, as a line; and, where something broke, all that was said.
+        The counts, as a line; and the whole output if something broke.
     """
     name = path.stem
     findings = KEPT / "findings" / name
@@ -55,7 +54,7 @@ def fuzz(path: Path, seconds: int) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Run them; exit with 1 if one found something."""
+    """Run the targets; exit with 1 if one found something."""
     seconds, *names = sys.argv[1:]
     names = names or list(targets())
     broken = []

@@ -20,6 +20,8 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginEvent, LoginTally, current_tally, tallied
+from kinetic_auth_core.keys.certificates import read_certificate
+from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, SESSION_STORES
@@ -48,6 +50,7 @@ __all__ = [
     "KeyLoadError",
     "KeyLoader",
     "KineticAuthError",
+    "LocalSigner",
     "LoginEvent",
     "LoginTally",
     "Once",
@@ -74,6 +77,8 @@ __all__ = [
     "load_session_store",
     "login_url_setting",
     "parse_reference",
+    "read_certificate",
+    "read_private_key",
     "reset_after_fork",
     "schema",
     "setting",

@@ -25,7 +25,7 @@ _SESSION = (
 
 
 def seeds() -> Iterator[bytes]:
-    """Answers as they come, and some that do not."""
+    """Ordinary answers, and unusual ones."""
     yield b"200\nContent-Type: application/json\nDate: Tue, 24 Nov 2026 11:00:00 GMT\n\n" + _SESSION
     yield b"200\nDate: Mon, 01 Jan 0001 00:00:00 -0000\n\n" + _SESSION.replace(b"issued_at", b"x")
     yield b"200\nDate: Fri, 31 Dec 9999 23:59:59 -2359\n\n" + _SESSION.replace(b"issued_at", b"x")
@@ -68,7 +68,7 @@ def _judge(outcome: SalesforceSession | AuthenticationError) -> None:
 
 
 def _without(session: SalesforceSession) -> SalesforceSession:
-    """The same without its token: what its `repr` shows all the same was there by chance."""
+    """The session without its token: text that its `repr` still shows was there by chance."""
     return SalesforceSession(
         "-", session.instance_url, session.id, session.issued_at, scope=session.scope, username=session.username
     )

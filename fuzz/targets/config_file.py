@@ -15,7 +15,7 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-config-")
 
 
 def seeds() -> Iterator[bytes]:
-    """Files as the documentation has them, and some that it has not."""
+    """Files as in the documentation, and unusual ones."""
     yield (
         b'default_environment = "dev"\nallowed_plugins = ["kinetic-auth-password", "kinetic-auth-jwt-bearer"]\n'
         b'[defaults]\nlogin_url = "https://${HOST}.my.salesforce.com"\nread_timeout = 5\n'

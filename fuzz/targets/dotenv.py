@@ -1,4 +1,4 @@
-"""A `.env` file: any bytes give variables that are text, or a `ConfigurationError`; `os.environ` stays as it is."""
+"""A `.env` file: any bytes give variables that are text, or a `ConfigurationError`; `os.environ` does not change."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-dotenv-")
 
 
 def seeds() -> Iterator[bytes]:
-    """Lines of every kind that there is."""
+    """Lines of every kind."""
     yield b"SF_CLIENT_ID=key\nexport SF_USERNAME='ada@acme.com' # she\nSF_PASSWORD=\"a\\nb${HOME}\"\n"
     yield b"A=${B:-${C}}\nB\n=\nC='\n'\r\n#\nA=1"
     yield b"\xef\xbb\xbfA=\xff\x00"

@@ -1,4 +1,4 @@
-"""`${VAR}` in values: any text is put together or refused, and what came out of a variable is not looked at again."""
+"""`${VAR}` in values: any text is interpolated or rejected, and values of variables are not interpolated again."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ _VARIABLES = {"HOST": "acme", "EMPTY": "", "TRICK": "${HOST}"}
 
 
 def seeds() -> Iterator[bytes]:
-    """What is a reference, and what only looks like one."""
+    """References to variables, and text that looks like one."""
     yield from (b"https://${HOST}/${GONE:-x}", b"${TRICK}${EMPTY:-}", b"${", b"$${HOST}}", b"${A:-${HOST}}", b"${1}")
 
 
 def check(data: bytes) -> None:
-    """Put variables into a text, alone and inside of a table.
+    """Interpolate a text, alone and in a table.
 
     Args:
         data: The text.

@@ -1,4 +1,4 @@
-"""A private key: any bytes, with a passphrase and without, are a key that signs or a `KeyLoadError`."""
+"""A private key: any bytes, with a passphrase and without, give a key that signs or a `KeyLoadError`."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kinetic_auth_core.errors import KeyLoadError
-from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyText
+from kinetic_auth_core.keys.signer import read_private_key
 
 _PASSPHRASE = "canary"
 
 
 def seeds() -> Iterator[bytes]:
-    """A key in every format, encrypted too, and what is often mistaken for one."""
+    """A key in every format, encrypted too, and input that is often mistaken for one."""
     key = rsa.generate_private_key(65537, 2048)
     formats = serialization.PrivateFormat
     locked = serialization.BestAvailableEncryption(_PASSPHRASE.encode())
@@ -42,7 +42,7 @@ def check(data: bytes) -> None:
     """
     for passphrase in (None, _PASSPHRASE):
         try:
-            signer = LocalSigner.of(PrivateKeyText(data, "private_key"), passphrase)
+            signer = read_private_key(data, passphrase)
         except KeyLoadError as error:
             assert str(error).isprintable()
             assert _PASSPHRASE not in str(error)

@@ -1,4 +1,4 @@
-"""A reference to a secret: any text is one that reads as it was written, or is the secret itself, or is refused."""
+"""A reference to a secret: any text is a reference, or the secret itself, or is rejected."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a store holds: any bytes are a whole entry, or damage that is told without a word of it."""
+"""An entry of a store: any bytes are a valid entry, or damage that is reported without quoting it."""
 
 import hashlib
 import time
@@ -19,7 +19,7 @@ _SESSION = (
 
 
 def seeds() -> Iterator[bytes]:
-    """A session, an entry's lines, a lease, and what they are not."""
+    """A session, an entry, a lease, and damaged ones."""
     yield _SESSION
     yield _SESSION.replace(b"1700000000.0", b"1e400").replace(b"v62.0", b"62")
     yield b'{"form": 1, "generation": 3, "expires_at": 1e12}\n' + _SESSION

@@ -1,7 +1,7 @@
 """The command line, `kinetic-auth`. Needs the extra `cli` (click and rich).
 
-This module is only the door: it tells how to install the extra where it is missing. What a command does is in the
-module of its name, how results and errors look in `output` and `diagnostics`.
+This module only starts the program, and says how to install the extra if it is missing. Each command is in the module
+of its name; `output` prints results and errors.
 """
 
 import sys
@@ -12,7 +12,7 @@ def main() -> None:
     from kinetic_auth_core.cli.exit_codes import INTERRUPTED, USAGE
 
     try:
-        import rich  # noqa: F401 - wanted later, on a terminal; missed now
+        import rich  # noqa: F401 - used later, on a terminal; reported now if it is missing
 
         from kinetic_auth_core.cli.commands import cli
     except ModuleNotFoundError as error:

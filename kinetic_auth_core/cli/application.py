@@ -1,6 +1,6 @@
-"""The frame around all commands: `--debug`, the log, and errors that become a block on stderr and an exit code.
+"""What all commands share: `--debug`, the log, and errors that become a block on stderr and an exit code.
 
-The commands themselves know nothing of it: they print results and raise.
+The commands print results and raise errors.
 """
 
 import contextlib
@@ -12,24 +12,23 @@ from typing import Any, NoReturn
 import attrs
 import click
 
-from kinetic_auth_core.cli.diagnostics import diagnostics, show_error
 from kinetic_auth_core.cli.exit_codes import INTERRUPTED, OK, USAGE, exit_code_of
-from kinetic_auth_core.cli.output import drop_unread, note
+from kinetic_auth_core.cli.output import diagnostics, drop_unread, note, show_error
 
 
 @attrs.define
 class Run:
-    """What one run of the program was told for all its commands.
+    """The options of one run that count for every command.
 
     Attributes:
-        debug: Whether `--debug` was given, before or behind the command's name.
+        debug: Whether `--debug` was given, before or after the command's name.
     """
 
     debug: bool = False
 
 
-def _note_debug(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
-    if given:
+def _note_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
         ctx.ensure_object(Run).debug = True
 
 
@@ -52,14 +51,14 @@ class Command(click.Command):
         self.params.append(_debug_option())
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it. The `.env` file has a say in the log only where the command reads it anyway."""
+        """Run it. The `.env` file configures the log only for commands that read it anyway."""
         env_file = ctx.params.get("env_file") if "env_file" in ctx.params else os.devnull
         ctx.with_resource(diagnostics(env_file, debug=ctx.ensure_object(Run).debug))
         return super().invoke(ctx)
 
 
 class Group(click.Group):
-    """A group of commands. Without a command it is a usage error, and shows its help."""
+    """A group of commands. Without a command it shows its help and fails as a usage error."""
 
     command_class = Command
 
@@ -76,44 +75,44 @@ def _help_without_command(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-class _NobodyReads(Exception):  # noqa: N818 - a signal of this module, never seen outside
-    """The reader of a pipe has gone away."""
+class _PipeClosed(Exception):  # noqa: N818 - internal signal
+    """The reader of our output has closed the pipe."""
 
 
 @contextlib.contextmanager
-def _reader_gone_told() -> Iterator[None]:
-    # click handles this error itself and exits with 1; it does not know this one.
+def _closed_pipe_reported() -> Iterator[None]:
+    # click handles a BrokenPipeError itself and exits with 1; it does not know our error.
     try:
         yield
     except BrokenPipeError as error:
-        raise _NobodyReads from error
+        raise _PipeClosed from error
 
 
 class Application(Group):
-    """The outermost group: it ends the process."""
+    """The outermost group, which ends the process."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the command line; `--help` and `--version` print from here."""
-        with _reader_gone_told():
+        with _closed_pipe_reported():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was named."""
-        with _reader_gone_told():
+        """Run the chosen command."""
+        with _closed_pipe_reported():
             return super().invoke(ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run, print an error as a block, and exit with a code of `exit_codes`."""
         kwargs.update(standalone_mode=False, obj=(run := Run()))
         try:
-            # What commands return is nothing; `ctx.exit(code)` and `--help` come back as a number.
+            # Commands return nothing; `ctx.exit(code)` and `--help` return a number.
             code = super().main(*args, **kwargs) or OK
         except click.Abort:
             code = INTERRUPTED
-        except _NobodyReads:
+        except _PipeClosed:
             drop_unread()
-            code = OK  # the reader has what it wants
-        except Exception as error:  # noqa: BLE001 - the last one to hear of it
+            code = OK  # the reader has read what it needs
+        except Exception as error:  # noqa: BLE001 - the outermost handler
             code = USAGE if isinstance(error, click.ClickException) else exit_code_of(error)
             try:
                 show_error(error, debug=run.debug)

@@ -1,11 +1,9 @@
-"""All commands, put together: the program `kinetic-auth`."""
+"""The program `kinetic-auth`: all commands."""
 
 import click
 
 from kinetic_auth_core.cli.application import Application, Group
-from kinetic_auth_core.cli.cert.check import check as cert_check
-from kinetic_auth_core.cli.cert.new import new as cert_new
-from kinetic_auth_core.cli.cert.show import show as cert_show
+from kinetic_auth_core.cli.cert import commands as certificates
 from kinetic_auth_core.cli.config_show import show
 from kinetic_auth_core.cli.demo import demo
 from kinetic_auth_core.cli.emulator import emulator
@@ -26,13 +24,15 @@ _EPILOG = "\n".join(
     ]
 )
 
-config = Group("config", help="Look at the configuration.", commands=[show])
+config = Group("config", help="Show the configuration.", commands=[show])
 
-cert = Group("cert", help="Make and look at certificates.", commands=[cert_new, cert_show, cert_check])
+cert = Group(
+    "cert", help="Make and check certificates.", commands=[certificates.new, certificates.show, certificates.check]
+)
 
 cli = Application(
     "kinetic-auth",
-    help="Salesforce logins from the command line: try the configuration, look at it, play an org for tests.",
+    help="Salesforce logins from the command line: show and try the configuration, emulate an org for tests.",
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[providers, config, login, status, logout, cert, emulator, demo],

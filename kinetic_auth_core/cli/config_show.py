@@ -16,15 +16,15 @@ def show(
 ) -> None:
     """Show every setting, secrets masked, with where it comes from.
 
-    Nothing is sent and no key is read. A configuration that is wrong is shown as far as it is right; then all that is
-    wrong with it is told at once, on stderr.
+    Nothing is sent and no key is read. A wrong configuration is shown as far as it is right; all its problems are
+    reported on stderr.
 
     \b
     --json prints
       {"provider", "environment", "config_file", "env_file",
        "settings": [{"name", "value", "source", "secret", "note"}], "problems": [text, ...]}
-    with null for what there is none of; "value" is masked where "secret" is true.
-    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    with null for missing values; "value" is masked where "secret" is true.
+    """  # noqa: D301 - \b is click does not rewrap such a paragraph
     found = examine(provider, environment=environment, config=config, env_file=env_file)
     if as_json:
         _print_json(found)

@@ -1,4 +1,4 @@
-"""`kinetic-auth emulator`: an imitation of a Salesforce org on this machine, until it is told to stop."""
+"""`kinetic-auth emulator`: emulates a Salesforce org on this machine until it is stopped."""
 
 import contextlib
 import os
@@ -8,38 +8,37 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.extras import load_testing
 from kinetic_auth_core.cli.output import emit, note
 from kinetic_auth_core.errors import ConfigurationError
 
 
-@click.command(cls=Command, short_help="Play a Salesforce org on this machine, for tests.")
+@click.command(cls=Command, short_help="Emulate a Salesforce org on this machine, for tests.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on. Default: a free one.")
-@click.option("--tls", is_flag=True, help="Serve https, with a certificate authority made for it (SF_CA_BUNDLE).")
+@click.option("--tls", is_flag=True, help="Serve https, with a certificate authority of its own (SF_CA_BUNDLE).")
 @click.option(
     "--env-file",
-    "written",  # not env_file: that one would be read
+    "written",  # not env_file, which would be read
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the settings there, not to stdout.",
+    help="Write the settings to FILE instead of stdout.",
 )
 def emulator(port: int, tls: bool, written: Path | None) -> None:
-    """Play a Salesforce org on 127.0.0.1, until SIGINT (Ctrl-C) or SIGTERM.
+    """Emulate a Salesforce org on 127.0.0.1, until SIGINT (Ctrl-C) or SIGTERM.
 
-    Prints, in the form of a .env file, the settings that reach it. The private key is in a temporary folder, which is
-    removed at the end. Needs the extra "testing".
+    Prints the settings that log in to it, as a .env file. The private key is in a temporary folder, which is removed
+    at the end. Needs the extra "testing".
 
     \b
-      kinetic-auth emulator --env-file .env &      # the file is there once the org answers
+      kinetic-auth emulator --env-file .env &      # the file appears once the org answers
       until [ -s .env ]; do sleep 0.1; done
       kinetic-auth login password
       kill %1
-    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    """  # noqa: D301 - \b is click does not rewrap such a paragraph
     testing = load_testing()
     with _signals_to_stop() as stop, contextlib.closing(testing.SalesforceEmulator(port=port, tls=tls)) as org:
         try:
@@ -47,7 +46,7 @@ def emulator(port: int, tls: bool, written: Path | None) -> None:
         except OSError as error:
             raise ConfigurationError(
                 f"the emulator cannot listen on port {port}: {error.strerror or error}.",
-                remedy="Give another --port, or leave it out to take a free one.",
+                remedy="Choose another --port, or leave it out for a free one.",
             ) from error
         settings = "\n".join(f"{name}={dotenv_value(value)}" for name, value in org.env().items())
         if written is None:
@@ -64,7 +63,7 @@ def emulator(port: int, tls: bool, written: Path | None) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, all at once: who waits for it never finds half of it."""
+    """Write a file that only its owner can read, atomically: a script that waits for it never reads half of it."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         unfinished.touch(mode=0o600)
@@ -75,7 +74,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def dotenv_value(value: str) -> str:
-    """A value as a `.env` file has it: quoted where blanks, quotes, `#`, `$` or a backslash would be misread.
+    """Format a value for a `.env` file: quoted if it has blanks, quotes, `#`, `$` or a backslash.
 
     Args:
         value: Text without line ends.
@@ -87,11 +86,10 @@ def dotenv_value(value: str) -> str:
 
 @contextlib.contextmanager
 def _signals_to_stop() -> Iterator[socket.socket]:
-    """A socket from which a byte can be read once a signal to end has come, while the body runs.
+    """A socket from which a byte can be read once a signal to stop has arrived, while the body runs.
 
-    A wait for a lock would miss a signal that comes just before it begins; what is written to a socket stays there.
-    SIGINT is taken even where it is ignored, as it is for a shell script's background job; SIGHUP is not, for the sake
-    of nohup.
+    Waiting for a lock would miss a signal that arrives just before; a byte in a socket stays. SIGINT is handled even
+    where it is ignored, as in the background jobs of a shell script; SIGHUP is not, because of nohup.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -110,4 +108,24 @@ def _signals_to_stop() -> Iterator[socket.socket]:
 
 
 def _only_wake_up(_number: int, _frame: FrameType | None) -> None:
-    """Nothing more to do: the byte is written before this is called."""
+    """Do nothing: the byte has already been written."""
+
+
+def load_testing() -> ModuleType:
+    """Import the package `kinetic_auth_core.testing`.
+
+    Raises:
+        ConfigurationError: The extra `testing` is not installed.
+    """
+    try:
+        from kinetic_auth_core import testing
+    except ImportError as error:
+        # Chained if a package of the extra is missing; anything else is a defect of ours.
+        if not isinstance(error.__cause__, ModuleNotFoundError):
+            raise
+        missing = (error.name or "").partition(".")[0]
+        raise ConfigurationError(
+            f"the emulator needs {missing}, which is not installed.",
+            remedy='pip install "kinetic-auth-core[testing]"',
+        ) from error
+    return testing

@@ -1,4 +1,4 @@
-"""The exit codes of `kinetic-auth`, and which error ends with which."""
+"""The exit codes of `kinetic-auth`, by type of error."""
 
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -12,12 +12,12 @@ from kinetic_auth_core.errors import (
 
 OK = 0  #: Done.
 USAGE = 2  #: The command line or the configuration is wrong.
-NO_KEY = 3  #: A key or another secret could not be had or read.
+NO_KEY = 3  #: A key or another secret could not be loaded or read.
 REFUSED = 4  #: The login was refused; trying again would not help.
-TRY_LATER = 5  #: No usable answer, or a reason that passes by itself.
+TRY_LATER = 5  #: No usable answer, or a temporary failure.
 UNEXPECTED = 6  #: Something that should not happen.
-EXPIRES_SOON = 7  #: `cert check`: the certificate is good, and not for long.
-UNFIT_CERTIFICATE = 8  #: `cert check`: it has expired, is another key's, or Salesforce would not take it.
+EXPIRES_SOON = 7  #: `cert check`: the certificate is valid but expires soon.
+UNFIT_CERTIFICATE = 8  #: `cert check`: it has expired, belongs to another key, or Salesforce would not accept it.
 NO_SESSION = 9  #: `status`: there is no session, or it is dead.
 INTERRUPTED = 130  #: Ctrl-C, as shells report it.
 
@@ -25,17 +25,17 @@ INTERRUPTED = 130  #: Ctrl-C, as shells report it.
 MEANINGS = {
     OK: "done",
     USAGE: "the command line or the configuration is wrong",
-    NO_KEY: "a key or another secret could not be had",
+    NO_KEY: "a key or another secret could not be loaded",
     REFUSED: "the login was refused",
-    TRY_LATER: "no usable answer, or a passing failure: try later",
+    TRY_LATER: "no usable answer, or a temporary failure: try later",
     UNEXPECTED: "an unexpected error; --debug shows where",
     EXPIRES_SOON: "the certificate expires soon (cert check)",
-    UNFIT_CERTIFICATE: "the certificate has expired, is another key's, or is of no use (cert check)",
+    UNFIT_CERTIFICATE: "the certificate has expired, belongs to another key, or is unusable (cert check)",
     NO_SESSION: "there is no live session (status)",
     INTERRUPTED: "interrupted",
 }
 
-# The first row that fits counts: some errors are of two kinds.
+# The first match counts: some errors have two types.
 _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
     (ConfigurationError, USAGE),
     (KeyLoadError, NO_KEY),
@@ -47,12 +47,12 @@ _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The exit code that an error ends with.
+    """The exit code for an error.
 
     Args:
-        error: What was raised, by us or by anybody.
+        error: Any exception.
 
     Returns:
-        `UNEXPECTED` for all that is not in our error tree.
+        `UNEXPECTED` for one that is not a `KineticAuthError`.
     """
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), UNEXPECTED)

@@ -1,4 +1,4 @@
-"""`kinetic-auth login`: one login with the configuration as it is, to see that it works or why it does not."""
+"""`kinetic-auth login`: one login with the current configuration, to see whether it works."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,15 +18,15 @@ from kinetic_auth_core.settings.schema import RESERVED_NAMES, schema
 _ELSEWHERE = {"environment", "config", "env_file", "provider"}
 
 
-def _pairs(_ctx: click.Context, _param: click.Parameter, given: Iterable[str]) -> list[tuple[str, str]]:
-    """`name=value` taken apart. What is not one is not quoted: it may be a secret."""
-    pairs = [text.partition("=") for text in given]
+def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) -> list[tuple[str, str]]:
+    """Split `name=value`. Other text is not quoted: it may be a secret."""
+    pairs = [text.partition("=") for text in values]
     if any(not (name and equals) for name, equals, _ in pairs):
         raise click.UsageError("--set takes name=value, such as --set username=integration@acme.com.")
     return [(name, value) for name, _, value in pairs]
 
 
-@click.command(cls=Command, short_help="Log in, once, and show the session.")
+@click.command(cls=Command, short_help="Log in once and show the session.")
 @choice_options
 @click.option(
     "--set",
@@ -34,23 +34,23 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, given: Iterable[str]) -
     metavar="NAME=VALUE",
     multiple=True,
     callback=_pairs,
-    help="A setting; may be repeated. No secrets.",
+    help="A setting; may be repeated. Not for secrets.",
 )
 @click.option("--show-token", is_flag=True, help="Show the access token.")
 @json_option
 def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choice: str | None) -> None:
-    """Log in, once, and show the session. It is not put into the store.
+    """Log in once and show the session. It is not stored.
 
-    PROVIDER may be left out where the environment of the config file names it. Secrets come from the config file, the
+    PROVIDER may be left out if the environment of the config file names it. Secrets come from the config file, the
     environment or .env, not from the command line.
 
     \b
     --json prints
       {"provider", "environment", "instance_url", "base_url", "org_id", "user_id", "username",
        "api_version", "issued_at", "issued_at_ms", "scope", "token_type", "access_token"}
-    with null for what there is none of; "issued_at" is ISO 8601 in UTC, "access_token" null
+    with null for missing values; "issued_at" is ISO 8601 in UTC, "access_token" null
     without --show-token.
-    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    """  # noqa: D301 - \b is click does not rewrap such a paragraph
     chosen = Choice(**choice)
     settings = _settings(pairs, chosen)
     with resolve(
@@ -72,31 +72,31 @@ def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choic
 
 
 def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
-    """The settings of `--set`, in the types that provider and source want; `resolve` is left to tell what does not fit.
+    """The settings of `--set`, converted to their types; `resolve` reports what cannot be converted.
 
     Raises:
-        ConfigurationError: One of them is secret, or is an option of its own.
+        ConfigurationError: One of them is secret, or has its own option.
     """
     if not pairs:
         return {}
     found = examine(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
     if found.cls is None or found.selection is None:
-        return dict(pairs)  # resolve tells what is wrong
+        return dict(pairs)  # resolve reports what is wrong
     known = {each.name: each for each in (*schema(found.cls), *schema(SourceOptions))}
     settings: dict[str, Any] = {}
     for name, value in pairs:
         settings[name] = value
         if name in _ELSEWHERE & RESERVED_NAMES:
             option = "the argument PROVIDER" if name == "provider" else f"the option --{name.replace('_', '-')}"
-            raise ConfigurationError(f"--set {name}: is no setting.", remedy=f"Use {option}.")
+            raise ConfigurationError(f"--set {name}: is not a setting.", remedy=f"Use {option}.")
         if (setting := known.get(name)) is None:
             continue
         if setting.secret:
             prefix = found.selection.variable_prefix or ""
             raise ConfigurationError(
-                f"--set {name}: is secret, and the command line shows up in the shell's history and in ps.",
-                remedy=f"Set the variable {prefix}{setting.env}, in the environment or in a .env file; or write {name} "
-                f"into the config file, where it may be a reference such as env://NAME.",
+                f"--set {name}: is secret, and the command line is visible in the shell's history and in ps.",
+                remedy=f"Set the variable {prefix}{setting.env} in the environment or in a .env file; or set {name} in "
+                f"the config file, where it may be a reference such as env://NAME.",
             )
         try:
             settings[name] = setting.accept(value, text=True)

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands take: provider, environment, files, and the passphrase of a key."""
+"""Options and arguments of several commands: provider, environment, files, and the passphrase of a key."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from kinetic_auth_core.errors import ConfigurationError
 
 @attrs.frozen
 class Choice:
-    """What is to be resolved, as the command line says it; None is for `resolve` to find.
+    """What to resolve; `resolve` finds what is None.
 
     Attributes:
         provider: The provider's entry-point name.
@@ -27,24 +27,22 @@ class Choice:
     env_file: str | None
 
 
-def _only_one(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> str | None:
-    """One name at most. What was given is not quoted: it may be a misplaced `password=...`."""
-    if len(given) > 1 or any("=" in name for name in given):
-        raise click.UsageError("only one PROVIDER is taken here, its name; each setting needs a --set of its own.")
-    return given[0] if given else None
+def _only_one(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """At most one name. It is not quoted in the error: it may be a misplaced `password=...`."""
+    if len(names) > 1 or any("=" in name for name in names):
+        raise click.UsageError("give the name of one PROVIDER; each setting needs its own --set.")
+    return names[0] if names else None
 
 
 def provider_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument `PROVIDER`, which may be left out."""
+    """The optional argument `PROVIDER`."""
     return click.argument("provider", nargs=-1, callback=_only_one, metavar="[PROVIDER]")(function)
 
 
 def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`PROVIDER`, `--environment`, `--config` and `--env-file`: the fields of a `Choice`."""
     for decorator in (
-        click.option(
-            "--env-file", metavar="FILE", help="The .env file. Default: the nearest one, here or in a parent."
-        ),
+        click.option("--env-file", metavar="FILE", help="The .env file. Default: the nearest, here or in a parent."),
         click.option(
             "--config", metavar="FILE", help="The config file. Default: KINETIC_AUTH_CONFIG, else the nearest."
         ),
@@ -70,7 +68,7 @@ def passphrase_option(help_text: str) -> Callable[[Callable[..., Any]], Callable
 
 
 def passphrase_in(variable: str | None) -> bytes | None:
-    """The passphrase that a variable holds; None where none is named.
+    """The passphrase in a variable; None if no variable is named.
 
     Raises:
         ConfigurationError: It is not set, or empty.
@@ -79,7 +77,7 @@ def passphrase_in(variable: str | None) -> bytes | None:
         return None
     if text := os.environ.get(variable):
         return os.fsencode(text)
-    # Its name is not quoted: somebody may have given the passphrase itself.
+    # Its name is not quoted: it may be the passphrase itself.
     raise ConfigurationError(
         "--passphrase-env names a variable that is not set, or empty.",
         remedy="Give the name of a variable that holds the passphrase, not the passphrase.",

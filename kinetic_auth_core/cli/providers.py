@@ -1,4 +1,4 @@
-"""`kinetic-auth providers`: which work, which do not and why, which can be had, what each takes."""
+"""`kinetic-auth providers`: the installed providers, their problems and settings, and those that can be installed."""
 
 from typing import Any
 
@@ -6,9 +6,8 @@ import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.diagnostics import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
-from kinetic_auth_core.cli.output import emit, emit_json, emit_table
+from kinetic_auth_core.cli.output import emit, emit_json, emit_table, error_block
 from kinetic_auth_core.config.merge import settle
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED, AllowedPlugins, InstalledPlugin, installed
@@ -21,10 +20,10 @@ from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 @provider_argument
 @json_option
 def providers(provider: str | None, as_json: bool) -> None:
-    """List the providers; or, for one PROVIDER, its settings.
+    """List the providers; or the settings of one PROVIDER.
 
-    Each installed one is loaded, so that a broken one shows here; but none that the config file's allowed_plugins
-    leaves out.
+    Each installed provider is loaded, so that a broken one is reported, except those that allowed_plugins of the config
+    file excludes.
 
     \b
     --json prints
@@ -34,7 +33,7 @@ def providers(provider: str | None, as_json: bool) -> None:
       {"name", "distribution", "version", "target", "exactly_one_of": [[name, ...]],
        "settings": [{"name", "variable", "required", "default", "secret", "help"}]}
     where "error" is null for a provider that works.
-    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    """  # noqa: D301 - \b is click does not rewrap such a paragraph
     allowed = Surroundings.load(None, None).allowed
     if provider is None:
         _list(as_json, allowed)
@@ -86,7 +85,7 @@ def _list(as_json: bool, allowed: AllowedPlugins) -> None:
         )
     else:
         emit("No provider is installed.")
-    # A name that two distributions claim is one error.
+    # A name of two distributions is one error.
     for error in {(row.plugin.name, row.allowed): row.error for row in rows if row.error}.values():
         emit("\n" + error_block(error.message, error.remedy))
     if missing:
@@ -99,7 +98,7 @@ def _identity(plugin: InstalledPlugin) -> dict[str, str]:
 
 
 def _problem(plugin: InstalledPlugin, allowed: AllowedPlugins) -> ConfigurationError | None:
-    if not allowed.has(plugin.distribution):  # though another one of that name may be
+    if not allowed.has(plugin.distribution):  # another distribution with this name may be allowed
         return allowed.refusal(plugin.called, plugin.distribution)
     try:
         load_authenticator(plugin.name, allowed)

@@ -1,4 +1,4 @@
-"""`kinetic-auth status` and `logout`: the session that a store keeps for all who share it."""
+"""`kinetic-auth status` and `logout`: the session in the store, which processes share."""
 
 from typing import Any
 
@@ -17,21 +17,21 @@ def _source(choice: Choice) -> SessionSource:
     return resolve(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
 
 
-@click.command(cls=Command, short_help="Show the session that the store keeps, and whether it is alive.")
+@click.command(cls=Command, short_help="Show the stored session, and whether it is alive.")
 @choice_options
 @json_option
 def status(as_json: bool, **choice: str | None) -> None:
-    """Show the session that the store keeps, and whether it is alive. It does not log in.
+    """Show the stored session, and whether it is alive. It does not log in.
 
-    The session is tried with a call of the REST API. Ends with 9 where there is no live session, with 5 where the store
-    gives no answer.
+    The session is checked with a REST call. The exit code is 9 if there is no live session, and 5 if the store does not
+    respond.
 
     \b
     --json prints
       {"provider", "environment", "store", "alive", "instance_url", "base_url", "org_id", "user_id",
        "username", "api_version", "issued_at", "issued_at_ms", "scope", "token_type"}
-    with null for what there is none of; "alive" is null where the store gives no answer.
-    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    with null for missing values; "alive" is null if the store does not respond.
+    """  # noqa: D301 - \b is click does not rewrap such a paragraph
     with _source(Choice(**choice)) as source:
         session = source.peek()
         alive = session is not None and source.is_alive(session)
@@ -44,32 +44,32 @@ def status(as_json: bool, **choice: str | None) -> None:
     else:
         emit_record(facts.items())
         if session is None:
-            note(_nothing_there(source))
+            note(_why_none(source))
     if not alive:
         click.get_current_context().exit(TRY_LATER if is_unknown else NO_SESSION)
 
 
-@click.command(cls=Command, short_help="Revoke the session that the store keeps.")
+@click.command(cls=Command, short_help="Revoke the stored session.")
 @choice_options
-@click.option("--shared", is_flag=True, help="Yes, for every process that shares it.")
+@click.option("--shared", is_flag=True, help="Confirm that every process which shares it loses it.")
 @json_option
 def logout(shared: bool, as_json: bool, **choice: str | None) -> None:
-    """Revoke the session that the store keeps, and take it out of the store.
+    """Revoke the stored session, and remove it from the store.
 
-    Every process that shares the store loses it, and logs in anew when it next needs a session. So --shared is needed.
+    Every process that shares it loses it, and logs in again when it next needs a session. So --shared is required.
 
     \b
     --json prints
       {"provider", "environment", "store", "revoked"}
-    where "revoked" is false if there was no session, or it was dead already; or if the store gives no answer, where
-    the command ends with 5.
-    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be filled
+    where "revoked" is false if there was no session, or it was dead already; or if the store does not respond (exit
+    code 5).
+    """  # noqa: D301 - \b is click does not rewrap such a paragraph
     with _source(Choice(**choice)) as source:
         session = source.peek()
         if session is not None and not shared:
             raise ConfigurationError(
                 f"the session in the store {_store_of(source)!r} is shared: every process that uses it would lose it.",
-                remedy="Say --shared if that is what you want.",
+                remedy="Add --shared to confirm.",
             )
         revoked = session is not None and source.revoke(session)
     facts = {**_where(source), "revoked": revoked}
@@ -78,7 +78,7 @@ def logout(shared: bool, as_json: bool, **choice: str | None) -> None:
     else:
         emit_record(facts.items())
         if session is None:
-            note(_nothing_there(source))
+            note(_why_none(source))
     if session is None and source.store_is_down:
         click.get_current_context().exit(TRY_LATER)
 
@@ -91,9 +91,9 @@ def _store_of(source: SessionSource) -> Any:
     return next(row.value for row in source.explain() if row.name == "store")
 
 
-def _nothing_there(source: SessionSource) -> str:
+def _why_none(source: SessionSource) -> str:
     if _store_of(source) == "memory":
-        return "No store is configured: each process keeps its session in its own memory, which is out of reach here."
+        return "No store is configured: each process keeps its session in its own memory."
     if source.store_is_down:
-        return "The store gives no answer. It may keep a session, which goes on living: try again once it is back."
-    return "The store keeps no session for this login."
+        return "The store does not respond. It may still hold a live session: try again once it is back."
+    return "The store has no session for this login."

@@ -1,7 +1,7 @@
-"""For tests: `SalesforceEmulator`, a strict imitation of a Salesforce org; `SessionStoreContract`, the stores' suite.
+"""For tests: `SalesforceEmulator`, a strict emulation of a Salesforce org; `SessionStoreContract`, a suite for stores.
 
-Needs the extra `testing`. The package is a peer of the client at the level of the protocol: it uses nothing else of
-`kinetic_auth_core`, so that a mistake in one is not repeated in the other.
+Needs the extra `testing`. The package uses nothing else of `kinetic_auth_core`, so that a mistake in one is
+not repeated in the other.
 """
 
 try:

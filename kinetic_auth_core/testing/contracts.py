@@ -1,6 +1,6 @@
-"""The test suite of a session store: what `kinetic_auth_core` relies on, whatever the store is made of.
+"""A test suite for session stores: the behaviour that `kinetic_auth_core` relies on.
 
-It knows a store by its methods alone. The contract in words is the docstrings of `kinetic_auth_core.SessionStore`.
+It uses only the methods of a store. The docstrings of `kinetic_auth_core.SessionStore` describe the contract.
 """
 
 import abc
@@ -20,11 +20,11 @@ _PATIENCE_S = 10.0
 def expect(holds: object, what: str) -> None:
     """An `assert` that reads the same under `python -O` and where pytest does not rewrite it."""
     if not holds:
-        raise AssertionError(f"the store broke its contract: {what}")
+        raise AssertionError(f"the store violates its contract: {what}")
 
 
 def until(holds: Callable[[], object], what: str) -> None:
-    """Ask again until it holds."""
+    """Check repeatedly until it holds."""
     deadline = time.monotonic() + _PATIENCE_S
     while not holds():
         expect(time.monotonic() < deadline, f"{what}, even after {_PATIENCE_S:.0f} s")
@@ -32,14 +32,14 @@ def until(holds: Callable[[], object], what: str) -> None:
 
 
 def read(store: Any, key: str) -> tuple[bytes, int] | None:
-    """What a handle sees under a key: value and generation."""
+    """The value and generation that a handle reads."""
     found = store.get(key)
     return None if found is None else (found.value, found.generation)
 
 
 def at_once(call: Callable[[int], Any]) -> list[Any]:
-    """What the call returns in each of many threads that begin together."""
-    outcomes: list[Any] = [AssertionError("the thread never ended")] * THREADS
+    """The results of a call in many threads that start together."""
+    outcomes: list[Any] = [AssertionError("the thread did not end")] * THREADS
     start = threading.Barrier(THREADS)
 
     def run(number: int) -> None:
@@ -63,7 +63,7 @@ def at_once(call: Callable[[int], Any]) -> list[Any]:
 def in_a_child(check: Callable[[], bool]) -> bool:
     """Whether the check holds in the child of a `fork`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: other threads may be there; they are tested
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of other threads; they are tested
         pid = os.fork()
     if pid == 0:
         holds = False
@@ -79,13 +79,13 @@ _LONG_S = 600.0
 
 
 class SessionStoreContract(abc.ABC):
-    """Subclass it with a name that pytest collects, give `make_store`, inherit every test.
+    """Subclass it with a name that pytest collects, define `make_store`, inherit every test.
 
         class TestMyStore(SessionStoreContract):
             def make_store(self):
                 return MyStore("/var/lib/mine")
 
-    Each test uses keys of its own, so a place that outlives a test is fine.
+    Each test uses its own keys, so a place may be shared between tests.
 
     Attributes:
         shared: Whether other processes see what is stored. Then the child of a `fork` is tested too.
@@ -95,14 +95,14 @@ class SessionStoreContract(abc.ABC):
 
     @abc.abstractmethod
     def make_store(self) -> Any:
-        """A handle on the place that is tested: each call's is a new one on the same place.
+        """Return a new handle on the tested place; every call within a test must use the same place.
 
-        A store that is nothing but this process's memory is its own place: return the same one in one test.
+        For a store in this process's memory return the same object within a test.
         """
 
     @contextlib.contextmanager
     def _store(self) -> Iterator[tuple[Any, str]]:
-        """A handle, closed at the end, and a key that nobody has used."""
+        """A handle, closed at the end, and an unused key."""
         with contextlib.closing(self.make_store()) as store:
             yield store, uuid.uuid4().hex
 
@@ -117,14 +117,14 @@ class SessionStoreContract(abc.ABC):
             generation = store.put(key, b"value", expires_in_s=_LONG_S)
             expect(isinstance(generation, int) and generation >= 1, "put() did not return a generation from 1")
             for handle in (store, other):
-                expect(read(handle, key) == (b"value", generation), "get() is not what was put")
+                expect(read(handle, key) == (b"value", generation), "get() did not return what was put")
 
     def test_values_are_bytes_of_any_kind_and_100_kb_long(self) -> None:
         every_byte = bytes(range(256))
         with self._store() as (store, key):
             for value in (b"", b"\0", b"\r\n\n", b"\xff\xfe", every_byte, every_byte * 400):
                 store.put(key, value, expires_in_s=_LONG_S)
-                expect(store.get(key).value == value, f"a value of {len(value)} bytes did not come back as it was")
+                expect(store.get(key).value == value, f"a value of {len(value)} bytes was changed")
 
     def test_keys_are_kept_apart(self) -> None:
         with self._store() as (store, stem):
@@ -138,16 +138,16 @@ class SessionStoreContract(abc.ABC):
             for key in keys:
                 expect(store.put(key, key.encode(), expires_in_s=_LONG_S, generation=0), f"{key} was not new")
             for key in keys:
-                expect(store.get(key).value == key.encode(), f"under {key} is another key's value")
+                expect(store.get(key).value == key.encode(), f"get({key!r}) returned the value of another key")
             store.delete(stem)
-            expect(store.get(keys[1]) is not None, "delete() took another key's value")
+            expect(store.get(keys[1]) is not None, "delete() removed the value of another key")
 
     def test_a_second_value_replaces_the_first_and_has_a_higher_generation(self) -> None:
         with self._store() as (store, key):
             first = store.put(key, b"first", expires_in_s=_LONG_S)
             second = store.put(key, b"second", expires_in_s=_LONG_S)
-            expect(second > first, "generations do not grow")
-            expect(read(store, key) == (b"second", second), "get() is not the last value")
+            expect(second > first, "generations do not increase")
+            expect(read(store, key) == (b"second", second), "get() did not return the last value")
 
     def test_a_put_for_a_generation_replaces_that_one_alone(self) -> None:
         with self._store() as (store, key):
@@ -156,26 +156,24 @@ class SessionStoreContract(abc.ABC):
                 store.put(key, b"x", expires_in_s=_LONG_S, generation=0) is None, "put(generation=0) replaced a value"
             )
             second = store.put(key, b"second", expires_in_s=_LONG_S, generation=first)
-            expect(second, "put() for the generation that is there did nothing")
+            expect(second, "put() for the current generation did nothing")
             expect(
-                store.put(key, b"x", expires_in_s=_LONG_S, generation=first) is None, "a stale put() was not refused"
+                store.put(key, b"x", expires_in_s=_LONG_S, generation=first) is None, "a stale put() was not rejected"
             )
-            expect(read(store, key) == (b"second", second), "a put() that was refused left its mark")
+            expect(read(store, key) == (b"second", second), "a rejected put() changed the value")
 
     def test_a_put_for_a_generation_of_nothing_stores_nothing(self) -> None:
         with self._store() as (store, key):
-            expect(store.put(key, b"x", expires_in_s=_LONG_S, generation=1) is None, "put() replaced what is not there")
-            expect(store.get(key) is None, "a put() that was refused left its mark")
+            expect(store.put(key, b"x", expires_in_s=_LONG_S, generation=1) is None, "put() replaced a missing value")
+            expect(store.get(key) is None, "a rejected put() changed the value")
 
     def test_a_delete_for_a_generation_takes_that_one_alone(self) -> None:
         with self._store() as (store, key):
             first = store.put(key, b"first", expires_in_s=_LONG_S)
             second = store.put(key, b"second", expires_in_s=_LONG_S)
-            expect(store.delete(key, generation=first) is False, "a stale delete() was not refused")
-            expect(
-                store.delete(key, generation=second) is True, "delete() for the generation that is there is not True"
-            )
-            expect(store.get(key) is None, "what was deleted is still there")
+            expect(store.delete(key, generation=first) is False, "a stale delete() was not rejected")
+            expect(store.delete(key, generation=second) is True, "delete() for the current generation is not True")
+            expect(store.get(key) is None, "a deleted value still exists")
 
     def test_a_generation_does_not_come_back_after_a_delete(self) -> None:
         with self._store() as (store, key):
@@ -185,22 +183,22 @@ class SessionStoreContract(abc.ABC):
                 expect(new not in stale, "a generation was used twice")
                 for generation in stale:
                     refused = store.put(key, b"stale", expires_in_s=_LONG_S, generation=generation) is None
-                    expect(refused, "a stale put() after delete() and put() was not refused")
-                    expect(store.delete(key, generation=generation) is False, "a stale delete() was not refused")
+                    expect(refused, "a stale put() after delete() and put() was not rejected")
+                    expect(store.delete(key, generation=generation) is False, "a stale delete() was not rejected")
                 stale.add(new)
-                expect(store.delete(key) is True, "delete() of what is there is not True")
+                expect(store.delete(key) is True, "delete() of an existing value is not True")
 
     def test_a_value_is_gone_after_its_time_and_not_before(self) -> None:
         with self._store() as (store, key):
             began = time.monotonic()
             generation = store.put(key, b"value", expires_in_s=_BRIEFLY_S)
-            until(lambda: store.get(key) is None, "a value outlived its time")
-            expect(time.monotonic() - began > _BRIEFLY_S * 0.9, "a value was gone before its time")
-            expect(store.delete(key) is False, "delete() of what had expired is not False")
+            until(lambda: store.get(key) is None, "a value did not expire")
+            expect(time.monotonic() - began > _BRIEFLY_S * 0.9, "a value expired too early")
+            expect(store.delete(key) is False, "delete() of an expired value is not False")
             stale = store.put(key, b"x", expires_in_s=_LONG_S, generation=generation)
-            expect(stale is None, "put() for a generation that had expired was not refused")
+            expect(stale is None, "put() for an expired generation was not rejected")
             new = store.put(key, b"new", expires_in_s=_LONG_S, generation=0)
-            expect(new is not None, "put(generation=0) was refused although the value had expired")
+            expect(new is not None, "put(generation=0) was rejected although the value had expired")
             expect(new != generation, "a generation was used twice")
 
     def test_a_second_value_has_a_time_of_its_own(self) -> None:
@@ -208,53 +206,58 @@ class SessionStoreContract(abc.ABC):
             store.put(key, b"short", expires_in_s=_BRIEFLY_S)
             store.put(key, b"long", expires_in_s=_LONG_S)
             store.put(f"{key}.clock", b"", expires_in_s=_BRIEFLY_S)
-            until(lambda: store.get(f"{key}.clock") is None, "a value outlived its time")
-            expect(store.get(key) is not None, "a value expired with the one it had replaced")
+            until(lambda: store.get(f"{key}.clock") is None, "a value did not expire")
+            expect(store.get(key) is not None, "a value expired together with the one it had replaced")
 
     def test_one_holder_at_a_time_has_the_lease(self) -> None:
         with self._store() as (store, key), contextlib.closing(self.make_store()) as other:
-            expect(store.acquire(key, "a", expires_in_s=_LONG_S) is True, "a free lease was not given")
-            expect(other.acquire(key, "b", expires_in_s=_LONG_S) is False, "a lease was given to two")
+            expect(store.acquire(key, "a", expires_in_s=_LONG_S) is True, "a free lease was not granted")
+            expect(other.acquire(key, "b", expires_in_s=_LONG_S) is False, "a lease was granted twice")
             expect(store.acquire(f"{key}.other", "b", expires_in_s=_LONG_S) is True, "two keys share a lease")
             store.release(key, "a")
-            expect(other.acquire(key, "b", expires_in_s=_LONG_S) is True, "a lease that was released is not free")
+            expect(other.acquire(key, "b", expires_in_s=_LONG_S) is True, "a released lease is not free")
 
     def test_the_holder_may_take_its_lease_again_and_that_prolongs_it(self) -> None:
         with self._store() as (store, key):
             store.acquire(key, "a", expires_in_s=_BRIEFLY_S)
-            expect(store.acquire(key, "a", expires_in_s=_LONG_S) is True, "the holder was refused its own lease")
+            expect(store.acquire(key, "a", expires_in_s=_LONG_S) is True, "the holder could not renew its lease")
             store.acquire(f"{key}.clock", "a", expires_in_s=_BRIEFLY_S)
             free = lambda: store.acquire(f"{key}.clock", "b", expires_in_s=_LONG_S)  # noqa: E731 - one use
-            until(free, "a lease outlived its time")
-            expect(store.acquire(key, "b", expires_in_s=_LONG_S) is False, "a lease was not prolonged")
+            until(free, "a lease did not expire")
+            expect(store.acquire(key, "b", expires_in_s=_LONG_S) is False, "a lease was not renewed")
 
     def test_a_lease_is_free_after_its_time_and_not_before(self) -> None:
         with self._store() as (store, key):
             began = time.monotonic()
             store.acquire(key, "a", expires_in_s=_BRIEFLY_S)
-            until(lambda: store.acquire(key, "b", expires_in_s=_LONG_S), "a lease outlived its time")
-            expect(time.monotonic() - began > _BRIEFLY_S * 0.9, "a lease was free before its time")
+            until(lambda: store.acquire(key, "b", expires_in_s=_LONG_S), "a lease did not expire")
+            expect(time.monotonic() - began > _BRIEFLY_S * 0.9, "a lease expired too early")
             store.release(key, "a")
-            expect(store.acquire(key, "c", expires_in_s=_LONG_S) is False, "who had lost the lease released another's")
+            expect(
+                store.acquire(key, "c", expires_in_s=_LONG_S) is False, "a former holder released the lease of another"
+            )
 
     def test_only_the_holder_releases_a_lease(self) -> None:
         with self._store() as (store, key):
             store.release(key, "nobody")
             store.acquire(key, "a", expires_in_s=_LONG_S)
             store.release(key, "b")
-            expect(store.acquire(key, "c", expires_in_s=_LONG_S) is False, "a lease was released by who had it not")
+            expect(
+                store.acquire(key, "c", expires_in_s=_LONG_S) is False,
+                "a lease was released by another than its holder",
+            )
 
     def test_a_lease_and_a_value_do_not_touch_each_other(self) -> None:
         with self._store() as (store, key):
             store.acquire(key, "a", expires_in_s=_LONG_S)
-            expect(store.get(key) is None, "a lease looks like a value")
+            expect(store.get(key) is None, "a lease is read as a value")
             generation = store.put(key, b"value", expires_in_s=_LONG_S, generation=0)
-            expect(generation is not None, "another's lease stopped a put()")
+            expect(generation is not None, "the lease of another prevented a put()")
             store.release(key, "a")
-            expect(store.get(key) is not None, "release() took the value")
+            expect(store.get(key) is not None, "release() removed the value")
             store.acquire(key, "a", expires_in_s=_LONG_S)
             store.delete(key)
-            expect(store.acquire(key, "b", expires_in_s=_LONG_S) is False, "delete() took the lease")
+            expect(store.acquire(key, "b", expires_in_s=_LONG_S) is False, "delete() removed the lease")
 
     def test_of_many_threads_that_replace_one_generation_one_wins(self) -> None:
         with self._store() as (store, key):
@@ -264,7 +267,7 @@ class SessionStoreContract(abc.ABC):
             )
             winners = [number for number, outcome in enumerate(outcomes) if outcome is not None]
             expect(len(winners) == 1, f"{len(winners)} of {THREADS} threads replaced one generation")
-            expect(read(store, key) == (b"%d" % winners[0], outcomes[winners[0]]), "the winner's value is not there")
+            expect(read(store, key) == (b"%d" % winners[0], outcomes[winners[0]]), "the value of the winner is missing")
 
     def test_of_many_threads_that_want_the_lease_one_gets_it(self) -> None:
         with self._store() as (store, key):
@@ -277,7 +280,7 @@ class SessionStoreContract(abc.ABC):
             store.put(key, b"value", expires_in_s=_LONG_S)
             store.close()
             store.close()
-            expect(store.get(key) is not None, "close() took the value")
+            expect(store.get(key) is not None, "close() removed the value")
 
     def test_its_repr_shows_no_value(self) -> None:
         with self._store() as (store, key):
@@ -295,5 +298,5 @@ class SessionStoreContract(abc.ABC):
                 seen = store.get(key).generation == generation and not store.acquire(key, "child", expires_in_s=_LONG_S)
                 return seen and store.put(key, b"child's", expires_in_s=_LONG_S, generation=generation) is not None
 
-            expect(in_a_child(child), "the child of a fork does not see the parent's value and lease")
-            expect(store.get(key).value == b"child's", "the parent does not see the value of a fork's child")
+            expect(in_a_child(child), "the child of a fork does not see the value and lease of its parent")
+            expect(store.get(key).value == b"child's", "the parent of a fork does not see the value of its child")

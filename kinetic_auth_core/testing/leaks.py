@@ -1,40 +1,40 @@
-"""Which secrets an error or a log shows: for tests that no provider, key loader or observer lets one out."""
+"""Finds the secrets that an error or a log shows: for tests of providers, key loaders and observers."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
 
-_PIECE = 16  # characters of a line: short enough to be found even where a line is shown cut off
+_PIECE = 16  # characters of a line: short enough to be found in a truncated line
 
 
-def secrets_in(told: BaseException | str, *secrets: str, is_test: Callable[[str], bool]) -> list[str]:
-    """Find secrets in all that an error reporter could print: the chain, its fields, tracebacks with locals.
+def secrets_in(subject: BaseException | str, *secrets: str, is_test: Callable[[str], bool]) -> list[str]:
+    """Find secrets in everything that an error reporter could print: the chain, its fields, tracebacks with locals.
 
     Args:
-        told: The error; or a text, such as a log.
-        *secrets: What must not be there. Of a text of several lines, such as a key in PEM, any line counts.
-        is_test: Whether a file belongs to the tests: their own locals are the secrets, so those do not count.
+        subject: The error; or a text, such as a log.
+        *secrets: What must not be shown. Of a text of several lines, such as a key in PEM, any line counts.
+        is_test: Whether a file belongs to the tests, whose locals do not count.
 
     Returns:
-        What was found: secrets, and the beginnings of their lines; sorted.
+        The secrets that were found, or the beginnings of their lines; sorted.
     """
-    shown = _all_shown(told, is_test) if isinstance(told, BaseException) else told
-    assert shown, "nothing was told, so nothing is proved"  # noqa: S101 - it speaks in tests
+    shown = _all_shown(subject, is_test) if isinstance(subject, BaseException) else subject
+    assert shown, "nothing is shown, so nothing is proved"  # noqa: S101 - used in tests
     return sorted({piece for secret in secrets for piece in _pieces(secret) if piece in shown})
 
 
 def _all_shown(error: BaseException, is_test: Callable[[str], bool]) -> str:
-    told = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
-    _leave_out(told, is_test)
+    trace = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
+    _leave_out(trace, is_test)
     fields = [f"{link!r} {link} {vars(link)} {link.args}" for link in _chain(error)]
     fields += [repr(getattr(link, "object", "")) for link in _chain(error)]  # what a UnicodeError holds
-    return "\n".join([*told.format(), *fields])
+    return "\n".join([*trace.format(), *fields])
 
 
-def _leave_out(told: traceback.TracebackException, is_test: Callable[[str], bool]) -> None:
-    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if not is_test(frame.filename)])
-    for link in (told.__cause__, told.__context__):
+def _leave_out(trace: traceback.TracebackException, is_test: Callable[[str], bool]) -> None:
+    trace.stack = traceback.StackSummary.from_list([frame for frame in trace.stack if not is_test(frame.filename)])
+    for link in (trace.__cause__, trace.__context__):
         if link is not None:
             _leave_out(link, is_test)
 
@@ -50,6 +50,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _pieces(secret: str) -> set[str]:
-    """A secret itself; of several lines, the beginning of each that is long enough and no header of PEM."""
+    """The secret; or, if it has several lines, the beginning of each long line that is not a PEM header."""
     lines = [line for line in secret.splitlines() if len(line) >= _PIECE and "-----" not in line and ":" not in line]
     return {line[:_PIECE] for line in lines} if "\n" in secret and lines else {secret}

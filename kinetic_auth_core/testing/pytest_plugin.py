@@ -1,4 +1,4 @@
-"""pytest fixtures for the tests of those who use the library, and of those who write plugins for it.
+"""pytest fixtures for the tests of applications and plugins.
 
 Put this into a `conftest.py`:
 
@@ -35,15 +35,15 @@ def salesforce_emulator() -> Iterator[SalesforceEmulator]:
         The emulator, closed after the test.
     """
     with SalesforceEmulator() as emulator:
-        emulator.default  # noqa: B018 - made now, so that a test does not pay for the key while it measures
+        emulator.default  # noqa: B018 - made now, so that a test does not measure the time for the key
         yield emulator
 
 
 @pytest.fixture
 def no_ambient_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but the test's own: no `SF_*`, `KINETIC_AUTH_*` and proxy variables, and an empty working directory.
+    """Remove the machine's settings: `SF_*`, `KINETIC_AUTH_*` and proxy variables; the working directory is empty.
 
-    The variables of an environment, such as `PROD_SF_CLIENT_ID`, go too.
+    The variables of an environment, such as `PROD_SF_CLIENT_ID`, are removed too.
     """
     for name in list(os.environ):
         if name.startswith(("SF_", "KINETIC_AUTH_")) or "_SF_" in name or name.lower().endswith("_proxy"):
@@ -62,14 +62,16 @@ def leaked_secrets(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
             assert leaked_secrets(caplog.text, KEY) == []
 
     Of a text of several lines, such as a key in PEM, any line counts. Locals of the test's folder and of every
-    `conftest.py` do not: they are the secrets themselves.
+    `conftest.py` do not count.
 
     Returns:
-        A function of the error or text and the secrets, which gives those that it found.
+        A function of the error or text and the secrets, which returns those that it found.
     """
     folder = f"{request.path.parent}{os.sep}"
 
-    def find(told: BaseException | str, *secrets: str) -> list[str]:
-        return secrets_in(told, *secrets, is_test=lambda file: file.startswith(folder) or file.endswith("conftest.py"))
+    def find(subject: BaseException | str, *secrets: str) -> list[str]:
+        return secrets_in(
+            subject, *secrets, is_test=lambda file: file.startswith(folder) or file.endswith("conftest.py")
+        )
 
     return find

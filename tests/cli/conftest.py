@@ -1,4 +1,4 @@
-"""The command line as a user meets it: arguments in, stdout, stderr and an exit code out."""
+"""The command line as a user sees it: arguments in; stdout, stderr and an exit code out."""
 
 import importlib
 import importlib.metadata
@@ -31,28 +31,28 @@ CANARIES = {
 
 @attrs.frozen
 class Outcome:
-    """What one run of the program left behind."""
+    """The result of one run of the program."""
 
     code: int
     out: str
     err: str
 
     @property
-    def told(self) -> str:
-        """Stderr as it is read: without regard to where its lines are broken."""
+    def message(self) -> str:
+        """Stderr in one line."""
         return " ".join(self.err.split())
 
     @property
     def table(self) -> dict[str, list[str]]:
-        """Stdout's aligned lines: the cells behind the first one, by the first one."""
+        """Stdout's aligned lines: the other cells by the first one."""
         lines = (re.split(r" {2,}", line) for line in self.out.splitlines() if line)
         return {first: rest for first, *rest in lines}
 
     def has_no_secret(self, *more: str) -> bool:
-        """Whether nothing secret was printed anywhere."""
-        said = self.out + self.err
-        return not re.search(r"00D\w{12}!|eyJ|PRIVATE KEY-----\n", said) and not any(
-            secret in said for secret in [*CANARIES.values(), *more]
+        """Whether no secret was printed."""
+        printed = self.out + self.err
+        return not re.search(r"00D\w{12}!|eyJ|PRIVATE KEY-----\n", printed) and not any(
+            secret in printed for secret in [*CANARIES.values(), *more]
         )
 
 
@@ -61,10 +61,9 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture(autouse=True, scope="session")
 def _installed_packages_read_once() -> Iterator[None]:
-    """What lies in site-packages is read once; the distributions that a test makes are read each time.
+    """Read the metadata of site-packages once, and that of a test's own distributions each time.
 
-    Each command looks for plugins several times, and Python reads the metadata of all packages for that, which took
-    most of these tests' time.
+    Each command looks for plugins several times, which took most of the time of these tests.
     """
     installed = Path(sysconfig.get_path("purelib"))
     seen: dict[tuple[Path, str], Any] = {}
@@ -90,7 +89,7 @@ def _installed_packages_read_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _ordinary_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No colours, temporary files where a test can see them, and logging as it was afterwards."""
+    """No colours, temporary files in the test's folder, and logging restored afterwards."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "temporary").mkdir()
@@ -124,7 +123,7 @@ def run() -> Run:
 
 @pytest.fixture
 def python(full_tier: None) -> Run:
-    """A Python of its own, for what must be seen from outside."""
+    """A separate Python process."""
 
     def call(code: str, *args: str, env: Mapping[str, str] | None = None) -> Outcome:
         command = [sys.executable, "-W", "error", "-c", code, *args]
@@ -158,7 +157,7 @@ def default_env(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> dict
 
 @pytest.fixture
 def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Installs a distribution that has one provider, the way pip leaves it on disk."""
+    """Installs a distribution with one provider, as pip does."""
 
     def install(distribution: str, provider: str, target: str, source: str = "") -> None:
         site = tmp_path / "site"

@@ -32,7 +32,7 @@ def test_the_version_is_the_distributions(run: Run) -> None:
 
 
 @pytest.mark.parametrize("args", [(), ("config",)])
-def test_without_a_command_there_is_the_help_on_stderr_and_a_usage_error(run: Run, args: tuple[str, ...]) -> None:
+def test_without_a_command_the_help_is_printed_to_stderr_as_a_usage_error(run: Run, args: tuple[str, ...]) -> None:
     outcome = run(*args)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("Usage: kinetic-auth")
@@ -47,32 +47,35 @@ def test_without_a_command_there_is_the_help_on_stderr_and_a_usage_error(run: Ru
         (("emulator", "--port", "99999"), "Invalid value for '--port': 99999 is not in the range 0<=x<=65535."),
     ],
 )
-def test_a_wrong_command_line_is_told_with_where_the_help_is(run: Run, args: tuple[str, ...], message: str) -> None:
+def test_a_wrong_command_line_is_reported_with_the_help_command(run: Run, args: tuple[str, ...], message: str) -> None:
     outcome = run(*args)
     command = "kinetic-auth login" if "login" in args else "kinetic-auth"
     assert (outcome.code, outcome.out) == (2, "")
-    assert message.rstrip(".") in outcome.told
-    assert f"Remedy: {command}" in outcome.told
-    assert "--help tells what it takes." in outcome.told
+    assert message.rstrip(".") in outcome.message
+    assert f"Remedy: {command}" in outcome.message
+    assert "--help shows its options." in outcome.message
     assert "Traceback" not in outcome.err
 
 
-def test_an_error_of_clicks_that_knows_no_command_is_a_usage_error(run: Run) -> None:
+def test_a_click_error_without_a_command_is_a_usage_error(run: Run) -> None:
     outcome = run("fail", program=failing(click.FileError("x.toml", "no such file")))
     assert outcome.code == 2
-    assert "Could not open file 'x.toml': no such file Remedy: kinetic-auth --help" in outcome.told
+    assert "Could not open file 'x.toml': no such file Remedy: kinetic-auth --help" in outcome.message
 
 
 def test_an_unexpected_error_hints_at_debug_and_quotes_nothing(run: Run) -> None:
     outcome = run("fail", program=failing(KeyError("canary-value")))
     assert outcome.code == 6
-    assert outcome.told == "Error: unexpected, KeyError. Remedy: Run it again with --debug to see where it happened."
+    assert (
+        outcome.message
+        == "Error: unexpected error: KeyError. Remedy: Run it again with --debug to see where it happened."
+    )
 
 
 def test_an_error_of_the_system_says_which_file_and_why(run: Run) -> None:
     outcome = run("fail", program=failing(OSError(28, "No space left on device", "/tmp/x")))
     assert outcome.code == 6
-    assert "OSError: [Errno 28] No space left on device: '/tmp/x'" in outcome.told
+    assert "OSError: [Errno 28] No space left on device: '/tmp/x'" in outcome.message
 
 
 @pytest.mark.parametrize("args", [("--debug", "fail"), ("fail", "--debug")])
@@ -82,7 +85,7 @@ def test_debug_shows_the_traceback_before_the_block(run: Run, args: tuple[str, .
     trace, _, block = outcome.err.partition("\nError: ")
     assert "Traceback (most recent call last)" in trace
     assert "raise error" in trace
-    assert " ".join(block.split()) == "unexpected, KeyError. Remedy: Report this, with the traceback above."
+    assert " ".join(block.split()) == "unexpected error: KeyError. Remedy: Report this, with the traceback above."
 
 
 def test_an_interrupt_ends_as_shells_expect(run: Run) -> None:
@@ -96,8 +99,8 @@ def test_a_command_that_ends_the_process_keeps_its_code(run: Run) -> None:
 
 
 @contextlib.contextmanager
-def nobody_reads(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A stream whose reader has gone away."""
+def closed_pipe(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A stream whose reader has closed it."""
     reading, writing = os.pipe()
     os.close(reading)
     stream = os.fdopen(writing, "w")
@@ -108,17 +111,17 @@ def nobody_reads(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("args", [("providers",), ("--help",)])
-def test_a_reader_that_has_gone_away_is_no_error(
+def test_a_closed_stdout_is_not_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: tuple[str, ...]
 ) -> None:
-    with nobody_reads("stdout", monkeypatch), pytest.raises(SystemExit) as stop:
+    with closed_pipe("stdout", monkeypatch), pytest.raises(SystemExit) as stop:
         cli.main(list(args))
     assert stop.value.code == 0
     assert capsys.readouterr().err == ""
 
 
-def test_a_reader_of_errors_that_has_gone_away_does_not_change_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    with nobody_reads("stderr", monkeypatch), pytest.raises(SystemExit) as stop:
+def test_a_closed_stderr_does_not_change_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closed_pipe("stderr", monkeypatch), pytest.raises(SystemExit) as stop:
         cli.main(["login"])
     assert stop.value.code == 2
 
@@ -177,7 +180,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
-def test_the_door_opens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_runs_the_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["kinetic-auth", "--version"])
     with pytest.raises(SystemExit) as stop:
         door.main()
@@ -198,7 +201,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(
     assert capsys.readouterr() == ("", f'kinetic-auth needs {missing}: pip install "kinetic-auth-core[cli]"\n')
 
 
-def test_another_module_that_is_missing_is_a_fault_and_not_passed_off_as_the_extra(
+def test_another_missing_module_is_not_reported_as_a_missing_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [each for each in sys.modules if each.startswith("kinetic_auth_core.cli.")]:
@@ -221,7 +224,7 @@ def test_an_interrupt_while_loading_has_no_traceback(monkeypatch: pytest.MonkeyP
     assert stop.value.code == 130
 
 
-def test_the_door_loads_no_click_and_the_commands_nothing_heavy_before_one_needs_it(python: Run) -> None:
+def test_heavy_modules_are_imported_only_by_the_commands_that_need_them(python: Run) -> None:
     outcome = python(
         "import json, sys\n"
         "heavy = {'requests', 'jose', 'cryptography', 'werkzeug', 'rich', 'kinetic_auth_core.testing'}\n"

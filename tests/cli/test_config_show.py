@@ -60,7 +60,7 @@ def test_shows_each_setting_with_where_it_comes_from(run: Run, files: Path) -> N
 
 
 @pytest.mark.usefixtures("files")
-def test_another_environment_by_name_shows_a_reference_as_it_is_written(run: Run, files: Path) -> None:
+def test_a_reference_of_a_named_environment_is_shown_unresolved(run: Run, files: Path) -> None:
     outcome = run("config", "show", "-e", "prod")
     assert outcome.code == 0
     assert outcome.table["private_key"] == [
@@ -111,9 +111,7 @@ def test_json_has_the_same(run: Run, files: Path) -> None:
     }
 
 
-def test_a_wrong_configuration_is_shown_as_far_as_it_is_right_and_all_problems_are_told_at_once(
-    run: Run, files: Path
-) -> None:
+def test_a_wrong_configuration_is_shown_with_all_its_problems(run: Run, files: Path) -> None:
     config = files / "kinetic-auth.toml"
     config.write_text(
         '[environments.dev]\nprovider = "password"\nusrname = "x"\npassword = "${NOT_SET}"\nread_timeout = "soon"\n'
@@ -124,13 +122,14 @@ def test_a_wrong_configuration_is_shown_as_far_as_it_is_right_and_all_problems_a
     assert outcome.table["client_id"] == ["3MVG9", f"SF_CLIENT_ID ({files}/.env)"]
     assert outcome.table["client_secret"] == ["********", f"DEV_SF_CLIENT_SECRET ({files}/.env)"]
     assert "username" not in outcome.table
-    assert "Cannot configure 'password' for the environment 'dev', 4 problems:" in outcome.told
+    assert "Cannot configure 'password' for the environment 'dev', 4 problems:" in outcome.message
     assert (
-        f"usrname (from {config}:environments.dev.usrname): unknown setting (did you mean 'username'?)" in outcome.told
+        f"usrname (from {config}:environments.dev.usrname): unknown setting (did you mean 'username'?)"
+        in outcome.message
     )
-    assert "username is missing" in outcome.told
-    assert "the variable NOT_SET is not set" in outcome.told
-    assert f"read_timeout (from {config}:environments.dev.read_timeout): expected a number, got text" in outcome.told
+    assert "username is missing" in outcome.message
+    assert "the variable NOT_SET is not set" in outcome.message
+    assert f"read_timeout (from {config}:environments.dev.read_timeout): expected a number, got text" in outcome.message
     assert outcome.has_no_secret()
 
 
@@ -140,35 +139,35 @@ def test_json_of_a_wrong_configuration_lists_the_problems(run: Run, files: Path)
     document = json.loads(outcome.out)
     assert outcome.code == 2
     assert [problem.partition(" ")[0] for problem in document["problems"]] == ["username", "password"]
-    assert "Error: Cannot configure" in outcome.told
+    assert "Error: Cannot configure" in outcome.message
 
 
 @pytest.mark.usefixtures("files")
-def test_an_environment_that_there_is_not_is_told_with_the_files_that_were_used(run: Run, files: Path) -> None:
+def test_an_unknown_environment_is_reported_with_the_files_that_were_used(run: Run, files: Path) -> None:
     outcome = run("config", "show", "-e", "prd")
     assert outcome.code == 2
     assert outcome.table["config file"] == [f"{files}/kinetic-auth.toml"]
     assert outcome.table["provider"] == ["-"]
-    assert "the environment 'prd' (from the argument) is not in" in outcome.told
-    assert "it has: dev, prod (did you mean 'prod'?)" in outcome.told
+    assert "the environment 'prd' (from the argument) is not in" in outcome.message
+    assert "it has: dev, prod (did you mean 'prod'?)" in outcome.message
 
 
-def test_a_provider_that_is_not_installed_is_told(run: Run, files: Path) -> None:
+def test_a_provider_that_is_not_installed_is_reported(run: Run, files: Path) -> None:
     (files / "kinetic-auth.toml").write_text('[environments.dev]\nprovider = "sso"\n')
     outcome = run("config", "show", "-e", "dev")
     assert outcome.code == 2
     assert outcome.table["provider"] == ["sso"]
-    assert "no provider 'sso' is installed" in outcome.told
+    assert "no provider 'sso' is installed" in outcome.message
 
 
-def test_a_file_that_is_no_toml_ends_with_where_it_is_wrong(run: Run, files: Path) -> None:
+def test_an_invalid_toml_file_is_reported_with_its_line(run: Run, files: Path) -> None:
     (files / "kinetic-auth.toml").write_text("[environments.dev\n")
     outcome = run("config", "show")
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"{files}/kinetic-auth.toml is not valid TOML" in outcome.told
+    assert f"{files}/kinetic-auth.toml is not valid TOML" in outcome.message
 
 
-def test_a_misplaced_secret_is_not_repeated(run: Run) -> None:
+def test_a_misplaced_secret_is_not_quoted(run: Run) -> None:
     outcome = run("config", "show", "password", "password=canary-client-secret")
     assert outcome.code == 2
     assert outcome.has_no_secret()

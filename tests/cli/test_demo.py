@@ -1,4 +1,4 @@
-"""`kinetic-auth demo`: the whole way, told so that a reader learns it; undisturbed by what is around."""
+"""`kinetic-auth demo`: its story, independent of the machine's settings."""
 
 import os
 import sys
@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from kinetic_auth_core import ConfigurationError
-from kinetic_auth_core.cli.demo import program
-from kinetic_auth_core.cli.demo_stage import stage
+from kinetic_auth_core.cli.demo import program, stage
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 
@@ -21,7 +20,7 @@ Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` desc
 def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run: Run, temporary: Path) -> None:
     outcome = run("demo")
     assert outcome.code == 0
-    told = " ".join(outcome.out.split())
+    printed = " ".join(outcome.out.split())
     for part in (
         '[environments.dev] # a user\'s password; the secrets are in .env provider = "password"',
         'provider = "jwt-bearer"',
@@ -34,7 +33,7 @@ def test_shows_the_way_from_a_config_file_to_rest_calls_and_remedies(run: Run, t
         "Remedy: The private key and the certificate that is uploaded to the app do not belong together",
         "The emulator and its files are gone.",
     ):
-        assert part in told
+        assert part in printed
     assert outcome.table["dev"][:2] == ["password", "dev@acme.example"]
     assert outcome.table["prod"][:2] == ["jwt-bearer", "integration@acme.example"]
     assert outcome.table["prod"][-1] == "Example Account 1, Example Account 2"
@@ -66,7 +65,7 @@ def test_the_commands_to_type_next_work_without_an_activated_environment(
 
 
 @pytest.mark.parametrize("args", [(), ("--debug",)])
-def test_is_not_disturbed_by_what_is_around_and_leaves_it_as_it_was(
+def test_ignores_the_machines_settings_and_leaves_them_unchanged(
     run: Run, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
 ) -> None:
     Path("kinetic-auth.toml").write_text("this is no TOML")
@@ -131,4 +130,4 @@ def test_without_a_provider_it_says_what_to_install(run: Run, monkeypatch: pytes
     monkeypatch.setattr(sys, "path", [])
     outcome = run("demo")
     assert (outcome.code, outcome.out) == (2, "")
-    assert "Remedy: pip install kinetic-auth-password" in outcome.told
+    assert "Remedy: pip install kinetic-auth-password" in outcome.message

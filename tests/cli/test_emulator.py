@@ -71,7 +71,7 @@ def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
     signal.signal(number, before)
 
 
-def test_serves_until_a_signal_then_takes_its_key_away(
+def test_serves_until_a_signal_and_then_removes_its_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], temporary: Path, number: signal.Signals
 ) -> None:
     reading, writing = os.pipe()
@@ -95,10 +95,10 @@ def test_serves_until_a_signal_then_takes_its_key_away(
     assert has_key
     assert temporary in key.parents
     assert username == values["SF_USERNAME"]
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "until Ctrl-C or SIGTERM" in told.err
-    assert "Traceback" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "until Ctrl-C or SIGTERM" in printed.err
+    assert "Traceback" not in printed.err
     assert not key.parent.exists()
     assert list(temporary.iterdir()) == []
 
@@ -128,7 +128,7 @@ def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporar
 @pytest.mark.parametrize(
     ("file", "option"), [(".env", ""), ("org.env", " --env-file org.env"), ("an org/.env", " --env-file 'an org/.env'")]
 )
-def test_a_file_that_is_not_there_yet_takes_the_settings_and_the_login_to_type_is_told(
+def test_the_settings_are_written_to_a_new_file_and_the_login_command_is_shown(
     capsys: pytest.CaptureFixture[str], temporary: Path, file: str, option: str
 ) -> None:
     path = Path(file).absolute()
@@ -143,8 +143,8 @@ def test_a_file_that_is_not_there_yet_takes_the_settings_and_the_login_to_type_i
 
     assert served(["emulator", "--env-file", file], use) == 0
     assert users == [dotenv.dotenv_values(path)["SF_USERNAME"]]
-    told = " ".join(capsys.readouterr().err.split())
-    assert f"Its settings are in {file}; log in with: kinetic-auth login jwt-bearer{option}, or: " in told
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"Its settings are in {file}; log in with: kinetic-auth login jwt-bearer{option}, or: " in printed
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(temporary.iterdir()) == []
 
@@ -198,7 +198,7 @@ def test_with_tls_it_names_its_certificate_authority(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_where_sighup_is_ignored_as_by_nohup_it_goes_on(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+def test_an_ignored_sighup_does_not_stop_it(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading, writing = os.pipe()
     answers: list[int] = []
@@ -219,13 +219,13 @@ def test_where_sighup_is_ignored_as_by_nohup_it_goes_on(monkeypatch: pytest.Monk
     assert list(temporary.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_told(run: Run, temporary: Path) -> None:
+def test_a_port_that_is_taken_is_reported(run: Run, temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         outcome = run("emulator", "--port", str(port))
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"Error: the emulator cannot listen on port {port}: " in outcome.told
-    assert "Remedy: Give another --port, or leave it out to take a free one." in outcome.told
+    assert f"Error: the emulator cannot listen on port {port}: " in outcome.message
+    assert "Remedy: Choose another --port, or leave it out for a free one." in outcome.message
     assert list(temporary.iterdir()) == []
 
 
@@ -245,18 +245,16 @@ def test_without_its_extra_it_says_how_to_install_it(
     without(monkeypatch, module)
     outcome = run(command)
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.told == (
+    assert outcome.message == (
         f'Error: the emulator needs {module}, which is not installed. Remedy: pip install "kinetic-auth-core[testing]"'
     )
 
 
-def test_a_fault_in_the_emulator_is_not_passed_off_as_a_missing_extra(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_of_the_emulator_is_not_reported_as_a_missing_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "kinetic_auth_core.testing.emulator.tls")
     outcome = run("emulator")
     assert outcome.code == 6
-    assert "unexpected, ModuleNotFoundError" in outcome.told
+    assert "unexpected error: ModuleNotFoundError" in outcome.message
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))

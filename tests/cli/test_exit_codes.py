@@ -43,7 +43,7 @@ def test_every_error_of_the_tree_has_its_code(kind: type[errors.KineticAuthError
     assert exit_code_of(kind("x")) == EXPECTED[kind.__name__]
 
 
-def test_what_is_not_ours_is_unexpected() -> None:
+def test_foreign_errors_are_unexpected() -> None:
     assert exit_code_of(ZeroDivisionError()) == exit_codes.UNEXPECTED == 6
 
 

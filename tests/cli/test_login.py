@@ -41,8 +41,8 @@ def test_logs_in_once_and_shows_the_session_without_its_token(run: Run, sf: Sale
 @pytest.mark.usefixtures("canary")
 def test_the_providers_warning_is_one_paragraph_on_stderr(run: Run) -> None:
     outcome = run("login", "password")
-    assert outcome.told.startswith("Warning: the username-password flow is blocked by default")
-    assert outcome.told.count("Warning:") == 1
+    assert outcome.message.startswith("Warning: the username-password flow is blocked by default")
+    assert outcome.message.count("Warning:") == 1
 
 
 @pytest.mark.usefixtures("default_env")
@@ -77,7 +77,7 @@ def test_json_has_the_token_on_request_only(run: Run, sf: SalesforceEmulator) ->
 
 
 @pytest.mark.usefixtures("default_env")
-def test_a_time_of_issue_that_is_none_is_shown_as_it_came(run: Run, sf: SalesforceEmulator) -> None:
+def test_an_invalid_time_of_issue_is_shown_unchanged(run: Run, sf: SalesforceEmulator) -> None:
     sf.break_transport(Alter({"issued_at": "9999999999999999"}))
     assert run("login", "jwt-bearer").table["issued_at"] == ["- (9999999999999999 ms)"]
 
@@ -106,24 +106,24 @@ def test_the_api_version_of_the_environment_is_honoured(run: Run) -> None:
 
 class TestSet:
     @pytest.mark.usefixtures("default_env")
-    def test_gives_settings_of_any_type(self, run: Run) -> None:
+    def test_accepts_settings_of_any_type(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "api_version=60.0", "--set", "read_timeout=2.5")
         assert outcome.code == 0
         assert outcome.table["api_version"] == ["v60.0"]
 
     @pytest.mark.usefixtures("default_env")
-    def test_gives_settings_of_the_source_too(self, run: Run) -> None:
+    def test_accepts_settings_of_the_source_too(self, run: Run) -> None:
         outcome = run(
             "login", "password", "--set", "login_budget=5", "--set", "allowed_instance_hosts=*.acme.com, 127.0.0.1"
         )
         assert outcome.code == 0, outcome.err
 
     @pytest.mark.usefixtures("default_env")
-    def test_what_does_not_fit_is_told_all_at_once(self, run: Run) -> None:
+    def test_all_unusable_settings_are_reported_at_once(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "usrname=x", "--set", "read_timeout=soon")
         assert outcome.code == 2
-        assert "usrname (from keyword): unknown setting (did you mean 'username'?)" in outcome.told
-        assert "read_timeout (from keyword): expected a number, got text" in outcome.told
+        assert "usrname (from keyword): unknown setting (did you mean 'username'?)" in outcome.message
+        assert "read_timeout (from keyword): expected a number, got text" in outcome.message
 
     @pytest.mark.usefixtures("canary")
     @pytest.mark.parametrize("name", ["password", "client_secret", "security_token", "proxy"])
@@ -132,11 +132,12 @@ class TestSet:
         outcome = run("login", "password", "--set", f"{name}=canary-client-secret")
         assert (outcome.code, outcome.out) == (2, "")
         assert (
-            f"--set {name}: is secret, and the command line shows up in the shell's history and in ps." in outcome.told
+            f"--set {name}: is secret, and the command line is visible in the shell's history and in ps."
+            in outcome.message
         )
         assert (
-            f"Remedy: Set the variable SF_{name.upper()}, in the environment or in a .env file; or write {name}"
-            in outcome.told
+            f"Remedy: Set the variable SF_{name.upper()} in the environment or in a .env file; or set {name}"
+            in outcome.message
         )
         assert outcome.has_no_secret()
         assert sf.token_requests == before
@@ -145,7 +146,7 @@ class TestSet:
         Path("kinetic-auth.toml").write_text('[environments.prod]\nprovider = "password"\n')
         Path("kinetic-auth.toml").chmod(0o600)
         outcome = run("login", "-e", "prod", "--set", "password=canary-client-secret")
-        assert "Set the variable PROD_SF_PASSWORD," in outcome.told
+        assert "Set the variable PROD_SF_PASSWORD in" in outcome.message
         assert outcome.has_no_secret()
 
     @pytest.mark.parametrize(
@@ -157,25 +158,25 @@ class TestSet:
             ("provider", "the argument PROVIDER"),
         ],
     )
-    def test_points_at_the_option_that_is_meant(self, run: Run, name: str, instead: str) -> None:
+    def test_names_the_option_that_is_meant(self, run: Run, name: str, instead: str) -> None:
         outcome = run("login", "password", "--set", f"{name}=x")
         assert outcome.code == 2
-        assert outcome.told == f"Error: --set {name}: is no setting. Remedy: Use {instead}."
+        assert outcome.message == f"Error: --set {name}: is not a setting. Remedy: Use {instead}."
 
     @pytest.mark.parametrize("args", [("--set", "canary-client-secret"), ("--set", "=canary-client-secret")])
-    def test_does_not_repeat_what_is_no_pair(self, run: Run, args: tuple[str, ...]) -> None:
+    def test_does_not_quote_an_argument_that_is_not_a_pair(self, run: Run, args: tuple[str, ...]) -> None:
         outcome = run("login", "password", *args)
         assert outcome.code == 2
-        assert "--set takes name=value, such as --set username=integration@acme.com." in outcome.told
+        assert "--set takes name=value, such as --set username=integration@acme.com." in outcome.message
         assert outcome.has_no_secret()
 
     @pytest.mark.parametrize(
         "args", [("username=x", "password=canary-client-secret"), ("password=canary-client-secret",)]
     )
-    def test_does_not_repeat_a_pair_without_its_option(self, run: Run, args: tuple[str, ...]) -> None:
+    def test_does_not_quote_a_pair_without_its_option(self, run: Run, args: tuple[str, ...]) -> None:
         outcome = run("login", *args)
         assert outcome.code == 2
-        assert "each setting needs a --set of its own" in outcome.told
+        assert "each setting needs its own --set" in outcome.message
         assert outcome.has_no_secret()
 
 
@@ -187,35 +188,35 @@ def free_port() -> int:
 @pytest.mark.usefixtures("default_env")
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
 class TestFailures:
-    def test_missing_settings_are_told_all_at_once(
+    def test_all_missing_settings_are_reported_at_once(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, debug: tuple[str, ...]
     ) -> None:
         for name in ("SF_CLIENT_ID", "SF_USERNAME"):
             monkeypatch.delenv(name)
         outcome = run("login", "password", *debug)
         assert (outcome.code, outcome.out) == (2, "")
-        assert "client_id is missing" in outcome.told
-        assert "username is missing" in outcome.told
+        assert "client_id is missing" in outcome.message
+        assert "username is missing" in outcome.message
         assert ("Traceback" in outcome.err) == bool(debug)
 
-    def test_a_key_that_is_not_there_ends_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
+    def test_a_missing_key_exits_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=nowhere.key", *debug)
         assert (outcome.code, outcome.out) == (3, "")
         missing = Path("nowhere.key").absolute()
-        assert f"Error: Private key not found: {missing} does not exist. Remedy: Verify private_key" in outcome.told
+        assert f"Error: Private key not found: {missing} does not exist. Remedy: Verify private_key" in outcome.message
 
-    def test_a_wrong_key_ends_with_4_and_the_remedy(self, run: Run, keys: KeyPair, debug: tuple[str, ...]) -> None:
+    def test_a_wrong_key_exits_with_4_and_the_remedy(self, run: Run, keys: KeyPair, debug: tuple[str, ...]) -> None:
         Path("other.key").write_text(keys.private_key_pem)
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=other.key", *debug)
         assert (outcome.code, outcome.out) == (4, "")
-        assert "invalid_grant: invalid assertion (HTTP 400)." in outcome.told
+        assert "invalid_grant: invalid assertion (HTTP 400)." in outcome.message
         assert (
             "Remedy: The private key and the certificate that is uploaded to the app do not belong together"
-            in outcome.told
+            in outcome.message
         )
         assert outcome.has_no_secret()
 
-    def test_a_wrong_password_ends_with_4_and_says_who_and_where(
+    def test_a_wrong_password_exits_with_4_and_names_user_and_host(
         self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
     ) -> None:
         user = sf.add_user(f"wrong-{len(sf.history)}@acme.example")
@@ -223,43 +224,44 @@ class TestFailures:
         assert (outcome.code, outcome.out) == (4, "")
         host = sf.url.partition("://")[2]
         assert (
-            f"password login of {user.username} at {host} failed: invalid_grant: authentication failure" in outcome.told
+            f"password login of {user.username} at {host} failed: invalid_grant: authentication failure"
+            in outcome.message
         )
-        assert "Remedy: Check username and password" in outcome.told
+        assert "Remedy: Check username and password" in outcome.message
         assert outcome.has_no_secret(sf.default.password, sf.default.security_token, sf.default.client_secret)
 
-    def test_a_session_that_a_guard_refuses_ends_with_4(
+    def test_a_session_rejected_by_a_guard_exits_with_4(
         self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
     ) -> None:
         sf.break_transport(Alter({"signature": "d3Jvbmc="}))
         outcome = run("login", "password", *debug)
         assert outcome.code == 4
-        assert "the signature of the answer is wrong" in outcome.told
+        assert "the signature of the answer is wrong" in outcome.message
         assert outcome.has_no_secret()
 
-    def test_a_passing_failure_ends_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
+    def test_a_temporary_failure_exits_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
         sf.refuse("unknown_error", "retry your request", times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 5
-        assert "Remedy: Salesforce asks to try again" in outcome.told
+        assert "Remedy: Salesforce asks to try again" in outcome.message
 
-    def test_maintenance_ends_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
+    def test_maintenance_exits_with_5(self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]) -> None:
         sf.break_transport(Html(503), times=None)
         outcome = run("login", "jwt-bearer", *debug)
         assert outcome.code == 5
-        assert "HTTP 503 with text/html instead of JSON. Given up after 4 tries within" in outcome.told
-        assert "Remedy: Try later" in outcome.told
+        assert "HTTP 503 with text/html instead of JSON. Given up after 4 tries within" in outcome.message
+        assert "Remedy: Try later" in outcome.message
 
-    def test_an_answer_that_is_no_json_ends_with_5(
+    def test_an_answer_that_is_not_json_exits_with_5(
         self, run: Run, sf: SalesforceEmulator, debug: tuple[str, ...]
     ) -> None:
         sf.break_transport(NotJson(), times=None)
         assert run("login", "jwt-bearer", *debug).code == 5
 
-    def test_a_host_that_does_not_answer_ends_with_5(self, run: Run, debug: tuple[str, ...]) -> None:
+    def test_a_host_that_does_not_answer_exits_with_5(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "password", "--set", f"login_url=http://127.0.0.1:{free_port()}", *debug)
         assert outcome.code == 5
-        assert "refused" in outcome.told.lower()
+        assert "refused" in outcome.message.lower()
         assert "Traceback" in outcome.err or not debug
 
     def test_text_of_the_server_cannot_steer_the_terminal(
@@ -272,10 +274,10 @@ class TestFailures:
 
 
 @pytest.mark.usefixtures("default_env")
-def test_an_error_is_told_once(run: Run, sf: SalesforceEmulator) -> None:
+def test_an_error_is_printed_once(run: Run, sf: SalesforceEmulator) -> None:
     sf.refuse("inactive_user", "user frozen or deactivated")
     outcome = run("login", "jwt-bearer")
-    assert outcome.told.count("inactive_user") == 1
+    assert outcome.message.count("inactive_user") == 1
 
 
 class TestLog:
@@ -307,13 +309,13 @@ class TestLog:
         assert "INFO kinetic_auth_core.login.flow:" in run("login", "jwt-bearer", "--debug").err
 
     @pytest.mark.usefixtures("default_env")
-    def test_is_quiet_otherwise(self, run: Run) -> None:
+    def test_nothing_is_logged_otherwise(self, run: Run) -> None:
         assert run("login", "jwt-bearer").err == ""
 
-    def test_a_level_that_there_is_not_is_a_usage_error(self, run: Run) -> None:
+    def test_an_unknown_log_level_is_a_usage_error(self, run: Run) -> None:
         outcome = run("providers", env={"LOG_LEVEL": "LOUD"})
         assert (outcome.code, outcome.out) == (2, "")
-        assert "LOG_LEVEL: 'LOUD' is no log level; use one of" in outcome.told
+        assert "LOG_LEVEL: 'LOUD' is no log level; use one of" in outcome.message
 
 
 @pytest.mark.usefixtures("full_tier")
@@ -324,4 +326,4 @@ def test_an_emulator_with_tls_is_reached_by_its_own_variables(run: Run) -> None:
         assert outcome.table["instance_url"] == [org.url]
         untrusting = run("login", "password", env={**org.env(), "SF_CA_BUNDLE": ""})
     assert untrusting.code == 5
-    assert "certificate" in untrusting.told
+    assert "certificate" in untrusting.message

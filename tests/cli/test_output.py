@@ -20,8 +20,8 @@ from kinetic_auth_core.cli import output
         ("na\u00efve", "na\u00efve"),
     ],
 )
-def test_a_cell_shows_a_value_so_that_it_cannot_be_misread(value: object, cell: str) -> None:
-    assert output.shown(value) == cell
+def test_a_cell_shows_a_value_unambiguously(value: object, cell: str) -> None:
+    assert output.displayed(value) == cell
 
 
 def test_words_stay_whole_when_lines_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_an_empty_line_stays() -> None:
     assert output.wrapped("a\n\nb") == "a\n\nb"
 
 
-def test_an_encoding_that_lacks_a_letter_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_letter_missing_in_the_encoding_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     output.emit("M\u00fcller")

@@ -1,4 +1,4 @@
-"""`kinetic-auth providers`: what is installed, what is broken, what can be had, what each takes."""
+"""`kinetic-auth providers`: installed, broken and installable providers, and their settings."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` desc
 
 @pytest.fixture
 def installed_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Leaves only these of our distributions for importlib.metadata to find."""
+    """Hides all but these of our distributions from importlib.metadata."""
     import kinetic_auth_jwt_bearer  # noqa: F401 - what is imported stays so
     import kinetic_auth_password  # noqa: F401
 
@@ -46,10 +46,10 @@ def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_othe
     assert outcome.code == 0
     assert outcome.table["sso"] == ["acme-sso", "1.5", "broken"]
     assert outcome.table["password"][-1] == "works"
-    told = " ".join(outcome.out.split())
+    printed = " ".join(outcome.out.split())
     assert (
         "Error: the plugin 'sso' of acme-sso 1.5 (acme_sso_broken:Sso) does not import: RuntimeError: no acme here. "
-        "Remedy: Update acme-sso, or ask its authors." in told
+        "Remedy: Update acme-sso, or ask its authors." in printed
     )
 
 
@@ -57,18 +57,18 @@ def test_a_name_taken_twice_names_both_packages_once(run: Run, publish: Run) -> 
     publish("acme-sso", "sso", "acme_sso:Sso")
     publish("other-sso", "sso", "other_sso:Sso")
     outcome = run("providers")
-    told = " ".join(outcome.out.split())
+    printed = " ".join(outcome.out.split())
     assert outcome.code == 0
     assert [line.split() for line in outcome.out.splitlines() if line.startswith("sso")] == [
         ["sso", "acme-sso", "1.5", "broken"],
         ["sso", "other-sso", "1.5", "broken"],
     ]
-    assert told.count("Error:") == 1
-    assert "acme-sso 1.5 (acme_sso:Sso) and other-sso 1.5 (other_sso:Sso)" in told
-    assert "Remedy: Uninstall all but one of them." in told
+    assert printed.count("Error:") == 1
+    assert "acme-sso 1.5 (acme_sso:Sso) and other-sso 1.5 (other_sso:Sso)" in printed
+    assert "Remedy: Uninstall all but one of them." in printed
 
 
-def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(run: Run, installed_only: Run) -> None:
+def test_a_published_provider_that_is_not_installed_has_its_pip_install(run: Run, installed_only: Run) -> None:
     installed_only("kinetic-auth-jwt-bearer")
     outcome = run("providers")
     assert outcome.table["jwt-bearer"][-1] == "works"
@@ -76,7 +76,7 @@ def test_a_published_provider_that_is_not_installed_comes_with_its_pip_install(r
     assert "Not installed:" in outcome.out
 
 
-def test_with_nothing_installed_it_says_so(run: Run, installed_only: Run) -> None:
+def test_without_an_installed_provider_it_says_so(run: Run, installed_only: Run) -> None:
     installed_only()
     outcome = run("providers")
     assert outcome.out.startswith("No provider is installed.\n\nNot installed:\n")
@@ -135,26 +135,26 @@ def test_json_names_the_groups_of_which_one_is_needed(run: Run) -> None:
     assert document["exactly_one_of"] == [["private_key", "private_key_path"]]
 
 
-def test_an_unknown_name_is_told_with_those_that_there_are(run: Run) -> None:
+def test_an_unknown_provider_is_reported_with_the_installed_ones(run: Run) -> None:
     outcome = run("providers", "jwt-barer")
     assert (outcome.code, outcome.out) == (2, "")
     assert (
         "no provider 'jwt-barer' is installed (did you mean 'jwt-bearer'?); installed: jwt-bearer, password"
-        in outcome.told
+        in outcome.message
     )
 
 
-def test_a_known_name_that_is_not_installed_is_told_with_its_pip_install(run: Run, installed_only: Run) -> None:
+def test_a_known_provider_that_is_not_installed_is_reported_with_its_pip_install(run: Run, installed_only: Run) -> None:
     installed_only("kinetic-auth-jwt-bearer")
     outcome = run("providers", "password")
     assert outcome.code == 2
-    assert "Remedy: pip install kinetic-auth-password" in outcome.told
+    assert "Remedy: pip install kinetic-auth-password" in outcome.message
 
 
 def test_more_than_one_name_is_a_usage_error(run: Run) -> None:
     outcome = run("providers", "jwt-bearer", "password")
     assert outcome.code == 2
-    assert "only one PROVIDER is taken here" in outcome.told
+    assert "give the name of one PROVIDER" in outcome.message
 
 
 def test_one_that_the_config_file_does_not_allow_is_marked_and_not_imported(

@@ -89,7 +89,7 @@ def provider(
     return str(request.param)
 
 
-def test_when_all_goes_well(run: Run, every_command: Callable[..., list[str]], provider: str) -> None:
+def test_no_secret_after_success(run: Run, every_command: Callable[..., list[str]], provider: str) -> None:
     with kinetic.resolve(provider) as source:
         token = source.session().access_token  # which the store keeps
     assert run("login", provider).code == run("status", provider).code == 0
@@ -111,7 +111,7 @@ def test_when_the_server_says_what_was_sent(sf: SalesforceEmulator, every_comman
 
 
 @pytest.mark.parametrize("row", ERROR_ROWS, ids=" ".join)
-def test_when_a_login_is_refused(
+def test_when_a_login_is_rejected(
     sf: SalesforceEmulator,
     run: Run,
     keys: KeyPair,

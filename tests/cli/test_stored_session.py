@@ -1,4 +1,4 @@
-"""`kinetic-auth status` and `logout`: what the store keeps, seen and revoked from outside."""
+"""`kinetic-auth status` and `logout`: the stored session is shown and revoked."""
 
 import json
 import os
@@ -16,7 +16,7 @@ Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` desc
 
 @pytest.fixture
 def stored(default_env: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> kinetic.SalesforceSession:
-    """A session in a file store that the commands find as well."""
+    """A session in the file store of the commands."""
     monkeypatch.setenv("SF_STORE", "file")
     monkeypatch.setenv("SF_STORE_PATH", str(tmp_path / "store"))
     with kinetic.resolve("jwt-bearer") as source:
@@ -32,11 +32,11 @@ def test_a_live_session_is_shown_without_its_token_and_without_a_login(
     assert outcome.table["alive"] == ["true"]
     assert outcome.table["store"] == ["file"]
     assert outcome.table["username"] == [sf.default.username]
-    assert stored.access_token not in outcome.out + outcome.told
+    assert stored.access_token not in outcome.out + outcome.message
     assert sf.token_requests == before
 
 
-def test_a_dead_session_ends_with_nine(run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession) -> None:
+def test_a_dead_session_exits_with_nine(run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession) -> None:
     sf.revoke(stored.access_token)
     outcome = run("status", "jwt-bearer", "--json")
     assert outcome.code == 9
@@ -44,10 +44,10 @@ def test_a_dead_session_ends_with_nine(run: Run, sf: SalesforceEmulator, stored:
 
 
 @pytest.mark.usefixtures("default_env")
-def test_without_a_store_there_is_nothing_to_see(run: Run) -> None:
+def test_without_a_store_there_is_no_session_to_show(run: Run) -> None:
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 9
-    assert "No store is configured: each process keeps its session in its own memory, which is" in outcome.told
+    assert "No store is configured: each process keeps its session in its own memory." in outcome.message
     outcome = run("logout", "jwt-bearer", "--shared")
     assert outcome.code == 0
     assert outcome.table["revoked"] == ["false"]
@@ -57,7 +57,7 @@ def test_without_a_store_there_is_nothing_to_see(run: Run) -> None:
 @pytest.mark.parametrize(
     ("command", "said"), [(("status",), {"alive": None}), (("logout", "--shared"), {"revoked": False})]
 )
-def test_a_store_that_gives_no_answer_is_not_taken_for_an_empty_one(
+def test_a_store_that_does_not_respond_is_not_taken_for_an_empty_one(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], said: dict[str, object]
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -65,44 +65,44 @@ def test_a_store_that_gives_no_answer_is_not_taken_for_an_empty_one(
     monkeypatch.setenv("SF_STORE_PATH", str(tmp_path / "file" / "store"))  # no folder can be there
     outcome = run(*command, "jwt-bearer")
     assert outcome.code == 5
-    assert "The store gives no answer. It may keep a session, which goes on living" in " ".join(outcome.told.split())
+    assert "The store does not respond. It may still hold a live session" in " ".join(outcome.message.split())
     outcome = run(*command, "jwt-bearer", "--json")
     assert outcome.code == 5
     assert json.loads(outcome.out).items() >= said.items()
 
 
-def test_an_instance_that_gives_no_answer_is_told(
+def test_an_instance_that_does_not_respond_is_reported(
     run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
 ) -> None:
     sf.break_transport(Reset(), path="/services/data/*")
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 5
-    assert "check of the session of" in outcome.told
+    assert "check of the session of" in outcome.message
 
 
-def test_logging_out_revokes_what_is_shared_only_when_told_so(
+def test_logout_revokes_a_shared_session_only_with_shared(
     run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
 ) -> None:
     outcome = run("logout", "jwt-bearer")
     assert outcome.code == 2
-    assert "the session in the store 'file' is shared" in outcome.told
+    assert "the session in the store 'file' is shared" in outcome.message
     assert sf.is_live(stored.access_token)
     outcome = run("logout", "jwt-bearer", "--shared", "--json")
     assert outcome.code == 0
     assert json.loads(outcome.out)["revoked"] is True
     assert not sf.is_live(stored.access_token)
     assert run("status", "jwt-bearer").code == 9
-    assert "The store keeps no session for this login." in run("logout", "jwt-bearer", "--shared").told
+    assert "The store has no session for this login." in run("logout", "jwt-bearer", "--shared").message
     assert os.environ["SF_STORE"] == "file"
 
 
-def test_an_answer_that_tells_neither_is_no_life(
+def test_an_inconclusive_answer_leaves_alive_false(
     run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession
 ) -> None:
     sf.break_transport(Status(503), path="/services/data/*")
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 5
-    assert "HTTP 503, which tells neither life nor death of the session" in outcome.told
+    assert "HTTP 503, which tells neither life nor death of the session" in outcome.message
 
 
 def test_credentials_of_netrc_do_not_take_the_place_of_the_token(

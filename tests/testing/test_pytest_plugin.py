@@ -80,8 +80,8 @@ def test_the_beginning_of_any_line_of_a_key_counts(leaked_secrets: Leaked) -> No
     assert leaked_secrets("it holds EFAASCBKcwggSjAg...", key) == ["EFAASCBKcwggSjAg"]
 
 
-def test_a_log_that_says_nothing_proves_nothing() -> None:
-    with pytest.raises(AssertionError, match="nothing was told"):
+def test_an_empty_log_proves_nothing() -> None:
+    with pytest.raises(AssertionError, match="nothing is shown"):
         secrets_in("", "canary", is_test=lambda _: False)
 
 

@@ -1,7 +1,4 @@
-"""X.509 certificates: reading one, what is told of it, and making a self-signed one.
-
-Where the key comes from is in `signing_key`, how files are written in `files`.
-"""
+"""X.509 certificates: reads them, checks them against what Salesforce accepts, and makes self-signed ones."""
 
 import datetime as dt
 from pathlib import Path
@@ -13,27 +10,27 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kinetic_auth_core.errors import KeyLoadError
+from kinetic_auth_core.keys.certificates import read_certificate
+from kinetic_auth_core.keys.formats import MIN_BITS
 
-#: The largest certificate that an app takes, as a file.
+#: The largest certificate file that an app accepts.
 MAX_BYTES = 4096
-#: The shortest RSA key that Salesforce takes.
-MIN_BITS = 2048
 
-#: How far back a certificate's validity begins: another machine's clock may be behind.
+#: A certificate is valid from a little before now: the clock of another machine may be behind.
 _CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
 @attrs.frozen
 class CertificateFile:
-    """A certificate as it lies in a file.
+    """A certificate and its file.
 
     Attributes:
         path: The file.
-        size: Its length in bytes, which is what Salesforce limits.
-        certificate: What is in it; the first one, where there are several.
+        size: The length of the file in bytes, which Salesforce limits.
+        certificate: The first certificate in it.
     """
 
     path: Path
@@ -45,20 +42,10 @@ class CertificateFile:
         """Read a certificate, PEM or DER.
 
         Raises:
-            KeyLoadError: There is no such file, or no certificate in it.
+            KeyLoadError: The file cannot be read, or is not a certificate.
         """
-        try:
-            raw = path.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            why = getattr(error, "strerror", None) or error
-            raise KeyLoadError(f"{path} cannot be read: {why}.", remedy="Name the certificate, a .crt file.") from error
-        certificate = _parsed(raw)
-        size, holds_key = len(raw), b"PRIVATE KEY-----" in raw
-        del raw  # it may be a key: not among the locals of a traceback
-        if certificate is None:
-            what = "holds a private key and no certificate" if holds_key else "is no certificate in PEM or DER"
-            raise KeyLoadError(f"{path} {what}.", remedy="Name the certificate, a .crt file.")
-        return cls(path, size, certificate)
+        certificate = read_certificate(path, remedy="Name the certificate, a .crt file.")
+        return cls(path, path.expanduser().stat().st_size, certificate)
 
     @property
     def fingerprint(self) -> str:
@@ -66,36 +53,33 @@ class CertificateFile:
         return self.certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
     @property
-    def key_called(self) -> str:
-        """Kind and length of its key, such as `RSA 2048`."""
+    def key_type(self) -> str:
+        """Type and length of its key, such as `RSA 2048`."""
         key = _key_of(self.certificate)
         kind = type(key).__name__.strip("_").removesuffix("PublicKey") if key else "unknown"
         size = getattr(key, "key_size", None)
         return f"{kind} {size}" if size else kind
 
     def days_left(self, now: dt.datetime) -> int:
-        """Whole days until it ends; negative when it has."""
+        """Whole days until it expires; negative if it has expired."""
         return (self.certificate.not_valid_after_utc - now) // dt.timedelta(days=1)
 
     def belongs_to(self, public_key: PublicKeyTypes) -> bool:
-        """Whether it is a key's own."""
-        key = _key_of(self.certificate)
-        return key is not None and _spki(key) == _spki(public_key)
+        """Whether it was made for a key."""
+        return _key_of(self.certificate) == public_key
 
     def problems(self, now: dt.datetime) -> list[str]:
-        """Why Salesforce would not take it, or takes no login with it; none for a good one."""
+        """The reasons why Salesforce would not accept it, or a login with it; empty for a good one."""
         found = []
         if now > self.certificate.not_valid_after_utc:
             found.append(f"expired on {self.certificate.not_valid_after_utc.date()}")
         if now < self.certificate.not_valid_before_utc:
             found.append(f"is not valid before {self.certificate.not_valid_before_utc.date()}")
         if self.size > MAX_BYTES:
-            found.append(f"has {self.size} bytes, and Salesforce takes {MAX_BYTES} at most")
+            found.append(f"has {self.size} bytes, but Salesforce accepts at most {MAX_BYTES}")
         key = _key_of(self.certificate)
         if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_BITS:
-            found.append(
-                f"has a key of the kind {self.key_called}, and Salesforce wants RSA of {MIN_BITS} bits or more"
-            )
+            found.append(f"has a key of type {self.key_type}, but Salesforce requires RSA of {MIN_BITS} bits or more")
         return found
 
 
@@ -103,12 +87,12 @@ def self_signed(key: rsa.RSAPrivateKey, name: str, days: int) -> x509.Certificat
     """Make a certificate for a key, signed by it with SHA-256.
 
     Args:
-        key: The key, or something that signs like one.
+        key: The key, or a `RemoteKey`.
         name: The common name of subject and issuer.
         days: How long it is valid from now.
 
     Raises:
-        KeyLoadError: What the key signs does not verify with its public key.
+        KeyLoadError: The signature does not verify with the public key.
     """
     now = dt.datetime.now(dt.UTC)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -129,23 +113,15 @@ def self_signed(key: rsa.RSAPrivateKey, name: str, days: int) -> x509.Certificat
         certificate.verify_directly_issued_by(certificate)
     except InvalidSignature as error:
         raise KeyLoadError(
-            "the certificate's signature does not verify: the key does not sign with what it says is its public key.",
-            remedy="Ask the authors of its key loader.",
+            "the certificate's signature does not verify: the key's public_key() is not that of the signing key.",
+            remedy="Report this to the authors of its key loader.",
         ) from error
     return certificate
 
 
 def pem(certificate: x509.Certificate) -> bytes:
-    """The certificate as the text that is uploaded."""
+    """The certificate in PEM, as it is uploaded."""
     return certificate.public_bytes(Encoding.PEM)
-
-
-def _parsed(raw: bytes) -> x509.Certificate | None:
-    load = x509.load_pem_x509_certificate if b"-----BEGIN" in raw else x509.load_der_x509_certificate
-    try:
-        return load(raw)
-    except ValueError:
-        return None
 
 
 def _key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes | None:
@@ -153,7 +129,3 @@ def _key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes | None:
         return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
         return None
-
-
-def _spki(key: PublicKeyTypes) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

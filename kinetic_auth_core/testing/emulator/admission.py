@@ -1,7 +1,6 @@
-"""Who is let in at the token endpoint: the checks of app, secret, approval, password and refresh token.
+"""The checks of the token endpoint: app, secret, approval, password and refresh token.
 
-Each raises the row of the error table that Salesforce answers with. The grants decide which checks apply, and in which
-order.
+Each raises the error that Salesforce answers with. The grants decide which checks apply, and in which order.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ REFRESH_SCOPES: Final = frozenset({"refresh_token", "offline_access", "full"})
 
 @attrs.frozen
 class TokenRequest:
-    """A request to the token endpoint, taken apart.
+    """A parsed request to the token endpoint.
 
     Args:
         form: The form fields. Not shown by `repr`.
@@ -42,7 +41,7 @@ class TokenRequest:
 
 @contextmanager
 def naming(user: User, app: App) -> Iterator[None]:
-    """Put user and app into any refusal raised within, for the login history."""
+    """Add user and app to any error raised within, for the login history."""
     try:
         yield
     except OAuthError as refused:
@@ -55,7 +54,7 @@ def known_app(org: Org, request: TokenRequest) -> App:
     """The app that a request names.
 
     Raises:
-        OAuthError: `invalid_client_id`: there is none by that consumer key.
+        OAuthError: `invalid_client_id`: no app has that consumer key.
     """
     app = org.apps.get(request.client_id or "")
     if app is None:
@@ -74,7 +73,7 @@ def check_secret(app: App, request: TokenRequest) -> None:
 
 
 def authenticated_app(org: Org, request: TokenRequest) -> App:
-    """The app that a request names and whose secret it knows.
+    """The app that a request names, with its secret checked.
 
     Raises:
         OAuthError: `invalid_client_id` or `invalid_client`.
@@ -117,7 +116,7 @@ def check_approval(user: User, app: App) -> None:
 
 
 def check_scopes(app: App) -> None:
-    """Check that a session of this app would be good for something.
+    """Check that a session of this app would be usable.
 
     Raises:
         OAuthError: `no valid scopes defined`: the app lacks the `api` scope.
@@ -127,7 +126,7 @@ def check_scopes(app: App) -> None:
 
 
 def check_refresh_scope(app: App) -> None:
-    """Check the scope without which an app that users approve by themselves cannot act in their absence.
+    """Check the scope that an app needs to act for users who approve it themselves.
 
     Raises:
         OAuthError: `refresh_token scope is required`.
@@ -137,15 +136,15 @@ def check_refresh_scope(app: App) -> None:
 
 
 def check_password(org: Org, user: User, password: str) -> None:
-    """Check a password with its security token, counting the wrong ones.
+    """Check a password with its security token, and count wrong ones.
 
     Args:
         org: The org.
-        user: Whose password it should be.
+        user: The user.
         password: The password, followed by the security token unless the user's network is trusted.
 
     Raises:
-        OAuthError: `authentication failure`: password or token wrong, or the user locked out. The login history tells
+        OAuthError: `authentication failure`: password or token wrong, or the user locked out. The login history says
             which; the answer does not.
     """
     accepted = {user.password + user.security_token, *((user.password,) if user.trusted_ip else ())}
@@ -161,10 +160,10 @@ def check_password(org: Org, user: User, password: str) -> None:
 
 
 def claim_refresh_token(org: Org, app: App, request: TokenRequest) -> RefreshToken:
-    """Take a refresh token for the time until the answer has been sent.
+    """Reserve a refresh token until the answer has been sent.
 
     Raises:
-        OAuthError: `expired access/refresh token`: unknown, revoked or another app's. `token request is already being
+        OAuthError: `expired access/refresh token`: unknown, revoked or of another app. `token request is already being
             processed`: another request has it.
     """
     with org.lock:

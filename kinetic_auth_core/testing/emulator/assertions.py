@@ -1,4 +1,4 @@
-"""The JWT bearer assertion (RFC 7523), checked by PyJWT: what python-jose signed meets another implementation."""
+"""The JWT bearer assertion (RFC 7523), checked by PyJWT, another implementation than the client's python-jose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kinetic_auth_core.testing.emulator.org import Org
 from kinetic_auth_core.testing.emulator.records import App
 
 EXPIRY_ALLOWANCE_S: Final = 180
-"""Seconds by which an assertion may have expired, as an allowance for clocks that differ."""
+"""Seconds by which an assertion may have expired, to allow for clock skew."""
 
 MAX_AHEAD_S: Final = 300
 """Seconds by which `exp` may lie ahead under the strict policy."""
@@ -29,11 +29,11 @@ def check_assertion(org: Org, assertion: str) -> tuple[App, str]:
         assertion: The compact serialisation of a JWS.
 
     Returns:
-        The app that issued it and the username it is about.
+        The app that issued it and its username.
 
     Raises:
         OAuthError: It is malformed, signed by another algorithm than RS256 or another key than the app's, for another
-            audience, or out of its time.
+            audience, or outside of its validity.
     """
     claims = _claims(assertion)
     issuer = claims.get("iss")

@@ -1,4 +1,4 @@
-"""A login that works, for tests that want one and do not care which."""
+"""A working login, for tests that need any."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CALLED: Mapping[str, str] = {"private_key": "private_key_pem"}
 
 @attrs.frozen(kw_only=True)
 class DefaultLogin:
-    """A user and an app that every flow accepts, with all that is needed to log in. No secret is shown by `repr`.
+    """A user and an app that every flow accepts, with everything needed to log in. No secret is shown by `repr`.
 
     Args:
         client_id: The consumer key.
         client_secret: The consumer secret.
         username: The user.
         password: Their password, without the security token.
-        security_token: What follows the password.
+        security_token: Their security token.
         private_key_pem: The key whose certificate is uploaded to the app.
         user: The user's record, to change at will.
         app: The app's record, likewise.
@@ -44,29 +44,29 @@ class DefaultLogin:
     app: App = attrs.field(repr=False)
 
     def settings(self, provider: str) -> dict[str, str]:
-        """What a provider needs to log in, by the names of its settings, but for where.
+        """The settings that a provider needs to log in, except the login URL.
 
         Args:
             provider: `"password"` or `"jwt-bearer"`.
 
         Raises:
-            ValueError: It is another one.
+            ValueError: It is another provider.
         """
         if provider not in _NEEDED:
-            raise ValueError(f"the settings of {' and '.join(_NEEDED)} are known here, not those of {provider!r}")
+            raise ValueError(f"only the settings of {' and '.join(_NEEDED)} are known, not those of {provider!r}")
         return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 
 def make_default_login(org: EmulatedOrg) -> DefaultLogin:
     """Create a user and an app that every flow accepts.
 
-    The first one in a process takes the time of making an RSA key; all have the same.
+    The first one in a process makes an RSA key, which all share.
 
     Args:
         org: Where to create them.
 
     Returns:
-        All that is needed to log in.
+        Everything needed to log in.
     """
     keys = _key_pair()
     user = org.add_user(f"default-{secrets.token_hex(4)}@emulator.example")
@@ -90,5 +90,5 @@ def make_default_login(org: EmulatedOrg) -> DefaultLogin:
 
 @functools.cache
 def _key_pair() -> KeyPair:
-    """One for all the default logins of a process."""
+    """One key pair for all default logins of a process."""
     return new_key_pair()

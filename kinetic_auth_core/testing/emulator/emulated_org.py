@@ -1,4 +1,4 @@
-"""The org as a test works on it: users, apps, policy, time, tokens and login history. Without HTTP."""
+"""The org without HTTP, as tests use it: users, apps, policy, time, tokens and login history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EmulatedOrg:
     """One org; the part of `SalesforceEmulator` that needs no network.
 
     Args:
-        clock: Gives the time in Unix seconds; `advance` adds to it.
+        clock: Returns the time in Unix seconds; `advance` adds to it.
         records_kept: How many rows of login history to keep.
 
     Attributes:
@@ -50,7 +50,7 @@ class EmulatedOrg:
         """
         self._ahead_s += seconds
 
-    # Who exists
+    # Users, apps and records
 
     def add_user(
         self, username: str, password: str | None = None, security_token: str | None = None, **settings: Any
@@ -67,7 +67,7 @@ class EmulatedOrg:
             The user's record, to change at will.
 
         Raises:
-            ValueError: There is a user of that name.
+            ValueError: A user of that name exists.
         """
         user = User(
             username=username,
@@ -78,7 +78,7 @@ class EmulatedOrg:
         )
         with self._org.lock:
             if self._org.find_user(username) is not None:
-                raise ValueError(f"there is a user {username} already")
+                raise ValueError(f"a user {username} already exists")
             self._org.users[username.lower()] = user
         return user
 
@@ -108,7 +108,7 @@ class EmulatedOrg:
             The app's record, to change at will.
 
         Raises:
-            ValueError: There is an app with that consumer key, a flow is unknown, or a certificate is not acceptable.
+            ValueError: An app with that consumer key exists, a flow is unknown, or a certificate is not acceptable.
         """
         app = App(
             client_id=f"3MVG9{secrets.token_urlsafe(60)}" if client_id is None else client_id,
@@ -122,7 +122,7 @@ class EmulatedOrg:
             self.upload_certificate(app, pem)
         with self._org.lock:
             if app.client_id in self._org.apps:
-                raise ValueError("there is an app with that consumer key already")
+                raise ValueError("an app with that consumer key already exists")
             self._org.apps[app.client_id] = app
         return app
 
@@ -132,10 +132,10 @@ class EmulatedOrg:
         Args:
             app: The app.
             pem: The certificate.
-            replace: It takes the place of those that are there, as when an administrator uploads the next one.
+            replace: It replaces the existing ones, as when an administrator uploads the next one.
 
         Raises:
-            ValueError: It is larger than 4 KB, no X.509 certificate, without an RSA key of 2048 bits, or expired.
+            ValueError: It is larger than 4 KB, not an X.509 certificate, without an RSA key of 2048 bits, or expired.
         """
         uploaded = check_certificate(pem, self.now())
         app.certificates = [uploaded] if replace else [*app.certificates, uploaded]
@@ -156,8 +156,8 @@ class EmulatedOrg:
         """Grant a refresh token, as a login through the browser would.
 
         Args:
-            app: To whom.
-            user: For whom.
+            app: The app.
+            user: The user.
 
         Returns:
             The refresh token.
@@ -169,7 +169,7 @@ class EmulatedOrg:
             raise ValueError("the app has no scope for refresh tokens: add refresh_token")
         return self._org.new_refresh_token(user, app).token
 
-    # What lives and what happened
+    # Tokens and history
 
     def revoke(self, token: str) -> bool:
         """Void one token, as an administrator would; return whether it was alive."""
@@ -180,7 +180,7 @@ class EmulatedOrg:
         return self._org.drop_sessions(refresh_tokens=True)
 
     def expire_all(self) -> int:
-        """Let every access token die as if unused for too long; return how many there were."""
+        """Expire every access token, as if unused for too long; return how many there were."""
         return self._org.drop_sessions(refresh_tokens=False)
 
     def is_live(self, token: str) -> bool:

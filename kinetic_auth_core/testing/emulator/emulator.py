@@ -1,4 +1,4 @@
-"""`SalesforceEmulator`: an emulated org with an address, with faults to order and requests to look back on."""
+"""`SalesforceEmulator`: an emulated org with an address, injected faults and a record of requests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from kinetic_auth_core.testing.emulator.tls import Tls, TlsProfile
 
 
 class SalesforceEmulator(EmulatedOrg):
-    """A strict imitation of a Salesforce org on `127.0.0.1`, for tests of code that logs in to one.
+    """A strict emulation of a Salesforce org on `127.0.0.1`, for tests of code that logs in to one.
 
-    It is as particular about a login as Salesforce is, and its answers have the same fields: none has `expires_in`, and
-    that of the JWT bearer flow has neither `issued_at` nor `signature`. Nothing that it holds outlives it.
+    It checks a login as strictly as Salesforce does, and its answers have the same fields: none has `expires_in`, and
+    that of the JWT bearer flow has neither `issued_at` nor `signature`. All its data is in memory.
 
     Example:
         >>> with SalesforceEmulator() as sf:
@@ -37,8 +37,8 @@ class SalesforceEmulator(EmulatedOrg):
     Args:
         port: The port to listen on; 0 picks a free one, which a later `start` keeps.
         tls: True to serve https with a certificate of its own authority (see `ca_bundle`), or a `TlsProfile`.
-        clock: Gives the time in Unix seconds; `advance` adds to it.
-        records_kept: How many login records and how many request records to keep; older ones fall off.
+        clock: Returns the time in Unix seconds; `advance` adds to it.
+        records_kept: How many login records and how many request records to keep; older ones are dropped.
 
     Attributes:
         policy: The org's settings, to change at will.
@@ -63,24 +63,24 @@ class SalesforceEmulator(EmulatedOrg):
         self._folder = PrivateFolder()
 
     def __repr__(self) -> str:
-        """Where it listens, and the org it plays."""
+        """Its address and org."""
         return f"<SalesforceEmulator {self._org.url or 'not started'} org {self.org_id}>"
 
-    # Life
+    # Life cycle
 
     def start(self) -> Self:
-        """Begin to listen.
+        """Start to listen.
 
         Returns:
             The emulator itself.
 
         Raises:
             OSError: The port is taken.
-            RuntimeError: It has been started already.
+            RuntimeError: It is already running.
         """
         with self._lock:
             if self._server is not None:
-                raise RuntimeError("the emulator has been started already")
+                raise RuntimeError("the emulator is already running")
             context = None if self._tls is None else self._tls.context
             server = Server(self._port, self._app, self._plan, self.now, context)
             self._port = server.port
@@ -94,7 +94,7 @@ class SalesforceEmulator(EmulatedOrg):
     def close(self) -> None:
         """Stop listening, close every connection and remove the temporary files. Calling it again does nothing.
 
-        Users, apps and tokens stay: a `start` afterwards is an org back from an outage, at the same address.
+        Users, apps and tokens stay: a later `start` is the same org after an outage, at the same address.
         """
         with self._lock:
             server, self._server = self._server, None
@@ -112,7 +112,7 @@ class SalesforceEmulator(EmulatedOrg):
         """Close."""
         self.close()
 
-    # Where it is
+    # Addresses
 
     @property
     def url(self) -> str:
@@ -132,11 +132,11 @@ class SalesforceEmulator(EmulatedOrg):
         """The certificate authority to trust, a PEM file that `close` removes; None without TLS."""
         return None if self._tls is None else self._folder.file("ca.pem", self._tls.authority_pem)
 
-    # A login that works
+    # The default login
 
     @property
     def default(self) -> DefaultLogin:
-        """A user and an app that every flow accepts. Made when first asked for, which takes an RSA key's time."""
+        """A user and an app that every flow accepts. Made on first use, with an RSA key."""
         with self._lock:
             if self._default is None:
                 self._default = make_default_login(self)
@@ -148,18 +148,18 @@ class SalesforceEmulator(EmulatedOrg):
         return self._folder.file("private-key.pem", self.default.private_key_pem.encode())
 
     def settings(self, provider: str) -> dict[str, str]:
-        """The settings that reach this emulator as `default`: `resolve("password", **sf.settings("password"))`.
+        """The settings that log in to this emulator as `default`: `resolve("password", **sf.settings("password"))`.
 
         Args:
             provider: `"password"` or `"jwt-bearer"`.
 
         Raises:
-            ValueError: It is another one.
+            ValueError: It is another provider.
         """
         return {**self.default.settings(provider), **self._where()}
 
     def env(self) -> dict[str, str]:
-        """The same for either provider, by the names of the environment variables.
+        """The same for both providers, by the names of the environment variables.
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
@@ -173,7 +173,7 @@ class SalesforceEmulator(EmulatedOrg):
         return {"login_url": self.url} | ({"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {})
 
     def write_env(self, path: str | os.PathLike[str]) -> Path:
-        """Write what `env` gives as a `.env` file that only its owner can read.
+        """Write the variables of `env` to a `.env` file that only its owner can read.
 
         Args:
             path: The file to write.
@@ -185,14 +185,14 @@ class SalesforceEmulator(EmulatedOrg):
         write_private(target, "".join(f"{name}={value}\n" for name, value in self.env().items()).encode())
         return target
 
-    # What goes wrong
+    # Faults
 
     def refuse(self, error: str, description: str = "", status: int = 400, times: int | None = 1) -> None:
-        """Turn the next token requests down, whatever they say.
+        """Reject the next token requests, whatever they contain.
 
         Args:
             error: The error code, for example of `ERROR_ROWS`.
-            description: The text that goes with it; left out of the answer when empty.
+            description: The `error_description`; omitted from the answer when empty.
             status: The HTTP status code.
             times: How many requests; None for all until `clear_faults`.
 
@@ -202,17 +202,17 @@ class SalesforceEmulator(EmulatedOrg):
         self._plan.refuse(error, description, status, times)
 
     def break_transport(self, fault: Fault, times: int | None = 1, path: str = TOKEN_PATH) -> None:
-        """Let the next requests run into a fault.
+        """Inject a fault into the next requests.
 
-        Faults strike in the order in which they were added, one a request; only an `Alter` can strike together with
+        Faults apply in the order in which they were added, one per request; only an `Alter` can apply together with
         another.
 
         Args:
-            fault: What is to happen: `Delay`, `Reset`, `Truncated`, `Dribble`, `Huge`, `Html`, `Status`, `Redirect`,
+            fault: One of `Delay`, `Reset`, `Truncated`, `Dribble`, `Huge`, `Html`, `Status`, `Redirect`,
                 `NotJson`, `Answer`, `Raw`, `Alter`.
             times: How many requests; None for all until `clear_faults`.
-            path: Which requests: a path or a pattern, `"/services/data/*"`; those for tokens by default. It is of no
-                account to `Reset("connect")`, which strikes before there is a request.
+            path: Which requests: a path or a pattern, `"/services/data/*"`; those for tokens by default.
+                `Reset("connect")` ignores it, as it applies before there is a request.
 
         Raises:
             ValueError: `times` is less than 1.
@@ -220,10 +220,10 @@ class SalesforceEmulator(EmulatedOrg):
         self._plan.add(fault, times, path)
 
     def clear_faults(self) -> None:
-        """Forget all refusals and faults that are still to come."""
+        """Remove all pending rejections and faults."""
         self._plan.clear()
 
-    # What happened
+    # Records
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -232,11 +232,11 @@ class SalesforceEmulator(EmulatedOrg):
 
     @property
     def token_requests(self) -> int:
-        """How many POST requests the token endpoint has received, those that faults struck included."""
+        """How many POST requests the token endpoint has received, including those with faults."""
         return self.count("POST", TOKEN_PATH)
 
     def count(self, method: str | None = None, path: str | None = None, status: int | None = None) -> int:
-        """How many requests there have been, without regard to how many records are kept.
+        """How many requests there have been, including those whose records were dropped.
 
         Args:
             method: Only those of this method.
@@ -249,5 +249,5 @@ class SalesforceEmulator(EmulatedOrg):
         return self._app.count(method, path, status)
 
     def forget_requests(self) -> None:
-        """Begin to count requests anew, for example after a warm-up."""
+        """Reset the counts of requests, for example after a warm-up."""
         self._app.forget()

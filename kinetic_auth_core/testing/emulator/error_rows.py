@@ -1,7 +1,7 @@
-"""The errors that the token endpoint answers with, as data, and the exception that carries one to the wire.
+"""The errors that the token endpoint answers with, and the exception for one.
 
-The pairs are typed from the project's list of observed errors, not taken from the client's catalogue: the two sides of
-the wire stay independent, so that a slip in one shows against the other.
+The pairs are copied from the project's list of observed errors, not from the client's table: client and emulator stay
+independent, so that a mistake in one is found by the other.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import attrs
 
 @attrs.define
 class OAuthError(Exception):
-    """A token request that is turned down, in the words of RFC 6749, section 5.2.
+    """A rejected token request (RFC 6749, section 5.2).
 
     Args:
         error: The error code, for example `invalid_grant`.
         description: The text that goes with it; empty when Salesforce is known to send none.
         status: The HTTP status code of the answer.
-        history: What the login history says of it; the code and the text when empty.
+        history: Its status in the login history; code and text when empty.
         username: The user that the request was for, once known.
         client_id: The consumer key that the request named, once known.
     """
@@ -89,6 +89,6 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("slow_down", ""),
     LOGIN_RATE,
 )
-"""Every `(error, description)` pair that the token endpoint is known to answer with; an empty description means that
-the text on the wire is not known. Each one has a natural cause here or is brought about by `SalesforceEmulator.refuse`.
+"""Every known `(error, description)` pair of the token endpoint; an empty description means that the text is not known.
+Each one has a natural cause here or is injected by `SalesforceEmulator.refuse`.
 """

@@ -1,4 +1,4 @@
-"""Which requests are to go wrong, and how: the faults and refusals that a test has ordered, in their order."""
+"""The faults and rejections that a test has injected, in their order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Order(Generic[Ordered]):
 
 
 class FaultPlan:
-    """The faults and refusals that wait for requests to strike. Safe for threads."""
+    """The pending faults and rejections. Safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,12 +32,12 @@ class FaultPlan:
         self._refusals: list[_Order[tuple[str, str, int]]] = []
 
     def add(self, fault: Fault, times: int | None, path: str) -> None:
-        """Order a fault.
+        """Add a fault.
 
         Args:
-            fault: What is to happen.
-            times: To how many requests; None for all until `clear`.
-            path: To which: a path, or a pattern of `fnmatch`.
+            fault: The fault.
+            times: How many requests; None for all until `clear`.
+            path: Which requests: a path, or a pattern of `fnmatch`.
 
         Raises:
             ValueError: `times` is less than 1.
@@ -47,7 +47,7 @@ class FaultPlan:
             self._orders.append(_Order(fault, path, times))
 
     def refuse(self, error: str, description: str, status: int, times: int | None) -> None:
-        """Order a refusal of token requests.
+        """Add a rejection of token requests.
 
         Args:
             error: The error code.
@@ -63,16 +63,16 @@ class FaultPlan:
             self._refusals.append(_Order((error, description, status), TOKEN_PATH, times))
 
     def clear(self) -> None:
-        """Forget everything that was ordered."""
+        """Remove everything."""
         with self._lock:
             self._orders.clear()
             self._refusals.clear()
 
     def take(self, stage: Stage, path: str | None = None) -> Fault | None:
-        """The fault that strikes now, or None.
+        """The fault that applies now, or None.
 
         Args:
-            stage: The point that a request or connection has come to.
+            stage: The stage of a request or connection.
             path: The path of the request; None while it is not known.
         """
         if not self._orders:
@@ -85,7 +85,7 @@ class FaultPlan:
         return None
 
     def take_refusal(self) -> OAuthError | None:
-        """The refusal for the token request at hand, or None."""
+        """The rejection for the current token request, or None."""
         with self._lock:
             for refusal in self._refusals:
                 _count_down(self._refusals, refusal)

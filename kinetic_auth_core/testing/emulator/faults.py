@@ -1,4 +1,4 @@
-"""Faults: ways in which the emulator fails or answers amiss, on order."""
+"""Faults: ways in which the emulator fails or answers wrongly, on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Stage = Literal["connect", "request", "answer"]
 
 
 class Wire(Protocol):
-    """The connection to one client, as a fault sees it."""
+    """The connection to one client, as faults use it."""
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -35,15 +35,15 @@ class Fault:
 
     @property
     def stage(self) -> Stage:
-        """When it strikes: as a client connects, when a request has been read, or when a good answer is ready."""
+        """When it applies: as a client connects, when a request has been read, or when a good answer is ready."""
         return "request"
 
     def replace(self) -> Response | None:
-        """The answer to give in place of the right one, or None to let the request be handled."""
+        """The answer to send instead of the right one, or None to handle the request."""
         return None
 
     def alter(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """The fields to send in place of those of a good JSON answer."""
+        """The fields to send instead of those of a good JSON answer."""
         return fields
 
     def send(self, wire: Wire, head: bytes, body: bytes) -> None:
@@ -73,7 +73,7 @@ class Reset(Fault):
 
     Args:
         at: `"connect"`: as soon as a client connects, before any TLS handshake. `"request"`: when the request has been
-            read, without handling it. `"headers"`, `"body"`: in the middle of either, the request having been handled.
+            read, without handling it. `"headers"`, `"body"`: in the middle of either, after handling the request.
     """
 
     at: Literal["connect", "request", "headers", "body"] = "request"
@@ -84,11 +84,11 @@ class Reset(Fault):
         return "connect" if self.at == "connect" else "request"
 
     def replace(self) -> Response | None:
-        """Keep the request from being handled, if it is to be."""
+        """Do not handle the request, if it applies before."""
         return Response(status=500) if self.at == "request" else None
 
     def send(self, wire: Wire, head: bytes, body: bytes) -> None:
-        """Send as much as was asked for, then reset."""
+        """Send the wanted part, then reset."""
         if self.at == "headers":
             wire.write(head[: len(head) // 2])
         elif self.at == "body":
@@ -98,7 +98,7 @@ class Reset(Fault):
 
 @attrs.frozen
 class Truncated(Fault):
-    """The connection is closed in an orderly way before the body that the headers promise is complete.
+    """The connection is closed normally before the body that the headers promise is complete.
 
     Args:
         fraction: How much of the body is sent, from 0 to 1.
@@ -114,12 +114,12 @@ class Truncated(Fault):
 
 @attrs.frozen
 class Dribble(Fault):
-    """The answer comes a byte at a time, so that no single read times out.
+    """The answer is sent byte by byte, so that no single read times out.
 
     Args:
         interval_s: Seconds between two bytes.
         part: `"headers"` to begin with the status line, `"body"` to send the headers at once.
-        endless: True to go on until the client gives up: with a header or a body that never ends.
+        endless: True to continue until the client disconnects, with an endless header or body.
     """
 
     interval_s: float = 0.05
@@ -162,11 +162,11 @@ class Huge(Fault):
     declared: bool = True
 
     def replace(self) -> Response | None:
-        """Keep the request from being handled."""
+        """Do not handle the request."""
         return Response(mimetype="application/json")
 
     def send(self, wire: Wire, head: bytes, body: bytes) -> None:
-        """Send a JSON string that goes on and on."""
+        """Send a very long JSON string."""
         lines = [line for line in head.split(b"\r\n") if line and not line.lower().startswith(b"content-length")]
         if self.compressed:
             packed = self._packed()
@@ -198,10 +198,10 @@ class Huge(Fault):
 
 @attrs.frozen
 class Answer(Fault):
-    """Any answer at all in place of the right one.
+    """Any answer instead of the right one.
 
     Args:
-        body: Bytes or text, sent as they are; anything else is sent as JSON.
+        body: Bytes or text, sent unchanged; anything else is sent as JSON.
         status: The HTTP status code.
         content_type: The `Content-Type`.
         headers: More headers.
@@ -213,25 +213,25 @@ class Answer(Fault):
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
     def replace(self) -> Response | None:
-        """Give the answer."""
+        """Return the answer."""
         body = self.body if isinstance(self.body, bytes | str) else json.dumps(self.body)
         return Response(body, self.status, dict(self.headers), content_type=self.content_type)
 
 
 @attrs.frozen
 class Raw(Fault):
-    r"""Any bytes at all in place of an answer, HTTP or not; then the connection is closed in an orderly way.
+    r"""Any bytes instead of an answer, HTTP or not; then the connection is closed normally.
 
     Args:
         data: What to send: `b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"`.
-        endless: What to send after it, again and again until the client hangs up; empty for nothing.
+        endless: What to send after it, repeatedly until the client disconnects; empty for nothing.
     """
 
     data: bytes
     endless: bytes = b""
 
     def replace(self) -> Response | None:
-        """Keep the request from being handled."""
+        """Do not handle the request."""
         return Response()
 
     def send(self, wire: Wire, head: bytes, body: bytes) -> None:
@@ -242,7 +242,7 @@ class Raw(Fault):
             wire.write(self.endless)
 
 
-def Html(status: int = 200) -> Answer:  # noqa: N802 - reads as the fault it makes
+def Html(status: int = 200) -> Answer:  # noqa: N802 - named like the classes of faults
     """An HTML page: a parked domain with 200 or 404, a maintenance page with 503.
 
     Args:
@@ -268,7 +268,7 @@ def Status(code: int, retry_after: str | float | None = None) -> Answer:  # noqa
 
 
 def Redirect(to: str, status: int = 302) -> Answer:  # noqa: N802
-    """A redirect, which no client should follow with credentials in hand.
+    """A redirect, which no client should follow with credentials.
 
     Args:
         to: The `Location`, absolute or not.
@@ -288,7 +288,7 @@ def NotJson(status: int = 200) -> Answer:  # noqa: N802
 
 @attrs.frozen
 class Alter(Fault):
-    r"""The next good JSON answer with some of its fields replaced or taken out.
+    r"""The next good JSON answer with some of its fields replaced or removed.
 
     Args:
         replace_fields: Fields to set, whatever their type: `{"signature": "wrong", "access_token": "a\r\nb"}`.

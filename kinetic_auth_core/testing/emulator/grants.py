@@ -1,6 +1,6 @@
 """The four grants of the token endpoint: from the form of a request to the fields of its answer.
 
-Which fields an answer has differs by grant, and clients trip over it; so each grant spells its own out.
+The fields of an answer differ by grant, so each grant lists its own.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Granted = tuple[dict[str, str], Session]
 
 
 def answer_grant(org: Org, request: TokenRequest, refusal: OAuthError | None = None) -> dict[str, str]:
-    """Answer a token request and write it into the login history.
+    """Answer a token request and record it in the login history.
 
     Args:
-        org: The org that is asked.
-        request: What is asked of it.
-        refusal: What to answer instead, whatever the request says.
+        org: The org.
+        request: The request.
+        refusal: The error to answer instead, whatever the request contains.
 
     Returns:
         The fields of the answer.
 
     Raises:
-        OAuthError: The request is turned down.
+        OAuthError: The request is rejected.
     """
     try:
         if refusal is not None:

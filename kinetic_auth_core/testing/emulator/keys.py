@@ -47,7 +47,7 @@ def new_key_pair(bits: int = 2048, days: float = 365, common_name: str = "kineti
     """Make an RSA key and a self-signed certificate for it.
 
     Args:
-        bits: Length of the RSA modulus in bits. Salesforce wants 2048 or more; 1024 is there for tests of refusals.
+        bits: Length of the RSA modulus in bits. Salesforce requires 2048 or more; 1024 is for tests of rejections.
         days: Validity of the certificate in days from now. A negative number gives one that has expired.
         common_name: Subject and issuer of the certificate.
 
@@ -55,7 +55,7 @@ def new_key_pair(bits: int = 2048, days: float = 365, common_name: str = "kineti
         The pair, both as PEM text.
 
     Raises:
-        ValueError: `bits` is a length that the cryptography library will not make.
+        ValueError: The cryptography library does not support this length.
     """
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
@@ -82,14 +82,14 @@ def check_certificate(pem: str, now: float) -> UploadedCertificate:
 
     Args:
         pem: The certificate, PEM.
-        now: The time to judge its validity by, in Unix seconds.
+        now: The current time in Unix seconds.
 
     Returns:
         Its public key and the end of its validity.
 
     Raises:
-        ValueError: It is larger than 4 KB, is no X.509 certificate, holds no RSA key of at least 2048 bits, or has
-            expired.
+        ValueError: It is larger than 4 KB, is not an X.509 certificate, does not hold an RSA key of at least 2048 bits,
+            or has expired.
     """
     if len(pem.encode()) > MAX_CERTIFICATE_BYTES:
         raise ValueError(f"the certificate is larger than {MAX_CERTIFICATE_BYTES} bytes")

@@ -1,4 +1,4 @@
-"""The OAuth endpoints: token, introspect, revoke, userinfo and the identity URL. HTTP here, decisions in `grants`."""
+"""The OAuth endpoints: token, introspect, revoke, userinfo and the identity URL. `grants` decides."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OAuthEndpoints:
 
     Args:
         org: The org that answers.
-        plan: The refusals that were ordered.
+        plan: The injected rejections.
     """
 
     def __init__(self, org: Org, plan: FaultPlan) -> None:
@@ -149,7 +149,7 @@ class OAuthEndpoints:
 
 
 def _token_request(org: Org, request: Request) -> TokenRequest:
-    # Only a form in the body counts: neither the query, which ends up in logs, nor any other content type.
+    # Only a form in the body counts: the query would end up in logs.
     form = request.form.to_dict() if request.mimetype == FORM else {}
     basic = request.authorization
     if basic is not None and basic.type == "basic":

@@ -1,4 +1,4 @@
-"""The state of one emulated org: who exists, which tokens live, who logged in. It knows no HTTP.
+"""The state of one emulated org: users, apps, live tokens, login history. Without HTTP.
 
 Every change is made under one lock; a REST call takes it once.
 """
@@ -31,8 +31,8 @@ class Org:
     """Users, apps, policy, tokens and login history of one org.
 
     Args:
-        clock: Gives the time in Unix seconds.
-        history_size: Rows of login history to keep; older ones fall off.
+        clock: Returns the time in Unix seconds.
+        history_size: Rows of login history to keep; older ones are dropped.
     """
 
     def __init__(self, clock: Callable[[], float], history_size: int) -> None:
@@ -53,26 +53,26 @@ class Org:
 
     @property
     def instance_url(self) -> str:
-        """The instance that clients are sent to, without a slash at the end."""
+        """The `instance_url` of answers, without a final slash."""
         return self.policy.instance_url or self.url
 
     def identity_url(self, user: User) -> str:
-        """The address that names a user, which is the `id` of a token answer."""
+        """The identity URL of a user, which is the `id` of a token answer."""
         return f"{self.policy.identity_host or self.url}/id/{self.id}/{user.id}"
 
     def find_user(self, username: str) -> User | None:
-        """The user of that name, without regard to case, or None."""
+        """The user of that name (case-insensitive), or None."""
         return self.users.get(username.lower())
 
     # Logging in
 
     def check_login(self, user: User, app: App, ip: str) -> None:
-        """Apply what must hold for any login of a user, whichever the flow.
+        """Check what every login of a user requires, in any flow.
 
         Args:
-            user: Who logs in.
-            app: Through which app.
-            ip: From where.
+            user: The user.
+            app: The app.
+            ip: The client's address.
 
         Raises:
             OAuthError: The user is inactive, outside their networks or hours, or over the hourly rate.
@@ -97,10 +97,10 @@ class Org:
             recent.append(now)
 
     def open_session(self, user: User, app: App, grant: str, refresh_token: str | None = None) -> Session:
-        """Issue an access token, or hand back the live one where the policy shares sessions.
+        """Issue an access token, or return the live one if the policy shares sessions.
 
         Args:
-            user: Whom it stands for.
+            user: Its user.
             app: The app it is issued to.
             grant: The flow that led to it, by its name in `FLOWS`.
             refresh_token: The refresh token it came from, if any.
@@ -149,7 +149,7 @@ class Org:
             token: The access token.
 
         Returns:
-            The session, or None if it is dead or never was.
+            The session, or None if it is dead or unknown.
         """
         with self.lock:
             session = self.peek(token)

@@ -1,4 +1,4 @@
-"""Files that only their owner can read, in a temporary folder that goes away with its owner."""
+"""Files that only their owner can read, in a temporary folder that is removed with its owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class PrivateFolder:
-    """A temporary folder (mode 0700), made when the first file is wanted. What is left at exit is removed then."""
+    """A temporary folder (mode 0700), made with its first file, and removed at exit at the latest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +20,7 @@ class PrivateFolder:
         self._remove: Callable[[], object] = _nothing
 
     def file(self, name: str, content: bytes) -> Path:
-        """The path of a file (mode 0600), written if it is not there yet.
+        """The path of a file (mode 0600), written if it does not exist.
 
         Args:
             name: Its name.
@@ -36,14 +36,14 @@ class PrivateFolder:
             return path
 
     def remove(self) -> None:
-        """Remove folder and files. A later `file` begins anew."""
+        """Remove folder and files. A later `file` makes a new one."""
         with self._lock:
             self._remove()
             self._path, self._remove = None, _nothing
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, in place of one that may be there.
+    """Write a file that only its owner can read; an existing one is replaced.
 
     Args:
         path: The file.
@@ -58,7 +58,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def _nothing() -> None:
-    """Remove nothing, there being nothing."""
+    """There is nothing to remove."""
 
 
 def _remove_tree(folder: Path, owner: int) -> None:

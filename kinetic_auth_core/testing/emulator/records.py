@@ -1,4 +1,4 @@
-"""What an org is made of: users, apps and policy, which a test changes at will, and the records it reads afterwards.
+"""The parts of an org: users, apps and policy, which a test may change, and the records that it reads.
 
 No secret of any of these is in its `repr`.
 """
@@ -37,7 +37,7 @@ def long_id(short: str) -> str:
 
 
 def new_id(prefix: str) -> str:
-    """Make up a record id.
+    """Make a random record id.
 
     Args:
         prefix: The three characters that tell the kind of record: `00D` an organisation, `005` a user.
@@ -70,7 +70,7 @@ def _set(values: Iterable[str]) -> set[str]:
 
 def _check_flows(app: App, field: attrs.Attribute[set[str]], flows: set[str]) -> None:
     for flow in sorted(flows - FLOWS):
-        raise ValueError(f"{flow!r} is no flow; those known are {', '.join(sorted(FLOWS))}")
+        raise ValueError(f"{flow!r} is not a flow; the known ones are {', '.join(sorted(FLOWS))}")
 
 
 def _lower_case(names: Iterable[str]) -> set[str]:
@@ -122,7 +122,7 @@ class App:
         permitted_users: `"admin"`: only pre-authorised users. `"self"`: any user may approve it for themselves.
         run_as: The username that client credentials act for, or None.
         relax_ip: True to let users in from beyond their IP ranges.
-        require_secret_for_refresh: True if a refresh must bring the consumer secret.
+        require_secret_for_refresh: True if a refresh requires the consumer secret.
         external: True for an external client app, which is unknown at `login` and `test` hosts.
         installed: False for an app that exists in another org, not in this one.
     """
@@ -153,15 +153,15 @@ class Policy:
         logins_per_hour: Logins granted to one user within an hour.
         max_failed_logins: Wrong passwords in a row that lock a user out.
         audiences: The `aud` values accepted. The emulator adds its own address when it starts.
-        strict_exp: True to refuse an `exp` more than five minutes ahead.
-        require_https: True to refuse token requests over plain http.
+        strict_exp: True to reject an `exp` more than five minutes ahead.
+        require_https: True to reject token requests over plain http.
         my_domain: True when the emulator's address counts as the org's My Domain; False makes it a `login` host.
         jwt_access_tokens: True to issue access tokens that are JWTs, False for opaque ones.
-        reuse_sessions: True to hand back the live session when a user logs in again through the same app.
+        reuse_sessions: True to return the live session when a user logs in again through the same app.
         rotate_refresh_tokens: True to answer a refresh with a new refresh token and void the old one.
-        restrict_rest_sessions: True to turn REST calls down with "not valid for use with the REST API".
+        restrict_rest_sessions: True to reject REST calls with "not valid for use with the REST API".
         query_batch_size: Records in one page of a query.
-        client_ip: The address to take every client for; None takes the real one, `127.0.0.1`.
+        client_ip: The address to assume for every client; None uses the real one, `127.0.0.1`.
         instance_url: The instance to send clients to; None for the emulator itself.
         identity_host: Scheme and host of identity URLs; None for the emulator itself.
     """
@@ -191,11 +191,11 @@ class LoginRecord:
 
     Args:
         time: When, in Unix seconds by the emulator's clock.
-        username: Who, or None when the request named nobody that the org knows.
+        username: The user, or None if the request named none that the org knows.
         client_id: The consumer key that the request gave, or None.
         grant_type: The grant as the request named it.
         ip: The address it came from.
-        status: `"Success"`, or why not, in the words of Salesforce's login history where they are known.
+        status: `"Success"`, or the reason of the failure, in the words of Salesforce's login history if known.
     """
 
     time: float
@@ -215,8 +215,8 @@ class RequestRecord:
         method: The HTTP method.
         path: The path, without its query.
         connection: A number for the connection it came over; equal numbers mean that the connection was kept open.
-        status: The HTTP status of the answer, or None if a fault cut it off before there was one.
-        fault: Name of the fault that struck it, or None.
+        status: The HTTP status of the answer, or None if a fault prevented an answer.
+        fault: Name of the fault that was applied, or None.
         headers: Those of the request that tell about the client: `Accept`, `Content-Type`, `User-Agent` and so on.
     """
 
@@ -231,7 +231,7 @@ class RequestRecord:
 
 @attrs.define(eq=False)
 class Session:
-    """A live access token and what it stands for."""
+    """A live access token and its user, app and grant."""
 
     token: str = attrs.field(repr=False)
     user: User

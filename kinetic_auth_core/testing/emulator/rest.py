@@ -1,4 +1,4 @@
-"""The data endpoints: versions, limits, query, records and the door of Bulk API v1, as far as first calls go."""
+"""The data endpoints: versions, limits, query, records, and the authentication of Bulk API v1; the minimum."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class RestEndpoints:
         return self._guarded(request, version, act)
 
     def bulk(self, request: Request, rest: str) -> Response:
-        """Answer Bulk API v1, which takes its token in a header of its own and has its own error for a dead one."""
+        """Answer Bulk API v1, which has its own header for the token and its own error for a dead one."""
         token = request.headers.get("X-SFDC-Session", "") or bearer(request)
         wants_json = "json" in f"{request.content_type} {request.headers.get('Accept', '')}"
         if self._org.use(token) is None:

@@ -1,4 +1,4 @@
-"""The WSGI application: from a path to its endpoint, with faults applied and a record kept on the way."""
+"""The WSGI application: from a path to its endpoint, with faults applied and a record of each request."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _SHOWN_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "Host", "U
 
 
 class EmulatorApp:
-    """Everything the emulator answers, as a WSGI application.
+    """The emulator as a WSGI application.
 
     Args:
         org: The org that answers.
         tables: Its data.
         plan: The faults to apply.
-        requests_kept: Records of requests to keep; older ones fall off.
+        requests_kept: Records of requests to keep; older ones are dropped.
     """
 
     def __init__(self, org: Org, tables: Tables, plan: FaultPlan, requests_kept: int) -> None:

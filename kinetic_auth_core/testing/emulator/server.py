@@ -1,8 +1,8 @@
-"""The HTTP server under the emulator: werkzeug's, made to keep connections open, to break them, and to stop cleanly.
+"""The HTTP server of the emulator: werkzeug's, changed to keep connections open, to break them, and to stop cleanly.
 
 It differs from werkzeug's own in three ways. Connections stay open between requests, as Salesforce's do. The TLS
-handshake runs in the connection's own thread, so that one client cannot hold up the rest. And it knows its threads and
-sockets, so that nothing is left of them once it has stopped.
+handshake runs in the connection's own thread, so that one client cannot block the others. And it tracks its threads and
+sockets, so that none is left once it has stopped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _INTACT: Final = Fault()
 
 
 class Handler(WSGIRequestHandler):
-    """Serves one connection; it is also the `Wire` that faults work on."""
+    """Serves one connection; it is also the `Wire` of faults."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -96,13 +96,13 @@ class Handler(WSGIRequestHandler):
         self.connection.sendall(data)
 
     def wait(self, seconds: float) -> None:
-        """Wait, unless the client hangs up or the server stops; then raise `ConnectionAbortedError`."""
+        """Wait, unless the client disconnects or the server stops; then raise `ConnectionAbortedError`."""
         end = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self.connection, selectors.EVENT_READ)
-            # Readable means that the client has hung up, or that `Server.stop` has shut the socket down.
+            # Readable means that the client has disconnected, or that `Server.stop` has shut the socket down.
             if selector.select(seconds) and not socket.socket.recv(self.connection, 1, socket.MSG_PEEK):
-                raise ConnectionAbortedError("the client hung up, or the emulator stops")
+                raise ConnectionAbortedError("the client disconnected, or the emulator stops")
         if self.server.stopping.wait(max(0.0, end - time.monotonic())):
             raise ConnectionAbortedError("the emulator stops")
 
@@ -115,7 +115,7 @@ class Handler(WSGIRequestHandler):
         self.close_connection = True
         order_reset(self.connection)
 
-    # What the base classes would print goes to a logger, without anything that a client sent.
+    # Logs what the base classes would print, without anything that a client sent.
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: the emulator keeps a record of every request."""
@@ -164,7 +164,7 @@ class Server(ThreadedWSGIServer):
         self._sleeper, self._waker = socket.socketpair()
 
     def start(self) -> None:
-        """Begin to accept connections."""
+        """Start to accept connections."""
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -180,7 +180,7 @@ class Server(ThreadedWSGIServer):
             thread.join(10)
 
     def _accept(self) -> None:
-        """Accept connections until `stop`. `serve_forever` would look for its end only once in every poll interval."""
+        """Accept connections until `stop`. `serve_forever` would notice it only after its poll interval."""
         with self._sleeper, selectors.DefaultSelector() as selector:
             selector.register(self.socket, selectors.EVENT_READ)
             selector.register(self._sleeper, selectors.EVENT_READ)
@@ -215,7 +215,7 @@ class Server(ThreadedWSGIServer):
                 order_reset(connection)
                 return
             if self.ssl_context is not None:
-                # Fails for a client that is gone. wrap_socket would fail as well, but leave the socket open.
+                # Fails if the client has disconnected. wrap_socket would fail as well, but leave the socket open.
                 connection.getpeername()
                 with self._lock:
                     wrapped = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
@@ -232,7 +232,7 @@ class Server(ThreadedWSGIServer):
                 del self._open[thread]
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, in an orderly way unless a fault wants a reset."""
+        """Close a connection, normally unless a fault wants a reset."""
         if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_RESET)) != _RESET:
             _shut_down(request, socket.SHUT_WR)
         request.close()
@@ -244,7 +244,7 @@ def order_reset(connection: socket.socket) -> None:
 
 
 def _shut_down(connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
-    # Unbound, since the method of an SSLSocket would take its TLS state away under the thread that reads from it.
+    # Unbound: the method of an SSLSocket would drop its TLS state while another thread reads from it.
     try:
         socket.socket.shutdown(connection, how)
     except OSError:

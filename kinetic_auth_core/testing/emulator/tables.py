@@ -1,6 +1,6 @@
 """The org's data: a few records, and as much SOQL as a client's first calls need.
 
-Understood is `SELECT <fields> FROM <object> [WHERE <field> = '<value>'] [LIMIT <n>]`, and `SELECT COUNT() FROM ...`.
+It supports `SELECT <fields> FROM <object> [WHERE <field> = '<value>'] [LIMIT <n>]`, and `SELECT COUNT() FROM ...`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PREFIXES: Final = {"Account": "001", "Contact": "003", "Lead": "00Q", "Opportun
 
 @attrs.define
 class DataError(Exception):
-    """A data request that is turned down, in the form of the REST API.
+    """A rejected data request, in the form of the REST API.
 
     Args:
         code: The `errorCode`.
@@ -58,7 +58,7 @@ class Tables:
             fields: Its fields, without `Id`.
 
         Returns:
-            The id it was given.
+            Its id.
         """
         record_id = new_id(_PREFIXES.get(kind, "a00"))
         with self._lock:
@@ -102,7 +102,7 @@ class Tables:
 
         Args:
             soql: The query.
-            version: The API version that the records' addresses shall have, for example `v62.0`.
+            version: The API version of the records' URLs, for example `v62.0`.
 
         Returns:
             The total size, and the records with their `attributes`. `COUNT()` has a size and no records.
@@ -146,15 +146,15 @@ class Tables:
 
 
 def make_locator(soql: str, start: int) -> str:
-    """The locator of a further page of a query; it holds all that is needed to fetch it."""
+    """The locator of a further page of a query, which encodes the query."""
     return "01g" + base64.urlsafe_b64encode(f"{start}:{soql}".encode()).decode("ascii").rstrip("=")
 
 
 def read_locator(locator: str) -> tuple[str, int]:
-    """The query and the first record that a locator stands for.
+    """The query and the first record of a locator.
 
     Raises:
-        DataError: It is not one of ours.
+        DataError: It is not a locator of this emulator.
     """
     try:
         text = base64.urlsafe_b64decode(locator.removeprefix("01g") + "===").decode()

@@ -16,7 +16,7 @@ class TlsProfile:
 
     Args:
         hosts: Names and addresses the certificate is valid for.
-        expired: True for a certificate that ended yesterday.
+        expired: True for a certificate that expired yesterday.
         maximum_version: The newest TLS version to speak, for example `ssl.TLSVersion.TLSv1_1`; None for any.
     """
 
@@ -29,7 +29,7 @@ class Tls:
     """A certificate authority of one emulator, with the server's certificate.
 
     Args:
-        profile: What the certificate shall be like.
+        profile: The properties of the certificate.
     """
 
     def __init__(self, profile: TlsProfile) -> None:
@@ -44,7 +44,7 @@ class Tls:
         if profile.maximum_version is not None:
             self.context.set_ciphers("ALL:@SECLEVEL=0")
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # that the version is old is the point
+                warnings.simplefilter("ignore", DeprecationWarning)  # the old version is intended
                 self.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
                 self.context.maximum_version = profile.maximum_version
         certificate.configure_cert(self.context)

@@ -1,4 +1,4 @@
-"""The assertion (RFC 7523, section 3), signed by python-jose with whatever `Signer` holds the key."""
+"""The assertion (RFC 7523, section 3), signed by python-jose with a `Signer`."""
 
 from typing import Any
 
@@ -8,37 +8,37 @@ from jose.exceptions import JOSEError
 
 from kinetic_auth_core import KeyLoadError, KineticAuthError, Signer
 
-#: How far ahead `exp` lies. Salesforce takes at most 3 minutes.
+#: Validity of an assertion in seconds. Salesforce accepts at most 3 minutes.
 LIFETIME_S = 180
 ALGORITHM = "RS256"
 
 
 class AssertionKey(Key):
-    """python-jose's view of a `Signer`: jose frames and encodes, the signer signs, wherever its key is.
+    """Presents a `Signer` to python-jose as a key: jose encodes, the signer signs.
 
     Args:
-        signer: Holds the key.
+        signer: The signer.
 
     Raises:
-        KeyLoadError: It signs with something else than RS256, which is all that Salesforce takes.
+        KeyLoadError: Its algorithm is not RS256, the only one that Salesforce accepts.
     """
 
     def __init__(self, signer: Signer) -> None:
         if signer.algorithm != ALGORITHM:
             raise KeyLoadError(
-                f"the key {signer.key_id} signs with {signer.algorithm}; Salesforce takes only {ALGORITHM}.",
+                f"the key {signer.key_id} signs with {signer.algorithm}; Salesforce accepts only {ALGORITHM}.",
                 remedy="Use an RSA key of 2048 bits or more.",
             )
-        self._signer = signer
+        self.signer = signer
 
     @property
     def fingerprint(self) -> str:
-        """Which key it is, without the key."""
-        return self._signer.key_id
+        """The id of the key; not secret."""
+        return self.signer.key_id
 
     def sign(self, msg: bytes) -> bytes:
         """Sign the encoded header and claims."""
-        return self._signer.sign(msg)
+        return self.signer.sign(msg)
 
 
 def sign_assertion(key: Any, *, issuer: str, subject: str, audience: str, now: float) -> str:
@@ -55,11 +55,11 @@ def sign_assertion(key: Any, *, issuer: str, subject: str, audience: str, now: f
         The compact JWS.
 
     Raises:
-        KineticAuthError: What the signer raised.
+        KineticAuthError: An error of the signer.
     """
     claims = {"iss": issuer, "sub": subject, "aud": audience, "exp": int(now) + LIFETIME_S}
     try:
         return str(jwt.encode(claims, key, algorithm=ALGORITHM))
-    except JOSEError as error:  # python-jose puts an error of its own around that of the signer
+    except JOSEError as error:  # python-jose wraps the error of the signer in its own
         failure = error.__context__ if isinstance(error.__context__, KineticAuthError) else error
     raise failure

@@ -1,4 +1,4 @@
-"""The JWT bearer grant: its settings and its form fields. The core makes the request and reads the answer."""
+"""The JWT bearer grant: its settings and its form fields. The core sends the request and reads the answer."""
 
 import os
 import re
@@ -20,6 +20,7 @@ from kinetic_auth_core import (
     single_line,
     url_setting,
 )
+from kinetic_auth_core.plugins import read_private_key
 
 if TYPE_CHECKING:
     from kinetic_auth_jwt_bearer.assertion import AssertionKey
@@ -28,7 +29,7 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 def default_audience(login_url: str) -> str:
-    """The audience (`aud`) for a login host, where none is set.
+    """The default audience (`aud`) for a login host.
 
     `test.salesforce.com`, sandboxes' and scratch orgs' My Domains: `https://test.salesforce.com`. Any other host is its
     own audience: `login.salesforce.com`, a production My Domain, an Experience site.
@@ -44,36 +45,36 @@ def default_audience(login_url: str) -> str:
 
 
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
-    """A key in place of its path must not get into a message, a `repr` or a log.
+    """Reject a key given in place of its path: a path is shown in messages, reprs and logs.
 
-    A key's line ends may be escaped. A few backslashes with an n behind them are but a path on Windows.
+    A key's line ends may be escaped; a few backslashes followed by an n are a path on Windows.
     """
     if value is not None and re.search(r"-----BEGIN|(?:\\n[^\\]*){8}|[\r\n]|.{1024}", str(value)):
-        raise ConfigurationError("holds a key, not a path: give it as private_key (SF_PRIVATE_KEY)")
+        raise ConfigurationError("is a key, not a path: set it as private_key (SF_PRIVATE_KEY)")
 
 
 @attrs.frozen
 class JWTAuthenticator(GrantAuthenticator):
-    """Logs in with an assertion that a private key signs; no password, no secret on the wire.
+    """Logs in with an assertion signed by a private key; no secret is sent.
 
     Args:
         client_id: The app's Consumer Key: the issuer (`iss`).
         username: The Salesforce user to log in as: the subject (`sub`).
         private_key: The RSA private key as text (PEM, JWK, or base64 of any format), as bytes in any format, or a
-            `Signer`. Or a list of keys, the one in use and the next: where one is refused as not that of the
-            certificate, the next is tried.
+            `Signer`. Or a list of keys, the current one and the next: if one is rejected because it does not
+            belong to the certificate, the next is tried.
         private_key_path: A file with that key, in any format: PEM, PKCS12, JWK, DER. Exactly one of the two.
         login_url: The host that logs in, with https://.
         audience: `aud` of the assertion, one URL. Default: see `default_audience`.
-        passphrase: Of an encrypted key.
-        client_secret: The app's Consumer Secret, where the app has one; the login does not send it.
+        passphrase: The passphrase of an encrypted key.
+        client_secret: The app's Consumer Secret, if it has one; the login does not send it.
         private_certificate_path: The certificate of the key. The first login then checks that the two belong together,
             and a warning is logged from 30 days before it expires.
 
     The settings that every provider has (time-outs, proxy, ...) are keywords; see `GrantAuthenticator`.
 
     Raises:
-        ConfigurationError: A setting is missing or wrong; all of them are named. The key is read at the first login.
+        ConfigurationError: Settings are missing or wrong; all are named. The key is read at the first login.
     """
 
     provider_name: ClassVar[str] = "jwt-bearer"
@@ -82,7 +83,7 @@ class JWTAuthenticator(GrantAuthenticator):
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | bytes | Signer | Sequence[str | bytes | Signer] | None = setting(
-        None, help="RSA private key, as text; or a list: the key in use, and the next.", secret=True
+        None, help="RSA private key, as text; or a list: the current key and the next.", secret=True
     )
     private_key_path: str | os.PathLike[str] | None = setting(
         None, help="File with the RSA private key.", validator=_check_path
@@ -102,14 +103,14 @@ class JWTAuthenticator(GrantAuthenticator):
     _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     def grant(self, now: float) -> Mapping[str, str]:
-        """The form fields: a newly signed assertion and nothing else.
+        """The form fields: a newly signed assertion.
 
         Args:
             now: Unix seconds.
 
         Raises:
-            KeyLoadError: The key is not there, not readable, or not an RSA private key of 2048 bits or more; or the
-                certificate is not its own.
+            KeyLoadError: The key cannot be read, or is not an RSA private key of 2048 bits or more; or the certificate
+                does not belong to it.
         """
         from kinetic_auth_jwt_bearer.assertion import sign_assertion
 
@@ -123,18 +124,14 @@ class JWTAuthenticator(GrantAuthenticator):
         from kinetic_auth_jwt_bearer.assertion import AssertionKey
         from kinetic_auth_jwt_bearer.certificate import check_certificate
 
-        signer = self.private_key if isinstance(self.private_key, Signer) else self._local_signer()
-        key = AssertionKey(signer)
+        key = AssertionKey(self._signer())
         if self.private_certificate_path:
-            check_certificate(Path(self.private_certificate_path), signer, now)
+            check_certificate(Path(self.private_certificate_path), key.signer, now)
         return key
 
-    def _local_signer(self) -> Signer:
-        from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyFile, PrivateKeyText
-
-        material = (
-            PrivateKeyText(self.private_key, "private_key")
-            if isinstance(self.private_key, str | bytes) and self.private_key
-            else PrivateKeyFile(Path(os.fsdecode(self.private_key_path or "")))
-        )
-        return LocalSigner.of(material, self.passphrase)
+    def _signer(self) -> Signer:
+        if isinstance(self.private_key, Signer):
+            return self.private_key
+        if isinstance(self.private_key, str | bytes) and self.private_key:
+            return read_private_key(self.private_key, self.passphrase)
+        return read_private_key(Path(os.fsdecode(self.private_key_path or "")), self.passphrase)

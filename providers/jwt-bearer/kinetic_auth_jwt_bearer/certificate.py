@@ -1,6 +1,6 @@
-"""The certificate that belongs to the key, where `private_certificate_path` names it: that it does, and for how long.
+"""Checks the certificate of `private_certificate_path`: that it belongs to the key, and when it expires.
 
-Salesforce has its own copy; this one is only looked at.
+Salesforce has its own copy; this one is not sent.
 """
 
 import datetime as dt
@@ -8,76 +8,46 @@ import logging
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kinetic_auth_core import KeyLoadError, Signer
+from kinetic_auth_core.plugins import read_certificate
 
 logger = logging.getLogger(__name__)
 
-#: How long before the end the warnings begin.
+#: How many days before the expiry the warnings begin.
 WARN_DAYS = 30
+
+_REMEDY = "Set private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) to the .crt file of the key, or omit it."
 
 
 def check_certificate(path: Path, signer: Signer, now: float) -> None:
-    """Warn of a certificate that ends soon; refuse one that is another key's.
+    """Warn of a certificate that expires soon; reject one of another key.
 
     Args:
         path: The certificate, PEM or DER.
-        signer: Holds the key. Where it cannot tell its public key (`public_key()`, PEM), only the dates are looked at.
+        signer: Has the key. Without a `public_key()` (PEM) only the dates are checked.
         now: Unix seconds.
 
     Raises:
-        KeyLoadError: It cannot be read, is no certificate, or does not belong to the key.
+        KeyLoadError: It cannot be read, is not a certificate, or does not belong to the key.
     """
-    certificate = _read(path)
-    if (public_key := getattr(signer, "public_key", None)) is not None:
-        ours = load_pem_public_key(public_key())
-        if certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != ours.public_bytes(
-            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-        ):
-            raise KeyLoadError(
-                f"the certificate {path} does not belong to the private key {signer.key_id[:16]}...",
-                remedy="Let private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the certificate that was made "
-                "from this key, the one that the app has.",
-            )
-    _warn_of_its_end(path, certificate, now)
+    certificate = read_certificate(path, remedy=_REMEDY)
+    public_key = getattr(signer, "public_key", None)
+    if public_key is not None and certificate.public_key() != load_pem_public_key(public_key()):
+        raise KeyLoadError(
+            f"the certificate {path} does not belong to the private key {signer.key_id[:16]}...", remedy=_REMEDY
+        )
+    _warn_before_expiry(path, certificate, now)
 
 
-def _warn_of_its_end(path: Path, certificate: x509.Certificate, now: float) -> None:
+def _warn_before_expiry(path: Path, certificate: x509.Certificate, now: float) -> None:
     end = certificate.not_valid_after_utc
     left = end - dt.datetime.fromtimestamp(now, dt.UTC)
     if left < dt.timedelta(0):
-        logger.warning("the certificate %s expired on %s; make a new one and upload it to the app", path, end.date())
+        logger.warning("the certificate %s expired on %s; create a new one and upload it to the app", path, end.date())
     elif left < dt.timedelta(days=WARN_DAYS):
         logger.warning(
-            "the certificate %s expires on %s, in %d day(s); make a new one and upload it to the app",
+            "the certificate %s expires on %s, in %d day(s); create a new one and upload it to the app",
             *(path, end.date(), left.days),
         )
-
-
-def _read(path: Path) -> x509.Certificate:
-    try:
-        raw = path.expanduser().read_bytes()
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no such home; ValueError: a NUL
-        raise KeyLoadError(
-            f"the certificate {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedy="Correct private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH), or leave it out.",
-        ) from error
-    certificate = _parse(raw)
-    is_key = b"PRIVATE KEY-----" in raw
-    del raw  # it may be a key: not among the locals of a traceback
-    if certificate is None:
-        what = "holds a private key and no certificate" if is_key else "is no certificate"
-        raise KeyLoadError(
-            f"the file {path} {what}.",
-            remedy="Let private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the .crt file that the app has.",
-        )
-    return certificate
-
-
-def _parse(raw: bytes) -> x509.Certificate | None:
-    load = x509.load_pem_x509_certificate if b"-----BEGIN" in raw else x509.load_der_x509_certificate
-    try:
-        return load(raw)
-    except ValueError:
-        return None

@@ -95,7 +95,7 @@ def test_each_login_signs_a_new_assertion(authenticator: JWTAuthenticator) -> No
 
 
 @pytest.mark.parametrize("username", ["ünï@acme.com", "o'neil+test@acme.com", 'quo"te@acme.com'])
-def test_any_username_comes_out_as_it_went_in(username: str, keys: KeyPair) -> None:
+def test_any_username_is_passed_unchanged(username: str, keys: KeyPair) -> None:
     assertion = JWTAuthenticator("key", username, keys.private_key_pem).grant(NOW)["assertion"]
     assert decoded(assertion, keys)["payload"]["sub"] == username
 
@@ -121,7 +121,7 @@ def test_the_time_of_issue_is_that_of_the_answer(
     assert len(session.issued_at) == 13
 
 
-def test_a_key_that_is_not_the_certificates_is_told_from_other_refusals(
+def test_a_key_that_does_not_match_the_certificate_has_its_own_message(
     settings: dict[str, Any], other_keys: KeyPair
 ) -> None:
     with pytest.raises(CredentialsRejectedError) as caught:

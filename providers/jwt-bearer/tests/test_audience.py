@@ -49,7 +49,7 @@ def test_an_audience_that_is_set_wins_over_the_host() -> None:
     assert made.audience == LOGIN
 
 
-def test_none_stands_for_the_derived_audience(keys: KeyPair) -> None:
+def test_none_means_the_derived_audience(keys: KeyPair) -> None:
     made = JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, login_url=TEST, audience=None)
     assert jwt.decode(made.grant(0)["assertion"], options={"verify_signature": False})["aud"] == TEST
 
@@ -62,7 +62,7 @@ def test_the_audience_and_the_host_are_separate_settings(
     assert session.instance_url == sf.url
 
 
-def test_a_wrong_audience_is_refused_with_those_that_there_are(
+def test_a_wrong_audience_is_rejected_with_the_accepted_ones(
     sf: SalesforceEmulator, settings: dict[str, Any], keys: KeyPair
 ) -> None:
     sf.policy.audiences = {LOGIN}
@@ -93,7 +93,7 @@ def test_the_audience_can_come_from_the_environment(
         ("", "audience: must begin with https://"),
     ],
 )
-def test_an_audience_that_salesforce_would_never_accept_is_refused_at_once(audience: Any, problem: str) -> None:
+def test_an_audience_that_salesforce_would_never_accept_is_rejected_at_once(audience: Any, problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         JWTAuthenticator("3MVG9", "u@acme.com", private_key_path="k", audience=audience)
     assert str(caught.value).startswith("Cannot make JWTAuthenticator: ")

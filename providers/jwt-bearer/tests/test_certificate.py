@@ -14,11 +14,11 @@ import pytest
 from cryptography import x509
 
 from kinetic_auth_core import KeyLoadError, KineticAuthError
+from kinetic_auth_core.plugins import LocalSigner, read_private_key
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
-from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyText
 
-NAME_IT = "Remedy: Let private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the .crt file that the app has."
+NAME_IT = "Remedy: Set private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) to the .crt file of the key, or omit it."
 Leaked = Callable[..., list[str]]
 
 
@@ -42,7 +42,7 @@ def made(keys: KeyPair, path: Path) -> JWTAuthenticator:
     return JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, private_certificate_path=path)
 
 
-def test_a_certificate_of_the_key_with_time_left_says_nothing(
+def test_a_valid_certificate_of_the_key_causes_no_warning(
     settings: dict[str, Any], keys: KeyPair, certificate: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     given = {**settings, "private_certificate_path": str(certificate)}
@@ -51,7 +51,7 @@ def test_a_certificate_of_the_key_with_time_left_says_nothing(
 
 
 @pytest.mark.parametrize(("days_left", "said"), [(29.5, "in 29 day(s)"), (1.01, "in 1 day(s)"), (0.5, "in 0 day(s)")])
-def test_a_certificate_that_ends_within_30_days_is_warned_about_once(
+def test_a_certificate_that_expires_within_30_days_causes_one_warning(
     days_left: float, said: str, keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     authenticator = made(keys, certificate)
@@ -59,22 +59,22 @@ def test_a_certificate_that_ends_within_30_days_is_warned_about_once(
     authenticator.grant(end - days_left * 86400)
     day = dt.datetime.fromtimestamp(end, dt.UTC).date()
     assert warnings(caplog) == [
-        f"the certificate {certificate} expires on {day}, {said}; make a new one and upload it to the app"
+        f"the certificate {certificate} expires on {day}, {said}; create a new one and upload it to the app"
     ]
     assert caplog.records[-1].levelno == logging.WARNING
 
 
-def test_a_certificate_that_has_ended_is_warned_about(
+def test_an_expired_certificate_causes_a_warning(
     keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert made(keys, certificate).grant(end + 1)["assertion"]
     day = dt.datetime.fromtimestamp(end, dt.UTC).date()
     assert warnings(caplog) == [
-        f"the certificate {certificate} expired on {day}; make a new one and upload it to the app"
+        f"the certificate {certificate} expired on {day}; create a new one and upload it to the app"
     ]
 
 
-def test_a_certificate_with_31_days_left_is_not_warned_about(
+def test_a_certificate_with_31_days_left_causes_no_warning(
     keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     made(keys, certificate).grant(end - 31 * 86400)
@@ -88,24 +88,22 @@ def test_a_certificate_in_der_is_read_as_well(keys: KeyPair, certificate: Path, 
     assert made(keys, tmp_path / "server.cer").grant(0)["assertion"]
 
 
-def test_a_certificate_of_another_key_is_refused_before_anything_is_sent(
+def test_a_certificate_of_another_key_is_rejected_before_anything_is_sent(
     settings: dict[str, Any], keys: KeyPair, other_keys: KeyPair, certificate: Path, sf: SalesforceEmulator
 ) -> None:
     given = {**settings, "private_certificate_path": certificate}
     with pytest.raises(KeyLoadError) as caught:
         JWTAuthenticator(**given, private_key=other_keys.private_key_pem).authenticate()
-    other = LocalSigner.of(PrivateKeyText(other_keys.private_key_pem, "private_key"), None).key_id
+    other = read_private_key(other_keys.private_key_pem).key_id
     assert str(caught.value) == (
-        f"the certificate {certificate} does not belong to the private key {other[:16]}... Remedy: Let "
-        "private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH) name the certificate that was made from this key, the "
-        "one that the app has."
+        f"the certificate {certificate} does not belong to the private key {other[:16]}... {NAME_IT}"
     )
     assert sf.token_requests == 0
 
 
 @attrs.frozen
 class RemoteKey:
-    """A signer of somebody else's, which may tell its public key."""
+    """A foreign signer, without public_key()."""
 
     signer: LocalSigner
     key_id: str = "remote"
@@ -116,25 +114,23 @@ class RemoteKey:
 
 
 @attrs.frozen
-class TellingKey(RemoteKey):
+class PublishingKey(RemoteKey):
     def public_key(self) -> bytes:
         return self.signer.public_key()
 
 
 def remote(kind: Any, keys: KeyPair, path: Path) -> JWTAuthenticator:
-    signer = kind(LocalSigner.of(PrivateKeyText(keys.private_key_pem, "private_key"), None))
+    signer = kind(read_private_key(keys.private_key_pem))
     return JWTAuthenticator("3MVG9", "u@acme.com", signer, private_certificate_path=path)
 
 
-def test_a_remote_key_that_tells_its_public_key_is_compared(
-    keys: KeyPair, other_keys: KeyPair, certificate: Path
-) -> None:
-    assert remote(TellingKey, keys, certificate).grant(0)["assertion"]
+def test_a_remote_key_with_a_public_key_is_compared(keys: KeyPair, other_keys: KeyPair, certificate: Path) -> None:
+    assert remote(PublishingKey, keys, certificate).grant(0)["assertion"]
     with pytest.raises(KeyLoadError, match=r"does not belong to the private key remote\.\.\."):
-        remote(TellingKey, other_keys, certificate).grant(0)
+        remote(PublishingKey, other_keys, certificate).grant(0)
 
 
-def test_for_a_remote_key_that_does_not_only_the_dates_count(
+def test_without_a_public_key_only_the_dates_are_checked(
     other_keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert remote(RemoteKey, other_keys, certificate).grant(end)["assertion"]
@@ -142,20 +138,22 @@ def test_for_a_remote_key_that_does_not_only_the_dates_count(
 
 
 @pytest.mark.parametrize("contents", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_file_that_is_no_certificate(contents: bytes, keys: KeyPair, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_certificate(contents: bytes, keys: KeyPair, tmp_path: Path) -> None:
     path = tmp_path / "server.crt"
     path.write_bytes(contents)
     with pytest.raises(KeyLoadError) as caught:
         made(keys, path).grant(0)
-    assert str(caught.value) == f"the file {path} is no certificate. {NAME_IT}"
+    assert str(caught.value) == f"the file {path} is not a certificate in PEM or DER. {NAME_IT}"
 
 
-def test_a_private_key_in_its_place_is_recognised_and_not_shown(keys: KeyPair, tmp_path: Path, leaked: Leaked) -> None:
+def test_a_private_key_in_place_of_the_certificate_is_recognized_and_not_shown(
+    keys: KeyPair, tmp_path: Path, leaked: Leaked
+) -> None:
     path = tmp_path / "server.crt"
     path.write_text(keys.private_key_pem)
     with pytest.raises(KineticAuthError) as caught:
         made(keys, path).grant(0)
-    assert str(caught.value) == f"the file {path} holds a private key and no certificate. {NAME_IT}"
+    assert str(caught.value) == f"the file {path} is a private key, not a certificate. {NAME_IT}"
     assert leaked(caught.value, keys.private_key_pem) == []
 
 
@@ -164,12 +162,12 @@ def test_a_certificate_that_cannot_be_read(path: str, keys: KeyPair) -> None:
     with pytest.raises(KeyLoadError) as caught:
         made(keys, Path(path)).grant(0)
     assert str(caught.value).startswith(f"the certificate {path} cannot be read: ")
-    assert str(caught.value).endswith(
-        "Remedy: Correct private_certificate_path (SF_PRIVATE_CERTIFICATE_PATH), or leave it out."
-    )
+    assert str(caught.value).endswith(NAME_IT)
 
 
-def test_the_variable_names_it(certificate: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_certificate_path_can_come_from_its_variable(
+    certificate: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {"CLIENT_ID": "3MVG9", "USERNAME": "u@acme.com", "PRIVATE_KEY": keys.private_key_pem}.items():
         monkeypatch.setenv(f"SF_{name}", value)
     monkeypatch.setenv("SF_PRIVATE_CERTIFICATE_PATH", str(certificate))

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from kinetic_auth_jwt_bearer import JWTAuthenticator
-from kinetic_auth_jwt_bearer.keys import PrivateKeyFile
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file permissions as in POSIX")
 
@@ -22,7 +21,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o660])
-def test_a_key_file_that_others_can_get_at_is_warned_about_once_with_the_chmod_that_mends_it(
+def test_an_exposed_key_file_causes_one_warning_with_the_chmod_command(
     mode: int, settings: dict[str, Any], key_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shared = key_file.rename(key_file.parent / "server of 'acme'.key")
@@ -31,8 +30,8 @@ def test_a_key_file_that_others_can_get_at_is_warned_about_once_with_the_chmod_t
     made.authenticate()
     made.authenticate()
     mend = f"Close it: chmod 600 {shlex.quote(str(shared))}"
-    told = f"the private key file {shared} is open to other users of this machine (mode {mode:04o}). {mend}"
-    assert warnings(caplog) == [told]
+    printed = f"the private key file {shared} is open to other users of this machine (mode {mode:04o}). {mend}"
+    assert warnings(caplog) == [printed]
     subprocess.run(warnings(caplog)[0].partition("Close it: ")[2], shell=True, check=True)  # noqa: S602 - as users do
     caplog.clear()
     JWTAuthenticator(**settings, private_key_path=shared).authenticate()
@@ -40,7 +39,7 @@ def test_a_key_file_that_others_can_get_at_is_warned_about_once_with_the_chmod_t
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
-def test_a_key_file_of_ones_own_is_not_warned_about(
+def test_a_private_key_file_causes_no_warning(
     mode: int, settings: dict[str, Any], key_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     key_file.chmod(mode)
@@ -52,9 +51,4 @@ def test_a_key_given_as_text_has_no_mode(
     settings: dict[str, Any], key_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     JWTAuthenticator(**settings, private_key=key_file.read_text()).authenticate()
-    assert warnings(caplog) == []
-
-
-def test_a_file_that_is_gone_again_is_not_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    PrivateKeyFile(tmp_path / "gone").warn_if_exposed()
     assert warnings(caplog) == []

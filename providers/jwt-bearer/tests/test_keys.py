@@ -68,7 +68,7 @@ def test_an_encrypted_key_is_opened_by_its_passphrase(
     assert JWTAuthenticator(**settings, private_key=pem, passphrase=PASSPHRASE).authenticate().is_valid()
 
 
-def test_a_passphrase_of_an_unencrypted_key_is_passed_over(settings: dict[str, Any], keys: KeyPair) -> None:
+def test_the_passphrase_of_an_unencrypted_key_is_ignored(settings: dict[str, Any], keys: KeyPair) -> None:
     made = JWTAuthenticator(**settings, private_key=keys.private_key_pem, passphrase="not needed")
     assert made.authenticate().is_valid()
 
@@ -85,7 +85,7 @@ def test_a_passphrase_of_an_unencrypted_key_is_passed_over(settings: dict[str, A
         pytest.param(lambda pem: "Bag Attributes\n    friendlyName: server\n" + pem, id="openssl's bag attributes"),
     ],
 )
-def test_what_editors_and_transports_put_around_a_key_does_no_harm(
+def test_additions_of_editors_and_transports_are_ignored(
     dressed: Callable[[str], str], settings: dict[str, Any], keys: KeyPair, tmp_path: Path
 ) -> None:
     pem = dressed(keys.private_key_pem)
@@ -94,7 +94,7 @@ def test_what_editors_and_transports_put_around_a_key_does_no_harm(
     assert JWTAuthenticator(**settings, private_key_path=tmp_path / "key.pem").authenticate().is_valid()
 
 
-def test_a_certificate_that_surrounds_the_key_does_no_harm(settings: dict[str, Any], keys: KeyPair) -> None:
+def test_certificates_around_the_key_are_ignored(settings: dict[str, Any], keys: KeyPair) -> None:
     pem = keys.certificate_pem + keys.private_key_pem + keys.certificate_pem
     assert JWTAuthenticator(**settings, private_key=pem).authenticate().is_valid()
 

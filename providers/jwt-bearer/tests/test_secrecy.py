@@ -62,7 +62,7 @@ KINDS = ["damaged", "encrypted", "short", "other kind", "without its frame"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_key_that_is_refused_is_not_shown(
+def test_a_key_that_is_rejected_is_not_shown(
     kind: str, unusable: dict[str, str], settings: dict[str, Any], leaked: Leaked
 ) -> None:
     made = JWTAuthenticator(**settings, private_key=unusable[kind], passphrase=PASSPHRASE, client_secret=SECRET)
@@ -73,7 +73,7 @@ def test_a_key_that_is_refused_is_not_shown(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_key_file_that_is_refused_is_not_shown(
+def test_a_key_file_that_is_rejected_is_not_shown(
     kind: str,
     unusable: dict[str, str],
     settings: dict[str, Any],
@@ -99,14 +99,14 @@ def test_a_key_file_that_is_refused_is_not_shown(
     ],
     ids=lambda mistake: next(iter(mistake)),
 )
-def test_a_constructor_that_refuses_shows_no_secret(mistake: dict[str, Any], keys: KeyPair, leaked: Leaked) -> None:
+def test_a_constructor_error_shows_no_secret(mistake: dict[str, Any], keys: KeyPair, leaked: Leaked) -> None:
     given = {"client_id": "3MVG9", "username": "u@acme.com", "private_key": keys.private_key_pem}
     with pytest.raises((ConfigurationError, TypeError)) as caught:
         JWTAuthenticator(**{**given, "passphrase": PASSPHRASE, "client_secret": SECRET, **mistake})
     assert leaked(caught.value, keys.private_key_pem, PASSPHRASE, SECRET) == []
 
 
-def test_from_env_that_refuses_shows_no_secret(keys: KeyPair, leaked: Leaked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_from_env_shows_no_secret(keys: KeyPair, leaked: Leaked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_PRIVATE_KEY", keys.private_key_pem)
     monkeypatch.setenv("SF_PASSPHRASE", PASSPHRASE)
     monkeypatch.setenv("SF_DEADLINE", "soon")

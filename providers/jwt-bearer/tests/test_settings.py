@@ -41,7 +41,7 @@ def test_the_arguments_can_be_given_by_position(settings: dict[str, Any], keys: 
     assert JWTAuthenticator(client_id, username, None, str(key_file), url).authenticate().is_valid()
 
 
-def test_a_sixth_positional_argument_is_refused(keys: KeyPair) -> None:
+def test_a_sixth_positional_argument_is_rejected(keys: KeyPair) -> None:
     with pytest.raises(TypeError):
         JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, None, "https://a.example", "https://b.example")
 
@@ -64,7 +64,7 @@ def test_neither_key_is_not_enough(given: dict[str, Any]) -> None:
     )
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         JWTAuthenticator("", 7, login_url="http://acme.my.salesforce.com", deadline=0)  # type: ignore[arg-type]
     assert len(caught.value.problems) == 5
@@ -75,7 +75,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("name", ["private_key", "passphrase", "client_secret"])
 @pytest.mark.parametrize("reference", ["env://SF_KEY", "file:///run/secrets/key", "secret-manager://aws/sf#key"])
-def test_a_reference_belongs_to_resolve_and_is_refused_by_the_class(name: str, reference: str) -> None:
+def test_a_reference_belongs_to_resolve_and_is_rejected_by_the_class(name: str, reference: str) -> None:
     given: dict[str, Any] = {name: reference} if name == "private_key" else {"private_key_path": "k", name: reference}
     with pytest.raises(ConfigurationError) as caught:
         JWTAuthenticator("3MVG9", "u@acme.com", **given)
@@ -179,7 +179,7 @@ def test_a_signature_is_checked_where_the_client_secret_is_known(
         made.authenticate()
 
 
-def test_close_gives_the_connection_back_and_the_next_login_opens_another(
+def test_close_closes_the_connection_and_the_next_login_opens_another(
     settings: dict[str, Any], keys: KeyPair, sf: SalesforceEmulator
 ) -> None:
     made = JWTAuthenticator(**settings, private_key=keys.private_key_pem)
@@ -199,7 +199,7 @@ def test_it_is_frozen(keys: KeyPair) -> None:
         made.username = "other@acme.com"  # type: ignore[misc]  # what is tested
 
 
-def test_its_repr_says_who_and_where_and_shows_no_secret(keys: KeyPair) -> None:
+def test_its_repr_shows_user_and_host_but_no_secret(keys: KeyPair) -> None:
     made = JWTAuthenticator(
         "3MVG9.key",
         "u@acme.com",
@@ -218,7 +218,7 @@ def test_its_repr_says_who_and_where_and_shows_no_secret(keys: KeyPair) -> None:
 
 
 @pytest.mark.parametrize("smuggled", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_it_refuses_to_be_pickled_and_says_what_to_do_instead(smuggled: Any, keys: KeyPair) -> None:
+def test_it_cannot_be_pickled_and_the_error_says_what_to_do_instead(smuggled: Any, keys: KeyPair) -> None:
     made = JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem)
     with pytest.raises(
         TypeError, match="JWTAuthenticator holds secrets and is not pickled; .*resolve it in the worker"

@@ -1,4 +1,4 @@
-"""A `Signer` in place of a key: whoever has the key signs, and only its signature is seen here."""
+"""A `Signer` in place of a key: it signs, and the provider never has the key."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FailingSigner:
         raise self.failure
 
 
-def test_any_object_that_signs_is_taken_for_a_key(
+def test_any_object_that_signs_is_accepted_as_a_key(
     settings: dict[str, Any], keys: KeyPair, sf: SalesforceEmulator
 ) -> None:
     signer = VaultSigner(keys.private_key_pem)
@@ -54,28 +54,28 @@ def test_any_object_that_signs_is_taken_for_a_key(
     assert signer.signed == 2
 
 
-def test_observers_are_told_the_signers_key_id(settings: dict[str, Any], keys: KeyPair) -> None:
+def test_observers_get_the_key_id_of_the_signer(settings: dict[str, Any], keys: KeyPair) -> None:
     with tallied() as tally:
         JWTAuthenticator(**settings, private_key=VaultSigner(keys.private_key_pem)).grant(0)
     assert tally.key_fingerprint == "vault/salesforce/7"
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS512", "PS256", "none", "HS256"])
-def test_a_signer_of_another_algorithm_is_refused_before_it_signs(
+def test_a_signer_of_another_algorithm_is_rejected_before_it_signs(
     algorithm: str, settings: dict[str, Any], keys: KeyPair, sf: SalesforceEmulator
 ) -> None:
     signer = VaultSigner(keys.private_key_pem, algorithm=algorithm)
     with pytest.raises(KeyLoadError) as caught:
         JWTAuthenticator(**settings, private_key=signer).authenticate()
     assert str(caught.value) == (
-        f"the key vault/salesforce/7 signs with {algorithm}; Salesforce takes only RS256. "
+        f"the key vault/salesforce/7 signs with {algorithm}; Salesforce accepts only RS256. "
         "Remedy: Use an RSA key of 2048 bits or more."
     )
     assert signer.signed == 0
     assert sf.token_requests == 0
 
 
-def test_a_typed_error_of_a_signer_reaches_the_caller_as_it_is(
+def test_a_typed_error_of_a_signer_reaches_the_caller_unchanged(
     settings: dict[str, Any], sf: SalesforceEmulator
 ) -> None:
     disabled = KeyLoadError("the key vault/salesforce/7 is disabled.", remedy="Enable it.")
@@ -105,6 +105,6 @@ def test_a_signer_is_not_shown(keys: KeyPair) -> None:
     assert "vault" not in repr(made)
 
 
-def test_something_that_is_neither_text_nor_a_signer_is_refused_by_type() -> None:
+def test_another_type_than_text_or_a_signer_is_rejected() -> None:
     with pytest.raises(ValueError, match="private_key: expected text or bytes or Signer or a list, got a whole number"):
         JWTAuthenticator("3MVG9", "u@acme.com", 7)  # type: ignore[arg-type]

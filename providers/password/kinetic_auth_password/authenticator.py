@@ -1,4 +1,4 @@
-"""The username-password grant: its settings and its form fields. The core makes the request and reads the answer."""
+"""The username-password grant: its settings and its form fields. The core sends the request and reads the answer."""
 
 import logging
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from kinetic_auth_core import GrantAuthenticator, login_url_setting, setting, si
 logger = logging.getLogger(__name__)
 
 _RETIRING = (
-    "the username-password flow is blocked by default in orgs made since Summer '23, and External Client Apps do not "
-    "offer it: move to 'jwt-bearer' (kinetic-auth-jwt-bearer) or the client credentials flow"
+    "the username-password flow is blocked by default in orgs created since Summer '23, and External Client Apps do "
+    "not have it: move to 'jwt-bearer' (kinetic-auth-jwt-bearer) or the client credentials flow"
 )
 
 
@@ -32,14 +32,14 @@ class OAuthAuthenticator(GrantAuthenticator):
         client_secret: The app's Consumer Secret. It also verifies the signature of the answer.
         username: The Salesforce username.
         password: The user's password.
-        security_token: The user's security token, which is appended to the password; empty where this machine's address
-            is trusted by the org.
+        security_token: The user's security token, which is appended to the password; empty if the org trusts this
+            machine's address.
         login_url: The host that logs in, with https://.
 
     The settings that every provider has (time-outs, proxy, ...) are keywords; see `GrantAuthenticator`.
 
     Raises:
-        ConfigurationError: A setting is missing or wrong; all of them are named.
+        ConfigurationError: Settings are missing or wrong; all are named.
     """
 
     provider_name: ClassVar[str] = "password"
@@ -54,8 +54,8 @@ class OAuthAuthenticator(GrantAuthenticator):
     login_url: str = login_url_setting()
     _warned: _Warned = attrs.field(init=False, repr=False, eq=False, factory=_Warned)
 
-    def grant(self, now: float) -> Mapping[str, str]:  # noqa: ARG002 - this grant has no time in it
-        """The form fields: password and security token in one, as Salesforce wants it."""
+    def grant(self, now: float) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use the time
+        """The form fields; Salesforce wants password and security token in one."""
         if not self._warned.done:
             self._warned.done = True
             logger.warning("%s (user %s at %s)", _RETIRING, self.username, self.login_url)

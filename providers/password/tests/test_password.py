@@ -48,7 +48,7 @@ def test_without_a_security_token_the_password_goes_alone(
     assert sf.is_live(session.access_token)
 
 
-def test_a_security_token_that_is_missing_is_told_with_where_it_goes(
+def test_a_missing_security_token_is_reported_with_its_setting(
     sf: SalesforceEmulator, settings: dict[str, Any]
 ) -> None:
     with pytest.raises(CredentialsRejectedError, match="security_token") as caught:
@@ -76,7 +76,7 @@ def test_a_wrong_password_is_rejected_once_with_the_catalogues_remedy(
     assert user.failed_logins == 1  # trying again by itself would lock the user out
 
 
-def test_a_wrong_client_secret_is_told_from_a_wrong_password(settings: dict[str, Any]) -> None:
+def test_a_wrong_client_secret_and_a_wrong_password_have_different_messages(settings: dict[str, Any]) -> None:
     with pytest.raises(CredentialsRejectedError) as caught:
         OAuthAuthenticator(**{**settings, "client_secret": "wrong"}).authenticate()
     assert caught.value.error == "invalid_client"

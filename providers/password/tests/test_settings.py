@@ -43,12 +43,12 @@ def test_the_arguments_can_be_given_by_position(settings: dict[str, Any], sf: Sa
     assert sf.is_live(session.access_token)
 
 
-def test_a_seventh_positional_argument_is_refused() -> None:
+def test_a_seventh_positional_argument_is_rejected() -> None:
     with pytest.raises(TypeError):
         OAuthAuthenticator("a", "b", "c", "d", "e", "https://f.example", "v62.0")  # type: ignore[call-arg]
 
 
-def test_all_that_is_wrong_is_told_at_once_and_no_value_of_a_secret_with_it(leaked: Any) -> None:
+def test_all_problems_are_reported_at_once_without_secrets(leaked: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         OAuthAuthenticator(
             "",
@@ -68,7 +68,7 @@ def test_all_that_is_wrong_is_told_at_once_and_no_value_of_a_secret_with_it(leak
 
 @pytest.mark.parametrize("name", ["client_secret", "password", "security_token"])
 @pytest.mark.parametrize("reference", ["env://SF_SECRET", "secret-manager://azure/vault/sf", "file:///run/secrets/sf"])
-def test_a_reference_belongs_to_resolve_and_is_refused_by_the_class(
+def test_a_reference_belongs_to_resolve_and_is_rejected_by_the_class(
     name: str, reference: str, settings: dict[str, Any]
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -129,7 +129,7 @@ def test_an_empty_variable_counts_as_missing(settings: dict[str, Any], monkeypat
         OAuthAuthenticator.from_env()
 
 
-def test_from_env_that_refuses_shows_no_secret(
+def test_an_error_of_from_env_shows_no_secret(
     settings: dict[str, Any], leaked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {**variables(settings), "SF_DEADLINE": "soon"}.items():
@@ -150,7 +150,7 @@ def test_the_core_hands_out_the_same_class() -> None:
     assert kinetic.OAuthAuthenticator is OAuthAuthenticator
 
 
-def test_its_repr_says_who_and_where_and_shows_no_secret(settings: dict[str, Any]) -> None:
+def test_its_repr_shows_user_and_host_but_no_secret(settings: dict[str, Any]) -> None:
     made = OAuthAuthenticator(**settings)
     for shown in (repr(made), str(made), f"{made}"):
         assert "OAuthAuthenticator(" in shown
@@ -161,7 +161,7 @@ def test_its_repr_says_who_and_where_and_shows_no_secret(settings: dict[str, Any
 
 
 @pytest.mark.parametrize("smuggled", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_it_refuses_to_be_pickled_and_says_what_to_do_instead(smuggled: Any, settings: dict[str, Any]) -> None:
+def test_it_cannot_be_pickled_and_the_error_says_what_to_do_instead(smuggled: Any, settings: dict[str, Any]) -> None:
     made = OAuthAuthenticator(**settings)
     with pytest.raises(TypeError, match="OAuthAuthenticator holds secrets and is not pickled; .*in the worker"):
         smuggled(made)

@@ -1,4 +1,4 @@
-"""The signature of the answer: proof that whoever answered knows the client secret."""
+"""The signature of the answer: proof that the server knows the client secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kinetic_auth_password import OAuthAuthenticator
     ],
     ids=str,
 )
-def test_an_answer_whose_signature_does_not_fit_is_refused(
+def test_an_answer_with_a_wrong_signature_is_rejected(
     altered: dict[str, str], settings: dict[str, Any], sf: SalesforceEmulator
 ) -> None:
     sf.break_transport(Alter(altered))

@@ -23,7 +23,7 @@ def test_the_warning_names_the_alternatives_the_user_and_the_host(
 ) -> None:
     OAuthAuthenticator(**settings).authenticate()
     (warning,) = warnings(caplog)
-    assert "blocked by default in orgs made since Summer '23" in warning
+    assert "blocked by default in orgs created since Summer '23" in warning
     assert "'jwt-bearer' (kinetic-auth-jwt-bearer)" in warning
     assert "client credentials" in warning
     assert settings["username"] in warning

@@ -1,4 +1,4 @@
-"""kinetic-auth's session store in Redis or Valkey: one login for all processes, encrypted where it lies."""
+"""kinetic-auth's session store in Redis or Valkey: one login for all processes, encrypted."""
 
 from kinetic_auth_redis_store.store import RedisStore
 

@@ -1,4 +1,4 @@
-"""Where Redis is: which URLs will do, and the client for one. Nobody else knows how redis-py is set up."""
+"""Checks the URL of a Redis, and makes the client for it."""
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -8,16 +8,16 @@ from kinetic_auth_core import ConfigurationError
 if TYPE_CHECKING:
     from redis import Redis
 
-#: What may stand behind the `?` of a URL. redis-py takes anything there, `ssl_cert_reqs=none` and time-outs included.
+#: The options allowed after `?`. redis-py accepts any, such as `ssl_cert_reqs=none` and timeouts.
 OPTIONS = ("client_name", "db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SCHEMES = ("redis", "rediss", "unix")
 
 
 def check_url(_instance: object, _attribute: object, value: object) -> None:
-    """Validator for the URL of a Redis. What it says holds nothing of the URL, which may have a password in it.
+    """Validator for the URL of a Redis. Its messages do not quote the URL, which may contain a password.
 
     Raises:
-        ConfigurationError: Another scheme, no host or path, no possible port or database, or an unknown option.
+        ConfigurationError: Wrong scheme, no host or path, invalid port or database, or an unknown option.
     """
     if problem := _problem(str(value)):
         raise ConfigurationError(problem)
@@ -29,7 +29,7 @@ def _problem(url: str) -> str | None:
         port_fits = parts.port != 0
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
-        return "is no URL: is there a character in host, port or password that needs %-encoding?"
+        return "is not a valid URL: is there a character in host, port or password that needs %-encoding?"
     if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
         return "must begin with redis://, rediss:// (TLS) or unix:// (a socket's path)"
     is_socket = parts.scheme == "unix"
@@ -39,19 +39,19 @@ def _problem(url: str) -> str | None:
         return "needs a host, and a port between 1 and 65535 if it has one"
     database = options.get("db") or ("" if is_socket else parts.path.strip("/"))
     if not (database == "" or (database.isascii() and database.isdigit())) or options.get("db") == "":
-        return "names a database that is no number: redis://host:6379/0"
+        return "needs a number as its database: redis://host:6379/0"
     if parts.fragment or not options.keys() <= set(OPTIONS):
         return f"has an option that is not one of {', '.join(OPTIONS)}; or an unescaped ? or # in its password"
     if parts.scheme != "rediss" and any(name.startswith("ssl_") for name in options):
-        return "has options of TLS without TLS: begin it with rediss://"
+        return "has TLS options without TLS: begin it with rediss://"
     return None
 
 
 def connect(url: str, timeout_s: float) -> "Redis":
-    """A client that asks once, and within a bounded time. Nothing is sent before its first use.
+    """A client without retries and with bounded time. Nothing is sent before its first use.
 
     Args:
-        url: One that `check_url` has passed.
+        url: A URL that `check_url` accepts.
         timeout_s: Seconds for connecting, and for each answer.
     """
     from redis import Redis

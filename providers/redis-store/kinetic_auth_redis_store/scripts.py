@@ -1,13 +1,13 @@
-"""What Redis does in one step: compare and swap, compare and delete, leases. Each script touches one key.
+"""Lua scripts for atomic steps: compare and swap, compare and delete, leases. Each script uses one key.
 
 A value is a hash of two fields, `value` and `generation`. Generations come from the server's clock, in microseconds:
-they need no counter that would outlive the value, and one that was used does not come back. While a value is there,
-the next one's is higher even if the clock was set back.
+they need no counter that outlives the value, and are never reused. While a value exists, the next generation is higher
+even if the clock was set back.
 """
 
 from typing import Final
 
-#: `there`: the generation under the key; "0" for nothing, "?" for what is no value of ours.
+#: `there`: the generation under the key; "0" for nothing, "?" for a foreign value.
 _THERE: Final = """
 local kind = redis.call('TYPE', KEYS[1]).ok
 local there = '?'
@@ -18,8 +18,8 @@ elseif kind == 'hash' then
 end
 """
 
-#: Arguments: the generation to replace, or "" for whatever is there; the value; its time in ms.
-#: Returns the new generation; nil where another one is there.
+#: Arguments: the generation to replace, or "" for any; the value; its lifetime in ms.
+#: Returns the new generation; nil if the current one is another.
 PUT: Final = (
     _THERE
     + """
@@ -40,7 +40,7 @@ return text
 """
 )
 
-#: Argument: the generation to take away, or "" for whatever is there. Returns how many were.
+#: Argument: the generation to delete, or "" for any. Returns how many were deleted.
 DELETE: Final = (
     _THERE
     + """
@@ -51,7 +51,7 @@ return redis.call('DEL', KEYS[1])
 """
 )
 
-#: Arguments: the holder; the lease's time in ms. Returns 1 if the holder has it now.
+#: Arguments: the holder; the lifetime of the lease in ms. Returns 1 if the holder has it now.
 ACQUIRE: Final = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then

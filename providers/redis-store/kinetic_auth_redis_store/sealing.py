@@ -1,6 +1,6 @@
-"""How a value lies in Redis: encrypted and authenticated by Fernet, and bound to the key it was stored under.
+"""Encrypts values with Fernet, and binds each to the name it is stored under.
 
-The binding keeps somebody who can write to Redis, and has no store key, from giving one user another's session.
+Without the binding, somebody who can write to Redis could give one user the session of another.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from kinetic_auth_core import ConfigurationError
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-#: What a message says to make a key with.
+#: The command that makes a key, for messages.
 HOW_TO_MAKE_A_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 
 
 class Sealer(Protocol):
-    """Turns values into what is stored, and back."""
+    """Encodes and decodes stored values."""
 
     def seal(self, name: str, value: bytes) -> bytes:
-        """What to store for a value under a name."""
+        """Encode a value for a name."""
 
     def open(self, name: str, stored: bytes) -> bytes | None:
         """The value; None if it was sealed with another key or under another name, or was changed."""
@@ -28,23 +28,23 @@ class Sealer(Protocol):
 class Plain:
     """Stores values as they are: for `encrypt = false`."""
 
-    def seal(self, name: str, value: bytes) -> bytes:  # noqa: ARG002 - as any sealer
+    def seal(self, name: str, value: bytes) -> bytes:  # noqa: ARG002 - the protocol of Sealer
         """The value itself."""
         return value
 
-    def open(self, name: str, stored: bytes) -> bytes | None:  # noqa: ARG002 - as any sealer
+    def open(self, name: str, stored: bytes) -> bytes | None:  # noqa: ARG002 - the protocol of Sealer
         """The value itself."""
         return stored
 
 
 class Encrypted:
-    """Seals with the first of its keys, and opens what any of them has sealed.
+    """Encrypts with the first of its keys, and decrypts with any of them.
 
     Args:
         keys: Fernet keys.
 
     Raises:
-        ConfigurationError: One is no Fernet key; it is not shown.
+        ConfigurationError: One is not a Fernet key; it is not shown.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ class Encrypted:
         if None in fernets:
             which = f"no. {fernets.index(None) + 1} of the list is" if len(keys) > 1 else "is"
             del keys, fernets  # not among the locals of a traceback
-            what = f"{which} no Fernet key (32 bytes in URL-safe base64). To make one: {HOW_TO_MAKE_A_KEY}"
+            what = f"{which} not a Fernet key (32 bytes in URL-safe base64). To make one: {HOW_TO_MAKE_A_KEY}"
             raise ConfigurationError(what)
         self._fernet = MultiFernet(filter(None, fernets))
         self._invalid = InvalidToken
@@ -73,7 +73,7 @@ class Encrypted:
 
 
 def _fernet(key: str) -> "Fernet | None":
-    """What encrypts with a key; None if it is no key."""
+    """The Fernet of a key; None if the key is invalid."""
     from cryptography.fernet import Fernet
 
     try:

@@ -1,4 +1,4 @@
-"""The session store: its settings, and the five operations of the contract in terms of Redis."""
+"""The session store: its settings, and the operations of the contract in Redis."""
 
 import logging
 import threading
@@ -25,7 +25,7 @@ def _keys(key: str | Sequence[str] | None) -> Sequence[str]:
 
 
 def _check_key(instance: Any, _attribute: object, value: Any) -> None:
-    """The keys by themselves; and, on a finished instance, beside `encrypt`."""
+    """Check the keys; and, on a complete instance, whether they agree with `encrypt`."""
     if keys := _keys(value):
         Encrypted(keys)
     if instance is None:
@@ -34,7 +34,7 @@ def _check_key(instance: Any, _attribute: object, value: Any) -> None:
         what = f"is missing: a session in Redis is as good as a password. To make one: {HOW_TO_MAKE_A_KEY}"
         raise ConfigurationError(f"{what}. To store sessions in clear, set encrypt to false")
     if keys and not instance.encrypt:
-        raise ConfigurationError("contradicts encrypt = false: leave one of them out")
+        raise ConfigurationError("contradicts encrypt = false: omit one of them")
 
 
 def _check_prefix(_instance: object, _attribute: object, value: str) -> None:
@@ -51,18 +51,18 @@ def _check_timeout(_instance: object, _attribute: object, value: float) -> None:
 class RedisStore(SessionStore, metaclass=CheckedMeta):
     """Keeps sessions in Redis or Valkey, so that all processes of a deployment share one login.
 
-    Safe for threads and after `fork`. What redis-py raises comes out as it is: a source goes on with its own memory.
+    Safe for threads and after `fork`. Errors of redis-py are raised unchanged: a source then uses its own memory.
 
     Args:
-        url: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database if need be. A CA of one's own
-            for TLS: `rediss://host:6380/0?ssl_ca_certs=/etc/ssl/ca.pem`.
+        url: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database if needed. A private CA for
+            TLS: `rediss://host:6380/0?ssl_ca_certs=/etc/ssl/ca.pem`.
         key: A Fernet key; or a list, of which the first encrypts and all decrypt, so that keys can be rotated.
-        encrypt: False stores sessions in clear, and takes no key.
-        prefix: What all names in Redis begin with.
+        encrypt: False stores sessions in clear, without a key.
+        prefix: The prefix of all names in Redis.
         timeout: Seconds for connecting, and for each answer.
 
     Raises:
-        ConfigurationError: A setting is missing or wrong; all of them are named.
+        ConfigurationError: Settings are missing or wrong; all are named.
     """
 
     url: str = setting(
@@ -77,7 +77,7 @@ class RedisStore(SessionStore, metaclass=CheckedMeta):
         validator=_check_key,
     )
     encrypt: bool = setting(True, help="False stores sessions in clear, without a key.")
-    prefix: str = setting("kinetic-auth:", help="What all names in Redis begin with.", validator=_check_prefix)
+    prefix: str = setting("kinetic-auth:", help="Prefix of all names in Redis.", validator=_check_prefix)
     timeout: float = setting(1.0, help="Seconds for connecting, and for each answer.", validator=_check_timeout)
     _client: Once[Any] = attrs.field(init=False, repr=False, factory=Once)
     _sealer: Once[Sealer] = attrs.field(init=False, repr=False, factory=Once)
@@ -87,7 +87,7 @@ class RedisStore(SessionStore, metaclass=CheckedMeta):
         reset_after_fork(self)
 
     def get(self, key: str) -> StoredValue | None:
-        """What is there; None if there is nothing, it has expired, or it cannot be decrypted."""
+        """The value; None if there is none, it has expired, or it cannot be decrypted."""
         from redis import ResponseError
 
         name = self._name(key, "value")
@@ -114,7 +114,7 @@ class RedisStore(SessionStore, metaclass=CheckedMeta):
         return None if made is None else int(made)
 
     def delete(self, key: str, *, generation: int | None = None) -> bool:
-        """Take a value away; see `SessionStore.delete`."""
+        """Delete a value; see `SessionStore.delete`."""
         return bool(self._run(scripts.DELETE, self._name(key, "value"), _text(generation)))
 
     def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
@@ -122,38 +122,38 @@ class RedisStore(SessionStore, metaclass=CheckedMeta):
         return bool(self._run(scripts.ACQUIRE, self._name(key, "lease"), holder, _milliseconds(expires_in_s)))
 
     def release(self, key: str, holder: str) -> None:
-        """Give the lease back, if `holder` still has it."""
+        """Release the lease if `holder` still has it."""
         self._run(scripts.RELEASE, self._name(key, "lease"), holder)
 
     def close(self) -> None:
-        """Give the connections back. The next call opens new ones."""
+        """Close the connections. The next call opens new ones."""
         if (client := self._client.take()) is not None:
             client.close()
 
     def _name(self, key: str, what: str) -> str:
-        """The name in Redis. A cluster places it by what is in braces: all that belongs to a key is on one node."""
+        """The name in Redis. A cluster hashes the part in braces: everything of a key is on one node."""
         return f"{self.prefix}{{{key}}}:{what}"
 
     def _run(self, script: str, name: str, *arguments: str | bytes | int) -> Any:
         return self._redis().eval(script, 1, name, *arguments)
 
     def _redis(self) -> Any:
-        """The client. Its types tell nothing: each answer may be an awaitable, too."""
+        """The client; untyped, because redis-py types each answer as a possible awaitable."""
         return self._client.get(lambda: connect(self.url, self.timeout))
 
     def _seal(self) -> Sealer:
         return self._sealer.get(lambda: Encrypted(_keys(self.key)) if self.encrypt else Plain())
 
     def _warn_of_unreadable(self) -> None:
-        """Say so once: each login finds it again, until a session is stored in its place."""
+        """Warn once: each login finds the value again until a session replaces it."""
         if self._warned.acquire(blocking=False):  # never released: once
             logger.warning(
-                "a value in Redis cannot be read: wrong key or corrupted. It counts as none, and the next session that "
-                "is stored replaces it. If other processes have another key, each of them logs in for itself"
+                "a value in Redis cannot be read: wrong key or corrupted. It is ignored, and the next stored session "
+                "replaces it. Processes with another key log in separately"
             )
 
     def _after_fork(self) -> None:
-        """In the child: the connections are the parent's, and so may be the locks inside of the client."""
+        """In the child: connections and locks of the client belong to the parent."""
         self._client = Once()
 
 

@@ -47,7 +47,7 @@ def tls(new_server: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 class _Contract(SessionStoreContract):
     shared = True
     url: str
-    settings: dict[str, Any] = {"key": KEY}  # noqa: RUF012 - nobody changes it
+    settings: dict[str, Any] = {"key": KEY}  # noqa: RUF012 - not modified
 
     def make_store(self) -> RedisStore:
         return RedisStore(self.url, **self.settings)
@@ -68,7 +68,7 @@ class TestInClear(_Contract):
 
 
 class TestOneNodeOfACluster(_Contract):
-    """It refuses whatever would touch two slots."""
+    """It rejects commands on two slots."""
 
     @pytest.fixture(autouse=True)
     def _place(self, cluster: Any) -> None:
@@ -95,6 +95,6 @@ class TestOverTlsWithAPassword(_Contract):
     def _place(self, tls: Any) -> None:
         self.url = tls.url
 
-    def test_a_server_whose_certificate_is_not_known_is_not_told_the_password(self, tls: Any) -> None:
+    def test_a_server_with_an_unknown_certificate_does_not_get_the_password(self, tls: Any) -> None:
         with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
             RedisStore(tls.url.partition("?")[0], **self.settings).get("key")

@@ -30,7 +30,7 @@ def everything(server: Any) -> bytes:
         return repr([(name, kinds[client.type(name)](name)) for name in client.keys("*")]).encode()
 
 
-def test_what_lies_in_redis_does_not_hold_the_value(server: Any, new_store: NewStore, name: str) -> None:
+def test_redis_does_not_hold_the_value_in_clear(server: Any, new_store: NewStore, name: str) -> None:
     new_store(server.url, OLD).put(name, MARKER * 10, expires_in_s=60)
     assert name.encode() in everything(server)
     assert MARKER not in everything(server)
@@ -39,7 +39,7 @@ def test_what_lies_in_redis_does_not_hold_the_value(server: Any, new_store: NewS
     new_store(server.url, encrypt=False).delete(f"{name}.clear")
 
 
-def test_nothing_stays_for_ever(server: Any, new_store: NewStore, name: str) -> None:
+def test_nothing_is_kept_forever(server: Any, new_store: NewStore, name: str) -> None:
     store = new_store(server.url, OLD)
     store.put(name, b"", expires_in_s=60)
     store.acquire(name, "holder", expires_in_s=15)
@@ -59,7 +59,7 @@ def test_a_key_is_rotated_without_losing_a_session(server: Any, new_store: NewSt
     assert after.get(name) == during.get(name)
 
 
-def test_a_value_under_another_key_counts_as_none_with_one_warning(
+def test_a_value_encrypted_with_another_key_is_ignored_with_one_warning(
     server: Any, new_store: NewStore, name: str, caplog: Any
 ) -> None:
     new_store(server.url, OLD).put(name, MARKER, expires_in_s=60)
@@ -90,7 +90,7 @@ def test_a_value_under_another_key_counts_as_none_with_one_warning(
         lambda client, name: client.hset(name, "value", client.hget(name, "value")[:-1] + b"!"),
     ],
 )
-def test_garbage_counts_as_none_and_is_replaced(
+def test_garbage_is_ignored_and_replaced(
     server: Any, new_store: NewStore, name: str, garbage: Callable[[Any, str], Any], caplog: Any
 ) -> None:
     store = new_store(server.url, OLD)
@@ -106,7 +106,7 @@ def test_garbage_counts_as_none_and_is_replaced(
     assert (found.value, found.generation) == (b"new", generation)
 
 
-def test_a_value_that_was_moved_to_another_name_counts_as_none(server: Any, new_store: NewStore, name: str) -> None:
+def test_a_value_moved_to_another_name_is_ignored(server: Any, new_store: NewStore, name: str) -> None:
     store = new_store(server.url, OLD)
     store.put(name, b"ada's", expires_in_s=60)
     with server.client() as client:
@@ -120,7 +120,7 @@ def test_two_prefixes_are_two_places(server: Any, new_store: NewStore, name: str
     assert new_store(server.url, OLD, prefix="two:").get(name) is None
 
 
-def test_a_clock_that_was_set_back_does_not_make_generations_fall(server: Any, new_store: NewStore, name: str) -> None:
+def test_generations_do_not_decrease_when_the_clock_is_set_back(server: Any, new_store: NewStore, name: str) -> None:
     store = new_store(server.url, encrypt=False)
     store.put(name, b"", expires_in_s=60)
     with server.client() as client:

@@ -1,4 +1,4 @@
-"""Sources of several processes over one Redis: one login for all, whoever dies meanwhile."""
+"""Sources of several processes over one Redis: one login for all, whichever process dies."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ kinetic.resolve("jwt-bearer", **json.loads(sys.stdin.read())).session()
 @contextlib.contextmanager
 def python(code: str, settings: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
     """A process that runs code with these settings on its stdin; it is over at the end."""
-    # Not measured: a process that is killed leaves half a file of coverage behind.
+    # Not measured: a process that is killed leaves an incomplete coverage file.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
@@ -155,7 +155,7 @@ def test_the_store_key_is_rotated_while_all_go_on(
     assert sf.token_requests == 2
 
 
-def test_a_process_that_is_killed_while_it_logs_in_holds_the_others_up_no_longer_than_its_lease(
+def test_a_process_that_is_killed_during_a_login_blocks_others_no_longer_than_its_lease(
     sf: SalesforceEmulator, settings: dict[str, Any], empty_server: Any
 ) -> None:
     sf.break_transport(Delay(120))
@@ -175,7 +175,7 @@ def test_a_process_that_is_killed_while_it_logs_in_holds_the_others_up_no_longer
     assert sf.token_requests == 2
 
 
-def test_redis_is_killed_in_mid_burst_and_comes_back_and_nobody_fails(
+def test_no_login_fails_when_redis_is_killed_and_restarted_during_a_burst(
     login: dict[str, Any], server_to_kill: Any, short_outage_pause: None
 ) -> None:
     settings = stored_in(server_to_kill, login)

@@ -60,7 +60,7 @@ def test_where_nothing_listens_each_call_raises_at_once(free_port: Callable[[], 
         assert "canary" not in str(failed.value)
 
 
-def test_a_server_that_says_nothing_costs_one_timeout(silent: socket.socket, new_store: NewStore) -> None:
+def test_a_silent_server_costs_one_timeout(silent: socket.socket, new_store: NewStore) -> None:
     store = new_store(f"redis://127.0.0.1:{silent.getsockname()[1]}", KEY, timeout=0.1)
     for call in calls(store):
         began = time.monotonic()
@@ -70,7 +70,7 @@ def test_a_server_that_says_nothing_costs_one_timeout(silent: socket.socket, new
         assert connections(silent) == 1  # redis-py by itself would try three times more
 
 
-def test_a_wrong_password_is_told_without_showing_it(new_server: Callable[..., Any], new_store: NewStore) -> None:
+def test_a_wrong_password_is_reported_without_showing_it(new_server: Callable[..., Any], new_store: NewStore) -> None:
     server = new_server(password="canary-right")
     assert new_store(server.url, KEY).get("key") is None
     for url in (server.url.replace("canary-right", "canary-wrong"), server.url.replace(":canary-right@", "")):
@@ -79,7 +79,7 @@ def test_a_wrong_password_is_told_without_showing_it(new_server: Callable[..., A
         assert "canary" not in str(refused.value)
 
 
-def test_a_user_who_lacks_a_right_is_told_so(new_server: Callable[..., Any], new_store: NewStore) -> None:
+def test_a_user_without_permission_gets_an_error(new_server: Callable[..., Any], new_store: NewStore) -> None:
     server = new_server()
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "app", "on", "nopass", "~other:*", "+eval")
@@ -89,7 +89,7 @@ def test_a_user_who_lacks_a_right_is_told_so(new_server: Callable[..., Any], new
             call()
 
 
-def test_after_a_kill_and_a_restart_the_same_store_goes_on(server_to_kill: Any, new_store: NewStore) -> None:
+def test_the_same_store_works_after_a_kill_and_a_restart(server_to_kill: Any, new_store: NewStore) -> None:
     store = new_store(server_to_kill.url, KEY)
     store.put("key", b"before", expires_in_s=60)
     server_to_kill.stop(signal.SIGKILL)
@@ -104,7 +104,7 @@ def test_after_a_kill_and_a_restart_the_same_store_goes_on(server_to_kill: Any, 
     assert found.value == b"after"
 
 
-def test_a_restart_that_nobody_noticed_costs_no_error(server_to_kill: Any, new_store: NewStore) -> None:
+def test_an_unnoticed_restart_causes_no_error(server_to_kill: Any, new_store: NewStore) -> None:
     store = new_store(server_to_kill.url, KEY)
     generation = store.put("key", b"before", expires_in_s=60)
     server_to_kill.stop(signal.SIGKILL)
@@ -113,7 +113,7 @@ def test_a_restart_that_nobody_noticed_costs_no_error(server_to_kill: Any, new_s
     assert store.put("key", b"after", expires_in_s=60)
 
 
-def test_threads_that_meet_a_kill_get_an_error_or_the_truth(server_to_kill: Any, new_store: NewStore) -> None:
+def test_threads_during_a_kill_get_an_error_or_the_right_value(server_to_kill: Any, new_store: NewStore) -> None:
     store = new_store(server_to_kill.url, KEY)
     store.put("key", b"value", expires_in_s=60)
     outcomes: list[object] = []

@@ -43,18 +43,18 @@ def test_urls_of_three_schemes_are_taken(url: str) -> None:
         ("redis://", "needs a host"),
         ("redis://:word@:6379", "needs a host"),
         ("redis://:word@host:0", "a port between 1 and 65535"),
-        ("redis://:word@host:70000", "is no URL"),
-        ("redis://:wo/rd@host:6379", "is no URL"),
-        ("redis://:word@host/staging", "names a database that is no number"),
-        ("redis://:word@host?db=", "names a database that is no number"),
+        ("redis://:word@host:70000", "is not a valid URL"),
+        ("redis://:wo/rd@host:6379", "is not a valid URL"),
+        ("redis://:word@host/staging", "needs a number as its database"),
+        ("redis://:word@host?db=", "needs a number as its database"),
         ("redis://:word@host/0?ssl_cert_reqs=none", "has an option that is not one of client_name, db, ssl_ca_certs"),
         ("rediss://:word@host/0?socket_timeout=900", "has an option that is not one of"),
         ("redis://:word@host/0#x", "or an unescaped ? or # in its password"),
-        ("redis://:word@host/0?ssl_ca_certs=/ca.pem", "has options of TLS without TLS"),
+        ("redis://:word@host/0?ssl_ca_certs=/ca.pem", "has TLS options without TLS"),
         ("unix://run/redis.sock", "must have the absolute path of a socket"),
     ],
 )
-def test_any_other_url_is_refused_without_showing_it(url: str, what: str) -> None:
+def test_any_other_url_is_rejected_without_showing_it(url: str, what: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as refused:
         RedisStore(url, KEY)
     [problem] = refused.value.problems
@@ -75,14 +75,14 @@ def test_without_a_key_it_says_how_to_make_one() -> None:
 @pytest.mark.parametrize(
     ("key", "what"),
     [
-        ("canary", "key: is no Fernet key"),
-        (KEY[:-4] + "canary", "key: is no Fernet key"),
-        ("cänary", "key: is no Fernet key"),
-        ([KEY, "canary"], "key: no. 2 of the list is no Fernet key"),
+        ("canary", "key: is not a Fernet key"),
+        (KEY[:-4] + "canary", "key: is not a Fernet key"),
+        ("cänary", "key: is not a Fernet key"),
+        ([KEY, "canary"], "key: no. 2 of the list is not a Fernet key"),
     ],
     ids=["too short", "not base64", "not ASCII", "in a list"],
 )
-def test_a_malformed_key_is_refused_without_showing_it(key: Any, what: str) -> None:
+def test_a_malformed_key_is_rejected_without_showing_it(key: Any, what: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as refused:
         RedisStore("redis://localhost", key)
     assert what in str(refused.value)
@@ -97,7 +97,7 @@ def test_a_key_and_encrypt_false_contradict_each_other() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["a b", "{a}", "ä", "a\n"])
-def test_a_prefix_that_would_split_a_key_over_a_cluster_is_refused(prefix: str) -> None:
+def test_a_prefix_that_would_split_a_key_over_a_cluster_is_rejected(prefix: str) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="prefix: must be ASCII without blanks"):
         RedisStore("redis://localhost", KEY, prefix=prefix)
 
@@ -108,17 +108,17 @@ def test_a_timeout_is_a_short_time(timeout: float) -> None:
         RedisStore("redis://localhost", KEY, timeout=timeout)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(kinetic.ConfigurationError) as refused:
         RedisStore("http://localhost", "canary", prefix="{", timeout=0)
     assert [problem.partition(":")[0] for problem in refused.value.problems] == ["url", "key", "prefix", "timeout"]
 
 
-def test_resolve_tells_what_is_wrong_before_anything_is_sent() -> None:
+def test_resolve_reports_problems_before_anything_is_sent() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"url": "redis://localhost"}, "key: is missing"),
         ({"key": KEY}, "store.url is missing"),
-        ({"url": "redis://localhost", "key": ["env://KEY", "canary"]}, "no. 2 of the list: is no Fernet key"),
+        ({"url": "redis://localhost", "key": ["env://KEY", "canary"]}, "no. 2 of the list: is not a Fernet key"),
         ({"url": "redis://localhost", "key": KEY, "encrypt": False}, "key: contradicts encrypt = false"),
     ]
     for store, what in cases:

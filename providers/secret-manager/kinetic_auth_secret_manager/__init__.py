@@ -1,6 +1,6 @@
-"""kinetic-auth's key loaders for AWS and Azure: `secret-manager://` gives values, `kms://` gives signers.
+"""kinetic-auth's key loaders for AWS and Azure: `secret-manager://` returns values, `kms://` returns signers.
 
-Neither SDK is imported before a reference names its cloud.
+An SDK is imported when a reference first names its cloud.
 """
 
 from kinetic_auth_secret_manager.loader import KmsLoader, SecretManagerLoader

@@ -1,4 +1,4 @@
-"""One boto3 client: boto3's own credential chain, bounded time and retries, its errors told as problems."""
+"""One boto3 client: boto3's own credential chain, bounded time and retries, errors as problems."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 
 @attrs.frozen
 class AwsClient:
-    """Calls one AWS service as a reference asks for it.
+    """Calls one AWS service for a reference.
 
     Attributes:
         target: The reference, with `region` and `endpoint` among its options.
@@ -39,8 +39,8 @@ class AwsClient:
     permission: str
 
     def connect(self) -> Any:
-        """A new client. boto3 looks for credentials and region now, so that a change of either is seen."""
-        session: Any = boto3.session.Session()  # the stubs know each service by a literal
+        """A new client. boto3 looks up credentials and region now, so that it sees a change of either."""
+        session: Any = boto3.session.Session()  # the stubs list each service as a literal
         return session.client(
             self.service,
             region_name=self.target.options.get("region") or _region_of_arn(self.target.name),
@@ -53,11 +53,11 @@ class AwsClient:
         )
 
     def ask(self, call: Callable[[Any], Answer], kept: PerProcess[Any] | None = None) -> Answer | Problem:
-        """Make calls, and tell what fails as a problem.
+        """Make calls, and return a failure as a problem.
 
         Args:
-            call: Makes them with the client that it is given.
-            kept: The client to use; left out, one is made, and closed when the calls are done.
+            call: Makes them with the client in its argument.
+            kept: The client to use; by default one is made, and closed afterwards.
         """
         with quiet_logs():
             try:

@@ -49,10 +49,10 @@ _REFUSED_CREDENTIALS = frozenset(
 
 
 def aws_problem(error: Exception, permission: str) -> Problem:
-    """Say what an error of boto3 means.
+    """Translate an error of boto3.
 
     Args:
-        error: What was raised.
+        error: The error.
         permission: The IAM action that was needed.
     """
     found = _answered(error, permission) if isinstance(error, boto.ClientError) else _unanswered(error)
@@ -64,22 +64,22 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
     message = str(error.response.get("Error", {}).get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _THROTTLED or status == 429:
-        return Problem("AWS throttles the requests", "Ask less often, or have the quota raised.", outage=True)
+        return Problem("AWS throttles the requests", "Send fewer requests, or request a higher quota.", outage=True)
     if code in _DOWN or status >= 500:
         return Problem(f"AWS cannot answer now ({code or status})", "Try again; see the AWS health page.", outage=True)
     if code in _DENIED and "KMS" in message:
         what = "access to the KMS key that encrypts the secret is denied"
-        return Problem(what, "Allow kms:Decrypt on that key to this role.")
+        return Problem(what, "Allow kms:Decrypt on that key for this role.")
     if code in _DENIED:
-        return Problem("access is denied", f"Allow {permission} on it to the role or user of this process.")
+        return Problem("access is denied", f"Allow {permission} on it for the role or user of this process.")
     if code in _REFUSED_CREDENTIALS:
         return Problem(f"AWS refuses the credentials of this process ({code})", f"Renew them. {_CREDENTIALS}")
     if code == "ResourceNotFoundException" and "staging label" in message:
         what = "the secret has no version with that stage"
-        return Problem(what, "Correct version=; left out, it is AWSCURRENT.")
+        return Problem(what, "Correct version=; the default is AWSCURRENT.")
     if code == "ResourceNotFoundException" and "VersionId" in message:
         what = "the secret has no version with that id"
-        return Problem(what, "Correct version= (aws secretsmanager list-secret-version-ids), or leave it out.")
+        return Problem(what, "Correct version= (aws secretsmanager list-secret-version-ids), or omit it.")
     if code == "ParameterVersionNotFound":
         return NO_SUCH_PARAMETER_VERSION
     if code in _MISSING:
@@ -88,18 +88,18 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
 
 
 def _unusable(code: str, message: str) -> Problem:
-    """It is there, but in no state to be read or used."""
+    """It exists, but its state prevents reading or using it."""
     if code in ("InvalidRequestException", "KMSInvalidStateException") and "delet" in message.lower():
         return Problem("it is marked for deletion", "Restore it, or name another.")
     if code == "DisabledException":
         return Problem("the key is disabled", "Enable it (aws kms enable-key), or name another.")
     if code == "KMSInvalidStateException":
-        return Problem("the key is in no state to be used", "Look at it with aws kms describe-key.")
+        return Problem("the state of the key prevents its use", "See aws kms describe-key.")
     if code in ("DecryptionFailure", "InvalidKeyId"):
         what = "it cannot be decrypted with its KMS key"
-        return Problem(what, "Check that the key is enabled, and allow kms:Decrypt on it to this role.")
+        return Problem(what, "Check that the key is enabled, and allow kms:Decrypt on it for this role.")
     if code in ("ValidationException", "InvalidParameterException", "InvalidArnException"):
-        return Problem(f"AWS does not take that name ({code})", _NAME)
+        return Problem(f"AWS does not accept that name ({code})", _NAME)
     return Problem(f"AWS refused the request ({code or 'no code'})", "Look that code up in the AWS API reference.")
 
 
@@ -112,7 +112,7 @@ _UNREACHABLE = (
     boto.HTTPClientError,
     ResponseParserError,
 )
-#: First match wins: NoRegionError and SSLError are kinds of others below them.
+#: First match wins: NoRegionError and SSLError are subclasses of others below them.
 _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
     (
         (boto.NoRegionError,),
@@ -131,21 +131,21 @@ _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
             boto.SSOError,
             boto.TokenRetrievalError,
         ),
-        # An outage: who had credentials before lost their source. Whose access was taken away is told so by the vault.
+        # An outage: a process that had credentials lost their source. Where access was revoked, the vault says so.
         Problem("no AWS credentials were found", _CREDENTIALS, outage=True),
     ),
     (
         (boto.SSLError,),
-        Problem("no TLS connection to AWS", f"Set AWS_CA_BUNDLE if a proxy has a CA of its own. {_REACH}", True),
+        Problem("no TLS connection to AWS", f"Set AWS_CA_BUNDLE if a proxy has its own CA. {_REACH}", True),
     ),
     (
         (KeyError,),
-        Problem("what answered was not AWS: the answer lacks what was asked for", _REACH, outage=True),
+        Problem("what answered was not AWS: the answer is incomplete", _REACH, outage=True),
     ),
     (_UNREACHABLE, Problem("AWS cannot be reached", _REACH, outage=True)),
     (
         (boto.ParamValidationError, boto.InvalidRegionError, boto.UnknownEndpointError, ValueError),
-        Problem("boto3 does not take the name, region or endpoint", f"Correct the reference. {_NAME}"),
+        Problem("boto3 does not accept the name, region or endpoint", f"Correct the reference. {_NAME}"),
     ),
 )
 

@@ -15,7 +15,7 @@ def read(target: Target) -> Secret | Problem:
     """Read a secret, text or binary (GetSecretValue).
 
     Args:
-        target: Names it; the option `version` is a stage (`AWSCURRENT` if left out) or a version's id.
+        target: The secret; its option `version` is a stage (default: `AWSCURRENT`) or a version id.
     """
 
     def call(client: "SecretsManagerClient") -> Secret:

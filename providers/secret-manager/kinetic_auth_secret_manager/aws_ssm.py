@@ -16,7 +16,7 @@ def read(target: Target) -> Secret | Problem:
     """Read a parameter (GetParameter).
 
     Args:
-        target: Names it; the option `version` is the number or a label of a version, as is what follows a colon.
+        target: The parameter; its version, as an option or after a colon, is a number or a label.
     """
     wanted = ParameterName.of(target)
 
@@ -24,7 +24,7 @@ def read(target: Target) -> Secret | Problem:
         try:
             answer = client.get_parameter(Name=str(wanted), WithDecryption=True)
         except client.exceptions.ParameterNotFound as error:
-            if wanted.version and _is_there(client, wanted.name):  # so it is the label that is not
+            if wanted.version and _exists(client, wanted.name):  # so the label does not exist
                 return NO_SUCH_PARAMETER_VERSION.caused_by(error)
             raise
         return Secret(answer["Parameter"]["Value"].encode())
@@ -32,7 +32,7 @@ def read(target: Target) -> Secret | Problem:
     return AwsClient(target, "ssm", "ssm:GetParameter").ask(call)
 
 
-def _is_there(client: "SSMClient", name: str) -> bool:
+def _exists(client: "SSMClient", name: str) -> bool:
     try:
         client.get_parameter(Name=name)
     except client.exceptions.ClientError:

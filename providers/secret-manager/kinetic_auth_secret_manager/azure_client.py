@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 
 class _WithoutRetryAfter(SansIOHTTPPolicy[Any, Any]):
-    """Takes `Retry-After` away: the SDK would sleep for as long as a vault asks it to, however long."""
+    """Removes `Retry-After`: the SDK would sleep for as long as a vault asks, however long."""
 
     def on_response(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> None:  # noqa: ARG002 - the SDK's signature
         response.http_response.headers.pop("Retry-After", None)
@@ -42,12 +42,12 @@ class AzureClient:
     role: str
 
     def ask(self, call: Callable[["Connections"], Answer]) -> Answer | Problem:
-        """Make calls, and tell what fails as a problem; what was opened for them is closed again."""
+        """Make calls, and return a failure as a problem; the connections are closed afterwards."""
         with Connections() as connections:
             return self.ask_with(connections, call)
 
     def ask_with(self, connections: "Connections", call: Callable[["Connections"], Answer]) -> Answer | Problem:
-        """As `ask`, with connections that are kept."""
+        """Like `ask`, with connections that stay open."""
         with quiet_logs():
             try:
                 return call(connections)
@@ -59,8 +59,8 @@ def absent(wanted: VaultName, get_deleted: Callable[[str], object]) -> Problem:
     """Why something is not in a vault, as far as this identity may know.
 
     Args:
-        wanted: What was not found.
-        get_deleted: Asks for it, by its name, among what was deleted.
+        wanted: The missing secret or key.
+        get_deleted: Looks it up by name among the deleted ones.
     """
     thing = wanted.thing
     try:
@@ -69,7 +69,7 @@ def absent(wanted: VaultName, get_deleted: Callable[[str], object]) -> Problem:
         if wanted.version is None:
             return Problem(f"the vault has no {thing} of that name", "Check the vault and the name.")
         what = f"the vault has no such version of a {thing} of that name"
-        return Problem(what, "Correct version=, or leave it out.")
+        return Problem(what, "Correct version=, or omit it.")
     return Problem(f"the {thing} is deleted", f"Recover it (az keyvault {thing} recover), or name another.")
 
 
@@ -77,11 +77,11 @@ class Connections(ExitStack):
     """The credential and the clients of some calls, closed together."""
 
     def client(self, make: Callable[..., Any], subject: Any) -> Any:
-        """A client of one of Azure's classes.
+        """Make a client.
 
         Args:
-            make: The class.
-            subject: What it is for: the vault's URL, or a key.
+            make: The class of the SDK.
+            subject: The vault's URL, or a key.
         """
         credential = DefaultAzureCredential()
         self.push(credential)

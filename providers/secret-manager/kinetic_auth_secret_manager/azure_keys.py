@@ -15,9 +15,8 @@ from kinetic_auth_secret_manager.azure_client import AzureClient, Connections, a
 from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
-from kinetic_auth_secret_manager.remote_key import (
+from kinetic_auth_secret_manager.remote_signer import (
     MIN_BITS,
-    RemoteKey,
     RemoteSigner,
     not_for_signing,
     not_rsa,
@@ -27,7 +26,7 @@ from kinetic_auth_secret_manager.targets import Target
 
 
 class _SigningConnection:
-    """A client that signs with one version of one key, and what it stands on."""
+    """A client that signs with one version of one key, and its connections."""
 
     def __init__(self, key: KeyVaultKey) -> None:
         self.connections = Connections()
@@ -38,14 +37,14 @@ class _SigningConnection:
 class AzureKeySigner(RemoteSigner):
     """Signs with RS256 (RFC 7518, section 3.3) over the digest that is computed here.
 
-    It does so with the version of the key that was current when the signer was made.
+    It uses the version of the key that was current when the signer was made.
     """
 
     _azure: AzureClient = attrs.field(repr=False, eq=False)
     _signing: PerProcess[_SigningConnection] = attrs.field(repr=False, eq=False)
 
     def sign(self, message: bytes) -> bytes:
-        """Have the vault sign `message`; only its SHA-256 digest is sent.
+        """Let the vault sign `message`; only its SHA-256 digest is sent.
 
         Raises:
             KeyLoadError: The vault does not sign.
@@ -56,7 +55,7 @@ class AzureKeySigner(RemoteSigner):
             signing.connections, lambda _: signing.client.sign(SignatureAlgorithm.rs256, digest).signature
         )
         if isinstance(signature, Problem):
-            raise signature.error(self.key.reference)
+            raise signature.error(self.reference)
         return signature
 
 
@@ -75,12 +74,12 @@ def read(target: Target) -> AzureKeySigner | Problem:
     found = azure.ask(call)
     if isinstance(found, Problem):
         return found
-    return _unfit(found) or AzureKeySigner(
-        RemoteKey(target.reference, str(found.id), _spki(found)), azure, PerProcess(lambda: _SigningConnection(found))
+    return _unusable(found) or AzureKeySigner(
+        target.reference, str(found.id), _spki(found), azure, PerProcess(lambda: _SigningConnection(found))
     )
 
 
-def _unfit(key: KeyVaultKey) -> Problem | None:
+def _unusable(key: KeyVaultKey) -> Problem | None:
     jwk: Any = key.key
     if key.properties.enabled is False:
         return Problem("the key is disabled", "Enable it, or name another version.")
@@ -93,7 +92,7 @@ def _unfit(key: KeyVaultKey) -> Problem | None:
         return too_short(bits)
     now = datetime.now(UTC)
     if (key.properties.expires_on or now) < now or (key.properties.not_before or now) > now:
-        return Problem("the key is outside of the time for which it is valid", "Change its dates, or rotate it.")
+        return Problem("the key is expired or not valid yet", "Change its dates, or rotate it.")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Which vault a reference names, and what in it. Nothing here needs Azure's SDK."""
+"""The vault in a reference, and the secret or key in it. Does not need Azure's SDK."""
 
 import re
 from typing import Self
@@ -18,10 +18,10 @@ class VaultName:
     """A secret or key in an Azure Key Vault.
 
     Attributes:
-        url: The vault's.
+        url: The URL of the vault.
         thing: `secret` or `key`.
         name: Its name.
-        version: Of it; None is the current one.
+        version: Its version; None is the current one.
     """
 
     url: str
@@ -34,14 +34,14 @@ class VaultName:
         """Read `<vault name or host[:port]>/<name>`. A name without a dot is a vault of Azure's public cloud.
 
         Raises:
-            KeyLoadError: A part is missing, or is none that Azure has.
+            KeyLoadError: A part is missing, or is not valid in Azure.
         """
         vault, _, name = target.name.partition("/")
         thing = "key" if target.reference.scheme == "kms" else "secret"
         if not name:
-            problem = f"it names a vault, but no {thing}"
+            problem = f"it names a vault but no {thing}"
         elif not _OBJECT_NAME.fullmatch(name):
-            problem = f"{name!r} is no name that a {thing} can have: letters, digits and hyphens"
+            problem = f"{name!r} is not a valid name of a {thing}: use letters, digits and hyphens"
         elif not (_HOST.fullmatch(vault) or _VAULT_NAME.fullmatch(vault)):
             problem = f"{vault!r} is neither the name of a vault nor a host"
         else:

@@ -1,6 +1,6 @@
-"""What was read is kept for a time; one caller reads while others wait; the last good value bridges an outage.
+"""Keeps values for a time; one caller reads while others wait; the last good value serves during an outage.
 
-What is kept stays in this process's memory: it is written nowhere.
+Values stay in this process's memory.
 """
 
 import logging
@@ -14,13 +14,13 @@ import attrs
 from kinetic_auth_core.plugins import reset_after_fork
 from kinetic_auth_secret_manager.problems import Problem
 
-#: How long a value serves before the vault is asked again.
+#: Age in seconds at which a value is read again.
 DEFAULT_LIFETIME_S = 300.0
-#: How long the last good value serves in an outage before the vault is tried again.
+#: Seconds between attempts during an outage.
 OUTAGE_PAUSE_S = 30.0
 
-#: How many values are kept: each is a secret in memory, and tenants come and go.
-MOST = 1000
+#: How many values are kept: each is a secret in memory, and tenants change.
+MAX_VALUES = 1000
 
 T = TypeVar("T")
 Clocks = tuple[Callable[[], float], ...]
@@ -37,10 +37,10 @@ class Nothing:
 
 @attrs.define(eq=False)
 class _Entry:
-    """What is known under one key. `flights` counts the answers, so that who waited for one knows that it came."""
+    """The value and the last problem of one key. `reads` counts the reads, so that waiting callers see a new one."""
 
     lock: threading.Lock = attrs.field(factory=threading.Lock)
-    flights: int = 0
+    reads: int = 0
     good: Any = attrs.field(default=Nothing, repr=False)
     read_at: tuple[float, ...] = ()
     tried_at: tuple[float, ...] = ()
@@ -51,7 +51,7 @@ class Cache(Generic[T]):
     """Values by key, shared by all threads; safe after `fork`.
 
     Args:
-        clocks: Functions that give seconds; an age is the largest by any of them.
+        clocks: Functions that return seconds; an age is the largest by any of them.
     """
 
     def __init__(self, clocks: Clocks = CLOCKS) -> None:
@@ -60,28 +60,28 @@ class Cache(Generic[T]):
         reset_after_fork(self)
 
     def get(
-        self, key: Hashable, read: Callable[[], T | Problem], *, lifetime_s: float, fresh: bool, called: str
+        self, key: Hashable, read: Callable[[], T | Problem], *, lifetime_s: float, fresh: bool, label: str
     ) -> T | Problem:
         """The value under a key.
 
         Args:
-            key: What is read, and from where.
-            read: Asks the vault.
+            key: Identifies the value.
+            read: Reads it from the vault.
             lifetime_s: How old a value may be, in seconds.
-            fresh: Ask the vault even so. Whoever waits while another caller asks, shares that answer.
-            called: What the log calls it.
+            fresh: Read it again in any case. Callers who wait for another's read share its result.
+            label: What the log calls it.
 
         Returns:
-            The value; in an outage the last good one, if there is any, else what is wrong.
+            The value; during an outage the last good one, if there is one; else the problem.
         """
         entry = self._entries.setdefault(key, _Entry())  # atomic
-        if len(self._entries) > MOST:
-            for oldest in list(self._entries)[:-MOST]:  # whoever waits for one of them gets it all the same
+        if len(self._entries) > MAX_VALUES:
+            for oldest in list(self._entries)[:-MAX_VALUES]:  # callers who wait for one of them still get it
                 self._entries.pop(oldest, None)
-        flights = entry.flights
+        reads = entry.reads
         with entry.lock:
-            if entry.flights == flights and (fresh or not self._serves(entry, lifetime_s)):
-                self._ask(entry, read, called)
+            if entry.reads == reads and (fresh or not self._serves(entry, lifetime_s)):
+                self._ask(entry, read, label)
             answer: T | Problem = self._answer(entry)
             return answer
 
@@ -92,7 +92,7 @@ class Cache(Generic[T]):
             return entry.problem.outage and self._age(entry.tried_at) < OUTAGE_PAUSE_S
         return self._age(entry.read_at) < lifetime_s
 
-    def _ask(self, entry: _Entry, read: Callable[[], T | Problem], called: str) -> None:
+    def _ask(self, entry: _Entry, read: Callable[[], T | Problem], label: str) -> None:
         answer = read()
         now = tuple(clock() for clock in self._clocks)
         in_outage = entry.problem is not None and entry.problem.outage
@@ -101,17 +101,17 @@ class Cache(Generic[T]):
             if answer.outage and not in_outage and entry.good is not Nothing:
                 age = self._age(entry.read_at)
                 logger.warning(
-                    "%s: %s; the value read %.0f s ago goes on serving. %s", called, answer.what, age, answer.remedy
+                    "%s: %s; the value read %.0f s ago is still used. %s", label, answer.what, age, answer.remedy
                 )
         else:
             entry.good, entry.read_at, entry.problem = answer, now, None
             if in_outage:
-                logger.info("%s: the vault answers again", called)
-        entry.flights += 1
+                logger.info("%s: the vault responds again", label)
+        entry.reads += 1
 
     @staticmethod
     def _answer(entry: _Entry) -> Any:
-        """The value, or what is wrong. Only an outage is bridged: who was refused must not go on."""
+        """The value, or the problem. Only an outage is bridged, not a rejection."""
         if entry.problem is None or (entry.problem.outage and entry.good is not Nothing):
             return entry.good
         return entry.problem
@@ -120,6 +120,6 @@ class Cache(Generic[T]):
         return max(clock() - then for clock, then in zip(self._clocks, since, strict=True))
 
     def _after_fork(self) -> None:
-        """In the child nobody asks the vault for a thread of the parent."""
+        """In the child no thread of the parent is reading."""
         for entry in self._entries.values():
             entry.lock = threading.Lock()

@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """Holds what `make` made; in the child of a `fork`, it is made anew when it is next asked for.
+    """Holds an object; the child of a `fork` makes its own.
 
     Args:
-        make: Makes it.
+        make: Makes the object.
     """
 
     __slots__ = ("__weakref__", "_lock", "_make", "_value")

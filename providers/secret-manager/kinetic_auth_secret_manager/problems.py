@@ -1,6 +1,6 @@
-"""What went wrong, as a record: a problem is handed on as a value and raised only where no secret is in scope.
+"""Problems as records, which are returned as values and raised only where no secret is in scope.
 
-An SDK's own exception is never chained: it holds the request, and with it tokens. What it said is kept as text.
+An SDK's own exception is never chained: it holds the request, and with it tokens. Its text is kept.
 """
 
 from typing import Self
@@ -19,10 +19,10 @@ class Problem:
     """Why there is no value or no signature.
 
     Attributes:
-        what: As the rest of a sentence whose subject is the reference.
+        what: The rest of a sentence whose subject is the reference.
         remedy: What to do.
-        outage: The vault or the way to it is down, and a value read earlier may go on serving.
-        cause: What the SDK said, without its objects.
+        outage: The vault or the network is down, so a value that was read earlier may still be used.
+        cause: The text of the SDK's error.
     """
 
     what: str
@@ -31,7 +31,7 @@ class Problem:
     cause: str = ""
 
     def caused_by(self, error: BaseException) -> Self:
-        """The same problem, with what the SDK said."""
+        """The same problem, with the text of the SDK's error."""
         kind = type(error)
         return attrs.evolve(self, cause=f"{kind.__module__}.{kind.__qualname__}: {error}")
 

@@ -1,8 +1,8 @@
 """Keeps secrets out of the SDKs' debug logs.
 
 At DEBUG, `botocore.parsers` logs the body of each answer, and with it the secret. While one of our calls runs, in its
-thread, what that logger says at DEBUG is dropped; the rest of botocore's log, and the application's own calls, stay as
-they are. The Azure SDK logs bodies only for clients made with `logging_enable=True`, which ours are not.
+thread, the DEBUG records of that logger are dropped; the rest of botocore's log, and the application's own calls, are
+not affected. The Azure SDK logs bodies only for clients made with `logging_enable=True`, which ours are not.
 """
 
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_SPEAKS_OF_BODIES = ("botocore.parsers",)
+_LOGS_BODIES = ("botocore.parsers",)
 
 _asking = ContextVar("_asking", default=False)
 
@@ -28,9 +28,9 @@ _filter = _WithoutBodies()
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Within, the SDKs log no bodies."""
-    for name in _SPEAKS_OF_BODIES:
-        logging.getLogger(name).addFilter(_filter)  # a second time, it does nothing
+    """Keep the SDKs from logging bodies."""
+    for name in _LOGS_BODIES:
+        logging.getLogger(name).addFilter(_filter)  # has no effect the second time
     token = _asking.set(True)
     try:
         yield

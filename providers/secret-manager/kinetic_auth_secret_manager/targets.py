@@ -1,4 +1,4 @@
-"""What a reference asks for: the cloud, the name there, and the options, checked before any SDK is imported."""
+"""Parses references: the cloud, the name there, and the options, checked before any SDK is imported."""
 
 import math
 from collections.abc import Collection, Hashable, Mapping
@@ -12,14 +12,14 @@ from kinetic_auth_secret_manager.cache import DEFAULT_LIFETIME_S
 
 @attrs.frozen
 class Target:
-    """What to read.
+    """A parsed reference.
 
     Attributes:
-        reference: As it was written, for messages.
+        reference: The reference, for messages.
         source: `aws`, `aws-ssm` or `azure`.
-        name: What follows it in the reference: a secret, a parameter, a key, or `vault/name`.
-        options: The query, every name of it known.
-        lifetime_s: How long what was read may serve, in seconds.
+        name: The rest: a secret, a parameter, a key, or `vault/name`.
+        options: The options after `?`.
+        lifetime_s: How long a value may be used, in seconds.
     """
 
     reference: Reference
@@ -30,22 +30,22 @@ class Target:
 
     @property
     def key(self) -> Hashable:
-        """The same for all references that one request answers, whatever their fields."""
+        """Equal for all references to one value, whatever their fields."""
         asked = tuple(sorted((name, value) for name, value in self.options.items() if name != "cache"))
         return self.reference.scheme, self.source, self.name, asked
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """The reference without its field."""
         return str(self.reference).partition("#")[0]
 
 
 def target_of(reference: Reference, options: Mapping[str, Collection[str]]) -> Target:
-    """Read a reference.
+    """Parse a reference.
 
     Args:
-        reference: What the configuration says.
-        options: The sources that its scheme knows, each with the options that it takes.
+        reference: The reference.
+        options: The sources of its scheme, each with its options.
 
     Raises:
         KeyLoadError: It is malformed.
@@ -53,29 +53,25 @@ def target_of(reference: Reference, options: Mapping[str, Collection[str]]) -> T
     source, _, name = reference.rest.partition("/")
     if source not in options:
         raise KeyLoadError(
-            f"{reference}: {source!r} is no place that {reference.scheme}:// knows{suggest(source, options)}.",
+            f"{reference}: {source!r} is not a source of {reference.scheme}://{suggest(source, options)}.",
             remedy=f"Write one of {', '.join(f'{reference.scheme}://{each}/...' for each in options)}.",
         )
     if not name.strip("/"):
         raise KeyLoadError(
-            f"{reference}: it names nothing behind {source}/.", remedy=f"Write {_form(reference.scheme, source)}."
+            f"{reference}: nothing follows {source}/.", remedy=f"Write {_form(reference.scheme, source)}."
         )
     known = sorted({*options[source], "cache"})
     if unknown := [each for each in reference.query if each not in known]:
         raise KeyLoadError(
-            f"{reference}: {source} takes no option {unknown[0]!r}{suggest(unknown[0], known)}.",
+            f"{reference}: {source} has no option {unknown[0]!r}{suggest(unknown[0], known)}.",
             remedy=f"Its options are {', '.join(known)}.",
         )
     if empty := [each for each, value in reference.query.items() if not value]:
-        raise KeyLoadError(
-            f"{reference}: the option {empty[0]!r} is empty.", remedy="Give it a value, or leave it out."
-        )
+        raise KeyLoadError(f"{reference}: the option {empty[0]!r} is empty.", remedy="Give it a value, or omit it.")
     if reference.scheme == "kms" and reference.field is not None:
-        raise KeyLoadError(
-            f"{reference}: a key that signs has no fields.", remedy="Leave out #... at the end of the reference."
-        )
+        raise KeyLoadError(f"{reference}: a key has no fields.", remedy="Omit #... at the end of the reference.")
     if "endpoint" in reference.query and (problem := url_problem(reference.query["endpoint"])):
-        raise KeyLoadError(f"{reference}: its endpoint {problem}.", remedy="Correct endpoint=, or leave it out.")
+        raise KeyLoadError(f"{reference}: its endpoint {problem}.", remedy="Correct endpoint=, or omit it.")
     return Target(reference, source, name, reference.query, _lifetime(reference))
 
 
@@ -94,6 +90,6 @@ def _lifetime(reference: Reference) -> float:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise KeyLoadError(
-            f"{reference}: cache={text} is no number of seconds.", remedy="Write, for example, cache=60."
+            f"{reference}: cache={text} is not a number of seconds.", remedy="Write, for example, cache=60."
         )
     return seconds

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kinetic_auth_secret_manager.cache import CLOCKS, MOST, OUTAGE_PAUSE_S, Cache
+from kinetic_auth_secret_manager.cache import CLOCKS, MAX_VALUES, OUTAGE_PAUSE_S, Cache
 from kinetic_auth_secret_manager.problems import Problem
 
 THREADS = 64
@@ -32,7 +32,7 @@ class Vault:
 
 
 def get(cache: Cache[Any], read: Callable[[], Any], *, fresh: bool = False, lifetime_s: float = 300) -> Any:
-    return cache.get("key", read, lifetime_s=lifetime_s, fresh=fresh, called="vault://secret")
+    return cache.get("key", read, lifetime_s=lifetime_s, fresh=fresh, label="vault://secret")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_lifetime_of_zero_asks_each_time(cache: Cache[Any]) -> None:
     assert vault.asked == 2
 
 
-def test_whoever_wants_it_fresh_gets_it_from_the_vault_and_the_others_too(cache: Cache[Any]) -> None:
+def test_a_fresh_read_asks_the_vault_and_serves_the_others_too(cache: Cache[Any]) -> None:
     vault = Vault("old")
     get(cache, vault)
     vault.holds = "new"
@@ -83,7 +83,7 @@ def test_sleep_of_the_machine_counts_as_age() -> None:
     assert len(CLOCKS) == 2
 
 
-def test_a_herd_asks_once_and_all_get_the_answer(cache: Cache[Any]) -> None:
+def test_concurrent_readers_ask_once_and_all_get_the_answer(cache: Cache[Any]) -> None:
     asked: list[str] = []
     arrived = threading.Barrier(THREADS)
 
@@ -100,7 +100,7 @@ def test_a_herd_asks_once_and_all_get_the_answer(cache: Cache[Any]) -> None:
     assert len(asked) == 1
 
 
-def test_an_outage_serves_the_last_good_value_and_says_so_once(
+def test_an_outage_serves_the_last_good_value_with_one_warning(
     cache: Cache[Any], clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -116,12 +116,12 @@ def test_an_outage_serves_the_last_good_value_and_says_so_once(
     assert get(cache, vault, fresh=True) == "canary-value"
     assert vault.asked == 4
     assert caplog.messages == [
-        "vault://secret: the vault is down; the value read 400 s ago goes on serving. Wait.",
+        "vault://secret: the vault is down; the value read 400 s ago is still used. Wait.",
     ]
     vault.holds = "new"
     clock.now += OUTAGE_PAUSE_S
     assert get(cache, vault) == "new"
-    assert caplog.messages[1:] == ["vault://secret: the vault answers again"]
+    assert caplog.messages[1:] == ["vault://secret: the vault responds again"]
     clock.now += 300
     vault.holds = DOWN
     assert get(cache, vault) == "new"
@@ -129,7 +129,7 @@ def test_an_outage_serves_the_last_good_value_and_says_so_once(
     assert "canary" not in caplog.text
 
 
-def test_an_outage_before_the_first_value_is_told_each_time(
+def test_an_outage_before_the_first_value_is_reported_each_time(
     cache: Cache[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     vault = Vault(DOWN)
@@ -139,7 +139,7 @@ def test_an_outage_before_the_first_value_is_told_each_time(
     assert caplog.messages == []
 
 
-def test_a_refusal_is_no_outage_and_is_asked_anew(cache: Cache[Any], clock: Any) -> None:
+def test_a_rejection_is_not_an_outage_and_is_asked_again(cache: Cache[Any], clock: Any) -> None:
     vault = Vault("value")
     get(cache, vault)
     clock.now = 300
@@ -185,11 +185,11 @@ def test_the_cache_shows_no_value(cache: Cache[Any]) -> None:
     assert "canary" not in repr(vars(cache))
 
 
-def test_so_many_values_are_kept_and_the_oldest_goes_first(cache: Cache[Any]) -> None:
-    for number in range(MOST + 5):
-        cache.get(number, Vault(number), lifetime_s=300, fresh=False, called="vault://secret")
+def test_a_limited_number_of_values_is_kept_and_the_oldest_is_removed_first(cache: Cache[Any]) -> None:
+    for number in range(MAX_VALUES + 5):
+        cache.get(number, Vault(number), lifetime_s=300, fresh=False, label="vault://secret")
     vault = Vault()
-    for number in (MOST + 4, 5):
-        assert cache.get(number, vault, lifetime_s=300, fresh=False, called="vault://secret") == number
+    for number in (MAX_VALUES + 4, 5):
+        assert cache.get(number, vault, lifetime_s=300, fresh=False, label="vault://secret") == number
     assert vault.asked == 0
-    assert cache.get(4, vault, lifetime_s=300, fresh=False, called="vault://secret") == "value"
+    assert cache.get(4, vault, lifetime_s=300, fresh=False, label="vault://secret") == "value"

@@ -10,7 +10,7 @@ import pytest
 
 from kinetic_auth_core import KeyLoadError, Reference
 from kinetic_auth_core.plugins import KEY_LOADERS, load_key_loader, parse_reference
-from kinetic_auth_secret_manager.sdks import sdk
+from kinetic_auth_secret_manager.loader import import_sdk
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 
@@ -73,12 +73,12 @@ def test_without_boto3_installed_its_extra_is_named() -> None:
     ] * 3
 
 
-def test_a_module_that_is_missing_for_another_reason_is_not_taken_for_an_sdk() -> None:
+def test_a_missing_module_that_is_not_the_sdk_is_not_reported_as_one() -> None:
     with pytest.raises(ModuleNotFoundError, match="kinetic_auth_secret_manager.absent"):
-        sdk("kinetic_auth_secret_manager.absent", "aws", "aws://x")  # type: ignore[arg-type]
+        import_sdk("kinetic_auth_secret_manager.absent", "aws", "aws://x")  # type: ignore[arg-type]
 
 
-def test_both_schemes_are_registered_and_fit_the_hookspec() -> None:
+def test_both_schemes_are_registered_and_match_the_hookspec() -> None:
     for scheme in ("secret-manager", "kms"):
         with pytest.raises(KeyLoadError):
             load_key_loader(scheme).load_key(_reference(scheme))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_secret_manager.json_field import field_of
+from kinetic_auth_secret_manager.loader import field_of
 from kinetic_auth_secret_manager.problems import Problem, Secret
 
-WHOLE = ", or leave #... out to take the whole secret."
+WHOLE = ", or omit #... to use the whole secret."
 
 WRONG = [
     (b"-----BEGIN canary", "k", "the secret is not JSON, so it has no fields", f"Store a JSON object there{WHOLE}"),
@@ -20,19 +20,19 @@ WRONG = [
     (
         b'["canary"]',
         "k",
-        "the secret is JSON, but no object with fields",
+        "the secret is JSON but not an object with fields",
         f"Store a JSON object there{WHOLE}",
     ),
-    (b'{"canary": 1}', "k", "the secret has no field 'k' among its 1", f"Correct the name behind #{WHOLE}"),
-    (b'{"": 1}', "k", "the secret has no field 'k' among its 1", f"Correct the name behind #{WHOLE}"),
+    (b'{"canary": 1}', "k", "the secret has no field 'k' among its 1", f"Correct the name after #{WHOLE}"),
+    (b'{"": 1}', "k", "the secret has no field 'k' among its 1", f"Correct the name after #{WHOLE}"),
     (b'{"k": {"canary": 1}}', "k", "the field 'k' of the secret is not text", "Store it as a JSON string."),
     (b'{"k": null}', "k", "the field 'k' of the secret is not text", "Store it as a JSON string."),
-    (b'{"k": "\\ud800canary"}', "k", "the field 'k' of the secret is no valid text", "Store it anew."),
+    (b'{"k": "\\ud800canary"}', "k", "the field 'k' of the secret is not valid text", "Store it again."),
 ]
 
 
 @pytest.mark.parametrize(("secret", "field", "what", "remedy"), WRONG)
-def test_what_is_wrong_is_told_without_the_secret(secret: bytes, field: str, what: str, remedy: str) -> None:
+def test_a_problem_is_reported_without_the_secret(secret: bytes, field: str, what: str, remedy: str) -> None:
     problem = field_of(Secret(secret), field)
     assert isinstance(problem, Problem)
     assert (problem.what, f"{problem.remedy}".rstrip(".") + ".") == (what, remedy)

@@ -1,4 +1,4 @@
-"""References that are written wrong are told before any SDK is imported, and when resolving."""
+"""Malformed references are reported before any SDK is imported, and by `resolve`."""
 
 from __future__ import annotations
 
@@ -17,79 +17,82 @@ from kinetic_auth_secret_manager import KmsLoader, SecretManagerLoader
 PLACES = "Write one of secret-manager://aws/..., secret-manager://aws-ssm/..., secret-manager://azure/...."
 
 WRONG = [
-    ("secret-manager://gcp/secret", f"'gcp' is no place that secret-manager:// knows. Remedy: {PLACES}"),
+    ("secret-manager://gcp/secret", f"'gcp' is not a source of secret-manager://. Remedy: {PLACES}"),
     (
         "secret-manager://azur/vault/secret",
-        f"'azur' is no place that secret-manager:// knows (did you mean 'azure'?). Remedy: {PLACES}",
+        f"'azur' is not a source of secret-manager:// (did you mean 'azure'?). Remedy: {PLACES}",
     ),
     (
         "kms://aws-ssm/key",
-        "'aws-ssm' is no place that kms:// knows (did you mean 'aws'?). Remedy: Write one of kms://aws/..., kms://azure/....",
+        "'aws-ssm' is not a source of kms:// (did you mean 'aws'?). Remedy: Write one of kms://aws/..., kms://azure/....",
     ),
-    ("secret-manager://aws", "it names nothing behind aws/. Remedy: Write secret-manager://aws/<secret>."),
+    ("secret-manager://aws", "nothing follows aws/. Remedy: Write secret-manager://aws/<secret>."),
     (
         "secret-manager://aws-ssm//",
-        "it names nothing behind aws-ssm/. Remedy: Write secret-manager://aws-ssm/<parameter>.",
+        "nothing follows aws-ssm/. Remedy: Write secret-manager://aws-ssm/<parameter>.",
     ),
     (
         "secret-manager://azure/",
-        "it names nothing behind azure/. Remedy: Write secret-manager://azure/<vault>/<secret>.",
+        "nothing follows azure/. Remedy: Write secret-manager://azure/<vault>/<secret>.",
     ),
-    ("kms://azure/", "it names nothing behind azure/. Remedy: Write kms://azure/<vault>/<key>."),
-    ("kms://aws/", "it names nothing behind aws/. Remedy: Write kms://aws/<key>."),
+    ("kms://azure/", "nothing follows azure/. Remedy: Write kms://azure/<vault>/<key>."),
+    ("kms://aws/", "nothing follows aws/. Remedy: Write kms://aws/<key>."),
     (
         "secret-manager://aws/s?regoin=eu-west-1",
         (
-            "aws takes no option 'regoin' (did you mean 'region'?). "
+            "aws has no option 'regoin' (did you mean 'region'?). "
             "Remedy: Its options are cache, endpoint, region, version."
         ),
     ),
     (
         "secret-manager://aws-ssm/s?label=3",
-        "aws-ssm takes no option 'label'. Remedy: Its options are cache, endpoint, region, version.",
+        "aws-ssm has no option 'label'. Remedy: Its options are cache, endpoint, region, version.",
     ),
     (
         "secret-manager://aws-ssm/s:2?version=3",
-        "it names a version behind the colon and another in version=. Remedy: Leave one of them out.",
+        "it names one version after the colon and another in version=. Remedy: Leave one of them out.",
     ),
     (
         "secret-manager://aws-ssm/arn:aws:ssm:eu-west-1:111122223333:parameter/s:2?version=3",
-        "it names a version behind the colon and another in version=. Remedy: Leave one of them out.",
+        "it names one version after the colon and another in version=. Remedy: Leave one of them out.",
     ),
     (
         "kms://azure/v/k?region=eu",
-        "azure takes no option 'region' (did you mean 'version'?). Remedy: Its options are cache, version.",
+        "azure has no option 'region' (did you mean 'version'?). Remedy: Its options are cache, version.",
     ),
-    ("secret-manager://aws/s?region=", "the option 'region' is empty. Remedy: Give it a value, or leave it out."),
+    ("secret-manager://aws/s?region=", "the option 'region' is empty. Remedy: Give it a value, or omit it."),
     (
         "kms://aws/k#field",
-        "a key that signs has no fields. Remedy: Leave out #... at the end of the reference.",
+        "a key has no fields. Remedy: Omit #... at the end of the reference.",
     ),
     (
         "secret-manager://aws/s?endpoint=http://vault.example",
         (
             "its endpoint is plain http, which would send credentials in the clear: write https://vault.example. "
-            "Remedy: Correct endpoint=, or leave it out."
+            "Remedy: Correct endpoint=, or omit it."
         ),
     ),
-    ("secret-manager://aws/s?cache=soon", "cache=soon is no number of seconds. Remedy: Write, for example, cache=60."),
-    ("secret-manager://aws/s?cache=-1", "cache=-1 is no number of seconds. Remedy: Write, for example, cache=60."),
-    ("secret-manager://aws/s?cache=inf", "cache=inf is no number of seconds. Remedy: Write, for example, cache=60."),
+    (
+        "secret-manager://aws/s?cache=soon",
+        "cache=soon is not a number of seconds. Remedy: Write, for example, cache=60.",
+    ),
+    ("secret-manager://aws/s?cache=-1", "cache=-1 is not a number of seconds. Remedy: Write, for example, cache=60."),
+    ("secret-manager://aws/s?cache=inf", "cache=inf is not a number of seconds. Remedy: Write, for example, cache=60."),
     (
         "secret-manager://azure/vault",
         (
-            "it names a vault, but no secret. "
+            "it names a vault but no secret. "
             "Remedy: Write secret-manager://azure/<vault>/<secret>; a version goes into ?version=."
         ),
     ),
     (
         "kms://azure/vault/",
-        "it names a vault, but no key. Remedy: Write kms://azure/<vault>/<key>; a version goes into ?version=.",
+        "it names a vault but no key. Remedy: Write kms://azure/<vault>/<key>; a version goes into ?version=.",
     ),
     (
         "secret-manager://azure/vault/secret/0123",
         (
-            "'secret/0123' is no name that a secret can have: letters, digits and hyphens. "
+            "'secret/0123' is not a valid name of a secret: use letters, digits and hyphens. "
             "Remedy: Write secret-manager://azure/<vault>/<secret>; a version goes into ?version=."
         ),
     ),
@@ -104,7 +107,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("uri", "message"), WRONG, ids=[uri for uri, _ in WRONG])
-def test_what_is_wrong_and_what_to_write_is_told(uri: str, message: str, reference: Callable[..., Reference]) -> None:
+def test_a_malformed_reference_is_reported_with_its_correction(
+    uri: str, message: str, reference: Callable[..., Reference]
+) -> None:
     loader = KmsLoader() if uri.startswith("kms") else SecretManagerLoader()
     looks: list[Callable[[Reference], Any]] = [loader.check_reference, loader.load_key]
     for look in looks:
@@ -126,7 +131,7 @@ RIGHT = [
 
 
 @pytest.mark.parametrize("uri", RIGHT)
-def test_nothing_is_said_of_a_reference_that_can_be_right(uri: str, reference: Callable[..., Reference]) -> None:
+def test_a_valid_reference_passes_the_check(uri: str, reference: Callable[..., Reference]) -> None:
     loader = KmsLoader() if uri.startswith("kms") else SecretManagerLoader()
     loader.check_reference(reference(uri))
 
@@ -142,21 +147,21 @@ proxy = "kms://gcp/key"
 """
 
 
-def test_all_of_them_are_told_when_resolving_with_the_other_mistakes_and_where_they_stand() -> None:
+def test_resolve_reports_all_of_them_with_their_source() -> None:
     Path("kinetic-auth.toml").write_text(CONFIG)
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve(environment="prod")
     file = f"from {Path.cwd()}/kinetic-auth.toml:environments.prod"
-    told = caught.value.problems
-    assert [problem.partition(": ")[0] for problem in told if "client_id" not in problem] == [
+    printed = caught.value.problems
+    assert [problem.partition(": ")[0] for problem in printed if "client_id" not in problem] == [
         f"private_key ({file}.private_key)",
         f"proxy ({file}.proxy)",
         f"passphrase ({file}.passphrase)",
     ]
-    assert "secret-manager://azure/acme-prod: it names a vault, but no secret. Remedy: Write " in str(caught.value)
-    assert "aws takes no option 'regoin' (did you mean 'region'?)" in str(caught.value)
-    assert "'gcp' is no place that kms:// knows" in str(caught.value)
-    assert any(problem.startswith("client_idd (") for problem in told)
+    assert "secret-manager://azure/acme-prod: it names a vault but no secret. Remedy: Write " in str(caught.value)
+    assert "aws has no option 'regoin' (did you mean 'region'?)" in str(caught.value)
+    assert "'gcp' is not a source of kms://" in str(caught.value)
+    assert any(problem.startswith("client_idd (") for problem in printed)
 
 
 def test_resolving_imports_no_sdk() -> None:

@@ -1,4 +1,4 @@
-"""`kinetic-auth cert`: what is written and with which permissions, what is told, and the exit codes for monitoring."""
+"""`kinetic-auth cert`: the files and their permissions, the messages, and the exit codes for monitoring."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kinetic_auth_core.cli.cert.files import write
+from kinetic_auth_core.cli.cert.commands import write
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 
@@ -55,7 +55,7 @@ def rsa_key() -> rsa.RSAPrivateKey:
 
 
 def make_certificate(days: float, key: Any = None, from_days: float = -1) -> bytes:
-    """A self-signed certificate that openssl's command line would not make."""
+    """A self-signed certificate that the openssl command cannot make."""
     key = key or rsa_key()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     now = dt.datetime.now(dt.UTC)
@@ -72,7 +72,7 @@ def make_certificate(days: float, key: Any = None, from_days: float = -1) -> byt
     return certificate.public_bytes(Encoding.PEM)
 
 
-def test_new_writes_a_key_for_its_owner_alone_and_the_certificate_of_it(run: Run) -> None:
+def test_new_writes_a_key_for_its_owner_only_and_its_certificate(run: Run) -> None:
     outcome = run("cert", "new", "--out", "keys/prod", "--name", "ACME integration", "--days", "100", "--bits", "3072")
     assert outcome.code == 0, outcome.err
     key, certificate = Path("keys/prod/server.key"), Path("keys/prod/server.crt")
@@ -90,11 +90,11 @@ def test_new_writes_a_key_for_its_owner_alone_and_the_certificate_of_it(run: Run
         openssl("x509", "-in", str(certificate), "-noout", "-fingerprint", "-sha256").strip().partition("=")[2]
     )
     assert outcome.table["fingerprint sha256"] == [fingerprint]
-    assert "1. Upload keys/prod/server.crt to the app in Salesforce" in outcome.told
-    assert 'private_key_path = "keys/prod/server.key"' in outcome.told
+    assert "1. Upload keys/prod/server.crt to the app in Salesforce" in outcome.message
+    assert 'private_key_path = "keys/prod/server.key"' in outcome.message
 
 
-def test_what_new_makes_logs_in(run: Run, pair: Path, sf: SalesforceEmulator) -> None:
+def test_the_new_key_logs_in(run: Run, pair: Path, sf: SalesforceEmulator) -> None:
     user = sf.add_user("cert@acme.example")
     app = sf.add_app(certificates=[(pair / "server.crt").read_text()], preauthorised=[user.username])
     variables = {"SF_CLIENT_ID": app.client_id, "SF_USERNAME": user.username, "SF_LOGIN_URL": sf.url}
@@ -103,7 +103,7 @@ def test_what_new_makes_logs_in(run: Run, pair: Path, sf: SalesforceEmulator) ->
     assert (outcome.code, outcome.err) == (0, "")
 
 
-def test_new_tells_programs_in_json_where_everything_is(run: Run) -> None:
+def test_new_prints_the_paths_as_json(run: Run) -> None:
     outcome = run("cert", "new", "--json")
     assert outcome.err == ""
     facts = json.loads(outcome.out)
@@ -115,16 +115,16 @@ def test_new_tells_programs_in_json_where_everything_is(run: Run) -> None:
     assert dt.datetime.fromisoformat(facts["not_after"]) > dt.datetime.now(dt.UTC) + dt.timedelta(days=364)
 
 
-def test_new_overwrites_nothing_unless_told_to(run: Run, pair: Path) -> None:
+def test_new_overwrites_files_only_with_force(run: Run, pair: Path) -> None:
     before = (pair / "server.key").read_text()
     refused = run("cert", "new", "--out", "pair")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.told == (
-        "Error: pair/server.key and pair/server.crt exist already, and may be in use. "
-        "Remedy: Name another folder with --out, or replace what is there with --force."
+    assert refused.message == (
+        "Error: pair/server.key and pair/server.crt already exist, and may be in use. "
+        "Remedy: Name another folder with --out, or replace the files with --force."
     )
     (pair / "server.crt").unlink()
-    assert "pair/server.key exists already, and may be in use." in run("cert", "new", "--out", "pair").told
+    assert "pair/server.key already exists, and may be in use." in run("cert", "new", "--out", "pair").message
     assert (pair / "server.key").read_text() == before
     (pair / "server.key").chmod(0o644)
     assert run("cert", "new", "--out", "pair", "--force").code == 0
@@ -133,15 +133,15 @@ def test_new_overwrites_nothing_unless_told_to(run: Run, pair: Path) -> None:
 
 
 @pytest.mark.parametrize("out", ["a file/below", "nul\0"])
-def test_a_folder_that_cannot_be_is_told(out: str, run: Run) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(out: str, run: Run) -> None:
     Path("a file").touch()
     outcome = run("cert", "new", "--out", out)
     assert outcome.code == 2
-    assert "cannot be written: " in outcome.told or "embedded null" in outcome.told
-    assert "Remedy: Name another folder with --out." in outcome.told
+    assert "cannot be written: " in outcome.message or "embedded null" in outcome.message
+    assert "Remedy: Name another folder with --out." in outcome.message
 
 
-def test_a_file_that_cannot_take_its_place_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "server.key" / "in the way").mkdir(parents=True)
     with pytest.raises(ValueError, match="server.key cannot be written: "):
         write(tmp_path / "server.key", b"canary", 0o600)
@@ -149,10 +149,10 @@ def test_a_file_that_cannot_take_its_place_leaves_nothing_behind(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "line\nend"])
-def test_a_common_name_that_no_certificate_can_have(name: str, run: Run) -> None:
+def test_an_invalid_common_name(name: str, run: Run) -> None:
     outcome = run("cert", "new", "--name", name)
     assert outcome.code == 2
-    assert "--name takes 1 to 64 printable characters." in outcome.told
+    assert "--name takes 1 to 64 printable characters." in outcome.message
 
 
 def test_p12_holds_both_under_the_passphrase_of_a_variable(run: Run) -> None:
@@ -179,12 +179,12 @@ def test_p12_asks_for_a_passphrase_twice_and_shows_none() -> None:
     assert "BEGIN PRIVATE KEY" in openssl("pkcs12", "-in", "server.p12", "-passin", "pass:canary", "-nodes")
 
 
-def test_without_anybody_to_ask_for_the_passphrase_the_option_for_it_is_named(run: Run) -> None:
+def test_without_a_terminal_the_option_for_the_passphrase_is_named(run: Run) -> None:
     outcome = run("cert", "new", "--p12")
     assert outcome.code == 2
-    told = " ".join(outcome.told.split())
-    assert "Error: --p12 needs a passphrase, and there is nobody to ask for it." in told
-    assert "Remedy: Put it into a variable, and give its name: --passphrase-env NAME." in told
+    printed = " ".join(outcome.message.split())
+    assert "Error: --p12 needs a passphrase, and there is no terminal to ask for it." in printed
+    assert "Remedy: Put it into a variable, and give its name: --passphrase-env NAME." in printed
     assert not Path("server.key").exists()
 
 
@@ -192,7 +192,7 @@ def test_without_anybody_to_ask_for_the_passphrase_the_option_for_it_is_named(ru
 def test_a_passphrase_given_in_place_of_its_variable_is_not_quoted(run: Run, env: dict[str, str]) -> None:
     outcome = run("cert", "new", "--p12", "--passphrase-env", "canary-passphrase", env=env)
     assert outcome.code == 2
-    assert outcome.told == (
+    assert outcome.message == (
         "Error: --passphrase-env names a variable that is not set, or empty. "
         "Remedy: Give the name of a variable that holds the passphrase, not the passphrase."
     )
@@ -202,24 +202,24 @@ def test_a_passphrase_given_in_place_of_its_variable_is_not_quoted(run: Run, env
 def test_show_agrees_with_openssl(form: str, run: Run, pair: Path) -> None:
     openssl("x509", "-in", "pair/server.crt", "-outform", form, "-out", "shown.crt")
     facts = json.loads(run("cert", "show", "shown.crt", "--json").out)
-    told = openssl("x509", "-in", "pair/server.crt", "-noout", "-fingerprint", "-sha256")
-    assert facts["fingerprint_sha256"] == told.strip().partition("=")[2]
+    printed = openssl("x509", "-in", "pair/server.crt", "-noout", "-fingerprint", "-sha256")
+    assert facts["fingerprint_sha256"] == printed.strip().partition("=")[2]
     assert facts["size"] == Path("shown.crt").stat().st_size
     assert (facts["key"], facts["size_limit"], facts["days_left"], facts["problems"]) == ("RSA 2048", 4096, 364, [])
     assert facts["subject"] == facts["issuer"] == "CN=kinetic-auth"
     assert facts["not_before"] < facts["not_after"]
 
 
-def test_show_is_for_people_too(run: Run, pair: Path) -> None:
+def test_show_prints_a_table(run: Run, pair: Path) -> None:
     outcome = run("cert", "show", "pair/server.crt")
     size = (pair / "server.crt").stat().st_size
-    assert outcome.table["size"] == [f"{size} bytes of the 4096 that Salesforce takes"]
+    assert outcome.table["size"] == [f"{size} bytes of the 4096 that Salesforce accepts"]
     assert outcome.table["days left"] == ["364"]
     assert "problem" not in outcome.table
     assert outcome.err == ""
 
 
-def test_show_says_what_is_wrong_with_it(run: Run) -> None:
+def test_show_prints_the_problems(run: Run) -> None:
     Path("old.crt").write_bytes(make_certificate(-3))
     outcome = run("cert", "show", "old.crt")
     assert outcome.code == 0
@@ -232,19 +232,19 @@ def test_show_says_what_is_wrong_with_it(run: Run) -> None:
     [
         ("gone.crt", None, "gone.crt cannot be read: No such file or directory."),
         ("nul\0.crt", None, "cannot be read: "),
-        ("hello.crt", b"hello", "hello.crt is no certificate in PEM or DER."),
-        ("server.key", b"key", "server.key holds a private key and no certificate."),
+        ("hello.crt", b"hello", "hello.crt is not a certificate in PEM or DER."),
+        ("server.key", b"key", "server.key is a private key, not a certificate."),
     ],
 )
-def test_what_is_no_certificate(
+def test_a_file_that_is_not_a_certificate(
     command: tuple[str, ...], name: str, contents: bytes | None, said: str, run: Run, keys: KeyPair
 ) -> None:
     if contents is not None:
         Path(name).write_bytes(keys.private_key_pem.encode() if contents == b"key" else contents)
     outcome = run(*command, name)
     assert (outcome.code, outcome.out) == (3, "")
-    assert said in outcome.told
-    assert outcome.told.endswith("Remedy: Name the certificate, a .crt file.")
+    assert said in outcome.message
+    assert outcome.message.endswith("Remedy: Name the certificate, a .crt file.")
     assert outcome.has_no_secret("MII")
 
 
@@ -296,7 +296,7 @@ def certificate_of_an_elliptic_key() -> bytes:
 
 
 def certificate_of_an_unknown_key() -> bytes:
-    """One whose key's algorithm has an object identifier that nobody has given out."""
+    """A certificate whose key has an unassigned object identifier."""
     der = x509.load_pem_x509_certificate(make_certificate(99)).public_bytes(Encoding.DER)
     rsa_encryption = bytes.fromhex("06092a864886f70d010101")
     return der.replace(rsa_encryption, bytes.fromhex("06092a864886f70d01017f"))
@@ -311,18 +311,18 @@ def certificate_of_a_short_key() -> bytes:
     [
         (lambda: make_certificate(-3), r"expired on \d{4}-\d\d-\d\d"),
         (lambda: make_certificate(99, from_days=2), r"is not valid before \d{4}-\d\d-\d\d"),
-        (large_certificate, r"has \d+ bytes, and Salesforce takes 4096 at most"),
+        (large_certificate, r"has \d+ bytes, but Salesforce accepts at most 4096"),
         (
             certificate_of_a_short_key,
-            "has a key of the kind RSA 1024, and Salesforce wants RSA of 2048 bits or more",
+            "has a key of type RSA 1024, but Salesforce requires RSA of 2048 bits or more",
         ),
         (
             certificate_of_an_elliptic_key,
-            "has a key of the kind EC 256, and Salesforce wants RSA of 2048 bits or more",
+            "has a key of type EC 256, but Salesforce requires RSA of 2048 bits or more",
         ),
         (
             certificate_of_an_unknown_key,
-            "has a key of the kind unknown, and Salesforce wants RSA of 2048 bits or more",
+            "has a key of type unknown, but Salesforce requires RSA of 2048 bits or more",
         ),
     ],
 )
@@ -333,7 +333,7 @@ def test_check_of_what_salesforce_would_not_take_is_8(make: Callable[[], bytes],
     assert any(re.fullmatch(problem, each) for each in facts["problems"]), facts["problems"]
 
 
-def test_check_of_another_keys_certificate_is_8_and_says_so(run: Run, pair: Path, keys: KeyPair) -> None:
+def test_check_of_the_certificate_of_another_key_is_8(run: Run, pair: Path, keys: KeyPair) -> None:
     Path("other").mkdir()
     Path("other/server.key").write_text(keys.private_key_pem)
     outcome = run("cert", "check", "--cert", "pair/server.crt", "--key", "other/server.key")
@@ -349,7 +349,7 @@ def test_without_cryptography_each_command_says_what_to_install(
     monkeypatch.setitem(sys.modules, "cryptography", None)
     outcome = run("cert", *command)
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.told == (
-        "Error: the commands of cert need cryptography, which is not installed. "
-        'Remedy: pip install cryptography; the extra brings it too: pip install "kinetic-auth-core[jwt-bearer]"'
+    assert outcome.message == (
+        "Error: kinetic-auth cert needs cryptography, which is not installed. "
+        'Remedy: pip install cryptography; the extra has it too: pip install "kinetic-auth-core[jwt-bearer]"'
     )

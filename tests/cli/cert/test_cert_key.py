@@ -1,4 +1,4 @@
-"""`--key` of `kinetic-auth cert`: files, references, and keys that sign where they are."""
+"""`--key` of `kinetic-auth cert`: files, references, and keys in a KMS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kinetic_auth_core.cli.cert.signing_key import RemoteKey, load_key
+from kinetic_auth_core.cli.cert.keys import RemoteKey, load_key
 from kinetic_auth_core.testing import KeyPair
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
@@ -33,7 +33,7 @@ from vault_keys import ELLIPTIC, KEY, OTHER
 
 @attrs.frozen
 class SilentKey:
-    """A key that signs, as plugins that know nothing of certificates give it."""
+    """A signer without public_key()."""
 
     key: object = attrs.field(default=KEY, repr=False)
     algorithm: str = "RS256"
@@ -45,10 +45,10 @@ class SilentKey:
 
 @attrs.frozen
 class Key(SilentKey):
-    told: object = KEY
+    published: object = KEY
 
     def public_key(self):
-        return self.told.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return self.published.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 class Denied(Key):
@@ -79,9 +79,9 @@ class Vault:
         if reference.rest == "broken":
             raise RuntimeError("no route")
         return {
-            "key": Key(), "silent": SilentKey(), "liar": Key(told=OTHER), "hmac": Key(algorithm="HS256"),
-            "elliptic": Key(told=ELLIPTIC), "no-sign": Denied(), "broken-sign": Broken(), "no-public": DeniedPublic(),
-            "no-pem": NoPem(), "number": 7,
+            "key": Key(), "silent": SilentKey(), "liar": Key(published=OTHER), "hmac": Key(algorithm="HS256"),
+            "elliptic": Key(published=ELLIPTIC), "no-sign": Denied(), "broken-sign": Broken(),
+            "no-public": DeniedPublic(), "no-pem": NoPem(), "number": 7,
         }[reference.rest]
 '''
 
@@ -116,14 +116,14 @@ def openssl(*args: str) -> None:
     subprocess.run(["openssl", *args], capture_output=True, check=True)
 
 
-def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: Any) -> None:
+def test_a_certificate_for_a_key_in_a_kms(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://key", "--out", "kms")
     assert outcome.code == 0, outcome.err
     assert [path.name for path in Path("kms").iterdir()] == ["server.crt"]
     certificate = x509.load_pem_x509_certificate(Path("kms/server.crt").read_bytes())
     assert certificate.public_key() == vault.KEY.public_key()
     openssl("verify", "-CAfile", "kms/server.crt", "-check_ss_sig", "kms/server.crt")
-    assert 'private_key = "vault://key"' in outcome.told
+    assert 'private_key = "vault://key"' in outcome.message
     assert "key" not in outcome.table
     assert run("cert", "check", "--cert", "kms/server.crt", "--key", "vault://key").code == 0
     assert run("cert", "check", "--cert", "kms/server.crt", "--key", "vault://liar").code == 8
@@ -136,7 +136,7 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
             "silent",
             3,
             (
-                "the key vault://silent does not tell its public key, which a certificate is made of. Remedy: Use a "
+                "the key vault://silent has no public_key(), which a certificate needs. Remedy: Use a "
                 "key loader whose signers have public_key(), such as that of kinetic-auth-secret-manager."
             ),
         ),
@@ -144,19 +144,19 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
             "liar",
             3,
             (
-                "the certificate's signature does not verify: the key does not sign with what it says is its "
-                "public key. Remedy: Ask the authors of its key loader."
+                "the certificate's signature does not verify: the key's public_key() is not that of the signing key. "
+                "Remedy: Report this to the authors of its key loader."
             ),
         ),
         (
             "hmac",
             3,
             (
-                "the key vault://hmac signs with HS256; Salesforce takes only RS256. "
+                "the key vault://hmac signs with HS256; Salesforce accepts only RS256. "
                 "Remedy: Use an RSA key of 2048 bits or more."
             ),
         ),
-        ("elliptic", 3, "the key vault://elliptic is no RSA key. Remedy: Use an RSA key of 2048 bits or more."),
+        ("elliptic", 3, "the key vault://elliptic is not an RSA key. Remedy: Use an RSA key of 2048 bits or more."),
         ("no-sign", 3, "you may not sign with key-7. Remedy: Allow kms:Sign."),
         ("broken-sign", 3, "the key vault://broken-sign: signing raised RuntimeError: no route"),
         ("no-public", 3, "you may not read key-7. Remedy: Allow kms:GetPublicKey."),
@@ -165,32 +165,29 @@ def test_a_certificate_over_a_key_that_never_leaves_its_place(run: Run, vault: A
         (
             "number",
             3,
-            (
-                "the key vault://number is no RSA private key in PEM, DER, PKCS12 or JWK, nor base64 of one. "
-                "Remedy: Name the private key, such as server.key."
-            ),
+            "the key vault://number: the key loader returned int, not bytes or a Signer.",
         ),
     ],
 )
-def test_a_remote_key_of_no_use_is_told_and_nothing_is_written(
+def test_an_unusable_remote_key_is_reported_and_nothing_is_written(
     key: str, code: int, said: str, run: Run, vault: Any
 ) -> None:
     outcome = run("cert", "new", "--key", f"vault://{key}", "--out", "kms")
-    assert (outcome.code, outcome.told) == (code, f"Error: {said}")
+    assert (outcome.code, outcome.message) == (code, f"Error: {said}")
     assert not Path("kms").exists()
 
 
-def test_a_remote_key_whose_public_half_is_no_pem(run: Run, vault: Any) -> None:
+def test_a_remote_key_whose_public_half_is_not_pem(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://no-pem")
     assert outcome.code == 3
-    assert "the key vault://no-pem tells no public key in PEM: ValueError" in outcome.told
+    assert "the key vault://no-pem: public_key() gave no PEM: ValueError" in outcome.message
 
 
 def test_a_remote_key_has_no_backup(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://key", "--p12")
     assert outcome.code == 2
-    assert outcome.told == (
-        "Error: --p12 wants the key itself, and this one never leaves its place. Remedy: Leave --p12 out."
+    assert outcome.message == (
+        "Error: --p12 needs the private key, which never leaves its KMS. Remedy: Leave --p12 out."
     )
 
 
@@ -213,25 +210,25 @@ def test_without_the_key_loader_its_package_and_extra_are_named(run: Run, monkey
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: importlib.metadata.EntryPoints())
     outcome = run("cert", "new", "--key", "kms://aws/alias/sf")
     assert outcome.code == 2
-    assert outcome.told == (
+    assert outcome.message == (
         "Error: no key loader 'kms' is installed; installed: none. "
         'Remedy: pip install "kinetic-auth-secret-manager[aws]"'
     )
 
 
-def test_what_an_installed_key_loader_says_is_told(run: Run) -> None:
+def test_the_error_of_an_installed_key_loader_is_shown(run: Run) -> None:
     outcome = run("cert", "new", "--key", "kms://nowhere/alias/sf")
     assert outcome.code == 3
-    assert "kms://nowhere/alias/sf" in outcome.told
+    assert "kms://nowhere/alias/sf" in outcome.message
 
 
-def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys: KeyPair) -> None:
+def test_a_new_certificate_for_an_existing_key(run: Run, folder: Path, keys: KeyPair) -> None:
     outcome = run(
         "cert", "new", "--key", "server.key", "--out", "renewed", "--p12", "--passphrase-env", "P", env={"P": "x"}
     )
     assert outcome.code == 0, outcome.err
     assert sorted(path.name for path in Path("renewed").iterdir()) == ["server.crt", "server.p12"]
-    assert 'private_key_path = "server.key"' in outcome.told
+    assert 'private_key_path = "server.key"' in outcome.message
     assert run("cert", "check", "--cert", "renewed/server.crt", "--key", "file://server.key").code == 0
     assert (
         run(
@@ -241,12 +238,39 @@ def test_a_new_certificate_for_a_key_that_is_there(run: Run, folder: Path, keys:
     )
 
 
-@pytest.mark.parametrize("name", ["gone.key", "nul\0"])
-def test_a_key_file_that_cannot_be_read(name: str, run: Run) -> None:
-    outcome = run("cert", "new", "--key", name)
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (
+            "gone.key",
+            "gone.key does not exist. Remedy: Verify --key: that it is correct and that the file exists.",
+        ),
+        ("nul\0", "cannot be read: embedded null byte. Remedy: Set --key to the path of a file."),
+        ("server.crt", "the private key file server.crt is a certificate, not a private key."),
+        (
+            "locked.key",
+            "is encrypted, and no passphrase is set. Remedy: Give its passphrase with --passphrase-env NAME.",
+        ),
+    ],
+)
+def test_a_key_file_that_cannot_be_used(name: str, problem: str, run: Run, folder: Path) -> None:
+    openssl("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right", "-out", "locked.key")
+    outcome = run("cert", "new", "--key", name, "--out", "new")
     assert outcome.code == 3
-    assert "cannot be read: " in outcome.told
-    assert outcome.told.endswith("Remedy: Name a file, or a reference such as kms://...")
+    assert problem in outcome.message
+    assert not Path("new").exists()
+
+
+def test_a_key_with_a_wrong_passphrase(run: Run, folder: Path) -> None:
+    openssl("pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:right", "-out", "locked.key")
+    outcome = run(
+        "cert", "new", "--key", "file://locked.key", "--out", "new", "--passphrase-env", "P", env={"P": "wrong"}
+    )
+    assert outcome.code == 3
+    assert outcome.message == (
+        "Error: the key file://locked.key is encrypted, and the passphrase does not decrypt it. "
+        "Remedy: Give its passphrase with --passphrase-env NAME."
+    )
 
 
 def test_the_key_of_a_file_is_the_key(folder: Path, keys: KeyPair) -> None:

@@ -113,7 +113,7 @@ def test_an_unknown_issuer_is_an_unknown_client(sf: SalesforceEmulator, client: 
     assert (sf.history[-1].client_id, sf.history[-1].username) == ("3MVG9-of-another-org", client.user.username)
 
 
-def test_a_key_that_is_not_the_certificates_is_refused(client: Any, other_keys: KeyPair) -> None:
+def test_a_key_that_does_not_match_the_certificate_is_rejected(client: Any, other_keys: KeyPair) -> None:
     assert client.jwt(key=other_keys.private_key_pem).json() == INVALID
 
 
@@ -122,7 +122,7 @@ def test_any_of_several_certificates_will_do(sf: SalesforceEmulator, client: Any
     assert client.jwt(key=other_keys.private_key_pem).status_code == 200
 
 
-def test_a_certificate_that_has_expired_since_its_upload_is_no_good(sf: SalesforceEmulator, client: Any) -> None:
+def test_a_certificate_that_expired_since_its_upload_is_rejected(sf: SalesforceEmulator, client: Any) -> None:
     sf.advance(366 * 86400)
     assert client.jwt(exp=int(sf.now()) + 60).json() == INVALID
 
@@ -132,34 +132,34 @@ def test_no_other_algorithm_than_rs256_is_accepted(client: Any, algorithm: str) 
     assert client.jwt(algorithm=algorithm).json() == INVALID
 
 
-def test_unsigned_and_symmetric_assertions_are_refused(client: Any) -> None:
+def test_unsigned_and_symmetric_assertions_are_rejected(client: Any) -> None:
     assert client.jwt(algorithm="none", key="").json() == INVALID
     assert client.jwt(algorithm="HS256", key="k" * 32).json() == INVALID
 
 
 @pytest.mark.parametrize("assertion", ["", "a", "a.b", "a.b.c", "a.b.c.d", "e30.e30.", "é.é.é", "." * 100])
-def test_what_is_no_jwt_is_an_invalid_assertion(client: Any, assertion: str) -> None:
+def test_an_assertion_that_is_not_a_jwt_is_invalid(client: Any, assertion: str) -> None:
     answer = client.post(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=assertion)
     assert answer.json() == INVALID
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"7", b"{", b"\xff", b"[" * 100_000])
-def test_a_payload_that_is_no_json_object_is_an_invalid_assertion(client: Any, payload: bytes) -> None:
+def test_a_payload_other_than_a_json_object_is_an_invalid_assertion(client: Any, payload: bytes) -> None:
     assert raw(client, payload).json() == INVALID
 
 
-def test_a_critical_header_that_is_not_understood_is_refused(client: Any) -> None:
+def test_a_critical_header_that_is_not_understood_is_rejected(client: Any) -> None:
     claims = json.dumps(jwt.decode(client.assertion(), options={"verify_signature": False})).encode()
     assert raw(client, claims, kid="any").status_code == 200
     assert raw(client, claims, crit=["exp2"], exp2=1).json() == INVALID
 
 
-def test_an_app_without_certificates_accepts_no_assertion(sf: SalesforceEmulator, client: Any) -> None:
+def test_an_app_without_certificates_rejects_assertions(sf: SalesforceEmulator, client: Any) -> None:
     app = sf.add_app(preauthorised={client.user.username})
     assert client.jwt(iss=app.client_id).json() == INVALID
 
 
-def test_a_tampered_assertion_is_refused(client: Any) -> None:
+def test_a_tampered_assertion_is_rejected(client: Any) -> None:
     head, _, tail = client.assertion().split(".")
     other = client.assertion(sub="admin@example.com").split(".")[1]
     answer = client.post(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=f"{head}.{other}.{tail}")
@@ -177,7 +177,7 @@ def test_certificates_are_checked_on_upload(sf: SalesforceEmulator, keys: KeyPai
         sf.add_app(certificates=[keys.private_key_pem])
 
 
-def test_an_ec_certificate_is_refused_on_upload(sf: SalesforceEmulator) -> None:
+def test_an_ec_certificate_is_rejected_on_upload(sf: SalesforceEmulator) -> None:
     import datetime as dt
 
     from cryptography import x509

@@ -57,7 +57,7 @@ def test_it_has_no_address_before_it_starts() -> None:
 
 def test_it_starts_once_and_closes_as_often_as_one_likes() -> None:
     sf = SalesforceEmulator().start()
-    with pytest.raises(RuntimeError, match="started already"):
+    with pytest.raises(RuntimeError, match="already running"):
         sf.start()
     sf.close()
     sf.close()
@@ -68,7 +68,7 @@ def test_a_taken_port_is_an_os_error(sf: SalesforceEmulator) -> None:
         SalesforceEmulator(port=port_of(sf)).start()
 
 
-def test_it_comes_back_from_an_outage_with_its_users_and_tokens(sf: SalesforceEmulator, client: Any) -> None:
+def test_users_and_tokens_survive_an_outage_of_the_emulator(sf: SalesforceEmulator, client: Any) -> None:
     token, url, key = client.token(), sf.url, sf.private_key_path
     sf.close()
     assert not key.exists()
@@ -108,13 +108,13 @@ def test_bodies_may_be_chunked(sf: SalesforceEmulator, client: Any) -> None:
 
 
 @pytest.mark.parametrize("length", ["99999999", "-1", "x"])
-def test_a_body_of_unreasonable_length_is_refused(sf: SalesforceEmulator, length: str) -> None:
+def test_a_body_of_unreasonable_length_is_rejected(sf: SalesforceEmulator, length: str) -> None:
     with socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
         connection.sendall(f"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_chunked_body_of_unreasonable_length_is_refused(sf: SalesforceEmulator) -> None:
+def test_a_chunked_body_of_unreasonable_length_is_rejected(sf: SalesforceEmulator) -> None:
     with socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
         connection.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         try:
@@ -135,7 +135,7 @@ def test_an_http_1_0_client_gets_its_connection_closed(sf: SalesforceEmulator) -
     assert b"\r\nConnection: close\r\n" in data
 
 
-def test_what_is_not_http_is_logged_without_its_words(sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture) -> None:
+def test_malformed_http_is_logged_without_its_content(sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
         connection.sendall(b"canary-secret nonsense\r\n\r\n")
         assert b"400" in connection.recv(1000)
@@ -173,7 +173,7 @@ def test_tls_can_be_bad_in_several_ways(profile: TlsProfile, message: str) -> No
                 context.wrap_socket(connection, server_hostname="localhost")
 
 
-def test_a_client_that_never_shakes_hands_holds_up_nobody(connect: Any) -> None:
+def test_a_client_without_a_handshake_does_not_block_others(connect: Any) -> None:
     with SalesforceEmulator(tls=True) as sf, socket.create_connection(("127.0.0.1", port_of(sf))):
         answer = requests.get(sf.url + VERSIONS, verify=str(sf.ca_bundle), timeout=5)
         assert answer.status_code == 200
@@ -187,7 +187,7 @@ def test_a_reset_on_connecting_comes_before_the_tls_handshake() -> None:
             connection.recv(1)
 
 
-def test_a_client_that_is_gone_before_the_tls_handshake_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_disconnects_before_the_tls_handshake_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
     with SalesforceEmulator(tls=True) as sf, caplog.at_level(logging.DEBUG):
         with socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
             order_reset(connection)
@@ -260,7 +260,7 @@ def test_the_settings_of_a_provider_are_its_keywords() -> None:
 
 
 def test_the_settings_of_another_provider_are_not_known(sf: SalesforceEmulator) -> None:
-    with pytest.raises(ValueError, match="the settings of password and jwt-bearer are known here, not those of 'sso'"):
+    with pytest.raises(ValueError, match="only the settings of password and jwt-bearer are known, not those of 'sso'"):
         sf.settings("sso")
 
 
@@ -320,7 +320,7 @@ def test_the_fixture_gives_a_running_emulator(salesforce_emulator: SalesforceEmu
 
 
 class Absent:
-    """Finds nothing, and lets nobody else find a module that is to be absent."""
+    """Hides a module from all other finders."""
 
     def __init__(self, missing: str) -> None:
         self.missing = missing
@@ -352,7 +352,7 @@ def test_without_the_extra_the_import_says_what_to_install(import_without: Calla
     assert str(caught.value) == (f'kinetic_auth_core.testing needs {missing}: pip install "kinetic-auth-core[testing]"')
 
 
-def test_another_missing_module_is_reported_as_it_is(import_without: Callable[[str], None]) -> None:
+def test_another_missing_module_is_reported_unchanged(import_without: Callable[[str], None]) -> None:
     with pytest.raises(ModuleNotFoundError) as caught:
         import_without("kinetic_auth_core.testing.emulator.tls")
     assert "pip install" not in str(caught.value)

@@ -111,7 +111,7 @@ def test_a_dribble_is_a_whole_answer_byte_by_byte(sf: SalesforceEmulator, client
 
 
 @pytest.mark.parametrize(("part", "tail"), [("headers", b"xxx"), ("body", b"   ")])
-def test_a_dribble_can_go_on_for_ever(sf: SalesforceEmulator, part: Any, tail: bytes) -> None:
+def test_a_dribble_can_go_on_forever(sf: SalesforceEmulator, part: Any, tail: bytes) -> None:
     sf.break_transport(Dribble(0.0001, part=part, endless=True), path=VERSIONS)
     with raw_request(sf) as connection:
         data = b""
@@ -127,7 +127,7 @@ def test_raw_bytes_are_sent_as_they_are_and_end_the_connection(sf: SalesforceEmu
         assert connection.makefile("rb").read() == b"SSH-2.0-OpenSSH_9.9\r\n"
 
 
-def test_raw_bytes_can_go_on_for_ever(sf: SalesforceEmulator) -> None:
+def test_raw_bytes_can_go_on_forever(sf: SalesforceEmulator) -> None:
     sf.break_transport(Raw(b"HTTP/1.1 200 OK\r\n", endless=b"X: y\r\n"), path=VERSIONS)
     with raw_request(sf) as connection:
         assert connection.makefile("rb").read(100_001) == b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 16_664
@@ -206,7 +206,7 @@ def test_an_alteration_goes_together_with_another_fault(sf: SalesforceEmulator, 
     assert sf.requests[-1].fault == "Delay"
 
 
-def test_an_alteration_leaves_an_answer_that_is_no_object_alone(sf: SalesforceEmulator, client: Any) -> None:
+def test_an_alteration_ignores_an_answer_that_is_not_an_object(sf: SalesforceEmulator, client: Any) -> None:
     sf.break_transport(Alter({"x": 1}), path="*", times=2)
     assert isinstance(client.http.get(sf.url + VERSIONS, timeout=10).json(), list)
     assert client.post("/services/oauth2/revoke", token=sf.grant_refresh_token(client.app, client.user)).content == b""
@@ -244,7 +244,7 @@ class Broken(Fault):
         raise RuntimeError("a mistake")
 
 
-def test_a_mistake_in_a_fault_of_ones_own_is_logged_and_ends_the_connection(
+def test_an_error_in_a_custom_fault_is_logged_and_closes_the_connection(
     sf: SalesforceEmulator, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sf.break_transport(Broken())
@@ -254,7 +254,7 @@ def test_a_mistake_in_a_fault_of_ones_own_is_logged_and_ends_the_connection(
     assert client.jwt().status_code == 200
 
 
-def test_a_client_that_gives_up_ends_the_fault(sf: SalesforceEmulator) -> None:
+def test_a_client_that_disconnects_ends_the_fault(sf: SalesforceEmulator) -> None:
     sf.break_transport(Delay(3600), path=VERSIONS)
     with pytest.raises(requests.ReadTimeout):
         requests.get(sf.url + VERSIONS, timeout=0.1)

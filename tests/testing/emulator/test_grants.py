@@ -33,7 +33,7 @@ def test_jwt_bearer_answers_without_issued_at_signature_or_lifetime(sf: Salesfor
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_jwt_bearer_tells_a_site_user_the_site(client: Any) -> None:
+def test_jwt_bearer_gives_a_site_user_the_url_of_the_site(client: Any) -> None:
     client.user.site_url = "https://acme.my.site.com"
     assert client.jwt().json()["sfdc_community_url"] == "https://acme.my.site.com"
 
@@ -79,7 +79,7 @@ def test_a_rotated_refresh_token_replaces_the_old_one(sf: SalesforceEmulator, cl
     assert client.refresh(second).status_code == 200
 
 
-def test_a_refresh_can_do_without_the_secret_where_the_app_says_so(sf: SalesforceEmulator, client: Any) -> None:
+def test_a_refresh_needs_no_secret_if_the_app_does_not_require_it(sf: SalesforceEmulator, client: Any) -> None:
     token = sf.grant_refresh_token(client.app, client.user)
     client.app.require_secret_for_refresh = False
     assert client.refresh(token, client_secret=None).status_code == 200
@@ -92,7 +92,7 @@ def test_a_refresh_token_is_granted_only_with_its_scope(sf: SalesforceEmulator, 
         sf.grant_refresh_token(client.app, client.user)
 
 
-def test_two_uses_of_one_refresh_token_at_once_are_told_apart(sf: SalesforceEmulator, client: Any) -> None:
+def test_two_simultaneous_uses_of_one_refresh_token_have_different_answers(sf: SalesforceEmulator, client: Any) -> None:
     from kinetic_auth_core.testing import Dribble
 
     token = sf.grant_refresh_token(client.app, client.user)
@@ -142,12 +142,12 @@ def test_instance_and_identity_hosts_can_be_others(sf: SalesforceEmulator, clien
     assert answer["id"] == f"https://login.salesforce.com/id/{sf.org_id}/{client.user.id}"
 
 
-def test_usernames_are_compared_without_regard_to_case(client: Any) -> None:
+def test_usernames_are_compared_case_insensitively(client: Any) -> None:
     assert client.jwt(sub="Integration@Example.COM").status_code == 200
     assert client.password(username="INTEGRATION@example.com").status_code == 200
 
 
-def test_the_login_history_tells_who_logged_in_how(sf: SalesforceEmulator, client: Any) -> None:
+def test_the_login_history_lists_user_and_method(sf: SalesforceEmulator, client: Any) -> None:
     client.jwt()
     client.password(password="wrong")
     client.password(password=client.user.password)

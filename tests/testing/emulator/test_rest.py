@@ -133,7 +133,7 @@ def test_records_can_be_made_changed_and_deleted(client: Any) -> None:
 
 
 @pytest.mark.parametrize("body", ["{", "[]", ""])
-def test_a_record_that_is_no_json_object_is_a_typed_error(client: Any, body: str) -> None:
+def test_a_record_other_than_a_json_object_is_a_typed_error(client: Any, body: str) -> None:
     answer = client.call(f"{DATA}/sobjects/Account", client.token(), "POST", data=body)
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "JSON_PARSER_ERROR")
 

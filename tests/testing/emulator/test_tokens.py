@@ -115,7 +115,7 @@ def test_a_dead_token_is_forbidden_in_plain_text(client: Any, path: str) -> None
     assert (answer.status_code, answer.text) == (403, "Bad_OAuth_Token")
 
 
-def test_a_session_dies_of_disuse_and_lives_by_use(sf: SalesforceEmulator, client: Any) -> None:
+def test_a_session_expires_when_unused_and_use_extends_it(sf: SalesforceEmulator, client: Any) -> None:
     token = client.token()
     for _ in range(3):
         sf.advance(7000)

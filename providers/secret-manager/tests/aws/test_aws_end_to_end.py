@@ -44,7 +44,7 @@ def test_parameter_store(
         assert rest_call_status(source.session()) == 200
 
 
-def test_kms_logs_in_and_no_private_key_is_ever_here(
+def test_kms_logs_in_without_a_local_private_key(
     aws: Aws,
     at: str,
     name: str,
@@ -69,7 +69,7 @@ def test_kms_logs_in_and_no_private_key_is_ever_here(
     assert set(relay.calls) == {"DescribeKey", "GetPublicKey", "Sign"}
 
 
-def test_a_herd_of_logins_asks_the_vault_once(
+def test_concurrent_logins_ask_the_vault_once(
     aws: Aws, at: str, name: str, configure: Configure, keys: KeyPair, relay: Any, tokens_of_a_herd: Any
 ) -> None:
     aws("secretsmanager").create_secret(Name=name, SecretString=keys.private_key_pem)

@@ -23,11 +23,14 @@ NAME = "Check the name, the region and the account."
 ANSWERS = [
     (
         (400, "AccessDeniedException", "User is not authorized to perform: secretsmanager:GetSecretValue"),
-        "access is denied. Remedy: Allow secretsmanager:GetSecretValue on it to the role or user of this process.",
+        "access is denied. Remedy: Allow secretsmanager:GetSecretValue on it for the role or user of this process.",
     ),
     (
         (400, "AccessDeniedException", "Access to KMS is not allowed"),
-        "access to the KMS key that encrypts the secret is denied. Remedy: Allow kms:Decrypt on that key to this role.",
+        (
+            "access to the KMS key that encrypts the secret is denied. "
+            "Remedy: Allow kms:Decrypt on that key for this role."
+        ),
     ),
     (
         (400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
@@ -35,7 +38,7 @@ ANSWERS = [
     ),
     (
         (400, "ResourceNotFoundException", "can't find the specified secret value for staging label: X"),
-        "the secret has no version with that stage. Remedy: Correct version=; left out, it is AWSCURRENT.",
+        "the secret has no version with that stage. Remedy: Correct version=; the default is AWSCURRENT.",
     ),
     (
         (400, "InvalidRequestException", "You can't perform this operation: it was marked for deletion."),
@@ -51,7 +54,7 @@ ANSWERS = [
     ),
     (
         (400, "KMSInvalidStateException", "arn:aws:kms:... is unavailable."),
-        "the key is in no state to be used. Remedy: Look at it with aws kms describe-key.",
+        "the state of the key prevents its use. Remedy: See aws kms describe-key.",
     ),
     (
         (400, "DisabledException", "arn:aws:kms:... is disabled."),
@@ -61,7 +64,7 @@ ANSWERS = [
         (400, "DecryptionFailure", "can't decrypt"),
         (
             "it cannot be decrypted with its KMS key. "
-            "Remedy: Check that the key is enabled, and allow kms:Decrypt on it to this role."
+            "Remedy: Check that the key is enabled, and allow kms:Decrypt on it for this role."
         ),
     ),
     (
@@ -70,11 +73,11 @@ ANSWERS = [
     ),
     (
         (400, "ValidationException", "Invalid name."),
-        f"AWS does not take that name (ValidationException). Remedy: {NAME}",
+        f"AWS does not accept that name (ValidationException). Remedy: {NAME}",
     ),
     (
         (400, "ThrottlingException", "Rate exceeded"),
-        "AWS throttles the requests. Remedy: Ask less often, or have the quota raised.",
+        "AWS throttles the requests. Remedy: Send fewer requests, or request a higher quota.",
     ),
     (
         (500, "InternalServiceError", "An error occurred on the server side."),
@@ -84,7 +87,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("answer", "message"), ANSWERS, ids=[f"{a[1]}-{a[2][:12]}" for a, _ in ANSWERS])
-def test_an_answer_that_refuses_is_told_with_its_remedy(
+def test_a_rejection_is_reported_with_its_remedy(
     answer: tuple[int, str, str], message: str, load: Load, at: str, relay: Any
 ) -> None:
     relay.refusals["GetSecretValue"] = answer
@@ -96,23 +99,23 @@ def test_an_answer_that_refuses_is_told_with_its_remedy(
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_a_secret_that_is_not_there_is_told_by_moto_as_by_aws(load: Load, at: str) -> None:
+def test_a_missing_secret_is_reported_by_moto_as_by_aws(load: Load, at: str) -> None:
     with pytest.raises(KeyLoadError, match="there is nothing of that name"):
         load(f"secret-manager://aws/absent?{at}")
 
 
-def test_a_version_of_a_secret_that_is_not_there_is_told(aws: Aws, load: Load, at: str) -> None:
+def test_a_version_of_a_missing_secret_is_reported(aws: Aws, load: Load, at: str) -> None:
     aws("secretsmanager").create_secret(Name="one-version", SecretString="canary")
     uri = f"secret-manager://aws/one-version?version=01234567-89ab-cdef-0123-456789abcdef&{at}"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == (
         f"{uri}: the secret has no version with that id. "
-        "Remedy: Correct version= (aws secretsmanager list-secret-version-ids), or leave it out."
+        "Remedy: Correct version= (aws secretsmanager list-secret-version-ids), or omit it."
     )
 
 
-def test_a_deleted_secret_is_told(aws: Aws, load: Load, at: str) -> None:
+def test_a_deleted_secret_is_reported(aws: Aws, load: Load, at: str) -> None:
     client = aws("secretsmanager")
     client.create_secret(Name="deleted", SecretString="canary")
     client.delete_secret(SecretId="deleted")
@@ -120,16 +123,14 @@ def test_a_deleted_secret_is_told(aws: Aws, load: Load, at: str) -> None:
         load(f"secret-manager://aws/deleted?{at}")
 
 
-def test_a_parameter_that_is_not_there_is_told(load: Load, at: str) -> None:
+def test_a_missing_parameter_is_reported(load: Load, at: str) -> None:
     with pytest.raises(KeyLoadError, match="there is nothing of that name"):
         load(f"secret-manager://aws-ssm/absent?{at}")
 
 
 @pytest.mark.parametrize("version", ["7", "no-such-label"])
 @pytest.mark.parametrize("form", [":{}?", "?version={}&"])
-def test_a_version_of_a_parameter_that_is_not_there_is_told(
-    version: str, form: str, aws: Aws, load: Load, at: str
-) -> None:
+def test_a_missing_version_of_a_parameter_is_reported(version: str, form: str, aws: Aws, load: Load, at: str) -> None:
     aws("ssm").put_parameter(Name="/one/version", Value="canary", Type="SecureString", Overwrite=True)
     uri = f"secret-manager://aws-ssm/one/version{form.format(version)}{at}"
     with pytest.raises(KeyLoadError) as caught:
@@ -139,37 +140,35 @@ def test_a_version_of_a_parameter_that_is_not_there_is_told(
     )
 
 
-def test_a_version_of_a_parameter_that_is_not_there_at_all_is_no_matter_of_the_version(load: Load, at: str) -> None:
+def test_a_version_of_a_missing_parameter_is_reported_as_a_missing_parameter(load: Load, at: str) -> None:
     with pytest.raises(KeyLoadError, match="there is nothing of that name"):
         load(f"secret-manager://aws-ssm/absent?version=blue&{at}")
 
 
-def test_a_key_that_is_not_there_is_told(load: Load, at: str) -> None:
+def test_a_missing_key_is_reported(load: Load, at: str) -> None:
     with pytest.raises(KeyLoadError, match="there is nothing of that name"):
         load(f"kms://aws/alias/absent?{at}")
 
 
-def test_an_answer_that_is_no_json_is_an_outage_of_the_way(load: Load, at: str, relay: Any) -> None:
+def test_an_answer_that_is_not_json_is_an_outage(load: Load, at: str, relay: Any) -> None:
     relay.refusals["GetSecretValue"] = "<html>a proxy's login page</html>"
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?{at}")
-    assert str(caught.value).endswith(
-        f": what answered was not AWS: the answer lacks what was asked for. Remedy: {REACH}"
-    )
+    assert str(caught.value).endswith(f": what answered was not AWS: the answer is incomplete. Remedy: {REACH}")
 
 
-def test_a_dead_host_is_told(load: Load, relay: Any, at: str) -> None:
+def test_a_dead_host_is_reported(load: Load, relay: Any, at: str) -> None:
     relay.down()
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?{at}")
     assert str(caught.value) == f"secret-manager://aws/secret?{at}: AWS cannot be reached. Remedy: {REACH}"
 
 
-def test_an_endpoint_that_speaks_no_tls_is_told(load: Load, relay: Any) -> None:
+def test_an_endpoint_that_speaks_no_tls_is_reported(load: Load, relay: Any) -> None:
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?region=eu-west-1&endpoint=https://127.0.0.1:{relay.port}")
     assert str(caught.value).endswith(
-        f": no TLS connection to AWS. Remedy: Set AWS_CA_BUNDLE if a proxy has a CA of its own. {REACH}"
+        f": no TLS connection to AWS. Remedy: Set AWS_CA_BUNDLE if a proxy has its own CA. {REACH}"
     )
 
 
@@ -213,7 +212,7 @@ def test_the_region_is_where_the_message_says_it_is(
     assert load(f"secret-manager://aws/aws-region?endpoint={relay.url}") == b"canary"
 
 
-def test_a_profile_that_is_not_there_is_told(load: Load, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_profile_is_reported(load: Load, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "absent")
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?{at}")
@@ -222,16 +221,16 @@ def test_a_profile_that_is_not_there_is_told(load: Load, at: str, monkeypatch: p
     )
 
 
-def test_a_region_that_cannot_be_one_is_told(load: Load) -> None:
+def test_an_invalid_region_is_reported(load: Load) -> None:
     with pytest.raises(KeyLoadError) as caught:
         load("secret-manager://aws/secret?region=not/a/region")
     assert str(caught.value) == (
-        "secret-manager://aws/secret?region=not/a/region: boto3 does not take the name, region or endpoint. "
+        "secret-manager://aws/secret?region=not/a/region: boto3 does not accept the name, region or endpoint. "
         f"Remedy: Correct the reference. {NAME}"
     )
 
 
-def test_a_key_for_tls_that_cannot_be_read_is_told_by_its_kind(
+def test_an_unreadable_tls_key_is_reported_by_its_type(
     load: Load, at: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "config").write_text("[default]\nretry_mode = never-heard-of\n")

@@ -62,7 +62,7 @@ def test_an_arn_says_the_region(aws: Aws, signing_key: str, load: Load, relay: A
     verify(signer, b"message", signer.sign(b"message"))
 
 
-def test_a_signer_made_anew_for_the_same_key_is_equal(signing_key: str, load: Load, at: str) -> None:
+def test_a_new_signer_for_the_same_key_is_equal(signing_key: str, load: Load, at: str) -> None:
     uri = f"kms://aws/{signing_key}?{at}"
     assert load(uri) == load(uri, fresh=True)
 
@@ -88,20 +88,20 @@ def test_a_signer_signs_in_the_child_of_a_fork(signing_key: str, load: Load, at:
             "RSA_2048",
             (
                 "the key is not for signing, but for ENCRYPT_DECRYPT. "
-                "Remedy: Name an RSA key of 2048 bits or more that is made for signing."
+                "Remedy: Name an RSA key for signing of 2048 bits or more."
             ),
         ),
         (
             "SIGN_VERIFY",
             "ECC_NIST_P256",
             (
-                "the key is of the type ECC_NIST_P256, but Salesforce takes only RSA (RS256). "
-                "Remedy: Name an RSA key of 2048 bits or more that is made for signing."
+                "the key has the type ECC_NIST_P256, but Salesforce accepts only RSA (RS256). "
+                "Remedy: Name an RSA key for signing of 2048 bits or more."
             ),
         ),
     ],
 )
-def test_an_unfit_key_is_refused_when_the_signer_is_made(
+def test_an_unusable_key_is_rejected_when_the_signer_is_made(
     usage: str, spec: str, message: str, aws: Aws, load: Load, at: str, relay: Any
 ) -> None:
     uri = f"kms://aws/{new_key(aws, usage, spec)}?{at}"
@@ -111,17 +111,17 @@ def test_an_unfit_key_is_refused_when_the_signer_is_made(
     assert relay.calls == ["DescribeKey"]
 
 
-def test_a_disabled_key_is_refused(aws: Aws, load: Load, at: str) -> None:
+def test_a_disabled_key_is_rejected(aws: Aws, load: Load, at: str) -> None:
     key = new_key(aws)
     aws("kms").disable_key(KeyId=key)
     with pytest.raises(KeyLoadError, match=r": the key is disabled\. Remedy: Enable it \(aws kms enable-key\)"):
         load(f"kms://aws/{key}?{at}")
 
 
-def test_a_key_that_is_to_be_deleted_is_refused(aws: Aws, load: Load, at: str) -> None:
+def test_a_key_marked_for_deletion_is_rejected(aws: Aws, load: Load, at: str) -> None:
     key = new_key(aws)
     aws("kms").schedule_key_deletion(KeyId=key)
-    with pytest.raises(KeyLoadError, match="the key is marked for deletion. Remedy: Cancel that"):
+    with pytest.raises(KeyLoadError, match="the key is marked for deletion. Remedy: Cancel the deletion"):
         load(f"kms://aws/{key}?{at}")
 
 
@@ -131,11 +131,11 @@ def test_a_key_that_is_to_be_deleted_is_refused(aws: Aws, load: Load, at: str) -
         ({"KeyState": "PendingImport"}, "the key is in the state PendingImport. Remedy: Wait until it is Enabled"),
         (
             {"KeyUsage": "SIGN_VERIFY", "KeySpec": "RSA_1024"},
-            "the key is an RSA key of 1024 bits, but Salesforce wants 2048 or more. Remedy: Name an RSA key",
+            "the key is an RSA key of 1024 bits, but Salesforce requires 2048 or more. Remedy: Name an RSA key",
         ),
     ],
 )
-def test_a_key_in_a_state_that_moto_does_not_know_is_refused(
+def test_a_key_in_a_state_that_moto_does_not_know_is_rejected(
     described: dict[str, str], message: str, load: Load, at: str, relay: Any
 ) -> None:
     relay.refusals["DescribeKey"] = json.dumps({"KeyMetadata": {"KeyId": "k", **described}})
@@ -144,13 +144,13 @@ def test_a_key_in_a_state_that_moto_does_not_know_is_refused(
     assert message in str(caught.value)
 
 
-def test_a_message_that_kms_would_not_take_is_refused_here(signing_key: str, load: Load, at: str, relay: Any) -> None:
+def test_a_message_that_is_too_long_for_kms_is_rejected_here(signing_key: str, load: Load, at: str, relay: Any) -> None:
     uri = f"kms://aws/{signing_key}?{at}"
     signer = load(uri)
     with pytest.raises(KeyLoadError) as caught:
         signer.sign(b"x" * 4097)
     assert str(caught.value) == (
-        f"{uri}: KMS signs at most 4096 bytes, and these are 4097. Remedy: Shorten what is signed."
+        f"{uri}: KMS signs at most 4096 bytes, and the message has 4097. Remedy: Shorten the message."
     )
     assert "Sign" not in relay.calls
 
@@ -164,6 +164,6 @@ def test_a_signature_that_is_denied_names_the_key_and_the_permission(
     with pytest.raises(KeyLoadError) as caught:
         signer.sign(b"message")
     assert str(caught.value) == (
-        f"{uri}: access is denied. Remedy: Allow kms:DescribeKey, kms:GetPublicKey and kms:Sign on it to the role or "
+        f"{uri}: access is denied. Remedy: Allow kms:DescribeKey, kms:GetPublicKey and kms:Sign on it for the role or "
         "user of this process."
     )

@@ -32,7 +32,7 @@ def call(source: kinetic.SessionSource, rest_call_status: RestCall) -> int:
     return rest_call_status(source.session())
 
 
-def test_sixteen_threads_do_not_notice_that_the_key_rotates(
+def test_a_key_rotation_does_not_affect_sixteen_threads(
     sf: SalesforceEmulator, aws: Aws, at: str, relay: Any, tmp_path: Path, rest_call_status: RestCall
 ) -> None:
     keys = [new_key_pair() for _ in range(ROTATIONS + 2)]
@@ -82,8 +82,8 @@ def test_sixteen_threads_do_not_notice_that_the_key_rotates(
     assert set(statuses) == {200}
     refused = [record for record in sf.history if record.status != "Success"]
     assert sf.token_requests - len(refused) == 1 + ROTATIONS  # one login for each time that the session died
-    # The first rotation finds the vault as it was: refused, asked anew, the next key. Each later one finds a key in its
-    # memory that is two behind: refused, fetched anew, and accepted or refused once more.
+    # The first rotation finds the vault as it was: rejected, read again, the next key. Each later one finds an
+    # old key in its memory: rejected, read again, and accepted or rejected once more.
     assert len(refused) <= 3 * ROTATIONS
     assert relay.calls.count("GetSecretValue") <= 1 + 2 * ROTATIONS
 

@@ -49,7 +49,7 @@ def test_an_error_about_a_field_shows_no_value(field: str, aws: Aws, load: Load,
     assert leaked(caught.value, VALUE, CREDENTIAL) == []
 
 
-def test_an_error_about_a_secret_that_is_no_json_shows_no_value(aws: Aws, load: Load, at: str, leaked: Leaked) -> None:
+def test_an_error_about_a_secret_that_is_not_json_shows_no_value(aws: Aws, load: Load, at: str, leaked: Leaked) -> None:
     aws("secretsmanager").create_secret(Name="no-json", SecretString=VALUE)
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/no-json?{at}#k")

@@ -12,7 +12,7 @@ Load = Callable[..., Any]
 Aws = Callable[[str], Any]
 
 
-def test_a_text_secret_is_given_as_it_is(aws: Aws, load: Load, at: str) -> None:
+def test_a_text_secret_is_returned_unchanged(aws: Aws, load: Load, at: str) -> None:
     aws("secretsmanager").create_secret(Name="text/whole", SecretString="canary\nvalue ü")
     assert load(f"secret-manager://aws/text/whole?{at}") == "canary\nvalue ü".encode()
 
@@ -22,7 +22,7 @@ def test_an_empty_text_secret_is_empty(aws: Aws, load: Load, at: str, relay: Any
     assert load(f"secret-manager://aws/text/empty?{at}") == b""
 
 
-def test_a_binary_secret_is_given_as_it_is(aws: Aws, load: Load, at: str) -> None:
+def test_a_binary_secret_is_returned_unchanged(aws: Aws, load: Load, at: str) -> None:
     aws("secretsmanager").create_secret(Name="binary", SecretBinary=b"\x00\xffcanary")
     assert load(f"secret-manager://aws/binary?{at}") == b"\x00\xffcanary"
 
@@ -58,7 +58,7 @@ def test_a_version_is_named_by_its_stage(aws: Aws, load: Load, at: str) -> None:
     assert load(f"secret-manager://aws/staged?version=AWSPREVIOUS&{at}") == b"old"
 
 
-def test_a_version_is_named_by_a_label_of_ones_own(aws: Aws, load: Load, at: str) -> None:
+def test_a_version_is_named_by_a_custom_label(aws: Aws, load: Load, at: str) -> None:
     client = aws("secretsmanager")
     client.create_secret(Name="labelled", SecretString="new")
     client.put_secret_value(SecretId="labelled", SecretString="next", VersionStages=["AWSPENDING", "blue"])
@@ -95,7 +95,7 @@ def test_a_parameter_is_found_by_its_arn(aws: Aws, load: Load, relay: Any) -> No
     assert load(f"secret-manager://aws-ssm/{arn}?endpoint={relay.url}") == b"canary"
 
 
-def test_a_version_of_a_parameter_is_named_by_number_or_label_as_option_or_behind_a_colon(
+def test_a_version_of_a_parameter_is_a_number_or_label_as_option_or_after_a_colon(
     aws: Aws, load: Load, at: str
 ) -> None:
     client = aws("ssm")

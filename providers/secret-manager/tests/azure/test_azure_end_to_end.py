@@ -54,7 +54,7 @@ def _reached_from(start: object) -> list[object]:
     return list(seen.values())
 
 
-def test_a_herd_of_logins_asks_the_vault_once(
+def test_concurrent_logins_ask_the_vault_once(
     vault: Any, configure: Configure, keys: KeyPair, tokens_of_a_herd: Any
 ) -> None:
     vault.set_secret("herd", keys.private_key_pem)

@@ -17,8 +17,8 @@ from kinetic_auth_secret_manager.targets import target_of
 Load = Callable[..., Any]
 
 CREDENTIALS = (
-    "Give DefaultAzureCredential something to find: a managed identity, workload identity, AZURE_CLIENT_ID and its "
-    "companions, or `az login`."
+    "Set up credentials for DefaultAzureCredential: a managed identity, workload identity, AZURE_CLIENT_ID and related "
+    "variables, or `az login`."
 )
 REACH = "Check the vault's name, and that this machine can reach it (DNS, proxy, private endpoint)."
 
@@ -35,7 +35,7 @@ ANSWERS = [
         (403, "Forbidden", "ForbiddenByFirewall", "Client address is not authorized."),
         (
             "the vault does not admit this network. "
-            "Remedy: Let the vault's firewall admit this network, or connect through its private endpoint."
+            "Remedy: Allow this network in the vault's firewall, or connect through its private endpoint."
         ),
     ),
     (
@@ -44,7 +44,7 @@ ANSWERS = [
     ),
     (
         (403, "Forbidden", "SecretExpired", "Operation get is not allowed on an expired secret."),
-        "it is outside of the time for which it is valid. Remedy: Change its dates, or name another version.",
+        "it is expired or not valid yet. Remedy: Change its dates, or name another version.",
     ),
     (
         (401, "Unauthorized", "", "AKV10032: Invalid issuer."),
@@ -59,7 +59,7 @@ ANSWERS = [
     ),
     (
         (429, "Throttled", "", "Too many requests."),
-        "the vault throttles the requests. Remedy: Ask less often, or spread over more vaults.",
+        "the vault throttles the requests. Remedy: Send fewer requests, or use more vaults.",
     ),
     (
         (503, "ServiceUnavailable", "", "Try later."),
@@ -69,7 +69,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("answer", "message"), ANSWERS, ids=[f"{a[0]}-{a[2] or a[1]}" for a, _ in ANSWERS])
-def test_an_answer_that_refuses_is_told_with_its_remedy(
+def test_a_rejection_is_reported_with_its_remedy(
     answer: tuple[int, str, str, str], message: str, load: Load, vault: Any
 ) -> None:
     vault.refusal = answer
@@ -80,38 +80,38 @@ def test_an_answer_that_refuses_is_told_with_its_remedy(
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_a_secret_that_is_not_there_is_told(load: Load, vault: Any) -> None:
+def test_a_missing_secret_is_reported(load: Load, vault: Any) -> None:
     uri = f"secret-manager://azure/{vault.host}/absent"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == f"{uri}: the vault has no secret of that name. Remedy: Check the vault and the name."
 
 
-def test_a_version_that_is_not_there_is_told(load: Load, vault: Any) -> None:
+def test_a_missing_version_is_reported(load: Load, vault: Any) -> None:
     vault.set_secret("one-version", "canary")
     uri = f"secret-manager://azure/{vault.host}/one-version?version=0123"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == (
-        f"{uri}: the vault has no such version of a secret of that name. Remedy: Correct version=, or leave it out."
+        f"{uri}: the vault has no such version of a secret of that name. Remedy: Correct version=, or omit it."
     )
 
 
-def test_an_answer_that_cannot_be_read_is_told(load: Load, vault: Any) -> None:
+def test_an_answer_that_cannot_be_read_is_reported(load: Load, vault: Any) -> None:
     vault.garbage = "<html>a proxy's login page</html>"
     uri = f"secret-manager://azure/{vault.host}/secret"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
-    assert str(caught.value) == f"{uri}: what answered was not a vault: it cannot be read. Remedy: {REACH}"
+    assert str(caught.value) == f"{uri}: what answered was not a vault: the answer cannot be parsed. Remedy: {REACH}"
 
 
-def test_an_error_of_the_sdk_that_is_none_of_the_known_is_told_by_its_kind() -> None:
+def test_an_unknown_sdk_error_is_reported_by_its_type() -> None:
     problem = azure_problem(AzureError("never seen"), "reader")
     assert (problem.what, problem.remedy) == ("the Azure SDK failed (AzureError)", "See the cause.")
     assert problem.cause == "azure.core.exceptions.AzureError: never seen"
 
 
-def test_a_deleted_secret_is_told(load: Load, vault: Any) -> None:
+def test_a_deleted_secret_is_reported(load: Load, vault: Any) -> None:
     vault.set_secret("deleted", "canary")
     vault.delete("secrets", "deleted")
     uri = f"secret-manager://azure/{vault.host}/deleted"
@@ -122,13 +122,13 @@ def test_a_deleted_secret_is_told(load: Load, vault: Any) -> None:
     )
 
 
-def test_a_disabled_secret_is_told(load: Load, vault: Any) -> None:
+def test_a_disabled_secret_is_reported(load: Load, vault: Any) -> None:
     vault.set_secret("disabled", "canary", enabled=False)
     with pytest.raises(KeyLoadError, match="it is disabled. Remedy: Enable it, or name another version."):
         load(f"secret-manager://azure/{vault.host}/disabled")
 
 
-def test_a_dead_vault_is_told(load: Load, vault: Any) -> None:
+def test_a_dead_vault_is_reported(load: Load, vault: Any) -> None:
     vault.down()
     uri = f"secret-manager://azure/{vault.host}/secret"
     with pytest.raises(KeyLoadError) as caught:
@@ -136,7 +136,7 @@ def test_a_dead_vault_is_told(load: Load, vault: Any) -> None:
     assert str(caught.value) == f"{uri}: the vault cannot be reached. Remedy: {REACH}"
 
 
-def test_a_vault_that_asks_for_an_hour_of_patience_is_given_up_at_once(load: Load, vault: Any) -> None:
+def test_a_retry_after_of_an_hour_is_not_awaited(load: Load, vault: Any) -> None:
     vault.refusal = (429, "Throttled", "", "Too many requests.")
     vault.headers = {"Retry-After": "3600"}
     with pytest.raises(KeyLoadError, match="the vault throttles the requests"):
@@ -144,7 +144,7 @@ def test_a_vault_that_asks_for_an_hour_of_patience_is_given_up_at_once(load: Loa
     assert len(vault.calls) == 3
 
 
-def test_a_host_that_is_no_vault_is_given_no_token(load: Load, vault: Any) -> None:
+def test_a_host_that_is_not_a_vault_gets_no_token(load: Load, vault: Any) -> None:
     vault.challenges = False
     uri = f"secret-manager://azure/{vault.host}/secret"
     with pytest.raises(KeyLoadError) as caught:
@@ -153,13 +153,13 @@ def test_a_host_that_is_no_vault_is_given_no_token(load: Load, vault: Any) -> No
     assert vault.calls == []
 
 
-def test_a_host_that_asks_for_a_token_of_another_domain_is_given_none(load: Load, vault: Any) -> None:
+def test_a_host_that_asks_for_a_token_of_another_domain_gets_none(load: Load, vault: Any) -> None:
     vault.resource = "https://vault.azure.net"
     uri = f"secret-manager://azure/{vault.host}/secret"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == (
-        f"{uri}: the host does not answer like an Azure Key Vault, so it was given no token. "
+        f"{uri}: the host does not answer like an Azure Key Vault, so no token was sent. "
         "Remedy: Correct the vault's host."
     )
     assert vault.calls == []
@@ -175,13 +175,14 @@ def test_without_credentials_the_message_says_how_to_give_some(
     assert str(caught.value) == f"{uri}: no Azure credentials were found. Remedy: {CREDENTIALS}"
 
 
-def test_a_chain_that_is_configured_wrong_is_told(load: Load, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misconfigured_credential_chain_is_reported(load: Load, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "never-heard-of")
     uri = f"secret-manager://azure/{vault.host}/secret"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == (
-        f"{uri}: the Azure SDK does not take that (ValueError). Remedy: Correct the reference; see the cause."
+        f"{uri}: the Azure SDK does not accept the reference (ValueError). "
+        "Remedy: Correct the reference; see the cause."
     )
     assert "AZURE_TOKEN_CREDENTIALS" in str(caught.value.__cause__)
 

@@ -16,7 +16,7 @@ from kinetic_auth_core import KeyLoadError, Signer
 
 Load = Callable[..., Any]
 
-WANTED = "Remedy: Name an RSA key of 2048 bits or more that is made for signing."
+WANTED = "Remedy: Name an RSA key for signing of 2048 bits or more."
 
 
 def verify(vault: Any, name: str, message: bytes, signature: bytes) -> None:
@@ -54,7 +54,7 @@ def test_a_signer_is_held_to_the_version_that_was_current_when_it_was_made(vault
     assert load(f"{uri}?version={version}").key_id == signer.key_id
 
 
-def test_a_signer_made_anew_for_the_same_version_is_equal(vault: Any, load: Load) -> None:
+def test_a_new_signer_for_the_same_version_is_equal(vault: Any, load: Load) -> None:
     vault.create_key("signing")
     uri = f"kms://azure/{vault.host}/signing"
     assert load(uri) == load(uri, fresh=True)
@@ -68,8 +68,8 @@ def test_a_signer_signs_in_the_child_of_a_fork(vault: Any, load: Load, signed_in
 
 
 UNFIT: list[tuple[dict[str, Any], str]] = [
-    ({"kind": "EC"}, f"the key is of the type EC, but Salesforce takes only RSA (RS256). {WANTED}"),
-    ({"bits": 1024}, f"the key is an RSA key of 1024 bits, but Salesforce wants 2048 or more. {WANTED}"),
+    ({"kind": "EC"}, f"the key has the type EC, but Salesforce accepts only RSA (RS256). {WANTED}"),
+    ({"bits": 1024}, f"the key is an RSA key of 1024 bits, but Salesforce requires 2048 or more. {WANTED}"),
     (
         {"operations": ["encrypt", "decrypt"]},
         f"the key is not for signing, but for encrypt, decrypt. {WANTED}",
@@ -77,17 +77,17 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"enabled": False}, "the key is disabled. Remedy: Enable it, or name another version."),
     (
         {"exp": int(time.time()) - 60},
-        "the key is outside of the time for which it is valid. Remedy: Change its dates, or rotate it.",
+        "the key is expired or not valid yet. Remedy: Change its dates, or rotate it.",
     ),
     (
         {"nbf": int(time.time()) + 3600},
-        "the key is outside of the time for which it is valid. Remedy: Change its dates, or rotate it.",
+        "the key is expired or not valid yet. Remedy: Change its dates, or rotate it.",
     ),
 ]
 
 
 @pytest.mark.parametrize(("made", "message"), UNFIT, ids=[next(iter(made)) for made, _ in UNFIT])
-def test_an_unfit_key_is_refused_when_the_signer_is_made(
+def test_an_unusable_key_is_rejected_when_the_signer_is_made(
     made: dict[str, Any], message: str, vault: Any, load: Load
 ) -> None:
     vault.create_key("unfit", **made)
@@ -97,7 +97,7 @@ def test_an_unfit_key_is_refused_when_the_signer_is_made(
     assert str(caught.value) == f"{uri}: {message}"
 
 
-def test_a_key_that_is_disabled_later_is_told_when_it_should_sign(vault: Any, load: Load) -> None:
+def test_a_key_that_is_disabled_later_is_reported_when_it_should_sign(vault: Any, load: Load) -> None:
     vault.create_key("signing")
     uri = f"kms://azure/{vault.host}/signing"
     signer = load(uri)
@@ -107,7 +107,7 @@ def test_a_key_that_is_disabled_later_is_told_when_it_should_sign(vault: Any, lo
     assert str(caught.value) == f"{uri}: it is disabled. Remedy: Enable it, or name another version."
 
 
-def test_a_key_that_is_deleted_later_is_told_when_it_should_sign(vault: Any, load: Load) -> None:
+def test_a_key_that_is_deleted_later_is_reported_when_it_should_sign(vault: Any, load: Load) -> None:
     vault.create_key("signing")
     uri = f"kms://azure/{vault.host}/signing"
     signer = load(uri)
@@ -119,24 +119,24 @@ def test_a_key_that_is_deleted_later_is_told_when_it_should_sign(vault: Any, loa
     )
 
 
-def test_a_key_that_is_not_there_is_told(vault: Any, load: Load) -> None:
+def test_a_missing_key_is_reported(vault: Any, load: Load) -> None:
     uri = f"kms://azure/{vault.host}/absent"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == f"{uri}: the vault has no key of that name. Remedy: Check the vault and the name."
 
 
-def test_a_version_that_is_not_there_is_told(vault: Any, load: Load) -> None:
+def test_a_missing_version_is_reported(vault: Any, load: Load) -> None:
     vault.create_key("signing")
     uri = f"kms://azure/{vault.host}/signing?version=0123"
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == (
-        f"{uri}: the vault has no such version of a key of that name. Remedy: Correct version=, or leave it out."
+        f"{uri}: the vault has no such version of a key of that name. Remedy: Correct version=, or omit it."
     )
 
 
-def test_a_deleted_key_is_told(vault: Any, load: Load) -> None:
+def test_a_deleted_key_is_reported(vault: Any, load: Load) -> None:
     vault.create_key("deleted")
     vault.delete("keys", "deleted")
     uri = f"kms://azure/{vault.host}/deleted"

@@ -9,7 +9,7 @@ from typing import Any
 Load = Callable[..., Any]
 
 
-def test_a_secret_is_given_as_it_is(vault: Any, load: Load) -> None:
+def test_a_secret_is_returned_unchanged(vault: Any, load: Load) -> None:
     vault.set_secret("whole", "canary\nvalue ü")
     assert load(f"secret-manager://azure/{vault.host}/whole") == "canary\nvalue ü".encode()
 

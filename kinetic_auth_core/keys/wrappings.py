@@ -1,13 +1,10 @@
-"""What stands around a key: byte order marks, quotes, escaped blanks, base64. What the key itself is: `key_formats`.
-
-Nothing here raises: what cannot be unwrapped is handed on as it is, so that no traceback has it among its locals.
-"""
+"""Removes what surrounds a key: byte order marks, quotes, escaped line ends, base64. `formats` parses what is left."""
 
 import base64
 import binascii
 import re
 
-#: As deep as base64 is looked into: a secret's own, and that of a store that encodes all values once more.
+#: Nested levels of base64 that are decoded: the secret's own, and that of a store which encodes every value.
 MAX_LAYERS = 3
 
 _AROUND = " \t\r\n\f\v\0\ufeff\"'`\\"
@@ -16,17 +13,17 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def unwrapped(raw: bytes) -> bytes:
-    """Take off all that is not the key.
+def unwrap(raw: bytes) -> bytes:
+    """Remove everything that is not the key.
 
     Args:
-        raw: What a file or a setting holds.
+        raw: The contents of a file or a setting.
 
     Returns:
-        DER, or the text of PEM or JSON as UTF-8. What is none of them: its text without blanks and quotes around it, or
-        `raw` itself where that is no text.
+        DER, or the text of PEM or JSON as UTF-8. For anything else: its text without surrounding blanks and quotes, or
+        `raw` where it is not text.
     """
-    found = _recognised(raw, MAX_LAYERS)
+    found = _recognize(raw, MAX_LAYERS)
     if found is not None:
         return found
     text = _text(raw)
@@ -34,14 +31,14 @@ def unwrapped(raw: bytes) -> bytes:
 
 
 def is_der(raw: bytes) -> bool:
-    """Whether bytes begin like an ASN.1 SEQUENCE, as all keys and certificates in DER do."""
+    """Whether bytes begin with an ASN.1 SEQUENCE, as all keys and certificates in DER do."""
     size = _der_header(raw)
-    # A length of two bytes or more is no ASCII, so bytes that are too few are a damaged key and not a text.
+    # A length of two bytes or more is not ASCII, so a truncated value is a damaged key and not a text.
     return size is not None and (sum(size) <= len(raw) or raw[1] >= 0x80)
 
 
 def der_content(der: bytes) -> bytes:
-    """What a SEQUENCE holds."""
+    """The content of a SEQUENCE."""
     header, length = _der_header(der) or (0, 0)
     return der[header : header + length]
 
@@ -52,36 +49,36 @@ def _der_header(raw: bytes) -> tuple[int, int] | None:
         return None
     if raw[1] < 0x80:
         return 2, raw[1]
-    digits = raw[1] - 0x80  # 0: of indefinite length, as BER may have it
+    digits = raw[1] - 0x80  # 0: indefinite length, which BER allows
     if digits > 4 or len(raw) < 2 + digits:
         return None
     return 2 + digits, int.from_bytes(raw[2 : 2 + digits], "big") if digits else len(raw) - 2
 
 
-def _recognised(raw: bytes, layers: int) -> bytes | None:
-    """The form that is a key's, if there is one under so many layers of base64."""
+def _recognize(raw: bytes, layers: int) -> bytes | None:
+    """DER, PEM or JSON, found under up to `layers` levels of base64; None for anything else."""
     if is_der(raw):
-        return raw[: sum(_der_header(raw) or ())]  # an editor's or echo's line end may follow
+        return raw[: sum(_der_header(raw) or ())]  # an editor or echo may have added a line end
     text = _text(raw)
     if text is None:
         return None
     text = _ESCAPED_BLANK.sub("\n", text).strip(_AROUND)
     if text.startswith("{") or "-----BEGIN " in text:
         return text.encode()
-    inner = _from_base64(text) if layers else None
-    return None if inner is None else _recognised(inner, layers - 1)
+    inner = _decode_base64(text) if layers else None
+    return None if inner is None else _recognize(inner, layers - 1)
 
 
 def _text(raw: bytes) -> str | None:
-    """The text that bytes hold; None for what is no text."""
+    """The text that bytes encode; None if they are not text."""
     try:
         return raw.decode("utf-16" if raw.startswith(_UTF16_MARKS) else "utf-8")
     except UnicodeDecodeError:
         return None
 
 
-def _from_base64(text: str) -> bytes | None:
-    """What base64 holds, in either alphabet, with or without its padding."""
+def _decode_base64(text: str) -> bytes | None:
+    """Decode base64 in either alphabet, with or without padding; None if the text is not base64."""
     packed = "".join(text.split())
     if not _BASE64.fullmatch(packed):
         return None

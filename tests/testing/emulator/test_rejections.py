@@ -207,7 +207,7 @@ def test_the_switch_counts_and_takes_turns(sf: SalesforceEmulator, client: Any) 
     assert sf.token_requests == 6
 
 
-def test_the_switch_wants_a_sensible_number(sf: SalesforceEmulator) -> None:
+def test_the_switch_rejects_a_number_out_of_range(sf: SalesforceEmulator) -> None:
     with pytest.raises(ValueError, match="times is a number of requests"):
         sf.refuse("server_error", times=0)
 
@@ -289,13 +289,13 @@ def test_only_a_form_posted_in_the_body_counts(sf: SalesforceEmulator, client: A
         assert answer.json()["error"] == "unsupported_grant_type"
 
 
-def test_a_name_given_twice_is_refused(sf: SalesforceEmulator) -> None:
+def test_a_name_given_twice_is_rejected(sf: SalesforceEmulator) -> None:
     with pytest.raises(ValueError, match="a user A@b.c already"):
         [sf.add_user(name) for name in ("a@b.c", "A@b.c")]
     with pytest.raises(ValueError, match="that consumer key already"):
         [sf.add_app("key") for _ in range(2)]
 
 
-def test_an_unknown_flow_is_refused(sf: SalesforceEmulator) -> None:
-    with pytest.raises(ValueError, match="'device' is no flow"):
+def test_an_unknown_flow_is_rejected(sf: SalesforceEmulator) -> None:
+    with pytest.raises(ValueError, match="'device' is not a flow"):
         sf.add_app(flows={"device"})

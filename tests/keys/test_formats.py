@@ -1,4 +1,4 @@
-"""One key in every format that it comes in: made by openssl, dressed as editors, shells and stores dress it."""
+"""One key in every format, written by openssl and wrapped as editors, shells and secret stores wrap it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given
@@ -18,9 +19,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kinetic_auth_core import KeyLoadError, Signer
+from kinetic_auth_core.cli.commands import cli
+from kinetic_auth_core.keys.signer import read_private_key
+from kinetic_auth_core.plugins import tallied
 from kinetic_auth_core.testing import KeyPair
 from kinetic_auth_jwt_bearer import JWTAuthenticator
-from kinetic_auth_jwt_bearer.keys import LocalSigner, PrivateKeyFile, PrivateKeyText
 
 PASSPHRASE = "pässphrase with 'quotes' & blanks"
 Leaked = Callable[..., list[str]]
@@ -58,12 +61,12 @@ def jwk_of(pem: str, *members: str) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def formats(keys: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def formats(key_pair: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """One key, by the names of its formats."""
     folder = tmp_path_factory.mktemp("formats")
     pem, certificate = folder / "server.key", folder / "server.crt"
-    pem.write_text(keys.private_key_pem)
-    certificate.write_text(keys.certificate_pem)
+    pem.write_text(key_pair.private_key_pem)
+    certificate.write_text(key_pair.certificate_pem)
     exported = ("pkcs12", "-export", "-inkey", str(pem), "-in", str(certificate))
     return {
         "PKCS1": openssl("rsa", "-in", str(pem), "-traditional"),
@@ -79,8 +82,8 @@ def formats(keys: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "PKCS12 without encryption": openssl(
             *(*exported, "-passout", "env:P", "-keypbe", "NONE", "-certpbe", "NONE", "-nomac")
         ),
-        "JWK": jwk_of(keys.private_key_pem),
-        "JWK without primes": jwk_of(keys.private_key_pem, "n", "e", "d"),
+        "JWK": jwk_of(key_pair.private_key_pem),
+        "JWK without primes": jwk_of(key_pair.private_key_pem, "n", "e", "d"),
     }
 
 
@@ -97,33 +100,17 @@ UNENCRYPTED = [
 
 
 def key_id(text: str, passphrase: str | None = PASSPHRASE) -> str:
-    return LocalSigner.of(PrivateKeyText(text, "private_key"), passphrase).key_id
+    return read_private_key(text, passphrase).key_id
 
 
 @pytest.fixture(scope="session")
-def this_key(keys: KeyPair) -> str:
-    return key_id(keys.private_key_pem)
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_file_in_any_format_logs_in(
-    form: str, formats: dict[str, bytes], settings: dict[str, Any], tmp_path: Path
-) -> None:
-    path = tmp_path / "server.p12"  # the contents count, not the name
-    path.write_bytes(formats[form])
-    made = JWTAuthenticator(**settings, private_key_path=path, passphrase=PASSPHRASE)
-    assert made.authenticate().is_valid()
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_base64_of_any_format_logs_in_as_text(form: str, formats: dict[str, bytes], settings: dict[str, Any]) -> None:
-    text = base64.b64encode(formats[form]).decode()
-    assert JWTAuthenticator(**settings, private_key=text, passphrase=PASSPHRASE).authenticate().is_valid()
+def this_key(key_pair: KeyPair) -> str:
+    return key_id(key_pair.private_key_pem)
 
 
 @pytest.mark.parametrize("form", UNENCRYPTED)
 @pytest.mark.parametrize("passphrase", [None, "", "not needed"])
-def test_a_key_that_is_not_encrypted_opens_with_any_passphrase_and_with_none(
+def test_the_passphrase_of_an_unencrypted_key_is_ignored(
     form: str, passphrase: str | None, formats: dict[str, bytes], this_key: str
 ) -> None:
     assert key_id(base64.b64encode(formats[form]).decode(), passphrase) == this_key
@@ -133,7 +120,7 @@ def once_more(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-DRESSES: dict[str, Callable[[str], str]] = {
+WRAPPINGS: dict[str, Callable[[str], str]] = {
     "nothing": str,
     "escaped line ends": lambda text: text.replace("\n", "\\n"),
     "line ends escaped twice": lambda text: text.replace("\n", "\\\\n"),
@@ -157,41 +144,86 @@ DRESSES: dict[str, Callable[[str], str]] = {
 
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(form=st.sampled_from(TEXTS), dresses=st.lists(st.sampled_from(sorted(DRESSES)), max_size=2))
-def test_whatever_a_key_is_dressed_in_it_is_the_same_key(
-    form: str, dresses: list[str], formats: dict[str, bytes], this_key: str
+@given(form=st.sampled_from(TEXTS), wrappings=st.lists(st.sampled_from(sorted(WRAPPINGS)), max_size=2))
+def test_a_key_in_two_wrappings_is_the_same_key(
+    form: str, wrappings: list[str], formats: dict[str, bytes], this_key: str
 ) -> None:
     text = formats[form].decode()
-    for dress in dresses:
-        if not ("base64" in dress and any("base64 of base64" in each for each in dresses)):
-            text = DRESSES[dress](text)
+    for wrapping in wrappings:
+        if not ("base64" in wrapping and any("base64 of base64" in each for each in wrappings)):
+            text = WRAPPINGS[wrapping](text)
     assert key_id(text) == this_key
 
 
 @pytest.mark.parametrize("form", TEXTS)
-@pytest.mark.parametrize("dress", DRESSES)
-def test_each_dress_fits_each_format(form: str, dress: str, formats: dict[str, bytes], this_key: str) -> None:
-    assert key_id(DRESSES[dress](formats[form].decode())) == this_key
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_each_format_is_read_in_each_wrapping(
+    form: str, wrapping: str, formats: dict[str, bytes], this_key: str
+) -> None:
+    assert key_id(WRAPPINGS[wrapping](formats[form].decode())) == this_key
+
+
+def provider_key_id(**key: Any) -> str | None:
+    """The key that the jwt-bearer provider signs with."""
+    with tallied() as tally:
+        JWTAuthenticator("3MVG9", "u@acme.com", **key, passphrase=PASSPHRASE).grant(0)
+    return tally.key_fingerprint
+
+
+def check_exit_code(key: str, certificate: KeyPair, **variables: str) -> int:
+    """What `kinetic-auth cert check` says of a key and its certificate."""
+    Path("server.crt").write_text(certificate.certificate_pem)
+    args = ["cert", "check", "--cert", "server.crt", "--key", key, "--passphrase-env", "P"]
+    return CliRunner().invoke(cli, args, env={"P": PASSPHRASE, **variables}).exit_code
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_provider_and_the_command_read_a_file_in_any_format(
+    form: str, formats: dict[str, bytes], this_key: str, key_pair: KeyPair
+) -> None:
+    path = Path("server.p12")  # the contents count, not the name
+    path.write_bytes(formats[form])
+    assert provider_key_id(private_key_path=path) == this_key
+    assert check_exit_code("server.p12", key_pair) == 0
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_provider_and_the_command_read_base64_of_any_format(
+    form: str, formats: dict[str, bytes], this_key: str, key_pair: KeyPair
+) -> None:
+    text = base64.b64encode(formats[form]).decode()
+    assert provider_key_id(private_key=text) == this_key
+    assert check_exit_code("env://SF_PRIVATE_KEY", key_pair, SF_PRIVATE_KEY=text) == 0
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_the_provider_and_the_command_read_a_variable_in_any_wrapping(
+    wrapping: str, formats: dict[str, bytes], this_key: str, key_pair: KeyPair
+) -> None:
+    text = WRAPPINGS[wrapping](formats["encrypted PKCS8"].decode())
+    assert provider_key_id(private_key=text) == this_key
+    assert check_exit_code("env://SF_PRIVATE_KEY", key_pair, SF_PRIVATE_KEY=text) == 0
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
-def test_a_file_that_powershell_wrote_is_read(
-    encoding: str, formats: dict[str, bytes], this_key: str, tmp_path: Path
+def test_a_file_written_by_powershell_is_read(
+    encoding: str, formats: dict[str, bytes], this_key: str, tmp_path: Path, key_pair: KeyPair
 ) -> None:
     path = tmp_path / "server.key"
     path.write_bytes(formats["PKCS8"].decode().replace("\n", "\r\n").encode(encoding))
-    assert LocalSigner.of(PrivateKeyFile(path), None).key_id == this_key
+    assert read_private_key(path).key_id == this_key
+    assert check_exit_code(str(path), key_pair) == 0
 
 
-def test_a_line_end_behind_der_does_no_harm(formats: dict[str, bytes], this_key: str, tmp_path: Path) -> None:
+def test_a_line_end_after_der_is_ignored(formats: dict[str, bytes], this_key: str, tmp_path: Path) -> None:
     (tmp_path / "server.der").write_bytes(formats["PKCS8 DER"] + b"\n")
-    assert LocalSigner.of(PrivateKeyFile(tmp_path / "server.der"), None).key_id == this_key
+    assert read_private_key(tmp_path / "server.der").key_id == this_key
 
 
-def test_the_signer_tells_its_public_key_as_openssl_does(keys: KeyPair) -> None:
-    signer = LocalSigner.of(PrivateKeyText(keys.private_key_pem, "private_key"), None)
+def test_the_public_key_is_that_of_openssl(key_pair: KeyPair) -> None:
+    signer = read_private_key(key_pair.private_key_pem)
     assert isinstance(signer, Signer)
-    assert signer.public_key() == openssl("pkey", "-pubout", given=keys.private_key_pem.encode())
+    assert signer.public_key() == openssl("pkey", "-pubout", given=key_pair.private_key_pem.encode())
 
 
 CANARY = "canary7331CANARY"
@@ -220,22 +252,28 @@ CANARY = "canary7331CANARY"
     ends=st.sampled_from([b"", b'"}', b"\n-----END RSA PRIVATE KEY-----", b"\n-----END ENCRYPTED PRIVATE KEY-----"]),
     in_base64=st.booleans(),
 )
-def test_garbage_raises_nothing_but_a_key_load_error_and_does_not_show_up_in_it(
-    begins: bytes, middle: bytes, ends: bytes, in_base64: bool, leaked: Leaked, tmp_path: Path
+def test_garbage_raises_only_a_key_load_error_that_does_not_show_it(
+    begins: bytes, middle: bytes, ends: bytes, in_base64: bool, leaked_secrets: Leaked, tmp_path: Path
 ) -> None:
     path = tmp_path / "server.key"
     raw = begins + CANARY.encode() + middle + ends
     path.write_bytes(base64.b64encode(raw) if in_base64 else raw)
     with pytest.raises(KeyLoadError) as caught:
-        LocalSigner.of(PrivateKeyFile(path), "canary-passphrase")
-    assert leaked(caught.value, CANARY, "canary-passphrase", base64.b64encode(raw)[4:20].decode()) == []
+        read_private_key(path, "canary-passphrase")
+    assert leaked_secrets(caught.value, CANARY, "canary-passphrase", base64.b64encode(raw)[4:20].decode()) == []
 
 
 @pytest.mark.usefixtures("full_tier")
 @hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(form=st.sampled_from(FORMATS), at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-def test_a_key_with_one_wrong_byte_is_that_key_or_a_key_load_error(
-    form: str, at: float, flip: int, formats: dict[str, bytes], keys: KeyPair, leaked: Leaked, tmp_path: Path
+def test_a_key_with_one_wrong_byte_is_read_or_raises_a_key_load_error(
+    form: str,
+    at: float,
+    flip: int,
+    formats: dict[str, bytes],
+    key_pair: KeyPair,
+    leaked_secrets: Leaked,
+    tmp_path: Path,
 ) -> None:
     raw = bytearray(formats[form])
     raw[int(at * len(raw))] ^= flip
@@ -243,7 +281,7 @@ def test_a_key_with_one_wrong_byte_is_that_key_or_a_key_load_error(
     path.write_bytes(raw)
     refused: list[KeyLoadError] = []
     try:
-        LocalSigner.of(PrivateKeyFile(path), PASSPHRASE)
+        read_private_key(path, PASSPHRASE)
     except KeyLoadError as error:
         refused.append(error)
-    assert [leaked(error, keys.private_key_pem, PASSPHRASE) for error in refused] in ([], [[]])
+    assert [leaked_secrets(error, key_pair.private_key_pem, PASSPHRASE) for error in refused] in ([], [[]])

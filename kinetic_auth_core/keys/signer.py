@@ -1,0 +1,166 @@
+"""Reads a private key from text, bytes or a file, and signs with it. The formats are in `formats`."""
+
+import hashlib
+import logging
+import os
+import shlex
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError, PrivateKeyNotFoundError
+from kinetic_auth_core.redaction import without_frames
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+logger = logging.getLogger(__name__)
+
+_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def require_cryptography(purpose: str) -> None:
+    """Check that cryptography is installed.
+
+    Args:
+        purpose: What needs it, the beginning of the error's sentence.
+
+    Raises:
+        ConfigurationError: It is not installed.
+    """
+    try:
+        import cryptography  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{purpose} needs cryptography, which is not installed.",
+            remedy='pip install cryptography; the extra has it too: pip install "kinetic-auth-core[jwt-bearer]"',
+        ) from error
+
+
+@attrs.frozen
+class LocalSigner:
+    """Signs with an RSA key in this process (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518).
+
+    Attributes:
+        private_key: The key; a secret.
+        key_id: SHA-256 of the public key (SubjectPublicKeyInfo, DER), as hex.
+        algorithm: `RS256`.
+    """
+
+    private_key: "rsa.RSAPrivateKey" = attrs.field(repr=False)
+    key_id: str
+    algorithm: str = "RS256"
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign `message`."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        return self.private_key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+    def public_key(self) -> bytes:
+        """The public key, PEM."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return self.private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def read_private_key(
+    key: str | bytes | Path,
+    passphrase: str | bytes | None = None,
+    *,
+    label: str = "private_key",
+    path_setting: str = "private_key_path (SF_PRIVATE_KEY_PATH)",
+    unlock_remedy: str = "Set or correct passphrase (SF_PASSPHRASE).",
+) -> LocalSigner:
+    """Read an RSA private key: PEM, DER, PKCS12 or JWK, or base64 of one of them.
+
+    Byte order marks, quotes, escaped or lost line ends and UTF-16 are accepted. A warning is logged for a file that
+    other users of the machine can access.
+
+    Args:
+        key: The key as text or bytes; or the path of its file.
+        passphrase: Of an encrypted key; ignored for others.
+        label: What messages call a key that is not a file.
+        path_setting: The setting that messages name for correcting the path.
+        unlock_remedy: The remedy where the passphrase is missing or wrong.
+
+    Raises:
+        PrivateKeyNotFoundError: The file does not exist.
+        KeyLoadError: It cannot be read, or is not an RSA private key of 2048 bits or more.
+        ConfigurationError: cryptography is not installed.
+    """
+    try:
+        return _read(key, passphrase, label, path_setting, unlock_remedy)
+    except KineticAuthError as error:
+        without_frames(error)
+        problem = error
+    del key, passphrase  # not among the locals of the traceback
+    raise problem
+
+
+def _read(
+    key: str | bytes | Path, passphrase: str | bytes | None, label: str, path_setting: str, unlock_remedy: str
+) -> LocalSigner:
+    require_cryptography("reading a private key")
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    from kinetic_auth_core.keys.formats import LockedKey, UnusableKey, parse_private_key
+
+    if isinstance(key, Path):
+        label = f"the private key file {key}"
+    contents = _contents(key, label, path_setting)
+    try:
+        parsed = parse_private_key(contents, _encoded(passphrase))
+    except UnusableKey as error:
+        remedy = unlock_remedy if isinstance(error, LockedKey) else error.remedy
+        problem = KeyLoadError(f"{label} {error.what}.", remedy=remedy)
+    else:
+        if isinstance(key, Path):
+            _warn_if_exposed(key, label)
+        public = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return LocalSigner(parsed, hashlib.sha256(public).hexdigest())
+    raise problem  # without the parser's errors as its context: they may quote the key
+
+
+def _encoded(text: str | bytes | None) -> bytes | None:
+    return text.encode(errors="replace") if isinstance(text, str) else text
+
+
+def _contents(key: str | bytes | Path, label: str, path_setting: str) -> bytes:
+    if not isinstance(key, Path):
+        return _encoded(key) or b""
+    try:
+        return key.expanduser().read_bytes()
+    except FileNotFoundError as error:
+        raise PrivateKeyNotFoundError(
+            f"Private key not found: {key.expanduser().absolute()} does not exist.",
+            remedy=f"Verify {path_setting}: that it is correct and that the file exists.",
+            filename=str(key),
+        ) from error
+    except PermissionError as error:
+        raise KeyLoadError(
+            f"{label} cannot be read: {error.strerror}.",
+            remedy="Let the user that runs this process read it (chown, chmod 600).",
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown home folder; ValueError: NUL
+        raise KeyLoadError(
+            f"{label} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            remedy=f"Set {path_setting} to the path of a file.",
+        ) from error
+
+
+def _warn_if_exposed(path: Path, label: str) -> None:
+    """Log a warning, with the command that corrects it, if the file's mode lets group or others access it."""
+    path = path.expanduser()
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:  # removed or replaced since it was read
+        return
+    if os.name == "posix" and mode & _OPEN_TO_OTHERS:
+        logger.warning(
+            "%s is open to other users of this machine (mode %04o). Close it: chmod 600 %s",
+            *(label, mode, shlex.quote(str(path))),
+        )
