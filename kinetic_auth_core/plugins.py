@@ -28,8 +28,7 @@ from kinetic_auth_core.registry.loading import load_authenticator, load_key_load
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validated import CheckedMeta
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import Setting, schema, setting
-from kinetic_auth_core.settings.schema import near as suggest
+from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.urls import url_problem

@@ -19,7 +19,7 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded, is_there
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY, AllowedPlugins
-from kinetic_auth_core.settings.schema import near
+from kinetic_auth_core.settings.schema import suggest
 
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"
@@ -177,7 +177,7 @@ def _document(raw: bytes) -> Table | str:
 
 
 def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
-    problems = [f"{key}: unknown key{near(key, _KEYS)}" for key in document if key not in _KEYS]
+    problems = [f"{key}: unknown key{suggest(key, _KEYS)}" for key in document if key not in _KEYS]
     allowed = ALL_ALLOWED
     try:
         allowed = AllowedPlugins.read(document.get(KEY), file.source(KEY))

@@ -24,7 +24,6 @@ from kinetic_auth_core.registry.discovery import (
     AllowedPlugins,
     InstalledPlugin,
     find,
-    installed,
 )
 from kinetic_auth_core.registry.hookspecs import (
     Authenticator,
@@ -218,7 +217,7 @@ def _wrappers(manager: pluggy.PluginManager, hook: str) -> list[pluggy.HookImpl]
 
 
 def _unfit(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
-    return ProviderLoadError(f"{plugin.called} {what}.", remedy=f"Update {plugin.distribution}, or ask its authors.")
+    return ProviderLoadError(f"{plugin.label} {what}.", remedy=f"Update {plugin.distribution}, or ask its authors.")
 
 
 _loading = ContextVar("kinetic_auth_loading_observers", default=False)
@@ -240,7 +239,7 @@ def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
     """
     token = _loading.set(True)
     try:
-        return _loaded(allowed)
+        return _loaded(allowed.searched_once())
     finally:
         _loading.reset(token)
 
@@ -248,7 +247,7 @@ def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
 def _loaded(allowed: AllowedPlugins) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     try:
-        names = dict.fromkeys(plugin.name for plugin in installed(OBSERVERS))
+        names = dict.fromkeys(plugin.name for plugin in allowed.search(OBSERVERS))
     except KineticAuthError as error:
         logger.warning("observers are left out: %s", error)
         return found

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.limits import Commons
-from kinetic_auth_core.resolution.resolution import Surroundings, examine
+from kinetic_auth_core.resolution.resolution import check_arguments, inspect
 from kinetic_auth_core.sessions.source import SessionSource
 
 
@@ -51,7 +52,7 @@ def resolve(
     """
     keywords = keyword_layer(settings)
     del settings  # secrets: not among the locals of a traceback
-    found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
+    found = inspect(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
     if found.plan is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
@@ -103,7 +104,8 @@ class SourcePool:
         **settings: Any,
     ) -> None:
         _check_size(size)
-        self._surroundings = Surroundings.load(config, env_file)
+        check_arguments(config=config, env_file=env_file)
+        self._configuration = Configuration.load(config, env_file)
         self._tenants = tenants
         self._size = size
         self._settings = settings
@@ -164,7 +166,7 @@ class SourcePool:
         arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
         keywords = keyword_layer(wanted)
         del wanted
-        found = examine(**arguments, keywords=keywords, surroundings=self._surroundings)
+        found = inspect(**arguments, keywords=keywords, configuration=self._configuration)
         if found.plan is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error

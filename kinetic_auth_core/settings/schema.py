@@ -204,7 +204,7 @@ class Setting:
                 raise ValueError(f"was refused ({type(error).__name__})") from None
             raise ValueError(str(error) or type(error).__name__) from error
 
-    def shown(self, value: Any) -> Any:
+    def displayed(self, value: Any) -> Any:
         """The value as `explain()` and the CLI may show it."""
         if not self.secret or value in (None, "", (), []):
             return value
@@ -307,7 +307,7 @@ def group_problem(
     return None if given else f"one of {' or '.join(group)} is needed (as variable: {variables})"
 
 
-def near(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the known name nearest to a misspelt one, or nothing."""
     match = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {match[0]!r}?)" if match else ""

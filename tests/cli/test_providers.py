@@ -166,6 +166,8 @@ def test_one_that_the_config_file_does_not_allow_is_marked_and_not_imported(
     outcome = run("providers")
     assert outcome.table["jwt-bearer"][-1] == "works"
     assert next(line for line in outcome.out.splitlines() if line.startswith("sso")).endswith("  not allowed")
-    assert "Add 'acme-sso' to allowed_plugins, if you trust it; else uninstall it." in " ".join(outcome.out.split())
+    assert "Add 'acme-sso' to allowed_plugins, if you trust it; otherwise uninstall it." in " ".join(
+        outcome.out.split()
+    )
     assert "it was imported" not in outcome.out
     assert run("providers", "sso").code == 2

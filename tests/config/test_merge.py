@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.merge import Given, settle
+from kinetic_auth_core.config.merge import LayeredValue, merge
 from kinetic_auth_core.settings.schema import schema
 
 REQUIRED = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com", "password": "canary-word"}
@@ -326,7 +326,7 @@ class Derived:
 
 
 def test_a_default_that_is_derived_from_other_settings_is_shown_as_it_will_be() -> None:
-    settled = settle(schema(Derived), (), [{"host": Given("b.example.com", "keyword")}])
+    settled = merge(schema(Derived), (), [{"host": LayeredValue("b.example.com", "keyword")}])
     assert [(each.name, each.value, each.source) for each in settled.rows] == [
         ("host", "b.example.com", "keyword"),
         ("audience", "https://b.example.com", "default"),
@@ -336,7 +336,7 @@ def test_a_default_that_is_derived_from_other_settings_is_shown_as_it_will_be() 
 
 
 def test_a_default_that_is_derived_from_a_wrong_setting_is_shown_as_nothing() -> None:
-    settled = settle(schema(Derived), (), [{"audience": Given(5, "keyword")}])
+    settled = merge(schema(Derived), (), [{"audience": LayeredValue(5, "keyword")}])
     assert [(each.name, each.value) for each in settled.rows] == [("host", "a.example.com"), ("port", None)]
     assert settled.problems == ("audience (from keyword): expected text, got a whole number",)
 
@@ -346,8 +346,8 @@ def test_merging_keeps_values_out_of_reprs() -> None:
     class Tokened:
         token: str = kinetic.setting(help="", secret=True)
 
-    layers: Iterable[Mapping[str, Given]] = [{"token": Given("canary-token", "keyword")}]
-    settled = settle(schema(Tokened), (), [*layers])
+    layers: Iterable[Mapping[str, LayeredValue]] = [{"token": LayeredValue("canary-token", "keyword")}]
+    settled = merge(schema(Tokened), (), [*layers])
     assert "canary-token" not in repr(layers) + repr(settled)
 
 

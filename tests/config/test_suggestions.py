@@ -21,7 +21,7 @@ def test_a_misspelt_key_in_the_defaults_is_a_warning_with_the_right_one(
 ) -> None:
     path = write("[defaults]\nloginurl = 'https://test.salesforce.com'\n")
     kinetic.resolve("password", **login)
-    assert caplog.messages == [f"{path}:defaults.loginurl is no setting of 'password' (did you mean 'login_url'?)"]
+    assert caplog.messages == [f"{path}:defaults.loginurl is not a setting of 'password' (did you mean 'login_url'?)"]
 
 
 @pytest.mark.parametrize("prefix", ["", "PROD_"])
@@ -32,7 +32,7 @@ def test_a_misspelt_variable_is_a_warning_with_the_right_one(
     monkeypatch.setenv("PROD_SF_DEADLINE", "20")
     kinetic.resolve("password", environment="prod", **login)
     assert caplog.messages == [
-        f"the variable {prefix}SF_LOGIN_ULR is read by nothing (did you mean {prefix}SF_LOGIN_URL?)"
+        f"the variable {prefix}SF_LOGIN_ULR is not used by any setting (did you mean {prefix}SF_LOGIN_URL?)"
     ]
 
 
@@ -41,7 +41,9 @@ def test_a_misspelt_variable_in_the_env_file_is_told_with_the_file(
 ) -> None:
     path = write("SF_LOGINURL=https://test.salesforce.com\n", ".env")
     kinetic.resolve("password", **login)
-    assert caplog.messages == [f"the variable SF_LOGINURL ({path}) is read by nothing (did you mean SF_LOGIN_URL?)"]
+    assert caplog.messages == [
+        f"the variable SF_LOGINURL ({path}) is not used by any setting (did you mean SF_LOGIN_URL?)"
+    ]
 
 
 def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
@@ -53,7 +55,7 @@ def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
         kinetic.resolve("password", **login)
     assert caught.value.problems == (
         "client_id is missing: give it as keyword, in the config file, or as SF_CLIENT_ID",
-        "the variable SF_CLIENTID is read by nothing (did you mean SF_CLIENT_ID?)",
+        "the variable SF_CLIENTID is not used by any setting (did you mean SF_CLIENT_ID?)",
     )
     assert caplog.messages == []
 
@@ -102,7 +104,7 @@ def test_a_secret_that_begins_nearly_like_a_reference_is_a_warning_that_does_not
     kinetic.resolve("password", **login | {"password": f"{scheme}://aws/canary"})
     meant = "file" if scheme == "files" else "secret-manager"
     assert caplog.messages == [
-        f"password (from keyword) is no reference but the secret itself (did you mean {meant}://?)"
+        f"password (from keyword) is used as the secret itself, not as a reference (did you mean {meant}://?)"
     ]
 
 
@@ -118,5 +120,5 @@ def test_so_are_the_secrets_of_a_list(login: dict[str, str], caplog: pytest.LogC
     keys = ["env://KEY", "secretmanager://aws/canary"]
     kinetic.resolve("jwt-bearer", client_id="id", username="ada@acme.com", private_key=keys)
     assert caplog.messages == [
-        "private_key (from keyword) is no reference but the secret itself (did you mean secret-manager://?)"
+        "private_key (from keyword) is used as the secret itself, not as a reference (did you mean secret-manager://?)"
     ]

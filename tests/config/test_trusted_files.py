@@ -12,7 +12,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.trusted_files import refuse_if_not_ours, warn_if_others_write
-from kinetic_auth_core.resolution.resolution import examine
+from kinetic_auth_core.resolution.resolution import inspect
 
 Write = Callable[..., Path]
 
@@ -237,7 +237,7 @@ def test_a_link_that_is_turned_elsewhere_once_it_was_judged_leads_to_the_file_th
 
     sys.setprofile(turn)
     try:
-        found = examine("jwt-bearer")
+        found = inspect("jwt-bearer")
     finally:
         sys.setprofile(None)
     assert link.resolve() == planted

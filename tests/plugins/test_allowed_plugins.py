@@ -66,7 +66,7 @@ def test_a_provider_of_another_distribution_is_refused_before_it_is_imported() -
         kinetic.resolve("acme")
     assert str(caught.value) == (
         "the plugin 'acme' of acme-sso 1.0 (acme_sso:Provider) is not loaded: its distribution is not in "
-        f"{path}:allowed_plugins. Remedy: Add 'acme-sso' to allowed_plugins, if you trust it; else uninstall it."
+        f"{path}:allowed_plugins. Remedy: Add 'acme-sso' to allowed_plugins, if you trust it; otherwise uninstall it."
     )
     assert "acme_sso" not in sys.modules
 

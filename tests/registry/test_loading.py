@@ -1,10 +1,12 @@
 """The registry with the providers that we publish: what is listed, what is hinted at, and that all of it is cheap."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +117,19 @@ def test_resolving_imports_only_the_provider_that_was_asked_for() -> None:
         "print([name for name in sys.modules if name in ('kinetic_auth_jwt_bearer', 'kinetic_auth_password')])\n"
     )
     assert run(script) == "['kinetic_auth_password']\n"
+
+
+def test_one_resolve_searches_the_installed_packages_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, searches = importlib.metadata.entry_points, []
+
+    def counted(**wanted: str) -> Any:
+        searches.append(wanted)
+        return search(**wanted)
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", counted)
+    secrets = {"client_secret": "kms://aws/secret", "password": "secret-manager://aws/password"}
+    kinetic.resolve("password", store={"name": "file", "path": "sessions"}, **LOGIN, **secrets)
+    assert len(searches) == 1
 
 
 def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:

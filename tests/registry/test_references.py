@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -184,9 +183,11 @@ def test_a_known_scheme_without_its_loader_names_the_package(
 ) -> None:
     installed = importlib.metadata.entry_points
 
-    def without_the_package(group: str, **others: Any) -> importlib.metadata.EntryPoints:
-        points = installed(group=group, **others)
-        return importlib.metadata.EntryPoints(each for each in points if "secret_manager" not in each.value)
+    def without_the_package() -> importlib.metadata.EntryPoints:
+        groups = installed().groups
+        return importlib.metadata.EntryPoints(
+            each for group in groups for each in installed(group=group) if "secret_manager" not in each.value
+        )
 
     monkeypatch.setattr(importlib.metadata, "entry_points", without_the_package)
     with pytest.raises(kinetic.ConfigurationError) as caught:

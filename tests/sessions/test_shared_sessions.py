@@ -369,9 +369,11 @@ def test_the_store_of_ours_that_is_not_installed_is_told_with_its_package(
 ) -> None:
     installed = importlib.metadata.entry_points
 
-    def without_redis(**wanted: Any) -> importlib.metadata.EntryPoints:
-        points: Any = installed(**wanted)
-        return importlib.metadata.EntryPoints(each for each in points if each.name != "redis")
+    def without_redis() -> importlib.metadata.EntryPoints:
+        groups = installed().groups
+        return importlib.metadata.EntryPoints(
+            each for group in groups for each in installed(group=group) if each.name != "redis"
+        )
 
     monkeypatch.setattr(importlib.metadata, "entry_points", without_redis)
     with pytest.raises(kinetic.ConfigurationError, match="pip install kinetic-auth-redis-store"):

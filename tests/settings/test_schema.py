@@ -19,10 +19,10 @@ from kinetic_auth_core.settings.schema import (
     Setting,
     exactly_one_of,
     group_problem,
-    near,
     reserved_names_of,
     schema,
     secret_texts,
+    suggest,
 )
 
 
@@ -354,9 +354,9 @@ def test_groups_are_read_off_the_class_if_it_has_them() -> None:
 
 
 def test_the_nearest_name_is_told_and_a_far_one_is_not() -> None:
-    assert near("usrename", ["username", "password"]) == " (did you mean 'username'?)"
-    assert near("xyz", ["username", "password"]) == ""
-    assert near("x", []) == ""
+    assert suggest("usrename", ["username", "password"]) == " (did you mean 'username'?)"
+    assert suggest("xyz", ["username", "password"]) == ""
+    assert suggest("x", []) == ""
 
 
 def test_masking_takes_the_longest_secret_first_and_leaves_short_ones() -> None:
