@@ -49,7 +49,7 @@ def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_othe
     told = " ".join(outcome.out.split())
     assert (
         "Error: the plugin 'sso' of acme-sso 1.5 (acme_sso_broken:Sso) does not import: RuntimeError: no acme here. "
-        "Remedy: Update acme-sso, or ask its authors." in told
+        "Remedy: Update acme-sso, or report this to its authors." in told
     )
 
 
@@ -98,7 +98,7 @@ def test_json_has_the_same(run: Run, installed_only: Run, publish: Run) -> None:
     }
     assert broken["name"] == "sso"
     assert "no acme here" in broken["error"]
-    assert broken["remedy"] == "Update acme-sso, or ask its authors."
+    assert broken["remedy"] == "Update acme-sso, or report this to its authors."
     assert document["not_installed"] == [{"name": "password", "install": "pip install kinetic-auth-password"}]
 
 

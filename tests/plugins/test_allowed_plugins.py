@@ -113,7 +113,7 @@ def test_an_observer_of_another_distribution_is_left_out_with_a_warning(
     allow("acme-sso")
     with caplog.at_level(logging.WARNING):
         kinetic.resolve("acme").session()
-    assert "an observer is left out: the plugin 'watch' of watcher 1.0 (watcher:Observer) is not loaded" in caplog.text
+    assert "an observer is skipped: the plugin 'watch' of watcher 1.0 (watcher:Observer) is not loaded" in caplog.text
     assert "watcher" not in sys.modules
     allow("acme-sso", "watcher")
     kinetic.resolve("acme").session()

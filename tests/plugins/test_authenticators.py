@@ -36,7 +36,7 @@ def broken(install: Install, source: str, target: str = "broken:Broken") -> pyte
         kinetic.resolve("broken")
     text = str(caught.value)
     assert f"the plugin 'broken' of broken 1.0 ({target}) " in text
-    assert "Remedy: Update broken, or ask its authors." in text
+    assert "Remedy: Update broken, or report this to its authors." in text
     return caught
 
 
@@ -243,7 +243,7 @@ def test_entry_points_that_cannot_be_read_are_an_error_of_ours_and_break_no_logi
     with pytest.raises(kinetic.ProviderLoadError, match="the entry points of the installed packages cannot be read: "):
         kinetic.resolve("sso")
     assert source.session().is_valid()
-    assert "observers are left out: " in caplog.text
+    assert "observers are skipped: " in caplog.text
 
 
 def test_an_entry_point_that_was_edited_a_moment_ago_is_seen_fresh(install: Install) -> None:

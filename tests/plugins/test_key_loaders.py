@@ -165,7 +165,7 @@ def test_a_loader_may_be_a_module(install: Install, vault: Any) -> None:
         ("class Loader:\n    @kinetic.hookimpl\n    def load_key(self, uri):\n        pass\n", "uri"),
         (
             "class Loader:\n    def __init__(self):\n        raise LookupError('no home')\n",
-            "cannot be made: LookupError: no home",
+            "cannot be instantiated: LookupError: no home",
         ),
     ],
 )
@@ -247,7 +247,7 @@ def test_what_it_finds_wrong_is_told_with_all_other_mistakes(careful: Any) -> No
         kinetic.resolve("password", password="careful://shelve", proxy="careful://", client_id="c", username="u")
     assert caught.value.problems == (
         "client_secret is missing: give it as keyword, in the config file, or as SF_CLIENT_SECRET",
-        "proxy (from keyword): the reference 'careful://' names nothing behind careful://",
+        "proxy (from keyword): the reference 'careful://' names nothing after careful://",
         ("password (from keyword): careful://shelve: there is no shelve. Remedy: Write careful://shelf."),
     )
 
@@ -258,7 +258,7 @@ def test_anything_else_that_it_raises_is_told_with_its_name(careful: Any) -> Non
     assert str(caught.value) == (
         "Cannot configure 'fake': key (from keyword): the plugin 'careful' of careful-loader 1.0 "
         "(careful_loader:Vault) raised LookupError in check_reference: no such shelf. "
-        "Remedy: Update careful-loader, or ask its authors."
+        "Remedy: Update careful-loader, or report this to its authors."
     )
 
 

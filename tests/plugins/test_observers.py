@@ -260,7 +260,7 @@ def test_an_observer_that_raises_is_logged_and_takes_nothing_from_login_or_the_o
     assert [what for what, *_ in seen] == ["issued", "failed"]
     for name in ("aaa", "zzz"):
         for hook in ("session_issued", "authentication_failed"):
-            assert f"observer {name} raised RuntimeError in {hook}; the login goes on" in caplog.messages
+            assert f"observer {name} raised RuntimeError in {hook}; the login continues" in caplog.messages
     assert "canary-token" not in caplog.text
 
 
@@ -271,7 +271,7 @@ def test_an_observer_that_raises_is_logged_and_takes_nothing_from_login_or_the_o
         (
             "class Observer:\n    def __init__(self):\n        raise LookupError('no home')\n",
             "Observer",
-            "cannot be made: LookupError: no home",
+            "cannot be instantiated: LookupError: no home",
         ),
         ("class Observer:\n    pass\n", "Observer", "implements no hook"),
         (
@@ -302,7 +302,7 @@ def test_an_observer_that_does_not_fit_is_logged_and_left_out(
 ) -> None:
     install("unfit", source, {"observers": {"unfit": f"unfit:{target}"}})
     assert kinetic.resolve("fake").session().is_valid()
-    (message,) = [message for message in caplog.messages if message.startswith("an observer is left out: ")]
+    (message,) = [message for message in caplog.messages if message.startswith("an observer is skipped: ")]
     assert "the plugin 'unfit' of unfit 1.0 (unfit:Observer)" in message
     assert why in message
     assert len(seen) == 1

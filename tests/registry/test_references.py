@@ -88,7 +88,7 @@ def test_a_known_scheme_keeps_its_rest_whole(scheme: str, rest: str) -> None:
 @pytest.mark.parametrize("text", ["env://", "file://?x=1", "kms://#key"])
 def test_a_reference_that_names_nothing_is_an_error(text: str) -> None:
     scheme = text.partition(":")[0]
-    with pytest.raises(kinetic.ConfigurationError, match=f"names nothing behind {scheme}://"):
+    with pytest.raises(kinetic.ConfigurationError, match=f"names nothing after {scheme}://"):
         parse_reference(text, ())
 
 
@@ -230,7 +230,7 @@ def test_a_field_of_something_else_is_an_error_that_does_not_show_it(text: str) 
 
 
 def test_a_builtin_reference_takes_no_query() -> None:
-    with pytest.raises(kinetic.ConfigurationError, match=r"has a \?query, which env:// does not take"):
+    with pytest.raises(kinetic.ConfigurationError, match=r"has a \?query, which env:// does not accept"):
         parse_reference("env://NAME?version=1", ())
 
 
