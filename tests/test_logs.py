@@ -49,7 +49,7 @@ def test_what_is_no_level_is_an_error_that_lists_them_and_changes_nothing(monkey
     for value in ("loud", "NOTSET", "10"):
         monkeypatch.setenv("LOG_LEVEL", value)
         with pytest.raises(
-            kinetic.ConfigurationError, match=rf"LOG_LEVEL: '{value}' is no log level; use one of .*INFO"
+            kinetic.ConfigurationError, match=rf"LOG_LEVEL: '{value}' is not a log level; use one of .*INFO"
         ):
             kinetic.configure_logging()
     assert added(before) == []
@@ -101,7 +101,7 @@ def test_the_variables_may_stand_in_dotenv_or_a_named_file(tmp_path: Path) -> No
     assert logging.getLogger().level == logging.ERROR
     named = tmp_path / "named.env"
     named.write_text("LOG_LEVEL=loud\n")
-    with pytest.raises(kinetic.ConfigurationError, match=rf"LOG_LEVEL \({named}\): 'loud' is no log level"):
+    with pytest.raises(kinetic.ConfigurationError, match=rf"LOG_LEVEL \({named}\): 'loud' is not a log level"):
         kinetic.configure_logging(named)
 
 

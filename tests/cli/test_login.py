@@ -313,7 +313,7 @@ class TestLog:
     def test_a_level_that_there_is_not_is_a_usage_error(self, run: Run) -> None:
         outcome = run("providers", env={"LOG_LEVEL": "LOUD"})
         assert (outcome.code, outcome.out) == (2, "")
-        assert "LOG_LEVEL: 'LOUD' is no log level; use one of" in outcome.told
+        assert "LOG_LEVEL: 'LOUD' is not a log level; use one of" in outcome.told
 
 
 def test_an_emulator_with_tls_is_reached_by_its_own_variables(run: Run) -> None:

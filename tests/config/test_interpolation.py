@@ -39,7 +39,7 @@ def test_variables_are_put_in(written: object, read: object) -> None:
 
 @pytest.mark.parametrize("written", ["${", "${}", "${1A}", "${HOST", "${HO ST}", "a ${HOST} ${-x}"])
 def test_what_is_no_reference_is_an_error_that_shows_the_literal_form(written: str) -> None:
-    with pytest.raises(ValueError, match=r'has a "\$\{" that is no \$\{VARIABLE\}.*\{ value = "\.\.\." \}'):
+    with pytest.raises(ValueError, match=r'has a "\$\{" that is not \$\{VARIABLE\}.*\{ value = "\.\.\." \}'):
         interpolate(written, VARIABLES.get)
 
 

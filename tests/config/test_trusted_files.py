@@ -128,8 +128,8 @@ def test_a_named_file_that_everybody_can_write_costs_a_warning(
     [(_, level, text)] = caplog.record_tuples
     assert level == logging.WARNING
     assert text == (
-        f"{path} (from {next(iter(named(path)))}) decides where credentials go, and every user can write it. "
-        f"Close it: chmod go-w {path}"
+        f"{path} (from {next(iter(named(path)))}) decides where credentials are sent, and every user can write it. "
+        f"Run: chmod go-w {path}"
     )
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_the_variable_names_is_warned_of_too(
     path.chmod(0o666)
     monkeypatch.setenv("KINETIC_AUTH_CONFIG", str(path))
     kinetic.resolve("password", **login)
-    assert f"{path} (from KINETIC_AUTH_CONFIG) decides where credentials go" in caplog.text
+    assert f"{path} (from KINETIC_AUTH_CONFIG) decides where credentials are sent" in caplog.text
 
 
 def test_a_group_of_others_that_can_write_a_named_file_is_warned_of(

@@ -89,7 +89,7 @@ def test_a_missing_env_file_that_was_named_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", env_file=path)
     assert str(caught.value) == (
-        f"the .env file {path} cannot be read: No such file or directory. Remedy: Correct its path, or its permissions."
+        f"the .env file {path} cannot be read: No such file or directory. Remedy: Correct its path or its permissions."
     )
 
 

@@ -114,7 +114,7 @@ def test_a_relative_path_stays_where_it_was_when_the_process_changes_its_folder(
 
 @pytest.mark.parametrize("path", ["", "a\0b"])
 def test_a_path_that_is_none_is_refused(path: str) -> None:
-    with pytest.raises(kinetic.ConfigurationError, match="is empty, or no path"):
+    with pytest.raises(kinetic.ConfigurationError, match="is empty, or not a path"):
         kinetic.FileStore(path)
 
 

@@ -54,7 +54,7 @@ def test_a_session_of_another_org_is_refused_before_it_is_handed_out(sf: Salesfo
     host = sf.url.removeprefix("http://")
     assert error.message == (
         f"password login of {sf.default.username} at {host} succeeded, and its session is refused: "
-        f"it is of org {sf.org_id}, not of {OTHER_ORG}."
+        f"it is for org {sf.org_id}, not for {OTHER_ORG}."
     )
     assert error.remedy.startswith("Check login_url and the credentials, or set expected_org_id")
     assert (error.provider, error.host, error.username) == ("password", host, sf.default.username)
@@ -91,7 +91,7 @@ def test_the_org_may_come_from_a_variable_of_the_environment(
 def test_a_session_for_a_foreign_host_is_refused(org: SalesforceEmulator) -> None:
     org.policy.instance_url = "https://acme.my.salesforce.com.evil.example"
     error = refused(kinetic.resolve("password", **org.settings("password")))
-    assert "its instance acme.my.salesforce.com.evil.example is none of allowed_instance_hosts (" in error.message
+    assert "its instance acme.my.salesforce.com.evil.example is not in allowed_instance_hosts (" in error.message
     assert "add it to allowed_instance_hosts" in error.remedy
 
 
@@ -214,7 +214,7 @@ def test_a_provider_of_other_people_s_is_guarded_too() -> None:
     good = session()
     assert kinetic.SessionSource(Sso(good), expected_org_id=OTHER_ORG).session() == good
     refused(kinetic.SessionSource(Sso(good), expected_org_id="00D000000000001"))
-    assert "it is of an unknown org" in str(
+    assert "it is for an unknown org" in str(
         refused(kinetic.SessionSource(Sso(attrs.evolve(good, id="")), expected_org_id=OTHER_ORG))
     )
     refused(kinetic.SessionSource(Sso(good), allowed_instance_hosts=["*.example"]))
