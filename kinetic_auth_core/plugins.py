@@ -2,8 +2,8 @@
 
     from kinetic_auth_core.plugins import GrantAuthenticator, setting
 
-A plugin imports nothing of the library but these names and those of `kinetic_auth_core`; its tests import
-`kinetic_auth_core.testing` as well. This module re-exports and defines nothing itself.
+A plugin imports only these names and those of `kinetic_auth_core`; its tests import `kinetic_auth_core.testing` as
+well. This module re-exports and defines nothing itself.
 """
 
 from kinetic_auth_core.concurrency import Once, reset_after_fork

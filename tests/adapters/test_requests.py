@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.adapters.requests import SalesforceAuth, _leave_behind
+from kinetic_auth_core.adapters.requests import SalesforceAuth, _detach_on_redirect
 from kinetic_auth_core.testing import Answer, Dribble, Huge, Redirect, SalesforceEmulator, Truncated
 
 DATA = "/services/data/v62.0"
@@ -278,7 +278,7 @@ def test_another_host_gets_no_token_and_keeps_the_callers_header(
     assert (second["authorization"], second["x-sfdc-session"]) == ("Basic theirs", "theirs")
     assert sf.token_requests == 1  # a stranger's 401 drops no session of ours
     assert [message for message in caplog.messages if "goes without" in message] == [
-        f"a request to {elsewhere.url} goes without the session's token, which is for {sf.url} alone"
+        f"a request to {elsewhere.url} is sent without the session's token, which is only for {sf.url}"
     ]
 
 
@@ -329,7 +329,7 @@ def test_a_redirect_from_http_to_https_is_another_place_too(location: str, *, ke
     redirect.url = "http://localhost/x"
     redirect.headers["Location"] = location
     headers = {**session.auth_header, "X-SFDC-Session": "00D!canary"}
-    _leave_behind(headers, redirect, session)
+    _detach_on_redirect(headers, redirect, session)
     assert bool(headers) is kept
 
 

@@ -88,5 +88,5 @@ def test_options_of_its_own_are_passed_on(tls: SalesforceEmulator, tls_source: k
 
 
 def test_options_that_log_in_are_refused(tls_source: kinetic.SessionSource) -> None:
-    with pytest.raises(kinetic.ConfigurationError, match="session_id, username: the source logs in"):
+    with pytest.raises(kinetic.ConfigurationError, match="session_id, username: not accepted here"):
         connect(tls_source, username="me", session_id="x")

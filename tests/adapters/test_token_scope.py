@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.adapters.token_scope import BULK_HEADER, InstanceOnly, carries, detach, is_own, origin_of
+from kinetic_auth_core.adapters.token_scope import BULK_HEADER, TokenScope, carries, detach, is_own, origin_of
 from kinetic_auth_core.session import SalesforceSession
 
 TOKEN = "00D000000000001!canary"
@@ -26,7 +26,7 @@ def session(instance_url: str = "https://acme.my.salesforce.com") -> SalesforceS
 )
 def test_the_instance_gets_the_token(url: str) -> None:
     headers: dict[str, str] = {}
-    assert InstanceOnly().attach(headers, origin_of(url), session())
+    assert TokenScope().attach(headers, origin_of(url), session())
     assert headers == {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -51,7 +51,7 @@ def test_the_instance_gets_the_token(url: str) -> None:
 )
 def test_no_other_place_does_and_its_headers_are_left_alone(url: str) -> None:
     headers = {"Authorization": "Basic theirs", BULK_HEADER: "theirs"}
-    assert not InstanceOnly().attach(headers, origin_of(url), session())
+    assert not TokenScope().attach(headers, origin_of(url), session())
     assert headers == {"Authorization": "Basic theirs", BULK_HEADER: "theirs"}
 
 
@@ -71,7 +71,7 @@ def test_plain_http_is_for_loopback_even_if_the_instance_says_otherwise(instance
 
 def test_an_authorization_of_the_callers_is_replaced_and_the_bulk_header_filled() -> None:
     headers = {"Authorization": "Basic theirs", BULK_HEADER: "stale"}
-    InstanceOnly().attach(headers, origin_of("https://acme.my.salesforce.com/"), session())
+    TokenScope().attach(headers, origin_of("https://acme.my.salesforce.com/"), session())
     assert headers == {"Authorization": f"Bearer {TOKEN}", BULK_HEADER: TOKEN}
     assert carries(headers, session())
     detach(headers, session())
@@ -85,12 +85,12 @@ def test_only_the_sessions_own_token_is_taken_off() -> None:
 
 
 def test_a_foreign_host_is_told_once_without_path_query_or_token(caplog: pytest.LogCaptureFixture) -> None:
-    places = InstanceOnly()
+    places = TokenScope()
     with caplog.at_level(logging.WARNING, "kinetic_auth_core"):
         for url in ("https://a.example/p?secret=1", "https://u:pw@a.example/q", "https://b.example/", "https:///"):
             places.attach({}, origin_of(url), session())
     assert caplog.messages == [
-        f"a request to {where} goes without the session's token, which is for https://acme.my.salesforce.com alone"
+        f"a request to {where} is sent without the session's token, which is only for https://acme.my.salesforce.com"
         for where in ("https://a.example:443", "https://b.example:443", "a URL without a host")
     ]
 
