@@ -22,7 +22,6 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import LoginEvent, LoginTally, current_tally, tallied
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
-from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, SESSION_STORES
 from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.references import Reference, parse_reference
@@ -34,10 +33,6 @@ from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.urls import url_problem
 
 __all__ = [
-    "AUTHENTICATORS",
-    "KEY_LOADERS",
-    "OBSERVERS",
-    "SESSION_STORES",
     "AuthenticationError",
     "Authenticator",
     "CheckedMeta",

@@ -46,10 +46,6 @@ PUBLIC = [
 ]
 
 FOR_PLUGINS = [
-    "AUTHENTICATORS",
-    "KEY_LOADERS",
-    "OBSERVERS",
-    "SESSION_STORES",
     "AuthenticationError",
     "Authenticator",
     "CheckedMeta",

@@ -277,7 +277,7 @@ def test_another_host_gets_no_token_and_keeps_the_callers_header(
     assert "authorization" not in first
     assert (second["authorization"], second["x-sfdc-session"]) == ("Basic theirs", "theirs")
     assert sf.token_requests == 1  # a stranger's 401 drops no session of ours
-    assert [message for message in caplog.messages if "goes without" in message] == [
+    assert [message for message in caplog.messages if "is sent without" in message] == [
         f"a request to {elsewhere.url} is sent without the session's token, which is only for {sf.url}"
     ]
 
