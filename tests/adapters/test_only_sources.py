@@ -1,4 +1,4 @@
-"""An adapter that is given something else than a source says so at once, and what to give."""
+"""An adapter refuses an argument that is not a source at once, and says what to pass."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ ADAPTERS = [
 
 
 @pytest.mark.parametrize(("adapter", "name"), ADAPTERS)
-def test_an_authenticator_is_refused_with_the_source_to_make_of_it(adapter: Callable[[Any], Any], name: str) -> None:
+def test_an_authenticator_is_refused_with_the_source_to_make_from_it(adapter: Callable[[Any], Any], name: str) -> None:
     auth = kinetic.OAuthAuthenticator(client_id="a", client_secret="b", username="c", password="d")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         adapter(auth)
@@ -28,7 +28,7 @@ def test_an_authenticator_is_refused_with_the_source_to_make_of_it(adapter: Call
 
 
 @pytest.mark.parametrize(("adapter", "name"), ADAPTERS)
-def test_a_session_is_refused_as_it_cannot_be_renewed(adapter: Callable[[Any], Any], name: str) -> None:
+def test_a_session_is_refused_because_it_cannot_be_renewed(adapter: Callable[[Any], Any], name: str) -> None:
     session = kinetic.SalesforceSession("00D!x", "https://acme.my.salesforce.com", "", "0")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         adapter(session)

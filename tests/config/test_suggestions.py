@@ -1,4 +1,4 @@
-"""A misspelt key of `[defaults]`, or a misspelt variable, is no error; but it is told, as it may log in elsewhere."""
+"""A misspelt key of `[defaults]`, or a misspelt variable, is a warning, because it may log in at the wrong host."""
 
 import logging
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def test_a_misspelt_variable_is_a_warning_with_the_right_one(
     ]
 
 
-def test_a_misspelt_variable_in_the_env_file_is_told_with_the_file(
+def test_a_misspelt_variable_of_the_env_file_is_reported_with_the_file(
     write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write("SF_LOGINURL=https://test.salesforce.com\n", ".env")
@@ -46,7 +46,7 @@ def test_a_misspelt_variable_in_the_env_file_is_told_with_the_file(
     ]
 
 
-def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
+def test_the_error_for_a_missing_setting_names_the_misspelt_variable(
     login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SF_CLIENTID", "3MVG9")
@@ -71,7 +71,7 @@ def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
         "SF_STORE_PATH",
     ],
 )
-def test_variables_of_others_are_nobodys_slip(
+def test_variables_of_other_programs_cause_no_warning(
     name: str, login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "x")
@@ -79,7 +79,7 @@ def test_variables_of_others_are_nobodys_slip(
     assert caplog.messages == []
 
 
-def test_a_name_that_stands_beside_the_right_one_is_there_on_purpose(
+def test_a_similar_name_beside_the_correct_one_is_not_reported(
     write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     write("[defaults]\nlogin_urls = ['a']\nlogin_url = 'https://test.salesforce.com'\n")
@@ -87,7 +87,7 @@ def test_a_name_that_stands_beside_the_right_one_is_there_on_purpose(
     assert caplog.messages == []
 
 
-def test_a_pool_tells_it_once_for_all_its_tenants(
+def test_a_pool_warns_once_for_all_its_tenants(
     write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     write("[defaults]\nloginurl = 'https://test.salesforce.com'\n[environments.prod]\nprovider = 'password'\n")
@@ -98,7 +98,7 @@ def test_a_pool_tells_it_once_for_all_its_tenants(
 
 
 @pytest.mark.parametrize("scheme", ["secretmanager", "secret_manager", "Secret-Manager", "files"])
-def test_a_secret_that_begins_nearly_like_a_reference_is_a_warning_that_does_not_show_it(
+def test_a_secret_that_resembles_a_reference_is_a_warning_that_does_not_quote_it(
     scheme: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     kinetic.resolve("password", **login | {"password": f"{scheme}://aws/canary"})
@@ -109,14 +109,16 @@ def test_a_secret_that_begins_nearly_like_a_reference_is_a_warning_that_does_not
 
 
 @pytest.mark.parametrize("password", ["canary://aws", "https://aws", "secret-manager:/aws", "x secretmanager://aws"])
-def test_any_other_secret_is_none_to_be_told_of(
+def test_any_other_secret_causes_no_warning(
     password: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     kinetic.resolve("password", **login | {"password": password})
     assert caplog.messages == []
 
 
-def test_so_are_the_secrets_of_a_list(login: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_in_a_list_that_resembles_a_reference_is_a_warning(
+    login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     keys = ["env://KEY", "secretmanager://aws/canary"]
     kinetic.resolve("jwt-bearer", client_id="id", username="ada@acme.com", private_key=keys)
     assert caplog.messages == [
