@@ -1,4 +1,4 @@
-"""Environment variables and `.env`: where it is searched for, what it is used for, and that `os.environ` is not changed."""
+"""Environment variables and `.env`: where it is searched for and used, and that `os.environ` is not changed."""
 
 import os
 from collections.abc import Callable
