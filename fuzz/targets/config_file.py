@@ -47,7 +47,6 @@ def check(data: bytes) -> None:
     except ConfigurationError as error:
         assert str(error)
         return
-    assert file is not None
     for environment in [None, *file.environments][:_MOST_ENVIRONMENTS]:
         found = inspect(environment=environment, configuration=Configuration(_VARIABLES, file))
         assert (found.plan is None) == (found.error is not None)

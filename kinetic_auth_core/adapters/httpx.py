@@ -91,10 +91,16 @@ class SalesforceAuth(httpx.Auth):
         return request
 
 
-class _ReplayedBody(httpx.SyncByteStream):
-    """A raw response body that can be read from its beginning, although a part has been read already."""
+class _ReplayedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A raw response body that can be read from its beginning, although a part has been read already.
 
-    def __init__(self, beginning: list[bytes], rest: Iterator[bytes], whole: httpx.SyncByteStream) -> None:
+    Args:
+        beginning: The part that was read.
+        rest: Iterates over the rest: an iterator, or an asynchronous one for an `AsyncClient`.
+        whole: httpx's stream.
+    """
+
+    def __init__(self, beginning: list[bytes], rest: Any, whole: Any) -> None:
         self._beginning = beginning
         self._rest = rest
         self._whole = whole
@@ -103,23 +109,14 @@ class _ReplayedBody(httpx.SyncByteStream):
         yield from self._beginning
         yield from self._rest
 
-    def close(self) -> None:
-        self._whole.close()
-
-
-class _AsyncReplayedBody(httpx.AsyncByteStream):
-    """As `_ReplayedBody`, for an `AsyncClient`."""
-
-    def __init__(self, beginning: list[bytes], rest: AsyncIterator[bytes], whole: httpx.AsyncByteStream) -> None:
-        self._beginning = beginning
-        self._rest = rest
-        self._whole = whole
-
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._beginning:
             yield chunk
         async for chunk in self._rest:
             yield chunk
+
+    def close(self) -> None:
+        self._whole.close()
 
     async def aclose(self) -> None:
         await self._whole.aclose()
@@ -149,7 +146,7 @@ async def _abeginning(response: httpx.Response) -> bytes:
         read.append(chunk)
         if sum(map(len, read)) > MAX_REFUSAL_BYTES:
             break
-    response.stream = _AsyncReplayedBody(read, rest, stream)
+    response.stream = _ReplayedBody(read, rest, stream)
     return _decoded(response, read)
 
 

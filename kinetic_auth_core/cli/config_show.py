@@ -28,7 +28,7 @@ def show(
     found = inspect(provider, environment=environment, config=config, env_file=env_file)
     if as_json:
         _print_json(found)
-    elif found.configuration.provider or found.configuration.config_file is not None:
+    elif found.configuration.provider or found.configuration.file.path is not None:
         _print_table(found)
     if found.error is not None:
         raise found.error
@@ -39,7 +39,7 @@ def _print_json(found: Resolution) -> None:
         {
             "provider": found.configuration.provider or None,
             "environment": found.configuration.environment,
-            "config_file": found.configuration.config_file,
+            "config_file": found.configuration.file.path,
             "env_file": found.configuration.env_file,
             "settings": [
                 {"name": row.name, "value": row.value, "source": row.source, "secret": row.secret, "note": row.note}
@@ -55,7 +55,7 @@ def _print_table(found: Resolution) -> None:
         [
             ("provider", found.configuration.provider or None),
             ("environment", found.configuration.environment),
-            ("config file", found.configuration.config_file),
+            ("config file", found.configuration.file.path),
             (".env file", found.configuration.env_file),
         ]
     )

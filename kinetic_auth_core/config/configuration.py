@@ -11,14 +11,9 @@ import attrs
 from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places
 from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY_LOADERS, AllowedPlugins
+from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.schema import suggest
-
-
-def _allowed(configuration: "Configuration") -> AllowedPlugins:
-    file = configuration.file
-    return (file.allowed if file else ALL_ALLOWED).searched_once()
 
 
 @attrs.frozen
@@ -27,7 +22,7 @@ class Configuration:
 
     Attributes:
         variables: The environment variables of the process and of the `.env` file.
-        file: The config file, or None.
+        file: The config file; empty if there is none.
         provider: The provider's entry-point name; empty until `select`.
         environment: The environment's name, or None.
         table: The environment's table in the file, its values as written; empty if there is none.
@@ -37,12 +32,14 @@ class Configuration:
     """
 
     variables: Variables = attrs.field(default=Variables(()), repr=False)
-    file: ConfigFile | None = attrs.field(default=None, repr=False)
+    file: ConfigFile = attrs.field(factory=ConfigFile, repr=False)
     provider: str = ""
     environment: str | None = None
     table: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
     named_by: str | None = None
-    allowed: AllowedPlugins = attrs.field(default=attrs.Factory(_allowed, takes_self=True), repr=False)
+    allowed: AllowedPlugins = attrs.field(
+        default=attrs.Factory(lambda self: self.file.allowed.searched_once(), takes_self=True), repr=False
+    )
     warned: set[str] = attrs.field(factory=set, repr=False)
 
     @classmethod
@@ -56,28 +53,14 @@ class Configuration:
         return cls(variables, load_config(config, variables))
 
     @property
-    def config_file(self) -> Path | None:
-        """The path of the config file."""
-        return self.file.path if self.file else None
-
-    @property
     def env_file(self) -> Path | None:
         """The path of the `.env` file."""
         return self.variables.layers[-1].path if self.variables.layers else None
 
     @property
-    def defaults(self) -> Mapping[str, Any]:
-        """The `[defaults]` table; empty if there is none."""
-        return self.file.defaults if self.file else Table()
-
-    @property
     def variable_prefix(self) -> str:
         """`PROD_` for the environment `prod`: the prefix of its own `SF_*` variables; empty without an environment."""
         return "" if self.environment is None else re.sub(r"\W", "_", self.environment).upper() + "_"
-
-    def source(self, *keys: str) -> str:
-        """The name of a key of the file, for `explain()` and errors."""
-        return self.file.source(*keys) if self.file else ".".join(keys)
 
     def as_reference(self, text: str) -> Reference | None:
         """The reference that a secret's text is; None if the text is the secret itself."""
@@ -97,7 +80,7 @@ class Configuration:
         """
         name, named_by = self._environment(environment)
         table: Mapping[str, Any] = Table()
-        if name is not None and self.file is not None:
+        if name is not None and self.file.path is not None:
             if name not in self.file.environments:
                 known = ", ".join(self.file.environments) or "none"
                 raise ConfigurationError(
@@ -106,12 +89,12 @@ class Configuration:
                 )
             table = self.file.environments[name]
         keys = ("environments", name, "provider") if name and "provider" in table else ("defaults", "provider")
-        own_provider = self._provider(table.get("provider", self.defaults.get("provider")), keys)
+        own_provider = self._provider(table.get("provider", self.file.defaults.get("provider")), keys)
         chosen = own_provider if provider is None else provider
         if chosen is None:
             raise ConfigurationError(_no_provider(self.file, name))
         if name is None or own_provider in (None, chosen):
-            key = self.source(*keys) if provider is None else None
+            key = self.file.source(*keys) if provider is None else None
             return attrs.evolve(self, provider=chosen, environment=name, table=table, named_by=key)
         if named_by == "default_environment":
             return attrs.evolve(self, provider=chosen)
@@ -127,7 +110,7 @@ class Configuration:
             return environment, "the argument"
         if found := self.variables.find("KINETIC_AUTH_ENVIRONMENT"):
             return found
-        if self.file is None:
+        if self.file.path is None:
             return None, ""
         return self.variables.find("ENVIRONMENT") or (self.file.default_environment, "default_environment")
 
@@ -138,15 +121,15 @@ class Configuration:
         try:
             value = interpolate(value, self.variables.lookup)
         except ValueError as error:
-            raise ConfigurationError(f"{self.source(*keys)}: {error}.") from None
+            raise ConfigurationError(f"{self.file.source(*keys)}: {error}.") from None
         if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{self.source(*keys)}: expected text, the name of a provider.")
+            raise ConfigurationError(f"{self.file.source(*keys)}: expected text, the name of a provider.")
         return value
 
 
-def _no_provider(file: ConfigFile | None, name: str | None) -> str:
+def _no_provider(file: ConfigFile, name: str | None) -> str:
     how = 'resolve("jwt-bearer"), kinetic-auth login jwt-bearer, or provider = "..." in a config file'
-    if file is None:
+    if file.path is None:
         why = f"and there is no config file; looked for: {searched_places()}"
     elif name is None and file.environments:
         first = next(iter(file.environments))

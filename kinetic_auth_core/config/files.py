@@ -12,7 +12,7 @@ import platformdirs
 from kinetic_auth_core.config.trusted_files import (
     find_upwards,
     folders_upwards,
-    refuse_if_not_ours,
+    read_text,
     warn_if_others_write,
 )
 from kinetic_auth_core.config.variables import Variables
@@ -54,7 +54,7 @@ class ConfigFile:
     """A config file that was read; its values are unchanged.
 
     Attributes:
-        path: The file.
+        path: The file; None if there is none.
         key_prefix: The prefix of keys in messages: `tool.kinetic-auth.` in a `pyproject.toml`, otherwise nothing.
         default_environment: The environment that applies if none is named, or None.
         defaults: The `[defaults]` table.
@@ -62,7 +62,7 @@ class ConfigFile:
         allowed: The plugins that may be loaded.
     """
 
-    path: Path
+    path: Path | None = None
     key_prefix: str = ""
     default_environment: str | None = None
     defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
@@ -74,8 +74,8 @@ class ConfigFile:
         return f"{self.path}:{self.key_prefix}{'.'.join(keys)}"
 
 
-def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> ConfigFile | None:
-    """Read the config file that was named or found; None if there is none.
+def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> ConfigFile:
+    """Read the config file that was named or found; an empty one without a path if there is none.
 
     Args:
         config: Its path. Left out: `KINETIC_AUTH_CONFIG`; else `kinetic-auth.toml` in the working directory or a
@@ -91,7 +91,7 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
         return _named(expanded(named[0]), named[1])
     for path in _candidates():
         return _parse(path, "search", how_to_name_it=f'config="{path}"')
-    return None
+    return ConfigFile()
 
 
 def _named(path: Path, named_by: str) -> ConfigFile:
@@ -138,20 +138,8 @@ def _mentions_us(path: Path) -> bool:
 
 def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> ConfigFile:
     """Read a file; one that was found instead of named must be trusted."""
-    try:
-        with path.open("rb") as file:
-            if how_to_name_it is not None:
-                refuse_if_not_ours(path, os.fstat(file.fileno()), how_to_name_it)
-            raw = file.read()
-    except ConfigurationError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise ConfigurationError(
-            f"the config file {path} (from {named_by}) cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedy="Correct the path, or leave it out to have the file searched for.",
-        ) from error
-    document = _document(raw)
-    del raw  # secrets: not among the locals of a traceback
+    remedy = "Correct the path, or leave it out to have the file searched for."
+    document = _document(read_text(path, "config file", how_to_name_it, remedy=remedy, named_by=named_by))
     if isinstance(document, str):
         raise ConfigurationError(f"the config file {path} {document}.")
     prefix = ""
@@ -163,12 +151,10 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
     return _shaped(ConfigFile(path, prefix), document)
 
 
-def _document(raw: bytes) -> Table | str:
+def _document(text: str) -> Table | str:
     """The file as TOML, or its problem. Returned, not raised: an error raised here would hold the file's text."""
     try:
-        table: Table = _masked(tomllib.loads(raw.decode("utf-8-sig")))
-    except UnicodeDecodeError as error:
-        return f"is not UTF-8 text (byte {error.start})"
+        table: Table = _masked(tomllib.loads(text))
     except ValueError as error:  # from tomllib, or a number that is too long
         return f"is not valid TOML: {error}"
     except RecursionError:

@@ -46,7 +46,7 @@ Layer = Mapping[str, LayeredValue]
 def all_layers(schema: Sequence[Setting], keywords: Layer, configuration: Configuration) -> list[Layer]:
     """All layers of `resolve`, highest first."""
     known = {each.name for each in schema}
-    defaults = {name: value for name, value in configuration.defaults.items() if name in known}
+    defaults = {name: value for name, value in configuration.file.defaults.items() if name in known}
     return [
         keywords,
         file_layer(schema, configuration.table, ("environments", configuration.environment or ""), configuration),
@@ -89,8 +89,8 @@ def file_layer(
     for name, raw in table.items():
         if name in _ENVIRONMENT_KEYS:
             continue
-        source = configuration.source(*keys, name)
-        folder = (configuration.config_file or Path()).parent.absolute()
+        source = configuration.file.source(*keys, name)
+        folder = (configuration.file.path or Path()).parent.absolute()
         try:
             value = _read(raw, configuration.variables.lookup, folder, is_path=name in paths, is_secret=name in secrets)
         except ValueError as error:

@@ -27,9 +27,9 @@ def name_suggestions(schema: Sequence[Setting], configuration: Configuration) ->
         configuration: The file and the variables.
     """
     found = [
-        f"{configuration.source('defaults', name)} is not a setting of {configuration.provider!r} "
+        f"{configuration.file.source('defaults', name)} is not a setting of {configuration.provider!r} "
         f"(did you mean {meant!r}?)"
-        for name, meant in _misspelt(configuration.defaults, [each.name for each in schema])
+        for name, meant in _misspelt(configuration.file.defaults, [each.name for each in schema])
     ]
     names = [each.env for each in schema]
     for layer in configuration.variables.layers:

@@ -32,6 +32,39 @@ def find_upwards(name: str) -> Path | None:
     return next((folder / name for folder in folders_upwards() if is_there(folder / name)), None)
 
 
+def read_text(path: Path, kind: str, how_to_name_it: str | None, *, remedy: str, named_by: str = "") -> str:
+    """Read a file that was named, or one that was found by searching, if it is trusted.
+
+    Args:
+        path: The file.
+        kind: Its name in messages, such as `config file`.
+        how_to_name_it: For a found file: the argument that names it explicitly, such as ``config="..."``.
+        remedy: What to do if it cannot be read.
+        named_by: The argument or variable that named it, for messages.
+
+    Raises:
+        ConfigurationError: It cannot be read, is not UTF-8, or is not trusted.
+    """
+    try:
+        with path.open("rb") as file:
+            if how_to_name_it is not None:
+                refuse_if_not_ours(path, os.fstat(file.fileno()), how_to_name_it)
+            raw = file.read()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, ConfigurationError):
+            raise
+        source = f" (from {named_by})" if named_by else ""
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"the {kind} {path}{source} cannot be read: {why}.", remedy=remedy) from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:  # it holds the file's bytes, so it must not be chained
+        problem = f"the {kind} {path} is not UTF-8 text (byte {error.start})."
+    finally:
+        del raw  # secrets: not among the locals of a traceback
+    raise ConfigurationError(problem, remedy="Save it as UTF-8.")
+
+
 def refuse_if_not_ours(path: Path, state: os.stat_result, how_to_name_it: str) -> None:
     """Refuse a found file that another user owns or that others can write.
 

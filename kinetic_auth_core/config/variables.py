@@ -3,6 +3,7 @@
 `os.environ` is never changed.
 """
 
+import io
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -12,8 +13,7 @@ from typing import Any, Self
 import attrs
 from dotenv import dotenv_values
 
-from kinetic_auth_core.config.trusted_files import find_upwards, refuse_if_not_ours, warn_if_others_write
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.config.trusted_files import find_upwards, read_text, warn_if_others_write
 from kinetic_auth_core.paths import expanded
 
 _REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
@@ -118,22 +118,6 @@ class Variables:
 
 def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
     """Read a file; one that was found instead of named must be trusted."""
-    problem = ""
-    values: dict[str, str | None] = {}
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            if how_to_name_it is not None:
-                refuse_if_not_ours(path, os.fstat(stream.fileno()), how_to_name_it)
-            values = dotenv_values(stream=stream)
-    except ConfigurationError:
-        raise
-    except UnicodeDecodeError as error:  # it holds the file's bytes, so it must not be chained
-        problem = f"the .env file {path} is not UTF-8 text (byte {error.start})."
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise ConfigurationError(
-            f"the .env file {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedy="Correct its path or its permissions.",
-        ) from error
-    if problem:
-        raise ConfigurationError(problem, remedy="Save it as UTF-8.")
+    text = read_text(path, ".env file", how_to_name_it, remedy="Correct its path or its permissions.")
+    values = dotenv_values(stream=io.StringIO(text, newline=None))
     return {name: value for name, value in values.items() if value is not None}

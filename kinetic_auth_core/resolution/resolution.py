@@ -16,7 +16,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import Plan, SourceOptions, make_instance, plain_secret
-from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins, InstalledPlugin
+from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import choose_store
@@ -136,7 +136,7 @@ def _merge(
         binary=[each.name for each in schema(cls) if each.takes_bytes],
         options=SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values}),
         store=choice.open,
-        allowed=configuration.file.allowed if configuration.file else ALL_ALLOWED,
+        allowed=configuration.file.allowed,
         origin=plugin.distribution,
         is_grant=issubclass(cls, GrantAuthenticator),
         secrets={
@@ -171,7 +171,7 @@ def check_arguments(**arguments: object) -> None:
 def _warn_of_an_empty_environment(configuration: Configuration, layers: Sequence[Layer]) -> None:
     """An environment without a config file and without variables is misspelt, or the working folder is wrong."""
     prefix = configuration.variable_prefix
-    if not prefix or configuration.file is not None:
+    if not prefix or configuration.file.path is not None:
         return
     if not any(value.source.startswith(prefix) for layer in layers for value in layer.values()):
         logger.warning(

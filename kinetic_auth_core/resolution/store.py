@@ -89,7 +89,7 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
     problems = [f"store.{problem}" for problem in merged.problems]
     whole = {name: _whole(value) for name, value in merged.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed), rows=merged.rows)
+    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.file.allowed), rows=merged.rows)
 
     def open_store() -> SessionStore:
         store: SessionStore = cls(**credentials.load(0).by_name)
@@ -125,8 +125,8 @@ def _named(keyword: object, configuration: Configuration) -> _Named | None:
         return _in_file(configuration.table["store"], keys, configuration)
     if prefix and (found := variables.find(f"{prefix}SF_STORE")):
         return _Named(*found, lambda _: {})
-    if "store" in configuration.defaults:
-        return _in_file(configuration.defaults["store"], ("defaults", "store"), configuration)
+    if "store" in configuration.file.defaults:
+        return _in_file(configuration.file.defaults["store"], ("defaults", "store"), configuration)
     if found := variables.find("SF_STORE"):
         return _Named(*found, lambda _: {})
     return None
@@ -135,4 +135,6 @@ def _named(keyword: object, configuration: Configuration) -> _Named | None:
 def _in_file(raw: object, keys: tuple[str, ...], configuration: Configuration) -> _Named:
     table = dict(raw) if isinstance(raw, Mapping) else {"name": raw}
     name = interpolate(table.pop("name", None), configuration.variables.lookup)
-    return _Named(name, configuration.source(*keys), lambda settings: file_layer(settings, table, keys, configuration))
+    return _Named(
+        name, configuration.file.source(*keys), lambda settings: file_layer(settings, table, keys, configuration)
+    )

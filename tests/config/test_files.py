@@ -14,16 +14,16 @@ Write = Callable[..., Path]
 USERS_FILE = "../home/.config/kinetic-auth/kinetic-auth.toml"
 
 
-def loaded(config: str | Path | None = None) -> ConfigFile | None:
+def loaded(config: str | Path | None = None) -> ConfigFile:
     return load_config(config, Variables.load())
 
 
-def path_of(file: ConfigFile | None) -> Path | None:
-    return None if file is None else file.path.resolve()
+def path_of(file: ConfigFile) -> Path | None:
+    return file.path and file.path.resolve()
 
 
 def test_without_any_file_there_is_none() -> None:
-    assert loaded() is None
+    assert loaded().path is None
 
 
 def test_the_config_file_is_searched_from_the_argument_to_the_users_folder(
@@ -72,7 +72,7 @@ def test_a_pyproject_without_our_table_is_ignored_for_one_in_a_parent(
 @pytest.mark.parametrize("text", ["not toml [", "name = 'kinetic-auth'\nnot toml ["])
 def test_a_broken_pyproject_without_our_table_is_ignored(write: Write, text: str) -> None:
     write(text, "pyproject.toml")
-    assert loaded() is None
+    assert loaded().path is None
 
 
 def test_a_broken_pyproject_with_our_table_is_an_error(write: Write) -> None:
@@ -112,7 +112,7 @@ def test_a_pyproject_whose_entry_is_not_a_table_is_a_configuration_error(write: 
 
 def test_a_pyproject_whose_tool_is_not_a_table_is_ignored(write: Write) -> None:
     write("tool = 5 # kinetic-auth\n", "pyproject.toml")
-    assert loaded() is None
+    assert loaded().path is None
 
 
 @pytest.mark.parametrize("by_argument", [True, False])
@@ -171,7 +171,7 @@ def test_a_file_that_is_not_utf_8_is_an_error(write: Write) -> None:
     path = write(b"# caf\xe9\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve()
-    assert str(caught.value) == f"the config file {path} is not UTF-8 text (byte 5)."
+    assert str(caught.value) == f"the config file {path} is not UTF-8 text (byte 5). Remedy: Save it as UTF-8."
 
 
 def test_all_problems_of_a_malformed_file_are_reported(write: Write) -> None:

@@ -206,7 +206,7 @@ def test_an_inaccessible_parent_does_not_stop_the_search(tmp_path: Path) -> None
         "os.chdir(sys.argv[1])\n"
         f"os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})\n"
         "variables = Variables.load()\n"
-        "print(len(variables.layers), load_config(None, variables))\n"
+        "print(len(variables.layers), load_config(None, variables).path)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, inside],
