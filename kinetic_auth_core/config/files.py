@@ -163,6 +163,11 @@ def _document(text: str) -> Table | str:
 
 
 def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
+    """The file with its tables.
+
+    Raises:
+        ConfigurationError: It has unknown keys, or a key of the wrong type or in the wrong place.
+    """
     problems = [f"{key}: unknown key{suggest(key, _KEYS)}" for key in document if key not in _KEYS]
     allowed = ALL_ALLOWED
     try:
@@ -172,29 +177,23 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     default = document.get("default_environment")
     if default is not None and not isinstance(default, str):
         problems.append("default_environment: expected text, the name of an environment")
-    defaults = document.get("defaults", Table())
-    if not isinstance(defaults, dict):
-        problems.append("defaults: expected a table, [defaults]")
-    environments = document.get("environments", Table())
-    if not isinstance(environments, dict):
-        problems.append("environments: expected tables, [environments.<name>]")
+    defaults, environments = document.get("defaults", Table()), document.get("environments", Table())
+    tables = {"defaults": defaults}
+    if isinstance(environments, dict):
+        tables |= {f"environments.{name}": table for name, table in environments.items()}
     else:
-        problems += [
-            f"environments.{name}: expected a table, [environments.{name}]"
-            for name, table in environments.items()
-            if not isinstance(table, dict)
+        problems.append("environments: expected tables, [environments.<name>]")
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            problems.append(f"{name}: expected a table, [{name}]")
+            continue
+        problems += [  # TOML has no way back up after a [table]
+            f"{name}.{key}: belongs to the top of the file, before its first [table]"
+            for key in (KEY, "default_environment")
+            if key in table
         ]
-    problems += _misplaced("defaults", defaults)
-    for name, table in environments.items() if isinstance(environments, dict) else ():
-        problems += _misplaced(f"environments.{name}", table)
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
     return attrs.evolve(
         file, default_environment=default, defaults=defaults, environments=environments, allowed=allowed
     )
-
-
-def _misplaced(where: str, table: object) -> list[str]:
-    """Top-level keys inside one of the tables, where they have no effect: after a [table], TOML has no way back up."""
-    found = [key for key in (KEY, "default_environment") if isinstance(table, dict) and key in table]
-    return [f"{where}.{key}: belongs to the top of the file, before its first [table]" for key in found]
