@@ -84,7 +84,7 @@ class Refusal:
     """Why a session is rejected.
 
     Attributes:
-        what: The reason, as the end of a sentence that begins with "it is rejected:".
+        what: The reason, as a clause that follows a colon.
         remedy: What to do.
     """
 
