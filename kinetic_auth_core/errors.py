@@ -1,23 +1,23 @@
-"""The error tree: everything that kinetic-auth raises.
+"""The error tree: all errors that kinetic-auth raises.
 
 ```
 KineticAuthError
 ├── ConfigurationError (ValueError)         settings: missing, unknown, contradictory
 │   ├── UnknownProviderError (LookupError)  no such plugin
 │   └── ProviderLoadError                   found, but it did not import or does not fit the hookspec
-├── KeyLoadError (ValueError)               a key or secret could not be had or read
+├── KeyLoadError (ValueError)               a key or secret could not be loaded
 │   └── PrivateKeyNotFoundError (FileNotFoundError)
 └── AuthenticationError                     the login failed
-    ├── CredentialsRejectedError            retrying would not help, and may lock the user out
+    ├── CredentialsRejectedError            retrying does not help, and may lock the user out
     ├── TransientAuthenticationError        proven transient
-    │   └── ServiceUnavailableError         ... and without a usable answer (also a TransportError)
-    ├── TransportError                      no usable answer: DNS, TLS, time-out, not JSON, too large
-    ├── SessionRejectedError                a good answer that a guard refuses
-    └── LoginBudgetError                    our own brake, before Salesforce's
+    │   └── ServiceUnavailableError         ... without a usable response (also a TransportError)
+    ├── TransportError                      no usable response: DNS, TLS, time-out, not JSON, too large
+    ├── SessionRejectedError                a valid response that a guard rejects
+    └── LoginBudgetError                    our own login limit, below Salesforce's
 ```
 
-An error says what happened, with which provider, user and host, and what to do. It pickles and copies whole, and
-never holds a secret.
+An error says what happened, with which provider, user and host, and what to do. It can be pickled and copied, and
+never contains a secret.
 """
 
 import copy
@@ -31,7 +31,7 @@ class KineticAuthError(Exception):
 
     Args:
         message: What happened, as one sentence without a secret.
-        remedy: What the reader can do about it; empty if nothing is known.
+        remedy: What the reader can do about it; empty if unknown.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
@@ -40,21 +40,21 @@ class KineticAuthError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """The message, and the remedy behind it."""
+        """The message, followed by the remedy."""
         return f"{self.message} Remedy: {self.remedy}" if self.remedy else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by state: the constructors' keywords are not in `args`."""
+        """Pickle by state, because `args` lacks the constructors' keywords."""
         return _rebuild, (type(self), self.args, self._state())
 
     def _state(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
     def met_at(self, place: str) -> Self:
-        """A copy whose message begins with where it was met; its chain and traceback are those of this one.
+        """A copy whose message begins with a place; it has the chain and the traceback of this error.
 
         Args:
-            place: Such as `private_key (from SF_PRIVATE_KEY)`.
+            place: For example `private_key (from SF_PRIVATE_KEY)`.
         """
         other = copy.copy(self)
         other.message = f"{place}: {self.message}"
@@ -67,7 +67,7 @@ class KineticAuthError(Exception):
 
 def _rebuild(cls: type[KineticAuthError], args: tuple[Any, ...], state: dict[str, Any]) -> KineticAuthError:
     builtin: type = cls
-    while builtin.__module__ != "builtins":  # the one that decides the layout: OSError and ImportError have their own
+    while builtin.__module__ != "builtins":  # it decides the layout: OSError and ImportError have their own
         builtin = builtin.__base__ or object
     error: KineticAuthError = builtin.__new__(cls, *args)
     error.args = args
@@ -80,7 +80,7 @@ class ConfigurationError(KineticAuthError, ValueError):
     """Settings are missing, unknown, of the wrong type or contradict each other.
 
     Attributes:
-        problems: Every problem that was found, each a sentence that names the setting and where it came from.
+        problems: All problems, each a sentence that names the setting and its source.
     """
 
     def __init__(self, message: str, *, remedy: str = "", problems: Iterable[str] = ()) -> None:
@@ -89,7 +89,7 @@ class ConfigurationError(KineticAuthError, ValueError):
 
     @classmethod
     def of(cls, heading: str, problems: Iterable[str]) -> Self:
-        """One error for all `problems`, under a heading that says whose they are.
+        """One error for all `problems`, under a heading.
 
         Args:
             heading: For example ``"Cannot configure 'jwt-bearer'"``.
@@ -107,23 +107,23 @@ class UnknownProviderError(ConfigurationError, LookupError):
 
 
 class ProviderNotInstalledError(UnknownProviderError, ImportError):
-    """`from kinetic_auth_core import JWTAuthenticator` without the package that brings it."""
+    """`from kinetic_auth_core import JWTAuthenticator` without the package that provides it."""
 
 
 class ProviderLoadError(ConfigurationError):
-    """A plugin was found, but it does not import, does not fit the hookspec, or has a name that two packages claim."""
+    """A plugin was found, but it does not import, does not fit the hookspec, or two packages claim its name."""
 
 
 class KeyLoadError(KineticAuthError, ValueError):
-    """A key or a secret could not be had, or is not what it should be."""
+    """A key or a secret could not be loaded, or is not in a supported format."""
 
 
 class PrivateKeyNotFoundError(KeyLoadError, FileNotFoundError):
-    """The private key's file is not there.
+    """The private key's file does not exist.
 
     Attributes:
         errno: `errno.ENOENT`.
-        filename: The path that was looked for.
+        filename: The path of the missing file.
     """
 
     def __init__(self, message: str, *, remedy: str = "", filename: str | None = None) -> None:
@@ -140,16 +140,16 @@ class AuthenticationError(KineticAuthError):
     """The login failed.
 
     Attributes:
-        error: The token endpoint's `error` (RFC 6749, section 5.2), or None where there was no such answer.
+        error: The token endpoint's `error` (RFC 6749, section 5.2), or None without such a response.
         description: Its `error_description`, or None.
-        status: The HTTP status, or None where there was no answer.
-        remedy: What to do; empty where nothing is known for certain.
-        retryable: Whether the same login can succeed later by itself.
+        status: The HTTP status, or None without a response.
+        remedy: What to do; empty if unknown.
+        retryable: Whether the same login can succeed later without a change.
         retry_after_s: Seconds that the server asked to wait (`Retry-After`), or None.
-        attempts: How often this login was tried, with repetitions; 0 if it was not tried at all.
-        waited_s: Seconds of pauses between the tries.
+        attempts: The number of requests for this login, including retries; 0 if none was sent.
+        waited_s: Seconds of pauses between the requests.
         provider: The name of the provider, or None.
-        host: The host that was asked, or None.
+        host: The login host, or None.
         username: The Salesforce user, or None.
     """
 
@@ -180,18 +180,18 @@ class AuthenticationError(KineticAuthError):
 
 
 class CredentialsRejectedError(AuthenticationError):
-    """Salesforce refused the login; retrying would not help, and may lock the user out."""
+    """Salesforce rejected the login; retrying does not help, and may lock the user out."""
 
 
 class TransientAuthenticationError(AuthenticationError):
-    """Salesforce refused for a reason that is known to pass by itself."""
+    """Salesforce rejected the login for a reason that is known to be temporary."""
 
 
 class TransportError(AuthenticationError):
-    """No usable answer: DNS, TLS, time-out, a redirect, not JSON, too large.
+    """No usable response: DNS, TLS, time-out, a redirect, not JSON, too large.
 
     Attributes:
-        unanswered: Whether the request may have reached Salesforce, so that what became of it there is not known.
+        unanswered: Whether the request may have reached Salesforce, so that its outcome is unknown.
     """
 
     def __init__(self, message: str, *, unanswered: bool = False, **details: Any) -> None:
@@ -200,12 +200,12 @@ class TransportError(AuthenticationError):
 
 
 class ServiceUnavailableError(TransientAuthenticationError, TransportError):
-    """HTTP 429 or 5xx without an OAuth error in it, such as a maintenance page: transient, and no usable answer."""
+    """HTTP 429 or 5xx without an OAuth error in it, such as a maintenance page: transient, and no usable response."""
 
 
 class SessionRejectedError(AuthenticationError):
-    """A good answer that a guard refuses: wrong signature, an unsafe instance URL, another org."""
+    """A valid response that a guard rejects: wrong signature, an unsafe instance URL, another org."""
 
 
 class LoginBudgetError(AuthenticationError):
-    """Our own brake on the number of logins, before Salesforce's."""
+    """Our own limit on the number of logins, below Salesforce's."""

@@ -1,4 +1,4 @@
-"""What observers are told of a login, and how its parts report the facts of it."""
+"""The event that observers receive for a login, and the tally that collects its facts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +12,15 @@ class LoginEvent:
     """The facts of one login, without a secret.
 
     Attributes:
-        plugin: The provider's entry-point name; its class name if it was made by hand.
-        distribution: The package that brought it, as `name version`; None if it was made by hand.
-        host: The host that was asked, where the provider has a `login_url`.
-        username: The Salesforce user, where the provider knows.
-        org_id: The org that was reached; None if the login failed.
+        plugin: The provider's entry-point name; its class name if the application made the instance.
+        distribution: The provider's package, as `name version`; None if the application made the instance.
+        host: The login host, if the provider has a `login_url`.
+        username: The Salesforce user, if the provider knows.
+        org_id: The org of the session; None if the login failed.
         attempts: Requests to the token endpoint; 0 if none was sent, or the plugin sends its own.
         duration_s: Seconds, by the monotonic clock.
         waited_s: Seconds of it that were pauses between requests.
-        key_fingerprint: SHA-256 of the public key that signed (SubjectPublicKeyInfo, DER), as hex; None if none did.
+        key_fingerprint: SHA-256 of the signing key's public key (SubjectPublicKeyInfo, DER), as hex; None without one.
     """
 
     plugin: str
@@ -36,7 +36,7 @@ class LoginEvent:
 
 @attrs.define
 class LoginTally:
-    """Counts what happens during one login; filled by whoever does it."""
+    """Counts the requests and pauses of one login; filled by the code that makes them."""
 
     attempts: int = 0
     key_fingerprint: str | None = None
@@ -58,5 +58,5 @@ def tallied() -> Iterator[LoginTally]:
 
 
 def current_tally() -> LoginTally:
-    """The tally of the login that runs now; one that nobody reads, outside of any."""
+    """The tally of the current login; outside of a login, one that is discarded."""
     return _tally.get() or LoginTally()

@@ -1,4 +1,4 @@
-"""Logging for those who ask: level and folder from the environment. The library never sets up logging by itself."""
+"""Optional logging set-up: level and folder from the environment. The library does not set up logging by itself."""
 
 import logging
 import os
@@ -17,22 +17,22 @@ _MARK = "_kinetic_auth"
 
 
 def configure_logging(env_file: str | os.PathLike[str] | None = None) -> None:
-    """Set up the root logger from `LOG_LEVEL` (default INFO) and `LOG_DIR`; for scripts and jobs that want no more.
+    """Set up the root logger from `LOG_LEVEL` (default INFO) and `LOG_DIR`, for scripts and jobs.
 
-    Lines go to stderr, and with `LOG_DIR` also to `kinetic-auth.log` in that folder, which is made if need be; the file
-    is rotated at 10 MB, five deep. Called again, it replaces its own handlers and leaves those of others alone.
+    Records go to stderr, and with `LOG_DIR` also to `kinetic-auth.log` in that folder, which is created if needed; the
+    file is rotated at 10 MB, with five backups. Another call replaces its own handlers and keeps all others.
 
     Args:
         env_file: A `.env` file; default: the nearest one in the working directory or a parent, if any.
 
     Raises:
-        ConfigurationError: `LOG_LEVEL` is no level, or `LOG_DIR` cannot be written.
+        ConfigurationError: `LOG_LEVEL` is not a level, or `LOG_DIR` cannot be written.
     """
     variables = Variables.load(env_file)
     level, level_source = variables.find("LOG_LEVEL") or ("INFO", "default")
     known = [name for name in logging.getLevelNamesMapping() if name != "NOTSET"]
     if level.upper() not in known:
-        raise ConfigurationError(f"{level_source}: {level!r} is no log level; use one of {', '.join(known)}.")
+        raise ConfigurationError(f"{level_source}: {level!r} is not a log level; use one of {', '.join(known)}.")
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if folder := variables.find("LOG_DIR"):
         handlers.append(_file_handler(*folder))
@@ -48,7 +48,7 @@ def configure_logging(env_file: str | os.PathLike[str] | None = None) -> None:
 
 
 def _file_handler(folder: str, source: str) -> logging.Handler:
-    from logging.handlers import RotatingFileHandler  # brings sockets and pickle, for those who want a file only
+    from logging.handlers import RotatingFileHandler  # it imports sockets and pickle
 
     path = Path(folder) / LOG_FILE
     try:

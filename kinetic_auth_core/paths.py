@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""Paths with `~`, and tests for files."""
 
 import os
 from pathlib import Path
@@ -10,16 +10,16 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """A path with `~` expanded.
 
     Raises:
-        ConfigurationError: It begins with the home of a user that is not known.
+        ConfigurationError: It begins with the home folder of an unknown user.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise ConfigurationError(f"{path} begins with a home folder that is not known") from None
+        raise ConfigurationError(f"{path} begins with the home folder of an unknown user") from None
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file is there, as far as this process may look."""
+    """Whether a file exists; False if this process may not look."""
     try:
         return path.is_file()
     except (OSError, ValueError):

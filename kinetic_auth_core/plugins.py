@@ -2,8 +2,8 @@
 
     from kinetic_auth_core.plugins import GrantAuthenticator, setting
 
-A plugin imports nothing of the library but these names and those of `kinetic_auth_core`; its tests import
-`kinetic_auth_core.testing` as well. This module re-exports and defines nothing itself.
+A plugin imports only these names and those of `kinetic_auth_core`; its tests import `kinetic_auth_core.testing` as
+well. This module re-exports and defines nothing itself.
 """
 
 from kinetic_auth_core.concurrency import Once, reset_after_fork
@@ -24,23 +24,17 @@ from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
-from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, SESSION_STORES
 from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validated import CheckedMeta
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import Setting, schema, setting
-from kinetic_auth_core.settings.schema import near as suggest
+from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.urls import url_problem
 
 __all__ = [
-    "AUTHENTICATORS",
-    "KEY_LOADERS",
-    "OBSERVERS",
-    "SESSION_STORES",
     "AuthenticationError",
     "Authenticator",
     "CheckedMeta",

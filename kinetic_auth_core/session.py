@@ -1,4 +1,4 @@
-"""The session record: what a login gives, and what a REST client needs of it."""
+"""The session record: the result of a login, with what a REST client needs."""
 
 import os
 import re
@@ -12,15 +12,15 @@ DEFAULT_API_VERSION = "v62.0"
 
 
 def default_api_version() -> str:
-    """The API version where none is set: `SF_API_VERSION` of the process, else v62.0."""
+    """The default API version: `SF_API_VERSION` of the process, otherwise v62.0."""
     return os.environ.get("SF_API_VERSION") or DEFAULT_API_VERSION
 
 
 def normal_api_version(value: str) -> str:
-    """Bring an API version into Salesforce's form: `61`, `61.0` and `V61.0` become `v61.0`.
+    """Normalise an API version to Salesforce's form: `61`, `61.0` and `V61.0` become `v61.0`.
 
     Raises:
-        ConfigurationError: It is no API version.
+        ConfigurationError: It is not an API version.
     """
     match = re.fullmatch(r"[vV]?(\d{1,3})(?:\.(\d))?", str(value).strip(), re.ASCII)
     if match is None:
@@ -36,22 +36,22 @@ def _without_slash(url: str) -> str:
 class SalesforceSession:
     """One login's session. Frozen: a refreshed session is another record.
 
-    kinetic-core's `SalesforceClient` takes it as it is. `repr` shows neither token nor signature; a pickle holds the
-    token, since workers need it.
+    kinetic-core's `SalesforceClient` accepts it. `repr` shows neither token nor signature; a pickle holds the token,
+    because workers need it.
 
     Attributes:
         access_token: The OAuth access token: opaque (`<orgId>!...`) or a JWT.
         instance_url: The org's own URL, without a slash at the end: `https://acme.my.salesforce.com`.
         id: The identity URL: `https://login.salesforce.com/id/<orgId>/<userId>`.
         issued_at: When the token was issued: milliseconds since the epoch, as text.
-        signature: base64 of HMAC-SHA256 over `id + issued_at` under the client secret; empty for flows without one.
-        token_type: Nearly always `Bearer`.
-        scope: The scopes that were granted, separated by spaces; empty where the flow does not say.
-        api_version: The REST API's version, for `base_url`. Default: `SF_API_VERSION`, else v62.0, read when made.
-        username: The user who logged in, where the provider knows.
+        signature: base64 of HMAC-SHA256 over `id + issued_at` under the client secret; empty in flows without one.
+        token_type: Usually `Bearer`.
+        scope: The granted scopes, separated by spaces; empty if the flow does not return them.
+        api_version: The REST API's version, for `base_url`. Default: `SF_API_VERSION`, otherwise v62.0.
+        username: The user who logged in, if the provider knows.
 
     Raises:
-        ConfigurationError: `api_version` is no version.
+        ConfigurationError: `api_version` is not an API version.
     """
 
     access_token: str = attrs.field(repr=False)
@@ -68,11 +68,11 @@ class SalesforceSession:
         self,
         access_token: str,
         instance_url: str,
-        id: str,  # noqa: A002 - as the answer calls it
+        id: str,  # noqa: A002 - the name in the token response
         issued_at: str,
         signature: str = "",
         *,
-        token_type: str = "Bearer",  # noqa: S107 - no secret
+        token_type: str = "Bearer",  # noqa: S107 - not a secret
         scope: str = "",
         api_version: str | None = None,
         username: str | None = None,
@@ -116,28 +116,28 @@ class SalesforceSession:
 
     @property
     def auth_header(self) -> dict[str, str]:
-        """The header that authorizes a REST call. It holds the token."""
+        """The header that authorizes a REST call. It contains the token."""
         return {"Authorization": f"{self.token_type} {self.access_token}"}
 
     def is_valid(self) -> bool:
-        """Whether it has a token and an instance at all. Says nothing about the token's life."""
+        """Whether it has a token and an instance URL. The token may be expired."""
         return bool(self.access_token and self.instance_url)
 
 
 @attrs.frozen
 class Introspection:
-    """What Salesforce says of a token.
+    """Salesforce's response to token introspection (RFC 7662).
 
     Attributes:
-        active: Whether it is alive. If not, nothing else is told.
+        active: Whether the token is valid. If not, the other fields are None.
         scope: Its scopes, separated by spaces.
         client_id: The app's Consumer Key.
         username: The user.
         sub: The identity URL.
         token_type: Such as `access_token`.
-        exp: When it dies if it is not used until then: Unix seconds; None where that is not told.
+        exp: When it expires if it is not used until then: Unix seconds; None if unknown.
         iat: When it was issued: Unix seconds.
-        nbf: From when on it is good: Unix seconds.
+        nbf: When it becomes valid: Unix seconds.
     """
 
     active: bool
@@ -152,11 +152,11 @@ class Introspection:
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> Self | None:
-        """Read an answer; None if it is none."""
+        """Parse a response; None if it is invalid."""
         if not isinstance(fields.get("active"), bool):
             return None
         texts = ("scope", "client_id", "username", "sub", "token_type")
         numbers = ("exp", "iat", "nbf")
-        given: dict[str, Any] = {name: fields[name] for name in texts if isinstance(fields.get(name), str)}
-        given |= {name: fields[name] for name in numbers if type(fields.get(name)) is int}
-        return cls(fields["active"], **given)
+        values: dict[str, Any] = {name: fields[name] for name in texts if isinstance(fields.get(name), str)}
+        values |= {name: fields[name] for name in numbers if type(fields.get(name)) is int}
+        return cls(fields["active"], **values)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 def url_problem(url: object) -> str | None:
-    """What is wrong with a URL that credentials are to be sent to; None if nothing. The text does not quote the URL."""
+    """Why credentials must not be sent to a URL; None if they may be. The text does not quote the URL."""
     if not isinstance(url, str):
         return "expected text, an https:// URL"
     if not url.isprintable() or " " in url:
@@ -32,14 +32,14 @@ def url_problem(url: object) -> str | None:
 
 
 def instance_url_problem(url: object) -> str | None:
-    """What is wrong with an org's own URL, to which tokens are sent: as `url_problem`, and it must have no path."""
+    """Why tokens must not be sent to an org's URL: as `url_problem`, and it must have no path."""
     if problem := url_problem(url):
-        return problem.partition(",")[0] if problem.startswith("is plain http") else problem  # no host is quoted
+        return problem.partition(",")[0] if problem.startswith("is plain http") else problem  # without the host
     return "has a path; leave it out" if urlsplit(str(url)).path.strip("/") else None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1."""
+    """Whether a host is the loopback interface: `localhost`, 127.0.0.0/8 or ::1."""
     if host.lower() == "localhost":
         return True
     try:
@@ -49,5 +49,5 @@ def is_loopback(host: str) -> bool:
 
 
 def without_slash(value: Any) -> Any:
-    """Converter: drop blanks around a URL and slashes at its end; leave anything that is no text for the check."""
+    """Converter: strip blanks around a URL and slashes at its end; anything but text is returned unchanged."""
     return value.strip().rstrip("/") if isinstance(value, str) else value

@@ -5,7 +5,7 @@ import pytest
 from kinetic_auth_core.concurrency import Once
 
 
-def test_it_is_made_once_and_anew_after_it_was_given_away() -> None:
+def test_it_is_made_once_and_again_after_it_was_taken() -> None:
     once: Once[object] = Once()
     made = once.get(object)
     assert once.get(object) is once.peek() is made
@@ -14,14 +14,14 @@ def test_it_is_made_once_and_anew_after_it_was_given_away() -> None:
     assert once.get(object) is not made
 
 
-def test_if_making_it_fails_the_next_one_tries() -> None:
+def test_if_making_it_fails_the_next_caller_tries_again() -> None:
     once: Once[int] = Once()
     with pytest.raises(ZeroDivisionError):
         once.get(lambda: 1 // 0)
     assert once.get(lambda: 1) == 1
 
 
-def test_what_leads_back_to_itself_is_an_error_and_hangs_nobody() -> None:
+def test_a_value_that_needs_itself_is_an_error_and_does_not_hang() -> None:
     once: Once[int] = Once()
     with pytest.raises(RuntimeError, match="was asked for by that which makes it"):
         once.get(lambda: once.get(lambda: 1))

@@ -1,4 +1,4 @@
-"""The error tree: who is whose subclass, what each carries, and that all of it survives copies and pickles."""
+"""The error tree: the base classes and attributes of each error, which survive copies and pickles."""
 
 import copy
 import errno
@@ -89,7 +89,7 @@ def test_message_and_remedy_read_as_one_text(cls: Any) -> None:
 
 @each_class
 @pytest.mark.parametrize("how", COPIES)
-def test_an_error_copies_and_pickles_whole(cls: Any, how: str) -> None:
+def test_an_error_can_be_copied_and_pickled(cls: Any, how: str) -> None:
     error = cls("It broke.", remedy="Mend it.", **extras_of(cls))
     if isinstance(error, kinetic.AuthenticationError):
         error.attempts, error.retry_after_s, error.waited_s = 4, 30.0, 1.5
@@ -110,14 +110,14 @@ def test_an_error_copies_and_pickles_whole(cls: Any, how: str) -> None:
 
 
 @each_class
-def test_what_is_not_given_has_a_neutral_value(cls: Any) -> None:
+def test_an_omitted_detail_has_a_neutral_value(cls: Any) -> None:
     error = cls("It broke.")
     for name, value in extras_of(cls).items():
         expected = ("It broke.",) if name == "problems" else False if value is True else None
         assert getattr(error, name) == expected
 
 
-def test_a_subclass_of_other_people_with_its_own_constructor_pickles_too() -> None:
+def test_a_third_party_subclass_with_its_own_constructor_can_be_pickled() -> None:
     again = copy.copy(Foreign(7))
     assert (again.code, str(again)) == (7, "code 7 Remedy: Ask us.")
 
@@ -138,7 +138,7 @@ def test_a_missing_key_file_is_a_file_not_found_error_with_errno_and_filename() 
         raise error
 
 
-def test_one_problem_reads_as_a_sentence_and_many_as_a_list() -> None:
+def test_one_problem_is_a_sentence_and_many_are_a_list() -> None:
     assert str(kinetic.ConfigurationError.of("Cannot do it", ["a is wrong"])) == "Cannot do it: a is wrong"
     error = kinetic.ConfigurationError.of("Cannot do it", (problem for problem in ("a is wrong", "b is wrong")))
     assert str(error) == "Cannot do it, 2 problems:\n  - a is wrong\n  - b is wrong"
@@ -146,7 +146,7 @@ def test_one_problem_reads_as_a_sentence_and_many_as_a_list() -> None:
     assert isinstance(kinetic.ProviderLoadError.of("No", ["x"]), kinetic.ProviderLoadError)
 
 
-def test_an_error_that_is_met_somewhere_says_so_and_is_otherwise_the_same() -> None:
+def test_met_at_adds_the_place_to_a_copy_of_the_error() -> None:
     cause = OSError("the disk")
     error = kinetic.PrivateKeyNotFoundError("it is not there.", filename="/keys/prod.pem", remedy="Look.")
     error.__cause__ = cause

@@ -54,5 +54,5 @@ def test_the_seeds_break_nothing(path: Path) -> None:
 @pytest.mark.parametrize("path", TARGETS, ids=lambda path: path.stem)
 @given(data=st.data())
 @settings(max_examples=30)
-def test_nothing_near_a_seed_breaks_anything(path: Path, data: st.DataObject) -> None:
+def test_mutated_seeds_break_nothing(path: Path, data: st.DataObject) -> None:
     load(path).check(data.draw(near_a_seed(path) | st.binary(max_size=200)))

@@ -1,4 +1,4 @@
-"""`configure_logging`: level and folder from the environment, only for those who ask."""
+"""`configure_logging`: level and folder from the environment, only if it is called."""
 
 import logging
 import logging.handlers
@@ -44,19 +44,21 @@ def test_the_level_is_read_in_any_case(monkeypatch: pytest.MonkeyPatch, value: s
     assert logging.getLogger().level == level
 
 
-def test_what_is_no_level_is_an_error_that_lists_them_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_level_is_an_error_that_lists_the_levels_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before, level = list(logging.getLogger().handlers), logging.getLogger().level
     for value in ("loud", "NOTSET", "10"):
         monkeypatch.setenv("LOG_LEVEL", value)
         with pytest.raises(
-            kinetic.ConfigurationError, match=rf"LOG_LEVEL: '{value}' is no log level; use one of .*INFO"
+            kinetic.ConfigurationError, match=rf"LOG_LEVEL: '{value}' is not a log level; use one of .*INFO"
         ):
             kinetic.configure_logging()
     assert added(before) == []
     assert logging.getLogger().level == level
 
 
-def test_a_folder_is_made_and_gets_a_rotated_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_log_folder_is_created_and_gets_a_rotated_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = list(logging.getLogger().handlers)
     folder = tmp_path / "var" / "log"
     monkeypatch.setenv("LOG_DIR", str(folder))
@@ -94,18 +96,18 @@ def test_a_folder_at_the_home_of_nobody_is_a_configuration_error(monkeypatch: py
         kinetic.configure_logging()
 
 
-def test_the_variables_may_stand_in_dotenv_or_a_named_file(tmp_path: Path) -> None:
+def test_the_variables_may_be_in_dotenv_or_a_named_file(tmp_path: Path) -> None:
     Path(".env").write_text("LOG_LEVEL=ERROR\n")
     Path(".env").chmod(0o600)
     kinetic.configure_logging()
     assert logging.getLogger().level == logging.ERROR
     named = tmp_path / "named.env"
     named.write_text("LOG_LEVEL=loud\n")
-    with pytest.raises(kinetic.ConfigurationError, match=rf"LOG_LEVEL \({named}\): 'loud' is no log level"):
+    with pytest.raises(kinetic.ConfigurationError, match=rf"LOG_LEVEL \({named}\): 'loud' is not a log level"):
         kinetic.configure_logging(named)
 
 
-def test_called_again_it_replaces_its_own_handlers_and_leaves_those_of_others(
+def test_another_call_replaces_its_own_handlers_and_keeps_all_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mine = logging.NullHandler()

@@ -1,4 +1,4 @@
-"""The session record: its order of arguments, what it derives, that it hides its token and yet pickles with it."""
+"""The session record: its arguments and derived values; `repr` hides the token, a pickle contains it."""
 
 import copy
 import inspect
@@ -23,7 +23,7 @@ def made(**changes: str) -> kinetic.SalesforceSession:
     )
 
 
-def test_the_first_five_go_by_position_and_the_rest_by_keyword() -> None:
+def test_the_first_five_arguments_are_positional_and_the_rest_are_keywords() -> None:
     parameters = inspect.signature(kinetic.SalesforceSession).parameters.values()
     by_position = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     by_keyword = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
@@ -38,7 +38,7 @@ def test_the_first_five_go_by_position_and_the_rest_by_keyword() -> None:
     assert (session.issued_at, session.signature) == ("1700000000000", "canary-signature")
 
 
-def test_what_is_left_out_has_its_default() -> None:
+def test_an_optional_setting_has_its_default() -> None:
     session = kinetic.SalesforceSession("t", "https://a.example.com", "", "0")
     assert (session.signature, session.token_type, session.scope, session.username) == ("", "Bearer", "", None)
     assert session.api_version == "v62.0"
@@ -53,7 +53,7 @@ def test_org_and_user_come_from_the_identity_url(identity: str) -> None:
     assert USER.startswith(session.user_id)
 
 
-def test_the_ids_are_taken_as_they_stand_in_the_identity_url() -> None:
+def test_the_ids_are_those_of_the_identity_url() -> None:
     session = kinetic.SalesforceSession("t", "https://a.example.com", "https://x/id/00Dshort/005short", "0")
     assert (session.org_id, session.user_id) == ("00Dshort", "005short")
 
@@ -93,19 +93,19 @@ def test_a_session_without_token_or_instance_is_not_valid() -> None:
         ("100", "v100.0"),
     ],
 )
-def test_an_api_version_is_brought_into_salesforces_form(written: str, normal: str) -> None:
+def test_an_api_version_is_normalised_to_salesforces_form(written: str, normal: str) -> None:
     assert made(api_version=written).api_version == normal
 
 
 @pytest.mark.parametrize(
     "written", ["", "latest", "v", "v62.0.1", "1000", "62,0", "-1", "v62.", "vv62", "\u0666\u0662.0"]
 )
-def test_what_is_no_api_version_is_refused(written: str) -> None:
+def test_an_invalid_api_version_is_refused(written: str) -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"the API version must look like v62\.0, not"):
         made(api_version=written)
 
 
-def test_a_refused_api_version_leaves_the_token_in_no_frame_of_its_traceback() -> None:
+def test_the_traceback_of_a_refused_api_version_does_not_show_the_token() -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         made(api_version="latest")
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
@@ -137,7 +137,7 @@ def test_neither_repr_nor_str_shows_token_or_signature() -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_it_pickles_whole_with_its_token(protocol: int) -> None:
+def test_it_is_pickled_with_its_token(protocol: int) -> None:
     session = made(scope="api", username="ada@acme.com", api_version="55.0")
     again = pickle.loads(pickle.dumps(session, protocol))
     assert again == session
@@ -145,7 +145,7 @@ def test_it_pickles_whole_with_its_token(protocol: int) -> None:
     assert copy.deepcopy(session) == session
 
 
-def test_it_is_frozen_and_has_no_room_for_more() -> None:
+def test_it_is_frozen_and_has_slots() -> None:
     session = made()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         session.access_token = "other"  # type: ignore[misc]  # the point of the test

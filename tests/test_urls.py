@@ -62,7 +62,7 @@ def test_all_others_are_refused_with_the_reason(url: object, problem: str) -> No
 
 
 @given(st.text())
-def test_any_text_has_a_verdict(text: str) -> None:
+def test_any_text_is_accepted_or_gets_a_problem(text: str) -> None:
     assert url_problem(text) is None or isinstance(url_problem(text), str)
     url_problem(f"https://{text}")
 
@@ -71,7 +71,7 @@ def test_any_text_has_a_verdict(text: str) -> None:
     ("host", "is_it"),
     [("localhost", True), ("127.0.0.1", True), ("::1", True), ("10.0.0.1", False), ("a.com", False), ("", False)],
 )
-def test_loopback_is_this_machine_alone(host: str, is_it: bool) -> None:
+def test_only_this_machine_is_loopback(host: str, is_it: bool) -> None:
     assert is_loopback(host) is is_it
 
 

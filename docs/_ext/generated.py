@@ -15,7 +15,7 @@ import click
 from kinetic_auth_core import GrantAuthenticator, errors
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
-from kinetic_auth_core.config.merge import settle
+from kinetic_auth_core.config.merge import merge
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind
@@ -96,7 +96,7 @@ def fault_table(group: str) -> str:
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:
-    defaults = {row.name: row.value for row in settle(schema(cls), (), []).rows}
+    defaults = {row.name: row.value for row in merge(schema(cls), (), []).rows}
     groups = {name: group for group in exactly_one_of(cls) for name in group}
     rows = [
         (

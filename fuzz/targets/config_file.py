@@ -4,10 +4,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.variables import VariableLayer, Variables
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.resolution.resolution import Surroundings, examine
+from kinetic_auth_core.resolution.resolution import inspect
 
 _VARIABLES = Variables((VariableLayer({"HOST": "acme", "EMPTY": "", "SF_USERNAME": "ada@acme.com"}),))
 _MOST_ENVIRONMENTS = 4  # so that one long input does not take all the time
@@ -46,9 +47,8 @@ def check(data: bytes) -> None:
     except ConfigurationError as error:
         assert str(error)
         return
-    assert file is not None
     for environment in [None, *file.environments][:_MOST_ENVIRONMENTS]:
-        found = examine(environment=environment, surroundings=Surroundings(_VARIABLES, file))
+        found = inspect(environment=environment, configuration=Configuration(_VARIABLES, file))
         assert (found.plan is None) == (found.error is not None)
         assert str(found.error)
         assert repr(found)

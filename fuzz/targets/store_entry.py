@@ -38,7 +38,7 @@ def check(data: bytes) -> None:
         try:
             entry = Entry.decoded(content)
         except DamagedEntryError as error:
-            assert str(error) in {"it is cut short or was changed", "it has another form"}
+            assert str(error) in {"it is truncated or was changed", "it has another format"}
         else:
             assert Entry.decoded(entry.encoded()) == entry
             assert entry.generation >= 0

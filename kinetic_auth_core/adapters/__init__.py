@@ -1,9 +1,9 @@
-"""Adapters: HTTP clients and Salesforce clients that carry a source's session, and renew it when a token has died.
+"""Adapters: HTTP clients and Salesforce clients that use a source's session, and renew it when the token expired.
 
-How long a token lives is not known from the answer that brought it; that it is dead is known from a refusal. So an
-adapter watches for one, says `invalidate`, and sends the request once more with the session that is live then.
+The token response does not say when a token expires; a rejected request (401) shows that it has. So an adapter checks
+each response, calls `invalidate`, and sends the request once more with the new session.
 
-Each module here is named after the library that it adapts, and is imported by those who have that library:
+Each module is named after the library that it adapts, and needs that library:
 
     from kinetic_auth_core.adapters.requests import SalesforceAuth
 """

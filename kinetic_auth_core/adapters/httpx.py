@@ -1,4 +1,4 @@
-"""httpx: an `auth` for `Client` and `AsyncClient` that carries the live session, and renews it when its token died."""
+"""httpx: an `auth` for `Client` and `AsyncClient` that adds the live session, and renews it when it has expired."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
-from kinetic_auth_core.adapters.token_scope import InstanceOnly, Origin, carries, is_own, origin
+from kinetic_auth_core.adapters.token_scope import Origin, TokenScope, carries, is_own, origin
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
@@ -26,34 +26,34 @@ class SalesforceAuth(httpx.Auth):
             session = await source.asession()
             await http.get(f"{session.base_url}/limits")
 
-    It does what `kinetic_auth_core.adapters.requests.SalesforceAuth` does: one new login for all and one more try when
-    the token is dead; the token for the session's own instance only. An `AsyncClient` never blocks its event loop,
-    which has to be asyncio's.
+    It works like `kinetic_auth_core.adapters.requests.SalesforceAuth`: when the token has expired, one login serves all
+    and each request is repeated once; the token is sent only to the session's own instance. An `AsyncClient` does not
+    block its event loop, which has to be asyncio's.
 
-    A body is sent again if it is bytes, a form, JSON, or files that can be rewound; for an iterator or a generator the
-    refusal is handed back, and the next request is right.
+    A body is sent again if it is bytes, a form, JSON, or files that can be rewound. For an iterator or a generator the
+    rejection is returned; the next request uses the new session.
 
-    httpx takes `Authorization` off a redirect to another host by itself, but no other header: use no
-    `follow_redirects=True` on requests that have `X-SFDC-Session`.
+    httpx removes `Authorization` from a redirect to another host, but no other header: do not use
+    `follow_redirects=True` for requests that have `X-SFDC-Session`.
 
     Args:
-        source: Where the session comes from. It logs in at the first request, to whichever host that goes.
+        source: The source of the session. It logs in at the first request, regardless of the request's host.
 
     Raises:
-        ConfigurationError: What was given is no source.
-        KineticAuthError: From the request: a login was needed, for the first time or after a refusal, and failed.
+        ConfigurationError: `source` is not a source.
+        KineticAuthError: From the request: a login was needed, for the first time or after a rejection, and failed.
     """
 
     def __init__(self, source: SessionSource) -> None:
         self._source = checked_source("SalesforceAuth", source)
-        self._instance_only = InstanceOnly()
+        self._scope = TokenScope()
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """The steps for a `Client`; httpx calls it."""
         session = self._source.session()
         position = _position(request.stream)
         response = yield self._authorized(request, session)
-        for _ in range(2):  # twice only where the other session comes out of the store, and is dead as well
+        for _ in range(2):  # twice only if the second session comes from the store, and has expired as well
             if not (_is_suspect(response, session) and is_dead_session(response.status_code, _beginning(response))):
                 return
             self._source.invalidate(session)
@@ -76,7 +76,7 @@ class SalesforceAuth(httpx.Auth):
                 _is_suspect(response, session) and is_dead_session(response.status_code, await _abeginning(response))
             ):
                 return
-            await asyncio.to_thread(self._source.invalidate, session)  # a store may have to be asked
+            await asyncio.to_thread(self._source.invalidate, session)  # it may call a store
             if not _rewind(request.stream, position):
                 return
             session = await self._source.asession()
@@ -87,14 +87,20 @@ class SalesforceAuth(httpx.Auth):
                 return
 
     def _authorized(self, request: httpx.Request, session: SalesforceSession) -> httpx.Request:
-        self._instance_only.attach(request.headers, _origin(request), session)
+        self._scope.attach(request.headers, _origin(request), session)
         return request
 
 
-class _PutBack(httpx.SyncByteStream):
-    """A body whose beginning has been read, to be read from its beginning all the same; as it came over the wire."""
+class _ReplayedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A raw response body that can be read from its beginning, although a part has been read already.
 
-    def __init__(self, beginning: list[bytes], rest: Iterator[bytes], whole: httpx.SyncByteStream) -> None:
+    Args:
+        beginning: The part that was read.
+        rest: Iterates over the rest: an iterator, or an asynchronous one for an `AsyncClient`.
+        whole: httpx's stream.
+    """
+
+    def __init__(self, beginning: list[bytes], rest: Any, whole: Any) -> None:
         self._beginning = beginning
         self._rest = rest
         self._whole = whole
@@ -103,33 +109,24 @@ class _PutBack(httpx.SyncByteStream):
         yield from self._beginning
         yield from self._rest
 
-    def close(self) -> None:
-        self._whole.close()
-
-
-class _AsyncPutBack(httpx.AsyncByteStream):
-    """As `_PutBack`, for an `AsyncClient`."""
-
-    def __init__(self, beginning: list[bytes], rest: AsyncIterator[bytes], whole: httpx.AsyncByteStream) -> None:
-        self._beginning = beginning
-        self._rest = rest
-        self._whole = whole
-
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._beginning:
             yield chunk
         async for chunk in self._rest:
             yield chunk
 
+    def close(self) -> None:
+        self._whole.close()
+
     async def aclose(self) -> None:
         await self._whole.aclose()
 
 
 def _beginning(response: httpx.Response) -> bytes:
-    """The body, or more than `MAX_REFUSAL_BYTES` of one that is too long; whoever reads it next still gets all of it.
+    """The body, or more than `MAX_REFUSAL_BYTES` of a longer one; the caller can still read all of it.
 
     Raises:
-        httpx.TransportError: It broke off.
+        httpx.TransportError: The body is incomplete.
     """
     stream: Any = response.stream
     rest, read = iter(stream), list[bytes]()
@@ -137,7 +134,7 @@ def _beginning(response: httpx.Response) -> bytes:
         read.append(chunk)
         if sum(map(len, read)) > MAX_REFUSAL_BYTES:
             break
-    response.stream = _PutBack(read, rest, stream)
+    response.stream = _ReplayedBody(read, rest, stream)
     return _decoded(response, read)
 
 
@@ -149,12 +146,12 @@ async def _abeginning(response: httpx.Response) -> bytes:
         read.append(chunk)
         if sum(map(len, read)) > MAX_REFUSAL_BYTES:
             break
-    response.stream = _AsyncPutBack(read, rest, stream)
+    response.stream = _ReplayedBody(read, rest, stream)
     return _decoded(response, read)
 
 
 def _decoded(response: httpx.Response, read: list[bytes]) -> bytes:
-    """What was read, decompressed; as it is where it is too long or cannot be."""
+    """What was read, decompressed; unchanged if it is too long or cannot be decompressed."""
     body = b"".join(read)
     if len(body) <= MAX_REFUSAL_BYTES:
         with contextlib.suppress(httpx.DecodingError):
@@ -163,7 +160,7 @@ def _decoded(response: httpx.Response, read: list[bytes]) -> bytes:
 
 
 def _is_suspect(response: httpx.Response, session: SalesforceSession) -> bool:
-    """Whether an answer may be a refusal of this session. Redirects may have led to where it was not sent."""
+    """Whether a response may reject this session. After a redirect the request may not have its token."""
     return response.status_code in SUSPECT_STATUSES and carries(response.request.headers, session)
 
 
@@ -172,17 +169,17 @@ def _origin(request: httpx.Request) -> Origin:
 
 
 def _files(stream: Any) -> list[Any] | None:
-    """The files that a body is read from; none for bytes; None where it is something else, or nobody knows what."""
+    """The files of a body; an empty list for bytes; None for any other body."""
     if isinstance(stream, httpx.ByteStream):
         return []
-    if (fields := getattr(stream, "fields", None)) is not None:  # a multipart form: httpx rewinds its files itself
+    if (fields := getattr(stream, "fields", None)) is not None:  # a multipart form: httpx rewinds its files
         return [file for field in fields if hasattr(file := getattr(field, "file", b""), "read")]
     file = getattr(stream, "_stream", None) if isinstance(stream, httpx.SyncByteStream) else None
     return [file] if hasattr(file, "read") else None
 
 
 def _position(stream: Any) -> list[int] | None:
-    """Where the files of a body stand; None where that cannot be known, and the body not be sent again."""
+    """The positions of a body's files; None if they are unknown, so that the body cannot be sent again."""
     with contextlib.suppress(AttributeError, OSError, ValueError, TypeError):
         files = _files(stream)
         return None if files is None else [int(file.tell()) for file in files]
@@ -190,7 +187,7 @@ def _position(stream: Any) -> list[int] | None:
 
 
 def _rewind(stream: Any, position: list[int] | None) -> bool:
-    """Make a body ready to be sent again; False if that cannot be."""
+    """Prepare a body to be sent again; False if that is impossible."""
     if position is None:
         return False
     try:

@@ -1,8 +1,8 @@
-"""kinetic-core: its client, its bulk client and its metadata client with a session that stays alive.
+"""kinetic-core: its client, its bulk client and its metadata client with a session that is renewed.
 
-They call `requests.get(...)` and the like, and so leave no place for an `auth`. Here they are subclassed, and the
-methods of the subclass find another `requests` where theirs find the module: one whose calls go through a requests
-session with our auth. kinetic-core's own classes and modules, and requests, stay as they are.
+They call `requests.get(...)` and the like, so no `auth` can be passed. Here they are subclassed, and the global name
+`requests` in the methods of the subclass is another object, whose calls use a requests session with our auth.
+kinetic-core's own classes and modules, and requests, are not changed. See docs/adr/0012.
 """
 
 from collections.abc import Mapping
@@ -26,23 +26,23 @@ __all__ = ["connect"]
 
 
 def connect(source: SessionSource, *, session: requests.Session | None = None) -> Any:
-    """A `kinetic_core.SalesforceClient` that outlives its token, its `bulk` and `metadata` clients included.
+    """A `kinetic_core.SalesforceClient` whose token is renewed, also in its `bulk` and `metadata` clients.
 
-    A call whose token has died is made again, and the caller does not notice, not even between two pages of a query or
-    in the middle of a bulk job. Connections are kept open from call to call.
+    A request whose token has expired is repeated, also between two pages of a query or in the middle of a bulk job.
+    Connections are kept open between calls.
 
         client = connect(source)
         client.query("SELECT Id FROM Account")
 
     Args:
-        source: Where the session comes from.
-        session: A requests session of your own, for its proxies, CAs, retries; its `auth` is set. Default: a new one.
+        source: The source of the session.
+        session: Your own requests session, with proxies, CAs and retries; its `auth` is set. Default: a new one.
 
     Returns:
         The client, an instance of a subclass of `kinetic_core.SalesforceClient`.
 
     Raises:
-        ConfigurationError: What was given is no source.
+        ConfigurationError: `source` is not a source.
         KineticAuthError: The login failed.
     """
     checked_source("connect", source)
@@ -50,36 +50,36 @@ def connect(source: SessionSource, *, session: requests.Session | None = None) -
     http.auth = SalesforceAuth(source)
     live = LiveSession(source)
     names = {"requests": _Requests(http)}
-    client = _over(kinetic_core.SalesforceClient, names)(live)
-    # Where it would put its own, made at first use.
-    client._bulk_client = _over(kinetic_core.BulkV2Client, names)(live)  # noqa: SLF001
-    client._metadata_client = _over(kinetic_core.MetadataClient, names)(live)  # noqa: SLF001
-    client._metadata_client.soap_client = _renewing(_over(MetadataSOAPClient, names), source)(live)  # noqa: SLF001
+    client = _with_globals(kinetic_core.SalesforceClient, names)(live)
+    # It would create its own at first use.
+    client._bulk_client = _with_globals(kinetic_core.BulkV2Client, names)(live)  # noqa: SLF001
+    client._metadata_client = _with_globals(kinetic_core.MetadataClient, names)(live)  # noqa: SLF001
+    client._metadata_client.soap_client = _renewing(_with_globals(MetadataSOAPClient, names), source)(live)  # noqa: SLF001
     return client
 
 
 class LiveSession:
-    """Stands where a session is asked for, and is the source's live one at each access. It shows nothing of it.
+    """Behaves like a session, and reads each attribute from the source's live session. `repr` shows no secret.
 
     Args:
-        source: Where the session comes from.
+        source: The source of the session.
     """
 
     def __init__(self, source: SessionSource) -> None:
         self._source = source
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # copy and pickle ask for such before there is a source
+        if name.startswith("_"):  # copy and pickle read these before `_source` is set
             raise AttributeError(name)
         return getattr(self._source.session(), name)
 
     def __repr__(self) -> str:
-        """Whose session it is."""
+        """The source."""
         return f"LiveSession({self._source!r})"
 
 
 class _Requests:
-    """The module requests, but that its functions for HTTP are those of a session of ours."""
+    """The module requests, with the HTTP functions of our requests session."""
 
     def __init__(self, http: requests.Session) -> None:
         self._http = http
@@ -90,7 +90,7 @@ class _Requests:
 
 
 def _renewing(cls: Any, source: SessionSource) -> Any:
-    """A SOAP client of the metadata API, which has its token in the envelope: made anew when it is dead."""
+    """A SOAP client of the metadata API, which replaces the token in the envelope when it has expired."""
 
     class SoapClient(cls):  # type: ignore[misc]  # kinetic-core is untyped
         def _send_request(self, soap_envelope: str) -> Any:
@@ -106,13 +106,13 @@ def _renewing(cls: Any, source: SessionSource) -> Any:
     return SoapClient
 
 
-def _over(cls: type, names: Mapping[str, Any]) -> Any:
-    """A subclass whose methods find these names in place of those of their module."""
+def _with_globals(cls: type, names: Mapping[str, Any]) -> Any:
+    """A subclass whose methods use these global names instead of those of their module."""
     methods = {}
     for name, each in vars(cls).items():
         if isinstance(each, FunctionType):
-            seen = {**each.__globals__, **names}
-            method = FunctionType(each.__code__, seen, name, each.__defaults__, each.__closure__)
+            namespace = {**each.__globals__, **names}
+            method = FunctionType(each.__code__, namespace, name, each.__defaults__, each.__closure__)
             method.__kwdefaults__ = each.__kwdefaults__
             methods[name] = update_wrapper(method, each)
     return type(cls.__name__, (cls,), {"__module__": __name__, "__doc__": cls.__doc__, **methods})

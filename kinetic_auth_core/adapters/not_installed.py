@@ -1,4 +1,4 @@
-"""What an adapter says at once: the library that it is for is not installed, or what it was given is no source."""
+"""Early errors of adapters: the library is not installed, or the argument is not a source."""
 
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.session import SalesforceSession
@@ -10,15 +10,14 @@ class ClientNotInstalledError(ConfigurationError, ImportError):
 
 
 def not_installed(library: str, error: ModuleNotFoundError) -> ImportError:
-    """The error to raise from the one that importing `library` met.
+    """The error to raise for a failed import of `library`.
 
     Args:
-        library: The library's distribution, as pip knows it.
-        error: What the import raised.
+        library: The library's distribution name.
+        error: The error of the import.
 
     Returns:
-        A `ClientNotInstalledError` with the pip command; `error` itself where the library is there and something else
-        is missing.
+        A `ClientNotInstalledError` with the pip command; `error` itself if another module is missing.
     """
     if (error.name or "").partition(".")[0] != library.replace("-", "_"):
         return error
@@ -30,20 +29,23 @@ def not_installed(library: str, error: ModuleNotFoundError) -> ImportError:
 
 
 def checked_source(adapter: str, source: SessionSource) -> SessionSource:
-    """The source, or what behaves like one; looked at now, for the first request may be hours away.
+    """Check a source at once, because the first request may be hours away.
 
     Args:
-        adapter: What was called, for the message.
-        source: What it was given.
+        adapter: The adapter's name, for the message.
+        source: Its argument.
+
+    Returns:
+        The source.
 
     Raises:
-        ConfigurationError: It is no source.
+        ConfigurationError: It is not a source.
     """
     if hasattr(source, "session") and hasattr(source, "invalidate"):
         return source
-    remedy = "Give it what kinetic_auth_core.resolve(...) returns."
+    remedy = "Give it the result of kinetic_auth_core.resolve(...)."
     if isinstance(source, SalesforceSession):
-        remedy = "Give it the source that the session came from: a session alone cannot be renewed."
+        remedy = "Give it the session's source: a session alone cannot be renewed."
     elif hasattr(source, "authenticate"):
         remedy = "Give it kinetic_auth_core.SessionSource(authenticator)."
-    raise ConfigurationError(f"{adapter} wants a SessionSource, but was given: {type(source).__name__}.", remedy=remedy)
+    raise ConfigurationError(f"{adapter} needs a SessionSource, but got {type(source).__name__}.", remedy=remedy)

@@ -1,4 +1,4 @@
-"""simple-salesforce: a client whose session stays alive."""
+"""simple-salesforce: a client whose session is renewed."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
 
 __all__ = ["connect"]
 
-_TAKEN: Final = {
+_LOGIN_OPTIONS: Final = {
     *("username", "password", "security_token", "organizationId", "domain", "client_id"),
     *("consumer_key", "consumer_secret", "privatekey", "privatekey_file"),
     *("session_id", "instance", "instance_url"),
@@ -34,44 +34,44 @@ class _Client(Salesforce):
 
     @property
     def session_id(self) -> str:
-        """The live token; parts such as `bulk` and the metadata API copy it as they are made."""
+        """The live token; parts such as `bulk` and the metadata API copy it when they are created."""
         return self._source.session().access_token
 
     @session_id.setter
     def session_id(self, value: str) -> None:
-        """Nothing to do: simple-salesforce sets what it was given."""
+        """Ignored: simple-salesforce sets its argument here."""
 
 
 def connect(source: SessionSource, *, session: requests.Session | None = None, **options: Any) -> Salesforce:
-    """A `simple_salesforce.Salesforce` that outlives its token: REST, `bulk`, `bulk2`, `apexecute` and the rest.
+    """A `simple_salesforce.Salesforce` whose token is renewed, for REST, `bulk`, `bulk2`, `apexecute` and the rest.
 
-    A call whose token has died is made again by the `requests` adapter, and the caller does not notice. The metadata
-    API (`mdapi`) has its token in the body of each call; it begins with the live one and is not renewed.
+    The `requests` adapter repeats a call whose token has expired. The metadata API (`mdapi`) has its token in the body
+    of each call: it starts with the live one, which is not renewed.
 
         client = connect(source)
         client.query("SELECT Id FROM Account")
 
-    simple-salesforce speaks nothing but https, whatever the instance's URL says.
+    simple-salesforce uses https only, regardless of the instance's URL.
 
     Args:
-        source: Where the session comes from.
-        session: A requests session of your own, for its proxies, CAs, retries; its `auth` is set. Default: a new one.
+        source: The source of the session.
+        session: Your own requests session, with proxies, CAs and retries; its `auth` is set. Default: a new one.
         **options: Further arguments of `Salesforce`, such as `version` (`"62.0"`; default: the session's),
-            `parse_float`, `object_pairs_hook`, `proxies`; not those that log in.
+            `parse_float`, `object_pairs_hook`, `proxies`; not the login options.
 
     Returns:
-        The client. The instance is that of the first session, for good.
+        The client. Its instance is always that of the first session.
 
     Raises:
-        ConfigurationError: An option would log in, or what was given is no source.
+        ConfigurationError: A login option was given, or `source` is not a source.
         KineticAuthError: The login failed.
     """
     checked_source("connect", source)
-    if taken := sorted(_TAKEN & options.keys()):
-        raise ConfigurationError(f"{', '.join(taken)}: the source logs in, so simple-salesforce is not told how to.")
+    if options_given := sorted(_LOGIN_OPTIONS & options.keys()):
+        raise ConfigurationError(f"{', '.join(options_given)}: not accepted here, because the source logs in.")
     http = session
     if http is None:
         http = requests.Session()
-        http.proxies.update(options.pop("proxies", None) or {})  # it would take none for a session that is not its own
+        http.proxies.update(options.pop("proxies", None) or {})  # it ignores them for a foreign session
     http.auth = SalesforceAuth(source)
     return _Client(source, session=http, **options)

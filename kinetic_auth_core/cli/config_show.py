@@ -5,7 +5,7 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_record, emit_table
-from kinetic_auth_core.resolution.resolution import Examination, examine
+from kinetic_auth_core.resolution.resolution import Resolution, inspect
 
 
 @click.command(cls=Command)
@@ -25,22 +25,22 @@ def show(
        "settings": [{"name", "value", "source", "secret", "note"}], "problems": [text, ...]}
     with null for missing values; "value" is masked where "secret" is true.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    found = examine(provider, environment=environment, config=config, env_file=env_file)
+    found = inspect(provider, environment=environment, config=config, env_file=env_file)
     if as_json:
         _print_json(found)
-    elif found.selection is not None or found.config_file is not None:
+    elif found.configuration.provider or found.configuration.file.path is not None:
         _print_table(found)
     if found.error is not None:
         raise found.error
 
 
-def _print_json(found: Examination) -> None:
+def _print_json(found: Resolution) -> None:
     emit_json(
         {
-            "provider": found.selection.provider if found.selection else None,
-            "environment": found.selection.environment if found.selection else None,
-            "config_file": found.config_file,
-            "env_file": found.env_file,
+            "provider": found.configuration.provider or None,
+            "environment": found.configuration.environment,
+            "config_file": found.configuration.file.path,
+            "env_file": found.configuration.env_file,
             "settings": [
                 {"name": row.name, "value": row.value, "source": row.source, "secret": row.secret, "note": row.note}
                 for row in found.rows
@@ -50,13 +50,13 @@ def _print_json(found: Examination) -> None:
     )
 
 
-def _print_table(found: Examination) -> None:
+def _print_table(found: Resolution) -> None:
     emit_record(
         [
-            ("provider", found.selection.provider if found.selection else None),
-            ("environment", found.selection.environment if found.selection else None),
-            ("config file", found.config_file),
-            (".env file", found.env_file),
+            ("provider", found.configuration.provider or None),
+            ("environment", found.configuration.environment),
+            ("config file", found.configuration.file.path),
+            (".env file", found.configuration.env_file),
         ]
     )
     if found.rows:

@@ -11,7 +11,7 @@ from kinetic_auth_core.cli.output import emit_json, emit_record, session_facts
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.redaction import MASK
-from kinetic_auth_core.resolution.resolution import examine
+from kinetic_auth_core.resolution.resolution import inspect
 from kinetic_auth_core.resolution.resolver import resolve
 from kinetic_auth_core.settings.schema import RESERVED_NAMES, schema
 
@@ -79,8 +79,8 @@ def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
     """
     if not pairs:
         return {}
-    found = examine(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
-    if found.cls is None or found.selection is None:
+    found = inspect(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
+    if found.cls is None or not found.configuration.provider:
         return dict(pairs)  # resolve reports what is wrong
     known = {each.name: each for each in (*schema(found.cls), *schema(SourceOptions))}
     settings: dict[str, Any] = {}
@@ -92,7 +92,7 @@ def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
         if (setting := known.get(name)) is None:
             continue
         if setting.secret:
-            prefix = found.selection.variable_prefix or ""
+            prefix = found.configuration.variable_prefix
             raise ConfigurationError(
                 f"--set {name}: is secret, and the command line is visible in the shell's history and in ps.",
                 remedy=f"Set the variable {prefix}{setting.env} in the environment or in a .env file; or set {name} in "

@@ -8,11 +8,11 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import json_option, provider_argument
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table, error_block
-from kinetic_auth_core.config.merge import settle
+from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.merge import merge
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED, AllowedPlugins, InstalledPlugin, installed
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED, AllowedPlugins, InstalledPlugin
 from kinetic_auth_core.registry.loading import load_authenticator
-from kinetic_auth_core.resolution.resolution import Surroundings
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 
@@ -34,7 +34,7 @@ def providers(provider: str | None, as_json: bool) -> None:
        "settings": [{"name", "variable", "required", "default", "secret", "help"}]}
     where "error" is null for a provider that works.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    allowed = Surroundings.load(None, None).allowed
+    allowed = Configuration.load(None, None).allowed
     if provider is None:
         _list(as_json, allowed)
     else:
@@ -57,7 +57,7 @@ class _Row:
 def _list(as_json: bool, allowed: AllowedPlugins) -> None:
     rows = [
         _Row(plugin, _problem(plugin, allowed), allowed.has(plugin.distribution))
-        for plugin in installed(AUTHENTICATORS)
+        for plugin in allowed.search(AUTHENTICATORS)
     ]
     names = {row.plugin.name for row in rows}
     missing = {
@@ -98,8 +98,8 @@ def _identity(plugin: InstalledPlugin) -> dict[str, str]:
 
 
 def _problem(plugin: InstalledPlugin, allowed: AllowedPlugins) -> ConfigurationError | None:
-    if not allowed.has(plugin.distribution):  # another distribution with this name may be allowed
-        return allowed.refusal(plugin.called, plugin.distribution)
+    if not allowed.has(plugin.distribution):  # though another one of that name may be
+        return allowed.refusal(plugin)
     try:
         load_authenticator(plugin.name, allowed)
     except ConfigurationError as error:
@@ -110,7 +110,7 @@ def _problem(plugin: InstalledPlugin, allowed: AllowedPlugins) -> ConfigurationE
 def _describe(name: str, as_json: bool, allowed: AllowedPlugins) -> None:
     plugin, cls = load_authenticator(name, allowed)
     settings, groups = schema(cls), exactly_one_of(cls)
-    defaults = {row.name: row.value for row in settle(settings, (), []).rows}
+    defaults = {row.name: row.value for row in merge(settings, (), []).rows}
     if as_json:
         emit_json(
             {

@@ -1,1 +1,1 @@
-"""Where settings come from: config file, environment variables, `.env`; who wins; and where each value came from."""
+"""Settings from config file, environment variables and `.env`: which value wins, and where it came from."""

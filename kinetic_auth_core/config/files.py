@@ -1,4 +1,4 @@
-"""The config file: where it is looked for, and its shape. What its values mean is decided in `merge`."""
+"""The config file: where it is searched for, and its structure. `merge` interprets its values."""
 
 import os
 import tomllib
@@ -12,35 +12,35 @@ import platformdirs
 from kinetic_auth_core.config.trusted_files import (
     find_upwards,
     folders_upwards,
-    refuse_if_not_ours,
+    read_text,
     warn_if_others_write,
 )
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.paths import expanded, is_there
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY, AllowedPlugins
-from kinetic_auth_core.settings.schema import near
+from kinetic_auth_core.settings.schema import suggest
 
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"
 _KEYS = (KEY, "default_environment", "defaults", "environments")
-# A dotted key makes a level for each dot, without end; what walks through them later, walks on Python's stack.
-_MOST_LEVELS = 32
+# A dotted key adds a level for each dot, without limit, and functions that walk through them recurse.
+_MAX_LEVELS = 32
 
 
 class Table(dict[str, Any]):
-    """A table of the file. Its values may be secrets: `repr` shows none, not even among a traceback's locals."""
+    """A table of the file. Its values may be secrets, so `repr` shows keys only, also in a traceback with locals."""
 
     def __repr__(self) -> str:
         """The keys."""
         return f"<table of {', '.join(self)}>"
 
 
-def _masked(value: Any, levels: int = _MOST_LEVELS) -> Any:
+def _masked(value: Any, levels: int = _MAX_LEVELS) -> Any:
     """A TOML value with every table in it as a `Table`.
 
     Raises:
-        RecursionError: It has more levels than that.
+        RecursionError: It has more than `levels` levels.
     """
     if not levels:
         raise RecursionError
@@ -51,18 +51,18 @@ def _masked(value: Any, levels: int = _MOST_LEVELS) -> Any:
 
 @attrs.frozen
 class ConfigFile:
-    """A config file that was read, its values still as written.
+    """A config file that was read; its values are unchanged.
 
     Attributes:
-        path: The file.
-        key_prefix: What stands before a key in messages: `tool.kinetic-auth.` in a `pyproject.toml`, else nothing.
-        default_environment: The environment where none is named, or None.
+        path: The file; None if there is none.
+        key_prefix: The prefix of keys in messages: `tool.kinetic-auth.` in a `pyproject.toml`, otherwise nothing.
+        default_environment: The environment that applies if none is named, or None.
         defaults: The `[defaults]` table.
         environments: The `[environments.*]` tables by name.
-        allowed: Whose plugins may be loaded.
+        allowed: The plugins that may be loaded.
     """
 
-    path: Path
+    path: Path | None = None
     key_prefix: str = ""
     default_environment: str | None = None
     defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
@@ -70,12 +70,12 @@ class ConfigFile:
     allowed: AllowedPlugins = ALL_ALLOWED
 
     def source(self, *keys: str) -> str:
-        """How `explain()` and errors call a key of this file."""
+        """The name of a key of this file, for `explain()` and errors."""
         return f"{self.path}:{self.key_prefix}{'.'.join(keys)}"
 
 
-def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> ConfigFile | None:
-    """Read the config file that was named, or that is found; None if there is none.
+def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> ConfigFile:
+    """Read the config file that was named or found; an empty one without a path if there is none.
 
     Args:
         config: Its path. Left out: `KINETIC_AUTH_CONFIG`; else `kinetic-auth.toml` in the working directory or a
@@ -83,7 +83,7 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
         variables: The environment.
 
     Raises:
-        ConfigurationError: It is not there, not readable, no TOML, of the wrong shape, or found and not to be trusted.
+        ConfigurationError: It is missing, unreadable, not TOML, malformed, or was found and is not trusted.
     """
     if config is not None:
         return _named(expanded(config), "config")
@@ -91,7 +91,7 @@ def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> 
         return _named(expanded(named[0]), named[1])
     for path in _candidates():
         return _parse(path, "search", how_to_name_it=f'config="{path}"')
-    return None
+    return ConfigFile()
 
 
 def _named(path: Path, named_by: str) -> ConfigFile:
@@ -100,14 +100,14 @@ def _named(path: Path, named_by: str) -> ConfigFile:
 
 
 def searched_places() -> str:
-    """Where a config file is looked for, for messages."""
+    """The places that are searched for a config file, for messages."""
     return f"{FILE_NAME} or pyproject.toml [tool.{TABLE_NAME}] here or in a parent folder, {_user_file() or 'no home'}"
 
 
 def _user_file() -> Path | None:
     try:
         return platformdirs.user_config_path(TABLE_NAME, appauthor=False) / FILE_NAME
-    except RuntimeError:  # a user without a home, as services have
+    except RuntimeError:  # a user without a home, such as a service
         return None
 
 
@@ -122,7 +122,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _mentions_us(path: Path) -> bool:
-    """Whether a `pyproject.toml` has our table. One that is broken and does not even mention it is not our affair."""
+    """Whether a `pyproject.toml` has our table. A broken file that does not even mention it is ignored."""
     try:
         raw = path.read_bytes()
     except OSError:
@@ -137,21 +137,9 @@ def _mentions_us(path: Path) -> bool:
 
 
 def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> ConfigFile:
-    """Read a file; one that was merely found, and not named, only if it is to be trusted."""
-    try:
-        with path.open("rb") as file:
-            if how_to_name_it is not None:
-                refuse_if_not_ours(path, os.fstat(file.fileno()), how_to_name_it)
-            raw = file.read()
-    except ConfigurationError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise ConfigurationError(
-            f"the config file {path} (from {named_by}) cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedy="Correct the path, or leave it out to have the file searched for.",
-        ) from error
-    document = _document(raw)
-    del raw  # secrets: not among the locals of a traceback
+    """Read a file; one that was found instead of named must be trusted."""
+    remedy = "Correct the path, or leave it out to have the file searched for."
+    document = _document(read_text(path, "config file", how_to_name_it, remedy=remedy, named_by=named_by))
     if isinstance(document, str):
         raise ConfigurationError(f"the config file {path} {document}.")
     prefix = ""
@@ -163,13 +151,11 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
     return _shaped(ConfigFile(path, prefix), document)
 
 
-def _document(raw: bytes) -> Table | str:
-    """The file as TOML; or what is wrong with it. Returned, not raised: what is raised here holds the file's text."""
+def _document(text: str) -> Table | str:
+    """The file as TOML, or its problem. Returned, not raised: an error raised here would hold the file's text."""
     try:
-        table: Table = _masked(tomllib.loads(raw.decode("utf-8-sig")))
-    except UnicodeDecodeError as error:
-        return f"is not UTF-8 text (byte {error.start})"
-    except ValueError as error:  # tomllib's, or that of a number that is too long
+        table: Table = _masked(tomllib.loads(text))
+    except ValueError as error:  # from tomllib, or a number that is too long
         return f"is not valid TOML: {error}"
     except RecursionError:
         return "is nested too deeply"
@@ -177,7 +163,12 @@ def _document(raw: bytes) -> Table | str:
 
 
 def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
-    problems = [f"{key}: unknown key{near(key, _KEYS)}" for key in document if key not in _KEYS]
+    """The file with its tables.
+
+    Raises:
+        ConfigurationError: It has unknown keys, or a key of the wrong type or in the wrong place.
+    """
+    problems = [f"{key}: unknown key{suggest(key, _KEYS)}" for key in document if key not in _KEYS]
     allowed = ALL_ALLOWED
     try:
         allowed = AllowedPlugins.read(document.get(KEY), file.source(KEY))
@@ -186,29 +177,23 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     default = document.get("default_environment")
     if default is not None and not isinstance(default, str):
         problems.append("default_environment: expected text, the name of an environment")
-    defaults = document.get("defaults", Table())
-    if not isinstance(defaults, dict):
-        problems.append("defaults: expected a table, [defaults]")
-    environments = document.get("environments", Table())
-    if not isinstance(environments, dict):
-        problems.append("environments: expected tables, [environments.<name>]")
+    defaults, environments = document.get("defaults", Table()), document.get("environments", Table())
+    tables = {"defaults": defaults}
+    if isinstance(environments, dict):
+        tables |= {f"environments.{name}": table for name, table in environments.items()}
     else:
-        problems += [
-            f"environments.{name}: expected a table, [environments.{name}]"
-            for name, table in environments.items()
-            if not isinstance(table, dict)
+        problems.append("environments: expected tables, [environments.<name>]")
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            problems.append(f"{name}: expected a table, [{name}]")
+            continue
+        problems += [  # TOML has no way back up after a [table]
+            f"{name}.{key}: belongs to the top of the file, before its first [table]"
+            for key in (KEY, "default_environment")
+            if key in table
         ]
-    problems += _misplaced("defaults", defaults)
-    for name, table in environments.items() if isinstance(environments, dict) else ():
-        problems += _misplaced(f"environments.{name}", table)
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
     return attrs.evolve(
         file, default_environment=default, defaults=defaults, environments=environments, allowed=allowed
     )
-
-
-def _misplaced(where: str, table: object) -> list[str]:
-    """Keys of the file that stand in one of its tables, where nobody would look for them: TOML has no way back up."""
-    found = [key for key in (KEY, "default_environment") if isinstance(table, dict) and key in table]
-    return [f"{where}.{key}: belongs to the top of the file, before its first [table]" for key in found]

@@ -1,8 +1,8 @@
-"""Names that nothing reads, and that are so near to one which is read that somebody has misspelt it.
+"""Suggestions for names that are not used by any setting but are so similar to one that they look misspelt.
 
-`[defaults]` and variables may hold what is meant for others, so a strange name there is no error. But `loginurl` for
-`login_url` would log in elsewhere than was meant. And a secret may be any text: with `secretmanager://` before it, what
-should name a password would be sent as one.
+`[defaults]` and variables may hold settings of other programs, so an unknown name there is not an error. But `loginurl`
+for `login_url` would log in at the wrong host. And a secret may be any text: with `secretmanager://` before it, the
+name of a password would be sent as the password.
 """
 
 import re
@@ -10,53 +10,48 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from kinetic_auth_core.config.environment import Selection
-from kinetic_auth_core.config.files import ConfigFile
-from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, Setting
 
-#: High, since others' names are alike: the command line of Salesforce reads SF_ORG_API_VERSION.
-_NEAR = 0.9
-_NEAR_SCHEME = 0.8
+#: High, since other programs have similar names: Salesforce's own command line reads SF_ORG_API_VERSION.
+_SIMILAR = 0.9
+_SIMILAR_SCHEME = 0.8
 _SCHEME = re.compile(r"([^:/?#\s]+)://")
 
 
-def near_misses(
-    schema: Sequence[Setting], selection: Selection, file: ConfigFile | None, variables: Variables
-) -> list[str]:
-    """What is misspelt in `[defaults]` and among the variables, a sentence without its end for each.
+def name_suggestions(schema: Sequence[Setting], configuration: Configuration) -> list[str]:
+    """The misspelt names in `[defaults]` and among the variables: a sentence without its full stop for each.
 
     Args:
         schema: The settings that are read.
-        selection: Provider and environment.
-        file: The config file, or None.
-        variables: The environment variables.
+        configuration: The file and the variables.
     """
-    found = []
-    if file is not None:
-        found += [
-            f"{file.source('defaults', name)} is no setting of {selection.provider!r} (did you mean {meant!r}?)"
-            for name, meant in _misspelt(file.defaults, [each.name for each in schema])
-        ]
+    found = [
+        f"{configuration.file.source('defaults', name)} is not a setting of {configuration.provider!r} "
+        f"(did you mean {meant!r}?)"
+        for name, meant in _misspelt(configuration.file.defaults, [each.name for each in schema])
+    ]
     names = [each.env for each in schema]
-    prefixes = ("", selection.variable_prefix or "")
-    for layer in variables.layers:
-        for prefix in dict.fromkeys(prefixes):
-            given = [name.removeprefix(prefix) for name in layer.values if name.startswith(f"{prefix}SF_")]
+    for layer in configuration.variables.layers:
+        for prefix in dict.fromkeys(("", configuration.variable_prefix)):
+            variables = [name.removeprefix(prefix) for name in layer.values if name.startswith(f"{prefix}SF_")]
             found += [
-                f"the variable {layer.source(prefix + name)} is read by nothing (did you mean {prefix + meant}?)"
-                for name, meant in _misspelt(given, names)
+                f"the variable {layer.source(prefix + name)} is not used by any setting "
+                f"(did you mean {prefix + meant}?)"
+                for name, meant in _misspelt(variables, names)
             ]
     return found
 
 
-def near_references(rows: Iterable[ExplainedSetting], values: Mapping[str, Any], schemes: Collection[str]) -> list[str]:
-    """Which secrets begin nearly like a reference, a sentence without its end for each. Nothing of them is told.
+def reference_suggestions(
+    rows: Iterable[ExplainedSetting], values: Mapping[str, Any], schemes: Collection[str]
+) -> list[str]:
+    """The secrets that look like a misspelt reference: a sentence for each, which does not quote the secret.
 
     Args:
-        rows: The settings, as they are explained.
+        rows: The settings, as `explain()` has them.
         values: Their values.
-        schemes: Those of references.
+        schemes: The schemes of references.
     """
     found = []
     for row in rows:
@@ -65,17 +60,18 @@ def near_references(rows: Iterable[ExplainedSetting], values: Mapping[str, Any],
             if not row.secret or not isinstance(text, str) or isinstance(text, LiteralText):
                 continue
             begin = _SCHEME.match(text)
-            near = get_close_matches(begin[1], sorted(schemes), n=1, cutoff=_NEAR_SCHEME) if begin else []
-            if near and begin and begin[1] != near[0]:
+            meant = get_close_matches(begin[1], sorted(schemes), n=1, cutoff=_SIMILAR_SCHEME) if begin else []
+            if meant and begin and begin[1] != meant[0]:
                 found.append(
-                    f"{row.name} (from {row.source}) is no reference but the secret itself (did you mean {near[0]}://?)"
+                    f"{row.name} (from {row.source}) is used as the secret itself, not as a reference "
+                    f"(did you mean {meant[0]}://?)"
                 )
     return found
 
 
-def _misspelt(given: Iterable[str], known: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each name with the one that was meant; none that has the right one beside it, as it will be there on purpose."""
-    names = set(given)
+def _misspelt(names: Iterable[str], known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each misspelt name with the correct one; a name beside the correct one is there on purpose."""
+    names = set(names)
     for name in sorted(names.difference(known)):
-        if (near := get_close_matches(name, known, n=1, cutoff=_NEAR)) and near[0] not in names:
-            yield name, near[0]
+        if (meant := get_close_matches(name, known, n=1, cutoff=_SIMILAR)) and meant[0] not in names:
+            yield name, meant[0]

@@ -1,8 +1,9 @@
-"""Environment variables: those of the process, then those of a `.env` file; and `${NAME}` in a config file.
+"""Environment variables of the process, then of a `.env` file; and `${NAME}` in a config file.
 
 `os.environ` is never changed.
 """
 
+import io
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -12,15 +13,14 @@ from typing import Any, Self
 import attrs
 from dotenv import dotenv_values
 
-from kinetic_auth_core.config.trusted_files import find_upwards, refuse_if_not_ours, warn_if_others_write
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.config.trusted_files import find_upwards, read_text, warn_if_others_write
 from kinetic_auth_core.paths import expanded
 
 _REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 
 
 def has_references(value: Any) -> bool:
-    """Whether a value, or something inside a list or table, has a `${`."""
+    """Whether a value, or an item of a list or table, contains `${`."""
     if isinstance(value, str):
         return "${" in value
     if isinstance(value, dict):
@@ -29,11 +29,11 @@ def has_references(value: Any) -> bool:
 
 
 def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
-    """Put the variables' values in. What comes out of a variable is not looked at again.
+    """Replace `${NAME}` by the variables' values. The values are not interpolated again.
 
     Args:
-        value: Text, or a list or table with text in it; anything else is returned as it is.
-        lookup: Gives a variable's value, or None where it is not set.
+        value: Text, or a list or table of text; anything else is returned unchanged.
+        lookup: Returns a variable's value, or None if it is not set.
 
     Raises:
         ValueError: A variable is not set and has no default, or a `${` is not a reference.
@@ -48,7 +48,7 @@ def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
     def replacement(match: re.Match[str]) -> str:
         name, default = match[1], match[2]
         if name is None or "${" in (default or ""):
-            raise ValueError('has a "${" that is no ${VARIABLE}; for text as it stands write { value = "..." }')
+            raise ValueError('has a "${" that is not ${VARIABLE}; for literal text write { value = "..." }')
         found = lookup(name)
         if found is None and default is None:
             raise ValueError(f"the variable {name} is not set; set it, or give a default: ${{{name}:-...}}")
@@ -59,7 +59,7 @@ def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
 
 @attrs.frozen
 class VariableLayer:
-    """The variables of one place.
+    """The variables of the process, or of a `.env` file.
 
     Attributes:
         values: Name to text. An empty value counts as not set.
@@ -70,29 +70,29 @@ class VariableLayer:
     path: Path | None = None
 
     def get(self, name: str) -> str | None:
-        """The value, or None where it is not set or empty."""
+        """The value, or None if it is not set or empty."""
         return self.values.get(name) or None
 
     def source(self, name: str) -> str:
-        """How `explain()` and errors call that variable."""
+        """The name of the variable, for `explain()` and errors."""
         return name if self.path is None else f"{name} ({self.path})"
 
 
 @attrs.frozen
 class Variables:
-    """All places that variables come from, highest first."""
+    """All layers of variables, highest first."""
 
     layers: tuple[VariableLayer, ...]
 
     @classmethod
     def load(cls, env_file: str | os.PathLike[str] | None = None) -> Self:
-        """The process's variables, and those of `.env`.
+        """Load the variables of the process and of `.env`.
 
         Args:
-            env_file: A `.env` file. Left out: the nearest one in the working directory or a parent, if any.
+            env_file: A `.env` file. Default: the nearest one in the working directory or a parent, if any.
 
         Raises:
-            ConfigurationError: The file is missing, not readable or not UTF-8; or was found and is not to be trusted.
+            ConfigurationError: The file is missing, unreadable or not UTF-8; or was found and is not trusted.
         """
         path: Path | None
         how_to_name_it = None
@@ -105,35 +105,19 @@ class Variables:
         return cls((process,) if path is None else (process, VariableLayer(_read(path, how_to_name_it), path)))
 
     def find(self, name: str) -> tuple[str, str] | None:
-        """Value and source of a variable, from the highest place that sets it."""
+        """Value and source of a variable, from the highest layer that sets it."""
         for layer in self.layers:
             if (value := layer.get(name)) is not None:
                 return value, layer.source(name)
         return None
 
     def lookup(self, name: str) -> str | None:
-        """The value for a `${NAME}` in a config file: here an empty one counts."""
+        """The value for a `${NAME}` in a config file; an empty value counts here."""
         return next((layer.values[name] for layer in self.layers if name in layer.values), None)
 
 
 def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
-    """Read a file; one that was merely found, and not named, only if it is to be trusted."""
-    problem = ""
-    values: dict[str, str | None] = {}
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            if how_to_name_it is not None:
-                refuse_if_not_ours(path, os.fstat(stream.fileno()), how_to_name_it)
-            values = dotenv_values(stream=stream)
-    except ConfigurationError:
-        raise
-    except UnicodeDecodeError as error:  # it holds the file's bytes, so it must not be in the chain
-        problem = f"the .env file {path} is not UTF-8 text (byte {error.start})."
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise ConfigurationError(
-            f"the .env file {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            remedy="Correct its path, or its permissions.",
-        ) from error
-    if problem:
-        raise ConfigurationError(problem, remedy="Save it as UTF-8.")
+    """Read a file; one that was found instead of named must be trusted."""
+    text = read_text(path, ".env file", how_to_name_it, remedy="Correct its path or its permissions.")
+    values = dotenv_values(stream=io.StringIO(text, newline=None))
     return {name: value for name, value in values.items() if value is not None}

@@ -5,8 +5,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
-from kinetic_auth_core.redaction import clean_chain, safe_cause, told
+from kinetic_auth_core.errors import KeyLoadError
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.registry.loading import load_key_loader
@@ -63,17 +62,10 @@ class SecretLoader:
         raise KeyLoadError(f"{reference}: {what}.")
 
     def _load_with_plugin(self, reference: Reference) -> object:
-        try:
-            loader = self._key_loaders.get(reference.scheme)
-            if loader is None:
-                loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme, self._allowed)
-            return loader.load_key(reference)
-        except KineticAuthError as error:
-            clean_chain(error, ())
-            raise
-        except Exception as error:  # noqa: BLE001 - raised again below
-            cause = safe_cause(error, ())
-        raise KeyLoadError(f"{reference}: the key loader raised {told(cause)}") from cause
+        loader = self._key_loaders.get(reference.scheme)
+        if loader is None:
+            loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme, self._allowed)
+        return loader.load_key(reference)
 
 
 def _text(loaded: object) -> LiteralText | None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.concurrency import Once
-from kinetic_auth_core.config.merge import settle, variable_layers
+from kinetic_auth_core.config.merge import merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -104,7 +104,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             ConfigurationError: Variables are missing or wrong; all of them are named.
         """
         settings = schema(cls)
-        settled = settle(
+        settled = merge(
             settings, exactly_one_of(cls), variable_layers(settings, Variables.load(env_file)), how_to_give="set"
         )
         if settled.problems:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.config.merge import keyword_layer, settle
+from kinetic_auth_core.config.merge import keyword_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.credentials import Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
@@ -69,7 +69,7 @@ class SourceOptions:
         Raises:
             ConfigurationError: One is unknown or wrong; all are named.
         """
-        settled = settle(schema(cls), (), [keyword_layer(options)])
+        settled = merge(schema(cls), (), [keyword_layer(options)])
         if settled.problems:
             raise ConfigurationError.of("Cannot make a SessionSource", settled.problems)
         return cls(**settled.values)
@@ -201,7 +201,7 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         if value is None and each.derived is not None:
             value = each.default_value(authenticator)
         source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
-        rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
+        rows.append(ExplainedSetting(each.name, each.displayed(value), source, each.secret))
         if each.secret and each.takes_alternatives and isinstance(value, list | tuple):
             lists[each.name] = Alternatives(tuple(value))
     rows += [

@@ -1,6 +1,6 @@
-"""The contract of plugins: pluggy's hookspecs, and the one typed facade through which hooks are called.
+"""The contract of plugins: pluggy's hookspecs, and the typed classes through which hooks are called.
 
-Which plugin is wanted and where it is installed is the registry's affair.
+`discovery` and `loading` find and load plugins.
 """
 
 import logging
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pluggy
 
-from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent
+from kinetic_auth_core.redaction import clean_chain, safe_cause, told
 from kinetic_auth_core.session import SalesforceSession
 
 if TYPE_CHECKING:
@@ -24,21 +25,21 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 logger = logging.getLogger(__name__)
 
-_OF_OBSERVERS = ("authenticate", "session_issued", "authentication_failed")
+_OBSERVER_HOOKS = ("authenticate", "session_issued", "authentication_failed")
 
-#: The observers that are being told of something, by name.
-_being_told: ContextVar[frozenset[str]] = ContextVar("kinetic_auth_being_told", default=frozenset())
+#: The names of the observers that are being called.
+_being_called: ContextVar[frozenset[str]] = ContextVar("kinetic_auth_being_called", default=frozenset())
 
 
 @runtime_checkable
 class Signer(Protocol):
-    """Something that signs, without handing out its key: a local key, or a key in a KMS.
+    """Signs without revealing its key: a local key, or a key in a KMS.
 
-    It may also have `public_key() -> bytes`, its public half in PEM, of which `kinetic-auth cert` makes a certificate.
+    It may also have `public_key() -> bytes`, its public half in PEM: `kinetic-auth cert` makes a certificate from it.
 
     Attributes:
         algorithm: The JWS algorithm (RFC 7518), for example `RS256`.
-        key_id: Which key it is, for logs; no secret.
+        key_id: Identifies the key in logs; not a secret.
     """
 
     @property
@@ -48,16 +49,16 @@ class Signer(Protocol):
     def key_id(self) -> str: ...  # noqa: D102 - described above
 
     def sign(self, message: bytes) -> bytes:
-        """Sign `message`; the raw signature bytes."""
+        """Sign `message` and return the raw signature bytes."""
         ...
 
 
 class Authenticator:
-    """Group `kinetic_auth.authenticators`: an attrs class that makes one kind of login."""
+    """Group `kinetic_auth.authenticators`: an attrs class for one kind of login."""
 
     @hookspec(firstresult=True)
     def authenticate(self) -> SalesforceSession | None:
-        """Log in now, and give the session."""
+        """Log in now, and return the session."""
 
 
 class KeyLoader:
@@ -65,38 +66,38 @@ class KeyLoader:
 
     @hookspec(firstresult=True)
     def load_key(self, reference: "Reference") -> "bytes | Signer | None":
-        """Fetch what `reference` names: its bytes, or a `Signer` for a key that stays where it is."""
+        """Fetch what `reference` names: its bytes, or a `Signer` for a key that does not leave its KMS."""
 
     @hookspec
     def check_reference(self, reference: "Reference") -> None:
-        """Raise a `KeyLoadError` for a reference that is written wrong. Optional; `resolve` asks, so fetch nothing."""
+        """Raise a `KeyLoadError` for a malformed reference. Optional; `resolve` calls it, so fetch nothing."""
 
 
 class SessionObserver:
-    """Group `kinetic_auth.observers`: is told of each login. It may also wrap `authenticate`."""
+    """Group `kinetic_auth.observers`: is notified of each login. It may also wrap `authenticate`."""
 
     @hookspec
     def session_issued(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
-        """A login gave `session`, which holds the token."""
+        """A login returned `session`, which holds the token."""
 
     @hookspec
     def authentication_failed(self, provider: str, error: KineticAuthError, event: LoginEvent) -> None:
-        """A login failed with `error`: an `AuthenticationError`, or what kept it from being made, such as a key's."""
+        """A login failed with `error`: an `AuthenticationError`, or what prevented it, such as a `KeyLoadError`."""
 
 
 def plugin_manager(*specs: type) -> pluggy.PluginManager:
-    """A new plugin manager that knows these hookspecs."""
+    """A new plugin manager with these hookspecs."""
     manager = pluggy.PluginManager(PROJECT)
     for spec in specs:
         manager.add_hookspecs(spec)
     return manager
 
 
-class _Apart:
-    """A plugin's hook implementations and nothing else of it.
+class _HookImplementations:
+    """A plugin's hook implementations without its other attributes.
 
-    It is equal to nothing else: pluggy takes no two plugins that are equal. And it has no properties, which may raise:
-    pluggy before 1.7 asks for all that a plugin has.
+    It equals nothing else, because pluggy rejects two plugins that are equal. It has no properties, which could raise:
+    pluggy before 1.7 reads every attribute of a plugin.
     """
 
     def __init__(self, plugin: object, names: Iterable[str]) -> None:
@@ -114,16 +115,16 @@ class LoginHooks:
     """One provider instance and the observers, as one source calls them.
 
     Args:
-        provider: The authenticator's instance; None where it could not even be made.
-        observers: Plugins that watch logins or wrap `authenticate`, each with its name.
+        provider: The authenticator's instance; None if it could not be made.
+        observers: Plugins that observe logins or wrap `authenticate`, each with its name.
     """
 
     def __init__(self, provider: object | None, observers: Iterable[tuple[str, object]] = ()) -> None:
         self._manager = plugin_manager(Authenticator, SessionObserver)
         for name, observer in observers:
-            self._manager.register(_Apart(observer, _OF_OBSERVERS), name)
+            self._manager.register(_HookImplementations(observer, _OBSERVER_HOOKS), name)
         if provider is not None:
-            self._manager.register(_Apart(provider, _marked(type(provider))))
+            self._manager.register(_HookImplementations(provider, _marked(type(provider))))
 
     @property
     def wrappers(self) -> list[str]:
@@ -135,37 +136,36 @@ class LoginHooks:
         return self._manager.hook.authenticate()
 
     def session_issued(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
-        """Tell the observers of a success."""
-        self._tell("session_issued", provider=provider, session=session, event=event)
+        """Notify the observers of a success."""
+        self._notify("session_issued", provider=provider, session=session, event=event)
 
     def authentication_failed(self, provider: str, error: KineticAuthError, event: LoginEvent) -> None:
-        """Tell the observers of a failure."""
-        self._tell("authentication_failed", provider=provider, error=error, event=event)
+        """Notify the observers of a failure."""
+        self._notify("authentication_failed", provider=provider, error=error, event=event)
 
-    def _tell(self, hook: str, **facts: Any) -> None:
-        """Call each implementation by itself, so that one that raises takes nothing from the others.
+    def _notify(self, hook: str, **facts: Any) -> None:
+        """Call each implementation separately, so that the others are called even if one raises.
 
-        An observer is not told of logins that it makes when it is told of one: it would make another for each, without
-        end.
+        An observer that logs in while it is called is not called for that login: it would log in again, endlessly.
         """
-        busy = _being_told.get()
+        busy = _being_called.get()
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             if implementation.plugin_name in busy:
                 continue
-            token = _being_told.set(busy | {implementation.plugin_name})
+            token = _being_called.set(busy | {implementation.plugin_name})
             try:
                 implementation.function(*(facts[name] for name in implementation.argnames))
-            except Exception as error:  # noqa: BLE001 - an observer is other people's code
+            except Exception as error:  # noqa: BLE001 - an observer may raise anything
                 logger.warning(
-                    "observer %s raised %s in %s; the login goes on",
+                    "observer %s raised %s in %s; the login continues",
                     *(implementation.plugin_name, type(error).__name__, hook),
                 )
             finally:
-                _being_told.reset(token)
+                _being_called.reset(token)
 
 
 class KeyLoaderHooks:
-    """One key loader, as references are resolved through it.
+    """One key loader, which resolves references.
 
     Args:
         loader: The key loader's instance or module.
@@ -176,9 +176,21 @@ class KeyLoaderHooks:
         self._manager.register(loader)
 
     def load_key(self, reference: "Reference") -> object:
-        """Call the loader; what it gives is not checked yet."""
-        return self._manager.hook.load_key(reference=reference)
+        """Fetch what a reference names. The result is not checked yet.
+
+        Raises:
+            KeyLoadError: The key loader raised something else than a `KineticAuthError`.
+            KineticAuthError: As the key loader raised it.
+        """
+        try:
+            return self._manager.hook.load_key(reference=reference)
+        except KineticAuthError as error:
+            clean_chain(error, ())
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below
+            cause = safe_cause(error, ())
+        raise KeyLoadError(f"{reference}: the key loader raised {told(cause)}") from cause
 
     def check_reference(self, reference: "Reference") -> None:
-        """Have the loader look at a reference, if it does such a thing; what it raises is passed on as it is."""
+        """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""
         self._manager.hook.check_reference(reference=reference)

@@ -1,6 +1,6 @@
-"""Installed plugins, loaded and validated: stevedore imports the one that was asked for, pluggy says whether it fits.
+"""Loading and validation of plugins: stevedore imports the one that is needed, pluggy checks it against the hookspec.
 
-Which there are, and which of them may be loaded, is in `discovery`: that is settled before any of them is imported.
+`discovery` knows which are installed and which may be loaded, before any of them is imported.
 """
 
 import functools
@@ -24,7 +24,6 @@ from kinetic_auth_core.registry.discovery import (
     AllowedPlugins,
     InstalledPlugin,
     find,
-    installed,
 )
 from kinetic_auth_core.registry.hookspecs import (
     Authenticator,
@@ -43,10 +42,10 @@ logger = logging.getLogger(__name__)
 
 
 class _FreshDriver(DriverManager[Any]):
-    """stevedore's driver manager, fed with the one plugin that was found fit.
+    """stevedore's driver manager for the one plugin that was found.
 
-    Its own scan would be a second one, and what that keeps in the user's cache folder can be stale for two minutes
-    after an edit.
+    stevedore would search a second time, and its cache in the user's cache folder can be stale for two minutes after an
+    edit.
     """
 
     def __init__(self, group: str, plugin: InstalledPlugin) -> None:
@@ -63,13 +62,13 @@ def load(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tuple[
     Args:
         group: The entry points' group.
         name: The entry point's name.
-        allowed: Whose plugins may be loaded; one of another distribution is not imported.
+        allowed: The plugins that may be loaded; no other is imported.
 
     Returns:
-        The entry, and the object that it points at, not validated yet.
+        The entry, and the object that it points at, which is not validated yet.
 
     Raises:
-        UnknownProviderError: None of that name is installed.
+        UnknownProviderError: No plugin of that name is installed.
         ProviderLoadError: It does not import, may not be loaded, or two distributions claim the name.
     """
     plugin = find(group, name, allowed)
@@ -80,11 +79,11 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
     try:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
-        raise _unfit(plugin, f"does not import: {type(error).__name__}: {error}") from error
+        raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}") from error
 
 
 def authenticator_problem(cls: type) -> str | None:
-    """What is wrong with an authenticator's class, as the end of a sentence; None if nothing."""
+    """Why an authenticator's class is invalid, as the end of a sentence; None if it is valid."""
     return _authenticator_problem(cls)
 
 
@@ -114,15 +113,15 @@ def load_authenticator(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tupl
     """Import and validate a provider's class.
 
     Raises:
-        UnknownProviderError: None of that name is installed.
+        UnknownProviderError: No plugin of that name is installed.
         ProviderLoadError: It does not import, may not be loaded, does not fit the hookspec, or two distributions
             claim the name.
     """
     plugin, cls = load(AUTHENTICATORS, name, allowed)
     if not inspect.isclass(cls):
-        raise _unfit(plugin, "is not a class")
+        raise _invalid(plugin, "is not a class")
     if problem := authenticator_problem(cls):
-        raise _unfit(plugin, problem)
+        raise _invalid(plugin, problem)
     return plugin, cls
 
 
@@ -130,7 +129,7 @@ def load_key_loader(scheme: str, allowed: AllowedPlugins = ALL_ALLOWED) -> KeyLo
     """Import and validate the key loader for a URI scheme.
 
     Raises:
-        UnknownProviderError: None is installed for it.
+        UnknownProviderError: No key loader is installed for it.
         ProviderLoadError: As for authenticators.
     """
     return KeyLoaderHooks(_hooks_of(KEY_LOADERS, find(KEY_LOADERS, scheme, allowed), KeyLoader))
@@ -140,35 +139,35 @@ def load_session_store(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tupl
     """Import and validate a session store's class.
 
     Raises:
-        UnknownProviderError: None of that name is installed.
-        ProviderLoadError: It does not import, may not be loaded, is no attrs class of a `SessionStore`, or two
-            distributions claim the name.
+        UnknownProviderError: No plugin of that name is installed.
+        ProviderLoadError: It does not import, may not be loaded, is not an attrs class derived from `SessionStore`, or
+            two distributions claim the name.
     """
     plugin, loaded = load(SESSION_STORES, name, allowed)
     if not inspect.isclass(loaded) or not issubclass(loaded, SessionStore):
-        raise _unfit(plugin, "is not a class derived from kinetic_auth_core.SessionStore")
+        raise _invalid(plugin, "is not a class derived from kinetic_auth_core.SessionStore")
     cls: type[SessionStore] = loaded
     if not attrs.has(loaded):
-        raise _unfit(plugin, "is not an attrs class: decorate it with @attrs.frozen or @attrs.define")
+        raise _invalid(plugin, "is not an attrs class: decorate it with @attrs.frozen or @attrs.define")
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
-        raise _unfit(plugin, f"lacks {', '.join(missing)}")
+        raise _invalid(plugin, f"lacks {', '.join(missing)}")
     try:
         schema(cls)
     except ConfigurationError as error:
-        raise _unfit(plugin, f"has unusable settings: {error.message}") from error
+        raise _invalid(plugin, f"has unusable settings: {error.message}") from error
     return plugin, cls
 
 
 def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWED) -> InstalledPlugin:
-    """Have a reference looked at by the key loader of its scheme, which fetches nothing for it.
+    """Have the key loader of its scheme check a reference; nothing is fetched.
 
     Returns:
-        Whose key loader it is.
+        The key loader's plugin.
 
     Raises:
         UnknownProviderError: No key loader is installed for the scheme.
-        ProviderLoadError: It does not load, as for authenticators; or it fails at looking.
-        KineticAuthError: What the key loader finds wrong.
+        ProviderLoadError: The key loader does not load, as for authenticators; or it fails while checking.
+        KineticAuthError: The key loader rejects the reference.
     """
     plugin = find(KEY_LOADERS, reference.scheme, allowed, place=reference.rest.partition("/")[0])
     try:
@@ -176,7 +175,7 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
     except KineticAuthError:
         raise
     except Exception as error:
-        raise _unfit(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
+        raise _invalid(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
     return plugin
 
 
@@ -184,7 +183,7 @@ def load_observer(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> object:
     """Import and validate one observer.
 
     Raises:
-        ProviderLoadError: As for authenticators; or it implements `authenticate` itself instead of wrapping it.
+        ProviderLoadError: As for authenticators; or it implements `authenticate` instead of wrapping it.
     """
     return _hooks_of(OBSERVERS, find(OBSERVERS, name, allowed), SessionObserver, Authenticator)
 
@@ -194,21 +193,21 @@ def _hooks_of(group: str, plugin: InstalledPlugin, *specs: type) -> object:
     try:
         instance: object = loaded() if inspect.isclass(loaded) else loaded
     except Exception as error:
-        raise _unfit(plugin, f"cannot be made: {type(error).__name__}: {error}") from error
+        raise _invalid(plugin, f"cannot be instantiated: {type(error).__name__}: {error}") from error
     manager = plugin_manager(*specs)
     try:
         manager.register(instance)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise _unfit(plugin, f"does not fit the hookspec: {' '.join(str(error).split())}") from error
+        raise _invalid(plugin, f"does not fit the hookspec: {' '.join(str(error).split())}") from error
     if group == OBSERVERS and [each for each in manager.hook.authenticate.get_hookimpls() if not each.wrapper]:
-        raise _unfit(plugin, "may only wrap authenticate, with @hookimpl(wrapper=True)")
+        raise _invalid(plugin, "may only wrap authenticate, with @hookimpl(wrapper=True)")
     if [name for name in ("session_issued", "authentication_failed") if _wrappers(manager, name)]:
-        raise _unfit(plugin, "may wrap authenticate only; what it is told it cannot wrap")
+        raise _invalid(plugin, "may wrap authenticate only, not the hooks that notify it")
     if not manager.get_hookcallers(instance):
-        raise _unfit(plugin, "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl")
+        raise _invalid(plugin, "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl")
     if group == KEY_LOADERS and not manager.hook.load_key.get_hookimpls():
-        raise _unfit(plugin, "has no load_key() that is marked with @kinetic_auth_core.hookimpl")
+        raise _invalid(plugin, "has no load_key() that is marked with @kinetic_auth_core.hookimpl")
     return instance
 
 
@@ -217,30 +216,31 @@ def _wrappers(manager: pluggy.PluginManager, hook: str) -> list[pluggy.HookImpl]
     return [each for each in (caller.get_hookimpls() if caller else ()) if each.wrapper or each.hookwrapper]
 
 
-def _unfit(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
-    return ProviderLoadError(f"{plugin.called} {what}.", remedy=f"Update {plugin.distribution}, or ask its authors.")
+def _invalid(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
+    remedy = f"Update {plugin.distribution}, or report this to its authors."
+    return ProviderLoadError(f"{plugin.label} {what}.", remedy=remedy)
 
 
 _loading = ContextVar("kinetic_auth_loading_observers", default=False)
 
 
 def are_loading() -> bool:
-    """Whether observers are being loaded by whoever asks: one that logs in while it is made has to do without any.
+    """Whether the caller is an observer that is being loaded: if it logs in meanwhile, that login has no observers.
 
-    It would be made again for the source that it logs in by, and log in again, without end.
+    Otherwise the observer would be made again for that login, and log in again, endlessly.
     """
     return _loading.get()
 
 
 def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
-    """All installed observers that can be loaded, each with its name; another one is logged and left out.
+    """All installed observers that can be loaded, each with its name; the others are skipped with a warning.
 
     Args:
-        allowed: Whose observers may be loaded. One of another distribution is not imported.
+        allowed: The plugins that may be loaded; no other is imported.
     """
     token = _loading.set(True)
     try:
-        return _loaded(allowed)
+        return _loaded(allowed.searched_once())
     finally:
         _loading.reset(token)
 
@@ -248,13 +248,13 @@ def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
 def _loaded(allowed: AllowedPlugins) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     try:
-        names = dict.fromkeys(plugin.name for plugin in installed(OBSERVERS))
+        names = dict.fromkeys(plugin.name for plugin in allowed.search(OBSERVERS))
     except KineticAuthError as error:
-        logger.warning("observers are left out: %s", error)
+        logger.warning("observers are skipped: %s", error)
         return found
     for name in names:
         try:
             found.append((name, load_observer(name, allowed)))
         except KineticAuthError as error:
-            logger.warning("an observer is left out: %s", error)
+            logger.warning("an observer is skipped: %s", error)
     return found

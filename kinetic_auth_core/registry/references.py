@@ -1,6 +1,6 @@
 """References to secrets: `scheme://<rest>?<query>#<field>`, which values are references, and how they are resolved.
 
-The core itself resolves `env://NAME` and `file://PATH`; every other scheme is an installed key loader's. Nothing is
+The core itself resolves `env://NAME` and `file://PATH`; installed key loaders resolve the other schemes. Nothing is
 fetched before a login.
 """
 
@@ -19,7 +19,7 @@ from kinetic_auth_core.paths import expanded
 
 #: Resolved by the core itself.
 BUILTIN_SCHEMES = frozenset({"file", "env"})
-#: Always taken for references; without the loader, the error names the package that has it.
+#: Always references; if the key loader is missing, the error names the package that has it.
 KNOWN_SCHEMES = frozenset({*BUILTIN_SCHEMES, *NAMES["kinetic_auth.key_loaders"]})
 
 _URI = re.compile(r"(?P<scheme>[^:/?#\s]+)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL)
@@ -27,14 +27,14 @@ _URI = re.compile(r"(?P<scheme>[^:/?#\s]+)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]
 
 @attrs.frozen
 class Reference:
-    """Where a secret is, not the secret itself. `str()` gives the URI as it was written.
+    """The place of a secret, not the secret itself. `str()` returns the URI as it was written.
 
     Attributes:
-        scheme: Which loader: `secret-manager`, `env`, ...
-        rest: What follows `://`, as it stands: an ARN with its colons is fine.
-        query: The options behind `?`.
-        field: The part behind `#`, such as a field of a JSON secret; None if there is none.
-        fresh: The value is wanted anew from its place: a loader must not answer from a cache.
+        scheme: The key loader: `secret-manager`, `env`, ...
+        rest: The part after `://`, unchanged: it may be an ARN with colons.
+        query: The options after `?`.
+        field: The part after `#`, such as a field of a JSON secret; None if there is none.
+        fresh: The value must be fetched again: a key loader must not return a cached one.
     """
 
     scheme: str
@@ -50,26 +50,26 @@ class Reference:
 
 
 def parse_reference(text: str, schemes: Collection[str]) -> Reference | None:
-    """Read a secret's value as a reference.
+    """Parse a secret's value as a reference.
 
     Args:
         text: The value.
         schemes: The schemes of the installed key loaders.
 
     Returns:
-        The reference; None if the text starts with no known scheme, so that it is the secret itself.
+        The reference; None if the text does not start with a known scheme, so that it is the secret itself.
 
     Raises:
-        ConfigurationError: It starts with a known scheme, but is no complete reference.
+        ConfigurationError: It starts with a known scheme, but the reference is incomplete.
     """
     match = _URI.fullmatch(text.strip())
     if match is None or match["scheme"] not in KNOWN_SCHEMES.union(schemes):
         return None
     if not match["rest"]:
-        raise ConfigurationError(f"the reference {text.strip()!r} names nothing behind {match['scheme']}://")
+        raise ConfigurationError(f"the reference {text.strip()!r} names nothing after {match['scheme']}://")
     if match["query"] is not None and match["scheme"] in BUILTIN_SCHEMES:
         raise ConfigurationError(
-            f"the reference {text.strip()!r} has a ?query, which {match['scheme']}:// does not take"
+            f"the reference {text.strip()!r} has a ?query, which {match['scheme']}:// does not accept"
         )
     query = MappingProxyType(dict(parse_qsl(match["query"] or "", keep_blank_values=True)))
     return Reference(match["scheme"], match["rest"], query, match["field"], uri=text.strip())
@@ -79,11 +79,11 @@ def load_builtin(reference: Reference, lookup: Callable[[str], str | None] = os.
     """Resolve `env://NAME` or `file://PATH`; with a `#field`, that field of the JSON object there.
 
     Args:
-        reference: What to resolve.
-        lookup: Gives the value of an environment variable.
+        reference: The reference to resolve.
+        lookup: Returns the value of an environment variable.
 
     Raises:
-        KeyLoadError: The variable is not set, the file cannot be read, or there is no such field.
+        KeyLoadError: The variable is not set, the file cannot be read, or the field does not exist.
     """
     raw = _variable(reference, lookup) if reference.scheme == "env" else _file(reference)
     if reference.field is None:
@@ -92,7 +92,7 @@ def load_builtin(reference: Reference, lookup: Callable[[str], str | None] = os.
     del raw  # not among the locals of a traceback
     if value is None:
         what = f"{reference}: there is no JSON object with a text field {reference.field!r}."
-        raise KeyLoadError(what, remedy="Correct the field, or leave #... out to take the whole.")
+        raise KeyLoadError(what, remedy="Correct the field, or leave #... out to use the whole value.")
     return value
 
 

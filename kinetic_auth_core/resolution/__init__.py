@@ -1,1 +1,1 @@
-"""From a configuration to a source: `resolve`, `SourcePool`, and all that is wrong with a configuration."""
+"""From a configuration to a source: `resolve`, `SourcePool`, and the problems of a configuration."""

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.limits import Commons
-from kinetic_auth_core.resolution.resolution import Surroundings, examine
+from kinetic_auth_core.resolution.resolution import check_arguments, inspect
 from kinetic_auth_core.sessions.source import SessionSource
 
 
@@ -27,38 +28,39 @@ def resolve(
     env_file: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> SessionSource:
-    """Choose provider and settings, check them, and give the source of sessions. Nothing is sent; no key is read.
+    """Choose provider and settings, check them, and return the source of sessions. Nothing is sent; no key is read.
 
         source = kinetic_auth_core.resolve("jwt-bearer")
         source = kinetic_auth_core.resolve(environment="prod")
 
     Args:
-        provider: The provider's entry-point name. Left out: the one that the environment names.
-        environment: A table `[environments.<name>]` of the config file. Left out: `KINETIC_AUTH_ENVIRONMENT`, else
-            `ENVIRONMENT` when there is a config file, else the file's `default_environment`.
-        config: The config file. Left out: `KINETIC_AUTH_CONFIG`, else `kinetic-auth.toml` in the working directory or a
+        provider: The provider's entry-point name. Default: the one that the environment names.
+        environment: A table `[environments.<name>]` of the config file. Default: `KINETIC_AUTH_ENVIRONMENT`, else
+            `ENVIRONMENT` if there is a config file, else the file's `default_environment`.
+        config: The config file. Default: `KINETIC_AUTH_CONFIG`, else `kinetic-auth.toml` in the working directory or a
             parent, else `[tool.kinetic-auth]` of a `pyproject.toml` there, else the user's config folder.
-        env_file: The `.env` file. Left out: the nearest in the working directory or a parent, if any.
-        **settings: Settings of the provider; they win over everything else. None counts as not given.
+        env_file: The `.env` file. Default: the nearest in the working directory or a parent, if any.
+        **settings: Settings of the provider, of the source and `store`; they win over everything else. None counts as
+            not given.
 
     Returns:
         A source that has not logged in yet.
 
     Raises:
-        UnknownProviderError: No such provider is installed.
+        UnknownProviderError: The provider is not installed.
         ProviderLoadError: It is installed, but does not import or does not fit the hookspec.
         ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory; all of them are named.
     """
     keywords = keyword_layer(settings)
     del settings  # secrets: not among the locals of a traceback
-    found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
+    found = inspect(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
     if found.plan is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
     return SessionSource._of(found.plan)  # noqa: SLF001 - the one other place that makes sources
 
 
-#: How many sources a pool keeps, where it is not told.
+#: The number of sources that a pool keeps by default.
 DEFAULT_SIZE = 1000
 
 _ARGUMENTS = ("provider", "environment")
@@ -70,7 +72,7 @@ def _check_size(size: Any) -> None:
 
 
 class SourcePool:
-    """Hands out one source for each environment of a config file, or for each tenant.
+    """Returns one source for each environment of a config file, or for each tenant.
 
         pool = SourcePool("kinetic-auth.toml")
         session = pool.source("prod").session()
@@ -82,15 +84,15 @@ class SourcePool:
 
     Args:
         config: The config file, as for `resolve`.
-        tenants: Gives, for a tenant's key, what `resolve` is to be called with: `provider`, `environment` and settings.
-            It may ask a database; it is called when the tenant's source is made. Left out: keys are environments.
-        size: How many sources are kept. The one that was not asked for the longest time is closed when there are more;
-            it is made anew when it is asked for. Whoever still holds it can go on using it.
+        tenants: Returns the arguments of `resolve` for a tenant's key: `provider`, `environment` and settings. It may
+            query a database; it is called when the tenant's source is made. Default: keys are environments.
+        size: The number of sources that are kept. Beyond it, the least recently used one is closed, and made again when
+            it is requested. Code that still holds the closed one can continue to use it.
         env_file: The `.env` file, as for `resolve`.
-        **settings: Settings for all sources; those of a tenant win over them.
+        **settings: Settings for all sources; a tenant's own settings win.
 
     Raises:
-        ConfigurationError: `size` is no number of sources, or the config file cannot be used.
+        ConfigurationError: `size` is not a positive number, or the config file cannot be used.
     """
 
     def __init__(
@@ -103,7 +105,8 @@ class SourcePool:
         **settings: Any,
     ) -> None:
         _check_size(size)
-        self._surroundings = Surroundings.load(config, env_file)
+        check_arguments(config=config, env_file=env_file)
+        self._configuration = Configuration.load(config, env_file)
         self._tenants = tenants
         self._size = size
         self._settings = settings
@@ -125,22 +128,22 @@ class SourcePool:
             if (found := self._sources.get(key)) is not None:
                 self._sources.move_to_end(key)
                 return found
-        made = self._made(key)  # outside of the lock: it may ask somebody for the tenant's settings
+        source = self._make(key)  # outside of the lock: it may query a database for the tenant's settings
         evicted: list[SessionSource] = []
         with self._lock:
-            found = self._sources.setdefault(key, made)
+            found = self._sources.setdefault(key, source)
             self._sources.move_to_end(key)
             while len(self._sources) > self._size:
                 evicted.append(self._sources.popitem(last=False)[1])
-        for source in evicted:
-            source.close()
+        for each in evicted:
+            each.close()
         return found
 
     def discard(self, key: str) -> None:
-        """Forget a source, so that the next one is made of the tenant's settings as they are then.
+        """Remove a source, so that the next one is made from the tenant's current settings.
 
         Args:
-            key: As for `source`; one that is not there is no error.
+            key: As for `source`; an unknown key is ignored.
         """
         with self._lock:
             source = self._sources.pop(key, None)
@@ -155,23 +158,25 @@ class SourcePool:
             source.close()
         self._commons.transports.close()
 
-    def _made(self, key: str) -> SessionSource:
+    def _make(self, key: str) -> SessionSource:
         tenant = {"environment": key} if self._tenants is None else self._tenants(key)
         if not isinstance(tenant, Mapping):
-            raise ConfigurationError(f"No source for {key!r}: tenants() gave {type(tenant).__name__}, not a mapping.")
+            raise ConfigurationError(
+                f"No source for {key!r}: tenants() returned {type(tenant).__name__}, not a mapping."
+            )
         wanted = {**self._settings, **tenant}
         del tenant  # secrets: not among the locals of a traceback
         arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
         keywords = keyword_layer(wanted)
         del wanted
-        found = examine(**arguments, keywords=keywords, surroundings=self._surroundings)
+        found = inspect(**arguments, keywords=keywords, configuration=self._configuration)
         if found.plan is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
-        return SessionSource._of(found.plan, self._commons)  # noqa: SLF001 - one of those that make sources
+        return SessionSource._of(found.plan, self._commons)  # noqa: SLF001 - as in resolve
 
     def __len__(self) -> int:
-        """How many sources there are now."""
+        """The number of sources."""
         return len(self._sources)
 
     def __enter__(self) -> Self:
@@ -185,7 +190,7 @@ class SourcePool:
         self.close()
 
     def __repr__(self) -> str:
-        """How many sources there are; nothing of them."""
+        """The number of sources; nothing about them."""
         return f"SourcePool({len(self)} of {self._size} sources)"
 
     def __reduce__(self) -> NoReturn:
@@ -193,5 +198,5 @@ class SourcePool:
         raise TypeError("a SourcePool holds secrets and connections and is not pickled; make one in the worker")
 
     def _after_fork(self) -> None:
-        """In the child nobody holds the lock that another thread of the parent held."""
+        """In the child, the thread that held the lock does not exist."""
         self._lock = threading.Lock()

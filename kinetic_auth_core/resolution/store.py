@@ -5,28 +5,32 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.environment import Selection
-from kinetic_auth_core.config.files import ConfigFile
-from kinetic_auth_core.config.merge import Layer, file_layer, keyword_layer, settle, variable_layers
-from kinetic_auth_core.config.variables import Variables, interpolate
+from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.merge import (
+    Layer,
+    environment_layers,
+    file_layer,
+    keyword_layer,
+    merge,
+    variable_layers,
+)
+from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
-from kinetic_auth_core.registry.discovery import ALL_ALLOWED
 from kinetic_auth_core.registry.loading import load_session_store
-from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
-#: The store that is meant where none is named: the process's own memory.
+#: The store if none is named: the process's own memory.
 DEFAULT_STORE = "memory"
 
 
 @attrs.frozen
 class StoreChoice:
-    """The outcome.
+    """The chosen store.
 
     Attributes:
-        open: Makes the store, or is one that its maker closes; None for the process's own memory.
+        open: Makes the store; or the caller's own store, which the caller closes; None for the process's own memory.
         rows: For `explain()`.
         problems: Everything that is wrong, as sentences.
         values: The store's settings, some of them references.
@@ -40,38 +44,27 @@ class StoreChoice:
 
 @attrs.frozen
 class _Named:
-    """Where the store is named, and what stands beside the name."""
+    """The place that names the store, and the settings beside the name."""
 
     name: object
     source: str
     layer: Callable[[Sequence[Setting]], Layer] = attrs.field(repr=False)
 
 
-def choose_store(
-    keyword: object,
-    selection: Selection,
-    file: ConfigFile | None,
-    variables: Variables,
-    as_reference: Callable[[str], Reference | None],
-) -> StoreChoice:
+def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     """Find the store: in the keyword, else the environment's table, its variables, `[defaults]`, `SF_STORE`.
 
-    Whoever names the store gives its settings; `SF_STORE_*` fill the gaps.
+    The place that names the store also gives its settings; `SF_STORE_*` fill the gaps.
 
     Args:
         keyword: A store, its name, or a table with `name`; None: not given.
-        selection: Provider and environment.
-        file: The config file, or None.
-        variables: The environment variables.
-        as_reference: Reads a secret's text as a reference.
+        configuration: File, variables and environment.
     """
     if isinstance(keyword, SessionStore):
-        shown = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
-        return StoreChoice(keyword, (shown,))
-    prefix = selection.variable_prefix or ""
-    allowed = file.allowed if file else ALL_ALLOWED
+        row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
+        return StoreChoice(keyword, (row,))
     try:
-        named = _named(keyword, selection, file, variables)
+        named = _named(keyword, configuration)
     except ValueError as error:
         return StoreChoice(None, (), (f"store: {error}",))
     if named is None:
@@ -80,62 +73,68 @@ def choose_store(
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"
         return StoreChoice(None, (), (what,))
     try:
-        cls = load_session_store(named.name, allowed)[1]
+        cls = load_session_store(named.name, configuration.allowed)[1]
     except ConfigurationError as error:
         return StoreChoice(None, (), (f"store (from {named.source}): {error}",))
     settings = [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)]
-    layers = [named.layer(settings)]
-    if prefix:
-        layers += variable_layers(settings, variables, prefix)
-    layers += variable_layers(settings, variables)
-    settled = settle(settings, exactly_one_of(cls), layers, as_reference, prefix=prefix)
+    variables = configuration.variables
+    layers = [
+        named.layer(settings),
+        *environment_layers(settings, configuration),
+        *variable_layers(settings, variables),
+    ]
+    prefix = configuration.variable_prefix
+    merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     rows = [ExplainedSetting("store", named.name, named.source, secret=False)]
-    rows += [attrs.evolve(row, name=f"store.{row.name}") for row in settled.rows]
-    problems = [f"store.{problem}" for problem in settled.problems]
-    whole = {name: _whole(value) for name, value in settled.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup, allowed), rows=settled.rows)
+    rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
+    problems = [f"store.{problem}" for problem in merged.problems]
+    whole = {name: _whole(value) for name, value in merged.values.items()}
+    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.file.allowed), rows=merged.rows)
 
     def open_store() -> SessionStore:
         store: SessionStore = cls(**credentials.load(0).by_name)
         return store
 
-    if not problems and not any(references(settled.values)):
+    if not problems and not any(references(merged.values)):
         try:
-            open_store()  # what only the whole can tell is told now; nothing is sent
+            open_store()  # to find now what only the whole instance can check; nothing is sent
         except ConfigurationError as error:
             problems += [f"store (from {named.source}): {problem}" for problem in error.problems]
     is_own = named.name == DEFAULT_STORE
-    return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), settled.values)
+    return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), merged.values)
 
 
 def _whole(value: Any) -> Any:
-    """A list stays whole: a store uses all its keys, while a login is tried with one after the other."""
+    """A list stays whole: a store uses all its keys at once, while a login tries one after the other."""
     return list(value.items) if isinstance(value, Alternatives) else value
 
 
-def _named(keyword: object, selection: Selection, file: ConfigFile | None, variables: Variables) -> _Named | None:
+def _named(keyword: object, configuration: Configuration) -> _Named | None:
     """The highest place that names a store.
 
     Raises:
         ValueError: A variable in the file is not set.
     """
-    prefix = selection.variable_prefix
+    prefix, variables = configuration.variable_prefix, configuration.variables
     if keyword is not None:
         table = dict(keyword) if isinstance(keyword, Mapping) else {"name": keyword}
         name = table.pop("name", None)
         return _Named(name, "keyword", lambda _: keyword_layer(table))
-    if file is not None and selection.environment is not None and "store" in selection.table:
-        return _in_file(selection.table["store"], ("environments", selection.environment, "store"), file, variables)
+    if "store" in configuration.table:
+        keys = ("environments", configuration.environment or "", "store")
+        return _in_file(configuration.table["store"], keys, configuration)
     if prefix and (found := variables.find(f"{prefix}SF_STORE")):
         return _Named(*found, lambda _: {})
-    if file is not None and "store" in file.defaults:
-        return _in_file(file.defaults["store"], ("defaults", "store"), file, variables)
+    if "store" in configuration.file.defaults:
+        return _in_file(configuration.file.defaults["store"], ("defaults", "store"), configuration)
     if found := variables.find("SF_STORE"):
         return _Named(*found, lambda _: {})
     return None
 
 
-def _in_file(raw: object, keys: tuple[str, ...], file: ConfigFile, variables: Variables) -> _Named:
+def _in_file(raw: object, keys: tuple[str, ...], configuration: Configuration) -> _Named:
     table = dict(raw) if isinstance(raw, Mapping) else {"name": raw}
-    name = interpolate(table.pop("name", None), variables.lookup)
-    return _Named(name, file.source(*keys), lambda settings: file_layer(settings, table, keys, file, variables))
+    name = interpolate(table.pop("name", None), configuration.variables.lookup)
+    return _Named(
+        name, configuration.file.source(*keys), lambda settings: file_layer(settings, table, keys, configuration)
+    )

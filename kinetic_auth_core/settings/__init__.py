@@ -1,1 +1,1 @@
-"""The settings of plugins: their schema, the values that they take, and ready-made ones."""
+"""The settings of plugins: their schema, the accepted values, and ready-made settings."""

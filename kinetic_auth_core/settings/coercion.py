@@ -1,4 +1,4 @@
-"""Fitting a value to a type annotation: what TOML, a keyword or an environment variable may give for it.
+"""Coercion of values from TOML, keywords and environment variables to type annotations.
 
 Messages name types only: a value may be a secret.
 """
@@ -12,15 +12,15 @@ from typing import Any
 
 
 def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
-    """Fit a value to an annotation.
+    """Convert a value to the type of an annotation.
 
     Args:
-        value: What was given.
+        value: The value.
         expected: A type, a union of types, or `Any`.
         text: Read numbers, truth values and comma-separated lists from text.
 
     Raises:
-        ValueError: It does not fit. The text names types only, never the value.
+        ValueError: It does not fit. The text names types only, not the value.
     """
     if isinstance(value, str) and not is_encodable(value):
         raise ValueError("is not valid text: some of its bytes were not UTF-8")
@@ -30,36 +30,36 @@ def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
             return result
     if isinstance(value, list | tuple) and (fitting := [item for arm in arms(expected) for item in item_types(arm)]):
         for item in value:
-            coerce(item, typing.Union[tuple(fitting)], text=text)  # noqa: UP007 - made of a tuple
+            coerce(item, typing.Union[tuple(fitting)], text=text)  # noqa: UP007 - from a tuple
     wanted = " or ".join(dict.fromkeys(_describe_type(arm) for arm in arms(expected) if arm is not types.NoneType))
     raise ValueError(f"expected {wanted}, got {_describe_value(value)}")
 
 
 def is_encodable(text: str) -> bool:
-    """Whether text can be sent at all: lone surrogates, as bytes that were no UTF-8 become, cannot."""
+    """Whether text can be sent: lone surrogates, which come from bytes that are not UTF-8, cannot."""
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def arms(expected: Any) -> tuple[Any, ...]:
-    """The members of a union; the annotation itself where it is none."""
+    """The members of a union; otherwise the annotation itself."""
     if typing.get_origin(expected) in (typing.Union, types.UnionType):
         return typing.get_args(expected)
     return (expected,)
 
 
 def is_path_type(arm: Any) -> bool:
-    """Whether an annotation stands for a path: `os.PathLike` or `pathlib.Path`."""
+    """Whether an annotation means a path: `os.PathLike` or `pathlib.Path`."""
     origin = typing.get_origin(arm) or arm
     return isinstance(origin, type) and (origin is os.PathLike or issubclass(origin, Path))
 
 
 def is_list_type(arm: Any) -> bool:
-    """Whether an annotation stands for a list of some kind."""
+    """Whether an annotation means a list, tuple, set or sequence."""
     return (typing.get_origin(arm) or arm) in _LISTS
 
 
 def item_types(arm: Any) -> tuple[Any, ...]:
-    """The types that the items of a list may have; none where it is no list."""
+    """The types of the items of a list; empty if the annotation is not a list."""
     return tuple(each for arg in typing.get_args(arm) for each in arms(arg)) if is_list_type(arm) else ()
 
 
@@ -71,7 +71,7 @@ _TRUTH = {
 
 
 def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
-    """Whether a value fits one arm of a union, and the value in that arm's form."""
+    """Whether a value fits one arm of a union, and the value converted to it."""
     origin = typing.get_origin(arm) or arm
     read = value.strip() if text and isinstance(value, str) else None
     if origin is Any or not isinstance(origin, type):
@@ -81,7 +81,7 @@ def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
     if origin in (int, float):
         return _fit_number(value if read is None else read, origin, text)
     if is_path_type(arm):
-        if isinstance(value, str) and origin is not os.PathLike:  # whose class says Path calls its methods
+        if isinstance(value, str) and origin is not os.PathLike:  # a plain str has no methods of Path
             return True, origin(value)
         return isinstance(value, str | os.PathLike), value
     if origin in _LISTS:
@@ -92,7 +92,7 @@ def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
         return isinstance(value, Mapping), value
     try:
         return isinstance(value, origin), value
-    except TypeError:  # a protocol that is not for run time: nothing can be said
+    except TypeError:  # a protocol that is not runtime_checkable
         return True, value
 
 

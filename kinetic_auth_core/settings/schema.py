@@ -1,7 +1,7 @@
-"""Settings of a plugin: the attrs fields of its class, and the one schema that is read off them.
+"""Settings of a plugin: the attrs fields of its class, and the schema that is derived from them.
 
-The constructor, `from_env`, the config file, the CLI and the docs' tables all use that schema. This module knows what a
-setting is and which values it takes; where values come from is handled by the `config` package.
+The constructor, `from_env`, the config file, the CLI and the docs' tables all use that schema. This module defines what
+a setting is and which values it accepts; the `config` package reads the values.
 """
 
 import functools
@@ -20,14 +20,14 @@ METADATA_KEY = "kinetic_auth_core.setting"
 
 
 class LiteralText(str):
-    """A secret that is meant as it stands, even where it looks like a reference."""
+    """A secret that is used literally, even if it looks like a reference."""
 
     __slots__ = ()
 
 
 @attrs.frozen
 class Alternatives:
-    """Values of one setting of which Salesforce takes one: the key in use and the next.
+    """Values of one setting of which Salesforce accepts one: the current key and the next.
 
     Attributes:
         items: The values, some of them references, in the order in which they are tried.
@@ -50,15 +50,15 @@ def setting(
     """Declare a field of an attrs class as a setting.
 
     Args:
-        default: Its default, or an `attrs.Factory`. Left out: the setting is required.
-        help: One line for people: what it is, in which unit or form.
+        default: Its default, or an `attrs.Factory`. Without one the setting is required.
+        help: One line: what it is, with its unit or format.
         env: Its environment variable. Default: `SF_` and the name in upper case.
-        secret: Keeps it out of `repr`, logs and `explain()`, and lets it be a reference (`env://NAME`).
-        converter: As in attrs: brings the value into its final form. Raises ValueError for a bad one.
-        validator: As in attrs: called with instance, attribute and value. The instance is None when a value is
-            checked before the class is made.
+        secret: Keeps it out of `repr`, logs and `explain()`, and allows a reference (`env://NAME`).
+        converter: As in attrs: converts the value. Raises ValueError for an invalid one.
+        validator: As in attrs: called with instance, attribute and value. The instance is None if a value is
+            checked before the class is instantiated.
         kw_only: As in attrs.
-        derived: For a setting whose default is None: what None comes to, given the instance; for `explain()`.
+        derived: For a setting whose default is None: computes its effective value from the instance, for `explain()`.
 
     Returns:
         The attrs field.
@@ -75,7 +75,7 @@ def setting(
 
 
 def _unless_checked_later(validator: Any) -> Callable[[Any, Any, Any], None]:
-    """The validator, silent while a class that checks its instances itself runs its constructor."""
+    """The validator, which does nothing in the constructor of a class that checks its instances afterwards."""
     run = attrs.validators.and_(*validator) if isinstance(validator, list | tuple) else validator
 
     def validate(instance: Any, attribute: Any, value: Any) -> None:
@@ -91,16 +91,16 @@ def _unless_checked_later(validator: Any) -> Callable[[Any, Any, Any], None]:
 
 @attrs.frozen
 class Setting:
-    """One setting, as read off its class.
+    """One setting of a class.
 
     Attributes:
         name: The keyword of the constructor, and the key in a config file.
         type: The annotation of the field, resolved.
         default: The default; an `attrs.Factory`; or `attrs.NOTHING` for a required one.
-        help: One line for people.
+        help: One line of description.
         env: The environment variable without an environment's prefix.
-        secret: Whether its value must never be shown.
-        derived: What None comes to, from the other settings; None where there is no such thing.
+        secret: Whether its value must not be displayed.
+        derived: Computes the value that None stands for from the other settings; None if there is none.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Setting:
 
     @property
     def is_path(self) -> bool:
-        """Whether it takes a path, so that a relative one in a config file is relative to that file."""
+        """Whether it is a path: a relative one in a config file is relative to that file."""
         return any(is_path_type(arm) for arm in arms(self.type))
 
     @property
@@ -129,19 +129,19 @@ class Setting:
 
     @property
     def takes_alternatives(self) -> bool:
-        """Whether it takes one value or a list of them, as a key and the next: each item of the list will do."""
+        """Whether it takes one value or a list, such as the current key and the next, of which each may be accepted."""
         return self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
 
     @property
     def takes_bytes(self) -> bool:
-        """Whether it takes bytes, by itself or in a list."""
+        """Whether it takes bytes, or a list of bytes."""
         return bytes in (*arms(self.type), *(item for arm in arms(self.type) for item in item_types(arm)))
 
     def default_value(self, instance: Any) -> Any:
-        """The default, or what it comes to where it is derived from other settings; None for a required one.
+        """The default, computed from other settings if it is derived; None for a required setting.
 
         Args:
-            instance: Something that has the settings before this one.
+            instance: An object with the settings before this one.
         """
         if self.derived is not None:
             return self.derived(instance)
@@ -153,14 +153,14 @@ class Setting:
         """Check one value by type, converter and validator.
 
         Args:
-            value: What was given.
-            text: It comes from an environment variable, so numbers and the like are to be read from text.
+            value: The value.
+            text: It comes from an environment variable, so numbers and the like are read from text.
 
         Returns:
-            The value for the constructor (the constructor applies the converter again).
+            The value for the constructor (which applies the converter again).
 
         Raises:
-            ValueError: It does not fit; the text says why and holds no secret.
+            ValueError: It is invalid; the text says why, without the secret.
         """
         convert = self._attribute.converter
         try:
@@ -175,10 +175,10 @@ class Setting:
         return value
 
     def check(self, instance: Any) -> None:
-        """Check the value that a finished instance has, by type and validator.
+        """Check the value of a complete instance, by type and validator.
 
         Raises:
-            ValueError: It does not fit; the text says why and holds no secret.
+            ValueError: It is invalid; the text says why, without the secret.
         """
         value = self.value_of(instance)
         coerce(value, self.type)
@@ -187,7 +187,7 @@ class Setting:
         self._validate(instance, value)
 
     def value_of(self, instance: Any) -> Any:
-        """The value that an instance has."""
+        """The value of an instance."""
         return getattr(instance, self._attribute.name)
 
     def _validate(self, instance: Any, value: Any) -> None:
@@ -200,12 +200,12 @@ class Setting:
         except KineticAuthError as error:
             raise ValueError(error.message) from None
         except Exception as error:
-            if self.secret:  # other people's texts quote the value
+            if self.secret:  # the text of the error may quote the value
                 raise ValueError(f"was refused ({type(error).__name__})") from None
             raise ValueError(str(error) or type(error).__name__) from error
 
-    def shown(self, value: Any) -> Any:
-        """The value as `explain()` and the CLI may show it."""
+    def displayed(self, value: Any) -> Any:
+        """The value as `explain()` and the CLI display it."""
         if not self.secret or value in (None, "", (), []):
             return value
         return (MASK,) * len(value) if isinstance(value, list | tuple) else MASK
@@ -217,12 +217,11 @@ class ExplainedSetting:
 
     Attributes:
         name: The setting.
-        value: Its value; masked where it is secret, except that a reference is shown as it is written.
+        value: Its value; masked if it is secret; a reference is displayed unchanged.
         source: `keyword`, `<file>:<key>`, the variable (and its `.env`), `default`, or `constructor` for an instance
-            that was made by hand.
+            that the application made.
         secret: Whether the setting is secret.
-        note: What else there is to say: which package loads what a reference names, and which item of a list of keys is
-            in use.
+        note: Which package loads the secret that a reference names, and which item of a list of keys is in use.
     """
 
     name: str
@@ -242,10 +241,10 @@ RESERVED_NAMES = frozenset(
 
 
 def schema(cls: type) -> tuple[Setting, ...]:
-    """Read the settings off an attrs class, in the order of the constructor's arguments.
+    """The settings of an attrs class, in the order of the constructor's arguments.
 
     Raises:
-        ConfigurationError: It is no attrs class, an annotation does not resolve, or a reserved name is used.
+        ConfigurationError: It is not an attrs class, or an annotation does not resolve.
     """
     return _schema(cls)
 
@@ -281,33 +280,33 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
 
 
 def reserved_names_of(cls: type) -> list[str]:
-    """The settings of a class whose names belong to the source or to `resolve`."""
+    """The settings of a class whose names are reserved for the source or `resolve`."""
     return sorted(RESERVED_NAMES.intersection(each.name for each in schema(cls)))
 
 
 def secret_texts(instance: Any) -> list[str]:
-    """The secret settings of an instance that are text, to be kept out of messages."""
+    """The secret settings of an instance that are text, which messages must not contain."""
     values = [each.value_of(instance) for each in schema(type(instance)) if each.secret]
     items = [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
     return [item for item in items if isinstance(item, str)]
 
 
 def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:
-    """The groups of settings of which a class wants exactly one: its `exactly_one_of`, if it has that attribute."""
+    """The groups of settings of which a class needs exactly one: its attribute `exactly_one_of`, if it has one."""
     return tuple(tuple(group) for group in getattr(cls, "exactly_one_of", ()))
 
 
 def group_problem(
     settings: Iterable[Setting], group: Sequence[str], given: Collection[str], prefix: str = ""
 ) -> str | None:
-    """What is wrong with the members of an exactly-one-of group that were given; None if nothing."""
+    """Why the given members of an exactly-one-of group are wrong; None if exactly one is given."""
     if len(given) > 1:
         return f"{' and '.join(group)} exclude each other: give one of them"
     variables = " or ".join(prefix + each.env for each in settings if each.name in group)
     return None if given else f"one of {' or '.join(group)} is needed (as variable: {variables})"
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the known name nearest to a misspelt one, or nothing."""
+def suggest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing."""
     match = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {match[0]!r}?)" if match else ""

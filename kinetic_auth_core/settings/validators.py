@@ -1,4 +1,4 @@
-"""Ready-made settings and validators of a grant: URLs that credentials go to, names, seconds, proxies."""
+"""Ready-made settings and validators of a grant: URLs that receive credentials, names, seconds, proxies."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,10 +15,10 @@ DEFAULT_LOGIN_URL = "https://login.salesforce.com"
 
 
 def check_url(_instance: object, _attribute: object, value: object) -> None:
-    """Validator for a setting that is a URL to which credentials go.
+    """Validator for a URL that receives credentials.
 
     Raises:
-        ConfigurationError: It is not https (or loopback), or has a part that does not belong there.
+        ConfigurationError: It is not https (or loopback), or has a user, query or fragment.
     """
     if problem := url_problem(value):
         raise ConfigurationError(problem)
@@ -34,7 +34,7 @@ def check_proxy(_instance: object, _attribute: object, value: object) -> None:
     """Validator for a proxy's URL, or None.
 
     Raises:
-        ConfigurationError: It has another scheme, no host, or no possible port.
+        ConfigurationError: Its scheme is not supported, it has no host, or its port is invalid.
     """
     if value is None:
         return
@@ -50,10 +50,10 @@ def check_proxy(_instance: object, _attribute: object, value: object) -> None:
 
 
 def single_line(_instance: object, _attribute: object, value: object) -> None:
-    """Validator for a name that goes into messages and logs: neither blank, nor with a line break in it.
+    """Validator for a name that appears in messages and logs.
 
     Raises:
-        ConfigurationError: It is one of these.
+        ConfigurationError: It is blank, or has surrounding blanks or control characters such as a line break.
     """
     if isinstance(value, str) and (not value or value != value.strip() or not value.isprintable()):
         raise ConfigurationError("is blank, has blanks around it, or a line break or another control character in it")
@@ -63,19 +63,19 @@ def check_seconds(_instance: object, _attribute: object, value: object) -> None:
     """Validator for a length of time.
 
     Raises:
-        ConfigurationError: It is no number, not above 0, or more than a day.
+        ConfigurationError: It is not a number, not above 0, or more than a day.
     """
     if not isinstance(value, int | float) or not 0 < value <= _MAX_SECONDS:
         raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_SECONDS}")
 
 
 def url_setting(default: Any = attrs.NOTHING, *, help: str, **options: Any) -> Any:  # noqa: A002 - as in `setting`
-    """A setting that is a URL to which credentials go, or None where that is its default.
+    """A setting that is a URL that receives credentials, or None if that is its default.
 
     Args:
         default: As for `setting`.
         help: As for `setting`.
-        **options: The other arguments of `setting`, but for converter and validator.
+        **options: The other arguments of `setting`, except converter and validator.
     """
 
     def check(instance: object, attribute: object, value: object) -> None:
@@ -86,7 +86,7 @@ def url_setting(default: Any = attrs.NOTHING, *, help: str, **options: Any) -> A
 
 
 def login_url_setting(*, kw_only: bool = False) -> Any:
-    """The `login_url` setting, for subclasses that give it another place among their arguments."""
+    """The `login_url` setting, for subclasses that need it in another place among their arguments."""
     return setting(
         DEFAULT_LOGIN_URL,
         help="Host that logs in: https://login.salesforce.com, https://test.salesforce.com, a My Domain or a site.",
@@ -97,7 +97,7 @@ def login_url_setting(*, kw_only: bool = False) -> Any:
 
 
 def api_version_text(value: Any) -> Any:
-    """TOML may well say `api_version = 61.0`."""
+    """Converter for an API version: TOML may have a number, `api_version = 61.0`."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return default_api_version() if value is None else value
@@ -107,6 +107,6 @@ def check_api_version(_instance: object, _attribute: object, value: str) -> None
     """Validator for an API version.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is not an API version.
     """
     normal_api_version(value)

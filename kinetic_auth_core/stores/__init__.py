@@ -1,1 +1,1 @@
-"""Where sessions are kept: the contract of a store, and the stores that come with the core."""
+"""Session stores: the contract of a store, and the stores of the core."""

@@ -1,9 +1,9 @@
-"""Sessions in a folder of this user: for cron jobs and commands that start anew each time, on one machine.
+"""Sessions in a folder of this user: for cron jobs and commands on one machine.
 
-Processes exclude each other by locks on 16 files that are made once and stay: whoever removed one would have to know
-that nobody waits for it. A key's lock is chosen by its hash and is held for the length of one small file operation.
+Processes exclude each other with locks on 16 files, which are created once and never removed: another process may be
+waiting for one. A key's hash selects its lock, which is held for one small file operation.
 
-A file holds a value under a line that tells whether it is whole, or a lease.
+A file holds either a lease, or a value after a line with its checksum.
 """
 
 import contextlib
@@ -28,22 +28,22 @@ from kinetic_auth_core.stores.private_folder import UNFINISHED, PrivateFolder
 logger = logging.getLogger(__name__)
 
 
-_FORM = 1
+_FORMAT = 1
 _DIGEST_LENGTH = 64
 
 
 class DamagedEntryError(ValueError):
-    """What is there is no whole entry. Its text says nothing of the content."""
+    """An entry is damaged. The text does not quote its content."""
 
 
 @attrs.frozen
 class Entry:
-    """A value as it lies in a file.
+    """A value in a file.
 
     Attributes:
         value: The value.
         generation: Its generation.
-        expires_at: Unix seconds after which it counts as gone.
+        expires_at: Unix seconds at which it expires.
     """
 
     value: bytes = attrs.field(repr=False)
@@ -52,38 +52,38 @@ class Entry:
 
     def encoded(self) -> bytes:
         """The content of its file."""
-        about = {"form": _FORM, "generation": self.generation, "expires_at": self.expires_at}
+        about = {"form": _FORMAT, "generation": self.generation, "expires_at": self.expires_at}
         rest = json.dumps(about).encode() + b"\n" + self.value
         return hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest
 
     @classmethod
     def decoded(cls, content: bytes) -> "Entry":
-        """Read a file's content.
+        """Parse a file's content.
 
         Raises:
-            DamagedEntryError: It is cut short or changed, or of another form.
+            DamagedEntryError: It is truncated or changed, or has another format.
         """
         digest, rest = content[:_DIGEST_LENGTH], content[_DIGEST_LENGTH + 1 :]
         if hashlib.sha256(rest).hexdigest().encode() != digest:
-            raise DamagedEntryError("it is cut short or was changed")
+            raise DamagedEntryError("it is truncated or was changed")
         line, _, value = rest.partition(b"\n")
         about = _table(line)
-        if about.get("form") != _FORM:
-            raise DamagedEntryError("it has another form")
+        if about.get("form") != _FORMAT:
+            raise DamagedEntryError("it has another format")
         generation, expires_at = about.get("generation"), about.get("expires_at")
         if type(generation) is not int or generation < 0 or not isinstance(expires_at, int | float):
-            raise DamagedEntryError("it has another form")
+            raise DamagedEntryError("it has another format")
         return cls(value, generation, expires_at)
 
 
 @attrs.frozen
 class Lease:
-    """Who may log in, as it lies in a file.
+    """A lease in a file: its holder may log in.
 
     Attributes:
-        holder: Who.
-        expires_at: Unix seconds after which anybody may have it.
-        lasts_s: For how long it was taken, in seconds.
+        holder: The name of the holder.
+        expires_at: Unix seconds at which it expires.
+        lasts_s: Its duration in seconds when it was acquired.
     """
 
     holder: str
@@ -91,7 +91,7 @@ class Lease:
     lasts_s: float
 
     def is_held(self, now: float) -> bool:
-        """Whether it still holds; one whose end is too far away is from before the clock was set back."""
+        """Whether it is valid; one that expires too late was acquired before the clock was set back."""
         return 0 < self.expires_at - now <= self.lasts_s + 1
 
     def encoded(self) -> bytes:
@@ -100,7 +100,7 @@ class Lease:
 
     @classmethod
     def decoded(cls, content: bytes) -> "Lease | None":
-        """Read a file's content; None for one that is damaged: it holds nobody up."""
+        """Parse a file's content; None if it is damaged, so that it does not block a login."""
         try:
             found = _table(content)
             return cls(str(found["holder"]), float(found["expires_at"]), float(found["lasts_s"]))
@@ -114,13 +114,13 @@ def _table(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise DamagedEntryError("it has another form")
+        raise DamagedEntryError("it has another format")
     return found
 
 
-#: How long an operation waits for another process that is at the same key, in seconds.
+#: How long an operation waits for another process that uses the same key, in seconds.
 LOCK_TIMEOUT_S = 5.0
-#: How often the folder is rid of what has expired, and how old a file is that nobody will finish, in seconds.
+#: The interval for deleting expired files, and the age of an unfinished file that is abandoned, in seconds.
 SWEEP_EVERY_S, ABANDONED_AFTER_S = 600.0, 60.0
 _POLL_S = 0.005
 _KEY = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -128,7 +128,7 @@ _VALUE, _LEASE, _SWEPT = ".session", ".lease", "swept"
 
 
 def default_folder() -> Path:
-    """Where sessions are kept if no path is given: `kinetic-auth/sessions` in the user's state folder.
+    """The folder if no path is given: `kinetic-auth/sessions` in the user's state folder.
 
     Raises:
         KineticAuthError: This user has no home folder.
@@ -139,17 +139,17 @@ def default_folder() -> Path:
         found = platformdirs.user_state_path("kinetic-auth", appauthor=False) / "sessions"
         if found.is_absolute():
             return found
-    raise KineticAuthError("This user has no home folder to keep sessions in.", remedy="Give the store a path.")
+    raise KineticAuthError("This user has no home folder for the session store.", remedy="Give the store a path.")
 
 
-def _shown_default(_instance: object) -> str | None:
+def _displayed_default(_instance: object) -> str | None:
     with contextlib.suppress(KineticAuthError):
         return str(default_folder())
     return None
 
 
 def _absolute(path: Any) -> Any:
-    """A path that stays the same when the process changes its folder; what is no path stays as it is, to be refused."""
+    """An absolute path, which does not depend on the working folder; other values are left to the validator."""
     if not path or not isinstance(path, str | os.PathLike):
         return path
     return str(expanded(path).absolute())
@@ -157,30 +157,30 @@ def _absolute(path: Any) -> Any:
 
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
     if value is not None and (not isinstance(value, str) or not value or "\0" in value):
-        raise ConfigurationError("is empty, or no path")
+        raise ConfigurationError("is empty, or not a path")
 
 
 @attrs.define(eq=False)
 class FileStore(SessionStore):
-    """Keeps each value in a file, readable by this user alone. Safe for threads, processes and after `fork`.
+    """Keeps each value in a file that only this user can read. Safe for threads, processes and after `fork`.
 
-    The folder is made at first use, mode 0700. One that belongs to another user, or that group or others can read or
-    write, is refused. It should be on a local disk: locks on network file systems are a matter of luck.
+    The folder is created at first use, with mode 0700. A folder that belongs to another user, or that group or others
+    can read or write, is refused. It should be on a local disk: locks on network file systems are unreliable.
 
     Args:
-        path: The folder. Left out: `kinetic-auth/sessions` in the user's state folder.
+        path: The folder. Default: `kinetic-auth/sessions` in the user's state folder.
     """
 
     path: str | os.PathLike[str] | None = setting(
         None,
-        help="Folder for the sessions, of this user alone; left out: in the user's state folder.",
+        help="Folder for the sessions, private to this user; default: in the user's state folder.",
         converter=_absolute,
         validator=_check_path,
-        derived=_shown_default,
+        derived=_displayed_default,
     )
 
     def get(self, key: str) -> StoredValue | None:
-        """What is there; None if there is nothing, it has expired, or it is damaged."""
+        """The value of a key; None if there is none, it has expired, or it is damaged."""
         folder = self._folder(key)
         if not folder.is_there():
             return None
@@ -191,9 +191,9 @@ class FileStore(SessionStore):
             if time.time() < entry.expires_at:
                 return StoredValue(entry.value, entry.generation)
         except DamagedEntryError as error:
-            logger.warning("an entry of the session store in %s is passed over: %s", folder.path, error)
+            logger.warning("ignoring an entry of the session store in %s: %s", folder.path, error)
         with contextlib.suppress(OSError, KineticAuthError), _locked(folder, key, timeout_s=0):
-            if folder.read(key + _VALUE) == content:  # nobody has put another one there meanwhile
+            if folder.read(key + _VALUE) == content:  # it was not replaced meanwhile
                 folder.remove(key + _VALUE)
         return None
 
@@ -201,34 +201,34 @@ class FileStore(SessionStore):
         """Store a value; see `SessionStore.put`.
 
         Raises:
-            KineticAuthError: The folder is not this user's alone, or another process is at the key for too long.
-            OSError: The disk is full, or the folder cannot be written; what was there before is still there.
+            KineticAuthError: The folder is not private, or another process locks the key for too long.
+            OSError: The disk is full, or the folder cannot be written; the previous value remains.
         """
         folder = self._folder(key)
         folder.make()
         with _locked(folder, key):
-            there = _entry(folder, key)
-            if generation is not None and generation != (there.generation if there else 0):
+            entry = _entry(folder, key)
+            if generation is not None and generation != (entry.generation if entry else 0):
                 return None
-            # By the clock, so that a generation does not come again after what was there is gone.
-            following = max(time.time_ns(), there.generation + 1 if there else 0)
+            # By the clock, so that a generation is not repeated after the value was deleted.
+            following = max(time.time_ns(), entry.generation + 1 if entry else 0)
             folder.write(key + _VALUE, Entry(bytes(value), following, time.time() + expires_in_s).encoded())
-        _sweep_now_and_then(folder)
+        _sweep_if_due(folder)
         return following
 
     def delete(self, key: str, *, generation: int | None = None) -> bool:
-        """Take a value away; see `SessionStore.delete`."""
+        """Delete a value; see `SessionStore.delete`."""
         folder = self._folder(key)
         if not folder.is_there():
             return False
         with _locked(folder, key):
-            there = _entry(folder, key)
-            if there is None or (generation is not None and generation != there.generation):
+            entry = _entry(folder, key)
+            if entry is None or (generation is not None and generation != entry.generation):
                 return False
             return folder.remove(key + _VALUE)
 
     def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
-        """Take the lease of a key; see `SessionStore.acquire`. It ends by the clock of the machine."""
+        """Acquire the lease of a key; see `SessionStore.acquire`. It expires by the machine's clock."""
         folder = self._folder(key)
         folder.make()
         with _locked(folder, key):
@@ -240,7 +240,7 @@ class FileStore(SessionStore):
             return True
 
     def release(self, key: str, holder: str) -> None:
-        """Give the lease back, if `holder` still has it."""
+        """Release the lease, if `holder` still holds it."""
         folder = self._folder(key)
         if not folder.is_there():
             return
@@ -250,13 +250,13 @@ class FileStore(SessionStore):
                 folder.remove(key + _LEASE)
 
     def _folder(self, key: str) -> PrivateFolder:
-        """The folder, once the key is seen to be a file's name and nothing else.
+        """The folder, after the key was checked to be a plain file name.
 
         Raises:
-            ValueError: The key is none.
+            ValueError: The key is invalid.
         """
         if not _KEY.fullmatch(key):
-            raise ValueError("a key has 1 to 100 characters out of A-Z a-z 0-9 . _ -")
+            raise ValueError("a key has 1 to 100 characters from A-Z a-z 0-9 . _ -")
         return PrivateFolder(default_folder() if self.path is None else Path(self.path))
 
 
@@ -265,12 +265,12 @@ def _locked(folder: PrivateFolder, key: str, timeout_s: float = LOCK_TIMEOUT_S) 
     """Exclude all other threads and processes from a key.
 
     Raises:
-        KineticAuthError: Another one is at it for too long.
+        KineticAuthError: Another process holds the lock for too long.
     """
     import filelock
 
     name = f"{hashlib.sha256(key.encode()).hexdigest()[0]}.lock"
-    # One instance for each operation: filelock's own are reentrant, and would let the threads that share one through.
+    # One instance for each operation: filelock's are reentrant, so threads that share one would not exclude each other.
     lock = filelock.FileLock(folder.path / name, timeout=timeout_s, mode=0o600)
     try:
         lock.acquire(poll_interval=_POLL_S)
@@ -285,7 +285,7 @@ def _locked(folder: PrivateFolder, key: str, timeout_s: float = LOCK_TIMEOUT_S) 
 
 
 def _entry(folder: PrivateFolder, key: str) -> Entry | None:
-    """What counts as being there, under the lock."""
+    """The valid entry of a key, under the lock."""
     content = folder.read(key + _VALUE)
     try:
         entry = None if content is None else Entry.decoded(content)
@@ -294,8 +294,8 @@ def _entry(folder: PrivateFolder, key: str) -> Entry | None:
     return entry if entry is not None and time.time() < entry.expires_at else None
 
 
-def _sweep_now_and_then(folder: PrivateFolder) -> None:
-    """Rid the folder of what has expired or was never finished. Who cannot, leaves it to the next one."""
+def _sweep_if_due(folder: PrivateFolder) -> None:
+    """Delete expired and unfinished files. If that fails, the next sweep tries again."""
     age_s = folder.age_s(_SWEPT)
     if age_s is not None and 0 <= age_s < SWEEP_EVERY_S:
         return
@@ -307,11 +307,11 @@ def _sweep_now_and_then(folder: PrivateFolder) -> None:
                     folder.remove(name)
             elif (key := name.removesuffix(_VALUE)) != name or (key := name.removesuffix(_LEASE)) != name:
                 with contextlib.suppress(KineticAuthError), _locked(folder, key, timeout_s=0):
-                    if _is_over(folder, name):
+                    if _is_expired(folder, name):
                         folder.remove(name)
 
 
-def _is_over(folder: PrivateFolder, name: str) -> bool:
+def _is_expired(folder: PrivateFolder, name: str) -> bool:
     content = folder.read(name) or b""
     if name.endswith(_LEASE):
         lease = Lease.decoded(content)

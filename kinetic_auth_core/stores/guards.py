@@ -1,6 +1,6 @@
-"""Guards that the deployment sets: of which org a session must be, and at which hosts its token may be used.
+"""Guards that the deployment configures: the org of a session, and the hosts that may receive its token.
 
-They judge every session before it is handed out, whoever's provider made it and whatever store it comes from.
+Every session is checked before it is returned, regardless of its provider and of the store it comes from.
 """
 
 import functools
@@ -16,8 +16,8 @@ from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.urls import instance_url_problem, is_loopback
 
-#: From Salesforce's help, "Allow the Required Domains"; cloudforce.com is that of early My Domains, and the last three
-#: are Government Cloud's and Salesforce on Alibaba Cloud's. Why these: docs/adr/0014-guards-of-org-and-host.md
+#: From Salesforce's help, "Allow the Required Domains"; cloudforce.com is for early My Domains, and the last three are
+#: for Government Cloud and Salesforce on Alibaba Cloud. See docs/adr/0014-guards-of-org-and-host.md
 SALESFORCE_HOSTS = (
     "*.salesforce.com",
     "*.force.com",
@@ -27,7 +27,7 @@ SALESFORCE_HOSTS = (
     "*.sfcrmapps.cn",
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_SHORT = 15  # characters of an id; three more only make its case irrelevant
+_SHORT = 15  # characters of an id; the other three only make it case-insensitive
 _ORG_ID = re.compile(r"00D[A-Za-z0-9]{12}([A-Z0-5]{3})?")
 _LABELS = re.compile(r"[a-z0-9_*-]+(\.[a-z0-9_*-]+)*")
 
@@ -36,7 +36,7 @@ def check_org_id(_instance: object, _attribute: object, value: object) -> None:
     """Validator for the id of an org, or None.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is not the id of an org.
     """
     if value is not None and not (isinstance(value, str) and _ORG_ID.fullmatch(value)):
         raise ConfigurationError("must be the id of an org: 15 or 18 letters and digits that begin with 00D")
@@ -46,7 +46,7 @@ def check_hosts(_instance: object, _attribute: object, value: object) -> None:
     """Validator for a list of globs on host names, or None.
 
     Raises:
-        ConfigurationError: It is empty, or one is no host name.
+        ConfigurationError: It is empty, or an item is not a host name.
     """
     if value is None:
         return
@@ -54,21 +54,23 @@ def check_hosts(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError("must be a list of host names, such as *.my.salesforce.com, with at least one")
     for glob in value:
         if not isinstance(glob, str) or not (_is_address(glob) or _LABELS.fullmatch(glob.lower())):
-            raise ConfigurationError(f"{glob!r} is no host name: no scheme, port or path, such as *.my.salesforce.com")
+            raise ConfigurationError(
+                f"{glob!r} is not a host name: write it without scheme, port and path, such as *.my.salesforce.com"
+            )
         if "*" in glob.rpartition(".")[2]:
-            raise ConfigurationError(f"{glob!r} would allow all too many hosts: its last part must be written out")
+            raise ConfigurationError(f"{glob!r} would allow too many hosts: its last part must not contain *")
 
 
 def default_hosts(login_url: object) -> tuple[str, ...]:
-    """The hosts that are allowed where none are set: Salesforce's, and the one that logs in.
+    """The hosts that are allowed by default: Salesforce's, and the login host.
 
     Args:
-        login_url: The provider's; None where it has none: then this machine, where such a provider is tried out. If
-            this machine logs in, each of its names will do: an org played there knows itself by another than ours.
+        login_url: The provider's. Without one, the loopback interface is allowed, for tests of such a provider. If it
+            is on the loopback interface, each name of that is allowed: an emulated org may use another name.
     """
     try:
         host = urlsplit(login_url).hostname if isinstance(login_url, str) else None
-    except ValueError:  # other people's provider, other people's setting
+    except ValueError:  # another provider's setting may be any text
         host = None
     if host is None:
         return (*SALESFORCE_HOSTS, *_LOOPBACK)
@@ -79,10 +81,10 @@ def default_hosts(login_url: object) -> tuple[str, ...]:
 
 @attrs.frozen
 class Refusal:
-    """Why a session is refused.
+    """Why a session is rejected.
 
     Attributes:
-        what: What is wrong, as a sentence that goes on from "it is refused:".
+        what: The reason, as a clause that follows a colon.
         remedy: What to do.
     """
 
@@ -92,32 +94,32 @@ class Refusal:
 
 @attrs.frozen
 class Guards:
-    """What a session must be like.
+    """The requirements for a session.
 
     Attributes:
         org_id: The id of its org, 15 or 18 characters; None: any org.
-        hosts: Globs, one of which its instance's host must match as a whole, without regard to case or port. A first
-            part `*` stands for one or more parts of the name, any other `*` for characters within its part.
+        hosts: Globs, one of which its instance's host must match completely, regardless of case and port. `*` as the
+            first part matches one or more parts of the name, any other `*` matches characters within its part.
     """
 
     org_id: str | None = None
     hosts: tuple[str, ...] = SALESFORCE_HOSTS
 
     def refusal(self, session: SalesforceSession) -> Refusal | None:
-        """Why a session is not to be handed out; None if it may be."""
+        """Why a session is rejected; None if it is accepted."""
         if problem := instance_url_problem(session.instance_url):
             return Refusal(f"its instance_url {problem}.", "Do not use this host; check login_url.")
         parts = urlsplit(session.instance_url)
         if not any(_fits(parts.hostname or "", glob) for glob in self.hosts):
-            shown = mask(parts.netloc, [session.access_token])
+            host = mask(parts.netloc, [session.access_token])
             return Refusal(
-                f"its instance {shown} is none of allowed_instance_hosts ({', '.join(self.hosts)}).",
+                f"its instance {host} is not in allowed_instance_hosts ({', '.join(self.hosts)}).",
                 "Check login_url; if the host is yours or Salesforce's, add it to allowed_instance_hosts.",
             )
         if self.org_id is not None and (session.org_id or "")[:_SHORT] != self.org_id[:_SHORT]:
             return Refusal(
-                f"it is of {f'org {session.org_id}' if session.org_id else 'an unknown org'}, not of {self.org_id}.",
-                "Check login_url and the credentials, or set expected_org_id to the org that is meant.",
+                f"it is for {f'org {session.org_id}' if session.org_id else 'an unknown org'}, not for {self.org_id}.",
+                "Check login_url and the credentials, or set expected_org_id to this org if it is the right one.",
             )
         return None
 
@@ -136,7 +138,7 @@ def _fits(host: str, glob: str) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _pattern(glob: str) -> re.Pattern[str]:
-    """A glob as a regular expression; what no host name may hold, such as a backslash, fits no `*`."""
+    """A glob as a regular expression; `*` matches only characters that a host name may have."""
     label = "[a-z0-9_-]"
     first, dot, rest = glob.partition(".")
     if first == "*" and dot:

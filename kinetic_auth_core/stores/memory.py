@@ -1,4 +1,4 @@
-"""Sessions in the memory of this process: what a source has where no other store is named."""
+"""Sessions in the memory of this process: the default store."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ _SWEEP_EVERY = 64  # puts
 
 
 @attrs.frozen
-class _Kept:
+class _Entry:
     stored: StoredValue
     expires_at: float
 
@@ -25,9 +25,9 @@ class _Lease:
 
 @attrs.define(eq=False, repr=False, weakref_slot=True)
 class MemoryStore(SessionStore):
-    """Keeps values in a dictionary. Safe for threads; the child of a `fork` has a copy of its own, without leases."""
+    """Keeps values in a dictionary. Safe for threads; after `fork` the child has its own copy, without leases."""
 
-    _values: dict[str, _Kept] = attrs.field(init=False, factory=dict)
+    _values: dict[str, _Entry] = attrs.field(init=False, factory=dict)
     _leases: dict[str, _Lease] = attrs.field(init=False, factory=dict)
     _generation: int = attrs.field(init=False, default=0)
     _lock: threading.Lock = attrs.field(init=False, factory=threading.Lock)
@@ -36,33 +36,33 @@ class MemoryStore(SessionStore):
         reset_after_fork(self)
 
     def get(self, key: str) -> StoredValue | None:
-        """What is there; None if there is nothing, or it has expired."""
+        """The value of a key; None if there is none, or it has expired."""
         with self._lock:
             return self._get(key)
 
     def put(self, key: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
         """Store a value; see `SessionStore.put`."""
         with self._lock:
-            there = self._get(key)
-            if generation is not None and generation != (there.generation if there else 0):
+            stored = self._get(key)
+            if generation is not None and generation != (stored.generation if stored else 0):
                 return None
             self._generation += 1
             if self._generation % _SWEEP_EVERY == 0:
-                self._forget_what_expired()
-            self._values[key] = _Kept(StoredValue(bytes(value), self._generation), time.monotonic() + expires_in_s)
+                self._delete_expired()
+            self._values[key] = _Entry(StoredValue(bytes(value), self._generation), time.monotonic() + expires_in_s)
             return self._generation
 
     def delete(self, key: str, *, generation: int | None = None) -> bool:
-        """Take a value away; see `SessionStore.delete`."""
+        """Delete a value; see `SessionStore.delete`."""
         with self._lock:
-            there = self._get(key)
-            if there is None or (generation is not None and generation != there.generation):
+            stored = self._get(key)
+            if stored is None or (generation is not None and generation != stored.generation):
                 return False
             del self._values[key]
             return True
 
     def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
-        """Take the lease of a key; see `SessionStore.acquire`."""
+        """Acquire the lease of a key; see `SessionStore.acquire`."""
         with self._lock:
             now = time.monotonic()
             lease = self._leases.get(key)
@@ -72,22 +72,22 @@ class MemoryStore(SessionStore):
             return True
 
     def release(self, key: str, holder: str) -> None:
-        """Give the lease back, if `holder` still has it."""
+        """Release the lease, if `holder` still holds it."""
         with self._lock:
             if (lease := self._leases.get(key)) is not None and lease.holder == holder:
                 del self._leases[key]
 
     def _get(self, key: str) -> StoredValue | None:
-        kept = self._values.get(key)
-        return kept.stored if kept is not None and time.monotonic() < kept.expires_at else None
+        entry = self._values.get(key)
+        return entry.stored if entry is not None and time.monotonic() < entry.expires_at else None
 
-    def _forget_what_expired(self) -> None:
-        """So that a store of many keys does not grow for ever."""
+    def _delete_expired(self) -> None:
+        """Keep a store of many keys from growing without limit."""
         now = time.monotonic()
-        for key in [key for key, kept in self._values.items() if kept.expires_at <= now]:
+        for key in [key for key, entry in self._values.items() if entry.expires_at <= now]:
             del self._values[key]
 
     def _after_fork(self) -> None:
-        """In the child: the threads that held the lock or a lease are not here."""
+        """In the child, the threads that held the lock or a lease do not exist."""
         self._lock = threading.Lock()
         self._leases.clear()

@@ -1,4 +1,4 @@
-"""A source that is logged in at the emulator by password, and a second server that notes what it is sent."""
+"""A source that logs in at the emulator with a password, and a second server that records its requests."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ def _shared(full_tier: None) -> Iterator[SalesforceEmulator]:
 
 @pytest.fixture
 def sf(_shared: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
-    """An org whose requests are counted from zero, and whose login rate leaves room for all tests."""
+    """An org whose requests are counted from zero, and whose login rate is sufficient for all tests."""
     _shared.forget_requests()
     yield _shared
     _shared.clear_faults()
@@ -51,7 +51,7 @@ def tls_source(tls: SalesforceEmulator) -> Iterator[kinetic.SessionSource]:
 
 @attrs.frozen
 class Elsewhere:
-    """A server that is no Salesforce: it notes the headers of each request and answers what it was told to."""
+    """A server other than Salesforce: it records the headers of each request and sends a given response."""
 
     url: str
     heard: list[Mapping[str, str]] = attrs.field(factory=list)
@@ -73,7 +73,7 @@ def elsewhere() -> Iterator[Elsewhere]:
         do_GET = do_POST = answer  # noqa: N815 - the base class's names
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         place = Elsewhere(f"http://127.0.0.1:{server.server_port}")

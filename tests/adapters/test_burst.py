@@ -1,4 +1,4 @@
-"""Tokens that die in the middle of a burst: one login each, and no caller sees a 401."""
+"""Tokens that expire during a burst of calls: one login each, and no caller gets a 401."""
 
 import asyncio
 import importlib.util
@@ -24,11 +24,11 @@ LIMITS: Final = "/services/data/v62.0/limits"
 
 @attrs.define
 class Revoker:
-    """Voids all tokens while calls are under way, five times, at even distances.
+    """Revokes all tokens during the calls, five times, at equal intervals.
 
     A call that is being made again for one revocation must not meet the next: it would be refused twice, rightly. So
     the next one waits until every caller has finished a call that it began after the last. By then the new session is
-    live for all of them, and whoever is on the way has sent nothing twice. Callers who are far ahead wait for the rest.
+    live for all of them, and no call in progress is repeated. Callers that are far ahead wait for the others.
     """
 
     sf: SalesforceEmulator
@@ -46,7 +46,7 @@ class Revoker:
         return self.calls * (self.revoked + 1) / (REVOCATIONS + 1)
 
     def may_begin(self, caller: int) -> bool:
-        """Whether it is the caller's turn; also where no call is left."""
+        """Whether the caller may begin; also if no call is left."""
         behind = self._latest.get(caller) != self.revoked
         ahead = self.begun >= 1.1 * self._next
         return behind or not ahead or self.revoked == REVOCATIONS or self.begun == self.calls

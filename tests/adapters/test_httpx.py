@@ -1,4 +1,4 @@
-"""httpx, with threads and with asyncio: what `test_requests` says of requests, and that no event loop is blocked."""
+"""httpx, with threads and with asyncio: as `test_requests` for requests, and no event loop is blocked."""
 
 import asyncio
 import gzip
@@ -32,11 +32,11 @@ class Caller:
     source: kinetic.SessionSource
 
     def __call__(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Make a call and read its answer."""
+        """Make a call and read its response."""
         return self.read(method, url, lambda answer: answer.read(), lambda answer: answer.aread(), **options)
 
     def read(self, method: str, url: str, sync: Any, unsync: Any, **options: Any) -> httpx.Response:
-        """Make a call whose answer is read as the caller likes."""
+        """Make a call whose response the caller reads."""
         auth = SalesforceAuth(self.source)
         client = {"auth": auth, "timeout": 10, "trust_env": False, **options.pop("client", {})}
         if self.kind == "Client":
@@ -57,7 +57,7 @@ def call(request: pytest.FixtureRequest, source: kinetic.SessionSource) -> Calle
     return Caller(request.param, source)
 
 
-def test_a_dead_token_costs_one_login_and_is_not_noticed(sf: SalesforceEmulator, call: Caller) -> None:
+def test_an_expired_token_costs_one_login_and_no_failed_call(sf: SalesforceEmulator, call: Caller) -> None:
     for logins in (1, 2, 3):
         assert call("GET", sf.url + QUERY, params=ASK).json()["totalSize"] == 5
         assert sf.token_requests == logins
@@ -65,7 +65,7 @@ def test_a_dead_token_costs_one_login_and_is_not_noticed(sf: SalesforceEmulator,
     assert (sf.count("GET", QUERY, 200), sf.count("GET", QUERY, 401)) == (3, 2)
 
 
-def test_the_refusal_is_in_the_history_and_its_connection_is_used_again(sf: SalesforceEmulator, call: Caller) -> None:
+def test_the_rejection_is_in_the_history_and_its_connection_is_reused(sf: SalesforceEmulator, call: Caller) -> None:
     call.source.session()
     sf.revoke_all()
     answer = call("GET", sf.url + QUERY, params=ASK)
@@ -75,7 +75,7 @@ def test_the_refusal_is_in_the_history_and_its_connection_is_used_again(sf: Sale
     assert len({record.connection for record in sf.requests if record.path == QUERY}) == 1
 
 
-def test_a_second_refusal_is_handed_back(sf: SalesforceEmulator, call: Caller) -> None:
+def test_a_second_rejection_is_returned(sf: SalesforceEmulator, call: Caller) -> None:
     sf.break_transport(Answer(EXPIRED, 401), times=None, path=QUERY)
     assert call("GET", sf.url + QUERY).status_code == 401
     assert (sf.count("GET", QUERY), sf.token_requests) == (2, 2)
@@ -89,14 +89,18 @@ def test_a_second_refusal_is_handed_back(sf: SalesforceEmulator, call: Caller) -
         (400, [{"message": "No such column 'InvalidSessionId'", "errorCode": "INVALID_FIELD"}]),
     ],
 )
-def test_any_other_refusal_passes_untouched(sf: SalesforceEmulator, call: Caller, status: int, body: object) -> None:
+def test_any_other_rejection_is_returned_unchanged(
+    sf: SalesforceEmulator, call: Caller, status: int, body: object
+) -> None:
     sf.break_transport(Answer(body, status), path=QUERY)
     answer = call("GET", sf.url + QUERY)
     assert (answer.status_code, answer.json(), answer.history) == (status, body, [])
     assert (sf.count("GET", QUERY), sf.token_requests) == (1, 1)
 
 
-def test_a_restricted_session_is_neither_retried_nor_dropped(sf: SalesforceEmulator, call: Caller) -> None:
+def test_a_session_with_insufficient_access_is_neither_retried_nor_invalidated(
+    sf: SalesforceEmulator, call: Caller
+) -> None:
     session = call.source.session()
     sf.policy.restrict_rest_sessions = True
     assert "not valid for use" in call("GET", sf.url + QUERY, params=ASK).text
@@ -123,7 +127,7 @@ def test_head_and_userinfo_and_bulk_v1_are_understood(sf: SalesforceEmulator, ca
 
 
 class Pipe(io.RawIOBase):
-    """Can be read, and not be rewound."""
+    """Can be read, but not rewound."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
@@ -139,7 +143,7 @@ class Pipe(io.RawIOBase):
 
 
 class Shut(io.BytesIO):
-    """Told where it stood, but cannot go back."""
+    """Reports its position, but cannot be rewound."""
 
     def seek(self, *_: Any) -> int:
         raise io.UnsupportedOperation("seek")
@@ -160,19 +164,19 @@ def test_a_body_is_sent_again(sf: SalesforceEmulator, call: Caller, how: str) ->
     call.source.session()
     sf.revoke_all()
     name = f"{how} by {call.kind}"
-    if how == "multipart":  # which the emulator cannot read: what counts is that the second answer is not of the first
+    if how == "multipart":  # which the emulator cannot parse: the test only checks that the request was repeated
         answer = call("POST", f"{sf.url}{DATA}/sobjects/Note__c", files={"file": io.BytesIO(b"x")}, data={"a": "b"})
         assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "JSON_PARSER_ERROR")
     else:
         record = {"Name": name}
         body: Any = {"json": record} if how == "json" else {"content": json.dumps(record).encode()}
         assert call("POST", f"{sf.url}{DATA}/sobjects/Note__c", **body).status_code == 201
-        ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{name}'"}  # noqa: S608 - SOQL, of our own
+        ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{name}'"}  # noqa: S608 - SOQL of the test
         assert call("GET", sf.url + QUERY, params=ask).json()["totalSize"] == 1
     assert sf.token_requests == 2
 
 
-def test_a_file_is_sent_again_from_where_it_stood(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
+def test_a_file_is_sent_again_from_its_first_position(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
     source.session()
     sf.revoke_all()
     body = standing_in_its_middle(b'{"Name": "a file by httpx"}')
@@ -185,7 +189,7 @@ def test_a_file_is_sent_again_from_where_it_stood(sf: SalesforceEmulator, source
 
 
 @pytest.mark.parametrize("make", ["iterator", Pipe, Shut, "form"])
-def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_right(
+def test_a_body_that_cannot_be_rewound_gets_the_rejection_and_the_next_request_succeeds(
     sf: SalesforceEmulator, call: Caller, make: Any
 ) -> None:
     def options() -> dict[str, Any]:
@@ -209,7 +213,7 @@ def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_
 # Streams
 
 
-def test_a_stream_that_is_no_error_is_not_read(sf: SalesforceEmulator, call: Caller) -> None:
+def test_a_stream_without_an_error_status_is_not_read(sf: SalesforceEmulator, call: Caller) -> None:
     async def leave(_: httpx.Response) -> None:
         """Read nothing."""
 
@@ -220,7 +224,7 @@ def test_a_stream_that_is_no_error_is_not_read(sf: SalesforceEmulator, call: Cal
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_of_an_error_no_more_is_read_than_a_refusal_can_be_and_the_caller_still_gets_all(
+def test_only_the_beginning_of_a_long_error_is_read_and_the_caller_still_gets_all(
     sf: SalesforceEmulator, call: Caller, *, compressed: bool
 ) -> None:
     body = secrets.token_bytes(1_000_000)
@@ -231,20 +235,24 @@ def test_of_an_error_no_more_is_read_than_a_refusal_can_be_and_the_caller_still_
     assert answer.content == body
 
 
-def test_a_refusal_that_is_compressed_is_understood(sf: SalesforceEmulator, call: Caller) -> None:
+def test_a_compressed_rejection_is_recognised(sf: SalesforceEmulator, call: Caller) -> None:
     body = gzip.compress(json.dumps(EXPIRED).encode())
     sf.break_transport(Answer(body, 401, headers={"Content-Encoding": "gzip"}), path=QUERY)
     assert call("GET", sf.url + QUERY, params=ASK).status_code == 200
     assert sf.token_requests == 2
 
 
-def test_one_that_claims_to_be_compressed_and_is_not_is_none(sf: SalesforceEmulator, call: Caller) -> None:
+def test_a_response_that_claims_to_be_compressed_and_is_not_is_not_a_rejection(
+    sf: SalesforceEmulator, call: Caller
+) -> None:
     sf.break_transport(Answer(EXPIRED, 401, headers={"Content-Encoding": "gzip"}), path=QUERY)
     with pytest.raises(httpx.DecodingError):
         call("GET", sf.url + QUERY)
 
 
-def test_a_refusal_that_breaks_off_is_an_error_of_the_connection(sf: SalesforceEmulator, call: Caller) -> None:
+def test_a_rejection_with_an_incomplete_body_is_an_error_of_the_connection(
+    sf: SalesforceEmulator, call: Caller
+) -> None:
     session = call.source.session()
     sf.revoke_all()
     sf.break_transport(Truncated(0), path=QUERY)
@@ -259,7 +267,7 @@ def test_a_refusal_that_breaks_off_is_an_error_of_the_connection(sf: SalesforceE
 def test_a_login_that_fails_is_raised_as_what_it_is(sf: SalesforceEmulator, call: Caller) -> None:
     call.source.session()
     sf.revoke_all()
-    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a reason to hold back
+    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a rejected credential
     with pytest.raises(kinetic.AuthenticationError, match="odd_error"):
         call("GET", sf.url + QUERY, params=ASK)
     assert call("GET", sf.url + QUERY, params=ASK).status_code == 200
@@ -280,7 +288,7 @@ def test_another_host_gets_no_token_and_keeps_the_callers_header(
     assert sf.token_requests == 1
 
 
-def test_a_redirect_to_another_host_leaves_the_token_behind(
+def test_a_redirect_to_another_host_does_not_receive_the_token(
     sf: SalesforceEmulator, call: Caller, elsewhere: Any
 ) -> None:
     sf.break_transport(Redirect(f"{elsewhere.url}/away"), path=QUERY)
@@ -304,7 +312,7 @@ def test_a_session_that_moved_to_another_host_is_not_sent_to_the_old_one(sf: Sal
 
 @attrs.frozen
 class Gate:
-    """An authenticator that waits until the test lets it go, and then logs in by another source."""
+    """An authenticator that waits for the test, and then logs in with another source."""
 
     inner: kinetic.SessionSource
     entered: threading.Event = attrs.field(factory=threading.Event)
@@ -318,12 +326,12 @@ class Gate:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_event_loop_goes_on_while_a_login_is_under_way(
+def test_the_event_loop_keeps_running_during_a_login(
     sf: SalesforceEmulator, source: kinetic.SessionSource, *, first: bool
 ) -> None:
     gate = Gate(source)
     gated = kinetic.SessionSource(gate)
-    if not first:  # the login after a refusal
+    if not first:  # the login after a rejection
         gate.opened.set()
         gated.session()
         sf.revoke_all()
@@ -335,13 +343,13 @@ def test_the_event_loop_goes_on_while_a_login_is_under_way(
             calls = [asyncio.create_task(http.get(sf.url + QUERY, params=ASK)) for _ in range(5)]
             await asyncio.to_thread(gate.entered.wait, 20)
             assert (await http.get(sf.url, auth=httpx.BasicAuth("a", "b"))).status_code == 404
-            gate.opened.set()  # reached only because the loop is free while the login waits
+            gate.opened.set()  # reached only if the loop is not blocked by the login
             return [(await each).status_code for each in calls]
 
     assert asyncio.run(run()) == [200] * 5
 
 
-def test_a_ticker_ticks_on_while_the_token_endpoint_is_slow(
+def test_the_event_loop_keeps_running_while_the_token_endpoint_is_slow(
     sf: SalesforceEmulator, source: kinetic.SessionSource
 ) -> None:
     sf.break_transport(Delay(0.5))
@@ -358,9 +366,7 @@ def test_a_ticker_ticks_on_while_the_token_endpoint_is_slow(
     assert asyncio.run(run()) > 10
 
 
-def test_a_cancelled_call_leaves_the_source_as_it_should_be(
-    sf: SalesforceEmulator, source: kinetic.SessionSource
-) -> None:
+def test_a_cancelled_call_leaves_the_source_usable(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
     async def run() -> int:
         async with httpx.AsyncClient(auth=SalesforceAuth(source), timeout=20, trust_env=False) as http:
             sf.break_transport(Delay(5), path=QUERY)
@@ -374,7 +380,7 @@ def test_a_cancelled_call_leaves_the_source_as_it_should_be(
     assert sf.token_requests == 1
 
 
-def test_nothing_of_the_session_is_shown(
+def test_repr_shows_nothing_of_the_session(
     sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     auth = SalesforceAuth(source)

@@ -1,4 +1,4 @@
-"""Adapters are imported by those who want them, and say what to install where their library is missing."""
+"""Adapters are imported separately, and say what to install if their library is missing."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("full_tier")
 
 
 def python(code: str) -> str:
-    """What a Python of its own prints."""
+    """Run code in another Python and return its output."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -31,7 +31,7 @@ def test_the_core_imports_no_client() -> None:
         ("kinetic_core", ["requests", "kinetic_core"]),
     ],
 )
-def test_an_adapter_imports_its_own_client_alone(adapter: str, loaded: list[str]) -> None:
+def test_an_adapter_imports_only_its_own_client(adapter: str, loaded: list[str]) -> None:
     others = {"requests", "httpx", "simple_salesforce", "kinetic_core"} - set(loaded)
     code = f"import sys, kinetic_auth_core.adapters.{adapter}; print(sorted({others} & sys.modules.keys()))"
     assert python(code) == "[]"
@@ -54,7 +54,7 @@ for adapter in ("httpx", "simple_salesforce", "kinetic_core"):
     ]
 
 
-def test_a_library_that_is_there_and_lacks_something_is_told_as_it_is() -> None:
+def test_an_import_error_inside_an_installed_library_is_not_wrapped() -> None:
     error = ModuleNotFoundError("No module named 'h11'", name="h11")
     assert not_installed("httpx", error) is error
     found = not_installed("httpx", ModuleNotFoundError("no httpx", name="httpx"))

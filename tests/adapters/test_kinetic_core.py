@@ -1,4 +1,4 @@
-"""kinetic-core's own clients: what they do outlives its token, in the middle of it too."""
+"""kinetic-core's own clients: their operations survive an expired token, also in the middle."""
 
 import ast
 import copy
@@ -52,7 +52,7 @@ def test_it_is_kinetic_cores_client(client: Any) -> None:
     assert client.query.__doc__ == kinetic_core.SalesforceClient.query.__doc__
 
 
-def test_every_call_outlives_its_token(sf: SalesforceEmulator, client: Any) -> None:
+def test_every_call_survives_an_expired_token(sf: SalesforceEmulator, client: Any) -> None:
     contact = client.create("Contact", {"LastName": "First"})
     calls: list[Callable[[], Any]] = [
         lambda: client.query("SELECT Id FROM Account"),
@@ -71,7 +71,7 @@ def test_every_call_outlives_its_token(sf: SalesforceEmulator, client: Any) -> N
     assert len({record.connection for record in sf.requests if record.path.startswith(DATA)}) == 1
 
 
-def test_a_token_that_dies_between_two_pages_costs_the_page_and_not_the_query(
+def test_a_token_that_expires_between_two_pages_repeats_the_page_and_not_the_query(
     sf: SalesforceEmulator, client: Any
 ) -> None:
     sf.policy.query_batch_size = 2
@@ -81,7 +81,7 @@ def test_a_token_that_dies_between_two_pages_costs_the_page_and_not_the_query(
     assert (sf.count("GET", status=200), sf.count("GET", status=401), sf.token_requests) == (3, 1, 2)
 
 
-def test_batches_by_the_composite_api_outlive_their_token(sf: SalesforceEmulator, client: Any) -> None:
+def test_batches_of_the_composite_api_survive_an_expired_token(sf: SalesforceEmulator, client: Any) -> None:
     path = f"{DATA}/composite/sobjects"
     sf.break_transport(Answer(EXPIRED, 401), path=path)
     sf.break_transport(Answer([{"id": "003", "success": True, "errors": []}]), path=path)
@@ -89,7 +89,7 @@ def test_batches_by_the_composite_api_outlive_their_token(sf: SalesforceEmulator
     assert (sf.count("POST", path), sf.token_requests) == (2, 2)
 
 
-def test_a_bulk_job_whose_token_dies_at_every_step_is_one_job(sf: SalesforceEmulator, client: Any) -> None:
+def test_a_bulk_job_whose_token_expires_at_every_step_is_one_job(sf: SalesforceEmulator, client: Any) -> None:
     ingest = f"{DATA}/jobs/ingest"
     job = {"id": "750", "object": "Contact", "operation": "insert", "state": "Open", "createdDate": "2026-01-01T00:00Z"}
     steps = [
@@ -122,7 +122,7 @@ def test_the_metadata_api_gets_a_new_token_in_its_envelope(sf: SalesforceEmulato
 
 
 @pytest.mark.parametrize(("answers", "fault"), [([SOAP_DENIED], "INSUFFICIENT_ACCESS"), ([SOAP_DEAD] * 2, "INVALID")])
-def test_other_faults_and_a_second_refusal_of_the_metadata_api_are_its_own(
+def test_other_faults_and_a_second_rejection_of_the_metadata_api_are_not_wrapped(
     sf: SalesforceEmulator, client: Any, answers: list[str], fault: str
 ) -> None:
     for answer in answers:
@@ -132,7 +132,7 @@ def test_other_faults_and_a_second_refusal_of_the_metadata_api_are_its_own(
     assert sf.token_requests == len(answers)
 
 
-def test_other_errors_are_kinetic_cores_own(client: Any) -> None:
+def test_other_errors_are_raised_by_kinetic_core(client: Any) -> None:
     with pytest.raises(requests.HTTPError, match="404"):
         client.get("Account", "001000000000000AAA")
 
@@ -146,7 +146,7 @@ COVERED = [
 
 
 @pytest.mark.parametrize("cls", COVERED)
-def test_whatever_speaks_http_in_kinetic_core_is_a_plain_method_of_a_class_that_is_covered(cls: type) -> None:
+def test_all_http_calls_of_kinetic_core_are_in_methods_of_covered_classes(cls: type) -> None:
     tree = ast.parse(inspect.getsource(sys.modules[cls.__module__]))
     speaking = {
         id(node)
@@ -175,7 +175,7 @@ def test_neither_requests_nor_kinetic_core_is_changed(client: Any, source: kinet
     assert type(client).query is not kinetic_core.SalesforceClient.query
 
 
-def test_the_session_is_the_live_one_at_each_access_and_shows_nothing(
+def test_the_session_is_the_live_one_at_each_access_and_its_repr_shows_nothing(
     sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     live = LiveSession(source)

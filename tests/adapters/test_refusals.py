@@ -1,4 +1,4 @@
-"""Which answers are refusals of a dead session."""
+"""Which responses reject an expired session."""
 
 import json
 
@@ -40,7 +40,7 @@ BULK_JSON = b'{"exceptionCode":"InvalidSessionId","exceptionMessage":"Invalid se
         (400, BULK_JSON),
     ],
 )
-def test_a_dead_session_is_told_by_its_code(status: int, body: bytes) -> None:
+def test_an_expired_session_is_recognised_by_its_error_code(status: int, body: bytes) -> None:
     assert is_dead_session(status, body)
 
 
@@ -70,11 +70,11 @@ def test_a_dead_session_is_told_by_its_code(status: int, body: bytes) -> None:
         (500, EXPIRED),
     ],
 )
-def test_nothing_else_is_one(status: int, body: bytes) -> None:
+def test_nothing_else_is_loopback(status: int, body: bytes) -> None:
     assert not is_dead_session(status, body)
 
 
-def test_what_is_longer_than_any_refusal_is_none() -> None:
+def test_a_response_that_is_too_long_is_not_a_rejection() -> None:
     assert not is_dead_session(401, b" " * (MAX_REFUSAL_BYTES + 1))
     assert is_dead_session(401, EXPIRED.ljust(MAX_REFUSAL_BYTES))
 
@@ -91,7 +91,7 @@ def test_what_is_longer_than_any_refusal_is_none() -> None:
         b"\xff\xfe[",
     ],
 )
-def test_hostile_bodies_are_no_refusals_and_no_work(body: bytes) -> None:
+def test_hostile_bodies_are_not_rejections_and_cost_no_time(body: bytes) -> None:
     assert not is_dead_session(401, body)
 
 
@@ -108,7 +108,7 @@ documents = st.recursive(
 
 
 @given(st.sampled_from([400, 401, 403]), documents)
-def test_json_of_any_shape_without_the_codes_is_no_refusal(status: int, document: object) -> None:
+def test_json_without_the_error_codes_is_not_a_rejection(status: int, document: object) -> None:
     assert not is_dead_session(status, json.dumps(document).encode())
 
 

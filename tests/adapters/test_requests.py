@@ -1,4 +1,4 @@
-"""requests: the next call after a token's death succeeds, at the price of one login, and the caller does not notice."""
+"""requests: the next call after a token has expired succeeds with one login, without an error for the caller."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.adapters.requests import SalesforceAuth, _leave_behind
+from kinetic_auth_core.adapters.requests import SalesforceAuth, _detach_on_redirect
 from kinetic_auth_core.testing import Answer, Dribble, Huge, Redirect, SalesforceEmulator, Truncated
 
 DATA = "/services/data/v62.0"
@@ -28,7 +28,7 @@ def http(source: kinetic.SessionSource) -> Iterator[requests.Session]:
         yield http
 
 
-def test_a_dead_token_costs_one_login_and_is_not_noticed(sf: SalesforceEmulator, http: requests.Session) -> None:
+def test_an_expired_token_costs_one_login_and_no_failed_call(sf: SalesforceEmulator, http: requests.Session) -> None:
     for logins in (1, 2, 3):
         answer = http.get(sf.url + QUERY, params=ASK, timeout=10)
         assert answer.json()["totalSize"] == 5
@@ -37,7 +37,7 @@ def test_a_dead_token_costs_one_login_and_is_not_noticed(sf: SalesforceEmulator,
     assert (sf.count("GET", QUERY, 200), sf.count("GET", QUERY, 401)) == (3, 2)
 
 
-def test_history_request_and_connection_are_as_with_requests_own_digest_auth(
+def test_history_request_and_connection_are_set_as_by_requests_own_digest_auth(
     sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session
 ) -> None:
     old = source.session()
@@ -48,10 +48,10 @@ def test_history_request_and_connection_are_as_with_requests_own_digest_auth(
     assert refused.request.headers["Authorization"] == f"Bearer {old.access_token}"
     assert answer.request.headers["Authorization"] == f"Bearer {source.session().access_token}"
     assert answer.request is not refused.request
-    assert len({record.connection for record in sf.requests if record.path == QUERY}) == 1  # it went back to the pool
+    assert len({record.connection for record in sf.requests if record.path == QUERY}) == 1  # it returned to the pool
 
 
-def test_a_second_refusal_is_handed_back(sf: SalesforceEmulator, http: requests.Session) -> None:
+def test_a_second_rejection_is_returned(sf: SalesforceEmulator, http: requests.Session) -> None:
     sf.break_transport(Answer(EXPIRED, 401), times=None, path=QUERY)
     assert http.get(sf.url + QUERY, timeout=10).status_code == 401
     assert (sf.count("GET", QUERY), sf.token_requests) == (2, 2)
@@ -67,7 +67,7 @@ def test_a_second_refusal_is_handed_back(sf: SalesforceEmulator, http: requests.
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_any_other_refusal_passes_untouched(
+def test_any_other_rejection_is_returned_unchanged(
     sf: SalesforceEmulator, http: requests.Session, status: int, body: object, *, stream: bool
 ) -> None:
     sf.break_transport(Answer(body, status), path=QUERY)
@@ -76,7 +76,7 @@ def test_any_other_refusal_passes_untouched(
     assert (sf.count("GET", QUERY), sf.token_requests) == (1, 1)
 
 
-def test_a_restricted_session_is_neither_retried_nor_dropped(
+def test_a_session_with_insufficient_access_is_neither_retried_nor_invalidated(
     sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session
 ) -> None:
     session = source.session()
@@ -88,7 +88,7 @@ def test_a_restricted_session_is_neither_retried_nor_dropped(
     assert (sf.count("GET", QUERY), sf.token_requests) == (1, 1)
 
 
-def test_head_has_no_body_and_its_401_is_a_dead_session(sf: SalesforceEmulator, http: requests.Session) -> None:
+def test_head_has_no_body_and_its_401_is_an_expired_session(sf: SalesforceEmulator, http: requests.Session) -> None:
     http.head(sf.url + QUERY, params=ASK, timeout=10)
     sf.revoke_all()
     assert http.head(sf.url + QUERY, params=ASK, timeout=10).status_code == 200
@@ -139,13 +139,15 @@ BODIES: dict[str, Callable[[bytes], Any]] = {
 
 
 @pytest.mark.parametrize("kind", list(BODIES))
-def test_a_body_is_sent_again_from_where_it_stood(sf: SalesforceEmulator, http: requests.Session, kind: str) -> None:
+def test_a_body_is_sent_again_from_its_first_position(
+    sf: SalesforceEmulator, http: requests.Session, kind: str
+) -> None:
     http.get(sf.url + QUERY, params=ASK, timeout=10)
     sf.revoke_all()
     body = BODIES[kind](record(kind))
     answer = http.post(f"{sf.url}{DATA}/sobjects/Note__c", data=body, timeout=10)
     assert answer.status_code == 201
-    ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{kind}'"}  # noqa: S608 - SOQL, of our own
+    ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{kind}'"}  # noqa: S608 - SOQL of the test
     assert http.get(sf.url + QUERY, params=ask, timeout=10).json()["totalSize"] == 1
     assert sf.token_requests == 2
     if hasattr(body, "close"):
@@ -153,7 +155,7 @@ def test_a_body_is_sent_again_from_where_it_stood(sf: SalesforceEmulator, http: 
 
 
 class Pipe(io.RawIOBase):
-    """Can be read, and not be rewound."""
+    """Can be read, but not rewound."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
@@ -169,7 +171,7 @@ class Pipe(io.RawIOBase):
 
 
 class Shut(io.BytesIO):
-    """Told where it stood, but cannot go back."""
+    """Reports its position, but cannot be rewound."""
 
     def seek(self, *_: Any) -> int:
         raise io.UnsupportedOperation("seek")
@@ -179,7 +181,7 @@ class Shut(io.BytesIO):
 
 
 @pytest.mark.parametrize("make", [lambda body: (each for each in [body]), Pipe, Shut])
-def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_right(
+def test_a_body_that_cannot_be_rewound_gets_the_rejection_and_the_next_request_succeeds(
     sf: SalesforceEmulator, http: requests.Session, make: Callable[[bytes], Any]
 ) -> None:
     url = f"{sf.url}{DATA}/sobjects/Stream__c"
@@ -187,7 +189,7 @@ def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_
     sf.revoke_all()
     answer = http.post(url, data=make(record("lost")), timeout=10)
     assert (answer.status_code, answer.json(), answer.history) == (401, EXPIRED, [])
-    assert sf.token_requests == 1  # nobody logs in for a request that cannot be made again
+    assert sf.token_requests == 1  # no login for a request that cannot be repeated
     assert http.post(url, data=make(record("next")), timeout=10).status_code == 201
     assert sf.token_requests == 2
 
@@ -195,7 +197,7 @@ def test_a_body_that_cannot_be_rewound_gets_the_refusal_and_the_next_request_is_
 # Streams
 
 
-def test_a_stream_that_is_no_error_is_not_read(sf: SalesforceEmulator, http: requests.Session) -> None:
+def test_a_stream_without_an_error_status_is_not_read(sf: SalesforceEmulator, http: requests.Session) -> None:
     sf.break_transport(Dribble(interval_s=0.01, endless=True), path=QUERY)
     with http.get(sf.url + QUERY, params=ASK, stream=True, timeout=10) as answer:  # would never return if it read on
         assert answer.status_code == 200
@@ -204,7 +206,7 @@ def test_a_stream_that_is_no_error_is_not_read(sf: SalesforceEmulator, http: req
 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_of_an_error_no_more_is_read_than_a_refusal_can_be_and_the_caller_still_gets_all(
+def test_only_the_beginning_of_a_long_error_is_read_and_the_caller_still_gets_all(
     sf: SalesforceEmulator, http: requests.Session, *, declared: bool, compressed: bool
 ) -> None:
     @attrs.frozen
@@ -220,7 +222,7 @@ def test_of_an_error_no_more_is_read_than_a_refusal_can_be_and_the_caller_still_
         assert (first, len(first) + len(rest)) == (b'{"access_t', 1_000_000)
 
 
-def test_a_small_error_can_be_read_in_every_way(sf: SalesforceEmulator, http: requests.Session) -> None:
+def test_a_small_error_response_can_be_read_in_every_way(sf: SalesforceEmulator, http: requests.Session) -> None:
     body = b'[{"message":"no","errorCode":"OTHER"}]'
     ways: list[Callable[[requests.Response], bytes]] = [
         lambda answer: answer.content,
@@ -236,7 +238,7 @@ def test_a_small_error_can_be_read_in_every_way(sf: SalesforceEmulator, http: re
             assert way(answer) == body
 
 
-def test_a_refusal_that_breaks_off_is_an_error_of_the_connection_and_no_dead_session(
+def test_a_rejection_with_an_incomplete_body_is_an_error_of_the_connection_and_keeps_the_session(
     sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session
 ) -> None:
     session = source.session()
@@ -251,16 +253,16 @@ def test_a_refusal_that_breaks_off_is_an_error_of_the_connection_and_no_dead_ses
 
 
 def test_a_login_that_fails_is_raised_as_what_it_is(sf: SalesforceEmulator, http: requests.Session) -> None:
-    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a reason to hold back
+    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a rejected credential
     with pytest.raises(kinetic.AuthenticationError, match="odd_error"):
         http.get(sf.url + QUERY, timeout=10)
     assert sf.count("GET", QUERY) == 0
     http.get(sf.url + QUERY, params=ASK, timeout=10)
     sf.revoke_all()
-    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a reason to hold back
+    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a rejected credential
     with pytest.raises(kinetic.AuthenticationError, match="odd_error") as caught:
         http.get(sf.url + QUERY, params=ASK, timeout=10)
-    assert caught.value.__context__ is caught.value.__cause__  # nothing of the refused request hangs on to it
+    assert caught.value.__context__ is caught.value.__cause__  # the rejected request is not chained
     assert http.get(sf.url + QUERY, params=ASK, timeout=10).status_code == 200
 
 
@@ -276,15 +278,15 @@ def test_another_host_gets_no_token_and_keeps_the_callers_header(
     first, second = elsewhere.heard
     assert "authorization" not in first
     assert (second["authorization"], second["x-sfdc-session"]) == ("Basic theirs", "theirs")
-    assert sf.token_requests == 1  # a stranger's 401 drops no session of ours
-    assert [message for message in caplog.messages if "goes without" in message] == [
-        f"a request to {elsewhere.url} goes without the session's token, which is for {sf.url} alone"
+    assert sf.token_requests == 1  # another host's 401 does not invalidate our session
+    assert [message for message in caplog.messages if "is sent without" in message] == [
+        f"a request to {elsewhere.url} is sent without the session's token, which is only for {sf.url}"
     ]
 
 
 @pytest.mark.parametrize("status", [302, 307])
 @pytest.mark.parametrize("after_a_refusal", [False, True])
-def test_a_redirect_to_another_host_leaves_the_token_behind(
+def test_a_redirect_to_another_host_does_not_receive_the_token(
     sf: SalesforceEmulator,
     source: kinetic.SessionSource,
     http: requests.Session,
@@ -323,13 +325,13 @@ def test_a_redirect_within_the_instance_keeps_the_token(
 @pytest.mark.parametrize(
     ("location", "kept"), [("/y", True), ("https://localhost/y", False), ("//evil.example/y", False)]
 )
-def test_a_redirect_from_http_to_https_is_another_place_too(location: str, *, kept: bool) -> None:
+def test_a_redirect_from_http_to_https_is_another_origin(location: str, *, kept: bool) -> None:
     session = kinetic.SalesforceSession("00D!canary", "http://localhost", "", "0")
     redirect = requests.Response()
     redirect.url = "http://localhost/x"
     redirect.headers["Location"] = location
     headers = {**session.auth_header, "X-SFDC-Session": "00D!canary"}
-    _leave_behind(headers, redirect, session)
+    _detach_on_redirect(headers, redirect, session)
     assert bool(headers) is kept
 
 
@@ -345,7 +347,7 @@ def test_a_session_that_moved_to_another_host_is_not_sent_to_the_old_one(
     assert source.session().instance_url == "https://moved.my.salesforce.com"
 
 
-def test_cookies_of_both_answers_reach_the_session(
+def test_cookies_of_both_responses_reach_the_session(
     sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session
 ) -> None:
     source.session()
@@ -356,7 +358,7 @@ def test_cookies_of_both_answers_reach_the_session(
     assert http.cookies.get_dict() == {"first": "1", "second": "2"}
 
 
-def test_hooks_of_the_caller_see_the_answer_that_counts(
+def test_hooks_of_the_caller_see_the_final_response(
     sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session
 ) -> None:
     source.session()
@@ -367,7 +369,7 @@ def test_hooks_of_the_caller_see_the_answer_that_counts(
     assert seen == [200]
 
 
-def test_nothing_of_the_session_is_shown(
+def test_repr_shows_nothing_of_the_session(
     sf: SalesforceEmulator, source: kinetic.SessionSource, http: requests.Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):

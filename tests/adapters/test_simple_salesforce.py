@@ -1,4 +1,4 @@
-"""simple-salesforce's own client, over https as it insists: its calls outlive their token."""
+"""simple-salesforce's own client, over https: its calls survive an expired token."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +29,7 @@ def client(tls_source: kinetic.SessionSource, http: requests.Session) -> Salesfo
     return connect(tls_source, session=http)
 
 
-def test_queries_and_records_outlive_their_token(tls: SalesforceEmulator, client: Salesforce) -> None:
+def test_queries_and_records_survive_an_expired_token(tls: SalesforceEmulator, client: Salesforce) -> None:
     assert client.query("SELECT Id FROM Account")["totalSize"] == 5
     tls.revoke_all()
     assert len(client.query_all("SELECT Id FROM Account")["records"]) == 5
@@ -43,9 +43,9 @@ def test_queries_and_records_outlive_their_token(tls: SalesforceEmulator, client
     assert tls.token_requests == 4
 
 
-def test_bulk_v1_outlives_its_token(tls: SalesforceEmulator, client: Salesforce) -> None:
+def test_bulk_v1_survives_an_expired_token(tls: SalesforceEmulator, client: Salesforce) -> None:
     handler: Any = client.bulk
-    contacts = handler.Contact  # it copied the token when it was made
+    contacts = handler.Contact  # it copied the token when it was created
     contacts._create_job("insert", use_serial=False)
     tls.revoke_all()
     assert contacts._create_job("insert", use_serial=False)["state"] == "Open"
@@ -53,7 +53,7 @@ def test_bulk_v1_outlives_its_token(tls: SalesforceEmulator, client: Salesforce)
     assert tls.token_requests == 2
 
 
-def test_bulk_v2_outlives_its_token(tls: SalesforceEmulator, client: Salesforce) -> None:
+def test_bulk_v2_survives_an_expired_token(tls: SalesforceEmulator, client: Salesforce) -> None:
     handler: Any = client.bulk2
     jobs = handler.Contact
     path = "/services/data/v62.0/jobs/ingest/750"
@@ -63,7 +63,7 @@ def test_bulk_v2_outlives_its_token(tls: SalesforceEmulator, client: Salesforce)
     assert (tls.count("GET", path), tls.token_requests) == (2, 2)
 
 
-def test_a_second_refusal_is_simple_salesforces_own_error(tls: SalesforceEmulator, client: Salesforce) -> None:
+def test_a_second_rejection_raises_simple_salesforces_own_error(tls: SalesforceEmulator, client: Salesforce) -> None:
     tls.break_transport(Answer(EXPIRED, 401), times=2, path="/services/data/*")
     with pytest.raises(SalesforceExpiredSession):
         client.query("SELECT Id FROM Account")
@@ -71,7 +71,7 @@ def test_a_second_refusal_is_simple_salesforces_own_error(tls: SalesforceEmulato
         client.query("DROP TABLE Account")
 
 
-def test_its_version_and_instance_are_the_sessions_and_its_token_the_live_one(
+def test_its_version_and_instance_are_the_sessions_and_its_token_is_the_live_one(
     tls: SalesforceEmulator, tls_source: kinetic.SessionSource, client: Salesforce
 ) -> None:
     assert client.base_url == f"{tls.url}/services/data/v62.0/"
@@ -81,7 +81,9 @@ def test_its_version_and_instance_are_the_sessions_and_its_token_the_live_one(
     assert client.session_id == tls_source.session().access_token != dead
 
 
-def test_options_of_its_own_are_passed_on(tls: SalesforceEmulator, tls_source: kinetic.SessionSource) -> None:
+def test_simple_salesforces_own_options_are_passed_on(
+    tls: SalesforceEmulator, tls_source: kinetic.SessionSource
+) -> None:
     proxies = {"https": "http://127.0.0.1:9"}
     client = connect(tls_source, version="58.0", object_pairs_hook=dict, proxies=proxies)
     assert client.base_url == f"{tls.url}/services/data/v58.0/"
@@ -89,6 +91,6 @@ def test_options_of_its_own_are_passed_on(tls: SalesforceEmulator, tls_source: k
     client.session.close()
 
 
-def test_options_that_log_in_are_refused(tls_source: kinetic.SessionSource) -> None:
-    with pytest.raises(kinetic.ConfigurationError, match="session_id, username: the source logs in"):
+def test_login_options_are_refused(tls_source: kinetic.SessionSource) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="session_id, username: not accepted here"):
         connect(tls_source, username="me", session_id="x")

@@ -1,4 +1,4 @@
-"""The token goes to the session's own instance, by https or on loopback, and nowhere else."""
+"""The token is sent only to the session's own instance, by https or on loopback."""
 
 import logging
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.adapters.token_scope import BULK_HEADER, InstanceOnly, carries, detach, is_own, origin_of
+from kinetic_auth_core.adapters.token_scope import BULK_HEADER, TokenScope, carries, detach, is_own, origin_of
 from kinetic_auth_core.session import SalesforceSession
 
 TOKEN = "00D000000000001!canary"
@@ -26,7 +26,7 @@ def session(instance_url: str = "https://acme.my.salesforce.com") -> SalesforceS
 )
 def test_the_instance_gets_the_token(url: str) -> None:
     headers: dict[str, str] = {}
-    assert InstanceOnly().attach(headers, origin_of(url), session())
+    assert TokenScope().attach(headers, origin_of(url), session())
     assert headers == {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -49,9 +49,9 @@ def test_the_instance_gets_the_token(url: str) -> None:
         "",
     ],
 )
-def test_no_other_place_does_and_its_headers_are_left_alone(url: str) -> None:
+def test_no_other_host_gets_the_token_and_its_headers_are_unchanged(url: str) -> None:
     headers = {"Authorization": "Basic theirs", BULK_HEADER: "theirs"}
-    assert not InstanceOnly().attach(headers, origin_of(url), session())
+    assert not TokenScope().attach(headers, origin_of(url), session())
     assert headers == {"Authorization": "Basic theirs", BULK_HEADER: "theirs"}
 
 
@@ -65,37 +65,37 @@ def test_no_other_place_does_and_its_headers_are_left_alone(url: str) -> None:
         ("http://10.0.0.1:8080", False),
     ],
 )
-def test_plain_http_is_for_loopback_even_if_the_instance_says_otherwise(instance_url: str, own: bool) -> None:
+def test_plain_http_is_only_for_loopback_even_if_the_instance_url_says_otherwise(instance_url: str, own: bool) -> None:
     assert is_own(origin_of(f"{instance_url}/x"), session(instance_url)) is own
 
 
-def test_an_authorization_of_the_callers_is_replaced_and_the_bulk_header_filled() -> None:
+def test_the_callers_authorization_is_replaced_and_the_bulk_header_filled() -> None:
     headers = {"Authorization": "Basic theirs", BULK_HEADER: "stale"}
-    InstanceOnly().attach(headers, origin_of("https://acme.my.salesforce.com/"), session())
+    TokenScope().attach(headers, origin_of("https://acme.my.salesforce.com/"), session())
     assert headers == {"Authorization": f"Bearer {TOKEN}", BULK_HEADER: TOKEN}
     assert carries(headers, session())
     detach(headers, session())
     assert headers == {}
 
 
-def test_only_the_sessions_own_token_is_taken_off() -> None:
+def test_only_the_sessions_own_token_is_removed() -> None:
     headers = {"Authorization": "Basic theirs", BULK_HEADER: "theirs"}
     detach(headers, session())
     assert headers == {"Authorization": "Basic theirs", BULK_HEADER: "theirs"}
 
 
-def test_a_foreign_host_is_told_once_without_path_query_or_token(caplog: pytest.LogCaptureFixture) -> None:
-    places = InstanceOnly()
+def test_a_foreign_host_is_warned_about_once_without_path_query_or_token(caplog: pytest.LogCaptureFixture) -> None:
+    places = TokenScope()
     with caplog.at_level(logging.WARNING, "kinetic_auth_core"):
         for url in ("https://a.example/p?secret=1", "https://u:pw@a.example/q", "https://b.example/", "https:///"):
             places.attach({}, origin_of(url), session())
     assert caplog.messages == [
-        f"a request to {where} goes without the session's token, which is for https://acme.my.salesforce.com alone"
+        f"a request to {where} is sent without the session's token, which is only for https://acme.my.salesforce.com"
         for where in ("https://a.example:443", "https://b.example:443", "a URL without a host")
     ]
 
 
 @given(st.text(max_size=60))
-def test_no_text_is_an_own_url_by_accident_or_makes_it_raise(url: str) -> None:
+def test_no_arbitrary_text_is_the_own_url_or_raises(url: str) -> None:
     target = origin_of(url)
     assert not is_own(target, session()) or (target is not None and target.host == "acme.my.salesforce.com")

@@ -315,7 +315,7 @@ class TestLog:
     def test_an_unknown_log_level_is_a_usage_error(self, run: Run) -> None:
         outcome = run("providers", env={"LOG_LEVEL": "LOUD"})
         assert (outcome.code, outcome.out) == (2, "")
-        assert "LOG_LEVEL: 'LOUD' is no log level; use one of" in outcome.message
+        assert "LOG_LEVEL: 'LOUD' is not a log level; use one of" in outcome.message
 
 
 @pytest.mark.usefixtures("full_tier")

@@ -49,7 +49,7 @@ def test_a_provider_that_does_not_import_is_shown_with_its_error_beside_the_othe
     printed = " ".join(outcome.out.split())
     assert (
         "Error: the plugin 'sso' of acme-sso 1.5 (acme_sso_broken:Sso) does not import: RuntimeError: no acme here. "
-        "Remedy: Update acme-sso, or ask its authors." in printed
+        "Remedy: Update acme-sso, or report this to its authors." in printed
     )
 
 
@@ -98,7 +98,7 @@ def test_json_has_the_same(run: Run, installed_only: Run, publish: Run) -> None:
     }
     assert broken["name"] == "sso"
     assert "no acme here" in broken["error"]
-    assert broken["remedy"] == "Update acme-sso, or ask its authors."
+    assert broken["remedy"] == "Update acme-sso, or report this to its authors."
     assert document["not_installed"] == [{"name": "password", "install": "pip install kinetic-auth-password"}]
 
 
@@ -166,6 +166,8 @@ def test_one_that_the_config_file_does_not_allow_is_marked_and_not_imported(
     outcome = run("providers")
     assert outcome.table["jwt-bearer"][-1] == "works"
     assert next(line for line in outcome.out.splitlines() if line.startswith("sso")).endswith("  not allowed")
-    assert "Add 'acme-sso' to allowed_plugins, if you trust it; else uninstall it." in " ".join(outcome.out.split())
+    assert "Add 'acme-sso' to allowed_plugins, if you trust it; otherwise uninstall it." in " ".join(
+        outcome.out.split()
+    )
     assert "it was imported" not in outcome.out
     assert run("providers", "sso").code == 2

@@ -1,4 +1,4 @@
-"""`explain()`: where each value came from, secrets masked, references as they are written."""
+"""`explain()`: where each value came from, secrets masked, references unchanged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -64,11 +64,11 @@ def test_secrets_are_masked_and_marked(login: dict[str, str]) -> None:
     assert "canary" not in repr(found)
 
 
-def test_an_absent_secret_is_shown_as_absent(login: dict[str, str]) -> None:
+def test_a_missing_secret_is_not_masked(login: dict[str, str]) -> None:
     assert rows(kinetic.resolve("password", **login))["proxy"].value is None
 
 
-def test_a_reference_is_shown_as_it_is_written(write: Write, login: dict[str, str]) -> None:
+def test_a_reference_is_displayed_unchanged(write: Write, login: dict[str, str]) -> None:
     del login["password"]
     write("[environments.prod]\nprovider = 'password'\npassword = 'env://SF_WORD#field'\n")
     found = rows(kinetic.resolve(environment="prod", **login))["password"]
@@ -81,7 +81,7 @@ def test_a_literal_that_looks_like_a_reference_is_a_secret_like_any_other(write:
     assert rows(kinetic.resolve(environment="prod", **login))["password"].value == "********"
 
 
-def test_an_authenticator_made_by_hand_is_explained_too(login: dict[str, str]) -> None:
+def test_explain_works_for_an_instance_as_well(login: dict[str, str]) -> None:
     @attrs.frozen
     class ByHand:
         token: str = kinetic.setting(help="", secret=True)

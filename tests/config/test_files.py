@@ -1,4 +1,4 @@
-"""The config file: where it is looked for, in which order, and what is wrong with a bad one."""
+"""The config file: where it is searched for, in which order, and the errors for an invalid one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +14,19 @@ Write = Callable[..., Path]
 USERS_FILE = "../home/.config/kinetic-auth/kinetic-auth.toml"
 
 
-def loaded(config: str | Path | None = None) -> ConfigFile | None:
+def loaded(config: str | Path | None = None) -> ConfigFile:
     return load_config(config, Variables.load())
 
 
-def path_of(file: ConfigFile | None) -> Path | None:
-    return None if file is None else file.path.resolve()
+def path_of(file: ConfigFile) -> Path | None:
+    return file.path and file.path.resolve()
 
 
 def test_without_any_file_there_is_none() -> None:
-    assert loaded() is None
+    assert loaded().path is None
 
 
-def test_the_places_are_looked_at_from_the_argument_to_the_users_folder(
+def test_the_config_file_is_searched_from_the_argument_to_the_users_folder(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = write("", USERS_FILE).resolve()
@@ -60,7 +60,7 @@ def test_a_kinetic_auth_toml_in_a_parent_wins_over_a_nearer_pyproject(
     assert path_of(loaded()) == ours
 
 
-def test_a_pyproject_without_our_table_is_passed_over_for_one_above(
+def test_a_pyproject_without_our_table_is_ignored_for_one_in_a_parent(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     above = write("[tool.kinetic-auth]\ndefault_environment = 'dev'\n", "pyproject.toml")
@@ -70,9 +70,9 @@ def test_a_pyproject_without_our_table_is_passed_over_for_one_above(
 
 
 @pytest.mark.parametrize("text", ["not toml [", "name = 'kinetic-auth'\nnot toml ["])
-def test_a_broken_pyproject_that_is_not_about_us_is_not_our_affair(write: Write, text: str) -> None:
+def test_a_broken_pyproject_without_our_table_is_ignored(write: Write, text: str) -> None:
     write(text, "pyproject.toml")
-    assert loaded() is None
+    assert loaded().path is None
 
 
 def test_a_broken_pyproject_with_our_table_is_an_error(write: Write) -> None:
@@ -104,15 +104,15 @@ def test_a_pyproject_that_was_named_must_have_our_table(write: Write) -> None:
         "tool = ['kinetic-auth']\n",
     ],
 )
-def test_a_pyproject_whose_table_is_no_table_is_a_configuration_error(write: Write, text: str) -> None:
+def test_a_pyproject_whose_entry_is_not_a_table_is_a_configuration_error(write: Write, text: str) -> None:
     path = write(text, "pyproject.toml")
     with pytest.raises(kinetic.ConfigurationError, match="pyproject.toml"):
         loaded(path)
 
 
-def test_a_pyproject_whose_tool_is_no_table_is_passed_over(write: Write) -> None:
+def test_a_pyproject_whose_tool_is_not_a_table_is_ignored(write: Write) -> None:
     write("tool = 5 # kinetic-auth\n", "pyproject.toml")
-    assert loaded() is None
+    assert loaded().path is None
 
 
 @pytest.mark.parametrize("by_argument", [True, False])
@@ -145,7 +145,7 @@ def test_a_missing_file_that_was_named_is_an_error_that_says_by_what(
         loaded()
 
 
-def test_kinetic_auth_config_may_stand_in_dotenv(write: Write) -> None:
+def test_kinetic_auth_config_may_be_in_dotenv(write: Write) -> None:
     dotenv = write("KINETIC_AUTH_CONFIG=gone.toml\n", ".env")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         loaded()
@@ -171,10 +171,10 @@ def test_a_file_that_is_not_utf_8_is_an_error(write: Write) -> None:
     path = write(b"# caf\xe9\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve()
-    assert str(caught.value) == f"the config file {path} is not UTF-8 text (byte 5)."
+    assert str(caught.value) == f"the config file {path} is not UTF-8 text (byte 5). Remedy: Save it as UTF-8."
 
 
-def test_a_file_of_the_wrong_shape_tells_all_that_is_wrong(write: Write) -> None:
+def test_all_problems_of_a_malformed_file_are_reported(write: Write) -> None:
     path = write(
         "defaults = 1\ndefault_enviroment = 'dev'\ndefault_environment = 2\n[environments]\nprod = 'x'\nqa = 1\n"
     )
@@ -190,14 +190,14 @@ def test_a_file_of_the_wrong_shape_tells_all_that_is_wrong(write: Write) -> None
     ]
 
 
-def test_environments_that_are_no_tables_are_one_problem(write: Write) -> None:
+def test_environments_that_are_not_tables_are_one_problem(write: Write) -> None:
     path = write("environments = ['prod']\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve()
     assert str(caught.value) == f"Cannot use {path}: environments: expected tables, [environments.<name>]"
 
 
-def test_a_working_directory_that_is_gone_means_that_nothing_is_found(
+def test_in_a_deleted_working_directory_no_file_is_found(
     tmp_path: Path, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
@@ -212,7 +212,7 @@ def test_values_of_the_file_are_in_no_repr(write: Write) -> None:
     assert "canary" not in repr(loaded())
 
 
-def test_a_key_of_the_file_that_stands_in_a_table_is_told_as_it_would_guard_nothing_there(write: Write) -> None:
+def test_a_top_level_key_inside_a_table_is_an_error_because_it_has_no_effect_there(write: Write) -> None:
     path = write("[defaults]\nallowed_plugins = ['acme-sso']\n\n[environments.dev]\ndefault_environment = 'dev'\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", config=path)

@@ -1,4 +1,4 @@
-"""Config files and `.env` files of any content: they are used, or refused as a `ConfigurationError`; nothing else."""
+"""Config files and `.env` files with arbitrary content are used, or refused with a `ConfigurationError`."""
 
 import contextlib
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_a_file_of_any_values_makes_a_source_or_a_configuration_error(
 
 @in_one_folder
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_a_file_of_any_bytes_does_too(write: Write, raw: bytes) -> None:
+def test_a_config_file_of_any_bytes_is_read_or_a_configuration_error(write: Write, raw: bytes) -> None:
     with contextlib.suppress(kinetic.ConfigurationError):
         kinetic.resolve(config=write(raw))
 
@@ -63,21 +63,19 @@ def test_a_file_of_any_bytes_does_too(write: Write, raw: bytes) -> None:
 @pytest.mark.parametrize(
     "text", ["a = " + "[" * 5000, "a." * 5000 + "b = 1", "[defaults]\n" + "a." * 40 + "b = 1", "a = " + "{b=" * 5000]
 )
-def test_a_file_that_is_nested_too_deeply_is_told(write: Write, text: str) -> None:
+def test_a_file_that_is_nested_too_deeply_is_an_error(write: Write, text: str) -> None:
     path = write(text)
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password")
     assert str(caught.value) == f"the config file {path} is nested too deeply."
 
 
-def test_a_pyproject_that_is_nested_too_deeply_and_not_about_us_is_passed_over(
-    write: Write, login: dict[str, str]
-) -> None:
+def test_a_deeply_nested_pyproject_without_our_table_is_ignored(write: Write, login: dict[str, str]) -> None:
     write("# kinetic-auth\na = " + "[" * 5000, "pyproject.toml")
     assert kinetic.resolve("password", **login).provider == "password"
 
 
-def test_a_number_that_is_too_long_leaves_nothing_of_the_file_in_the_traceback(write: Write) -> None:
+def test_the_traceback_of_a_number_that_is_too_long_shows_nothing_of_the_file(write: Write) -> None:
     path = write("[environments.a]\npassword = 'canary-word'\nread_timeout = " + "9" * 5000)
     with pytest.raises(kinetic.ConfigurationError, match="is not valid TOML: Exceeds the limit") as caught:
         kinetic.resolve(environment="a", config=path)
@@ -91,7 +89,7 @@ def test_a_number_that_is_too_long_leaves_nothing_of_the_file_in_the_traceback(w
         st.sampled_from(["A", "=", "'", '"', "\\", "\n", "\r", "#", "${B", "}", ":-", "export ", " ", "\0"])
     ).map(lambda parts: "".join(parts).encode())
 )
-def test_a_dotenv_of_any_bytes_gives_texts_or_a_configuration_error(write: Write, raw: bytes) -> None:
+def test_a_dotenv_of_any_bytes_gives_text_or_a_configuration_error(write: Write, raw: bytes) -> None:
     path = write(raw, "named.env")
     with contextlib.suppress(kinetic.ConfigurationError):
         assert all(isinstance(value, str) for value in Variables.load(path).layers[-1].values.values())
@@ -103,7 +101,7 @@ def test_a_dotenv_of_any_bytes_gives_texts_or_a_configuration_error(write: Write
     st.none() | st.text(max_size=10),
     st.none() | st.text(max_size=10),
 )
-def test_a_reference_reads_as_it_was_written_and_again_as_the_same(
+def test_a_printed_reference_parses_to_the_same_reference(
     scheme: str, rest: str, query: str | None, field: str | None
 ) -> None:
     text = f"{scheme}://{rest}" + ("" if query is None else f"?{query}") + ("" if field is None else f"#{field}")

@@ -1,4 +1,4 @@
-"""`${VAR}` in a config file: defaults, what is not set, where it is done and where it is not."""
+"""`${VAR}` in a config file: defaults, unset variables, and which values are interpolated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,24 +33,24 @@ VARIABLES = {"HOST": "acme", "EMPTY": "", "TRICK": "${HOST}"}
         ({"a": {"b": "${HOST}"}}, {"a": {"b": "acme"}}),
     ],
 )
-def test_variables_are_put_in(written: object, read: object) -> None:
+def test_variables_are_interpolated(written: object, read: object) -> None:
     assert interpolate(written, VARIABLES.get) == read
 
 
 @pytest.mark.parametrize("written", ["${", "${}", "${1A}", "${HOST", "${HO ST}", "a ${HOST} ${-x}"])
-def test_what_is_no_reference_is_an_error_that_shows_the_literal_form(written: str) -> None:
-    with pytest.raises(ValueError, match=r'has a "\$\{" that is no \$\{VARIABLE\}.*\{ value = "\.\.\." \}'):
+def test_an_invalid_interpolation_is_an_error_that_shows_the_literal_form(written: str) -> None:
+    with pytest.raises(ValueError, match=r'has a "\$\{" that is not \$\{VARIABLE\}.*\{ value = "\.\.\." \}'):
         interpolate(written, VARIABLES.get)
 
 
 @given(st.text().filter(lambda text: "${" not in text))
-def test_text_without_a_reference_stays_as_it_is(text: str) -> None:
+def test_text_without_a_reference_is_not_changed(text: str) -> None:
     assert interpolate(text, VARIABLES.get) == text
     assert not has_references(text)
 
 
 @given(st.text(), st.text())
-def test_what_comes_out_of_a_variable_is_not_looked_at_again(value: str, around: str) -> None:
+def test_the_value_of_a_variable_is_not_interpolated_again(value: str, around: str) -> None:
     around = around.replace("$", "")
     assert interpolate(f"{around}${{A}}{around}", {"A": value}.get) == f"{around}{value}{around}"
 
@@ -58,7 +58,7 @@ def test_what_comes_out_of_a_variable_is_not_looked_at_again(value: str, around:
 @pytest.mark.parametrize(
     ("value", "has"), [("${A}", True), (["x", "${A}"], True), ({"a": ["${"]}, True), ({"a": 1}, False)]
 )
-def test_a_value_with_a_reference_somewhere_inside_is_recognised(value: object, has: bool) -> None:
+def test_a_reference_inside_a_value_is_recognised(value: object, has: bool) -> None:
     assert has_references(value) is has
 
 
@@ -79,7 +79,7 @@ def test_only_the_chosen_environment_is_interpolated(write: Write, login: dict[s
     assert kinetic.resolve(environment="dev", **login).environment == "dev"
 
 
-def test_an_unset_variable_that_a_higher_layer_overrides_is_no_error(write: Write, login: dict[str, str]) -> None:
+def test_an_unset_variable_that_a_higher_layer_overrides_is_not_an_error(write: Write, login: dict[str, str]) -> None:
     write("[defaults]\nlogin_url = '${GONE}'\n[environments.prod]\nprovider = 'password'\nlogin_url = '${GONE}'\n")
     source = kinetic.resolve(environment="prod", login_url="https://a.example.com", **login)
     assert source.provider == "password"
@@ -95,14 +95,14 @@ def test_defaults_are_interpolated_too(write: Write, login: dict[str, str], monk
     )
 
 
-def test_a_value_table_is_literal_whatever_it_holds(write: Write, login: dict[str, str]) -> None:
+def test_the_text_of_a_value_table_is_literal(write: Write, login: dict[str, str]) -> None:
     write("[environments.prod]\nprovider = 'password'\nclient_id = { value = 'a ${b} $c' }\n")
     del login["client_id"]
     rows = {each.name: each.value for each in kinetic.resolve(environment="prod", **login).explain()}
     assert rows["client_id"] == "a ${b} $c"
 
 
-def test_a_table_that_is_no_value_table_is_a_wrong_type(write: Write, login: dict[str, str]) -> None:
+def test_a_table_other_than_a_value_table_has_the_wrong_type(write: Write, login: dict[str, str]) -> None:
     write("[environments.prod]\nprovider = 'password'\nclient_id = { value = 'a', more = 'b' }\n")
     del login["client_id"]
     with pytest.raises(kinetic.ConfigurationError, match="client_id .*: expected text, got a table"):

@@ -1,4 +1,4 @@
-"""Who wins: every layer against every lower one, settings that exclude each other, and problems told all at once."""
+"""Precedence: every layer against every lower one, mutually exclusive settings, and all problems at once."""
 
 import itertools
 import tempfile
@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.merge import Given, settle
+from kinetic_auth_core.config.merge import LayeredValue, merge
 from kinetic_auth_core.settings.schema import schema
 
 REQUIRED = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com", "password": "canary-word"}
 SIGNED = {"client_id": "key", "username": "ada@acme.com"}
 KEYS = ("private_key", "private_key_path")
 
-# Highest first, as DESIGN has them; the last is what holds when none of the others says anything.
+# Highest first, as documented; the last one applies if no other has a value.
 KEYWORD, TABLE, OWN_VARIABLE, OWN_DOTENV, DEFAULTS, VARIABLE, DOTENV, DEFAULT = LAYERS = (
     "keyword",
     "the environment's table",
@@ -66,7 +66,7 @@ def url_of(layer: str) -> str:
 
 
 def expected_source(layer: str, name: str) -> str:
-    """How the source of a value reads, with the folder taken out."""
+    """The source of a value as it is displayed, without the folder."""
     variable = f"SF_{name.upper()}"
     return {
         KEYWORD: "keyword",
@@ -105,7 +105,7 @@ def test_a_layer_wins_over_all_lower_ones_together(highest: str) -> None:
 
 @settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(LAYERS[:-1]), st.sets(st.sampled_from(["login_url", "username", "proxy"]))))
-def test_whatever_layers_speak_the_highest_that_names_a_setting_wins(speaking: dict[str, set[str]]) -> None:
+def test_of_any_layers_the_highest_that_has_a_setting_wins(speaking: dict[str, set[str]]) -> None:
     values = {layer: dict.fromkeys(names, url_of(layer)) for layer, names in speaking.items()}
     given_besides = {name: value for name, value in REQUIRED.items() if name != "username"}
     named = {
@@ -127,7 +127,7 @@ def test_whatever_layers_speak_the_highest_that_names_a_setting_wins(speaking: d
 
 @settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(LAYERS[:-1]), st.sets(st.sampled_from(KEYS), min_size=1)))
-def test_settings_that_exclude_each_other_count_as_one_across_layers(speaking: dict[str, set[str]]) -> None:
+def test_mutually_exclusive_settings_count_as_one_across_layers(speaking: dict[str, set[str]]) -> None:
     values = {layer: dict.fromkeys(names, f"/{LAYERS.index(layer)}") for layer, names in speaking.items()}
     highest = next((layer for layer in LAYERS if layer in speaking), None)
     if highest is None:
@@ -145,7 +145,7 @@ def test_settings_that_exclude_each_other_count_as_one_across_layers(speaking: d
         assert row(source, loser).value is None
 
 
-def test_two_that_exclude_each_other_in_one_layer_are_named_with_their_places(write: Write) -> None:
+def test_two_mutually_exclusive_settings_in_one_layer_are_named_with_their_places(write: Write) -> None:
     path = write("[environments.prod]\nprovider = 'jwt-bearer'\nprivate_key = 'canary-key'\nprivate_key_path = '/k'\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve(environment="prod", **SIGNED)
@@ -156,7 +156,7 @@ def test_two_that_exclude_each_other_in_one_layer_are_named_with_their_places(wr
     assert "canary-key" not in text
 
 
-def test_the_process_and_dotenv_are_two_layers_for_those_that_exclude_each_other(
+def test_for_mutually_exclusive_settings_process_and_dotenv_are_two_layers(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("SF_PRIVATE_KEY_PATH=/from/dotenv\n", ".env")
@@ -169,7 +169,7 @@ def test_a_keyword_of_none_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) 
     assert row(kinetic.resolve("password", **REQUIRED, login_url=None), "login_url").source == "SF_LOGIN_URL"
 
 
-def test_an_ambient_variable_never_overrides_what_a_file_says(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_without_prefix_never_overrides_the_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("default_environment = 'dev'\n[environments.dev]\nprovider = 'password'\nusername = 'from-file'\n")
     monkeypatch.setenv("SF_USERNAME", "ambient")
     monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.example.com")
@@ -178,7 +178,7 @@ def test_an_ambient_variable_never_overrides_what_a_file_says(write: Write, monk
     assert row(source, "login_url").value == "https://ambient.example.com"
 
 
-def test_defaults_that_the_provider_lacks_are_passed_over(write: Write, login: dict[str, str]) -> None:
+def test_defaults_that_the_provider_lacks_are_ignored(write: Write, login: dict[str, str]) -> None:
     write("[defaults]\nprivate_key_path = 'k.pem'\naudience = 'x'\nnonsense = 1\nlogin_url = 'https://a.example.com'\n")
     found = row(kinetic.resolve("password", **login), "login_url")
     assert found.value == "https://a.example.com"
@@ -191,9 +191,7 @@ def test_the_same_key_in_an_environments_table_is_unknown(write: Write, login: d
     assert f"audience (from {path}:environments.prod.audience): unknown setting" in str(caught.value)
 
 
-def test_a_name_that_is_reserved_for_resolve_is_no_setting_of_an_environment(
-    write: Write, login: dict[str, str]
-) -> None:
+def test_a_name_reserved_for_resolve_is_not_a_setting_of_an_environment(write: Write, login: dict[str, str]) -> None:
     write("[environments.prod]\nprovider = 'password'\nenv_file = '.env'\n")
     with pytest.raises(
         kinetic.ConfigurationError, match=r"env_file \(from .*:environments\.prod\.env_file\): unknown setting"
@@ -213,7 +211,7 @@ def test_a_guard_is_a_setting_like_any_other(write: Write, login: dict[str, str]
     assert "must be a list of host names, such as *.my.salesforce.com" in caught.value.problems[1]
 
 
-def test_all_problems_are_told_at_once_each_with_key_place_and_nearest_name(
+def test_all_problems_are_reported_at_once_each_with_key_place_and_suggestion(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(
@@ -264,9 +262,7 @@ def test_a_missing_setting_names_its_variable(login: dict[str, str]) -> None:
         ("username = ''", "is empty"),
     ],
 )
-def test_a_value_that_is_wrong_in_itself_is_told_when_resolving(
-    write: Write, login: dict[str, str], line: str, problem: str
-) -> None:
+def test_an_invalid_value_is_an_error_of_resolve(write: Write, login: dict[str, str], line: str, problem: str) -> None:
     path = write(f"[environments.prod]\nprovider = 'password'\n{line}\n")
     login.pop(line.partition(" ")[0], None)
     with pytest.raises(kinetic.ConfigurationError, match=problem) as caught:
@@ -274,7 +270,7 @@ def test_a_value_that_is_wrong_in_itself_is_told_when_resolving(
     assert f"(from {path}:environments.prod.{line.partition(' ')[0]})" in str(caught.value)
 
 
-def test_numbers_are_read_from_variables_and_from_text_that_variables_were_put_in(
+def test_numbers_are_read_from_variables_and_from_interpolated_text(
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SF_CONNECT_TIMEOUT", " 1.5 ")
@@ -311,22 +307,22 @@ def test_a_path_at_the_home_of_nobody_is_a_configuration_error(write: Write, log
         kinetic.resolve(environment="prod", **login)
 
 
-def test_a_relative_path_as_keyword_stays_as_it_is_given() -> None:
+def test_a_relative_path_as_keyword_is_not_changed() -> None:
     source = kinetic.resolve("jwt-bearer", **SIGNED, private_key_path="keys/prod.pem")
     assert row(source, "private_key_path").value == "keys/prod.pem"
 
 
 @attrs.frozen
 class Derived:
-    """Settings whose defaults come from others."""
+    """Settings whose defaults are derived from others."""
 
     host: str = kinetic.setting("a.example.com", help="")
     audience: str = kinetic.setting(attrs.Factory(lambda self: f"https://{self.host}", takes_self=True), help="")
     port: int = kinetic.setting(attrs.Factory(lambda self: len(self.audience), takes_self=True), help="")
 
 
-def test_a_default_that_is_derived_from_other_settings_is_shown_as_it_will_be() -> None:
-    settled = settle(schema(Derived), (), [{"host": Given("b.example.com", "keyword")}])
+def test_a_default_derived_from_other_settings_is_displayed_with_its_value() -> None:
+    settled = merge(schema(Derived), (), [{"host": LayeredValue("b.example.com", "keyword")}])
     assert [(each.name, each.value, each.source) for each in settled.rows] == [
         ("host", "b.example.com", "keyword"),
         ("audience", "https://b.example.com", "default"),
@@ -335,8 +331,8 @@ def test_a_default_that_is_derived_from_other_settings_is_shown_as_it_will_be() 
     assert settled.values == {"host": "b.example.com"}
 
 
-def test_a_default_that_is_derived_from_a_wrong_setting_is_shown_as_nothing() -> None:
-    settled = settle(schema(Derived), (), [{"audience": Given(5, "keyword")}])
+def test_a_default_derived_from_an_invalid_setting_is_displayed_as_none() -> None:
+    settled = merge(schema(Derived), (), [{"audience": LayeredValue(5, "keyword")}])
     assert [(each.name, each.value) for each in settled.rows] == [("host", "a.example.com"), ("port", None)]
     assert settled.problems == ("audience (from keyword): expected text, got a whole number",)
 
@@ -346,16 +342,16 @@ def test_merging_keeps_values_out_of_reprs() -> None:
     class Tokened:
         token: str = kinetic.setting(help="", secret=True)
 
-    layers: Iterable[Mapping[str, Given]] = [{"token": Given("canary-token", "keyword")}]
-    settled = settle(schema(Tokened), (), [*layers])
+    layers: Iterable[Mapping[str, LayeredValue]] = [{"token": LayeredValue("canary-token", "keyword")}]
+    settled = merge(schema(Tokened), (), [*layers])
     assert "canary-token" not in repr(layers) + repr(settled)
 
 
-def test_what_simple_salesforce_calls_a_setting_is_told_with_our_name(login: dict[str, str]) -> None:
+def test_for_simple_salesforces_name_of_a_setting_ours_is_suggested(login: dict[str, str]) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("jwt-bearer", consumer_key="a", privatekey_file="server.key", domain="test", version="59.0")
-    told = dict(problem.split(" (from keyword): unknown setting") for problem in caught.value.problems[:4])
-    assert told == {
+    suggestions = dict(problem.split(" (from keyword): unknown setting") for problem in caught.value.problems[:4])
+    assert suggestions == {
         "consumer_key": " (did you mean 'client_id'?)",
         "privatekey_file": " (did you mean 'private_key_path'?)",
         "domain": " (did you mean 'login_url'?)",

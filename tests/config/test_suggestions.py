@@ -1,4 +1,4 @@
-"""A misspelt key of `[defaults]`, or a misspelt variable, is no error; but it is told, as it may log in elsewhere."""
+"""A misspelt key of `[defaults]`, or a misspelt variable, is a warning, because it may log in at the wrong host."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def test_a_misspelt_key_in_the_defaults_is_a_warning_with_the_right_one(
 ) -> None:
     path = write("[defaults]\nloginurl = 'https://test.salesforce.com'\n")
     kinetic.resolve("password", **login)
-    assert caplog.messages == [f"{path}:defaults.loginurl is no setting of 'password' (did you mean 'login_url'?)"]
+    assert caplog.messages == [f"{path}:defaults.loginurl is not a setting of 'password' (did you mean 'login_url'?)"]
 
 
 @pytest.mark.parametrize("prefix", ["", "PROD_"])
@@ -32,19 +32,21 @@ def test_a_misspelt_variable_is_a_warning_with_the_right_one(
     monkeypatch.setenv("PROD_SF_DEADLINE", "20")
     kinetic.resolve("password", environment="prod", **login)
     assert caplog.messages == [
-        f"the variable {prefix}SF_LOGIN_ULR is read by nothing (did you mean {prefix}SF_LOGIN_URL?)"
+        f"the variable {prefix}SF_LOGIN_ULR is not used by any setting (did you mean {prefix}SF_LOGIN_URL?)"
     ]
 
 
-def test_a_misspelt_variable_in_the_env_file_is_told_with_the_file(
+def test_a_misspelt_variable_of_the_env_file_is_reported_with_the_file(
     write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write("SF_LOGINURL=https://test.salesforce.com\n", ".env")
     kinetic.resolve("password", **login)
-    assert caplog.messages == [f"the variable SF_LOGINURL ({path}) is read by nothing (did you mean SF_LOGIN_URL?)"]
+    assert caplog.messages == [
+        f"the variable SF_LOGINURL ({path}) is not used by any setting (did you mean SF_LOGIN_URL?)"
+    ]
 
 
-def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
+def test_the_error_for_a_missing_setting_names_the_misspelt_variable(
     login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SF_CLIENTID", "3MVG9")
@@ -53,7 +55,7 @@ def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
         kinetic.resolve("password", **login)
     assert caught.value.problems == (
         "client_id is missing: give it as keyword, in the config file, or as SF_CLIENT_ID",
-        "the variable SF_CLIENTID is read by nothing (did you mean SF_CLIENT_ID?)",
+        "the variable SF_CLIENTID is not used by any setting (did you mean SF_CLIENT_ID?)",
     )
     assert caplog.messages == []
 
@@ -69,7 +71,7 @@ def test_where_the_setting_is_missing_the_error_tells_of_the_misspelt_variable(
         "SF_STORE_PATH",
     ],
 )
-def test_variables_of_others_are_nobodys_slip(
+def test_variables_of_other_programs_cause_no_warning(
     name: str, login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "x")
@@ -77,7 +79,7 @@ def test_variables_of_others_are_nobodys_slip(
     assert caplog.messages == []
 
 
-def test_a_name_that_stands_beside_the_right_one_is_there_on_purpose(
+def test_a_similar_name_beside_the_correct_one_is_not_reported(
     write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     write("[defaults]\nlogin_urls = ['a']\nlogin_url = 'https://test.salesforce.com'\n")
@@ -85,7 +87,7 @@ def test_a_name_that_stands_beside_the_right_one_is_there_on_purpose(
     assert caplog.messages == []
 
 
-def test_a_pool_tells_it_once_for_all_its_tenants(
+def test_a_pool_warns_once_for_all_its_tenants(
     write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     write("[defaults]\nloginurl = 'https://test.salesforce.com'\n[environments.prod]\nprovider = 'password'\n")
@@ -96,27 +98,29 @@ def test_a_pool_tells_it_once_for_all_its_tenants(
 
 
 @pytest.mark.parametrize("scheme", ["secretmanager", "secret_manager", "Secret-Manager", "files"])
-def test_a_secret_that_begins_nearly_like_a_reference_is_a_warning_that_does_not_show_it(
+def test_a_secret_that_resembles_a_reference_is_a_warning_that_does_not_quote_it(
     scheme: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     kinetic.resolve("password", **login | {"password": f"{scheme}://aws/canary"})
     meant = "file" if scheme == "files" else "secret-manager"
     assert caplog.messages == [
-        f"password (from keyword) is no reference but the secret itself (did you mean {meant}://?)"
+        f"password (from keyword) is used as the secret itself, not as a reference (did you mean {meant}://?)"
     ]
 
 
 @pytest.mark.parametrize("password", ["canary://aws", "https://aws", "secret-manager:/aws", "x secretmanager://aws"])
-def test_any_other_secret_is_none_to_be_told_of(
+def test_any_other_secret_causes_no_warning(
     password: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     kinetic.resolve("password", **login | {"password": password})
     assert caplog.messages == []
 
 
-def test_so_are_the_secrets_of_a_list(login: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_in_a_list_that_resembles_a_reference_is_a_warning(
+    login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     keys = ["env://KEY", "secretmanager://aws/canary"]
     kinetic.resolve("jwt-bearer", client_id="id", username="ada@acme.com", private_key=keys)
     assert caplog.messages == [
-        "private_key (from keyword) is no reference but the secret itself (did you mean secret-manager://?)"
+        "private_key (from keyword) is used as the secret itself, not as a reference (did you mean secret-manager://?)"
     ]

@@ -1,4 +1,4 @@
-"""Files that are merely found: those that others own or can write are refused, and accepted once they are named."""
+"""Files found by searching: those that others own or can write are refused, and accepted if they are named."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.trusted_files import refuse_if_not_ours, warn_if_others_write
-from kinetic_auth_core.resolution.resolution import examine
+from kinetic_auth_core.resolution.resolution import inspect
 
 Write = Callable[..., Path]
 
@@ -28,7 +28,7 @@ BODY = {"pyproject.toml": "[tool.kinetic-auth]\n", ".env": "SF_API_VERSION=61\n"
 
 
 class OwnedBy(type(Path())):  # type: ignore[misc]  # the concrete class of this platform
-    """A path whose file says that it belongs to somebody else, as `stat` would for another user's."""
+    """A path whose `stat` names another owner."""
 
     uid: int
     gid: int
@@ -44,7 +44,7 @@ def owned(path: Path, uid: int, gid: int) -> OwnedBy:
     return lying
 
 
-def test_a_file_that_says_it_is_another_users_is_refused(write: Write) -> None:
+def test_a_file_whose_state_names_another_owner_is_refused(write: Write) -> None:
     path = write("")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         refuse_if_not_ours(path, owned(path, STRANGER, os.getgid()).stat(), 'config="x"')
@@ -106,7 +106,7 @@ def test_the_same_file_is_accepted_when_it_is_named(write: Write, login: dict[st
         assert kinetic.resolve("password", config=moved, **login).provider == "password"
 
 
-def test_a_file_named_by_the_variable_is_the_callers_own_choice(
+def test_a_file_named_by_the_variable_is_trusted(
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("").chmod(0o666)
@@ -128,8 +128,8 @@ def test_a_named_file_that_everybody_can_write_costs_a_warning(
     [(_, level, text)] = caplog.record_tuples
     assert level == logging.WARNING
     assert text == (
-        f"{path} (from {next(iter(named(path)))}) decides where credentials go, and every user can write it. "
-        f"Close it: chmod go-w {path}"
+        f"{path} (from {next(iter(named(path)))}) decides where credentials are sent, and every user can write it. "
+        f"Run: chmod go-w {path}"
     )
 
 
@@ -143,17 +143,17 @@ def test_a_named_file_that_only_its_owner_can_write_costs_none(
     assert not caplog.records
 
 
-def test_a_file_that_the_variable_names_is_warned_of_too(
+def test_a_file_named_by_the_variable_is_warned_about_as_well(
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write("")
     path.chmod(0o666)
     monkeypatch.setenv("KINETIC_AUTH_CONFIG", str(path))
     kinetic.resolve("password", **login)
-    assert f"{path} (from KINETIC_AUTH_CONFIG) decides where credentials go" in caplog.text
+    assert f"{path} (from KINETIC_AUTH_CONFIG) decides where credentials are sent" in caplog.text
 
 
-def test_a_group_of_others_that_can_write_a_named_file_is_warned_of(
+def test_a_named_file_that_another_group_can_write_is_warned_about(
     write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write("")
@@ -162,7 +162,7 @@ def test_a_group_of_others_that_can_write_a_named_file_is_warned_of(
     assert f"and its group (gid {STRANGER}) can write it." in caplog.text
 
 
-def test_a_link_is_judged_by_the_file_that_it_leads_to(write: Write, login: dict[str, str]) -> None:
+def test_a_link_is_checked_by_the_file_that_it_leads_to(write: Write, login: dict[str, str]) -> None:
     target = write("", "elsewhere.toml")
     target.chmod(0o666)
     Path("kinetic-auth.toml").symlink_to(target)
@@ -193,8 +193,8 @@ def test_a_found_file_that_another_group_can_write_is_refused(write: Write, logi
 
 
 @needs_root
-def test_a_parent_that_may_not_be_entered_does_not_stop_the_search(tmp_path: Path) -> None:
-    """As for a service that was started in a folder below somebody's private home."""
+def test_an_inaccessible_parent_does_not_stop_the_search(tmp_path: Path) -> None:
+    """As for a service that was started in a folder below another user's private home."""
     inside = tmp_path / "private" / "work"
     inside.mkdir(parents=True)
     inside.chmod(0o755)
@@ -206,7 +206,7 @@ def test_a_parent_that_may_not_be_entered_does_not_stop_the_search(tmp_path: Pat
         "os.chdir(sys.argv[1])\n"
         f"os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})\n"
         "variables = Variables.load()\n"
-        "print(len(variables.layers), load_config(None, variables))\n"
+        "print(len(variables.layers), load_config(None, variables).path)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, inside],
@@ -221,7 +221,7 @@ def test_a_parent_that_may_not_be_entered_does_not_stop_the_search(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["kinetic-auth.toml", ".env"])
-def test_a_link_that_is_turned_elsewhere_once_it_was_judged_leads_to_the_file_that_was(
+def test_a_link_that_is_changed_after_the_check_still_reads_the_checked_file(
     write: Write, tmp_path: Path, name: str
 ) -> None:
     line = 'defaults.api_version = "%s"\n' if name.endswith("toml") else "SF_API_VERSION=%s\n"
@@ -237,7 +237,7 @@ def test_a_link_that_is_turned_elsewhere_once_it_was_judged_leads_to_the_file_th
 
     sys.setprofile(turn)
     try:
-        found = examine("jwt-bearer")
+        found = inspect("jwt-bearer")
     finally:
         sys.setprofile(None)
     assert link.resolve() == planted

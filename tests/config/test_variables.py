@@ -1,4 +1,4 @@
-"""Environment variables and `.env`: where it is looked for, what it serves, and that the process is left alone."""
+"""Environment variables and `.env`: where it is searched for and used, and that `os.environ` is not changed."""
 
 import os
 from collections.abc import Callable
@@ -17,9 +17,7 @@ def test_a_dotenv_in_the_working_directory_is_found(write: Write) -> None:
     assert Variables.load().find("SF_USERNAME") == ("ada", f"SF_USERNAME ({path})")
 
 
-def test_a_dotenv_in_a_parent_is_found_and_the_nearest_one_alone_counts(
-    write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_nearest_dotenv_of_the_parents_is_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("SF_USERNAME=far\nSF_CLIENT_ID=far\n", ".env")
     near = write("SF_USERNAME=near\n", "a/.env")
     below = near.parent / "b"
@@ -30,9 +28,7 @@ def test_a_dotenv_in_a_parent_is_found_and_the_nearest_one_alone_counts(
     assert variables.find("SF_CLIENT_ID") is None
 
 
-def test_an_explicit_env_file_is_used_instead_of_the_one_that_would_be_found(
-    write: Write, login: dict[str, str]
-) -> None:
+def test_an_explicit_env_file_replaces_the_search(write: Write, login: dict[str, str]) -> None:
     write("SF_LOGIN_URL=https://found.example.com\n", ".env")
     named = write("SF_LOGIN_URL=https://named.example.com\n", "other.env")
     rows = {each.name: each for each in kinetic.resolve("password", env_file=named, **login).explain()}
@@ -77,7 +73,7 @@ def test_a_dotenv_serves_the_variables_in_a_config_file(write: Write, login: dic
     assert rows["login_url"] == "https://acme.my.salesforce.com"
 
 
-def test_a_dotenv_as_editors_on_windows_save_it_is_read(write: Write) -> None:
+def test_a_dotenv_saved_by_windows_editors_is_read(write: Write) -> None:
     write(b"\xef\xbb\xbfSF_USERNAME=ada\r\nSF_CLIENT_ID='a key'\r\n", ".env")
     variables = Variables.load()
     assert (variables.find("SF_USERNAME") or ("",))[0] == "ada"
@@ -89,7 +85,7 @@ def test_a_missing_env_file_that_was_named_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", env_file=path)
     assert str(caught.value) == (
-        f"the .env file {path} cannot be read: No such file or directory. Remedy: Correct its path, or its permissions."
+        f"the .env file {path} cannot be read: No such file or directory. Remedy: Correct its path or its permissions."
     )
 
 
@@ -118,7 +114,7 @@ def test_the_values_are_in_no_repr(write: Write, monkeypatch: pytest.MonkeyPatch
     assert "canary" not in repr(Variables.load())
 
 
-def test_from_env_tells_all_missing_variables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_env_reports_all_missing_variables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_USERNAME", "ada@acme.com")
     monkeypatch.setenv("SF_DEADLINE", "soon")
     with pytest.raises(kinetic.ConfigurationError) as caught:
@@ -130,7 +126,7 @@ def test_from_env_tells_all_missing_variables_at_once(monkeypatch: pytest.Monkey
     assert "SF_USERNAME" not in text
 
 
-def test_from_env_takes_a_dotenv_and_an_explicit_file(write: Write) -> None:
+def test_from_env_reads_a_dotenv_and_an_explicit_file(write: Write) -> None:
     body = "SF_CLIENT_ID=key\nSF_CLIENT_SECRET=s\nSF_USERNAME={}\nSF_PASSWORD=p\nSF_SECURITY_TOKEN=t\n"
     write(body.format("found"), ".env")
     named = write(body.format("named"), "named.env")
@@ -139,7 +135,7 @@ def test_from_env_takes_a_dotenv_and_an_explicit_file(write: Write) -> None:
     assert kinetic.OAuthAuthenticator.from_env(env_file=str(named)).security_token == "t"
 
 
-def test_from_env_never_looks_at_a_config_file_or_an_environments_own_variables(
+def test_from_env_ignores_config_files_and_an_environments_own_variables(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("default_environment = 'prod'\n[defaults]\nlogin_url = 'https://file.example.com'\n[environments.prod]\n")
@@ -151,7 +147,7 @@ def test_from_env_never_looks_at_a_config_file_or_an_environments_own_variables(
     assert (made.username, made.login_url) == ("plain", "https://login.salesforce.com")
 
 
-def test_from_env_wants_exactly_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_env_needs_exactly_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_CLIENT_ID", "key")
     monkeypatch.setenv("SF_USERNAME", "ada@acme.com")
     with pytest.raises(kinetic.ConfigurationError, match="one of private_key or private_key_path is needed"):

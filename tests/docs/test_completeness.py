@@ -9,7 +9,7 @@ import click
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core import testing
+from kinetic_auth_core import plugins, testing
 from kinetic_auth_core.adapters import httpx, kinetic_core, requests, simple_salesforce
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.oauth.error_codes import known_error
@@ -58,7 +58,7 @@ def test_there_are_hooks_to_look_for() -> None:
     assert "load_key(reference)" in hooks()
 
 
-@pytest.mark.parametrize("module", [kinetic, httpx, kinetic_core, requests, simple_salesforce, testing])
+@pytest.mark.parametrize("module", [kinetic, plugins, httpx, kinetic_core, requests, simple_salesforce, testing])
 def test_every_public_name_is_in_the_api(module: object) -> None:
     documented = re.findall(r"^\.\. (?:auto\w+|data):: (\S+)$", page("api"), re.MULTILINE)
     assert set(module.__all__) <= set(documented)  # type: ignore[attr-defined]

@@ -254,7 +254,7 @@ def test_bytes_for_a_setting_that_takes_only_text_are_refused_by_name(org: Org, 
             ["env://KEY", 7],
             "private_key (from keyword): no. 2 of the list: expected text or bytes or Signer, got a whole number",
         ),
-        (["kms://"], "private_key (from keyword): the reference 'kms://' names nothing behind kms://"),
+        (["kms://"], "private_key (from keyword): the reference 'kms://' names nothing after kms://"),
     ],
 )
 def test_what_is_wrong_with_a_list_of_keys_is_told_when_it_is_resolved(org: Org, keys: list[Any], what: str) -> None:

@@ -1,4 +1,4 @@
-"""Real plugins for the tests: small distributions on `sys.path`, and places where only the core is installed."""
+"""Real plugins for the tests: small distributions on `sys.path`, and environments with only the core."""
 
 import importlib
 import importlib.metadata
@@ -16,7 +16,7 @@ Install = Callable[..., Path]
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Path]:
-    """A folder on `sys.path`; what was imported from it is forgotten afterwards."""
+    """A folder on `sys.path`; its modules are removed from `sys.modules` afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     sys.path.insert(0, str(folder))
@@ -52,7 +52,7 @@ def install(site: Path) -> Install:
 
 
 def _needed_by_the_core() -> set[str]:
-    """The distributions that the core depends on, and those that they do; without extras."""
+    """The core's direct and indirect dependencies, without extras."""
     found: set[str] = set()
     queue = ["kinetic-auth-core"]
     while queue:
@@ -87,7 +87,7 @@ def link_dependencies() -> Callable[[Path], None]:
 
 @pytest.fixture(scope="session")
 def only_the_core(tmp_path_factory: pytest.TempPathFactory, link_dependencies: Callable[[Path], None]) -> Path:
-    """A folder of packages as `pip install kinetic-auth-core` makes it: the core and what it needs, no provider."""
+    """A folder of packages as after `pip install kinetic-auth-core`: the core and its dependencies, no provider."""
     folder = tmp_path_factory.mktemp("only-the-core")
     link_dependencies(folder)
     (folder / "kinetic_auth_core").symlink_to(Path(kinetic_auth_core.__file__).parent)

@@ -1,4 +1,4 @@
-"""`allowed_plugins`: a config file says whose plugins may be loaded; another one is never imported."""
+"""`allowed_plugins`: a config file lists the distributions whose plugins may be loaded; no other is imported."""
 
 import logging
 import sys
@@ -66,7 +66,7 @@ def test_a_provider_of_another_distribution_is_refused_before_it_is_imported() -
         kinetic.resolve("acme")
     assert str(caught.value) == (
         "the plugin 'acme' of acme-sso 1.0 (acme_sso:Provider) is not loaded: its distribution is not in "
-        f"{path}:allowed_plugins. Remedy: Add 'acme-sso' to allowed_plugins, if you trust it; else uninstall it."
+        f"{path}:allowed_plugins. Remedy: Add 'acme-sso' to allowed_plugins, if you trust it; otherwise uninstall it."
     )
     assert "acme_sso" not in sys.modules
 
@@ -79,13 +79,13 @@ def test_a_distribution_in_the_list_is_allowed_in_any_spelling(spelling: str) ->
 
 
 @pytest.mark.usefixtures("acme")
-def test_without_the_key_whatever_is_installed_may_be_loaded() -> None:
+def test_without_the_key_every_installed_plugin_may_be_loaded() -> None:
     Path("kinetic-auth.toml").write_text("")
     assert kinetic.resolve("acme").distribution == "acme-sso 1.0"
 
 
 @pytest.mark.usefixtures("acme")
-def test_an_empty_list_leaves_the_cores_own_plugins() -> None:
+def test_with_an_empty_list_the_cores_own_plugins_are_loaded() -> None:
     allow(more="[environments.prod]\nprovider = 'acme'\n")
     with pytest.raises(kinetic.ProviderLoadError, match="is not in .*:allowed_plugins"):
         kinetic.resolve(environment="prod")
@@ -106,14 +106,14 @@ def test_a_key_loader_of_another_distribution_is_refused_before_it_is_imported(i
 
 
 @pytest.mark.usefixtures("acme")
-def test_an_observer_of_another_distribution_is_left_out_with_a_warning(
+def test_an_observer_of_another_distribution_is_skipped_with_a_warning(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     install("watcher", OBSERVER, {"observers": {"watch": "watcher:Observer"}})
     allow("acme-sso")
     with caplog.at_level(logging.WARNING):
         kinetic.resolve("acme").session()
-    assert "an observer is left out: the plugin 'watch' of watcher 1.0 (watcher:Observer) is not loaded" in caplog.text
+    assert "an observer is skipped: the plugin 'watch' of watcher 1.0 (watcher:Observer) is not loaded" in caplog.text
     assert "watcher" not in sys.modules
     allow("acme-sso", "watcher")
     kinetic.resolve("acme").session()
@@ -132,7 +132,7 @@ def test_a_store_of_another_distribution_is_refused_before_it_is_imported(instal
 
 
 @pytest.mark.usefixtures("acme")
-def test_a_name_that_a_stranger_claims_too_is_the_allowed_distributions(install: Install) -> None:
+def test_of_two_distributions_that_claim_a_name_the_allowed_one_is_loaded(install: Install) -> None:
     install("mallory", PROVIDER, {"authenticators": {"acme": "mallory:Provider"}})
     with pytest.raises(kinetic.ProviderLoadError, match="claimed by more than one package: acme-sso"):
         kinetic.resolve("acme")
@@ -142,7 +142,7 @@ def test_a_name_that_a_stranger_claims_too_is_the_allowed_distributions(install:
 
 
 @pytest.mark.usefixtures("acme")
-def test_a_pool_obeys_its_file(install: Install) -> None:
+def test_a_pool_applies_allowed_plugins_of_its_file(install: Install) -> None:
     install("watcher", OBSERVER, {"observers": {"watch": "watcher:Observer"}})
     path = allow("acme-sso", more="[environments.a]\nprovider = 'acme'\n[environments.b]\nprovider = 'password'\n")
     with kinetic.SourcePool(path) as pool:
@@ -160,7 +160,7 @@ def test_a_pool_obeys_its_file(install: Install) -> None:
         ('["acme-sso", "../x", "${WHO}"]', "'../x', '${WHO}' cannot be the name of a distribution"),
     ],
 )
-def test_what_is_no_list_of_names_is_told(value: str, problem: str) -> None:
+def test_an_invalid_list_of_names_is_an_error(value: str, problem: str) -> None:
     path = allow()
     path.write_text(f"allowed_plugins = {value}\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:
@@ -168,14 +168,14 @@ def test_what_is_no_list_of_names_is_told(value: str, problem: str) -> None:
     assert str(caught.value) == f"Cannot use {path}: allowed_plugins: {problem}"
 
 
-def test_the_key_counts_in_a_pyproject_file_too() -> None:
+def test_the_key_works_in_a_pyproject_file() -> None:
     Path("pyproject.toml").write_text("[tool.kinetic-auth]\nallowed_plugins = []\n")
     with pytest.raises(kinetic.ProviderLoadError, match=r"pyproject\.toml:tool\.kinetic-auth\.allowed_plugins\."):
         kinetic.resolve("password")
 
 
 @pytest.mark.usefixtures("acme")
-def test_explain_tells_whose_plugin_loads_each_reference(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explain_names_the_plugin_that_loads_each_reference(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("vault-loader", LOADER, {"key_loaders": {"vault": "vault_loader:Loader"}}, version="2.1")
     monkeypatch.setenv("TOKEN", "canary-token")
 

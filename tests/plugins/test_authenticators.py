@@ -1,4 +1,4 @@
-"""Providers by other people: how one is resolved, and every way in which one can be unfit."""
+"""Third-party providers: how one is resolved, and every reason to refuse one."""
 
 import importlib
 import sys
@@ -30,13 +30,13 @@ class SsoAuthenticator:
 
 
 def broken(install: Install, source: str, target: str = "broken:Broken") -> pytest.ExceptionInfo[Exception]:
-    """Install one that is unfit, and ask for it."""
+    """Install an invalid provider, and resolve it."""
     install("broken", source, {"authenticators": {"broken": target}})
     with pytest.raises(kinetic.ProviderLoadError) as caught:
         kinetic.resolve("broken")
     text = str(caught.value)
     assert f"the plugin 'broken' of broken 1.0 ({target}) " in text
-    assert "Remedy: Update broken, or ask its authors." in text
+    assert "Remedy: Update broken, or report this to its authors." in text
     return caught
 
 
@@ -76,7 +76,7 @@ def test_a_provider_is_configured_by_file_and_an_environments_own_variables(
     assert (session.access_token, session.instance_url) == ("for canary", "https://prod.my.salesforce.com")
 
 
-def test_a_provider_made_by_hand_has_a_source_too(install: Install) -> None:
+def test_a_source_can_be_made_around_an_instance(install: Install) -> None:
     install("acme-sso", SSO)
     made = importlib.import_module("acme_sso").SsoAuthenticator("https://sso.my.salesforce.com", "canary")
     source = kinetic.SessionSource(made)
@@ -106,13 +106,13 @@ def test_a_wrong_argument_is_named(install: Install) -> None:
     assert "username" in str(caught.value)
 
 
-def test_a_class_without_a_hookimpl_is_told_what_to_mark(install: Install) -> None:
+def test_the_error_for_a_class_without_a_hookimpl_says_what_to_mark(install: Install) -> None:
     caught = broken(install, class_of("def authenticate(self):\n    pass"))
     assert "has no authenticate() that is marked with @kinetic_auth_core.hookimpl." in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["wrapper", "hookwrapper"])
-def test_a_class_that_only_wraps_is_no_provider(install: Install, kind: str) -> None:
+def test_a_class_that_only_wraps_is_not_a_provider(install: Install, kind: str) -> None:
     caught = broken(install, class_of(f"@kinetic.hookimpl({kind}=True)\ndef authenticate(self):\n    return (yield)"))
     assert "has no authenticate()" in str(caught.value)
 
@@ -128,25 +128,25 @@ def test_a_module_that_raises_is_a_failing_import(install: Install) -> None:
     assert "does not import: RuntimeError: not today." in str(caught.value)
 
 
-def test_a_target_that_is_not_there_is_a_failing_import(install: Install) -> None:
+def test_a_missing_target_is_a_failing_import(install: Install) -> None:
     caught = broken(install, "", "broken:Gone")
     assert "does not import: AttributeError" in str(caught.value)
     assert "Gone" in str(caught.value)
 
 
 @pytest.mark.parametrize("target", ["broken", "broken:make"])
-def test_a_target_that_is_no_class_is_refused(install: Install, target: str) -> None:
+def test_a_target_that_is_not_a_class_is_refused(install: Install, target: str) -> None:
     caught = broken(install, "def make():\n    pass\n", target)
     assert "is not a class." in str(caught.value)
 
 
-def test_a_class_that_is_no_attrs_class_is_refused(install: Install) -> None:
+def test_a_class_that_is_not_an_attrs_class_is_refused(install: Install) -> None:
     caught = broken(install, class_of("@kinetic.hookimpl\ndef authenticate(self):\n    pass", decorator=""))
     assert "is not an attrs class: decorate it with @attrs.frozen." in str(caught.value)
 
 
-def test_a_subclass_of_the_base_whose_decorator_was_forgotten_is_refused(install: Install) -> None:
-    """Its own settings would be lost without a word."""
+def test_a_subclass_without_the_attrs_decorator_is_refused(install: Install) -> None:
+    """Its own settings would be lost silently."""
     source = (
         "class Broken(kinetic.GrantAuthenticator):\n"
         "    token: str = kinetic.setting(help='', secret=True)\n"
@@ -171,7 +171,7 @@ def test_an_annotation_that_does_not_resolve_is_named(install: Install) -> None:
     assert "an annotation of Broken does not resolve at run time: name 'Unimported' is not defined" in str(caught.value)
 
 
-def test_a_made_instance_that_is_no_provider_is_refused() -> None:
+def test_an_instance_that_is_not_a_provider_is_refused() -> None:
     with pytest.raises(kinetic.ConfigurationError, match="object is not an attrs class"):
         kinetic.SessionSource(object())
 
@@ -196,7 +196,7 @@ def test_a_name_that_two_distributions_claim_names_both_and_imports_neither(inst
     assert not {"first_sso", "second_sso"} & set(sys.modules)
 
 
-def test_a_published_name_that_somebody_else_claims_too_is_not_guessed(install: Install) -> None:
+def test_a_published_name_that_another_distribution_claims_as_well_is_an_error(install: Install) -> None:
     install("evil-sso", SSO, {"authenticators": {"password": "evil_sso:SsoAuthenticator"}})
     with pytest.raises(kinetic.ProviderLoadError, match="evil-sso 1.0 .* and kinetic-auth-password"):
         kinetic.resolve("password")
@@ -227,14 +227,14 @@ def test_a_broken_plugin_does_not_disturb_the_others(install: Install) -> None:
     assert "broken" not in sys.modules
 
 
-def test_what_is_left_of_a_package_without_metadata_is_passed_over(install: Install) -> None:
+def test_a_package_without_metadata_is_ignored(install: Install) -> None:
     info = install("gone", "", {"authenticators": {"password": "gone:Gone"}, "observers": {"gone": "gone:Gone"}})
     (info / "METADATA").unlink()
     assert kinetic.resolve("password", client_id="id", client_secret="s", username="u", password="p").distribution
     assert [plugin for plugin in installed("kinetic_auth.observers") if plugin.name == "gone"] == []
 
 
-def test_entry_points_that_cannot_be_read_are_an_error_of_ours_and_break_no_login(
+def test_unreadable_entry_points_are_a_provider_load_error_and_break_no_login(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     module = install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
@@ -243,10 +243,10 @@ def test_entry_points_that_cannot_be_read_are_an_error_of_ours_and_break_no_logi
     with pytest.raises(kinetic.ProviderLoadError, match="the entry points of the installed packages cannot be read: "):
         kinetic.resolve("sso")
     assert source.session().is_valid()
-    assert "observers are left out: " in caplog.text
+    assert "observers are skipped: " in caplog.text
 
 
-def test_an_entry_point_that_was_edited_a_moment_ago_is_seen_fresh(install: Install) -> None:
+def test_an_edited_entry_point_is_seen_at_once(install: Install) -> None:
     install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
     assert load_authenticator("sso")[1].__name__ == "SsoAuthenticator"
     info = install("acme-sso", SSO, {"authenticators": {"sso2": "acme_sso:SsoAuthenticator"}})
@@ -259,7 +259,7 @@ def test_an_entry_point_that_was_edited_a_moment_ago_is_seen_fresh(install: Inst
 
 @pytest.fixture
 def raising(install: Install) -> Any:
-    """A provider that raises what the test wants."""
+    """A provider that raises a given error."""
     source = """
 TO_RAISE = []
 
@@ -275,7 +275,7 @@ class Raising:
     return importlib.import_module("raising").TO_RAISE
 
 
-def test_what_a_plugin_raises_becomes_an_authentication_error_that_names_it(raising: list[Any]) -> None:
+def test_an_error_of_a_plugin_becomes_an_authentication_error_that_names_it(raising: list[Any]) -> None:
     raising[:] = [KeyError, "canary-token"]
     with pytest.raises(kinetic.AuthenticationError) as caught:
         kinetic.resolve("raising").session()
@@ -286,7 +286,7 @@ def test_what_a_plugin_raises_becomes_an_authentication_error_that_names_it(rais
     assert type(error.__cause__).__name__ == "LibraryError"  # the error itself would show the secret
 
 
-def test_what_a_plugin_raises_is_chained_where_it_shows_no_secret(raising: list[Any]) -> None:
+def test_an_error_of_a_plugin_is_chained_if_it_shows_no_secret(raising: list[Any]) -> None:
     raising[:] = [KeyError, "no such thing"]
     with pytest.raises(kinetic.AuthenticationError, match="raised KeyError: 'no such thing'") as caught:
         kinetic.resolve("raising").session()
@@ -305,7 +305,7 @@ class UnspeakableError(Exception):
         (UnspeakableError, "UnspeakableError: it cannot be shown"),
     ],
 )
-def test_an_error_that_cannot_be_looked_at_is_told_by_its_type(raising: list[Any], kind: Any, shown: str) -> None:
+def test_an_error_that_cannot_be_printed_is_reported_by_its_type(raising: list[Any], kind: Any, shown: str) -> None:
     raising[:] = [kind, "no way"]
     with pytest.raises(kinetic.AuthenticationError) as caught:
         kinetic.resolve("raising").session()
@@ -313,7 +313,7 @@ def test_an_error_that_cannot_be_looked_at_is_told_by_its_type(raising: list[Any
     assert type(caught.value.__cause__).__name__ == "LibraryError"
 
 
-def test_of_a_group_of_errors_each_is_looked_at(raising: list[Any]) -> None:
+def test_each_error_of_an_exception_group_is_checked(raising: list[Any]) -> None:
     request = httpx.Request("POST", "https://sso.example", content="canary-token")
     inner = httpx.ConnectError("no way", request=request)
     raising[:] = [ExceptionGroup, "2 tasks", [KeyError(), inner]]
@@ -322,7 +322,7 @@ def test_of_a_group_of_errors_each_is_looked_at(raising: list[Any]) -> None:
     assert type(caught.value.__cause__).__name__ == "LibraryError"
 
 
-def test_the_context_of_an_error_is_looked_at_as_well_where_it_has_a_cause(raising: list[Any]) -> None:
+def test_the_context_of_an_error_is_checked_even_if_it_has_a_cause(raising: list[Any]) -> None:
     error = LookupError("no session")
     error.__cause__ = KeyError("token")
     error.__context__ = httpx.ConnectError("no way", request=httpx.Request("POST", "https://a.b", content="canary"))
@@ -335,7 +335,7 @@ def test_the_context_of_an_error_is_looked_at_as_well_where_it_has_a_cause(raisi
 @pytest.mark.parametrize(
     "kind", [kinetic.CredentialsRejectedError, kinetic.TransportError, kinetic.KeyLoadError, kinetic.ConfigurationError]
 )
-def test_an_error_of_ours_passes_as_it_is(raising: list[Any], kind: type[Exception]) -> None:
+def test_a_kinetic_auth_error_is_not_wrapped(raising: list[Any], kind: type[Exception]) -> None:
     raising[:] = [kind, "It broke."]
     with pytest.raises(kind, match=r"^It broke\.$") as caught:
         kinetic.resolve("raising").authenticate()
@@ -343,7 +343,7 @@ def test_an_error_of_ours_passes_as_it_is(raising: list[Any], kind: type[Excepti
 
 
 @pytest.mark.parametrize("how", ["raise error_of_ours from error", "raise error_of_ours"])
-def test_what_an_error_of_ours_is_raised_from_shows_no_secret(install: Install, how: str) -> None:
+def test_the_cause_of_a_kinetic_auth_error_shows_no_secret(install: Install, how: str) -> None:
     body = (
         "token: str = kinetic.setting(help='', secret=True)\n"
         "@kinetic.hookimpl\ndef authenticate(self):\n"
@@ -365,7 +365,7 @@ def test_an_interruption_is_not_swallowed(raising: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("value", ["None", "'00D!canary'", "{'access_token': '00D!canary'}", "object"])
-def test_what_is_no_session_becomes_an_authentication_error(install: Install, value: str) -> None:
+def test_an_invalid_session_becomes_an_authentication_error(install: Install, value: str) -> None:
     body = f"@kinetic.hookimpl\ndef authenticate(self):\n    return {value}"
     install("rubbish", class_of(body), {"authenticators": {"rubbish": "rubbish:Broken"}})
     with pytest.raises(kinetic.AuthenticationError) as caught:
@@ -388,9 +388,7 @@ def test_what_is_no_session_becomes_an_authentication_error(install: Install, va
         ("'', 'https://acme.my.salesforce.com', '', '0'", "it has no access_token"),
     ],
 )
-def test_a_session_that_nobody_could_use_is_an_authentication_error(
-    install: Install, arguments: str, problem: str
-) -> None:
+def test_an_unusable_session_is_an_authentication_error(install: Install, arguments: str, problem: str) -> None:
     body = f"@kinetic.hookimpl\ndef authenticate(self):\n    return kinetic.SalesforceSession({arguments})"
     install("hollow", class_of(body), {"authenticators": {"hollow": "hollow:Broken"}})
     with pytest.raises(kinetic.AuthenticationError) as caught:
@@ -399,7 +397,7 @@ def test_a_session_that_nobody_could_use_is_an_authentication_error(
     assert "canary" not in str(caught.value)
 
 
-def test_a_class_that_cannot_be_made_is_told_when_resolving(install: Install) -> None:
+def test_a_key_loader_class_that_cannot_be_instantiated_is_an_error_of_resolve(install: Install) -> None:
     body = (
         "token: str = kinetic.setting(help='', secret=True)\n"
         "def __attrs_post_init__(self):\n    raise LookupError(f'no {self.token}')\n"
@@ -412,7 +410,7 @@ def test_a_class_that_cannot_be_made_is_told_when_resolving(install: Install) ->
     assert str(caught.value.__cause__) == "LookupError: no ********"
 
 
-def test_what_a_constructor_raises_is_the_cause_without_the_frames_that_hold_its_secrets(install: Install) -> None:
+def test_an_error_of_a_constructor_is_the_cause_without_the_frames_that_hold_secrets(install: Install) -> None:
     body = (
         "token: str = kinetic.setting(help='', secret=True)\n"
         "def __attrs_post_init__(self):\n"
@@ -429,14 +427,14 @@ def test_what_a_constructor_raises_is_the_cause_without_the_frames_that_hold_its
     assert cause.__traceback__ is cause.__cause__.__traceback__ is None
 
 
-def test_an_abstract_class_is_told_when_resolving(install: Install) -> None:
+def test_an_abstract_class_is_an_error_of_resolve(install: Install) -> None:
     source = "@attrs.frozen\nclass Broken(kinetic.GrantAuthenticator):\n    pass\n"
     install("abstract", source, {"authenticators": {"abstract": "abstract:Broken"}})
     with pytest.raises(kinetic.ConfigurationError, match="Cannot make 'abstract': TypeError: .*grant"):
         kinetic.resolve("abstract")
 
 
-def test_a_class_that_checks_itself_is_told_when_resolving(install: Install) -> None:
+def test_a_problem_found_by_the_class_itself_is_an_error_of_resolve(install: Install) -> None:
     body = (
         "def __attrs_post_init__(self):\n    raise kinetic.ConfigurationError('Not like this.')\n"
         "@kinetic.hookimpl\ndef authenticate(self):\n    pass"

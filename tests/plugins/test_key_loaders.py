@@ -1,4 +1,4 @@
-"""Key loaders by other people: what a reference is handed to, and what comes back of it."""
+"""Third-party key loaders: what they receive, and what they may return."""
 
 import importlib
 import sys
@@ -49,7 +49,7 @@ class Vault:
 
 @pytest.fixture
 def vault(install: Install) -> Any:
-    """A key loader of the scheme `vault`, and a provider `fake` that tells what it was given."""
+    """A key loader of the scheme `vault`, and a provider `fake` that prints its arguments."""
     install("fake-provider", PROVIDER, {"authenticators": {"fake": "fake_provider:Provider"}})
     install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Vault"}})
     return importlib.import_module("vault_loader")
@@ -58,7 +58,7 @@ def vault(install: Install) -> Any:
 URI = "vault://prod/sf?region=eu#key"
 
 
-def test_a_loader_is_handed_the_reference_at_login_and_not_before(vault: Any) -> None:
+def test_a_key_loader_receives_the_reference_at_login_and_not_before(vault: Any) -> None:
     vault.ANSWERS.append(b"canary-key\r\n")
     source = kinetic.resolve("fake", key=URI)
     assert vault.ASKED == []
@@ -83,7 +83,7 @@ def test_a_secret_that_was_rotated_is_used_by_the_next_login(vault: Any) -> None
     assert len(vault.ASKED) == 3
 
 
-def test_a_loader_may_give_a_signer(vault: Any) -> None:
+def test_a_key_loader_may_return_a_signer(vault: Any) -> None:
     vault.ANSWERS.append("signer")
     assert kinetic.resolve("fake", key=URI).session().access_token == "signed by key-7 with RS256"
 
@@ -97,14 +97,16 @@ def test_a_secret_that_looks_like_a_reference_is_not_resolved_again(vault: Any) 
 @pytest.mark.parametrize(
     ("answer", "kind"), [(None, "NoneType"), (7, "int"), ({"key": "canary"}, "dict"), ([b"x"], "list")]
 )
-def test_rubbish_is_a_key_load_error_that_names_reference_and_setting(vault: Any, answer: object, kind: str) -> None:
+def test_an_invalid_result_is_a_key_load_error_that_names_reference_and_setting(
+    vault: Any, answer: object, kind: str
+) -> None:
     vault.ANSWERS.append(answer)
     with pytest.raises(kinetic.KeyLoadError) as caught:
         kinetic.resolve("fake", key=URI).session()
     assert str(caught.value) == (f"key (from keyword): {URI}: its key loader gave {kind}, neither bytes nor a Signer.")
 
 
-def test_bytes_that_are_no_text_are_a_key_load_error(vault: Any) -> None:
+def test_bytes_that_are_not_utf_8_are_a_key_load_error(vault: Any) -> None:
     vault.ANSWERS.append(b"canary\xff")
     with pytest.raises(
         kinetic.KeyLoadError, match=r"key \(from keyword\): .*: the secret is not UTF-8 text\."
@@ -113,7 +115,7 @@ def test_bytes_that_are_no_text_are_a_key_load_error(vault: Any) -> None:
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-def test_what_a_loader_raises_becomes_a_key_load_error_with_its_cause(vault: Any) -> None:
+def test_an_error_of_a_key_loader_becomes_a_key_load_error_with_its_cause(vault: Any) -> None:
     vault.ANSWERS.append(LookupError("no such secret"))
     with pytest.raises(kinetic.KeyLoadError) as caught:
         kinetic.resolve("fake", key=URI).session()
@@ -121,7 +123,7 @@ def test_what_a_loader_raises_becomes_a_key_load_error_with_its_cause(vault: Any
     assert isinstance(caught.value.__cause__, LookupError)
 
 
-def test_an_error_of_ours_passes_with_the_setting_before_it(vault: Any) -> None:
+def test_a_kinetic_auth_error_gets_the_setting_as_prefix(vault: Any) -> None:
     vault.ANSWERS.append(kinetic.KeyLoadError("The vault is sealed.", remedy="Unseal it."))
     with pytest.raises(
         kinetic.KeyLoadError, match=r"^key \(from keyword\): The vault is sealed\. Remedy: Unseal it\.$"
@@ -129,7 +131,7 @@ def test_an_error_of_ours_passes_with_the_setting_before_it(vault: Any) -> None:
         kinetic.resolve("fake", key=URI).session()
 
 
-def test_the_chain_of_an_error_of_ours_holds_no_request(vault: Any) -> None:
+def test_the_chain_of_a_kinetic_auth_error_holds_no_request(vault: Any) -> None:
     error = kinetic.KeyLoadError("The vault is sealed.")
     error.__cause__ = requests.ConnectionError("no way", request=requests.Request("POST", "http://v", data="canary"))
     vault.ANSWERS.append(error)
@@ -165,11 +167,13 @@ def test_a_loader_may_be_a_module(install: Install, vault: Any) -> None:
         ("class Loader:\n    @kinetic.hookimpl\n    def load_key(self, uri):\n        pass\n", "uri"),
         (
             "class Loader:\n    def __init__(self):\n        raise LookupError('no home')\n",
-            "cannot be made: LookupError: no home",
+            "cannot be instantiated: LookupError: no home",
         ),
     ],
 )
-def test_a_loader_that_does_not_fit_is_told_when_resolving(install: Install, vault: Any, source: str, why: str) -> None:
+def test_a_key_loader_that_does_not_fit_is_an_error_of_resolve(
+    install: Install, vault: Any, source: str, why: str
+) -> None:
     install("unfit", source, {"key_loaders": {"unfit": "unfit:Loader"}})
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("fake", key="unfit://x")
@@ -177,7 +181,7 @@ def test_a_loader_that_does_not_fit_is_told_when_resolving(install: Install, vau
     assert why in str(caught.value)
 
 
-def test_a_loader_that_stops_to_fit_is_told_at_the_login(install: Install, vault: Any) -> None:
+def test_a_key_loader_that_no_longer_fits_is_an_error_of_the_login(install: Install, vault: Any) -> None:
     install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Vault"}})
     source = kinetic.resolve("fake", key=URI)
     install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Gone"}})
@@ -185,7 +189,7 @@ def test_a_loader_that_stops_to_fit_is_told_at_the_login(install: Install, vault
         source.session()
 
 
-def test_a_scheme_that_two_distributions_claim_is_told_when_resolving(install: Install, vault: Any) -> None:
+def test_a_scheme_that_two_distributions_claim_is_an_error_of_resolve(install: Install, vault: Any) -> None:
     install("other-vault", VAULT, {"key_loaders": {"vault": "other_vault:Vault"}})
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("fake", key=URI)
@@ -197,7 +201,7 @@ def test_a_scheme_that_two_distributions_claim_is_told_when_resolving(install: I
     assert "vault-loader 1.0" in str(caught.value)
 
 
-def test_a_loader_that_is_gone_by_the_time_of_the_login_is_told(install: Install, vault: Any) -> None:
+def test_a_key_loader_that_was_uninstalled_before_the_login_is_an_error(install: Install, vault: Any) -> None:
     source = kinetic.resolve("fake", key=URI)
     install("vault-loader", VAULT)
     with pytest.raises(kinetic.UnknownProviderError, match="no key loader 'vault' is installed"):
@@ -230,39 +234,39 @@ class Vault:
 
 @pytest.fixture
 def careful(install: Install, vault: Any) -> Any:
-    """A key loader of the scheme `careful`, which looks at references."""
+    """A key loader of the scheme `careful`, which checks references."""
     install("careful-loader", CAREFUL, {"key_loaders": {"careful": "careful_loader:Vault"}})
     return importlib.import_module("careful_loader")
 
 
-def test_a_loader_may_look_at_a_reference_when_it_is_resolved(careful: Any) -> None:
+def test_a_key_loader_may_check_a_reference_in_resolve(careful: Any) -> None:
     source = kinetic.resolve("fake", key="careful://shelf#key")
     assert careful.LOOKED == ["careful://shelf#key"]
     assert source.session().access_token == "canary-key"
     assert careful.LOOKED == ["careful://shelf#key"]
 
 
-def test_what_it_finds_wrong_is_told_with_all_other_mistakes(careful: Any) -> None:
+def test_the_key_loaders_problem_is_reported_with_all_others(careful: Any) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", password="careful://shelve", proxy="careful://", client_id="c", username="u")
     assert caught.value.problems == (
         "client_secret is missing: give it as keyword, in the config file, or as SF_CLIENT_SECRET",
-        "proxy (from keyword): the reference 'careful://' names nothing behind careful://",
+        "proxy (from keyword): the reference 'careful://' names nothing after careful://",
         ("password (from keyword): careful://shelve: there is no shelve. Remedy: Write careful://shelf."),
     )
 
 
-def test_anything_else_that_it_raises_is_told_with_its_name(careful: Any) -> None:
+def test_any_other_error_of_a_key_loader_is_reported_with_its_name(careful: Any) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("fake", key="careful://broken")
     assert str(caught.value) == (
         "Cannot configure 'fake': key (from keyword): the plugin 'careful' of careful-loader 1.0 "
         "(careful_loader:Vault) raised LookupError in check_reference: no such shelf. "
-        "Remedy: Update careful-loader, or ask its authors."
+        "Remedy: Update careful-loader, or report this to its authors."
     )
 
 
-def test_a_loader_that_only_looks_is_refused(install: Install, vault: Any) -> None:
+def test_a_key_loader_that_only_checks_is_refused(install: Install, vault: Any) -> None:
     source = "class Loader:\n    @kinetic.hookimpl\n    def check_reference(self):\n        pass\n"
     install("unfit", source, {"key_loaders": {"unfit": "unfit:Loader"}})
     with pytest.raises(kinetic.ConfigurationError, match=r"has no load_key\(\) that is marked with @kinetic_auth_core"):

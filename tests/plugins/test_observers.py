@@ -1,4 +1,4 @@
-"""Observers: told of each login, free to wrap it, and never able to break it."""
+"""Observers: they are notified of each login, may wrap it, and cannot break it by accident."""
 
 import importlib
 import logging
@@ -48,14 +48,14 @@ class Watch:
 
 @pytest.fixture
 def outcomes(install: Install) -> list[Any]:
-    """A provider of the name `fake`; what is put in here it raises."""
+    """A provider named `fake`, which raises the errors in this list."""
     install("fake-provider", PROVIDER, {"authenticators": {"fake": "fake_provider:Provider"}})
     return importlib.import_module("fake_provider").OUTCOMES  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def seen(install: Install) -> list[Any]:
-    """What an observer was told."""
+    """The calls of an observer."""
     install("watch", WATCH, {"observers": {"watch": "watch:Watch"}})
     return importlib.import_module("watch").SEEN  # type: ignore[no-any-return]
 
@@ -183,11 +183,11 @@ def observe(install: Install, name: str, source: str, target: str = "{}:Observer
     return importlib.import_module(name)
 
 
-def test_an_observer_is_told_of_a_success(outcomes: list[Any], seen: list[Any]) -> None:
+def test_an_observer_is_notified_of_a_success(outcomes: list[Any], seen: list[Any]) -> None:
     session = kinetic.resolve("fake").session()
-    ((what, provider, told, event),) = seen
+    ((what, provider, received, event),) = seen
     assert (what, provider) == ("issued", "fake")
-    assert told is session
+    assert received is session
     assert (event.plugin, event.distribution) == ("fake", "fake-provider 1.0")
     assert (event.host, event.username) == ("acme.my.salesforce.com", "ada@acme.com")
     assert (event.org_id, event.attempts, event.key_fingerprint) == ("00D5g00000AbCdEEAC", 0, None)
@@ -195,39 +195,41 @@ def test_an_observer_is_told_of_a_success(outcomes: list[Any], seen: list[Any]) 
     assert "canary-token" not in repr(event)
 
 
-def test_an_observer_is_told_of_a_failure(outcomes: list[Any], seen: list[Any]) -> None:
+def test_an_observer_is_notified_of_a_failure(outcomes: list[Any], seen: list[Any]) -> None:
     error = kinetic.CredentialsRejectedError("No.", provider="fake")
     outcomes.append(error)
     with pytest.raises(kinetic.CredentialsRejectedError):
         kinetic.resolve("fake").session()
-    ((what, provider, told, event),) = seen
+    ((what, provider, received, event),) = seen
     assert (what, provider) == ("failed", "fake")
-    assert told is error
+    assert received is error
     assert (event.org_id, event.username, event.host) == (None, "ada@acme.com", "acme.my.salesforce.com")
 
 
-def test_an_observer_is_told_of_what_a_plugin_raises_as_our_error(outcomes: list[Any], seen: list[Any]) -> None:
+def test_an_observer_receives_a_plugins_error_wrapped(outcomes: list[Any], seen: list[Any]) -> None:
     outcomes.append(KeyError("x"))
     with pytest.raises(kinetic.AuthenticationError):
         kinetic.resolve("fake").session()
     assert type(seen[0][2]) is kinetic.AuthenticationError
 
 
-def test_an_observer_is_told_when_a_secret_cannot_be_had(outcomes: list[Any], seen: list[Any]) -> None:
+def test_an_observer_is_notified_if_a_secret_cannot_be_loaded(outcomes: list[Any], seen: list[Any]) -> None:
     with pytest.raises(kinetic.KeyLoadError):
         kinetic.resolve("fake", token="env://NOT_SET").session()
-    ((what, provider, told, event),) = seen
+    ((what, provider, received, event),) = seen
     assert (what, provider, event.plugin) == ("failed", "fake", "fake")
-    assert isinstance(told, kinetic.KeyLoadError)
+    assert isinstance(received, kinetic.KeyLoadError)
 
 
-def test_an_observer_is_told_of_logins_of_an_authenticator_made_by_hand(outcomes: list[Any], seen: list[Any]) -> None:
+def test_an_observer_is_notified_of_logins_of_an_instance(outcomes: list[Any], seen: list[Any]) -> None:
     made = importlib.import_module("fake_provider").Provider()
     kinetic.SessionSource(made).session()
     assert (seen[0][1], seen[0][3].plugin, seen[0][3].distribution) == ("Provider", "Provider", None)
 
 
-def test_one_login_is_told_once_and_a_session_from_memory_not_at_all(outcomes: list[Any], seen: list[Any]) -> None:
+def test_observers_are_notified_once_per_login_and_not_of_a_session_from_memory(
+    outcomes: list[Any], seen: list[Any]
+) -> None:
     source = kinetic.resolve("fake")
     for _ in range(3):
         source.session()
@@ -236,7 +238,7 @@ def test_one_login_is_told_once_and_a_session_from_memory_not_at_all(outcomes: l
     assert len(seen) == 2
 
 
-def test_an_observer_takes_the_arguments_it_wants(outcomes: list[Any], install: Install) -> None:
+def test_an_observer_may_take_some_of_the_arguments(outcomes: list[Any], install: Install) -> None:
     module = observe(install, "frugal", FRUGAL, target="{}")
     source = kinetic.resolve("fake")
     source.session()
@@ -246,7 +248,7 @@ def test_an_observer_takes_the_arguments_it_wants(outcomes: list[Any], install: 
     assert module.SEEN == ["00D5g00000AbCdEEAC", "failed"]
 
 
-def test_an_observer_that_raises_is_logged_and_takes_nothing_from_login_or_the_others(
+def test_an_observer_that_raises_is_logged_and_affects_neither_the_login_nor_other_observers(
     outcomes: list[Any], seen: list[Any], install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("aaa", "zzz"):
@@ -260,7 +262,7 @@ def test_an_observer_that_raises_is_logged_and_takes_nothing_from_login_or_the_o
     assert [what for what, *_ in seen] == ["issued", "failed"]
     for name in ("aaa", "zzz"):
         for hook in ("session_issued", "authentication_failed"):
-            assert f"observer {name} raised RuntimeError in {hook}; the login goes on" in caplog.messages
+            assert f"observer {name} raised RuntimeError in {hook}; the login continues" in caplog.messages
     assert "canary-token" not in caplog.text
 
 
@@ -271,7 +273,7 @@ def test_an_observer_that_raises_is_logged_and_takes_nothing_from_login_or_the_o
         (
             "class Observer:\n    def __init__(self):\n        raise LookupError('no home')\n",
             "Observer",
-            "cannot be made: LookupError: no home",
+            "cannot be instantiated: LookupError: no home",
         ),
         ("class Observer:\n    pass\n", "Observer", "implements no hook"),
         (
@@ -291,7 +293,7 @@ def test_an_observer_that_raises_is_logged_and_takes_nothing_from_login_or_the_o
         ),
     ],
 )
-def test_an_observer_that_does_not_fit_is_logged_and_left_out(
+def test_an_observer_that_does_not_fit_is_skipped_with_a_warning(
     outcomes: list[Any],
     seen: list[Any],
     install: Install,
@@ -302,13 +304,13 @@ def test_an_observer_that_does_not_fit_is_logged_and_left_out(
 ) -> None:
     install("unfit", source, {"observers": {"unfit": f"unfit:{target}"}})
     assert kinetic.resolve("fake").session().is_valid()
-    (message,) = [message for message in caplog.messages if message.startswith("an observer is left out: ")]
+    (message,) = [message for message in caplog.messages if message.startswith("an observer is skipped: ")]
     assert "the plugin 'unfit' of unfit 1.0 (unfit:Observer)" in message
     assert why in message
     assert len(seen) == 1
 
 
-def test_an_observer_whose_name_two_distributions_claim_is_left_out(
+def test_an_observer_whose_name_two_distributions_claim_is_skipped(
     outcomes: list[Any], install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("one-watch", "two-watch"):
@@ -318,13 +320,13 @@ def test_an_observer_whose_name_two_distributions_claim_is_left_out(
 
 
 def in_a_thread(log_in: Callable[[], kinetic.SalesforceSession]) -> "Future[kinetic.SalesforceSession]":
-    """What comes of a login in a thread that keeps nobody waiting if it hangs."""
+    """The result of a login in a daemon thread, which does not block the tests if it hangs."""
     outcome: Future[kinetic.SalesforceSession] = Future()
     threading.Thread(target=lambda: outcome.set_result(log_in()), daemon=True).start()
     return outcome
 
 
-def test_an_observer_that_asks_its_own_source_while_it_is_made_gets_a_session_and_hangs_no_login(
+def test_an_observer_that_calls_its_own_source_in_its_constructor_gets_a_session_and_blocks_no_login(
     outcomes: list[Any], install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     eager = observe(install, "eager", EAGER)
@@ -335,7 +337,7 @@ def test_an_observer_that_asks_its_own_source_while_it_is_made_gets_a_session_an
 
 
 @pytest.mark.parametrize("asked", [0, 1])
-def test_an_observer_that_asks_a_source_of_a_pool_while_it_is_made_hangs_none(
+def test_an_observer_that_calls_a_source_of_a_pool_in_its_constructor_blocks_none(
     outcomes: list[Any], install: Install, asked: int
 ) -> None:
     eager = observe(install, "eager", EAGER)
@@ -346,15 +348,13 @@ def test_an_observer_that_asks_a_source_of_a_pool_while_it_is_made_hangs_none(
         assert all(login.result(20).is_valid() for login in logins)
 
 
-def test_an_observer_that_logs_in_by_a_source_of_its_own_while_it_is_made_does_so_once(
-    outcomes: list[Any], install: Install
-) -> None:
+def test_an_observer_that_logs_in_in_its_constructor_does_so_once(outcomes: list[Any], install: Install) -> None:
     owner = observe(install, "owner", OWNER)
     assert kinetic.resolve("fake").session().is_valid()
     assert (owner.LOGINS, owner.SEEN) == ([1], ["00D!own"])
 
 
-def test_an_observer_that_logs_in_when_it_is_told_of_a_login_is_not_told_of_its_own(
+def test_an_observer_is_not_notified_of_logins_that_it_makes_itself(
     outcomes: list[Any], seen: list[Any], install: Install
 ) -> None:
     writer = observe(install, "writer", WRITER)
@@ -363,10 +363,10 @@ def test_an_observer_that_logs_in_when_it_is_told_of_a_login_is_not_told_of_its_
         source.authenticate()
     assert len(writer.SEEN) == 2
     assert len(writer.LOGINS) == 1
-    assert len(seen) == 3  # others are told of it
+    assert len(seen) == 3  # the others are notified
 
 
-def test_observers_that_are_equal_are_each_told(outcomes: list[Any], install: Install) -> None:
+def test_equal_observers_are_all_notified(outcomes: list[Any], install: Install) -> None:
     """Instances of an attrs class without fields are all equal."""
     install("twice", EQUAL, {"observers": {"first": "twice:Observer", "second": "twice:Observer"}})
     assert kinetic.resolve("fake").session().is_valid()
@@ -406,13 +406,15 @@ def test_a_wrapper_can_refuse_a_session_after_it_is_made(outcomes: list[Any], in
         kinetic.resolve("fake").session()
 
 
-def test_a_wrapper_that_spoils_the_session_is_an_authentication_error(outcomes: list[Any], install: Install) -> None:
+def test_a_wrapper_that_returns_an_invalid_session_is_an_authentication_error(
+    outcomes: list[Any], install: Install
+) -> None:
     observe(install, "spoiler", SPOILER)
     with pytest.raises(kinetic.AuthenticationError, match="gave NoneType instead of a SalesforceSession"):
         kinetic.resolve("fake").session()
 
 
-def test_observers_are_told_of_one_login_however_often_it_was_tried(seen: list[Any], sf: SalesforceEmulator) -> None:
+def test_observers_are_notified_once_per_login_regardless_of_retries(seen: list[Any], sf: SalesforceEmulator) -> None:
     login = sf.default
     authenticator = kinetic.JWTAuthenticator(login.client_id, login.username, login.private_key_pem, login_url=sf.url)
     source = kinetic.SessionSource(authenticator)

@@ -47,7 +47,7 @@ print(json.dumps({
 
 
 class SsoService(http.server.BaseHTTPRequestHandler):
-    """Acme's service: knows one token."""
+    """Acme's service: accepts one token."""
 
     def do_POST(self) -> None:
         answer: dict[str, str]
@@ -73,7 +73,7 @@ class SsoService(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Nothing on stderr."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def sso_url() -> Iterator[str]:
 
 
 def run(*command: str | Path, **options: object) -> str:
-    """Run a command; what it says is in the failure if it fails."""
+    """Run a command; if it fails, the failure contains its output."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stdout + done.stderr
     return str(done.stdout)
@@ -140,21 +140,21 @@ def test_the_provider_of_the_docs_works_as_an_installed_wheel(environment: Path,
         "ACME_SSO_URL": f"{sso_url}/session",
         "THE_TOKEN": "canary-service",
     }
-    told = json.loads(run(environment, "-c", APP, sso_url, cwd=work, env=variables))
-    assert Path(told["core"]).is_relative_to(environment.parents[1])
-    assert told["unknown"] == "no provider 'nope' is installed; installed: acme-sso."
-    assert told["explained"] == [
+    results = json.loads(run(environment, "-c", APP, sso_url, cwd=work, env=variables))
+    assert Path(results["core"]).is_relative_to(environment.parents[1])
+    assert results["unknown"] == "no provider 'nope' is installed; installed: acme-sso."
+    assert results["explained"] == [
         ["sso_url", f"{sso_url}/session", "ACME_SSO_URL"],
         ["token", "env://THE_TOKEN", f"{config}:environments.prod.token"],
     ]
-    assert told["good"] == ["00D!from-sso", "https://acme.my.salesforce.com", "ada@acme.com"]
+    assert results["good"] == ["00D!from-sso", "https://acme.my.salesforce.com", "ada@acme.com"]
     host = sso_url.removeprefix("http://")
-    assert told["bad token"] == [
+    assert results["bad token"] == [
         "CredentialsRejectedError",
         f"{host} does not accept the service token. Remedy: Get a new one from the SSO desk.",
     ]
-    assert told["bad url"][0] == "ConfigurationError"
-    assert "sso_url (from keyword)" in told["bad url"][1]
-    assert told["nobody there"] == ["TransportError", "no answer from 127.0.0.1:1 (ConnectionError)."]
-    assert told["down"] == ["TransportError", f"{host} answered with HTTP status 503."]
-    assert "canary" not in json.dumps(told)
+    assert results["bad url"][0] == "ConfigurationError"
+    assert "sso_url (from keyword)" in results["bad url"][1]
+    assert results["nobody there"] == ["TransportError", "no answer from 127.0.0.1:1 (ConnectionError)."]
+    assert results["down"] == ["TransportError", f"{host} answered with HTTP status 503."]
+    assert "canary" not in json.dumps(results)

@@ -1,4 +1,4 @@
-"""Where only the core is installed: what an app is told, and what works all the same."""
+"""If only the core is installed: the errors, and what still works."""
 
 import importlib
 import json
@@ -18,7 +18,7 @@ ASK = """
 import json, sys
 import kinetic_auth_core as kinetic
 
-def told(ask):
+def result(ask):
     try:
         ask()
     except Exception as error:
@@ -33,13 +33,13 @@ def import_the_other():
 
 asks = [import_it, import_the_other, lambda: kinetic.resolve("jwt-bearer"), lambda: kinetic.resolve("nope"),
         lambda: kinetic.Nothing]
-print(json.dumps([told(ask) for ask in asks]))
+print(json.dumps([result(ask) for ask in asks]))
 """
 
 
 @pytest.fixture(scope="module")
-def told(only_the_core: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
-    """What a Python is told whose packages are the core and its dependencies alone."""
+def results(only_the_core: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+    """The output of a Python with only the core and its dependencies."""
     environment = {**os.environ, "PYTHONPATH": str(only_the_core)}
     done = subprocess.run(
         [sys.executable, "-S", "-c", ASK],
@@ -53,10 +53,10 @@ def told(only_the_core: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
-def test_kinetic_cores_names_are_import_errors_that_say_what_to_install(told: list[dict[str, object]]) -> None:
+def test_kinetic_cores_names_are_import_errors_that_say_what_to_install(results: list[dict[str, object]]) -> None:
     for answer, name, provider in (
-        (told[0], "JWTAuthenticator", "jwt-bearer"),
-        (told[1], "OAuthAuthenticator", "password"),
+        (results[0], "JWTAuthenticator", "jwt-bearer"),
+        (results[1], "OAuthAuthenticator", "password"),
     ):
         assert {"UnknownProviderError", "ImportError", "LookupError", "ConfigurationError"} <= set(answer["kinds"])  # type: ignore[call-overload]
         assert answer["text"] == (
@@ -65,25 +65,25 @@ def test_kinetic_cores_names_are_import_errors_that_say_what_to_install(told: li
         )
 
 
-def test_a_published_provider_says_what_to_install(told: list[dict[str, object]]) -> None:
-    assert told[2]["text"] == (
+def test_a_published_provider_says_what_to_install(results: list[dict[str, object]]) -> None:
+    assert results[2]["text"] == (
         "no provider 'jwt-bearer' is installed; installed: none. Remedy: pip install kinetic-auth-jwt-bearer"
     )
 
 
-def test_an_unknown_provider_guesses_no_package(told: list[dict[str, object]]) -> None:
-    assert told[3]["text"] == "no provider 'nope' is installed; installed: none."
-    assert told[3]["remedy"] == ""
+def test_the_error_for_an_unknown_provider_guesses_no_package(results: list[dict[str, object]]) -> None:
+    assert results[3]["text"] == "no provider 'nope' is installed; installed: none."
+    assert results[3]["remedy"] == ""
 
 
-def test_any_other_name_is_an_ordinary_attribute_error(told: list[dict[str, object]]) -> None:
-    assert told[4]["kinds"][0] == "AttributeError"  # type: ignore[index]
-    assert told[4]["text"] == "module 'kinetic_auth_core' has no attribute 'Nothing'"
+def test_any_other_name_is_an_ordinary_attribute_error(results: list[dict[str, object]]) -> None:
+    assert results[4]["kinds"][0] == "AttributeError"  # type: ignore[index]
+    assert results[4]["text"] == "module 'kinetic_auth_core' has no attribute 'Nothing'"
 
 
 @pytest.fixture
 def no_packages() -> Iterator[None]:
-    """This process, as if nothing were installed."""
+    """This process, as if no plugin were installed."""
     before = list(sys.path)
     sys.path[:] = [entry for entry in before if "site-packages" not in entry]
     importlib.invalidate_caches()

@@ -1,10 +1,12 @@
-"""The registry with the providers that we publish: what is listed, what is hinted at, and that all of it is cheap."""
+"""The registry with the published providers: the list, the suggestions, and that loading is cheap."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +54,7 @@ def test_kinetic_cores_names_load_the_providers_classes() -> None:
     assert OAuthAuthenticator.__module__.startswith("kinetic_auth_password")
 
 
-def test_an_unknown_name_lists_what_is_installed_and_guesses_no_package() -> None:
+def test_the_error_for_an_unknown_name_lists_what_is_installed_and_guesses_no_package() -> None:
     with pytest.raises(kinetic.UnknownProviderError) as caught:
         kinetic.resolve("nope")
     assert str(caught.value).startswith("no provider 'nope' is installed; installed: ")
@@ -63,7 +65,7 @@ def test_an_unknown_name_lists_what_is_installed_and_guesses_no_package() -> Non
     assert isinstance(caught.value, LookupError)
 
 
-def test_a_near_miss_is_told() -> None:
+def test_a_similar_name_is_suggested() -> None:
     with pytest.raises(
         kinetic.UnknownProviderError, match=r"no provider 'jwt_bearer' is installed \(did you mean 'jwt-bearer'\?\)"
     ):
@@ -84,7 +86,7 @@ def test_a_published_name_says_what_to_install(group: str, name: str, package: s
 
 
 @pytest.mark.parametrize("name", ["Password", "kinetic-auth-password", "../password", "", "password ", "redis"])
-def test_a_name_that_is_only_like_a_published_one_gets_no_hint(name: str) -> None:
+def test_a_name_that_resembles_a_published_one_gets_no_hint(name: str) -> None:
     with pytest.raises(kinetic.UnknownProviderError) as caught:
         find(AUTHENTICATORS, name)
     assert "pip install" not in str(caught.value)
@@ -117,8 +119,21 @@ def test_resolving_imports_only_the_provider_that_was_asked_for() -> None:
     assert run(script) == "['kinetic_auth_password']\n"
 
 
+def test_one_resolve_searches_the_installed_packages_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, searches = importlib.metadata.entry_points, []
+
+    def counted(**wanted: str) -> Any:
+        searches.append(wanted)
+        return search(**wanted)
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", counted)
+    secrets = {"client_secret": "kms://aws/secret", "password": "secret-manager://aws/password"}
+    kinetic.resolve("password", store={"name": "file", "path": "sessions"}, **LOGIN, **secrets)
+    assert len(searches) == 1
+
+
 def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:
-    """Below a file nobody can make a folder, root neither."""
+    """No user, not even root, can create a folder below a file."""
     file = tmp_path / "file"
     file.write_text("")
     script = (
@@ -128,8 +143,8 @@ def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:
         f"print(kinetic_auth_core.resolve('password', client_secret='s', password='p', **{LOGIN}))\n"
     )
     home = str(file / "home")
-    told = run(script, HOME=home, XDG_CACHE_HOME=f"{home}/.cache", XDG_CONFIG_HOME=f"{home}/.config")
-    assert told == "SessionSource(provider='password', environment=None)\n"
+    output = run(script, HOME=home, XDG_CACHE_HOME=f"{home}/.cache", XDG_CONFIG_HOME=f"{home}/.config")
+    assert output == "SessionSource(provider='password', environment=None)\n"
 
 
 def test_nothing_is_left_in_the_users_cache(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""References to secrets: which values are references, how they are read, and how the built-in ones are resolved."""
+"""References to secrets: which values are references, how they are parsed, and how the built-in ones are resolved."""
 
 import importlib.metadata
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +21,7 @@ def parsed(text: str) -> kinetic.Reference:
     return reference
 
 
-def test_a_reference_has_four_parts_and_reads_as_its_uri() -> None:
+def test_a_reference_has_four_parts_and_is_printed_as_its_uri() -> None:
     uri = "secret-manager://aws/prod/salesforce?region=eu-west-1&version=#private_key"
     reference = parsed(uri)
     assert (reference.scheme, reference.rest, reference.field) == (
@@ -36,7 +35,7 @@ def test_a_reference_has_four_parts_and_reads_as_its_uri() -> None:
     assert reference == parsed(f" {uri}\n")
 
 
-def test_the_rest_is_taken_as_it_stands() -> None:
+def test_the_rest_of_a_reference_is_unchanged() -> None:
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/sf-AbC%2F"
     assert parsed(f"secret-manager://{arn}").rest == arn
     assert parsed("file:///run/keys/sf.pem").rest == "/run/keys/sf.pem"
@@ -66,7 +65,7 @@ def test_all_other_text_is_the_secret_itself(text: str) -> None:
     assert parse_reference(text, ()) is None
 
 
-def test_the_scheme_of_an_installed_loader_makes_a_reference() -> None:
+def test_the_scheme_of_an_installed_key_loader_makes_a_reference() -> None:
     reference = parse_reference("vault://x", {"vault"})
     assert reference is not None
     assert reference.scheme == "vault"
@@ -89,7 +88,7 @@ def test_a_known_scheme_keeps_its_rest_whole(scheme: str, rest: str) -> None:
 @pytest.mark.parametrize("text", ["env://", "file://?x=1", "kms://#key"])
 def test_a_reference_that_names_nothing_is_an_error(text: str) -> None:
     scheme = text.partition(":")[0]
-    with pytest.raises(kinetic.ConfigurationError, match=f"names nothing behind {scheme}://"):
+    with pytest.raises(kinetic.ConfigurationError, match=f"names nothing after {scheme}://"):
         parse_reference(text, ())
 
 
@@ -123,13 +122,13 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uri", ["file://~no-such-user/key", "file://a\0b"])
-def test_a_path_that_cannot_even_be_looked_for_is_an_error_of_ours(uri: str) -> None:
+def test_an_impossible_path_is_a_configuration_error(uri: str) -> None:
     with pytest.raises(kinetic.KeyLoadError):
         load_builtin(parsed(uri))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only there can a variable hold bytes that are no text")
-def test_a_variable_that_is_no_text_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_is_not_utf_8_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_WORD", "canary\udcff")
     source = kinetic.resolve("password", **LOGIN, password="env://THE_WORD")
     with pytest.raises(kinetic.KeyLoadError, match="env://THE_WORD") as caught:
@@ -184,9 +183,11 @@ def test_a_known_scheme_without_its_loader_names_the_package(
 ) -> None:
     installed = importlib.metadata.entry_points
 
-    def without_the_package(group: str, **others: Any) -> importlib.metadata.EntryPoints:
-        points = installed(group=group, **others)
-        return importlib.metadata.EntryPoints(each for each in points if "secret_manager" not in each.value)
+    def without_the_package() -> importlib.metadata.EntryPoints:
+        groups = installed().groups
+        return importlib.metadata.EntryPoints(
+            each for group in groups for each in installed(group=group) if "secret_manager" not in each.value
+        )
 
     monkeypatch.setattr(importlib.metadata, "entry_points", without_the_package)
     with pytest.raises(kinetic.ConfigurationError) as caught:
@@ -195,14 +196,14 @@ def test_a_known_scheme_without_its_loader_names_the_package(
     assert sorted(caught.value.problems) == [f"password (from keyword): {why}", f"proxy (from keyword): {why}"]
 
 
-def test_an_incomplete_reference_is_told_when_resolving() -> None:
+def test_an_incomplete_reference_is_an_error_of_resolve() -> None:
     with pytest.raises(
         kinetic.ConfigurationError, match=r"password \(from keyword\): the reference 'env://' names nothing"
     ):
         kinetic.resolve("password", **LOGIN, password="env://")
 
 
-def test_a_class_made_by_hand_that_is_given_a_reference_says_so() -> None:
+def test_a_constructor_refuses_a_reference() -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"password: is a reference.*kinetic_auth_core\.resolve"):
         kinetic.OAuthAuthenticator(**LOGIN, password="env://THE_WORD")
     made = kinetic.OAuthAuthenticator(**LOGIN, password="smb://THE_WORD")
@@ -222,18 +223,18 @@ def test_a_field_of_a_json_object_can_be_named(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]", "5", "\x00"])
-def test_a_field_of_something_else_is_an_error_that_does_not_show_it(text: str) -> None:
+def test_a_field_of_anything_else_is_an_error_that_does_not_quote_it(text: str) -> None:
     Path("secret").write_text(text)
     with pytest.raises(kinetic.KeyLoadError, match="there is no JSON object"):
         load_builtin(parsed("file://secret#field"))
 
 
-def test_a_builtin_reference_takes_no_query() -> None:
-    with pytest.raises(kinetic.ConfigurationError, match=r"has a \?query, which env:// does not take"):
+def test_a_builtin_reference_accepts_no_query() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match=r"has a \?query, which env:// does not accept"):
         parse_reference("env://NAME?version=1", ())
 
 
-def test_a_variable_that_a_reference_names_may_stand_in_the_env_file(sf: SalesforceEmulator) -> None:
+def test_a_reference_may_name_a_variable_of_the_env_file(sf: SalesforceEmulator) -> None:
     login = sf.settings("password")
     Path(".env").write_text(f"THE_WORD={login['password']}\n")
     Path(".env").chmod(0o600)

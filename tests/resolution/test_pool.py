@@ -45,7 +45,7 @@ def test_keys_are_environments_and_each_has_one_source(sf: SalesforceEmulator, c
         assert repr(pool) == "SourcePool(2 of 1000 sources)"
 
 
-def test_tenants_are_what_a_function_says_of_them(sf: SalesforceEmulator, config: Path, key_pair: KeyPair) -> None:
+def test_a_function_returns_the_settings_of_a_tenant(sf: SalesforceEmulator, config: Path, key_pair: KeyPair) -> None:
     app = sf.add_app(certificates=[key_pair.certificate_pem])
 
     def tenant(key: str) -> Mapping[str, Any]:
@@ -68,14 +68,14 @@ def test_sources_share_their_connections(sf: SalesforceEmulator, config: Path) -
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux tells them")
-def test_tenants_that_each_connect_in_their_own_way_leave_no_connections_behind(
+def test_tenants_with_different_connection_settings_leave_no_connections_open(
     sf: SalesforceEmulator, config: Path
 ) -> None:
     def tenant(key: str) -> Mapping[str, Any]:
         return {"environment": "prod", "read_timeout": 10 + int(key)}
 
     def open_files() -> int:
-        gc.collect()  # what a closed connection leaves in a cycle
+        gc.collect()  # closed connections in reference cycles
         return len(list(Path("/proc/self/fd").iterdir()))
 
     with kinetic.SourcePool(config, tenants=tenant, size=1) as pool:
@@ -88,7 +88,7 @@ def test_tenants_that_each_connect_in_their_own_way_leave_no_connections_behind(
         assert sf.is_live(pool.source("0").authenticate().access_token)
 
 
-def test_the_source_that_was_not_asked_for_the_longest_time_goes(sf: SalesforceEmulator, config: Path) -> None:
+def test_the_least_recently_used_source_is_closed(sf: SalesforceEmulator, config: Path) -> None:
     def tenant(_: str) -> Mapping[str, Any]:
         return {"environment": "prod"}
 
@@ -101,10 +101,10 @@ def test_the_source_that_was_not_asked_for_the_longest_time_goes(sf: SalesforceE
         assert pool.source("first") is first
         assert pool.source("third") is third
         assert pool.source("second") is not second
-        assert second.session().is_valid()  # whoever holds it can go on
+        assert second.session().is_valid()  # code that holds it can continue to use it
 
 
-def test_a_herd_that_asks_for_a_tenant_gets_one_source(sf: SalesforceEmulator, config: Path) -> None:
+def test_many_threads_that_request_a_tenant_get_one_source(sf: SalesforceEmulator, config: Path) -> None:
     start = threading.Barrier(16)
     before = sf.token_requests
 
@@ -119,7 +119,7 @@ def test_a_herd_that_asks_for_a_tenant_gets_one_source(sf: SalesforceEmulator, c
     assert sf.token_requests == before + 1
 
 
-def test_what_is_wrong_is_told_with_the_key(config: Path) -> None:
+def test_a_problem_is_reported_with_the_key(config: Path) -> None:
     with kinetic.SourcePool(config) as pool:
         with pytest.raises(kinetic.ConfigurationError, match=r"No source for 'qa': the environment 'qa'.* is not in"):
             pool.source("qa")

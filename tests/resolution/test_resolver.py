@@ -1,4 +1,4 @@
-"""`resolve` given what people give it."""
+"""`resolve` with wrong arguments."""
 
 import os
 from pathlib import Path
@@ -25,18 +25,18 @@ def test_an_argument_of_the_wrong_type_is_named(provider: Any, arguments: dict[s
         kinetic.resolve(provider, **arguments)
 
 
-def test_the_provider_given_by_keyword_is_told_where_it_goes() -> None:
+def test_the_error_for_the_provider_as_keyword_says_how_to_pass_it() -> None:
     settings: dict[str, Any] = {"provider": "password"}
     with pytest.raises(kinetic.ConfigurationError, match="the provider is the first argument"):
         kinetic.resolve(**settings, **LOGIN)
 
 
-def test_a_misspelt_keyword_is_told_even_where_its_value_is_none() -> None:
+def test_a_misspelt_keyword_is_reported_even_if_its_value_is_none() -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"passwrd \(from keyword\): unknown setting"):
         kinetic.resolve("password", **LOGIN, passwrd=os.environ.get("NOT_SET"))
 
 
-def test_a_keyword_of_none_leaves_the_setting_to_the_layers_below(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyword_of_none_leaves_the_setting_to_lower_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_USERNAME", "from-variable")
     source = kinetic.resolve("password", **LOGIN | {"username": None})
     assert {row.name: row.value for row in source.explain()}["username"] == "from-variable"
@@ -47,7 +47,7 @@ def test_an_empty_member_of_an_exclusive_group_counts_as_not_given() -> None:
     assert {row.name: row.value for row in source.explain()}["private_key_path"] == "key"
 
 
-def test_what_is_missing_is_named_by_the_environment_s_own_variable() -> None:
+def test_a_missing_setting_is_named_with_the_environments_own_variable() -> None:
     Path("kinetic-auth.toml").write_text("[environments.dev]\nprovider = 'jwt-bearer'\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve(environment="dev")
@@ -55,14 +55,14 @@ def test_what_is_missing_is_named_by_the_environment_s_own_variable() -> None:
     assert "(as variable: DEV_SF_PRIVATE_KEY or DEV_SF_PRIVATE_KEY_PATH)" in str(caught.value)
 
 
-def test_an_unknown_provider_is_told_with_the_key_that_names_it() -> None:
+def test_the_error_for_an_unknown_provider_names_the_key_of_the_file() -> None:
     Path("kinetic-auth.toml").write_text("[environments.dev]\nprovider = 'jwt'\n")
     where = r"\(named by .*kinetic-auth\.toml:environments\.dev\.provider\)"
     with pytest.raises(kinetic.UnknownProviderError, match=f"no provider 'jwt' is installed.* {where}"):
         kinetic.resolve(environment="dev")
 
 
-def test_an_environment_that_nothing_speaks_of_is_warned_of(
+def test_an_environment_without_file_and_variables_is_warned_about(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kinetic.resolve("password", environment="prod", **LOGIN)
@@ -73,6 +73,6 @@ def test_an_environment_that_nothing_speaks_of_is_warned_of(
     assert caplog.text == ""
 
 
-def test_a_misspelt_argument_is_told_like_a_misspelt_setting() -> None:
+def test_a_misspelt_argument_is_reported_like_a_misspelt_setting() -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"enviroment .*did you mean 'environment'\?"):
         kinetic.resolve("password", **LOGIN, enviroment="prod")

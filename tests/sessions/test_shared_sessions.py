@@ -203,7 +203,7 @@ def test_a_damaged_entry_costs_a_warning_and_a_login(
     assert org.source(store).session() == second
     assert logins() == 2
     (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
-    assert "cut short or was changed" in record.getMessage()
+    assert "truncated or was changed" in record.getMessage()
     assert first.access_token not in caplog.text
 
 
@@ -353,7 +353,7 @@ def test_without_a_path_the_row_shows_where_it_is(
         ({"path": "sessions"}, "store (from keyword): expected a name, or a table with one: { name = ... }"),
         ({"name": "file", "paht": "x"}, "store.paht (from keyword): unknown setting (did you mean 'path'?)"),
         ({"name": "file", "path": 7}, "store.path (from keyword): expected text or a path, got a whole number"),
-        ({"name": "file", "path": ""}, "store.path (from keyword): is empty, or no path"),
+        ({"name": "file", "path": ""}, "store.path (from keyword): is empty, or not a path"),
         (7, "store (from keyword): expected a name, or a table with one: { name = ... }"),
     ],
 )
@@ -369,9 +369,11 @@ def test_the_store_of_ours_that_is_not_installed_is_told_with_its_package(
 ) -> None:
     installed = importlib.metadata.entry_points
 
-    def without_redis(**wanted: Any) -> importlib.metadata.EntryPoints:
-        points: Any = installed(**wanted)
-        return importlib.metadata.EntryPoints(each for each in points if each.name != "redis")
+    def without_redis() -> importlib.metadata.EntryPoints:
+        groups = installed().groups
+        return importlib.metadata.EntryPoints(
+            each for group in groups for each in installed(group=group) if each.name != "redis"
+        )
 
     monkeypatch.setattr(importlib.metadata, "entry_points", without_redis)
     with pytest.raises(kinetic.ConfigurationError, match="pip install kinetic-auth-redis-store"):

@@ -1,4 +1,4 @@
-"""`setting()` and the schema that is read off a class; which values a setting takes, and in which words it refuses."""
+"""`setting()` and the schema of a class; which values a setting accepts, and the messages for others."""
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,10 +19,10 @@ from kinetic_auth_core.settings.schema import (
     Setting,
     exactly_one_of,
     group_problem,
-    near,
     reserved_names_of,
     schema,
     secret_texts,
+    suggest,
 )
 
 
@@ -77,7 +77,7 @@ def test_a_setting_knows_its_variable_help_type_and_whether_it_is_required() -> 
     assert (of("private").env, of("private").help, of("private").secret) == ("SF_PRIVATE", "", False)
 
 
-def test_defaults_are_told_for_an_instance() -> None:
+def test_defaults_are_explained_for_an_instance() -> None:
     has = attrs.make_class("Has", {"host": attrs.field(default="h")})()
     assert of("derived").default_value(has) == "h!"
     assert of("names").default_value(has) == []
@@ -95,10 +95,10 @@ def test_secrets_are_in_no_repr() -> None:
     assert repr(Secretive("canary")).endswith("Secretive(host='h')")
     assert "canary" not in repr(schema(Everything))
     assert secret_texts(Secretive("canary")) == ["canary"]
-    assert secret_texts(Secretive(b"canary")) == []  # type: ignore[arg-type]  # what is no text is in no text
+    assert secret_texts(Secretive(b"canary")) == []  # type: ignore[arg-type]  # bytes are not text
 
 
-def test_a_class_that_is_no_attrs_class_has_no_settings() -> None:
+def test_a_class_that_is_not_an_attrs_class_has_no_settings() -> None:
     class Plain:
         host = "h"
 
@@ -138,7 +138,7 @@ def test_the_names_of_the_source_and_of_resolve_are_reserved() -> None:
     ]
 
 
-def test_a_value_is_accepted_as_the_constructor_wants_it() -> None:
+def test_a_value_is_accepted_in_the_form_of_the_constructor() -> None:
     assert of("tries").accept("7", text=True) == 7
     assert of("names").accept("a, b ,,c", text=True) == ["a", "b", "c"]
     assert of("size").accept("5") == "5"  # its converter makes the number
@@ -156,7 +156,7 @@ def test_a_value_is_accepted_as_the_constructor_wants_it() -> None:
         ("mute", "x", "LookupError"),
     ],
 )
-def test_a_refusal_says_why(name: str, value: object, problem: str) -> None:
+def test_the_message_of_a_refused_value_says_why(name: str, value: object, problem: str) -> None:
     with pytest.raises(ValueError, match=problem) as caught:
         of(name).accept(value)
     assert "Take red" not in str(caught.value)
@@ -275,9 +275,7 @@ def test_text_from_a_variable_is_read(expected: Any, value: str, result: Any) ->
         (complex, "a", False, "expected complex, got text"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused_by_type_names_alone(
-    expected: Any, value: Any, text: bool, problem: str
-) -> None:
+def test_the_message_about_a_wrong_type_names_types_only(expected: Any, value: Any, text: bool, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         coerce(value, expected, text=text)
 
@@ -289,12 +287,12 @@ class Region(TypedDict):
 
 
 class Quacks(Protocol):
-    """A type that isinstance refuses to look for."""
+    """A type that isinstance does not accept."""
 
     def quack(self) -> str: ...
 
 
-def test_a_table_whose_type_spells_out_its_keys_fits() -> None:
+def test_a_table_fits_a_typed_dict() -> None:
     assert coerce({"name": "eu"}, Region) == {"name": "eu"}
     with pytest.raises(ValueError, match="got text"):
         coerce("eu", Region)
@@ -339,7 +337,7 @@ def test_a_path_setting_is_known_as_one() -> None:
     assert [each.is_path for each in schema(Paths)] == [True, True, False]
 
 
-def test_groups_are_read_off_the_class_if_it_has_them() -> None:
+def test_groups_are_read_from_the_class() -> None:
     assert exactly_one_of(kinetic.JWTAuthenticator) == (("private_key", "private_key_path"),)
     assert exactly_one_of(Everything) == ()
     settings = schema(kinetic.JWTAuthenticator)
@@ -353,13 +351,13 @@ def test_groups_are_read_off_the_class_if_it_has_them() -> None:
     )
 
 
-def test_the_nearest_name_is_told_and_a_far_one_is_not() -> None:
-    assert near("usrename", ["username", "password"]) == " (did you mean 'username'?)"
-    assert near("xyz", ["username", "password"]) == ""
-    assert near("x", []) == ""
+def test_the_most_similar_name_is_suggested_and_a_different_one_is_not() -> None:
+    assert suggest("usrename", ["username", "password"]) == " (did you mean 'username'?)"
+    assert suggest("xyz", ["username", "password"]) == ""
+    assert suggest("x", []) == ""
 
 
-def test_masking_takes_the_longest_secret_first_and_leaves_short_ones() -> None:
+def test_masking_replaces_the_longest_secret_first_and_keeps_short_ones() -> None:
     assert mask("word, password and pin", ["word", "password", "pin"]) == "********, ******** and pin"
 
 

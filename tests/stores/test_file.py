@@ -1,4 +1,4 @@
-"""The session store in files: what it promises beside the contract of stores, under real processes and real umasks."""
+"""The file store: its guarantees besides the contract of stores, with real processes and umasks."""
 
 import logging
 import os
@@ -48,7 +48,7 @@ class TestContract(SessionStoreContract):
 
 
 def start(script: str, *arguments: object, measured: bool = True) -> "subprocess.Popen[str]":
-    """Another Python, with `store` in the folder that is the first argument.
+    """Start another Python, with `store` in the folder that is the first argument.
 
     One that can write no files cannot write down for coverage what it has run: it is not measured.
     """
@@ -79,7 +79,7 @@ def make_sweep_due(folder: Path) -> None:
     os.utime(folder / "swept", (long_ago, long_ago))
 
 
-def test_what_one_process_puts_another_gets(store: kinetic.FileStore, folder: Path) -> None:
+def test_one_process_gets_what_another_puts(store: kinetic.FileStore, folder: Path) -> None:
     value = b"\x00session\n"
     generation = store.put(KEY, value, expires_in_s=60)
     found = finish(start(f"found = store.get({KEY!r}); print(found.value, found.generation)", folder))
@@ -87,7 +87,7 @@ def test_what_one_process_puts_another_gets(store: kinetic.FileStore, folder: Pa
     assert "session" not in repr(store.get(KEY))
 
 
-def test_nothing_is_made_before_something_is_kept(store: kinetic.FileStore, folder: Path) -> None:
+def test_the_folder_is_not_created_before_the_first_put(store: kinetic.FileStore, folder: Path) -> None:
     assert store.get(KEY) is None
     assert not store.delete(KEY)
     store.release(KEY, "me")
@@ -102,9 +102,7 @@ def test_without_a_path_it_is_in_the_users_state_folder(tmp_path: Path, monkeypa
     assert only_session(file.default_folder()).name == f"{KEY}.session"
 
 
-def test_a_relative_path_stays_where_it_was_when_the_process_changes_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_does_not_move_with_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = kinetic.FileStore("sessions")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -113,13 +111,13 @@ def test_a_relative_path_stays_where_it_was_when_the_process_changes_its_folder(
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])
-def test_a_path_that_is_none_is_refused(path: str) -> None:
-    with pytest.raises(kinetic.ConfigurationError, match="is empty, or no path"):
+def test_an_invalid_path_is_refused(path: str) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="is empty, or not a path"):
         kinetic.FileStore(path)
 
 
 @pytest.mark.parametrize("key", ["", "../up", "a/b", "a\0", "k" * 101, "ü", "a b", "a\n"])
-def test_a_key_leads_out_of_the_folder_nowhere(store: kinetic.FileStore, folder: Path, key: str) -> None:
+def test_no_key_leads_out_of_the_folder(store: kinetic.FileStore, folder: Path, key: str) -> None:
     for call in (
         lambda: store.get(key),
         lambda: store.put(key, b"", expires_in_s=60),
@@ -133,7 +131,7 @@ def test_a_key_leads_out_of_the_folder_nowhere(store: kinetic.FileStore, folder:
 
 
 @pytest.mark.parametrize("key", [".", "..", "-", "k" * 100, "a.session", "a.lease", "0.lock"])
-def test_every_key_of_the_contract_is_a_name_of_its_own(store: kinetic.FileStore, key: str) -> None:
+def test_every_key_of_the_contract_has_its_own_file_name(store: kinetic.FileStore, key: str) -> None:
     store.put("a", b"another", expires_in_s=60)
     assert store.acquire("a", "another", expires_in_s=60)
     store.put(key, b"value", expires_in_s=60)
@@ -146,9 +144,9 @@ def test_every_key_of_the_contract_is_a_name_of_its_own(store: kinetic.FileStore
 
 @posix
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o277], ids=oct)
-def test_only_this_user_can_read_it_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_only_this_user_can_read_the_files_regardless_of_the_umask(tmp_path: Path, umask: int) -> None:
     folder = tmp_path / "made" / "store"
-    if umask == 0o277:  # under which not even our own folders could be entered
+    if umask == 0o277:  # with which even our own folders are inaccessible
         folder.mkdir(parents=True, mode=0o700)
         folder.parent.chmod(0o700)
     os.umask(umask)
@@ -163,7 +161,7 @@ def test_only_this_user_can_read_it_whatever_the_umask(tmp_path: Path, umask: in
 
 @posix
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o722, 0o777])
-def test_a_folder_that_others_reach_is_refused_with_the_command_that_mends_it(
+def test_a_folder_that_others_can_access_is_refused_with_the_command_to_correct_it(
     store: kinetic.FileStore, folder: Path, mode: int
 ) -> None:
     folder.mkdir()
@@ -214,7 +212,7 @@ def test_an_entry_that_is_a_link_is_not_followed(store: kinetic.FileStore, folde
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "changed", "other form", "not ours"])
-def test_a_damaged_entry_is_none_told_once_and_can_be_overwritten(
+def test_a_damaged_entry_counts_as_missing_warns_once_and_can_be_overwritten(
     store: kinetic.FileStore, folder: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.put(KEY, b"canary-token" * 10, expires_in_s=60)
@@ -250,19 +248,19 @@ def _with_digest(rest: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"holder": 1}', b'{"holder": "x", "expires_at": 1e999}'])
-def test_a_damaged_lease_holds_nobody_up(store: kinetic.FileStore, folder: Path, content: bytes) -> None:
+def test_a_damaged_lease_blocks_no_login(store: kinetic.FileStore, folder: Path, content: bytes) -> None:
     assert store.acquire(KEY, "me", expires_in_s=60)
     (folder / f"{KEY}.lease").write_bytes(content)
     assert store.acquire(KEY, "you", expires_in_s=60)
 
 
-def test_a_lease_from_before_the_clock_was_set_back_holds_nobody_up(store: kinetic.FileStore, folder: Path) -> None:
+def test_a_lease_from_before_the_clock_was_set_back_blocks_no_login(store: kinetic.FileStore, folder: Path) -> None:
     assert store.acquire(KEY, "me", expires_in_s=60)
     (folder / f"{KEY}.lease").write_bytes(Lease("me", time.time() + 3600, 60).encoded())
     assert store.acquire(KEY, "you", expires_in_s=60)
 
 
-def test_a_generation_does_not_come_again_after_a_delete(store: kinetic.FileStore) -> None:
+def test_a_generation_is_not_repeated_after_a_delete(store: kinetic.FileStore) -> None:
     seen = set()
     for _ in range(20):
         seen.add(store.put(KEY, b"value", expires_in_s=60))
@@ -271,7 +269,7 @@ def test_a_generation_does_not_come_again_after_a_delete(store: kinetic.FileStor
     assert len(seen) == 40
 
 
-def test_what_has_expired_is_removed_when_it_is_met(store: kinetic.FileStore, folder: Path) -> None:
+def test_an_expired_value_is_removed_when_it_is_read(store: kinetic.FileStore, folder: Path) -> None:
     store.put(KEY, b"value", expires_in_s=60)
     store.put("old", b"value", expires_in_s=0)
     assert (folder / "old.session").exists()
@@ -279,7 +277,7 @@ def test_what_has_expired_is_removed_when_it_is_met(store: kinetic.FileStore, fo
     assert only_session(folder).name == f"{KEY}.session"
 
 
-def test_the_folder_stays_bounded(store: kinetic.FileStore, folder: Path) -> None:
+def test_the_folder_does_not_grow_without_limit(store: kinetic.FileStore, folder: Path) -> None:
     for number in range(100):
         store.put(f"key-{number}", b"value", expires_in_s=0)
         store.acquire(f"key-{number}", "me", expires_in_s=0)
@@ -295,7 +293,7 @@ def test_the_folder_stays_bounded(store: kinetic.FileStore, folder: Path) -> Non
     assert len(list(folder.glob("*.lock"))) <= 16
 
 
-def test_a_sweep_passes_over_a_key_that_somebody_is_at(store: kinetic.FileStore, folder: Path) -> None:
+def test_a_sweep_skips_a_key_that_is_locked(store: kinetic.FileStore, folder: Path) -> None:
     store.put(KEY, b"value", expires_in_s=60)
     store.put("busy", b"value", expires_in_s=0)
     make_sweep_due(folder)
@@ -308,7 +306,7 @@ def test_a_sweep_passes_over_a_key_that_somebody_is_at(store: kinetic.FileStore,
 def test_a_read_only_folder_can_be_read_and_raises_an_oserror_when_written(folder: Path) -> None:
     script = """
 kinetic.FileStore(sys.argv[1] + "-before").put("k", b"v", expires_in_s=60)  # all imports, while they can be read
-if os.geteuid() == 0:  # root's rights have no bounds
+if os.geteuid() == 0:  # root may do anything
     os.setgid(65534), os.setuid(65534)
 store.put("k", b"v", expires_in_s=60)
 store.put("old", b"v", expires_in_s=0)
@@ -328,12 +326,12 @@ for call in (
     except OSError as error:
         print(error.errno)
 """
-    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are root's alone
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders belong to root
         Path(place).chmod(0o777)
         assert finish(start(script, Path(place) / "store", measured=False)).split() == ["13", "13", "13"]
 
 
-def test_a_place_that_can_hold_no_folder_raises_an_oserror(tmp_path: Path) -> None:
+def test_a_path_where_no_folder_can_be_created_raises_an_oserror(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(NotADirectoryError):
@@ -341,7 +339,9 @@ def test_a_place_that_can_hold_no_folder_raises_an_oserror(tmp_path: Path) -> No
 
 
 @posix
-def test_on_a_full_disk_the_value_before_stays_and_nothing_piles_up(store: kinetic.FileStore, folder: Path) -> None:
+def test_on_a_full_disk_the_previous_value_remains_and_no_files_accumulate(
+    store: kinetic.FileStore, folder: Path
+) -> None:
     store.put(KEY, b"before", expires_in_s=60)
     script = f"""
 import resource
@@ -357,7 +357,7 @@ print(store.get({KEY!r}).value)
     assert list(folder.glob("*.tmp")) == []
 
 
-def test_what_cannot_be_put_in_its_place_leaves_nothing_behind(store: kinetic.FileStore, folder: Path) -> None:
+def test_a_failed_replacement_leaves_no_file_behind(store: kinetic.FileStore, folder: Path) -> None:
     store.put("another", b"value", expires_in_s=60)
     (folder / f"{KEY}.lease").mkdir()
     (folder / f"{KEY}.session").mkdir()
@@ -372,7 +372,7 @@ def test_what_cannot_be_put_in_its_place_leaves_nothing_behind(store: kinetic.Fi
 
 @pytest.mark.usefixtures("full_tier")
 @posix
-def test_a_process_killed_in_the_middle_of_anything_leaves_whole_values_and_no_lock(
+def test_a_process_killed_during_any_operation_leaves_whole_values_and_no_lock(
     store: kinetic.FileStore, folder: Path
 ) -> None:
     script = "print('on', flush=True)\nwhile True: store.put('k', os.urandom(50_000), expires_in_s=60)"
@@ -385,7 +385,7 @@ def test_a_process_killed_in_the_middle_of_anything_leaves_whole_values_and_no_l
             assert found is None or len(found.value) == 50_000
         process.kill()
         process.communicate()
-        assert store.put("k", b"x" * 50_000, expires_in_s=60)  # and does not wait for a lock of the dead
+        assert store.put("k", b"x" * 50_000, expires_in_s=60)  # without waiting for a lock of the killed process
     for path in folder.glob("*.tmp"):
         os.utime(path, (0, 0))
     make_sweep_due(folder)
@@ -395,7 +395,7 @@ def test_a_process_killed_in_the_middle_of_anything_leaves_whole_values_and_no_l
 
 @pytest.mark.usefixtures("full_tier")
 @posix
-def test_the_lease_of_a_killed_process_ends_by_itself(store: kinetic.FileStore, folder: Path) -> None:
+def test_the_lease_of_a_killed_process_expires(store: kinetic.FileStore, folder: Path) -> None:
     script = "print(store.acquire('k', 'dead', expires_in_s=0.8), flush=True); time.sleep(60)"
     process = start(script, folder)
     assert process.stdout is not None
@@ -433,7 +433,7 @@ print(store.put({KEY!r}, str(os.getpid()).encode(), expires_in_s=60, generation=
     assert (found.value, found.generation) == (str(winner).encode(), int(answers[winner]))
 
 
-def test_of_many_threads_that_share_a_store_one_gets_the_lease_and_one_wins(store: kinetic.FileStore) -> None:
+def test_of_many_threads_that_share_a_store_one_gets_the_lease_and_one_put_wins(store: kinetic.FileStore) -> None:
     barrier = threading.Barrier(16)
 
     def contend(name: str) -> tuple[bool, bool]:
@@ -447,7 +447,7 @@ def test_of_many_threads_that_share_a_store_one_gets_the_lease_and_one_wins(stor
     assert [sum(column) for column in zip(*outcomes, strict=True)] == [1, 1]
 
 
-def test_who_is_locked_out_for_too_long_is_told_so(folder: Path) -> None:
+def test_a_lock_that_is_held_too_long_is_an_error(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     place = PrivateFolder(folder)
     with file._locked(place, KEY), pytest.raises(kinetic.KineticAuthError, match="was locked by another process"):
@@ -457,7 +457,7 @@ def test_who_is_locked_out_for_too_long_is_told_so(folder: Path) -> None:
 
 @posix
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_a_child_of_fork_holds_nothing_and_uses_the_store_at_once(store: kinetic.FileStore, folder: Path) -> None:
+def test_a_forked_child_holds_no_lock_and_can_use_the_store_at_once(store: kinetic.FileStore, folder: Path) -> None:
     script = """
 import threading
 taken, over = threading.Event(), threading.Event()
@@ -474,7 +474,7 @@ import warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 there, here = os.pipe()
 if os.fork() == 0:
-    os.read(there, 1)  # until the parent has let go
+    os.read(there, 1)  # until the parent has released it
     os._exit(0 if store.put("k", b"child", expires_in_s=60) else 1)
 over.set()
 holder.join()

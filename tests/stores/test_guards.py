@@ -1,4 +1,4 @@
-"""The guards of a deployment: the org that is expected, and the hosts that sessions may be for."""
+"""The guards of a deployment: the expected org, and the allowed hosts of sessions."""
 
 import logging
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def refused(source: kinetic.SessionSource) -> kinetic.SessionRejectedError:
 # The org
 
 
-def test_a_session_of_the_expected_org_is_handed_out_whether_15_or_18_characters_are_given(
+def test_a_session_of_the_expected_org_is_returned_for_15_and_18_characters(
     sf: SalesforceEmulator,
 ) -> None:
     for expected in (sf.org_id, sf.org_id[:15]):
@@ -49,12 +49,12 @@ def test_a_session_of_the_expected_org_is_handed_out_whether_15_or_18_characters
         assert source.session().org_id == source.authenticate().org_id == sf.org_id
 
 
-def test_a_session_of_another_org_is_refused_before_it_is_handed_out(sf: SalesforceEmulator) -> None:
+def test_a_session_of_another_org_is_rejected_before_it_is_returned(sf: SalesforceEmulator) -> None:
     error = refused(kinetic.resolve("password", **sf.settings("password"), expected_org_id=OTHER_ORG))
     host = sf.url.removeprefix("http://")
     assert error.message == (
         f"password login of {sf.default.username} at {host} succeeded, and its session is refused: "
-        f"it is of org {sf.org_id}, not of {OTHER_ORG}."
+        f"it is for org {sf.org_id}, not for {OTHER_ORG}."
     )
     assert error.remedy.startswith("Check login_url and the credentials, or set expected_org_id")
     assert (error.provider, error.host, error.username) == ("password", host, sf.default.username)
@@ -67,7 +67,7 @@ def test_the_case_of_an_org_id_matters() -> None:
 
 
 @pytest.mark.parametrize("value", ["00D", "005000000000001AAA", "00D0000000000010", "00D00000000000-", 15, ""])
-def test_what_is_no_org_id_is_told_by_resolve(sf: SalesforceEmulator, value: object) -> None:
+def test_an_invalid_org_id_is_an_error_of_resolve(sf: SalesforceEmulator, value: object) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="expected_org_id"):
         kinetic.resolve("password", **sf.settings("password"), expected_org_id=value)
 
@@ -88,21 +88,21 @@ def test_the_org_may_come_from_a_variable_of_the_environment(
 # The hosts
 
 
-def test_a_session_for_a_foreign_host_is_refused(org: SalesforceEmulator) -> None:
+def test_a_session_for_a_foreign_host_is_rejected(org: SalesforceEmulator) -> None:
     org.policy.instance_url = "https://acme.my.salesforce.com.evil.example"
     error = refused(kinetic.resolve("password", **org.settings("password")))
-    assert "its instance acme.my.salesforce.com.evil.example is none of allowed_instance_hosts (" in error.message
+    assert "its instance acme.my.salesforce.com.evil.example is not in allowed_instance_hosts (" in error.message
     assert "add it to allowed_instance_hosts" in error.remedy
 
 
-def test_salesforce_s_own_hosts_and_the_login_host_are_allowed_where_nothing_is_set(org: SalesforceEmulator) -> None:
+def test_salesforces_own_hosts_and_the_login_host_are_allowed_by_default(org: SalesforceEmulator) -> None:
     source = kinetic.resolve("password", **org.settings("password"))
     assert source.authenticate().instance_url == org.url
     org.policy.instance_url = "https://acme--dev.sandbox.my.salesforce.com"
     assert source.authenticate().instance_url == org.policy.instance_url
 
 
-def test_hosts_that_are_set_take_the_place_of_all_others(org: SalesforceEmulator) -> None:
+def test_configured_hosts_replace_the_default(org: SalesforceEmulator) -> None:
     refused(kinetic.resolve("password", **org.settings("password"), allowed_instance_hosts=["*.my.salesforce.com"]))
     source = kinetic.resolve("password", **org.settings("password"), allowed_instance_hosts=["127.0.0.1"])
     assert source.session().instance_url == org.url
@@ -171,7 +171,7 @@ def test_no_text_before_a_slash_or_after_a_name_gets_past_the_guard(text: str) -
         [5],
     ],
 )
-def test_what_is_no_list_of_hosts_is_told_by_resolve(sf: SalesforceEmulator, hosts: object) -> None:
+def test_an_invalid_list_of_hosts_is_an_error_of_resolve(sf: SalesforceEmulator, hosts: object) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="allowed_instance_hosts"):
         kinetic.resolve("password", **sf.settings("password"), allowed_instance_hosts=hosts)
 
@@ -188,19 +188,19 @@ def test_the_default_is_explained_with_the_login_host(sf: SalesforceEmulator) ->
     assert default_hosts("https://[broken") == default_hosts(None) == default_hosts(5)
 
 
-def test_an_org_on_this_machine_may_call_itself_by_another_of_its_names(sf: SalesforceEmulator) -> None:
+def test_an_emulated_org_may_use_another_name_of_the_loopback_interface(sf: SalesforceEmulator) -> None:
     login_url = sf.url.replace("127.0.0.1", "localhost")
     with kinetic.resolve("password", **{**sf.settings("password"), "login_url": login_url}) as source:
         assert source.session().instance_url == sf.url
     assert default_hosts("http://127.0.0.5:8080")[-1] == "127.0.0.5"
 
 
-# Whoever made the session
+# Sessions of any provider
 
 
 @attrs.frozen
 class Sso:
-    """A provider of other people's, which hands out what it was given."""
+    """A third-party provider, which returns a given session."""
 
     made: Any = kinetic.setting(help="")
 
@@ -210,11 +210,11 @@ class Sso:
         return made
 
 
-def test_a_provider_of_other_people_s_is_guarded_too() -> None:
+def test_a_third_party_providers_sessions_are_guarded_as_well() -> None:
     good = session()
     assert kinetic.SessionSource(Sso(good), expected_org_id=OTHER_ORG).session() == good
     refused(kinetic.SessionSource(Sso(good), expected_org_id="00D000000000001"))
-    assert "it is of an unknown org" in str(
+    assert "it is for an unknown org" in str(
         refused(kinetic.SessionSource(Sso(attrs.evolve(good, id="")), expected_org_id=OTHER_ORG))
     )
     refused(kinetic.SessionSource(Sso(good), allowed_instance_hosts=["*.example"]))
@@ -229,13 +229,13 @@ def test_a_provider_of_other_people_s_is_guarded_too() -> None:
         ("", "must begin with https://"),
     ],
 )
-def test_an_instance_url_of_other_people_s_is_checked_like_salesforce_s(url: str, why: str) -> None:
+def test_a_third_party_providers_instance_url_is_checked_like_salesforces(url: str, why: str) -> None:
     error = refused(kinetic.SessionSource(Sso(session(url))))
     assert f"its instance_url {why}" in error.message
     assert "canary" not in str(error)
 
 
-def test_a_refused_session_shows_no_token(leaked_secrets: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_error_for_a_rejected_session_shows_no_token(leaked_secrets: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     error = refused(kinetic.SessionSource(Sso(session("https://evil.example"))))
     assert leaked_secrets(error, "00D!canary-token") == []
@@ -245,7 +245,7 @@ def test_a_refused_session_shows_no_token(leaked_secrets: Any, caplog: pytest.Lo
 # From a store
 
 
-def test_a_stored_session_that_a_guard_refuses_is_passed_over_and_replaced(
+def test_a_stored_session_that_a_guard_rejects_is_ignored_and_replaced(
     sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = Path("sessions")

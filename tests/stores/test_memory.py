@@ -1,4 +1,4 @@
-"""The memory store keeps the contract of all stores."""
+"""The memory store fulfils the contract of stores."""
 
 import pytest
 

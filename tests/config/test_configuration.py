@@ -1,4 +1,4 @@
-"""Which environment applies, which provider it names, and what happens where two names disagree."""
+"""Which environment applies, which provider it names, and what happens if two names disagree."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_environment_wins_over_the_files_default(
     assert kinetic.resolve(**login).environment == "test"
 
 
-def test_the_variables_may_stand_in_dotenv(write: Write, login: dict[str, str]) -> None:
+def test_the_variables_may_be_in_dotenv(write: Write, login: dict[str, str]) -> None:
     write(THREE)
     write("ENVIRONMENT=test\n", ".env")
     assert kinetic.resolve(**login).environment == "test"
@@ -135,7 +135,7 @@ def test_a_file_without_environments_says_so(write: Write) -> None:
         kinetic.resolve(environment="prod")
 
 
-def test_the_default_environment_of_another_provider_is_passed_over(
+def test_the_default_environment_of_another_provider_is_ignored(
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(THREE + '[defaults]\nread_timeout = 9\nprivate_key = "x"\n')
@@ -173,15 +173,13 @@ def test_a_named_environment_of_the_same_provider_applies(write: Write, login: d
     assert url(kinetic.resolve("password", environment="test", **login)) == "https://test.example.com"
 
 
-def test_an_environment_without_a_provider_takes_the_one_that_was_asked_for(
-    write: Write, login: dict[str, str]
-) -> None:
+def test_an_environment_without_a_provider_uses_the_callers(write: Write, login: dict[str, str]) -> None:
     write("[environments.prod]\nlogin_url = 'https://prod.example.com'\n")
     source = kinetic.resolve("password", environment="prod", **login)
     assert (source.environment, url(source)) == ("prod", "https://prod.example.com")
 
 
-def test_no_provider_and_no_config_file_tells_where_it_was_looked_for() -> None:
+def test_without_provider_and_config_file_the_error_lists_the_searched_places() -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve()
     text = str(caught.value)
@@ -207,14 +205,14 @@ def test_no_provider_in_an_empty_file_says_that_there_are_no_environments(write:
         kinetic.resolve()
 
 
-def test_an_environment_without_a_provider_is_named_where_none_was_asked_for(write: Write) -> None:
+def test_an_environment_without_a_provider_is_named_if_the_caller_names_none(write: Write) -> None:
     path = write("[environments.a]\n")
     with pytest.raises(kinetic.ConfigurationError, match=f"{path}:environments.a has no provider key"):
         kinetic.resolve(environment="a")
 
 
 @pytest.mark.parametrize("value", ["5", "''", "['password']"])
-def test_a_provider_that_is_no_name_is_an_error(write: Write, value: str) -> None:
+def test_a_provider_key_that_is_not_text_is_an_error(write: Write, value: str) -> None:
     path = write(f"[environments.a]\nprovider = {value}\n")
     with pytest.raises(kinetic.ConfigurationError, match=f"{path}:environments.a.provider: expected text"):
         kinetic.resolve(environment="a")

@@ -1,0 +1,146 @@
+"""The configuration besides keywords: environment variables and config file, read once, and the environment chosen."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places
+from kinetic_auth_core.config.variables import Variables, interpolate
+from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins
+from kinetic_auth_core.registry.references import Reference, parse_reference
+from kinetic_auth_core.settings.schema import suggest
+
+
+@attrs.frozen
+class Configuration:
+    """Environment variables and config file as they were read, with the provider and environment that `select` chose.
+
+    Attributes:
+        variables: The environment variables of the process and of the `.env` file.
+        file: The config file; empty if there is none.
+        provider: The provider's entry-point name; empty until `select`.
+        environment: The environment's name, or None.
+        table: The environment's table in the file, its values as written; empty if there is none.
+        named_by: The key of the file that names the provider; None if the caller named it.
+        allowed: The plugins that may be loaded. The installed packages are searched once per configuration.
+        warned: The warnings that were logged, so that the sources of a pool do not repeat them.
+    """
+
+    variables: Variables = attrs.field(default=Variables(()), repr=False)
+    file: ConfigFile = attrs.field(factory=ConfigFile, repr=False)
+    provider: str = ""
+    environment: str | None = None
+    table: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
+    named_by: str | None = None
+    allowed: AllowedPlugins = attrs.field(
+        default=attrs.Factory(lambda self: self.file.allowed.searched_once(), takes_self=True), repr=False
+    )
+    warned: set[str] = attrs.field(factory=set, repr=False)
+
+    @classmethod
+    def load(cls, config: str | os.PathLike[str] | None, env_file: str | os.PathLike[str] | None) -> "Configuration":
+        """Find and read the files.
+
+        Raises:
+            ConfigurationError: A file is missing, unreadable, not TOML, or not trusted.
+        """
+        variables = Variables.load(env_file)
+        return cls(variables, load_config(config, variables))
+
+    @property
+    def env_file(self) -> Path | None:
+        """The path of the `.env` file."""
+        return self.variables.layers[-1].path if self.variables.layers else None
+
+    @property
+    def variable_prefix(self) -> str:
+        """`PROD_` for the environment `prod`: the prefix of its own `SF_*` variables; empty without an environment."""
+        return "" if self.environment is None else re.sub(r"\W", "_", self.environment).upper() + "_"
+
+    def as_reference(self, text: str) -> Reference | None:
+        """The reference that a secret's text is; None if the text is the secret itself."""
+        if "://" not in text:
+            return None
+        return parse_reference(text, {loader.name for loader in self.allowed.search(KEY_LOADERS)})
+
+    def select(self, provider: str | None, environment: str | None) -> "Configuration":
+        """Choose provider and environment.
+
+        Args:
+            provider: As given to `resolve`, or None.
+            environment: As given to `resolve`, or None.
+
+        Raises:
+            ConfigurationError: No provider is known, the environment is not in the file, or it names another provider.
+        """
+        name, named_by = self._environment(environment)
+        table: Mapping[str, Any] = Table()
+        if name is not None and self.file.path is not None:
+            if name not in self.file.environments:
+                known = ", ".join(self.file.environments) or "none"
+                raise ConfigurationError(
+                    f"the environment {name!r} (from {named_by}) is not in {self.file.path}; "
+                    f"it has: {known}{suggest(name, self.file.environments)}."
+                )
+            table = self.file.environments[name]
+        keys = ("environments", name, "provider") if name and "provider" in table else ("defaults", "provider")
+        own_provider = self._provider(table.get("provider", self.file.defaults.get("provider")), keys)
+        chosen = own_provider if provider is None else provider
+        if chosen is None:
+            raise ConfigurationError(_no_provider(self.file, name))
+        if name is None or own_provider in (None, chosen):
+            key = self.file.source(*keys) if provider is None else None
+            return attrs.evolve(self, provider=chosen, environment=name, table=table, named_by=key)
+        if named_by == "default_environment":
+            return attrs.evolve(self, provider=chosen)
+        raise ConfigurationError(
+            f"the environment {name!r} (from {named_by}) is for the provider {own_provider!r}, "
+            f"but {provider!r} was asked for.",
+            remedy="Name one or the other, or an environment of that provider.",
+        )
+
+    def _environment(self, environment: str | None) -> tuple[str | None, str]:
+        """The environment's name, and what named it."""
+        if environment is not None:
+            return environment, "the argument"
+        if found := self.variables.find("KINETIC_AUTH_ENVIRONMENT"):
+            return found
+        if self.file.path is None:
+            return None, ""
+        return self.variables.find("ENVIRONMENT") or (self.file.default_environment, "default_environment")
+
+    def _provider(self, value: Any, keys: tuple[str, ...]) -> str | None:
+        """The provider that the file names."""
+        if value is None:
+            return None
+        try:
+            value = interpolate(value, self.variables.lookup)
+        except ValueError as error:
+            raise ConfigurationError(f"{self.file.source(*keys)}: {error}.") from None
+        if not isinstance(value, str) or not value:
+            raise ConfigurationError(f"{self.file.source(*keys)}: expected text, the name of a provider.")
+        return value
+
+
+def _no_provider(file: ConfigFile, name: str | None) -> str:
+    how = 'resolve("jwt-bearer"), kinetic-auth login jwt-bearer, or provider = "..." in a config file'
+    if file.path is None:
+        why = f"and there is no config file; looked for: {searched_places()}"
+    elif name is None and file.environments:
+        first = next(iter(file.environments))
+        known = ", ".join(file.environments)
+        why = f"nor an environment, and {file.path} has no default_environment; it has: {known}"
+        how = (
+            f'resolve(environment="{first}"), kinetic-auth login -e {first}, KINETIC_AUTH_ENVIRONMENT={first}, '
+            f'or default_environment = "{first}" at the top of the file'
+        )
+    elif name is None:
+        why = f"and {file.path} has no environments"
+    else:
+        why = f"and {file.source('environments', name)} has no provider key"
+    return f"no provider was named, {why}. Name one: {how}."
