@@ -404,7 +404,7 @@ def test_a_tenant_whose_settings_changed_is_made_anew_when_it_was_discarded(sf: 
 
 def test_what_tenants_gives_is_told_where_it_is_no_mapping_and_shows_no_secret() -> None:
     with kinetic.SourcePool(tenants=lambda _: None, password=WRONG) as pool:  # type: ignore[arg-type,return-value]
-        with pytest.raises(kinetic.ConfigurationError, match=r"tenants\(\) gave NoneType, not a mapping") as caught:
+        with pytest.raises(kinetic.ConfigurationError, match=r"tenants\(\) returned NoneType, not a mapping") as caught:
             pool.source("acme")
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     told.stack = traceback.StackSummary.from_list([each for each in told.stack if each.filename != __file__])
