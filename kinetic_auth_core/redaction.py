@@ -1,6 +1,18 @@
-"""Secrets taken out of other people's texts and errors, before they are quoted or chained."""
+"""Keeps secrets out of errors: out of their texts and chains, and out of the frames of their tracebacks."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+import functools
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MASK = "********"
 
@@ -51,10 +63,42 @@ def clean_chain(error: BaseException, secrets: Iterable[str]) -> None:
     error.__suppress_context__ = is_suppressed
 
 
-def without_frames(error: BaseException) -> None:
-    """Take the tracebacks off an error and all its chain: their frames have secrets among their locals."""
-    for link in list(_links(error)):
-        link.__traceback__ = None
+def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a public entry point whose arguments, or the frames below it, may hold secrets.
+
+    Whatever is raised inside, also by Ctrl-C or by a signal handler, leaves without the frames from here on: tools that
+    show tracebacks with local variables show none of ours. The same holds for the causes and contexts that came up
+    inside. Where the stack was is logged at DEBUG level, without locals.
+    """
+
+    @functools.wraps(function)
+    def boundary(*args: P.args, **kwargs: P.kwargs) -> T:
+        handled = None
+        try:
+            handled = sys.exception()  # the caller's: it keeps its frames
+            return function(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            stack, links, seen = error.__traceback__, [error], {id(None), id(handled)}
+            for link in links:  # it grows; and it calls nothing of Python's own, for which the stack may have no room
+                if id(link) not in seen:
+                    seen.add(id(link))
+                    link.__traceback__ = None
+                    links += (link.__cause__, link.__context__)  # type: ignore[arg-type]  # None is in `seen`
+                    links += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+            _log_stack(error, stack)
+            del stack, links, link
+            raise
+
+    return boundary
+
+
+def _log_stack(error: BaseException, stack: TracebackType | None) -> None:
+    with contextlib.suppress(Exception):
+        if logger.isEnabledFor(logging.DEBUG):
+            frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(stack)]
+            places = [f"  {code.co_filename}:{line} {code.co_qualname}" for code, line in frames]
+            logger.debug("%s was raised at\n%s", type(error).__name__, "\n".join(places))
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

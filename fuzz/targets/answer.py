@@ -49,7 +49,10 @@ def check(data: bytes) -> None:
     )
     answer = Answer(int(status) if status.isascii() and status.isdigit() and len(status) == 3 else 200, headers, body)
     for secret in (None, SECRET):
-        _judge(read_answer(answer, _LOGIN, _FORM, api_version="v62.0", client_secret=secret))
+        try:
+            _judge(read_answer(answer, _LOGIN, _FORM, api_version="v62.0", client_secret=secret))
+        except AuthenticationError as error:
+            _judge(error)
     _judge(refusal(answer, _LOGIN, _FORM))
 
 

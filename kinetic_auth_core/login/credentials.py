@@ -1,17 +1,24 @@
 """The values that a login is tried with: references resolved, and lists of keys walked through one key at a time."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
+from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
 from kinetic_auth_core.redaction import clean_chain, safe_cause, told
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.registry.loading import load_key_loader
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText
+from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, schema
+from kinetic_auth_core.transport.deadline import Deadline
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class SecretLoader:
@@ -59,7 +66,6 @@ class SecretLoader:
             return loaded
         gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
         what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
-        del loaded  # not among the locals of a traceback
         raise KeyLoadError(f"{reference}: {what}.")
 
     def _load_with_plugin(self, reference: Reference) -> object:
@@ -103,6 +109,20 @@ def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
     for name, value in values.items():
         items = value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]
         yield from ((name, item) for item in items if isinstance(item, Reference))
+
+
+def key_lists(instance: Any) -> dict[str, Alternatives]:
+    """The settings of a provider's instance that are lists of keys, of which one is sent at a time."""
+    choices = [each for each in schema(type(instance)) if each.secret and each.takes_alternatives]
+    values = {each.name: each.value_of(instance) for each in choices}
+    return {name: Alternatives(tuple(value)) for name, value in values.items() if isinstance(value, list | tuple)}
+
+
+def _is_about_the_key(error: KineticAuthError) -> bool:
+    """Whether another key may do: this one is refused, or cannot be loaded."""
+    if isinstance(error, CredentialsRejectedError):
+        return blamed_by(error.error, error.description) is Blames.KEY
+    return isinstance(error, KeyLoadError)
 
 
 class Credentials:
@@ -150,6 +170,34 @@ class Credentials:
         """
         return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
 
+    def offer(self, log_in: Callable[[int], T], deadline: Deadline) -> T:
+        """Log in with one set after the other, while the deadline lasts and it is the key that is refused or missing.
+
+        Args:
+            log_in: Logs in with the set of this number.
+            deadline: That of all sets together.
+
+        Raises:
+            KineticAuthError: No set was accepted; the error is that of the first.
+        """
+        first: KineticAuthError | None = None
+        for number in self.order():
+            if first is not None:
+                if deadline.has_passed:
+                    break
+                logger.warning("%s Trying %s.", first.message, self.called(number))
+            try:
+                result = log_in(number)
+            except KineticAuthError as error:
+                first = first or error
+                if not _is_about_the_key(error):
+                    break
+            else:
+                self.accepted = number
+                return result
+        assert first is not None  # noqa: S101 - there is at least one set
+        raise first
+
     def called(self, number: int) -> str:
         """A set's name for people, such as `private_key no. 2 of 2`; empty where there is only one."""
         names = " and ".join(self.lists)
@@ -167,4 +215,4 @@ class Credentials:
             return self._loader.load(wanted, binary=name in self._binary)
         except KeyLoadError as error:
             failure = error.met_at(self._places.get(name, name))
-        raise failure
+        raise failure  # outside of the except block, so that it is not chained to its other self

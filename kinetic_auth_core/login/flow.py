@@ -1,7 +1,6 @@
-"""One login, from a plan to a session, and the observers told of it.
+"""One login: the credentials in turn, each within the guards and inside the observers' hooks, by one deadline.
 
-Whether a login is needed at all, and who shares its session, is the source's affair; which credentials are offered, the
-turns'.
+Whether a login is needed at all, and who shares its session, is decided in `sessions`.
 """
 
 import contextlib
@@ -11,21 +10,32 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    CredentialsRejectedError,
+    KeyLoadError,
+    KineticAuthError,
+    SessionRejectedError,
+)
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
-from kinetic_auth_core.login.credentials import Credentials, SecretLoader
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.instances import Instances, Made
-from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
+from kinetic_auth_core.login.limits import Commons, HeldBackError, LockoutGuard, LoginBudget
 from kinetic_auth_core.login.spec import Plan
-from kinetic_auth_core.login.turns import Turns
+from kinetic_auth_core.oauth.error_codes import blamed_by
+from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, secret_boundary, told
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import ExplainedSetting
+from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
+from kinetic_auth_core.transport.deadline import Deadline
 
 logger = logging.getLogger(__name__)
 
+#: While the guard holds a credential back, its secrets are not fetched again more often than this.
+_FETCH_PAUSE_S = 5.0
 
-class Logins:
-    """Makes logins by one plan.
+
+class LoginFlow:
+    """Logs in by one plan.
 
     Args:
         plan: What to log in with.
@@ -38,20 +48,22 @@ class Logins:
         self.plan = plan
         self._credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed), plan.binary, plan.rows)
         self._instances = Instances(plan, commons)
-        self._turns = Turns(plan, self._credentials, self._instances, guard, budget)
+        self._guard = guard
+        self._budget = budget
+        self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
         self._in_use = ""
 
     def login(self) -> SalesforceSession:
-        """Log in, now, and tell the observers.
+        """Log in now, and call the observers.
 
         Raises:
-            KineticAuthError: It failed.
+            KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
         began = time.monotonic()
         tried: list[Made] = []
         with tallied() as tally:
             try:
-                session = self._turns.take(tried)
+                session = self._session(tried)
             except KineticAuthError as error:
                 logger.warning("%s", error)
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
@@ -68,7 +80,7 @@ class Logins:
         return session
 
     def rows(self) -> tuple[ExplainedSetting, ...]:
-        """The plan's rows; a list of keys says which of them was accepted last."""
+        """The plan's rows; the note on a list of keys says which of them was accepted last."""
         return tuple(
             attrs.evolve(row, note="; ".join(filter(None, (self._in_use, row.note))))
             if row.name in self._credentials.lists
@@ -86,15 +98,122 @@ class Logins:
         return self._instances.get(number, self._credentials.load(number)).instance
 
     def close(self) -> None:
-        """Give the provider's connections back, if it has a `close`."""
+        """Close the provider's connections, if it has a `close`."""
         self._instances.close()
+
+    @secret_boundary  # the observers and the log get errors without frames, too
+    def _session(self, tried: list[Made]) -> SalesforceSession:
+        """Offer the credentials. `tried` takes in each instance as it is tried."""
+        deadline = Deadline(self.plan.deadline_s)  # its time begins when the first request is sent
+        return self._credentials.offer(lambda number: self._with_set(number, tried, deadline), deadline)
+
+    def _with_set(self, number: int, tried: list[Made], deadline: Deadline) -> SalesforceSession:
+        """Log in with one set; where it is refused as wrong and its secrets have changed since, with the new ones.
+
+        Nothing is offered twice: a wrong password that is repeated locks the user out.
+        """
+        values = self._credentials.load(number)
+        try:
+            return self._with(number, values, tried, deadline)
+        except CredentialsRejectedError as error:
+            changed = self._changed(number, values, error, deadline)
+            if changed is None:
+                raise
+            logger.warning("%s Its secrets have changed in their place; trying the new ones.", error.message)
+        return self._with(number, changed, tried, deadline)
+
+    def _changed(
+        self, number: int, values: Values, error: CredentialsRejectedError, deadline: Deadline
+    ) -> Values | None:
+        """The values of a refused set, where they have changed since they were fetched; else None."""
+        if blamed_by(error.error, error.description) is None or deadline.has_passed:
+            return None
+        now = time.monotonic()
+        if isinstance(error, HeldBackError) and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:
+            return None
+        self._fetched_at[number] = now
+        try:
+            fetched = self._credentials.load(number, fresh=True)
+        except KeyLoadError as failure:
+            logger.warning("%s Its secrets could not be fetched again: %s", error.message, failure)
+            return None
+        return None if fetched == values else fetched
+
+    def _with(self, number: int, values: Values, tried: list[Made], deadline: Deadline) -> SalesforceSession:
+        made = self._instances.get(number, values)
+        tried.append(made)
+        if (lock := made.first_try) is not None:
+            with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
+                if made.first_try is not None:
+                    try:
+                        return self._guarded(made, deadline)
+                    finally:
+                        made.first_try = None
+        return self._guarded(made, deadline)
+
+    def _guarded(self, made: Made, deadline: Deadline) -> SalesforceSession:
+        self._guard.check(made.credential)
+        self._budget.spend()
+        try:
+            with deadline:
+                return self._authenticate(made)
+        except CredentialsRejectedError as error:
+            self._guard.remember(made.credential, error)
+            raise
+
+    def _authenticate(self, made: Made) -> SalesforceSession:
+        """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
+
+        Raises:
+            SessionRejectedError: A guard refuses the session.
+            AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
+        """
+        secrets, cause = secret_texts(made.instance), None
+        try:
+            session = made.hooks.authenticate()
+        except KineticAuthError as error:
+            clean_chain(error, secrets)
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            cause = safe_cause(error, secrets)
+            what = f"raised {told(cause)}"
+        else:
+            if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
+                self._check(session, secrets)
+                return session
+            what = (
+                f"returned an invalid session: {problem}."
+                if isinstance(session, SalesforceSession)
+                else (f"returned {type(session).__name__} instead of a SalesforceSession.")
+            )
+        plan = self.plan
+        called = f"{plan.provider!r} ({plan.distribution})" if plan.distribution else repr(plan.provider)
+        around = f", or an observer around it ({', '.join(made.hooks.wrappers)})," if made.hooks.wrappers else ""
+        raise AuthenticationError(
+            f"the plugin {called}{around} {what}", remedy="Report this to the plugin's authors.", provider=plan.provider
+        ) from cause
+
+    def _check(self, session: SalesforceSession, secrets: list[str]) -> None:
+        """Check that a session is one that the deployment wants.
+
+        Raises:
+            SessionRejectedError: A guard refuses it.
+        """
+        if refusal := self.plan.guards.refusal(session):
+            raise SessionRejectedError(
+                mask(f"{self.plan.called} succeeded, and its session is refused: {refusal.what}", secrets),
+                remedy=refusal.remedy,
+                provider=self.plan.provider,
+                host=self.plan.host,
+                username=session.username or self.plan.shown("username"),
+            )
 
     def _event(
         self, made: Made | None, session: SalesforceSession | None, tally: LoginTally, began: float
     ) -> LoginEvent:
         username = session.username if session else None
         if not username and made is not None:
-            with contextlib.suppress(Exception):  # other people's property
+            with contextlib.suppress(Exception):  # a plugin's property
                 username = getattr(made.instance, "username", None)
         return LoginEvent(
             plugin=self.plan.provider,
@@ -116,3 +235,11 @@ class Logins:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.plugin, event.username, in_use)
+
+
+def _problem(session: SalesforceSession) -> str | None:
+    """Why a plugin's session cannot be used; None if it can."""
+    texts: list[object] = [session.access_token, session.instance_url]
+    if not all(isinstance(text, str) for text in texts):
+        return "its access_token or its instance_url is not text"
+    return None if session.access_token else "it has no access_token"

@@ -19,12 +19,11 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
-    CredentialsRejectedError,
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
-from kinetic_auth_core.redaction import safe_cause
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
+from kinetic_auth_core.redaction import safe_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validated import CheckedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
@@ -36,6 +35,7 @@ from kinetic_auth_core.settings.validators import (
     check_seconds,
     login_url_setting,
 )
+from kinetic_auth_core.transport.deadline import Deadline
 from kinetic_auth_core.transport.pool import Transports
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     _own: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
     _shared: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
     _clock: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)  # of the server, as far as known
-    _variants: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _by_key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     @abc.abstractmethod
     def grant(self, now: float) -> Mapping[str, str]:
@@ -94,6 +94,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         """
 
     @classmethod
+    @secret_boundary
     def from_env(cls, env_file: str | os.PathLike[str] | None = None) -> Self:
         """Make one from environment variables (`SF_CLIENT_ID`, ...) and a `.env` file; the process's win.
 
@@ -123,37 +124,30 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
-        from kinetic_auth_core.transport import limits
+        return self._with_each_key()
 
-        first: CredentialsRejectedError | None = None
-        variants: list[Self] = self._variants.get(self._one_for_each_key) or [self]
-        with limits.deadline(self.deadline):
-            for variant in variants:
-                try:
-                    return variant._log_in()  # noqa: SLF001 - one of its own class
-                except CredentialsRejectedError as error:
-                    if blamed_by(error.error, error.description) is not Blames.KEY:
-                        raise
-                    first = first or error
-        assert first is not None  # noqa: S101 - there is at least one variant
-        raise first
+    @secret_boundary
+    def _with_each_key(self) -> SalesforceSession:
+        """Offer its keys in turn, beginning with the one that was accepted last."""
+        credentials: Credentials
+        variants: list[Self]
+        credentials, variants = self._by_key.get(self._one_for_each_key)
+        deadline = Deadline(self.deadline)
+        with deadline:
+            return credentials.offer(lambda number: variants[number]._log_in(), deadline)  # noqa: SLF001 - its own class
 
-    def _one_for_each_key(self) -> list[Self]:
-        """An instance for each item of a list of keys; none where there is no such list."""
+    def _one_for_each_key(self) -> tuple[Credentials, list[Self]]:
+        """Its lists of keys, and an instance for each item of them; where there is no such list, itself."""
         from kinetic_auth_core.oauth.clock import ServerClock
 
-        choices = [each for each in schema(type(self)) if each.secret and each.takes_alternatives]
-        values = {each.name: each.value_of(self) for each in choices}
-        lists = {name: value for name, value in values.items() if isinstance(value, list | tuple)}
-        count = max(map(len, lists.values()), default=0)
-        variants = [
-            attrs.evolve(self, **{name: value[min(number, len(value) - 1)] for name, value in lists.items()})
-            for number in range(count)
-        ]
+        credentials = Credentials(key_lists(self), SecretLoader(os.environ.get))
+        if not credentials.lists:
+            return credentials, [self]
+        variants = [attrs.evolve(self, **credentials.load(number).by_name) for number in range(credentials.count)]
         for variant in variants:
             variant.share(self._shared.peek() or self._own.get(Transports))
             variant._clock.get(lambda: self._clock.get(ServerClock))  # noqa: SLF001 - one of its own class
-        return variants
+        return credentials, variants
 
     def _log_in(self) -> SalesforceSession:
         from kinetic_auth_core.oauth.clock import LoginClock, ServerClock
@@ -178,19 +172,22 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         form = self._form(login, clock.now())
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         answer = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", form, login)
-        outcome = read_answer(
-            answer,
-            login,
-            form,
-            api_version=self.api_version,
-            client_secret=getattr(self, "client_secret", None),
-            must_be_signed=self.answers_are_signed,
-        )
-        if not isinstance(outcome, TransportError):
+        try:
+            session = read_answer(
+                answer,
+                login,
+                form,
+                api_version=self.api_version,
+                client_secret=getattr(self, "client_secret", None),
+                must_be_signed=self.answers_are_signed,
+            )
+        except TransportError:  # not Salesforce's answer, so it says nothing of its clock
+            raise
+        except AuthenticationError:
             clock.learn(answer)
-        if isinstance(outcome, AuthenticationError):
-            raise outcome
-        return outcome
+            raise
+        clock.learn(answer)
+        return session
 
     def _form(self, login: "Login", now: float) -> "Form":
         from kinetic_auth_core.transport.client import Form
@@ -205,8 +202,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
                 return Form(dict(fields), secret_texts(self))
-            problem = f"its grant() gave {type(fields).__name__}, not a mapping of text to text."
-            del fields  # not among the locals of a traceback
+            problem = f"its grant() returned {type(fields).__name__}, not a mapping of text to text."
         raise login.failed(AuthenticationError, problem) from cause
 
     def share(self, transports: Transports) -> None:

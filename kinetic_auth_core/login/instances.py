@@ -9,7 +9,7 @@ import attrs
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.login.credentials import Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import Commons, Credential, Trial
+from kinetic_auth_core.login.limits import Commons, Credential
 from kinetic_auth_core.login.spec import Plan, make_instance
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading, load_observers
@@ -17,17 +17,33 @@ from kinetic_auth_core.registry.loading import are_loading, load_observers
 logger = logging.getLogger(__name__)
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Made:
-    """An instance, the values that it was made from, its hooks, and who tries it first."""
+    """A provider's instance as a source uses it.
+
+    Attributes:
+        values: What it was made from.
+        instance: The instance.
+        hooks: The observers, around it.
+        credential: What the guard against lockouts knows it by.
+        first_try: A lock, held by the thread that makes the first login with it; None once that has ended.
+    """
 
     values: Values
     instance: Any
     hooks: LoginHooks
-    trial: Trial = attrs.field(factory=Trial)
     credential: Credential = attrs.field(
         init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
     )
+    first_try: Any = attrs.field(init=False, repr=False, factory=threading.RLock)
+
+    def __attrs_post_init__(self) -> None:
+        reset_after_fork(self)
+
+    def _after_fork(self) -> None:
+        """In the child: the thread that was trying may not be here."""
+        if self.first_try is not None:
+            self.first_try = threading.RLock()
 
 
 class Instances:

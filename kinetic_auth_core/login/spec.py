@@ -14,9 +14,9 @@ import attrs
 
 from kinetic_auth_core.config.merge import keyword_layer, settle
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.login.credentials import Values
+from kinetic_auth_core.login.credentials import Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.redaction import clean_chain, safe_cause, told, without_frames
+from kinetic_auth_core.redaction import clean_chain, safe_cause, told
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
@@ -192,7 +192,6 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
             remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
         )
     rows = []
-    lists: dict[str, Any] = {}
     for each in schema(type(authenticator)):
         if each.secret and (problem := reference_problem(each.value_of(authenticator))):
             raise ConfigurationError(f"Cannot use {type(authenticator).__name__}: {each.name}: {problem}")
@@ -202,8 +201,6 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
             value = each.default_value(authenticator)
         source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
         rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
-        if each.secret and each.takes_alternatives and isinstance(value, list | tuple):
-            lists[each.name] = Alternatives(tuple(value))
     rows += [
         ExplainedSetting(
             each.name,
@@ -222,7 +219,7 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
     return Plan(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
-        lists,
+        key_lists(authenticator),
         tuple(rows),
         options=options,
         store=store,
@@ -271,14 +268,11 @@ def make_instance(plan: Plan, values: Values) -> Any:
     try:
         return plan.make(**values.by_name)
     except KineticAuthError as error:
-        failure = error
-        clean_chain(failure, _texts(values))
-    except Exception as error:  # noqa: BLE001 - other people's classes
+        clean_chain(error, _texts(values))
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         cause = safe_cause(error, _texts(values))
-        failure = ConfigurationError(f"Cannot make {plan.provider!r}: {told(cause)}")
-        failure.__cause__ = cause
-    without_frames(failure)  # the constructor's have the secrets among their locals
-    raise failure
+    raise ConfigurationError(f"Cannot make {plan.provider!r}: {told(cause)}") from cause
 
 
 def _texts(values: Values) -> list[str]:

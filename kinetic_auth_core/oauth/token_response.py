@@ -154,10 +154,8 @@ def read_answer(
     api_version: str,
     client_secret: str | None,
     must_be_signed: bool = False,
-) -> SalesforceSession | AuthenticationError:
+) -> SalesforceSession:
     """Judge the answer to a token request.
-
-    The error is returned, not raised: a traceback that starts here would show the answer's fields among the locals.
 
     Args:
         answer: What came back.
@@ -167,18 +165,18 @@ def read_answer(
         client_secret: Verifies the answer's `signature`; None: it is not verified.
         must_be_signed: An answer without a signature is refused, too, where the secret is known.
 
-    Returns:
-        The session; or, where the endpoint refused or its answer is not usable, the error to raise.
+    Raises:
+        AuthenticationError: The endpoint refused, or its answer is not usable.
     """
     fields = json_object(answer.body)
     if answer.status != 200 or isinstance(fields, str) or fields.get("error"):
-        return refusal(answer, login, form)
+        raise refusal(answer, login, form)
     values = session_values(fields)
     if problems := unfit(values):
         what = f"the answer is no session: {', '.join(problems)}."
-        return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
+        raise login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
     if problem := instance_url_problem(values["instance_url"]):
-        return login.failed(
+        raise login.failed(
             SessionRejectedError,
             f"the answer's instance_url {problem}.",
             remedy="Do not use this host; check login_url.",
@@ -186,7 +184,7 @@ def read_answer(
         )
     has_to_fit = must_be_signed or "signature" in values
     if client_secret and has_to_fit and not _is_signed(values, client_secret):
-        return login.failed(
+        raise login.failed(
             SessionRejectedError,
             "the signature of the answer is wrong, so it does not come from Salesforce.",
             remedy="Check login_url, and that client_secret is the secret of this very app.",

@@ -5,6 +5,7 @@ import inspect
 from typing import Any
 
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.references import parse_reference
 from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
@@ -13,7 +14,7 @@ from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group
 class CheckedMeta(abc.ABCMeta):
     """Checks an instance once its constructor has returned.
 
-    All problems are told at once, and the constructor's frame, whose locals are the secrets, is in no traceback.
+    All problems are reported at once, and no traceback has the constructor's frame, whose locals are the secrets.
     """
 
     checks_after_init = True
@@ -24,16 +25,10 @@ class CheckedMeta(abc.ABCMeta):
         whole = inspect.signature(type.__getattribute__(cls, "__init__"))
         return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=whole.empty)
 
+    @secret_boundary
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the instance, then check it."""
-        instance = failure = None
-        try:
-            instance = super().__call__(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - raised again below, without the constructor's frame
-            failure = error.with_traceback(None)
-        del args, kwargs
-        if failure is not None:
-            raise failure
+        instance = super().__call__(*args, **kwargs)
         _check(instance)
         return instance
 

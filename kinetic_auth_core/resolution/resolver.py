@@ -14,10 +14,12 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.limits import Commons
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.resolution.resolution import Surroundings, examine
 from kinetic_auth_core.sessions.source import SessionSource
 
 
+@secret_boundary
 def resolve(
     provider: str | None = None,
     /,
@@ -50,7 +52,6 @@ def resolve(
         ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory; all of them are named.
     """
     keywords = keyword_layer(settings)
-    del settings  # secrets: not among the locals of a traceback
     found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
     if found.plan is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
@@ -93,6 +94,7 @@ class SourcePool:
         ConfigurationError: `size` is no number of sources, or the config file cannot be used.
     """
 
+    @secret_boundary
     def __init__(
         self,
         config: str | os.PathLike[str] | None = None,
@@ -112,6 +114,7 @@ class SourcePool:
         self._lock = threading.Lock()
         reset_after_fork(self)
 
+    @secret_boundary
     def source(self, key: str) -> SessionSource:
         """The source for an environment or a tenant; made if there is none yet. Nothing is sent.
 
@@ -160,10 +163,8 @@ class SourcePool:
         if not isinstance(tenant, Mapping):
             raise ConfigurationError(f"No source for {key!r}: tenants() gave {type(tenant).__name__}, not a mapping.")
         wanted = {**self._settings, **tenant}
-        del tenant  # secrets: not among the locals of a traceback
         arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
         keywords = keyword_layer(wanted)
-        del wanted
         found = examine(**arguments, keywords=keywords, surroundings=self._surroundings)
         if found.plan is None:
             assert found.error is not None  # noqa: S101 - one or the other is there

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import deque
 
-from kinetic_auth_core.login.flow import Logins
+from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stores.session_cache import Lease, LiveSession, Phase, Shelf
 
@@ -24,13 +24,13 @@ class Renewal:
 
     Args:
         shelf: Where the session is kept for others.
-        logins: Makes logins.
+        flow: Logs in.
         lifetime_s: How long a session is taken to live, in seconds.
     """
 
-    def __init__(self, shelf: Shelf, logins: Logins, lifetime_s: float) -> None:
+    def __init__(self, shelf: Shelf, flow: LoginFlow, lifetime_s: float) -> None:
         self._shelf = shelf
-        self._logins = logins
+        self._flow = flow
         self._lifetime_s = lifetime_s
         self._dead: deque[str] = deque(maxlen=_REMEMBERED)
         self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
@@ -94,7 +94,7 @@ class Renewal:
             self._shelf.release(lease)
 
     def _made(self) -> LiveSession:
-        made = LiveSession.of(self._logins.login(), self._lifetime_s)
+        made = LiveSession.of(self._flow.login(), self._lifetime_s)
         token = made.session.access_token
         if token in self._dead:  # Salesforce may hand back the same session, alive again
             self._dead.remove(token)

@@ -14,6 +14,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.refresh import Renewal
 from kinetic_auth_core.stores.session_cache import LiveSession, Phase
@@ -69,6 +70,11 @@ class SharedSession:
         live = self._live
         if live is not None and time.monotonic() < live.due_monotonic and time.time() < live.due_wall:
             return live.session  # nearly always: no lock, no call but the two clocks
+        return self._wait_or_log_in()
+
+    @secret_boundary
+    def _wait_or_log_in(self) -> SalesforceSession:
+        """As `get`, where there is no session that is fresh."""
         while True:
             if (session := self._current()) is not None:
                 return session

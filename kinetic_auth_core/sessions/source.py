@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.login.flow import Logins
+from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
 from kinetic_auth_core.login.spec import Plan, SourceOptions, plan_for
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.refresh import Renewal
@@ -45,6 +46,7 @@ class SessionSource:
         ConfigurationError: It is no authenticator, the store is none, or an option is wrong.
     """
 
+    @secret_boundary
     def __init__(self, authenticator: object, *, store: SessionStore | None = None, **options: Any) -> None:
         if isinstance(authenticator, type):
             raise ConfigurationError(f"{authenticator.__name__} is a class: give an instance of it.")
@@ -73,25 +75,26 @@ class SessionSource:
         )
         guard = LockoutGuard(self._shelf, options.lockout_guard, plan.called, details)
         budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, plan.called, details))
-        self._logins = Logins(plan, guard, budget, self._commons)
-        self._renewal = Renewal(self._shelf, self._logins, options.session_lifetime)
+        self._flow = LoginFlow(plan, guard, budget, self._commons)
+        self._renewal = Renewal(self._shelf, self._flow, options.session_lifetime)
         self._shared = SharedSession(self._renewal)
 
     @property
     def provider(self) -> str:
         """The provider's entry-point name; the class name of an instance made by hand."""
-        return self._logins.plan.provider
+        return self._flow.plan.provider
 
     @property
     def environment(self) -> str | None:
         """The environment of the config file, or None."""
-        return self._logins.plan.environment
+        return self._flow.plan.environment
 
     @property
     def distribution(self) -> str | None:
         """The package that brought the provider, as `name version`; None for an instance made by hand."""
-        return self._logins.plan.distribution
+        return self._flow.plan.distribution
 
+    @secret_boundary
     def authenticate(self) -> SalesforceSession:
         """Log in, always; the live session and the store are left alone, the guards are obeyed.
 
@@ -101,7 +104,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
-        return self._logins.login()
+        return self._flow.login()
 
     def session(self) -> SalesforceSession:
         """The live session: from memory, then the store, else one login for all who wait.
@@ -122,6 +125,7 @@ class SessionSource:
         """
         return await self._shared.aget()
 
+    @secret_boundary
     def peek(self) -> SalesforceSession | None:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
         return self._shared.peek()
@@ -135,6 +139,7 @@ class SessionSource:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
         return not self._renewal.was_made_here(session)
 
+    @secret_boundary
     def invalidate(self, session: SalesforceSession) -> None:
         """Say that a session is dead, typically after a 401.
 
@@ -146,9 +151,10 @@ class SessionSource:
         """
         if self._shared.drop(session):
             logger.info(
-                "%s: its session was refused, and is dropped; who needs one gets another", self._logins.plan.called
+                "%s: its session was refused, and is dropped; who needs one gets another", self._flow.plan.called
             )
 
+    @secret_boundary
     def revoke(self, session: SalesforceSession) -> bool:
         """Revoke a session: that one, and whoever else uses its token loses it too.
 
@@ -170,6 +176,7 @@ class SessionSource:
         self._shared.drop(session)
         return revoked
 
+    @secret_boundary
     def is_alive(self, session: SalesforceSession) -> bool:
         """Ask the REST API whether it takes a session. Nothing is thrown away; see `invalidate`.
 
@@ -183,6 +190,7 @@ class SessionSource:
 
         return session_endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
 
+    @secret_boundary
     def introspect(self, session: SalesforceSession) -> Introspection:
         """Ask Salesforce about a session's token: whether it is alive, and until when.
 
@@ -195,7 +203,7 @@ class SessionSource:
         """
         from kinetic_auth_core.oauth import session_endpoints
 
-        instance = self._logins.instance()
+        instance = self._flow.instance()
         names = ("login_url", "client_id", "client_secret")
         if missing := [name for name in names if not getattr(instance, name, None)]:
             raise ConfigurationError(
@@ -208,7 +216,7 @@ class SessionSource:
 
     def _connection(self) -> "Transport":
         try:
-            instance = self._logins.instance()
+            instance = self._flow.instance()
         except KineticAuthError as error:  # a session can be revoked while the vault is down
             logger.warning("connecting without the provider's own settings: %s", error.message)
             instance = None
@@ -220,15 +228,15 @@ class SessionSource:
         from kinetic_auth_core.oauth.token_response import Login
 
         host = urlsplit(session.instance_url).netloc
-        return Login(self.provider, host, session.username or self._logins.plan.shown("username"), what)
+        return Login(self.provider, host, session.username or self._flow.plan.shown("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""
-        return self._logins.rows()
+        return self._flow.rows()
 
     def close(self) -> None:
         """Give connections back. The source stays usable: the next login opens new ones."""
-        self._logins.close()
+        self._flow.close()
         self._shelf.close()
         if self._owns_commons:
             self._commons.transports.close()
@@ -245,7 +253,7 @@ class SessionSource:
 
     def __repr__(self) -> str:
         """Provider and environment; nothing of the session."""
-        if not hasattr(self, "_logins"):
+        if not hasattr(self, "_flow"):
             return "SessionSource(not made yet)"  # its constructor has raised, and a traceback shows it
         return f"SessionSource(provider={self.provider!r}, environment={self.environment!r})"
 

@@ -26,6 +26,7 @@ from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.paths import expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
+from kinetic_auth_core.transport.deadline import Deadline, remaining_s
 from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, explained
 
@@ -149,7 +150,7 @@ class Transport:
     Args:
         connect_timeout: Seconds for connecting, with TLS.
         read_timeout: Seconds without a byte from the server.
-        deadline: Seconds for the whole request; an earlier deadline of its thread (`limits`) holds as well.
+        deadline: Seconds for the whole request; an earlier `Deadline` of its thread holds as well.
         proxy: The proxy's URL; None: `HTTPS_PROXY` and the like, as requests reads them.
         ca_bundle: A file or folder of CA certificates; None: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, else certifi's.
     """
@@ -193,7 +194,7 @@ class Transport:
 
     def _exchange(self, method: str, url: str, form: Form) -> Answer:
         outcome: Answer | Failure
-        with limits.deadline(self._limits.deadline_s):
+        with Deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
             current_tally().attempts += 1
             try:
@@ -210,7 +211,7 @@ class Transport:
                     error,
                     host=host,
                     limits=self._limits,
-                    expired=limits.expired(),
+                    expired=remaining_s() == 0,
                     masked=lambda text: form.quoted(self._masked(text)),
                     proxy=self._proxy_for(url),
                 )

@@ -211,6 +211,19 @@ def test_an_instance_made_by_hand_tries_its_keys_in_turn(
     assert made.authenticate().is_valid()
 
 
+def test_an_instance_without_a_source_remembers_which_key_was_accepted(
+    sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair
+) -> None:
+    settings = org.settings | {"private_key": [following.private_key_pem, current.private_key_pem]}
+    for made in (JWTAuthenticator(**settings), kinetic.SessionSource(JWTAuthenticator(**settings))):
+        requests = []
+        for _ in range(3):
+            before = sf.token_requests
+            assert made.authenticate().is_valid()
+            requests.append(sf.token_requests - before)
+        assert requests == [2, 1, 1]
+
+
 def test_a_password_that_was_changed_is_fetched_anew_and_the_wrong_one_is_sent_once(
     sf: SalesforceEmulator, org: Org, tmp_path: Path, caplog: Any
 ) -> None:

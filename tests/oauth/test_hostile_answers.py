@@ -64,14 +64,13 @@ _CASES: Mapping[str, Any] = {
 def test_any_answer_is_a_session_or_an_error_of_ours(
     status: int, headers: Mapping[str, str], body: bytes, client_secret: str | None, must_be_signed: bool
 ) -> None:
-    outcome = read_answer(
-        Answer(status, CaseInsensitiveDict(headers), body),
-        LOGIN,
-        FORM,
-        api_version="v62.0",
-        client_secret=client_secret,
-        must_be_signed=must_be_signed,
-    )
+    answer = Answer(status, CaseInsensitiveDict(headers), body)
+    options: Any = {"client_secret": client_secret, "must_be_signed": must_be_signed}
+    outcome: kinetic.SalesforceSession | kinetic.AuthenticationError
+    try:
+        outcome = read_answer(answer, LOGIN, FORM, api_version="v62.0", **options)
+    except kinetic.AuthenticationError as error:
+        outcome = error
     if isinstance(outcome, kinetic.AuthenticationError):
         assert SECRET not in str(outcome)
         assert str(outcome).isprintable()

@@ -281,7 +281,9 @@ def test_what_a_plugin_raises_becomes_an_authentication_error_that_names_it(rais
         kinetic.resolve("raising").session()
     error = caught.value
     assert type(error) is kinetic.AuthenticationError
-    assert str(error) == "the plugin 'raising' (raising 1.0) raised KeyError: '********' Remedy: Ask its authors."
+    assert str(error) == (
+        "the plugin 'raising' (raising 1.0) raised KeyError: '********' Remedy: Report this to the plugin's authors."
+    )
     assert error.provider == "raising"
     assert type(error.__cause__).__name__ == "LibraryError"  # the error itself would show the secret
 
@@ -370,8 +372,8 @@ def test_what_is_no_session_becomes_an_authentication_error(install: Install, va
     install("rubbish", class_of(body), {"authenticators": {"rubbish": "rubbish:Broken"}})
     with pytest.raises(kinetic.AuthenticationError) as caught:
         kinetic.resolve("rubbish").session()
-    assert "the plugin 'rubbish' (rubbish 1.0) gave " in str(caught.value)
-    assert "instead of a SalesforceSession. Remedy: Ask its authors." in str(caught.value)
+    assert "the plugin 'rubbish' (rubbish 1.0) returned " in str(caught.value)
+    assert "instead of a SalesforceSession. Remedy: Report this to the plugin's authors." in str(caught.value)
     assert "canary" not in str(caught.value)
     stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
     assert "canary" not in str([frame.locals for frame in stack if frame.filename != __file__])
@@ -395,7 +397,7 @@ def test_a_session_that_nobody_could_use_is_an_authentication_error(
     install("hollow", class_of(body), {"authenticators": {"hollow": "hollow:Broken"}})
     with pytest.raises(kinetic.AuthenticationError) as caught:
         kinetic.resolve("hollow").session()
-    assert f"the plugin 'hollow' (hollow 1.0) gave a session that is none: {problem}." in str(caught.value)
+    assert f"the plugin 'hollow' (hollow 1.0) returned an invalid session: {problem}." in str(caught.value)
     assert "canary" not in str(caught.value)
 
 

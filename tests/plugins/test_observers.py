@@ -408,7 +408,7 @@ def test_a_wrapper_can_refuse_a_session_after_it_is_made(outcomes: list[Any], in
 
 def test_a_wrapper_that_spoils_the_session_is_an_authentication_error(outcomes: list[Any], install: Install) -> None:
     observe(install, "spoiler", SPOILER)
-    with pytest.raises(kinetic.AuthenticationError, match="gave NoneType instead of a SalesforceSession"):
+    with pytest.raises(kinetic.AuthenticationError, match="returned NoneType instead of a SalesforceSession"):
         kinetic.resolve("fake").session()
 
 

@@ -138,7 +138,7 @@ def test_no_reader_ever_sees_a_torn_session() -> None:
 def test_a_refresh_keeps_no_process_alive(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     code = f"""
 import time, kinetic_auth_core as kinetic
-source = kinetic.resolve("password", session_lifetime=0.4, **{settings!r})
+source = kinetic.resolve("password", session_lifetime=2, **{settings!r})
 first = source.session()
 while time.monotonic() and not source._shared._flight:
     source.session()

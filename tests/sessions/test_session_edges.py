@@ -4,11 +4,9 @@ import asyncio
 import dataclasses
 import datetime as dt
 import json
-import sys
 import threading
 import time
 import traceback
-import types
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +20,7 @@ import requests
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
 from kinetic_auth_core.adapters.requests import SalesforceAuth
-from kinetic_auth_core.login.limits import HeldBackError, Trial
+from kinetic_auth_core.login.limits import HeldBackError
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import Shelf
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
@@ -206,25 +204,22 @@ def test_of_many_threads_that_log_in_at_once_one_sends_the_wrong_password(sf: Sa
     assert kinds.count(HeldBackError) == 31
 
 
-def test_a_first_login_that_is_interrupted_before_it_begins_keeps_nobody_out() -> None:
-    trial = Trial()
+def test_a_first_login_that_is_interrupted_keeps_nobody_out() -> None:
+    interrupts = [KeyboardInterrupt()]
 
-    def strike(frame: types.FrameType, event: str, called: object) -> None:
-        if event == "c_call" and called is threading.get_ident and trial._pilot is not None:
-            raise KeyboardInterrupt
+    @attrs.frozen
+    class Interrupted:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            if interrupts:
+                raise interrupts.pop()
+            return a_session("00D!second")
 
-    def enter() -> bool:
-        with trial:
-            return True
-
-    sys.setprofile(strike)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            enter()
-    finally:
-        sys.setprofile(None)
+    source = kinetic.SessionSource(Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        source.authenticate()
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(enter).result(10)
+        assert pool.submit(source.authenticate).result(10).access_token == "00D!second"
 
 
 def test_a_plugin_whose_username_cannot_be_had_logs_in_all_the_same() -> None:
