@@ -73,7 +73,7 @@ class Instances:
             before = self._made.get(number)
             if before is not None and before.values == values:
                 return before
-            instance = make_instance(self._plan, values)
+            instance = self._plan.instances[number] if self._plan.instances else make_instance(self._plan, values)
             if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
                 instance.share(self._commons.transports)
             made = Made(values, instance, LoginHooks(instance, observers))

@@ -96,6 +96,8 @@ class Plan:
         allowed: Whose plugins may be loaded, for its references and observers.
         origin: The distribution of the provider, or the full name of the class of an instance made by hand.
         is_grant: Whether the provider is a `GrantAuthenticator`.
+        instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
+            reference then. Empty: they are made at the login.
         secrets: What the secret settings are, as text: a reference, or the value. For `store_key` alone.
     """
 
@@ -112,6 +114,7 @@ class Plan:
     allowed: AllowedPlugins = ALL_ALLOWED
     origin: str = ""
     is_grant: bool = False
+    instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
     @property

@@ -141,7 +141,7 @@ def examine(
             where = f" for the environment {selection.environment!r}" if selection.environment else ""
             raise ConfigurationError.of(f"Cannot configure {selection.provider!r}{where}", problems)
         if not any(references(plan.values)):
-            _make_once(plan)
+            plan = attrs.evolve(plan, instances=_instances(plan))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, plan=plan)
@@ -206,11 +206,10 @@ def _settle(
     return rows, [], plan
 
 
-def _make_once(plan: Plan) -> None:
-    """What only the whole instance can tell is told now."""
+def _instances(plan: Plan) -> tuple[Any, ...]:
+    """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
     credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed))
-    for number in credentials.order():
-        make_instance(plan, credentials.load(number))
+    return tuple(make_instance(plan, credentials.load(number)) for number in range(credentials.count))
 
 
 def _check_arguments(**arguments: object) -> None:

@@ -360,6 +360,28 @@ def test_what_an_error_of_ours_is_raised_from_shows_no_secret(install: Install, 
     assert "canary-token" not in shown.replace('token="canary-token"', "")  # this test's own line
 
 
+@pytest.mark.parametrize(("secret", "when_resolved"), [("literal", 1), ("env://SSO_SECRET", 0)])
+def test_an_instance_is_made_once(
+    install: Install, monkeypatch: pytest.MonkeyPatch, secret: str, when_resolved: int
+) -> None:
+    body = (
+        'secret: str = kinetic.setting(help="", secret=True)\n'
+        "made: ClassVar[list[object]] = []\n"
+        "def __attrs_post_init__(self):\n    self.made.append(self)\n"
+        "@kinetic.hookimpl\ndef authenticate(self):\n"
+        '    return kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "0")'
+    )
+    code = "from typing import ClassVar\n" + class_of(body)
+    install("counting", code, {"authenticators": {"counting": "counting:Broken"}})
+    monkeypatch.setenv("SSO_SECRET", "literal")
+    source = kinetic.resolve("counting", secret=secret)
+    made = importlib.import_module("counting").Broken.made
+    assert len(made) == when_resolved
+    source.session()
+    source.authenticate()
+    assert len(made) == 1
+
+
 def test_an_interruption_is_not_swallowed(raising: list[Any]) -> None:
     raising[:] = [KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
