@@ -18,14 +18,14 @@ MASK = "********"
 
 
 class LibraryError(Exception):
-    """Stands in a chain of causes for somebody else's error that holds a secret: its type and its masked message.
+    """Takes the place of a library's error that holds a secret in a chain of causes: its type and its masked message.
 
     An error of requests holds the request, and so the password.
     """
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text of other people's. Those under 4 characters stay: they are parts of common words."""
+    """Take secrets out of a foreign text. Those under 4 characters stay: they are parts of common words."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, MASK)
@@ -33,7 +33,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 
 
 def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
-    """What may stand in a chain of causes for somebody else's error.
+    """The form of a foreign error that may stay in a chain of causes.
 
     Args:
         error: The error.
@@ -50,7 +50,7 @@ def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
 
 
 def clean_chain(error: BaseException, secrets: Iterable[str]) -> None:
-    """Let nothing stand in an error's chain that holds a request or shows a secret.
+    """Replace the errors in a chain of causes that hold a request or show a secret.
 
     Args:
         error: An error of ours that a plugin raised, perhaps from one of requests.
@@ -120,7 +120,7 @@ def _gives_away(error: BaseException, secrets: Iterable[str]) -> bool:
     try:
         shown = f"{error} {error.args!r} {vars(error)!r}"
         return hasattr(error, "request") or mask(shown, secrets) != shown
-    except Exception:  # noqa: BLE001 - other people's properties: httpx's `request` raises where there is none yet
+    except Exception:  # noqa: BLE001 - a foreign property: httpx's `request` raises where there is none yet
         return True
 
 
@@ -128,10 +128,10 @@ def _text(error: BaseException) -> str:
     """What an error says, if it can."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - other people's code
+    except Exception:  # noqa: BLE001 - foreign code
         return "it cannot be shown"
 
 
 def told(error: BaseException) -> str:
-    """Type and message of somebody else's error, for a sentence; a `LibraryError` has both in its message."""
+    """Type and message of a foreign error, for a sentence; a `LibraryError` has both in its message."""
     return str(error) if isinstance(error, LibraryError) else f"{type(error).__name__}: {error}"

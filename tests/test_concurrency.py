@@ -21,8 +21,8 @@ def test_if_making_it_fails_the_next_one_tries() -> None:
     assert once.get(lambda: 1) == 1
 
 
-def test_what_leads_back_to_itself_is_an_error_and_hangs_nobody() -> None:
+def test_a_value_that_needs_itself_is_an_error_and_no_deadlock() -> None:
     once: Once[int] = Once()
-    with pytest.raises(RuntimeError, match="was asked for by that which makes it"):
+    with pytest.raises(RuntimeError, match="was requested by the function that makes it"):
         once.get(lambda: once.get(lambda: 1))
     assert once.get(lambda: 1) == 1

@@ -39,17 +39,17 @@ class SecretLoader:
 
         Args:
             reference: What to fetch.
-            binary: It is for a key: what is no UTF-8 text, such as a PKCS12 file, is handed on as bytes, and nothing at
-                all is no key. Other secrets may be empty, such as a security token.
+            binary: It is for a key: a value that is not UTF-8 text, such as a PKCS12 file, is returned as bytes, and an
+                empty one is refused. Other secrets may be empty, such as a security token.
 
         Returns:
             Text, without the line end that editors and `echo` leave behind it; bytes; or a `Signer` for a key that
             stays where it is.
 
         Raises:
-            KeyLoadError: It cannot be had, is an empty key, or is no text where only text will do.
+            KeyLoadError: It cannot be loaded, is an empty key, or is not text where only text can be used.
             UnknownProviderError: No key loader for its scheme is installed.
-            ProviderLoadError: It does not load, or may not be loaded.
+            ProviderLoadError: The key loader does not load, or is not allowed.
         """
         if reference.scheme in BUILTIN_SCHEMES:
             loaded: object = load_builtin(reference, self._lookup)
@@ -64,7 +64,7 @@ class SecretLoader:
             return text
         if isinstance(loaded, bytes) and binary:
             return loaded
-        gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
+        gave = f"its key loader returned {type(loaded).__name__}, neither bytes nor a Signer"
         what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
         raise KeyLoadError(f"{reference}: {what}.")
 

@@ -1,7 +1,7 @@
 """The base of providers that log in with one request to the token endpoint: settings, checks, the login itself.
 
-A subclass gives the form fields of its grant and nothing else. What the answer means is in `oauth.token_response`, how
-it travels in `transport.client`.
+A subclass adds the form fields of its grant. `oauth.token_response` reads the answer; `transport.client` sends the
+request.
 """
 
 import abc
@@ -52,8 +52,8 @@ class GrantAuthenticator(metaclass=CheckedMeta):
 
     Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for
     messages; `exactly_one_of`, groups of settings of which exactly one must be given; `answers_are_signed`, where an
-    answer without a signature is to be refused if the client secret is known; and `counts_failed_logins`, where a wrong
-    secret that is sent again brings the user nearer to a lockout: a request that may have arrived is then not repeated.
+    answer without a signature is refused if the client secret is known; and `counts_failed_logins`, where Salesforce
+    counts each wrong secret towards a lockout: a request that may have arrived is then not repeated.
     """
 
     provider_name: ClassVar[str] = ""
@@ -206,15 +206,15 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         raise login.failed(AuthenticationError, problem) from cause
 
     def share(self, transports: Transports) -> None:
-        """Use connections that others use too, instead of its own.
+        """Use shared connections instead of its own.
 
         Args:
-            transports: Whoever made them closes them.
+            transports: The connections; their maker closes them.
         """
         self._shared.get(lambda: transports)
 
     def connection(self) -> "Transport":
-        """What carries its requests, opened at first use."""
+        """The transport of its requests, opened at first use."""
         return (self._shared.peek() or self._own.get(Transports)).get(
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
@@ -224,7 +224,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         )
 
     def close(self) -> None:
-        """Give the connections back. The next login opens new ones."""
+        """Close the connections. The next login opens new ones."""
         if own := self._own.peek():
             own.close()
 

@@ -1,4 +1,4 @@
-"""A provider's instances: made of a login's values, and kept while those stay the same, so a key is prepared once."""
+"""A provider's instances: made from a login's values and kept while those stay the same, so a key is prepared once."""
 
 import logging
 import threading
@@ -98,12 +98,12 @@ class Instances:
         return self._commons.observers.get(lambda: load_observers(self._plan.allowed))
 
     def close(self) -> None:
-        """Give the provider's connections back, if it has a `close`."""
+        """Close the provider's connections, if it has a `close`."""
         for made in list(self._made.values()):
             _close_quietly(made.instance)
 
     def _after_fork(self) -> None:
-        """In the child nobody holds the lock that another thread of the parent held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock = threading.RLock()
 
 
@@ -113,5 +113,5 @@ def _close_quietly(instance: Any) -> None:
     if close is not None:
         try:
             close()
-        except Exception as error:  # noqa: BLE001 - other people's classes
+        except Exception as error:  # noqa: BLE001 - a plugin's class
             logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)

@@ -2,7 +2,7 @@
 
 Repeating a wrong password locks its user out of Salesforce. So within `lockout_guard` seconds of a refusal the same
 credential fails at once, in every process that shares the store. What the store holds of it are two bytes of a keyed
-hash that is slow to make: enough to tell that the credential is another one by now, and little to guess it by.
+hash that is slow to make: enough to see that the credential has changed, and too little to guess it.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ class LoginBudget:
                 raise LoginBudgetError(
                     f"{self._called}: {spent} logins within the last hour are all that login_budget allows; the next "
                     f"one in {wait:.0f} s.",
-                    remedy="Find out who throws sessions away: share one source, and call invalidate() only with a "
+                    remedy="Find out which code discards sessions: share one source, and call invalidate() only with a "
                     "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
                     **self._details,
                 )
@@ -98,7 +98,7 @@ class LoginBudget:
         return max(new - old for new, old in zip(now, then, strict=True))
 
     def _after_fork(self) -> None:
-        """In the child nobody holds the lock that another thread of the parent held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock = threading.Lock()
 
 
@@ -131,9 +131,9 @@ class Credential:
     _tag: Once[str] = attrs.field(init=False, repr=False, factory=Once)
 
     def tag(self, key: str) -> str:
-        """Two bytes that tell it from others, by a hash that is slow to try, and made once.
+        """Two bytes of a slow hash that distinguish it from other credentials; computed once.
 
-        How to connect is no part of it: with a longer time-out the same password is as wrong.
+        Connection settings are left out: with a longer time-out the same password is still wrong.
 
         Args:
             key: The name of the source in a store.
@@ -178,7 +178,7 @@ class LockoutGuard:
             raise self._again(refusal)
 
     def remember(self, credential: "Credential", error: CredentialsRejectedError) -> None:
-        """Keep a refusal in mind."""
+        """Remember a refusal."""
         if not self._guard_s:
             return
         refusal = {
@@ -215,7 +215,7 @@ class LockoutGuard:
         return [each for raw in self._shelf.read_refusals() for each in self._read(raw)]
 
     def _read(self, raw: bytes) -> list[dict[str, Any]]:
-        """The refusals that still hold; no more than `remember` keeps, so that nobody can store one for every tag."""
+        """The refusals that still hold; no more than `remember` keeps, or another writer could hold back every tag."""
         try:
             found = json.loads(raw) if raw else []
         except (ValueError, RecursionError):
@@ -232,7 +232,7 @@ def _age(refusal: Mapping[str, Any]) -> float:
 
 
 def _is_refusal(found: Any) -> bool:
-    """Whether what a store gave is a refusal; who could write to the store could write anything there."""
+    """Whether a value from the store is a well-formed refusal; other writers of the store may put anything there."""
     if not isinstance(found, dict) or not isinstance(found.get("tag"), str):
         return False
     if not isinstance(found.get("at"), float) or not isinstance(found.get("status"), int | None):
@@ -268,7 +268,7 @@ class Commons:
     _budgets: dict[str, LoginBudget] = attrs.field(factory=dict)
 
     def budget(self, key: str, make: Callable[[], LoginBudget]) -> LoginBudget:
-        """The login budget of whoever has this name in a store; it outlives the source as well."""
+        """The login budget of the source with this name in a store; it outlives the source."""
         if len(self._budgets) > _BUDGETS_KEPT:
             for name in [name for name, budget in list(self._budgets.items()) if budget.is_idle()]:
                 self._budgets.pop(name, None)

@@ -43,10 +43,10 @@ WAYS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bu
 
 @attrs.frozen(kw_only=True)
 class SourceOptions:
-    """What a source is told beside its provider's settings."""
+    """The source's own settings, beside those of its provider."""
 
     session_lifetime: float = setting(
-        7200.0, help="Seconds for which a session is taken to live; Salesforce does not say.", validator=check_seconds
+        7200.0, help="Seconds that a session is assumed to live; Salesforce does not say.", validator=check_seconds
     )
     lockout_guard: float = setting(
         60.0, help="Seconds for which a refused credential is not tried again; 0: no guard.", validator=_check_guard
@@ -132,12 +132,12 @@ class Plan:
         """The host that logs in, where the provider has a `login_url`."""
         try:
             return urlsplit(self.shown("login_url") or "").netloc or None
-        except ValueError:  # other people's provider, other people's setting
+        except ValueError:  # a plugin's setting may hold anything
             return None
 
     @property
     def deadline_s(self) -> float | None:
-        """Seconds that a login may take; None where the provider is no grant and keeps its own time."""
+        """Seconds that a login may take; None where the provider is not a grant and has its own time limit."""
         deadline_s = self.shown("deadline") if self.is_grant else None
         return None if deadline_s is None else float(deadline_s)
 
@@ -159,8 +159,8 @@ class Plan:
         """Under which name a store keeps the session: the same wherever the same user logs in, and not readable.
 
         It is a hash of provider, login URL, client and user, where the provider is a grant of the core's kind that has
-        all of them. Another provider may tell its users apart by something else, even by a secret alone: then all its
-        settings count, the secrets by a hash that is slow to try.
+        all of them. Another provider may distinguish its users by something else, even by a secret alone: then all
+        its settings count, the secrets by a slow hash.
         """
         who = [self.provider, self.shown("login_url"), self.shown("client_id"), self.shown("username")]
         if not (self.is_grant and all(who)):
@@ -187,7 +187,7 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         store: Where its session is kept; None: in this process's memory.
 
     Raises:
-        ConfigurationError: One of its secrets is a reference, or the store is none.
+        ConfigurationError: One of its secrets is a reference, or the store is not a `SessionStore`.
     """
     if store is not None and not isinstance(store, SessionStore):
         raise ConfigurationError(
@@ -235,10 +235,10 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
 
 
 def plain_secret(value: Any) -> str:
-    """A secret as text that tells it from others: a key that stays elsewhere, by its name.
+    """A secret as text that distinguishes it from others; a key that stays elsewhere, by its name.
 
-    Tables, sets and records are taken apart: two that differ must not be taken for the same, as their users would be
-    given each other's sessions. So must any other object be, by its pickle; one that has none is like no other.
+    Two values that differ must have different texts, or their users would get each other's sessions. So tables, sets
+    and records are taken apart, and other objects are pickled; an object that cannot be pickled equals no other.
     """
     if isinstance(value, Alternatives | list | tuple):
         return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, Alternatives) else value)])
@@ -257,8 +257,8 @@ def plain_secret(value: Any) -> str:
         return plain_secret({each.name: getattr(value, each.name) for each in fields})
     try:
         state = hashlib.sha256(pickle.dumps(value)).hexdigest()
-    except Exception:  # noqa: BLE001 - other people's classes
-        state = uuid.uuid4().hex  # a login too many rather than somebody else's session
+    except Exception:  # noqa: BLE001 - a plugin's class
+        state = uuid.uuid4().hex  # a login too many rather than another user's session
     return f"{type(value).__qualname__} {state}"
 
 

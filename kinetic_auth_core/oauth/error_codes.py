@@ -67,7 +67,7 @@ EXPIRED_ASSERTION = KnownError(
     "expired authorization code",
     Kind.OTHER,
     "the signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by"
-    " NTP; an assertion lives 3 minutes, and is made anew for each login",
+    " NTP; an assertion lives 3 minutes, and each login signs a new one",
 )
 
 CATALOGUE: tuple[KnownError, ...] = (

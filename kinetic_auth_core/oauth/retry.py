@@ -1,6 +1,6 @@
-"""How often a login is tried: again after what is known to pass by itself, with pauses, within the deadline.
+"""Retries of a login: after transient errors, with random pauses, within the deadline.
 
-tenacity runs the tries. What passes by itself is told by the errors (`retryable`); what a try is, by `login.grant`.
+tenacity runs the tries. The errors say whether they are transient (`retryable`); one try is made by `login.grant`.
 """
 
 import logging
@@ -15,8 +15,8 @@ from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.transport.deadline import remaining_s
 
 MAX_TRIES = 4
-#: The longest that the first pause can be, and by how much each next one can be longer: 0.2 s, 0.6 s, 1.8 s. How long a
-#: pause is, is left to chance ("full jitter"), so that clients which failed together do not come back together.
+#: The longest that the first pause can be, and by how much each next one can be longer: 0.2 s, 0.6 s, 1.8 s. The
+#: pauses are random ("full jitter"), so that clients which failed together do not retry together.
 FIRST_PAUSE_S, GROWTH = 0.2, 3
 
 logger = logging.getLogger(__name__)
@@ -61,11 +61,11 @@ class Tries:
             attempt: One try.
 
         Returns:
-            What the first try gave that did not fail.
+            The result of the first try that did not fail.
 
         Raises:
-            AuthenticationError: That of the last try. It tells how many there were, in `attempts` as well, and the
-                pauses between them, in `waited_s`.
+            AuthenticationError: That of the last try. It has the number of tries in `attempts` and the pauses between
+                them in `waited_s`.
             KineticAuthError: Whatever else a try raised, at once.
         """
         tries = tenacity.Retrying(

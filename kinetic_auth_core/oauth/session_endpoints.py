@@ -1,4 +1,4 @@
-"""What is asked about a session: revoke (RFC 7009), introspect (RFC 7662), and whether it is alive."""
+"""Requests about a session: revoke (RFC 7009), introspect (RFC 7662), and whether it is alive."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kinetic_auth_core.oauth.token_response import Login, ask, json_object, refu
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.transport.client import Form, Transport
 
-#: What the revoke endpoint says of a token that is dead already.
+#: What the revoke endpoint answers for a token that is dead already.
 _DEAD_ALREADY = frozenset({"invalid_token", "unsupported_token_type"})
 
 
@@ -35,7 +35,7 @@ def is_alive(transport: Transport, session: SalesforceSession, login: Login) -> 
     """Whether the REST API takes a session, by a call that any user may make.
 
     Raises:
-        TransportError: It answers neither with yes nor with no.
+        TransportError: The answer does not say.
     """
     headers = Form(session.auth_header, [session.access_token])
     answer = ask(transport.get, f"{session.base_url}/limits", headers, login)
@@ -43,7 +43,7 @@ def is_alive(transport: Transport, session: SalesforceSession, login: Login) -> 
         return True
     if is_dead_session(answer.status, answer.body):
         return False
-    what = f"the REST API answers with HTTP {answer.status}, which tells neither life nor death of the session."
+    what = f"the REST API answers with HTTP {answer.status}; cannot tell whether the session is still valid."
     raise login.failed(TransportError, what, status=answer.status, retryable=answer.status >= 500)
 
 
@@ -71,8 +71,10 @@ def introspect(transport: Transport, session: SalesforceSession, login: Login, a
     answer = ask(transport.post, f"{app.login_url}/services/oauth2/introspect", form, login)
     if answer.status != 200:
         raise refusal(answer, login, form)
-    told = json_object(answer.body)
-    found = None if isinstance(told, str) else Introspection.of(told)
+    fields = json_object(answer.body)
+    found = None if isinstance(fields, str) else Introspection.of(fields)
     if found is None:
-        raise login.failed(TransportError, "the answer says nothing of a token.", status=answer.status)
+        raise login.failed(
+            TransportError, "the introspection response has no valid `active` field.", status=answer.status
+        )
     return found

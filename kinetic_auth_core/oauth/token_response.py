@@ -41,7 +41,7 @@ class _TwiceError(ValueError):
 
 
 def json_object(body: bytes) -> dict[str, Any] | str:
-    """The JSON object that a body is; or why it is none, in words that go on after "an answer with ..."."""
+    """The JSON object in a body; or why there is none, as the end of a sentence that begins "an answer with ..."."""
     try:
         parsed = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_no_number)
     except _TwiceError:
@@ -59,7 +59,7 @@ def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(_name: str) -> None:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def session_values(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,30 +75,30 @@ def _digits(number: int) -> str:
 
 
 def unfit(values: Mapping[str, Any]) -> list[str]:
-    """Why the fields of an answer make no session; the texts quote none of them."""
-    problems = [f"it lacks {name}" for name in REQUIRED if name not in values]
+    """What is wrong with the fields of a token response, as ends of sentences that quote no value."""
+    problems = [f"has no `{name}`" for name in REQUIRED if name not in values]
     for name, value in values.items():
-        problems += [f"its {name} {problem}" for problem in _problems(name, value)][:1]
+        problems += [f"has an invalid `{name}` ({problem})" for problem in _problems(name, value)][:1]
     return problems
 
 
 def _problems(name: str, value: object) -> Iterator[str]:
     """What is wrong with a field, the first thing first."""
     if not isinstance(value, str):
-        yield "is not text"
+        yield "not text"
         return
     if not is_encodable(value):
-        yield "is not valid text"
+        yield "not valid text"
     if name in {"access_token", "token_type"} and not all("!" <= char <= "~" for char in value):
-        yield "could not be sent in a header"
+        yield "cannot be sent in a header"
     if name == "access_token" and len(value) > _MAX_TOKEN:
-        yield "is too long for a header"
+        yield "too long for a header"
     if name == "token_type" and value.lower() != "bearer":
-        yield "is not Bearer"
+        yield "not Bearer"
     if name == "issued_at" and not _TIME.fullmatch(value):
-        yield "is no time in milliseconds"
+        yield "not a time in milliseconds"
     if name in {"id", "scope"} and not value.isprintable():
-        yield "has a control character in it"
+        yield "it has a control character"
 
 
 _NOT_SALESFORCE = (
@@ -173,7 +173,7 @@ def read_answer(
         raise refusal(answer, login, form)
     values = session_values(fields)
     if problems := unfit(values):
-        what = f"the answer is no session: {', '.join(problems)}."
+        what = f"the token response {', '.join(problems)}."
         raise login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
     if problem := instance_url_problem(values["instance_url"]):
         raise login.failed(
@@ -195,7 +195,7 @@ def read_answer(
 
 
 def refusal(answer: Answer, login: Login, form: Form) -> AuthenticationError:
-    """The error for an answer that is no success."""
+    """The error for an answer that is not a success."""
     fields = json_object(answer.body)
     if isinstance(fields, str):
         error = _no_answer(answer, login, form, fields)
@@ -243,8 +243,8 @@ def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -
 def _told(fields: Mapping[str, Any], form: Form) -> tuple[str, str, KnownError | None]:
     """An answer's `error` and `error_description`, as they may be quoted; and what they mean, if that is known.
 
-    The words that the catalogue knows stay even where a secret is one of them: without them it would be no refusal that
-    the guards know, and a gap in a known sentence would tell the secret.
+    Words of a known error stay even where a secret is one of them: without them the guards would not recognise the
+    rejection, and a gap in a known sentence would reveal the secret.
     """
     error, described = (text.strip() if isinstance(text := fields.get(name), str) else "" for name in _TEXTS)
     known, quoted = known_error(error, described), form.quoted(described)

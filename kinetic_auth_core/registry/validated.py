@@ -33,23 +33,23 @@ class CheckedMeta(abc.ABCMeta):
         return instance
 
 
-def _check(made: Any) -> None:
+def _check(instance: Any) -> None:
     """Check an instance against its schema: types, validators, references, exactly-one-of.
 
     Raises:
         ConfigurationError: All that is wrong.
     """
-    cls = type(made)
+    cls = type(instance)
     problems = []
     for each in schema(cls):
         try:
-            each.check(made)
-            if each.secret and (problem := reference_problem(each.value_of(made))):
+            each.check(instance)
+            if each.secret and (problem := reference_problem(each.value_of(instance))):
                 problems.append(f"{each.name}: {problem}")
         except ValueError as error:
             problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
     for group in exactly_one_of(cls):
-        given = [name for name in group if getattr(made, name) not in (None, "")]
+        given = [name for name in group if getattr(instance, name) not in (None, "")]
         if problem := group_problem(schema(cls), group, given):
             problems.append(problem)
     if problems:
@@ -57,7 +57,7 @@ def _check(made: Any) -> None:
 
 
 def reference_problem(value: object) -> str | None:
-    """What is wrong with a secret that a class was given by hand: it is a reference, which nobody would resolve."""
+    """What is wrong with a secret of an instance made by hand: it is a reference, which would not be resolved."""
     if isinstance(value, list | tuple):
         return next(filter(None, map(reference_problem, value)), None)
     if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:

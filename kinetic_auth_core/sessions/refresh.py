@@ -1,6 +1,6 @@
-"""From no usable session to one: somebody else's from the store, or one login for all who share the store.
+"""How the next session is obtained: from the store, or by one login for all processes that share the store.
 
-Who shares a session inside of this process, and when it is due, is the source's affair.
+Sharing within the process is handled by `single_flight`.
 """
 
 import logging
@@ -25,7 +25,7 @@ class Renewal:
     Args:
         shelf: Where the session is kept for others.
         flow: Logs in.
-        lifetime_s: How long a session is taken to live, in seconds.
+        lifetime_s: The assumed lifetime of a session, in seconds.
     """
 
     def __init__(self, shelf: Shelf, flow: LoginFlow, lifetime_s: float) -> None:
@@ -36,10 +36,10 @@ class Renewal:
         self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
 
     def bury(self, session: SalesforceSession) -> bool:
-        """Take note that a session is dead, so that it is not taken out of the store again.
+        """Mark a session as dead, so that it is not read from the store again.
 
         Returns:
-            Whether that is news.
+            True the first time.
         """
         is_news = session.access_token not in self._dead
         if is_news:
@@ -47,13 +47,13 @@ class Renewal:
         return is_news
 
     def forget(self, session: SalesforceSession) -> None:
-        """Take a dead session out of the store, so that no process that starts now finds it there."""
+        """Delete a dead session from the store, so that no other process finds it there."""
         self._shelf.forget(session)
 
     def next_session(self) -> LiveSession:
-        """A session that is not known to be dead or over: the one in the store, else a new one.
+        """A session that is neither dead nor expired: the one in the store, else a new one.
 
-        While another process logs in, this waits for what comes of it; no longer than a lease lasts.
+        While another process logs in, this waits for its result, but no longer than a lease lasts.
 
         Raises:
             KineticAuthError: The login failed.
@@ -65,26 +65,26 @@ class Renewal:
                 return kept
             if (lease := self._shelf.acquire(holder)) is not None:
                 return self._under_lease(lease, younger_than=None)
-            if time.monotonic() >= give_up_at:  # others fail one after the other, or the store lets go of no lease
+            if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
                 waited_s = self._shelf.lease_s
-                logger.warning("others have been about to log in for %.0f s; logging in without the lease", waited_s)
+                logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
                 return self._made()
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def refreshed(self, live: LiveSession) -> LiveSession | None:
-        """A session younger than one that is due; None while another process is at it.
+    def refreshed(self, stale: LiveSession) -> LiveSession | None:
+        """A session younger than a stale one; None while another process is refreshing it.
 
         Raises:
             KineticAuthError: The login failed.
         """
-        if kept := self.kept(younger_than=live):
+        if kept := self.kept(younger_than=stale):
             return kept
         lease = self._shelf.acquire(uuid.uuid4().hex)
-        return self._under_lease(lease, younger_than=live) if lease else None
+        return self._under_lease(lease, younger_than=stale) if lease else None
 
     def was_made_here(self, session: SalesforceSession) -> bool:
-        """Whether a session comes from a login of this source, and not out of the store."""
+        """Whether a session comes from a login of this source and not from the store."""
         return session.access_token in self._made_here
 
     def _under_lease(self, lease: Lease, younger_than: LiveSession | None) -> LiveSession:
@@ -103,7 +103,7 @@ class Renewal:
         return made
 
     def kept(self, younger_than: LiveSession | None = None) -> LiveSession | None:
-        """The session in the store, if it is of use; nobody logs in.
+        """The session in the store, if it can be used; without a login.
 
         Args:
             younger_than: It must be younger than this one, and fresh.

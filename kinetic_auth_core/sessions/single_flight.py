@@ -1,6 +1,6 @@
-"""The one session of a process: who has it, who waits for it, when it is refreshed and when it is dropped.
+"""One session for all threads and tasks of a process: one of them logs in, and the others wait for its result.
 
-How the next session is obtained is in `refresh`.
+How the next session is obtained is decided in `refresh`.
 """
 
 import copy
@@ -31,22 +31,22 @@ _LOOK_AGAIN_S = 1.0
 
 @attrs.define(eq=False)
 class _Flight:
-    """A renewal that is under way.
+    """A login (or a look into the store) that is under way.
 
     Attributes:
-        pilot: The thread that makes it; None until one that runs apart has started.
-        landing: What came of it: the session, the error, or None where it was interrupted and somebody else has to.
+        pilot: The thread that runs it; None until a background thread has started.
+        landing: Its result: the session, the error, or None where it was interrupted and another caller has to run it.
     """
 
     pilot: int | None
     landing: "Future[_Outcome]" = attrs.field(factory=Future)
 
     def __attrs_post_init__(self) -> None:
-        self.landing.set_running_or_notify_cancel()  # so that a cancelled task cannot cancel the login of all
+        self.landing.set_running_or_notify_cancel()  # so that a cancelled task does not cancel the login of the others
 
 
 class SharedSession:
-    """Hands out one session to all threads and tasks, and renews it once for all of them.
+    """Gives one session to all threads and tasks, and obtains the next one once for all of them.
 
     Args:
         renewal: Finds or makes the next session.
@@ -54,7 +54,7 @@ class SharedSession:
 
     def __init__(self, renewal: Renewal) -> None:
         self._renewal = renewal
-        self._live: LiveSession | None = None  # one frozen value: nobody sees a token with another login's URL
+        self._live: LiveSession | None = None  # one frozen value: no caller sees a token with another login's URL
         self._flight: _Flight | None = None
         self._refresh_not_before = 0.0
         self._failures = 0
@@ -62,10 +62,10 @@ class SharedSession:
         reset_after_fork(self)
 
     def get(self) -> SalesforceSession:
-        """The live session. If there is none, one caller renews it and all others wait.
+        """The live session. If there is none, one caller logs in and all others wait.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
         live = self._live
         if live is not None and time.monotonic() < live.due_monotonic and time.time() < live.due_wall:
@@ -84,7 +84,7 @@ class SharedSession:
                 if flight is mine:
                     return self._fly(mine).session
             finally:
-                self._land(mine, None)  # interrupted anywhere in between, it must not keep the others waiting
+                self._land(mine, None)  # after an interrupt anywhere in between, no other caller may wait for ever
             if flight is not None and (live := _live_of(flight.landing.result())) is not None:
                 return live.session
 
@@ -99,7 +99,7 @@ class SharedSession:
         """As `get`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
         import asyncio
 
@@ -112,7 +112,7 @@ class SharedSession:
                 if flight is mine:
                     self._fly_apart(mine, None)
             except BaseException:
-                self._land(mine, None)  # interrupted before its thread began, it must not keep the others waiting
+                self._land(mine, None)  # interrupted before its thread started: no other caller may wait for ever
                 raise
             if flight is not None:
                 live = _live_of(await asyncio.wrap_future(flight.landing))
@@ -120,7 +120,7 @@ class SharedSession:
                     return live.session
 
     def drop(self, session: SalesforceSession) -> bool:
-        """Let go of a dead session. If another one is live already, nothing is thrown away.
+        """Discard a dead session. If another one is live already, nothing is discarded.
 
         Returns:
             Whether it was the live one.
@@ -135,7 +135,7 @@ class SharedSession:
         return is_live
 
     def _current(self) -> SalesforceSession | None:
-        """The live session, if there is one and it is not over. One that is due is refreshed in the background."""
+        """The live session, unless it has expired. A stale one is refreshed in the background."""
         live = self._live
         if live is None:
             return None
@@ -150,14 +150,14 @@ class SharedSession:
         return live.session
 
     def _refresh(self, live: LiveSession) -> None:
-        """Have one thread refresh a session, while it goes on serving."""
+        """Start one thread that refreshes a session, which stays in use meanwhile."""
         if self._flight is not None or time.monotonic() < self._refresh_not_before:
             return
         mine = _Flight(None)
         try:
             if self._join(mine, instead_of=live) is mine:
                 self._fly_apart(mine, live)
-        except AuthenticationError as error:  # the session serves on
+        except AuthenticationError as error:  # the session stays in use
             logger.debug("no refresh in the background: %s", error)
             self._refresh_not_before = time.monotonic() + _LOOK_AGAIN_S
         except BaseException:
@@ -165,7 +165,7 @@ class SharedSession:
             raise
 
     def _join(self, mine: _Flight, instead_of: LiveSession | None = None) -> _Flight | None:
-        """The renewal that is under way, which is `mine` if there was none; None if another session is live by now."""
+        """The flight that is under way, `mine` if there was none; None if another session is live by now."""
         with self._lock:
             if self._live is not instead_of:
                 return None
@@ -174,12 +174,12 @@ class SharedSession:
             if self._flight is not mine and self._flight.pilot == threading.get_ident():
                 raise ConfigurationError(
                     "session() was called from within the login that makes the session.",
-                    remedy="Observers and plugins must not ask the source that is logging in; use what the hook gives.",
+                    remedy="Observers and plugins must not use the source that logs in; use the hook's arguments.",
                 )
             return self._flight
 
     def _fly(self, flight: _Flight) -> LiveSession:
-        """Renew the session for all who wait."""
+        """Obtain the session for all callers that wait."""
         try:
             live = self._renewal.next_session()
         except KineticAuthError as error:
@@ -189,11 +189,11 @@ class SharedSession:
         return live
 
     def _fly_apart(self, flight: _Flight, due: LiveSession | None) -> None:
-        """Renew it in a thread of its own: one of a pool might never get its turn. It keeps no process alive.
+        """Obtain it in a new thread: a pool might never run it. The thread does not keep the process alive.
 
         Args:
-            flight: The renewal.
-            due: The session that is refreshed; None where all wait for a new one.
+            flight: The login.
+            due: The stale session to refresh; None where callers wait for a new one.
         """
 
         def fly() -> None:
@@ -204,8 +204,8 @@ class SharedSession:
                 else:
                     self._fly_ahead(flight, due)
             except KineticAuthError:
-                pass  # those who wait get it
-            except BaseException as error:  # noqa: BLE001 - nobody above this thread would see it
+                pass  # the callers that wait get it
+            except BaseException as error:  # noqa: BLE001 - no caller of this thread would see it
                 self._land(flight, AuthenticationError(f"the login ended with {type(error).__name__}."))
             finally:
                 self._land(flight, None)
@@ -218,16 +218,16 @@ class SharedSession:
             raise failure from error
 
     def _fly_ahead(self, flight: _Flight, due: LiveSession) -> None:
-        """Refresh a session that still serves; after a failure, try again later."""
+        """Refresh a session that is still in use; after a failure, try again later."""
         pause_s = _LOOK_AGAIN_S
         try:
             self._land(flight, self._renewal.refreshed(due))
             self._failures = 0
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session serves on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session stays in use
             pause_s = min(_BACK_OFF_S * 2**self._failures, _LONGEST_BACK_OFF_S)
             self._failures += 1
             logger.warning(
-                "the session could not be refreshed; it serves on, and the next try is in %.0f s at most: %s",
+                "the session could not be refreshed; it stays in use, and the next attempt is in %.0f s at most: %s",
                 *(pause_s, error.message if isinstance(error, KineticAuthError) else type(error).__name__),
             )
             self._land(flight, error if isinstance(error, KineticAuthError) else None)
@@ -236,13 +236,13 @@ class SharedSession:
             self._refresh_not_before = time.monotonic() + pause_s * spread
 
     def _land(self, flight: _Flight, outcome: _Outcome) -> None:
-        """End a renewal that is under way; does nothing to one that has ended or never began."""
+        """End a flight with its result; does nothing to one that has ended or never began."""
         with self._lock:
             if self._flight is flight:
                 if isinstance(outcome, LiveSession):
                     self._live = outcome
                 self._flight = None
-            if not flight.landing.done():  # under the lock: an interrupt in between must leave nobody waiting
+            if not flight.landing.done():  # under the lock: an interrupt in between must not leave others waiting
                 flight.landing.set_result(outcome)
 
     def _after_fork(self) -> None:
@@ -252,7 +252,7 @@ class SharedSession:
 
 
 def _live_of(outcome: _Outcome) -> LiveSession | None:
-    """The session of a renewal by another; None where that one was interrupted.
+    """The session that another caller obtained; None where that one was interrupted.
 
     Raises:
         KineticAuthError: A copy of that login's error: one that many threads raise would collect all their tracebacks.

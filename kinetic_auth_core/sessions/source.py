@@ -1,4 +1,4 @@
-"""A source of sessions: what applications hold. It wires together who shares a session and how one is come by."""
+"""`SessionSource`, the object that applications hold: it puts together sharing, refreshing and logging in."""
 
 import logging
 from types import TracebackType
@@ -43,13 +43,13 @@ class SessionSource:
             the page on configuration.
 
     Raises:
-        ConfigurationError: It is no authenticator, the store is none, or an option is wrong.
+        ConfigurationError: It is not an authenticator, the store is not a `SessionStore`, or an option is wrong.
     """
 
     @secret_boundary
     def __init__(self, authenticator: object, *, store: SessionStore | None = None, **options: Any) -> None:
         if isinstance(authenticator, type):
-            raise ConfigurationError(f"{authenticator.__name__} is a class: give an instance of it.")
+            raise ConfigurationError(f"{authenticator.__name__} is a class: pass an instance of it.")
         if problem := authenticator_problem(type(authenticator)):
             raise ConfigurationError(f"{type(authenticator).__name__} {problem}.")
         self._start(plan_for(authenticator, SourceOptions.of(options), store))
@@ -107,13 +107,13 @@ class SessionSource:
         return self._flow.login()
 
     def session(self) -> SalesforceSession:
-        """The live session: from memory, then the store, else one login for all who wait.
+        """The live session: from memory, then the store, else one login for all callers that wait.
 
-        When three quarters of `session_lifetime` have passed, one caller has it refreshed in the background, and nobody
-        waits; when all of it has, all wait for the one who logs in.
+        When three quarters of `session_lifetime` have passed, the session is refreshed in the background, and no
+        caller waits; when all of it has passed, all callers wait for the one that logs in.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
         return self._shared.get()
 
@@ -121,7 +121,7 @@ class SessionSource:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
         return await self._shared.aget()
 
@@ -141,7 +141,7 @@ class SessionSource:
 
     @secret_boundary
     def invalidate(self, session: SalesforceSession) -> None:
-        """Say that a session is dead, typically after a 401.
+        """Report that a session is dead, typically after a 401.
 
         If another one is live already, nothing is thrown away: any number of callers cost one new login. The session
         goes out of the store as well, if it is still there; the first caller does that, and no other waits.
@@ -150,16 +150,14 @@ class SessionSource:
             session: The session that was refused.
         """
         if self._shared.drop(session):
-            logger.info(
-                "%s: its session was refused, and is dropped; who needs one gets another", self._flow.plan.called
-            )
+            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.plan.called)
 
     @secret_boundary
     def revoke(self, session: SalesforceSession) -> bool:
-        """Revoke a session: that one, and whoever else uses its token loses it too.
+        """Revoke a session. All who use the same token lose it too.
 
         Salesforce may hand the same session to several logins of a user, and a store shares one among processes. So
-        nothing is ever revoked but what is given here.
+        nothing else is revoked than the session that is passed.
 
         Args:
             session: The session to revoke.
@@ -184,7 +182,7 @@ class SessionSource:
             session: The session to ask about.
 
         Raises:
-            TransportError: There was no answer, or one that tells neither.
+            TransportError: There was no answer, or one that does not say.
         """
         from kinetic_auth_core.oauth import session_endpoints
 
@@ -198,7 +196,7 @@ class SessionSource:
             session: The session to ask about.
 
         Raises:
-            ConfigurationError: The provider has no `client_secret`, with which the app shows who it is.
+            ConfigurationError: The provider has no `client_secret` to authenticate the app with.
             AuthenticationError: Salesforce refused, or there was no usable answer.
         """
         from kinetic_auth_core.oauth import session_endpoints
@@ -208,7 +206,7 @@ class SessionSource:
         if missing := [name for name in names if not getattr(instance, name, None)]:
             raise ConfigurationError(
                 f"{self.provider}: introspection needs {' and '.join(missing)}.",
-                remedy="Set it: introspection is answered only to an app that shows its secret.",
+                remedy="Set it: Salesforce answers introspection only to an app that sends its secret.",
             )
         return session_endpoints.introspect(
             self._connection(), session, self._request("introspection", session), instance
@@ -218,7 +216,7 @@ class SessionSource:
         try:
             instance = self._flow.instance()
         except KineticAuthError as error:  # a session can be revoked while the vault is down
-            logger.warning("connecting without the provider's own settings: %s", error.message)
+            logger.warning("connecting with default settings, as the provider's cannot be loaded: %s", error.message)
             instance = None
         if isinstance(instance, GrantAuthenticator):
             return instance.connection()
@@ -235,7 +233,7 @@ class SessionSource:
         return self._flow.rows()
 
     def close(self) -> None:
-        """Give connections back. The source stays usable: the next login opens new ones."""
+        """Close the connections. The source stays usable: the next login opens new ones."""
         self._flow.close()
         self._shelf.close()
         if self._owns_commons:

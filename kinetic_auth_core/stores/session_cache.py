@@ -33,16 +33,16 @@ JITTER = 0.1
 
 
 class Phase(enum.Enum):
-    """Where in its life a session is."""
+    """How old a session is, compared with its lifetime."""
 
     FRESH = "fresh"  #: to be used
-    DUE = "due"  #: to be used; somebody refreshes it meanwhile
+    DUE = "due"  #: to be used, and to be refreshed in the background
     OVER = "over"  #: not to be used
 
 
 @attrs.frozen
 class LiveSession:
-    """A session, and when it is to be replaced, by the monotonic clock and by the wall clock.
+    """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
 
     The monotonic clock stands still while a function is frozen or a laptop sleeps; the wall clock can be set back. The
     one that is further decides.
@@ -50,7 +50,7 @@ class LiveSession:
     Attributes:
         session: The session.
         born_at: When the login was made: Unix seconds.
-        due_monotonic: From when on it is due, by the monotonic clock, in seconds; the next three accordingly.
+        due_monotonic: When it becomes stale, in seconds of the monotonic clock; the next three accordingly.
         due_wall: See there; Unix seconds.
         over_monotonic: See there.
         over_wall: See there.
@@ -65,11 +65,11 @@ class LiveSession:
 
     @classmethod
     def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
-        """A session that was logged in just now, or at `born_at` by whoever stored it.
+        """A session that was logged in just now, or at `born_at` by another process.
 
         Args:
             session: The session.
-            lifetime_s: How long it is taken to live, in seconds.
+            lifetime_s: Its assumed lifetime, in seconds.
             born_at: Unix seconds.
         """
         now, monotonic = time.time(), time.monotonic()
@@ -80,7 +80,7 @@ class LiveSession:
         return cls(session, born, monotonic + due_in, now + due_in, monotonic + over_in, now + over_in)
 
     def phase(self, at: tuple[float, float] | None = None) -> Phase:
-        """Where in its life it is.
+        """How old it is, compared with its lifetime.
 
         Args:
             at: When: seconds of the monotonic and of the wall clock; None: now.
@@ -137,7 +137,7 @@ def decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
     except OverflowError:
         return "no date"
     except KineticAuthError:
-        return "its API version is none"
+        return "its API version is not valid"
 
 
 #: How far another machine's clock may be ahead.
@@ -164,7 +164,7 @@ class Shelf:
     Args:
         key: Under which they are kept; not readable.
         store: The store, which it does not close; or what makes one at first use; None: this process's memory alone.
-        lifetime_s: How long a session is taken to live, in seconds.
+        lifetime_s: The assumed lifetime of a session, in seconds.
         api_version: For the sessions that come from the store; None: as they were stored.
         guards: What such a session must be like; None: any will do.
         refusals: Where this process keeps refusals, beside the store; None: in a memory of its own.
@@ -208,7 +208,7 @@ class Shelf:
         return bool(self._left_alone_until)
 
     def read(self) -> LiveSession | None:
-        """The session that is kept; None if there is none, or something that is no session."""
+        """The stored session; None if there is none, or an invalid one."""
 
         def get(store: SessionStore) -> LiveSession | None:
             found = store.get(self.key)
@@ -217,7 +217,7 @@ class Shelf:
         return self._ask("get", get)
 
     def write(self, live: LiveSession) -> None:
-        """Keep a session, unless somebody has kept a younger one meanwhile."""
+        """Store a session, unless a younger one has been stored meanwhile."""
         stored = encoded(live.session, live.born_at)
         expires_in_s = live.born_at + self._lifetime_s - time.time()
         if expires_in_s <= 0:
@@ -237,7 +237,7 @@ class Shelf:
         self._ask("put", put)
 
     def forget(self, session: SalesforceSession) -> None:
-        """Take a session away, if it is the one that is kept."""
+        """Delete a session, if it is the stored one."""
 
         def delete(store: SessionStore) -> None:
             found = store.get(self.key)
@@ -248,7 +248,7 @@ class Shelf:
         self._ask("delete", delete)
 
     def acquire(self, holder: str) -> "Lease | None":
-        """Take the lease, for `lease_s` seconds; None if somebody else has it."""
+        """Take the lease, for `lease_s` seconds; None if another process has it."""
 
         def acquire(store: SessionStore) -> Lease | None:
             has_it = store.acquire(self.key, holder, expires_in_s=self.lease_s)
@@ -297,10 +297,10 @@ class Shelf:
         """Give the store's connections back; the next use opens new ones."""
         with self._lock:
             store, self._store = self._store, None
-        if store is not None and not isinstance(self._place, SessionStore):  # a store that was given stays its maker's
+        if store is not None and not isinstance(self._place, SessionStore):  # its maker closes one that was passed in
             try:
                 store.close()
-            except Exception as error:  # noqa: BLE001 - other people's classes
+            except Exception as error:  # noqa: BLE001 - a plugin's class
                 logger.warning("close() of %s raised %s", type(store).__name__, type(error).__name__)
 
     def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
@@ -335,7 +335,7 @@ class Shelf:
         if not self._left_alone_until:
             logger.warning(
                 "the session store failed (%s); this process goes on with its own memory, and every process logs in "
-                "for itself meanwhile: %s",
+                "for itself until the store answers: %s",
                 *(operation, why),
             )
         self._left_alone_until = time.monotonic() + self.outage_pause_s
@@ -343,21 +343,21 @@ class Shelf:
     def _live(self, found: StoredValue) -> LiveSession | None:
         outcome = decoded(found.value)
         if isinstance(outcome, str):
-            logger.warning("the session store holds something that is no session (%s); it is passed over", outcome)
+            logger.warning("ignoring an invalid session in the session store (%s)", outcome)
             return None
         session, born_at = outcome
         if born_at > time.time() + _SKEW_S:
-            logger.warning("the session store holds a session of the future; it is passed over: is a clock wrong?")
+            logger.warning("ignoring a stored session with a future timestamp (clock skew?)")
             return None
         if self._guards and (refusal := self._guards.refusal(session)):
-            logger.warning("the session store holds a session that a guard refuses: %s It is passed over", refusal.what)
+            logger.warning("ignoring a stored session that a guard rejects: %s", refusal.what)
             return None
         if self._api_version:
             session = attrs.evolve(session, api_version=self._api_version)
         return LiveSession.of(session, self._lifetime_s, born_at=born_at)
 
     def _after_fork(self) -> None:
-        """In the child nobody holds the lock that another thread of the parent held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock = threading.Lock()
 
 

@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-`Form` is what is sent and `Answer` what comes back; what an answer means is decided in `oauth.token_response`.
+`Form` is sent and `Answer` comes back; what it means is decided in `oauth.token_response`.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ class Form:
         return mask(text, [*secrets, *map(quote, encodable), *map(quote_plus, encodable)])
 
     def quoted(self, text: object) -> str:
-        """Text of the server as a message may quote it: masked, short, printable; nothing for what is no text."""
+        """Text of the server as a message may quote it: masked, short, printable; empty for any other value."""
         if not isinstance(text, str):
             return ""
         return "".join(char if char.isprintable() else " " for char in self.masked(text)[:_MAX_QUOTED]).strip()
@@ -222,7 +222,7 @@ class Transport:
         return _usable(outcome, form)
 
     def close(self) -> None:
-        """Give the connections back. The next login opens a new one."""
+        """Close the connections. The next login opens new ones."""
         if session := self._session.take():
             session.close()
 
@@ -262,7 +262,7 @@ class Transport:
         return {"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url)
 
     def _proxy_for(self, url: str) -> str | None:
-        """The proxy's URL; None where there is none, or what is set is none: that was an error before."""
+        """The proxy's URL; None where there is none or an invalid one: that was an error before."""
         with contextlib.suppress(ValueError):
             return requests.utils.select_proxy(url, self._proxies(url))
         return None

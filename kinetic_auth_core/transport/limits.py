@@ -106,7 +106,7 @@ class _TLSConnection(HTTPSConnection):
     response_class = _Response
 
     def connect(self) -> None:
-        """Connect; a handshake that does not come about is no connection: nothing of the request was sent."""
+        """Connect. A failed handshake counts as no connection: nothing of the request was sent."""
         try:
             super().connect()
         except TimeoutError as error:
@@ -138,7 +138,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class CodingError(ValueError):
-    """The body is not what its `Content-Encoding` says, or that is one that nobody asked for."""
+    """The body does not match its `Content-Encoding`, or that is not supported."""
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:

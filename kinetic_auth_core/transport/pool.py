@@ -7,7 +7,7 @@ from kinetic_auth_core.concurrency import Once
 if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
 
-#: How those connect that have no settings for it.
+#: How providers connect that have no settings for it.
 DEFAULT_WAY = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
 #: How many are kept: each holds connections, and tenants may each have a proxy of their own.
 MOST = 64
@@ -24,13 +24,13 @@ class Transports:
         from kinetic_auth_core.transport.client import Transport
 
         once = self._by_way.setdefault(tuple(sorted(way.items())), Once())  # atomic
-        while len(ways := list(self._by_way)) > MOST:  # the oldest goes; whoever is just using it can go on
+        while len(ways := list(self._by_way)) > MOST:  # the oldest goes; a thread that uses it can go on
             if (oldest := self._by_way.pop(ways[0], None)) and (transport := oldest.take()):
                 transport.close()
         return once.get(lambda: Transport(**way))
 
     def close(self) -> None:
-        """Give the connections back. The next use opens new ones."""
+        """Close the connections. The next use opens new ones."""
         for once in list(self._by_way.values()):
             if transport := once.take():
                 transport.close()

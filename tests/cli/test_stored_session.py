@@ -102,7 +102,7 @@ def test_an_answer_that_tells_neither_is_no_life(
     sf.break_transport(Status(503), path="/services/data/*")
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 5
-    assert "HTTP 503, which tells neither life nor death of the session" in outcome.told
+    assert "HTTP 503; cannot tell whether the session is still valid" in outcome.told
 
 
 def test_credentials_of_netrc_do_not_take_the_place_of_the_token(

@@ -67,7 +67,7 @@ def test_a_class_without_a_provider_name_is_called_by_its_own(sf: SalesforceEmul
         Nameless("id", "secret", login_url=sf.url).authenticate()
 
 
-def test_all_problems_of_an_instance_are_told_at_once() -> None:
+def test_all_problems_of_an_instance_are_reported_at_once() -> None:
     wrong: dict[str, Any] = {
         "client_id": None,
         "client_secret": "",

@@ -182,7 +182,7 @@ def test_a_session_shows_no_token_but_pickles_with_it(
     assert pickle.loads(pickle.dumps(session)) == session
 
 
-def test_what_comes_out_of_a_reference_is_not_shown_when_it_does_not_fit(
+def test_the_value_of_a_reference_is_not_shown_when_it_does_not_fit(
     sf: SalesforceEmulator, logged: io.StringIO, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CANARY", SECRET)

@@ -120,7 +120,9 @@ def test_an_answer_without_a_date_that_can_be_read_cures_nothing(sf: SalesforceE
     assert refused(jwt(sf)).attempts == 1
 
 
-def test_an_assertion_is_signed_anew_only_once_and_what_did_not_help_is_forgotten(sf: SalesforceEmulator) -> None:
+def test_an_assertion_is_signed_again_once_and_a_correction_that_failed_is_forgotten(
+    sf: SalesforceEmulator,
+) -> None:
     sf.advance(3600)
     authenticator = jwt(sf)
     sf.refuse(*EXPIRED, times=2)

@@ -153,7 +153,7 @@ def test_a_refused_connection_is_tried_four_times() -> None:
     assert error.attempts == tally.attempts == 4
 
 
-def test_an_org_that_comes_back_is_reached() -> None:
+def test_an_org_that_recovers_is_reached() -> None:
     with SalesforceEmulator() as sf:
         authenticator = jwt(sf)
         sf.close()
@@ -180,7 +180,7 @@ def test_a_name_is_asked_for_again_only_while_dns_is_disturbed(monkeypatch: pyte
         assert (error.attempts, error.retryable) == (attempts, attempts > 1)
 
 
-def test_each_try_signs_anew(sf: SalesforceEmulator) -> None:
+def test_each_try_signs_a_new_assertion(sf: SalesforceEmulator) -> None:
     @attrs.frozen
     class Counting(kinetic.GrantAuthenticator):
         client_id: str = kinetic.setting(help="Consumer Key.")
@@ -208,7 +208,7 @@ def test_each_try_signs_anew(sf: SalesforceEmulator) -> None:
 
 
 @pytest.mark.parametrize("row", OTHER_ROWS)
-def test_every_other_refusal_is_told_at_once(sf: SalesforceEmulator, row: KnownError) -> None:
+def test_every_other_refusal_fails_at_once(sf: SalesforceEmulator, row: KnownError) -> None:
     for make in (jwt, password):
         before = sf.token_requests
         sf.refuse(row.error, row.description)
@@ -232,7 +232,7 @@ def test_every_other_refusal_is_told_at_once(sf: SalesforceEmulator, row: KnownE
     ],
     ids=repr,
 )
-def test_an_answer_that_is_not_salesforces_is_told_at_once(sf: SalesforceEmulator, fault: Any) -> None:
+def test_an_answer_that_is_not_salesforces_fails_at_once(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     before = sf.token_requests
     error = refused(jwt(sf).authenticate)
@@ -241,7 +241,7 @@ def test_an_answer_that_is_not_salesforces_is_told_at_once(sf: SalesforceEmulato
     assert sf.token_requests == before + 1
 
 
-def test_a_wrong_certificate_is_told_at_once() -> None:
+def test_a_wrong_certificate_fails_at_once() -> None:
     with SalesforceEmulator(tls=True) as sf, tallied() as tally:
         error = refused(jwt(sf).authenticate)
     assert "certificate" in error.message
@@ -368,7 +368,7 @@ def test_a_try_that_uses_the_deadline_up_is_the_last(sf: SalesforceEmulator) -> 
 # Who notices
 
 
-def test_all_who_wait_get_what_the_tries_of_one_come_to(sf: SalesforceEmulator) -> None:
+def test_all_waiters_get_the_result_of_the_tries_of_one(sf: SalesforceEmulator) -> None:
     def at_once(ask: Callable[[kinetic.SessionSource], Any]) -> list[Any]:
         start = threading.Barrier(8)
         source = kinetic.SessionSource(jwt(sf))

@@ -101,7 +101,9 @@ def test_rubbish_is_a_key_load_error_that_names_reference_and_setting(vault: Any
     vault.ANSWERS.append(answer)
     with pytest.raises(kinetic.KeyLoadError) as caught:
         kinetic.resolve("fake", key=URI).session()
-    assert str(caught.value) == (f"key (from keyword): {URI}: its key loader gave {kind}, neither bytes nor a Signer.")
+    assert str(caught.value) == (
+        f"key (from keyword): {URI}: its key loader returned {kind}, neither bytes nor a Signer."
+    )
 
 
 def test_bytes_that_are_no_text_are_a_key_load_error(vault: Any) -> None:

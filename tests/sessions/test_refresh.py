@@ -36,7 +36,7 @@ def make_due(source: kinetic.SessionSource) -> None:
     source._shared._live = attrs.evolve(live, due_monotonic=time.monotonic(), due_wall=time.time())
 
 
-def test_a_session_that_is_due_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_a_stale_session_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("password", **settings)
     first = source.session()
     before = sf.token_requests
@@ -49,7 +49,7 @@ def test_a_session_that_is_due_is_replaced_in_the_background(sf: SalesforceEmula
     assert sf.token_requests == before + 1
 
 
-def test_when_it_is_over_all_wait_for_one_login(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_when_it_has_expired_all_wait_for_one_login(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("password", session_lifetime=0.05, **settings)
     first = source.session()
     time.sleep(0.06)  # its life, not a synchronisation
@@ -81,13 +81,13 @@ class Failing:
         return kinetic.SalesforceSession("00D!first", "https://acme.my.salesforce.com", "", "0")
 
 
-def test_a_refresh_that_fails_is_logged_once_and_the_session_serves_on(caplog: Any) -> None:
+def test_a_refresh_that_fails_is_logged_once_and_the_session_stays_in_use(caplog: Any) -> None:
     failing = Failing()
     source = kinetic.SessionSource(failing, session_lifetime=2)
     source.session()
     with caplog.at_level(logging.WARNING, "kinetic_auth_core"):
         eventually(lambda: bool(source.session()) and len(failing.calls) == 2)
-        eventually(lambda: "could not be refreshed; it serves on" in caplog.text)
+        eventually(lambda: "could not be refreshed; it stays in use" in caplog.text)
         for _ in range(1000):
             assert source.session().access_token == "00D!first"
     assert len(failing.calls) == 2  # it backs off

@@ -357,16 +357,14 @@ def test_without_a_path_the_row_shows_where_it_is(
         (7, "store (from keyword): expected a name, or a table with one: { name = ... }"),
     ],
 )
-def test_what_is_wrong_with_a_store_is_told_when_it_is_resolved(org: Org, store: object, problem: str) -> None:
+def test_what_is_wrong_with_a_store_is_reported_by_resolve(org: Org, store: object, problem: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         org.source(store)
     (told,) = caught.value.problems
     assert told.startswith(problem)
 
 
-def test_the_store_of_ours_that_is_not_installed_is_told_with_its_package(
-    org: Org, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_is_not_installed_is_reported_with_its_package(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.metadata.entry_points
 
     def without_redis(**wanted: Any) -> importlib.metadata.EntryPoints:

@@ -122,7 +122,7 @@ def test_the_log_tells_once_that_a_session_died(
     source.session()
     source.invalidate(dead)
     (told,) = [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.sessions.source"]
-    assert "its session was refused, and is dropped; who needs one gets another" in told
+    assert "session rejected (401); it is discarded and the next call logs in" in told
     assert sf.default.username in told
     assert dead.access_token not in told
 
@@ -132,7 +132,7 @@ def test_invalidating_before_any_login_does_nothing(sf: SalesforceEmulator, sour
     assert source.session().access_token != "00D!one"
 
 
-def test_all_who_wait_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
+def test_all_waiters_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
     source = kinetic.resolve("password", **sf.settings("password") | {"password": "wrong"})
     before = sf.token_requests
     sf.break_transport(Delay(0.3))
@@ -160,7 +160,7 @@ def test_after_a_failure_the_next_caller_tries_again(sf: SalesforceEmulator) -> 
     assert source.session().access_token == "00D!one"
 
 
-def test_an_interrupted_login_is_made_by_one_of_those_who_waited() -> None:
+def test_one_of_the_waiters_takes_over_an_interrupted_login() -> None:
     gate = Gate(outcomes=[KeyboardInterrupt(), a_session()])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(2) as pool:
@@ -283,7 +283,7 @@ def interrupted_before_a_thread_starts() -> Iterator[None]:
         sys.setprofile(None)
 
 
-def test_an_asession_that_is_interrupted_before_the_login_keeps_nobody_waiting() -> None:
+def test_an_asession_that_is_interrupted_before_the_login_blocks_no_other() -> None:
     gate = Gate(outcomes=[a_session()])
     gate.opened.set()
     source = kinetic.SessionSource(gate)
@@ -387,13 +387,13 @@ def test_a_source_around_an_authenticator_made_by_hand(sf: SalesforceEmulator) -
     assert (rows["audience"].value, rows["audience"].source) == (sf.url, "default")
 
 
-def test_something_that_is_no_authenticator_is_refused() -> None:
+def test_an_object_that_is_not_an_authenticator_is_refused() -> None:
     with pytest.raises(kinetic.ConfigurationError, match="object is not an attrs class"):
         kinetic.SessionSource(object())
 
 
 @pytest.mark.parametrize("store", ["file", "", {"name": "file"}, kinetic.FileStore])
-def test_something_that_is_no_store_is_refused(store: Any) -> None:
+def test_an_object_that_is_not_a_store_is_refused(store: Any) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.SessionSource(Gate(), store=store)
     assert f"store: expected a SessionStore, got {type(store).__name__}. Remedy: Give an instance" in str(caught.value)
@@ -457,12 +457,12 @@ def test_an_error_that_many_waited_for_does_not_collect_their_tracebacks() -> No
     assert len(list(traceback.walk_tb(error.__traceback__))) < 20
 
 
-def test_a_class_in_place_of_an_instance_is_told_so() -> None:
-    with pytest.raises(kinetic.ConfigurationError, match="Gate is a class: give an instance of it"):
+def test_a_class_in_place_of_an_instance_is_refused() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="Gate is a class: pass an instance of it"):
         kinetic.SessionSource(Gate)
 
 
-def test_a_reference_in_an_instance_made_by_hand_is_told() -> None:
+def test_a_reference_in_an_instance_made_by_hand_is_refused() -> None:
     @attrs.frozen
     class Sso:
         token: str = kinetic.setting(help="", secret=True)

@@ -15,7 +15,7 @@ def phase_after(live: LiveSession, monotonic: float, wall: float) -> Phase:
     return live.phase((time.monotonic() + monotonic, time.time() + wall))
 
 
-def test_it_is_fresh_then_due_then_over() -> None:
+def test_it_is_fresh_then_stale_then_expired() -> None:
     live = LiveSession.of(SESSION, 1000)
     assert phase_after(live, 0, 0) is Phase.FRESH
     assert phase_after(live, 740, 740) is Phase.FRESH
@@ -37,7 +37,7 @@ def test_the_refreshes_of_a_fleet_are_spread() -> None:
 
 
 @given(st.floats(0.1, 86_400))
-def test_it_is_due_within_the_window_whatever_the_lifetime(lifetime_s: float) -> None:
+def test_it_becomes_stale_within_the_window_whatever_the_lifetime(lifetime_s: float) -> None:
     live = LiveSession.of(SESSION, lifetime_s)
     due_in = live.due_monotonic - time.monotonic()
     assert lifetime_s * ADVISORY_FROM - 1 < due_in <= lifetime_s * (ADVISORY_FROM + JITTER)

@@ -110,7 +110,7 @@ def test_a_younger_session_is_not_replaced_by_an_older_one(shelf: Shelf) -> None
     assert token_in(shelf) == "younger"
 
 
-def test_one_that_is_over_is_not_kept(shelf: Shelf, store: FlakyStore) -> None:
+def test_an_expired_session_is_not_stored(shelf: Shelf, store: FlakyStore) -> None:
     shelf.write(live(born_at=time.time() - 7200))
     assert store.calls == []
 
@@ -272,17 +272,17 @@ def kept_as(**fields: Any) -> bytes:
         (kept_as(access_token=""), "no token"),
         (kept_as(instance_url="http://evil.example"), "its instance_url "),
         (kept_as(instance_url="https://user@evil.example"), "its instance_url "),
-        (kept_as(api_version="00D!"), "its API version is none"),
+        (kept_as(api_version="00D!"), "its API version is not valid"),
     ],
     ids=lambda given: given if isinstance(given, str) else "entry",  # its date would be another one in each worker
 )
-def test_what_is_no_session_is_passed_over_without_a_word_of_it(
+def test_an_invalid_stored_session_is_ignored_and_not_quoted(
     shelf: Shelf, store: FlakyStore, raw: bytes, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.kept.put(KEY, raw, expires_in_s=60)
     assert shelf.read() is None
     (warning,) = warnings(caplog)
-    assert warning.startswith("the session store holds something that is no session (")
+    assert warning.startswith("ignoring an invalid session in the session store (")
     assert why in warning
     assert "00D!" not in caplog.text
     shelf.write(live("new"))
