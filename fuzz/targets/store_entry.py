@@ -47,9 +47,9 @@ def check(data: bytes) -> None:
     if lease is not None:
         assert lease.is_held(time.time()) in {True, False}
     _STORE.put("key", data, expires_in_s=60.0)
-    live = _SHELF.read()
-    if live is not None:
-        assert isinstance(live.session, SalesforceSession)
-        assert live.session.is_valid()
-        assert url_problem(live.session.instance_url) is None
-        assert live.phase()
+    cached = _SHELF.read()
+    if cached is not None:
+        assert isinstance(cached.session, SalesforceSession)
+        assert cached.session.is_valid()
+        assert url_problem(cached.session.instance_url) is None
+        assert cached.freshness()

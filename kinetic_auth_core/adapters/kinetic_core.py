@@ -48,7 +48,7 @@ def connect(source: SessionSource, *, session: requests.Session | None = None) -
     checked_source("connect", source)
     http = requests.Session() if session is None else session
     http.auth = SalesforceAuth(source)
-    live = LiveSession(source)
+    live = CachedSession(source)
     names = {"requests": _Requests(http)}
     client = _over(kinetic_core.SalesforceClient, names)(live)
     # Where it would put its own, made at first use.
@@ -58,7 +58,7 @@ def connect(source: SessionSource, *, session: requests.Session | None = None) -
     return client
 
 
-class LiveSession:
+class CachedSession:
     """Stands where a session is asked for, and is the source's live one at each access. It shows nothing of it.
 
     Args:
@@ -75,7 +75,7 @@ class LiveSession:
 
     def __repr__(self) -> str:
         """Whose session it is."""
-        return f"LiveSession({self._source!r})"
+        return f"CachedSession({self._source!r})"
 
 
 class _Requests:

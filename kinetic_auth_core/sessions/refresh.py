@@ -11,7 +11,7 @@ from collections import deque
 
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.stores.session_cache import Lease, LiveSession, Phase, Shelf
+from kinetic_auth_core.stores.session_cache import CachedSession, Freshness, Lease, Shelf
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Renewal:
         """Delete a dead session from the store, so that no other process finds it there."""
         self._shelf.forget(session)
 
-    def next_session(self) -> LiveSession:
+    def next_session(self) -> CachedSession:
         """A session that is neither dead nor expired: the one in the store, else a new one.
 
         While another process logs in, this waits for its result, but no longer than a lease lasts.
@@ -72,7 +72,7 @@ class Renewal:
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def refreshed(self, stale: LiveSession) -> LiveSession | None:
+    def refreshed(self, stale: CachedSession) -> CachedSession | None:
         """A session younger than a stale one; None while another process is refreshing it.
 
         Raises:
@@ -87,14 +87,14 @@ class Renewal:
         """Whether a session comes from a login of this source and not from the store."""
         return session.access_token in self._made_here
 
-    def _under_lease(self, lease: Lease, younger_than: LiveSession | None) -> LiveSession:
+    def _under_lease(self, lease: Lease, younger_than: CachedSession | None) -> CachedSession:
         try:
             return self.kept(younger_than) or self._made()  # it may be stored between the look and the lease
         finally:
             self._shelf.release(lease)
 
-    def _made(self) -> LiveSession:
-        made = LiveSession.of(self._flow.login(), self._lifetime_s)
+    def _made(self) -> CachedSession:
+        made = CachedSession.of(self._flow.login(), self._lifetime_s)
         token = made.session.access_token
         if token in self._dead:  # Salesforce may hand back the same session, alive again
             self._dead.remove(token)
@@ -102,15 +102,15 @@ class Renewal:
         self._shelf.write(made)
         return made
 
-    def kept(self, younger_than: LiveSession | None = None) -> LiveSession | None:
+    def kept(self, younger_than: CachedSession | None = None) -> CachedSession | None:
         """The session in the store, if it can be used; without a login.
 
         Args:
             younger_than: It must be younger than this one, and fresh.
         """
         kept = self._shelf.read()
-        if kept is None or kept.phase() is Phase.OVER or kept.session.access_token in self._dead:
+        if kept is None or kept.freshness() is Freshness.EXPIRED or kept.session.access_token in self._dead:
             return None
-        if younger_than is not None and (kept.phase() is Phase.DUE or kept.born_at <= younger_than.born_at):
+        if younger_than is not None and (kept.freshness() is Freshness.STALE or kept.born_at <= younger_than.born_at):
             return None
         return kept

@@ -17,11 +17,11 @@ from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, Ki
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.refresh import Renewal
-from kinetic_auth_core.stores.session_cache import LiveSession, Phase
+from kinetic_auth_core.stores.session_cache import CachedSession, Freshness
 
 logger = logging.getLogger(__name__)
 
-_Outcome = LiveSession | KineticAuthError | None
+_Outcome = CachedSession | KineticAuthError | None
 
 #: How long to wait after a refresh that failed, and at most after many.
 _BACK_OFF_S, _LONGEST_BACK_OFF_S = 5.0, 300.0
@@ -54,7 +54,7 @@ class SharedSession:
 
     def __init__(self, renewal: Renewal) -> None:
         self._renewal = renewal
-        self._live: LiveSession | None = None  # one frozen value: no caller sees a token with another login's URL
+        self._cached: CachedSession | None = None  # one frozen value: no caller sees a token with another login's URL
         self._flight: _Flight | None = None
         self._refresh_not_before = 0.0
         self._failures = 0
@@ -67,9 +67,9 @@ class SharedSession:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        live = self._live
-        if live is not None and time.monotonic() < live.due_monotonic and time.time() < live.due_wall:
-            return live.session  # nearly always: no lock, no call but the two clocks
+        cached = self._cached
+        if cached is not None and time.monotonic() < cached.stale_monotonic and time.time() < cached.stale_wall:
+            return cached.session  # nearly always: no lock, no call but the two clocks
         return self._wait_or_log_in()
 
     @secret_boundary
@@ -85,15 +85,15 @@ class SharedSession:
                     return self._fly(mine).session
             finally:
                 self._land(mine, None)  # after an interrupt anywhere in between, no other caller may wait for ever
-            if flight is not None and (live := _live_of(flight.landing.result())) is not None:
-                return live.session
+            if flight is not None and (cached := _cached_of(flight.landing.result())) is not None:
+                return cached.session
 
     def peek(self) -> SalesforceSession | None:
         """The session that `get` would give without a login, or None."""
-        live = self._live
-        if live is None or live.phase() is Phase.OVER:
-            live = self._renewal.kept()
-        return live.session if live else None
+        cached = self._cached
+        if cached is None or cached.freshness() is Freshness.EXPIRED:
+            cached = self._renewal.kept()
+        return cached.session if cached else None
 
     async def aget(self) -> SalesforceSession:
         """As `get`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
@@ -115,9 +115,9 @@ class SharedSession:
                 self._land(mine, None)  # interrupted before its thread started: no other caller may wait for ever
                 raise
             if flight is not None:
-                live = _live_of(await asyncio.wrap_future(flight.landing))
-                if live is not None:
-                    return live.session
+                cached = _cached_of(await asyncio.wrap_future(flight.landing))
+                if cached is not None:
+                    return cached.session
 
     def drop(self, session: SalesforceSession) -> bool:
         """Discard a dead session. If another one is live already, nothing is discarded.
@@ -127,36 +127,36 @@ class SharedSession:
         """
         is_news = self._renewal.bury(session)
         with self._lock:
-            is_live = self._live is not None and self._live.session.access_token == session.access_token
+            is_live = self._cached is not None and self._cached.session.access_token == session.access_token
             if is_live:
-                self._live = None
+                self._cached = None
         if is_news:
             self._renewal.forget(session)
         return is_live
 
     def _current(self) -> SalesforceSession | None:
         """The live session, unless it has expired. A stale one is refreshed in the background."""
-        live = self._live
-        if live is None:
+        cached = self._cached
+        if cached is None:
             return None
-        phase = live.phase()
-        if phase is Phase.OVER:
+        freshness = cached.freshness()
+        if freshness is Freshness.EXPIRED:
             with self._lock:
-                if self._live is live:
-                    self._live = None
+                if self._cached is cached:
+                    self._cached = None
             return None
-        if phase is Phase.DUE:
-            self._refresh(live)
-        return live.session
+        if freshness is Freshness.STALE:
+            self._refresh(cached)
+        return cached.session
 
-    def _refresh(self, live: LiveSession) -> None:
+    def _refresh(self, cached: CachedSession) -> None:
         """Start one thread that refreshes a session, which stays in use meanwhile."""
         if self._flight is not None or time.monotonic() < self._refresh_not_before:
             return
         mine = _Flight(None)
         try:
-            if self._join(mine, instead_of=live) is mine:
-                self._fly_apart(mine, live)
+            if self._join(mine, instead_of=cached) is mine:
+                self._fly_apart(mine, cached)
         except AuthenticationError as error:  # the session stays in use
             logger.debug("no refresh in the background: %s", error)
             self._refresh_not_before = time.monotonic() + _LOOK_AGAIN_S
@@ -164,10 +164,10 @@ class SharedSession:
             self._land(mine, None)  # as above
             raise
 
-    def _join(self, mine: _Flight, instead_of: LiveSession | None = None) -> _Flight | None:
+    def _join(self, mine: _Flight, instead_of: CachedSession | None = None) -> _Flight | None:
         """The flight that is under way, `mine` if there was none; None if another session is live by now."""
         with self._lock:
-            if self._live is not instead_of:
+            if self._cached is not instead_of:
                 return None
             if self._flight is None:
                 self._flight = mine
@@ -178,17 +178,17 @@ class SharedSession:
                 )
             return self._flight
 
-    def _fly(self, flight: _Flight) -> LiveSession:
+    def _fly(self, flight: _Flight) -> CachedSession:
         """Obtain the session for all callers that wait."""
         try:
-            live = self._renewal.next_session()
+            cached = self._renewal.next_session()
         except KineticAuthError as error:
             self._land(flight, error)
             raise
-        self._land(flight, live)
-        return live
+        self._land(flight, cached)
+        return cached
 
-    def _fly_apart(self, flight: _Flight, due: LiveSession | None) -> None:
+    def _fly_apart(self, flight: _Flight, due: CachedSession | None) -> None:
         """Obtain it in a new thread: a pool might never run it. The thread does not keep the process alive.
 
         Args:
@@ -217,7 +217,7 @@ class SharedSession:
             self._land(flight, failure)
             raise failure from error
 
-    def _fly_ahead(self, flight: _Flight, due: LiveSession) -> None:
+    def _fly_ahead(self, flight: _Flight, due: CachedSession) -> None:
         """Refresh a session that is still in use; after a failure, try again later."""
         pause_s = _LOOK_AGAIN_S
         try:
@@ -239,8 +239,8 @@ class SharedSession:
         """End a flight with its result; does nothing to one that has ended or never began."""
         with self._lock:
             if self._flight is flight:
-                if isinstance(outcome, LiveSession):
-                    self._live = outcome
+                if isinstance(outcome, CachedSession):
+                    self._cached = outcome
                 self._flight = None
             if not flight.landing.done():  # under the lock: an interrupt in between must not leave others waiting
                 flight.landing.set_result(outcome)
@@ -251,7 +251,7 @@ class SharedSession:
         self._flight = None
 
 
-def _live_of(outcome: _Outcome) -> LiveSession | None:
+def _cached_of(outcome: _Outcome) -> CachedSession | None:
     """The session that another caller obtained; None where that one was interrupted.
 
     Raises:

@@ -32,16 +32,16 @@ ADVISORY_FROM = 0.75
 JITTER = 0.1
 
 
-class Phase(enum.Enum):
+class Freshness(enum.Enum):
     """How old a session is, compared with its lifetime."""
 
     FRESH = "fresh"  #: to be used
-    DUE = "due"  #: to be used, and to be refreshed in the background
-    OVER = "over"  #: not to be used
+    STALE = "stale"  #: to be used, and to be refreshed in the background
+    EXPIRED = "expired"  #: not to be used
 
 
 @attrs.frozen
-class LiveSession:
+class CachedSession:
     """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
 
     The monotonic clock stands still while a function is frozen or a laptop sleeps; the wall clock can be set back. The
@@ -50,18 +50,18 @@ class LiveSession:
     Attributes:
         session: The session.
         born_at: When the login was made: Unix seconds.
-        due_monotonic: When it becomes stale, in seconds of the monotonic clock; the next three accordingly.
-        due_wall: See there; Unix seconds.
-        over_monotonic: See there.
-        over_wall: See there.
+        stale_monotonic: When it becomes stale, in seconds of the monotonic clock; the next three accordingly.
+        stale_wall: See there; Unix seconds.
+        expired_monotonic: See there.
+        expired_wall: See there.
     """
 
     session: SalesforceSession
     born_at: float
-    due_monotonic: float
-    due_wall: float
-    over_monotonic: float
-    over_wall: float
+    stale_monotonic: float
+    stale_wall: float
+    expired_monotonic: float
+    expired_wall: float
 
     @classmethod
     def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
@@ -75,20 +75,20 @@ class LiveSession:
         now, monotonic = time.time(), time.monotonic()
         born = now if born_at is None else min(born_at, now)  # another machine's clock may be ahead
         jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
-        over_in = born + lifetime_s - now
-        due_in = over_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
-        return cls(session, born, monotonic + due_in, now + due_in, monotonic + over_in, now + over_in)
+        expired_in = born + lifetime_s - now
+        stale_in = expired_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
+        return cls(session, born, monotonic + stale_in, now + stale_in, monotonic + expired_in, now + expired_in)
 
-    def phase(self, at: tuple[float, float] | None = None) -> Phase:
+    def freshness(self, at: tuple[float, float] | None = None) -> Freshness:
         """How old it is, compared with its lifetime.
 
         Args:
             at: When: seconds of the monotonic and of the wall clock; None: now.
         """
         monotonic, now = at or (time.monotonic(), time.time())
-        if monotonic < self.due_monotonic and now < self.due_wall:
-            return Phase.FRESH
-        return Phase.DUE if monotonic < self.over_monotonic and now < self.over_wall else Phase.OVER
+        if monotonic < self.stale_monotonic and now < self.stale_wall:
+            return Freshness.FRESH
+        return Freshness.STALE if monotonic < self.expired_monotonic and now < self.expired_wall else Freshness.EXPIRED
 
 
 _FORM = 1
@@ -207,27 +207,27 @@ class Shelf:
         """Whether the store has failed, and not answered since."""
         return bool(self._left_alone_until)
 
-    def read(self) -> LiveSession | None:
+    def read(self) -> CachedSession | None:
         """The stored session; None if there is none, or an invalid one."""
 
-        def get(store: SessionStore) -> LiveSession | None:
+        def get(store: SessionStore) -> CachedSession | None:
             found = store.get(self.key)
-            return self._live(found) if found else None
+            return self._cached(found) if found else None
 
         return self._ask("get", get)
 
-    def write(self, live: LiveSession) -> None:
+    def write(self, cached: CachedSession) -> None:
         """Store a session, unless a younger one has been stored meanwhile."""
-        stored = encoded(live.session, live.born_at)
-        expires_in_s = live.born_at + self._lifetime_s - time.time()
+        stored = encoded(cached.session, cached.born_at)
+        expires_in_s = cached.born_at + self._lifetime_s - time.time()
         if expires_in_s <= 0:
             return
 
         def put(store: SessionStore) -> None:
             for _ in range(2):
                 before = store.get(self.key)
-                there = self._live(before) if before else None
-                if there is not None and there.born_at > live.born_at:
+                there = self._cached(before) if before else None
+                if there is not None and there.born_at > cached.born_at:
                     return
                 generation = before.generation if before else 0
                 if store.put(self.key, stored.value, expires_in_s=expires_in_s, generation=generation) is not None:
@@ -241,8 +241,8 @@ class Shelf:
 
         def delete(store: SessionStore) -> None:
             found = store.get(self.key)
-            live = self._live(found) if found else None
-            if found and live and live.session.access_token == session.access_token:
+            cached = self._cached(found) if found else None
+            if found and cached and cached.session.access_token == session.access_token:
                 store.delete(self.key, generation=found.generation)
 
         self._ask("delete", delete)
@@ -340,7 +340,7 @@ class Shelf:
             )
         self._left_alone_until = time.monotonic() + self.outage_pause_s
 
-    def _live(self, found: StoredValue) -> LiveSession | None:
+    def _cached(self, found: StoredValue) -> CachedSession | None:
         outcome = decoded(found.value)
         if isinstance(outcome, str):
             logger.warning("ignoring an invalid session in the session store (%s)", outcome)
@@ -354,7 +354,7 @@ class Shelf:
             return None
         if self._api_version:
             session = attrs.evolve(session, api_version=self._api_version)
-        return LiveSession.of(session, self._lifetime_s, born_at=born_at)
+        return CachedSession.of(session, self._lifetime_s, born_at=born_at)
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""

@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-`Form` is sent and `Answer` comes back; what it means is decided in `oauth.token_response`.
+`Form` is sent and `Answer` comes back; `oauth.token_response` decides what it means.
 """
 
 import contextlib

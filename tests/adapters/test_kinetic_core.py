@@ -16,7 +16,7 @@ import pytest
 import requests
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.adapters.kinetic_core import LiveSession, connect
+from kinetic_auth_core.adapters.kinetic_core import CachedSession, connect
 from kinetic_auth_core.testing import Answer, SalesforceEmulator
 
 DATA = "/services/data/v62.0"
@@ -178,13 +178,13 @@ def test_neither_requests_nor_kinetic_core_is_changed(client: Any, source: kinet
 def test_the_session_is_the_live_one_at_each_access_and_shows_nothing(
     sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = LiveSession(source)
+    live = CachedSession(source)
     first = live.access_token
     sf.revoke_all()
     source.invalidate(source.session())
     assert live.access_token == source.session().access_token != first
     assert live.base_url == source.session().base_url
-    assert repr(live) == "LiveSession(SessionSource(provider='password', environment=None))"
+    assert repr(live) == "CachedSession(SessionSource(provider='password', environment=None))"
     assert copy.copy(live).access_token == live.access_token
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(live)

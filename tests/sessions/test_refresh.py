@@ -31,9 +31,9 @@ def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
 
 def make_due(source: kinetic.SessionSource) -> None:
     """Let three quarters of the lifetime of its session be over."""
-    live = source._shared._live
-    assert live is not None
-    source._shared._live = attrs.evolve(live, due_monotonic=time.monotonic(), due_wall=time.time())
+    cached = source._shared._cached
+    assert cached is not None
+    source._shared._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
 
 
 def test_a_stale_session_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:

@@ -79,12 +79,12 @@ def test_a_cold_herd_of_threads_costs_one_login(sf: SalesforceEmulator, source: 
 def test_authenticate_always_logs_in_and_leaves_the_live_session_alone(
     sf: SalesforceEmulator, source: kinetic.SessionSource
 ) -> None:
-    live = source.session()
+    cached = source.session()
     before = sf.token_requests
     own = source.authenticate()
     assert sf.token_requests == before + 1
-    assert own.access_token != live.access_token
-    assert source.session() is live
+    assert own.access_token != cached.access_token
+    assert source.session() is cached
 
 
 def test_a_dead_token_costs_one_login_for_all_threads(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
@@ -299,9 +299,9 @@ def test_a_refresh_that_is_interrupted_before_the_login_is_made_by_the_next_one(
     gate.opened.set()
     source = kinetic.SessionSource(gate)
     source.session()
-    live = source._shared._live
-    assert live is not None
-    source._shared._live = attrs.evolve(live, due_monotonic=time.monotonic(), due_wall=time.time())
+    cached = source._shared._cached
+    assert cached is not None
+    source._shared._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
     with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
         source.session()
     gate.entered.clear()

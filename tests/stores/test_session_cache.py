@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.limits import Credential, LockoutGuard
-from kinetic_auth_core.stores.session_cache import LiveSession, Shelf
+from kinetic_auth_core.stores.session_cache import CachedSession, Shelf
 
 KEY = "0123456789abcdef"
 SESSION = {
@@ -80,9 +80,9 @@ def shelf(store: FlakyStore) -> Shelf:
     return Shelf(KEY, lambda: store, 7200.0, None)
 
 
-def live(token: str = "00D!canary-token", born_at: float | None = None) -> LiveSession:
+def cached(token: str = "00D!canary-token", born_at: float | None = None) -> CachedSession:
     session = kinetic.SalesforceSession(**{**SESSION, "access_token": token})
-    return LiveSession.of(session, 7200.0, born_at=born_at)
+    return CachedSession.of(session, 7200.0, born_at=born_at)
 
 
 def token_in(shelf: Shelf) -> str | None:
@@ -95,7 +95,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_session_comes_back_as_it_was_kept(shelf: Shelf) -> None:
-    kept = live()
+    kept = cached()
     shelf.write(kept)
     found = shelf.read()
     assert found is not None
@@ -103,23 +103,23 @@ def test_a_session_comes_back_as_it_was_kept(shelf: Shelf) -> None:
 
 
 def test_a_younger_session_is_not_replaced_by_an_older_one(shelf: Shelf) -> None:
-    shelf.write(live("young"))
-    shelf.write(live("old", born_at=time.time() - 60))
+    shelf.write(cached("young"))
+    shelf.write(cached("old", born_at=time.time() - 60))
     assert token_in(shelf) == "young"
-    shelf.write(live("younger"))
+    shelf.write(cached("younger"))
     assert token_in(shelf) == "younger"
 
 
 def test_an_expired_session_is_not_stored(shelf: Shelf, store: FlakyStore) -> None:
-    shelf.write(live(born_at=time.time() - 7200))
+    shelf.write(cached(born_at=time.time() - 7200))
     assert store.calls == []
 
 
 def test_only_the_session_that_is_meant_is_taken_away(shelf: Shelf) -> None:
-    shelf.write(live("living"))
-    shelf.forget(live("dead").session)
+    shelf.write(cached("living"))
+    shelf.forget(cached("dead").session)
     assert token_in(shelf) == "living"
-    shelf.forget(live("living").session)
+    shelf.forget(cached("living").session)
     assert shelf.read() is None
 
 
@@ -129,7 +129,7 @@ def test_an_outage_is_told_once_and_the_process_goes_on_with_its_own_memory(
     store.fail_with(ConnectionError("no route to cache.internal with canary-password"))
     lease = shelf.acquire("me")
     assert lease
-    shelf.write(live())
+    shelf.write(cached())
     shelf.release(lease)
     assert token_in(shelf) == "00D!canary-token"
     shelf.write_refusals(lambda _: b"[]", 60)
@@ -146,10 +146,10 @@ def test_a_store_that_answers_again_is_used_again(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(Shelf, "outage_pause_s", 0.3)
-    shelf.write(live("before"))
+    shelf.write(cached("before"))
     store.fail_with(TimeoutError("timed out"))
     assert shelf.read() is None
-    shelf.write(live("meanwhile"))
+    shelf.write(cached("meanwhile"))
     assert token_in(shelf) == "meanwhile"
     store.trouble = None
     began = time.monotonic()
@@ -167,7 +167,7 @@ def test_a_lease_is_given_back_where_it_was_taken(shelf: Shelf, store: FlakyStor
     lease = shelf.acquire("me")
     assert lease
     store.fail_with(OSError("disk full"))
-    shelf.write(live())
+    shelf.write(cached())
     store.trouble = None
     shelf.release(lease)
     assert store.kept.acquire(KEY, "you", expires_in_s=60)
@@ -183,7 +183,7 @@ def test_a_release_that_fails_is_told(shelf: Shelf, store: FlakyStore, caplog: p
 
 
 def test_who_waits_for_a_slow_store_keeps_nobody_else_waiting(shelf: Shelf, store: FlakyStore) -> None:
-    shelf.write(live())
+    shelf.write(cached())
     entered, over = threading.Event(), threading.Event()
 
     def hang_once() -> None:
@@ -243,7 +243,7 @@ def test_a_store_that_cannot_even_close_breaks_nothing(
 ) -> None:
     shelf.close()
     assert store.calls == []
-    shelf.write(live())
+    shelf.write(cached())
     store.fail_with(OSError("canary-password"))
     shelf.close()
     assert warnings(caplog) == ["close() of FlakyStore raised OSError"]
@@ -285,7 +285,7 @@ def test_an_invalid_stored_session_is_ignored_and_not_quoted(
     assert warning.startswith("ignoring an invalid session in the session store (")
     assert why in warning
     assert "00D!" not in caplog.text
-    shelf.write(live("new"))
+    shelf.write(cached("new"))
     assert token_in(shelf) == "new"
 
 
@@ -306,9 +306,9 @@ def test_nothing_that_a_store_can_hold_raises(raw: bytes) -> None:
     store.put(KEY, raw, expires_in_s=60)
     store.put(f"{KEY}.refused", raw, expires_in_s=60)
     assert shelf.read() is None
-    shelf.forget(live().session)
+    shelf.forget(cached().session)
     LockoutGuard(shelf, 60.0, "the login", {}).check(Credential(kinetic.FileStore()))
-    shelf.write(live())
+    shelf.write(cached())
     assert token_in(shelf) == "00D!canary-token"
 
 
@@ -328,7 +328,7 @@ def test_no_spoilt_session_raises(fields: dict[str, Any]) -> None:
     found = Shelf(KEY, lambda: store, 7200.0, None).read()
     if found is not None:
         assert found.session.auth_header["Authorization"].isascii()
-        found.phase()
+        found.freshness()
 
 
 @given(
