@@ -19,7 +19,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _REMEMBERED = 32  # tokens
 
 
-class Renewal:
+class Refresher:
     """Finds or makes the next session.
 
     Args:
@@ -35,7 +35,7 @@ class Renewal:
         self._dead: deque[str] = deque(maxlen=_REMEMBERED)
         self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
 
-    def bury(self, session: SalesforceSession) -> bool:
+    def mark_dead(self, session: SalesforceSession) -> bool:
         """Mark a session as dead, so that it is not read from the store again.
 
         Returns:
@@ -61,25 +61,25 @@ class Renewal:
         holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
         give_up_at = time.monotonic() + self._shelf.lease_s + _LONGEST_PAUSE_S
         while True:
-            if kept := self.kept():
-                return kept
+            if cached := self.cached():
+                return cached
             if (lease := self._shelf.acquire(holder)) is not None:
                 return self._under_lease(lease, younger_than=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
                 waited_s = self._shelf.lease_s
                 logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
-                return self._made()
+                return self._log_in()
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def refreshed(self, stale: CachedSession) -> CachedSession | None:
+    def refresh(self, stale: CachedSession) -> CachedSession | None:
         """A session younger than a stale one; None while another process is refreshing it.
 
         Raises:
             KineticAuthError: The login failed.
         """
-        if kept := self.kept(younger_than=stale):
-            return kept
+        if cached := self.cached(younger_than=stale):
+            return cached
         lease = self._shelf.acquire(uuid.uuid4().hex)
         return self._under_lease(lease, younger_than=stale) if lease else None
 
@@ -89,11 +89,11 @@ class Renewal:
 
     def _under_lease(self, lease: Lease, younger_than: CachedSession | None) -> CachedSession:
         try:
-            return self.kept(younger_than) or self._made()  # it may be stored between the look and the lease
+            return self.cached(younger_than) or self._log_in()  # it may be stored between the look and the lease
         finally:
             self._shelf.release(lease)
 
-    def _made(self) -> CachedSession:
+    def _log_in(self) -> CachedSession:
         made = CachedSession.of(self._flow.login(), self._lifetime_s)
         token = made.session.access_token
         if token in self._dead:  # Salesforce may hand back the same session, alive again
@@ -102,15 +102,17 @@ class Renewal:
         self._shelf.write(made)
         return made
 
-    def kept(self, younger_than: CachedSession | None = None) -> CachedSession | None:
+    def cached(self, younger_than: CachedSession | None = None) -> CachedSession | None:
         """The session in the store, if it can be used; without a login.
 
         Args:
             younger_than: It must be younger than this one, and fresh.
         """
-        kept = self._shelf.read()
-        if kept is None or kept.freshness() is Freshness.EXPIRED or kept.session.access_token in self._dead:
+        cached = self._shelf.read()
+        if cached is None or cached.freshness() is Freshness.EXPIRED or cached.session.access_token in self._dead:
             return None
-        if younger_than is not None and (kept.freshness() is Freshness.STALE or kept.born_at <= younger_than.born_at):
+        if younger_than is not None and (
+            cached.freshness() is Freshness.STALE or cached.born_at <= younger_than.born_at
+        ):
             return None
-        return kept
+        return cached

@@ -16,7 +16,7 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.sessions.refresh import Renewal
+from kinetic_auth_core.sessions.refresh import Refresher
 from kinetic_auth_core.stores.session_cache import CachedSession, Freshness
 
 logger = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ class SharedSession:
     """Gives one session to all threads and tasks, and obtains the next one once for all of them.
 
     Args:
-        renewal: Finds or makes the next session.
+        refresher: Finds or makes the next session.
     """
 
-    def __init__(self, renewal: Renewal) -> None:
-        self._renewal = renewal
+    def __init__(self, refresher: Refresher) -> None:
+        self._refresher = refresher
         self._cached: CachedSession | None = None  # one frozen value: no caller sees a token with another login's URL
         self._flight: _Flight | None = None
         self._refresh_not_before = 0.0
@@ -92,7 +92,7 @@ class SharedSession:
         """The session that `get` would give without a login, or None."""
         cached = self._cached
         if cached is None or cached.freshness() is Freshness.EXPIRED:
-            cached = self._renewal.kept()
+            cached = self._refresher.cached()
         return cached.session if cached else None
 
     async def aget(self) -> SalesforceSession:
@@ -125,13 +125,13 @@ class SharedSession:
         Returns:
             Whether it was the live one.
         """
-        is_news = self._renewal.bury(session)
+        is_news = self._refresher.mark_dead(session)
         with self._lock:
             is_live = self._cached is not None and self._cached.session.access_token == session.access_token
             if is_live:
                 self._cached = None
         if is_news:
-            self._renewal.forget(session)
+            self._refresher.forget(session)
         return is_live
 
     def _current(self) -> SalesforceSession | None:
@@ -181,7 +181,7 @@ class SharedSession:
     def _fly(self, flight: _Flight) -> CachedSession:
         """Obtain the session for all callers that wait."""
         try:
-            cached = self._renewal.next_session()
+            cached = self._refresher.next_session()
         except KineticAuthError as error:
             self._land(flight, error)
             raise
@@ -221,7 +221,7 @@ class SharedSession:
         """Refresh a session that is still in use; after a failure, try again later."""
         pause_s = _LOOK_AGAIN_S
         try:
-            self._land(flight, self._renewal.refreshed(due))
+            self._land(flight, self._refresher.refresh(due))
             self._failures = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the session stays in use
             pause_s = min(_BACK_OFF_S * 2**self._failures, _LONGEST_BACK_OFF_S)

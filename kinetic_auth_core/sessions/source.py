@@ -13,7 +13,7 @@ from kinetic_auth_core.login.spec import Plan, SourceOptions, plan_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
 from kinetic_auth_core.session import Introspection, SalesforceSession
-from kinetic_auth_core.sessions.refresh import Renewal
+from kinetic_auth_core.sessions.refresh import Refresher
 from kinetic_auth_core.sessions.single_flight import SharedSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
@@ -76,8 +76,8 @@ class SessionSource:
         guard = LockoutGuard(self._shelf, options.lockout_guard, plan.called, details)
         budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, plan.called, details))
         self._flow = LoginFlow(plan, guard, budget, self._commons)
-        self._renewal = Renewal(self._shelf, self._flow, options.session_lifetime)
-        self._shared = SharedSession(self._renewal)
+        self._refresher = Refresher(self._shelf, self._flow, options.session_lifetime)
+        self._shared = SharedSession(self._refresher)
 
     @property
     def provider(self) -> str:
@@ -137,7 +137,7 @@ class SessionSource:
 
     def was_stored(self, session: SalesforceSession) -> bool:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
-        return not self._renewal.was_made_here(session)
+        return not self._refresher.was_made_here(session)
 
     @secret_boundary
     def invalidate(self, session: SalesforceSession) -> None:
