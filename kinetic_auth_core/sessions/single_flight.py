@@ -34,18 +34,18 @@ class _Flight:
     """A login (or a look into the store) that is under way.
 
     Attributes:
-        pilot: The thread that runs it; None until a background thread has started.
-        landing: Its result: the session, the error, or None where it was interrupted and another caller has to run it.
+        owner: The thread that runs it; None until a background thread has started.
+        result: Its result: the session, the error, or None where it was interrupted and another caller has to run it.
     """
 
-    pilot: int | None
-    landing: "Future[_Outcome]" = attrs.field(factory=Future)
+    owner: int | None
+    result: "Future[_Outcome]" = attrs.field(factory=Future)
 
     def __attrs_post_init__(self) -> None:
-        self.landing.set_running_or_notify_cancel()  # so that a cancelled task does not cancel the login of the others
+        self.result.set_running_or_notify_cancel()  # so that a cancelled task does not cancel the login of the others
 
 
-class SharedSession:
+class SingleFlight:
     """Gives one session to all threads and tasks, and obtains the next one once for all of them.
 
     Args:
@@ -82,10 +82,10 @@ class SharedSession:
             try:
                 flight = self._join(mine)
                 if flight is mine:
-                    return self._fly(mine).session
+                    return self._run(mine).session
             finally:
-                self._land(mine, None)  # after an interrupt anywhere in between, no other caller may wait for ever
-            if flight is not None and (cached := _cached_of(flight.landing.result())) is not None:
+                self._finish(mine, None)  # after an interrupt anywhere in between, no other caller may wait for ever
+            if flight is not None and (cached := _cached_of(flight.result.result())) is not None:
                 return cached.session
 
     def peek(self) -> SalesforceSession | None:
@@ -110,12 +110,12 @@ class SharedSession:
             try:
                 flight = self._join(mine)
                 if flight is mine:
-                    self._fly_apart(mine, None)
+                    self._run_in_thread(mine, None)
             except BaseException:
-                self._land(mine, None)  # interrupted before its thread started: no other caller may wait for ever
+                self._finish(mine, None)  # interrupted before its thread started: no other caller may wait for ever
                 raise
             if flight is not None:
-                cached = _cached_of(await asyncio.wrap_future(flight.landing))
+                cached = _cached_of(await asyncio.wrap_future(flight.result))
                 if cached is not None:
                     return cached.session
 
@@ -156,12 +156,12 @@ class SharedSession:
         mine = _Flight(None)
         try:
             if self._join(mine, instead_of=cached) is mine:
-                self._fly_apart(mine, cached)
+                self._run_in_thread(mine, cached)
         except AuthenticationError as error:  # the session stays in use
             logger.debug("no refresh in the background: %s", error)
             self._refresh_not_before = time.monotonic() + _LOOK_AGAIN_S
         except BaseException:
-            self._land(mine, None)  # as above
+            self._finish(mine, None)  # as above
             raise
 
     def _join(self, mine: _Flight, instead_of: CachedSession | None = None) -> _Flight | None:
@@ -171,24 +171,24 @@ class SharedSession:
                 return None
             if self._flight is None:
                 self._flight = mine
-            if self._flight is not mine and self._flight.pilot == threading.get_ident():
+            if self._flight is not mine and self._flight.owner == threading.get_ident():
                 raise ConfigurationError(
                     "session() was called from within the login that makes the session.",
                     remedy="Observers and plugins must not use the source that logs in; use the hook's arguments.",
                 )
             return self._flight
 
-    def _fly(self, flight: _Flight) -> CachedSession:
+    def _run(self, flight: _Flight) -> CachedSession:
         """Obtain the session for all callers that wait."""
         try:
             cached = self._refresher.next_session()
         except KineticAuthError as error:
-            self._land(flight, error)
+            self._finish(flight, error)
             raise
-        self._land(flight, cached)
+        self._finish(flight, cached)
         return cached
 
-    def _fly_apart(self, flight: _Flight, due: CachedSession | None) -> None:
+    def _run_in_thread(self, flight: _Flight, due: CachedSession | None) -> None:
         """Obtain it in a new thread: a pool might never run it. The thread does not keep the process alive.
 
         Args:
@@ -196,32 +196,32 @@ class SharedSession:
             due: The stale session to refresh; None where callers wait for a new one.
         """
 
-        def fly() -> None:
-            flight.pilot = threading.get_ident()
+        def run() -> None:
+            flight.owner = threading.get_ident()
             try:
                 if due is None:
-                    self._fly(flight)
+                    self._run(flight)
                 else:
-                    self._fly_ahead(flight, due)
+                    self._run_ahead(flight, due)
             except KineticAuthError:
                 pass  # the callers that wait get it
             except BaseException as error:  # noqa: BLE001 - no caller of this thread would see it
-                self._land(flight, AuthenticationError(f"the login ended with {type(error).__name__}."))
+                self._finish(flight, AuthenticationError(f"the login ended with {type(error).__name__}."))
             finally:
-                self._land(flight, None)
+                self._finish(flight, None)
 
         try:
-            threading.Thread(target=fly, name="kinetic-auth login", daemon=True).start()
+            threading.Thread(target=run, name="kinetic-auth login", daemon=True).start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             failure = AuthenticationError(f"no thread could be started for the login: {error}.")
-            self._land(flight, failure)
+            self._finish(flight, failure)
             raise failure from error
 
-    def _fly_ahead(self, flight: _Flight, due: CachedSession) -> None:
+    def _run_ahead(self, flight: _Flight, due: CachedSession) -> None:
         """Refresh a session that is still in use; after a failure, try again later."""
         pause_s = _LOOK_AGAIN_S
         try:
-            self._land(flight, self._refresher.refresh(due))
+            self._finish(flight, self._refresher.refresh(due))
             self._failures = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the session stays in use
             pause_s = min(_BACK_OFF_S * 2**self._failures, _LONGEST_BACK_OFF_S)
@@ -230,20 +230,20 @@ class SharedSession:
                 "the session could not be refreshed; it stays in use, and the next attempt is in %.0f s at most: %s",
                 *(pause_s, error.message if isinstance(error, KineticAuthError) else type(error).__name__),
             )
-            self._land(flight, error if isinstance(error, KineticAuthError) else None)
+            self._finish(flight, error if isinstance(error, KineticAuthError) else None)
         finally:
             spread = random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
             self._refresh_not_before = time.monotonic() + pause_s * spread
 
-    def _land(self, flight: _Flight, outcome: _Outcome) -> None:
+    def _finish(self, flight: _Flight, outcome: _Outcome) -> None:
         """End a flight with its result; does nothing to one that has ended or never began."""
         with self._lock:
             if self._flight is flight:
                 if isinstance(outcome, CachedSession):
                     self._cached = outcome
                 self._flight = None
-            if not flight.landing.done():  # under the lock: an interrupt in between must not leave others waiting
-                flight.landing.set_result(outcome)
+            if not flight.result.done():  # under the lock: an interrupt in between must not leave others waiting
+                flight.result.set_result(outcome)
 
     def _after_fork(self) -> None:
         """In the child: the thread that was logging in is not here."""

@@ -14,7 +14,7 @@ from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.refresh import Refresher
-from kinetic_auth_core.sessions.single_flight import SharedSession
+from kinetic_auth_core.sessions.single_flight import SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.session_cache import Shelf
@@ -77,7 +77,7 @@ class SessionSource:
         budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, plan.called, details))
         self._flow = LoginFlow(plan, guard, budget, self._commons)
         self._refresher = Refresher(self._shelf, self._flow, options.session_lifetime)
-        self._shared = SharedSession(self._refresher)
+        self._single_flight = SingleFlight(self._refresher)
 
     @property
     def provider(self) -> str:
@@ -115,7 +115,7 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        return self._shared.get()
+        return self._single_flight.get()
 
     async def asession(self) -> SalesforceSession:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
@@ -123,12 +123,12 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        return await self._shared.aget()
+        return await self._single_flight.aget()
 
     @secret_boundary
     def peek(self) -> SalesforceSession | None:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
-        return self._shared.peek()
+        return self._single_flight.peek()
 
     @property
     def store_is_down(self) -> bool:
@@ -149,7 +149,7 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        if self._shared.drop(session):
+        if self._single_flight.drop(session):
             logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.plan.called)
 
     @secret_boundary
@@ -171,7 +171,7 @@ class SessionSource:
         from kinetic_auth_core.oauth import session_endpoints
 
         revoked = session_endpoints.revoke(self._connection(), session, self._request("revocation", session))
-        self._shared.drop(session)
+        self._single_flight.drop(session)
         return revoked
 
     @secret_boundary

@@ -31,9 +31,9 @@ def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
 
 def make_due(source: kinetic.SessionSource) -> None:
     """Let three quarters of the lifetime of its session be over."""
-    cached = source._shared._cached
+    cached = source._single_flight._cached
     assert cached is not None
-    source._shared._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
+    source._single_flight._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
 
 
 def test_a_stale_session_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ def test_a_refresh_keeps_no_process_alive(sf: SalesforceEmulator, settings: dict
 import time, kinetic_auth_core as kinetic
 source = kinetic.resolve("password", session_lifetime=2, **{settings!r})
 first = source.session()
-while time.monotonic() and not source._shared._flight:
+while time.monotonic() and not source._single_flight._flight:
     source.session()
 print("refreshing")
 """

@@ -164,12 +164,12 @@ def test_one_of_the_waiters_takes_over_an_interrupted_login() -> None:
     gate = Gate(outcomes=[KeyboardInterrupt(), a_session()])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(2) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
         waiter = pool.submit(source.session)
         gate.opened.set()
         with pytest.raises(KeyboardInterrupt):
-            pilot.result(10)
+            owner.result(10)
         assert waiter.result(10).access_token == "00D!one"
     assert len(gate.calls) == 2
 
@@ -221,12 +221,12 @@ def test_a_cancelled_task_does_not_cancel_the_login_of_the_others() -> None:
     source = kinetic.SessionSource(gate)
 
     async def run() -> str:
-        pilot = asyncio.create_task(source.asession())
+        owner = asyncio.create_task(source.asession())
         await asyncio.to_thread(gate.entered.wait, 10)
         waiters = [asyncio.create_task(source.asession()) for _ in range(2)]
         await asyncio.sleep(0)
         waiters[0].cancel()
-        pilot.cancel()
+        owner.cancel()
         gate.opened.set()
         return (await waiters[1]).access_token
 
@@ -254,7 +254,7 @@ def test_asession_takes_over_an_interrupted_login() -> None:
     gate = Gate(outcomes=[SystemExit(), a_session()])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(1) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
 
         async def run() -> str:
@@ -265,7 +265,7 @@ def test_asession_takes_over_an_interrupted_login() -> None:
 
         assert asyncio.run(run()) == "00D!one"
         with pytest.raises(SystemExit):
-            pilot.result(10)
+            owner.result(10)
 
 
 @contextlib.contextmanager
@@ -299,9 +299,9 @@ def test_a_refresh_that_is_interrupted_before_the_login_is_made_by_the_next_one(
     gate.opened.set()
     source = kinetic.SessionSource(gate)
     source.session()
-    cached = source._shared._cached
+    cached = source._single_flight._cached
     assert cached is not None
-    source._shared._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
+    source._single_flight._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
     with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
         source.session()
     gate.entered.clear()
@@ -314,7 +314,7 @@ def test_a_child_forked_in_the_middle_of_a_login_can_log_in() -> None:
     gate = Gate(outcomes=[a_session("00D!parent")])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(1) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
         context = multiprocessing.get_context("fork")
         theirs, ours = context.Pipe()
@@ -329,7 +329,7 @@ def test_a_child_forked_in_the_middle_of_a_login_can_log_in() -> None:
         assert ours.recv() == "00D!parent"
         process.join(10)
         gate.opened.set()
-        assert pilot.result(10).access_token == "00D!parent"
+        assert owner.result(10).access_token == "00D!parent"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -447,11 +447,11 @@ def test_an_error_that_many_waited_for_does_not_collect_their_tracebacks() -> No
     gate = Gate(outcomes=[kinetic.TransportError("no answer")])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(11) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
         waiters = [pool.submit(source.session) for _ in range(10)]
         gate.opened.set()
-        error = pilot.exception(10)
+        error = owner.exception(10)
         assert all(waiter.exception(10) is not error for waiter in waiters)
     assert error is not None
     assert len(list(traceback.walk_tb(error.__traceback__))) < 20
