@@ -23,7 +23,7 @@ from kinetic_auth_core.login.spec import WAYS, plain_secret
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.transport.pool import Transports
 
 logger = logging.getLogger(__name__)
@@ -152,13 +152,13 @@ class LockoutGuard:
     """Remembers refusals where the sessions are kept.
 
     Args:
-        shelf: Where.
+        cache: Where.
         guard_s: For how long, in seconds; 0: not at all.
         called: What messages call the login.
         details: `provider`, `host` and `username`, for errors.
     """
 
-    _shelf: Shelf
+    _cache: SessionCache
     _guard_s: float
     _called: str
     _details: Mapping[str, Any]
@@ -172,7 +172,7 @@ class LockoutGuard:
         refusals = self._refusals() if self._guard_s else []
         if not refusals:
             return  # nearly always; the tag is slow to make
-        tag = credential.tag(self._shelf.key)
+        tag = credential.tag(self._cache.key)
         refusal = next((each for each in refusals if each["tag"] == tag), None)
         if refusal is not None:
             raise self._again(refusal)
@@ -182,7 +182,7 @@ class LockoutGuard:
         if not self._guard_s:
             return
         refusal = {
-            "tag": credential.tag(self._shelf.key),
+            "tag": credential.tag(self._cache.key),
             "at": time.time(),
             "error": _sayable(error.error),
             "description": _sayable(error.description),
@@ -193,7 +193,7 @@ class LockoutGuard:
             others = [each for each in self._read(before) if each["tag"] != refusal["tag"]]
             return json.dumps([refusal, *others][:_MAX_KEPT]).encode()
 
-        self._shelf.write_refusals(added, self._guard_s)
+        self._cache.write_refusals(added, self._guard_s)
 
     def _again(self, refusal: Mapping[str, Any]) -> HeldBackError:
         error, description, status = refusal["error"], refusal["description"], refusal["status"]
@@ -212,7 +212,7 @@ class LockoutGuard:
         )
 
     def _refusals(self) -> list[dict[str, Any]]:
-        return [each for raw in self._shelf.read_refusals() for each in self._read(raw)]
+        return [each for raw in self._cache.read_refusals() for each in self._read(raw)]
 
     def _read(self, raw: bytes) -> list[dict[str, Any]]:
         """The refusals that still hold; no more than `remember` keeps, or another writer could hold back every tag."""

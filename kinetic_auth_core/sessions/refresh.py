@@ -11,7 +11,7 @@ from collections import deque
 
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.stores.session_cache import CachedSession, Freshness, Lease, Shelf
+from kinetic_auth_core.stores.session_cache import CachedSession, Freshness, Lease, SessionCache
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ class Refresher:
     """Finds or makes the next session.
 
     Args:
-        shelf: Where the session is kept for others.
+        cache: Where the session is kept for others.
         flow: Logs in.
         lifetime_s: The assumed lifetime of a session, in seconds.
     """
 
-    def __init__(self, shelf: Shelf, flow: LoginFlow, lifetime_s: float) -> None:
-        self._shelf = shelf
+    def __init__(self, cache: SessionCache, flow: LoginFlow, lifetime_s: float) -> None:
+        self._cache = cache
         self._flow = flow
         self._lifetime_s = lifetime_s
         self._dead: deque[str] = deque(maxlen=_REMEMBERED)
@@ -48,7 +48,7 @@ class Refresher:
 
     def forget(self, session: SalesforceSession) -> None:
         """Delete a dead session from the store, so that no other process finds it there."""
-        self._shelf.forget(session)
+        self._cache.forget(session)
 
     def next_session(self) -> CachedSession:
         """A session that is neither dead nor expired: the one in the store, else a new one.
@@ -59,14 +59,14 @@ class Refresher:
             KineticAuthError: The login failed.
         """
         holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
-        give_up_at = time.monotonic() + self._shelf.lease_s + _LONGEST_PAUSE_S
+        give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
         while True:
             if cached := self.cached():
                 return cached
-            if (lease := self._shelf.acquire(holder)) is not None:
+            if (lease := self._cache.acquire(holder)) is not None:
                 return self._under_lease(lease, younger_than=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
-                waited_s = self._shelf.lease_s
+                waited_s = self._cache.lease_s
                 logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
                 return self._log_in()
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
@@ -80,7 +80,7 @@ class Refresher:
         """
         if cached := self.cached(younger_than=stale):
             return cached
-        lease = self._shelf.acquire(uuid.uuid4().hex)
+        lease = self._cache.acquire(uuid.uuid4().hex)
         return self._under_lease(lease, younger_than=stale) if lease else None
 
     def was_made_here(self, session: SalesforceSession) -> bool:
@@ -91,7 +91,7 @@ class Refresher:
         try:
             return self.cached(younger_than) or self._log_in()  # it may be stored between the look and the lease
         finally:
-            self._shelf.release(lease)
+            self._cache.release(lease)
 
     def _log_in(self) -> CachedSession:
         made = CachedSession.of(self._flow.login(), self._lifetime_s)
@@ -99,7 +99,7 @@ class Refresher:
         if token in self._dead:  # Salesforce may hand back the same session, alive again
             self._dead.remove(token)
         self._made_here.append(token)
-        self._shelf.write(made)
+        self._cache.write(made)
         return made
 
     def cached(self, younger_than: CachedSession | None = None) -> CachedSession | None:
@@ -108,7 +108,7 @@ class Refresher:
         Args:
             younger_than: It must be younger than this one, and fresh.
         """
-        cached = self._shelf.read()
+        cached = self._cache.read()
         if cached is None or cached.freshness() is Freshness.EXPIRED or cached.session.access_token in self._dead:
             return None
         if younger_than is not None and (

@@ -17,7 +17,7 @@ from kinetic_auth_core.sessions.refresh import Refresher
 from kinetic_auth_core.sessions.single_flight import SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.transport.pool import DEFAULT_WAY
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class SessionSource:
         self._commons = commons or Commons()
         options, key = plan.options, plan.store_key()
         details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
-        self._shelf = Shelf(
+        self._cache = SessionCache(
             key,
             plan.store,
             options.session_lifetime,
@@ -73,10 +73,10 @@ class SessionSource:
             guards=plan.guards,
             refusals=self._commons.refusals,
         )
-        guard = LockoutGuard(self._shelf, options.lockout_guard, plan.called, details)
+        guard = LockoutGuard(self._cache, options.lockout_guard, plan.called, details)
         budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, plan.called, details))
         self._flow = LoginFlow(plan, guard, budget, self._commons)
-        self._refresher = Refresher(self._shelf, self._flow, options.session_lifetime)
+        self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
 
     @property
@@ -133,7 +133,7 @@ class SessionSource:
     @property
     def store_is_down(self) -> bool:
         """Whether the session store has failed and not answered since: this process goes on with its own memory."""
-        return self._shelf.is_down
+        return self._cache.is_down
 
     def was_stored(self, session: SalesforceSession) -> bool:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
@@ -235,7 +235,7 @@ class SessionSource:
     def close(self) -> None:
         """Close the connections. The source stays usable: the next login opens new ones."""
         self._flow.close()
-        self._shelf.close()
+        self._cache.close()
         if self._owns_commons:
             self._commons.transports.close()
 

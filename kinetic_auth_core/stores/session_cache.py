@@ -158,7 +158,7 @@ class Lease:
     holder: str
 
 
-class Shelf:
+class SessionCache:
     """One source's session, lease and refusals in a store.
 
     Args:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.limits import SCRYPT_N, Credential, HeldBackError, LockoutGuard, LoginBudget
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"
@@ -177,9 +177,9 @@ def test_what_the_store_holds_of_a_refused_credential_does_not_help_to_guess_it(
     )
 )
 def test_whatever_a_store_holds_in_the_place_of_refusals_breaks_no_login(found: bytes) -> None:
-    shelf = Shelf("key", None, 60, None)
-    shelf.write_refusals(lambda _: found, 60)
-    guard = LockoutGuard(shelf, 60, "a login", {})
+    session_cache = SessionCache("key", None, 60, None)
+    session_cache.write_refusals(lambda _: found, 60)
+    guard = LockoutGuard(session_cache, 60, "a login", {})
     guard.check(Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")))
 
 
@@ -190,9 +190,9 @@ def test_malformed_refusals_in_the_store_hold_nothing_back() -> None:
     for_every_tag = [{"tag": f"{each:04x}", "at": time.time(), **record} for each in range(0x10000)]
     for_every_tag.sort(key=lambda each: each["tag"] == tag)
     for planted in (of_days_to_come, for_every_tag):
-        shelf = Shelf("key", None, 60, None)
-        shelf.write_refusals(lambda _, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
-        LockoutGuard(shelf, 60, "a login", {}).check(credential)
+        session_cache = SessionCache("key", None, 60, None)
+        session_cache.write_refusals(lambda _, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
+        LockoutGuard(session_cache, 60, "a login", {}).check(credential)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12 and newer: the very thing that is tested

@@ -22,7 +22,7 @@ from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
 from kinetic_auth_core.adapters.requests import SalesforceAuth
 from kinetic_auth_core.login.limits import HeldBackError
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"
@@ -262,10 +262,10 @@ class Full(MemoryStore):
 def test_a_store_that_cannot_be_written_lets_no_wrong_password_through_again(
     sf: SalesforceEmulator, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shelf, "outage_pause_s", 0.3)
+    monkeypatch.setattr(SessionCache, "outage_pause_s", 0.3)
     source = kinetic.resolve("password", password=WRONG, store=Full(), **org.settings)
     before = sf.token_requests
-    for pause_s in (0, 0, Shelf.outage_pause_s + 0.1):  # after the last, the store is asked again
+    for pause_s in (0, 0, SessionCache.outage_pause_s + 0.1):  # after the last, the store is asked again
         time.sleep(pause_s)
         with pytest.raises(kinetic.CredentialsRejectedError):
             source.authenticate()
@@ -315,7 +315,7 @@ def test_a_refusal_in_several_lines_holds_back_as_well() -> None:
 def test_a_store_that_grants_no_lease_delays_a_login_by_the_lease_at_most(
     caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shelf, "lease_s", 0.5)
+    monkeypatch.setattr(SessionCache, "lease_s", 0.5)
 
     @attrs.define(eq=False)
     class Stingy(MemoryStore):

@@ -19,7 +19,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import App, Delay, KeyPair, SalesforceEmulator, User
 
 
@@ -179,9 +179,10 @@ def test_one_that_is_killed_while_it_logs_in_holds_the_others_up_no_longer_than_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lease_s = 1.0
-    monkeypatch.setattr(Shelf, "lease_s", lease_s)
+    monkeypatch.setattr(SessionCache, "lease_s", lease_s)
     sf.break_transport(Delay(60))
-    script = f"from kinetic_auth_core.stores.session_cache import Shelf; Shelf.lease_s = {lease_s}; source.session()"
+    patch = "from kinetic_auth_core.stores.session_cache import SessionCache"
+    script = f"{patch}; SessionCache.lease_s = {lease_s}; source.session()"
     victim = org.elsewhere(store, script)
     began = time.monotonic()
     while logins() == 0:
