@@ -49,6 +49,6 @@ def check(data: bytes) -> None:
     assert file is not None
     for environment in [None, *file.environments][:_MOST_ENVIRONMENTS]:
         found = examine(environment=environment, surroundings=Surroundings(_VARIABLES, file))
-        assert (found.plan is None) == (found.error is not None)
+        assert (found.spec is None) == (found.error is not None)
         assert str(found.error)
         assert repr(found)

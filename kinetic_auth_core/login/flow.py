@@ -21,7 +21,7 @@ from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.instances import Instances, Made
 from kinetic_auth_core.login.limits import Commons, HeldBackError, LockoutGuard, LoginBudget
-from kinetic_auth_core.login.spec import Plan
+from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.oauth.error_codes import blamed_by
 from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, secret_boundary, told
 from kinetic_auth_core.session import SalesforceSession
@@ -38,16 +38,16 @@ class LoginFlow:
     """Logs in by one plan.
 
     Args:
-        plan: What to log in with.
+        spec: What to log in with.
         guard: Stops a credential that was refused just now.
         budget: Stops too many logins.
         commons: What it may share with other sources.
     """
 
-    def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, commons: Commons) -> None:
-        self.plan = plan
-        self._credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed), plan.binary, plan.rows)
-        self._instances = Instances(plan, commons)
+    def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, commons: Commons) -> None:
+        self.spec = spec
+        self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
+        self._instances = Instances(spec, commons)
         self._guard = guard
         self._budget = budget
         self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
@@ -68,7 +68,7 @@ class LoginFlow:
                 logger.warning("%s", error)
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
                 event = self._event(tried[-1] if tried else None, None, tally, began)
-                hooks.authentication_failed(self.plan.provider, error, event)
+                hooks.authentication_failed(self.spec.provider, error, event)
                 raise
         event = self._event(tried[-1], session, tally, began)
         self._note_key_in_use(event)
@@ -76,7 +76,7 @@ class LoginFlow:
             "%s login of %s: org %s at %s, %.3f s, %d request(s)",
             *(event.plugin, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
         )
-        tried[-1].hooks.session_issued(self.plan.provider, session, event)
+        tried[-1].hooks.session_issued(self.spec.provider, session, event)
         return session
 
     def rows(self) -> tuple[ExplainedSetting, ...]:
@@ -85,7 +85,7 @@ class LoginFlow:
             attrs.evolve(row, note="; ".join(filter(None, (self._in_use, row.note))))
             if row.name in self._credentials.lists
             else row
-            for row in self.plan.rows
+            for row in self.spec.rows
         )
 
     def instance(self) -> Any:
@@ -104,7 +104,7 @@ class LoginFlow:
     @secret_boundary  # the observers and the log get errors without frames, too
     def _session(self, tried: list[Made]) -> SalesforceSession:
         """Offer the credentials. `tried` takes in each instance as it is tried."""
-        deadline = Deadline(self.plan.deadline_s)  # its time begins when the first request is sent
+        deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
         return self._credentials.offer(lambda number: self._with_set(number, tried, deadline), deadline)
 
     def _with_set(self, number: int, tried: list[Made], deadline: Deadline) -> SalesforceSession:
@@ -186,11 +186,11 @@ class LoginFlow:
                 if isinstance(session, SalesforceSession)
                 else (f"returned {type(session).__name__} instead of a SalesforceSession.")
             )
-        plan = self.plan
-        called = f"{plan.provider!r} ({plan.distribution})" if plan.distribution else repr(plan.provider)
+        spec = self.spec
+        called = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = f", or an observer around it ({', '.join(made.hooks.wrappers)})," if made.hooks.wrappers else ""
         raise AuthenticationError(
-            f"the plugin {called}{around} {what}", remedy="Report this to the plugin's authors.", provider=plan.provider
+            f"the plugin {called}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
         ) from cause
 
     def _check(self, session: SalesforceSession, secrets: list[str]) -> None:
@@ -199,13 +199,13 @@ class LoginFlow:
         Raises:
             SessionRejectedError: A guard refuses it.
         """
-        if refusal := self.plan.guards.refusal(session):
+        if refusal := self.spec.guards.refusal(session):
             raise SessionRejectedError(
-                mask(f"{self.plan.called} succeeded, and its session is refused: {refusal.what}", secrets),
+                mask(f"{self.spec.called} succeeded, and its session is refused: {refusal.what}", secrets),
                 remedy=refusal.remedy,
-                provider=self.plan.provider,
-                host=self.plan.host,
-                username=session.username or self.plan.shown("username"),
+                provider=self.spec.provider,
+                host=self.spec.host,
+                username=session.username or self.spec.shown("username"),
             )
 
     def _event(
@@ -216,9 +216,9 @@ class LoginFlow:
             with contextlib.suppress(Exception):  # a plugin's property
                 username = getattr(made.instance, "username", None)
         return LoginEvent(
-            plugin=self.plan.provider,
-            distribution=self.plan.distribution,
-            host=self.plan.host,
+            plugin=self.spec.provider,
+            distribution=self.spec.distribution,
+            host=self.spec.host,
             username=username,
             org_id=session.org_id if session else None,
             attempts=tally.attempts,

@@ -10,7 +10,7 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.login.credentials import Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Commons, Credential
-from kinetic_auth_core.login.spec import Plan, make_instance
+from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading, load_observers
 
@@ -50,12 +50,12 @@ class Instances:
     """The instance for each set of credentials.
 
     Args:
-        plan: What class they are of, and with which settings.
+        spec: What class they are of, and with which settings.
         commons: What they may share with other sources.
     """
 
-    def __init__(self, plan: Plan, commons: Commons) -> None:
-        self._plan = plan
+    def __init__(self, spec: LoginSpec, commons: Commons) -> None:
+        self._plan = spec
         self._commons = commons
         self._made: dict[int, Made] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang

@@ -79,7 +79,7 @@ DEFAULT_OPTIONS = SourceOptions()
 
 
 @attrs.frozen
-class Plan:
+class LoginSpec:
     """What a source logs in with.
 
     Attributes:
@@ -178,7 +178,9 @@ class Plan:
         return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 
-def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None) -> Plan:
+def spec_for(
+    authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None
+) -> LoginSpec:
     """The plan for an instance that was made by hand.
 
     Args:
@@ -219,7 +221,7 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         if store is not None
         else ExplainedSetting("store", "memory", "default", secret=False)
     )
-    return Plan(
+    return LoginSpec(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
         key_lists(authenticator),
@@ -262,20 +264,20 @@ def plain_secret(value: Any) -> str:
     return f"{type(value).__qualname__} {state}"
 
 
-def make_instance(plan: Plan, values: Values) -> Any:
+def make_instance(spec: LoginSpec, values: Values) -> Any:
     """Make the provider's instance.
 
     Raises:
         ConfigurationError: Its class refuses the values.
     """
     try:
-        return plan.make(**values.by_name)
+        return spec.make(**values.by_name)
     except KineticAuthError as error:
         clean_chain(error, _texts(values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         cause = safe_cause(error, _texts(values))
-    raise ConfigurationError(f"Cannot make {plan.provider!r}: {told(cause)}") from cause
+    raise ConfigurationError(f"Cannot make {spec.provider!r}: {told(cause)}") from cause
 
 
 def _texts(values: Values) -> list[str]:

@@ -17,7 +17,7 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.spec import Plan, SourceOptions, make_instance, plain_secret
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, plain_secret
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY_LOADERS, AllowedPlugins, InstalledPlugin, installed
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
 from kinetic_auth_core.registry.references import (
@@ -85,7 +85,7 @@ class Examination:
         selection: Provider and environment, where that much is clear.
         cls: The provider's class, where it could be loaded.
         rows: Its settings; where the configuration is wrong, those that are right.
-        plan: What a source logs in with; None where something is wrong.
+        spec: What a source logs in with; None where something is wrong.
         error: What is wrong, or None.
     """
 
@@ -94,7 +94,7 @@ class Examination:
     selection: Selection | None = None
     cls: type | None = None
     rows: tuple[ExplainedSetting, ...] = ()
-    plan: Plan | None = None
+    spec: LoginSpec | None = None
     error: ConfigurationError | None = None
 
 
@@ -135,16 +135,16 @@ def examine(
             "authenticator", selection.provider, lambda: _load(selection, surroundings.allowed)
         )
         found = attrs.evolve(found, cls=cls)
-        rows, problems, plan = _settle(plugin, cls, keywords, selection, surroundings)
+        rows, problems, spec = _settle(plugin, cls, keywords, selection, surroundings)
         found = attrs.evolve(found, rows=rows)
-        if plan is None:
+        if spec is None:
             where = f" for the environment {selection.environment!r}" if selection.environment else ""
             raise ConfigurationError.of(f"Cannot configure {selection.provider!r}{where}", problems)
-        if not any(references(plan.values)):
-            plan = attrs.evolve(plan, instances=_instances(plan))
+        if not any(references(spec.values)):
+            spec = attrs.evolve(spec, instances=_instances(spec))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
-    return attrs.evolve(found, plan=plan)
+    return attrs.evolve(found, spec=spec)
 
 
 def _load(selection: Selection, allowed: AllowedPlugins) -> tuple[InstalledPlugin, type]:
@@ -159,7 +159,7 @@ def _load(selection: Selection, allowed: AllowedPlugins) -> tuple[InstalledPlugi
 
 def _settle(
     plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], selection: Selection, surroundings: Surroundings
-) -> tuple[tuple[ExplainedSetting, ...], list[str], Plan | None]:
+) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
     """All settings, those of the provider, of the source and of its store: the rows, and the problems or the plan."""
     variables, file = surroundings.variables, surroundings.file
 
@@ -185,7 +185,7 @@ def _settle(
         surroundings.kept("told", each, partial(logger.warning, "%s", each))
     of_source = {each.name for each in schema(SourceOptions)}
     values = {name: value for name, value in settled.values.items() if name not in of_source}
-    plan = Plan(
+    spec = LoginSpec(
         provider=selection.provider,
         make=cls,
         values=values,
@@ -203,13 +203,13 @@ def _settle(
             each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
         },
     )
-    return rows, [], plan
+    return rows, [], spec
 
 
-def _instances(plan: Plan) -> tuple[Any, ...]:
+def _instances(spec: LoginSpec) -> tuple[Any, ...]:
     """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
-    credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed))
-    return tuple(make_instance(plan, credentials.load(number)) for number in range(credentials.count))
+    credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed))
+    return tuple(make_instance(spec, credentials.load(number)) for number in range(credentials.count))
 
 
 def _check_arguments(**arguments: object) -> None:

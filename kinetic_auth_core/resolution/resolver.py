@@ -53,10 +53,10 @@ def resolve(
     """
     keywords = keyword_layer(settings)
     found = examine(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
-    if found.plan is None:
+    if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
-    return SessionSource._of(found.plan)  # noqa: SLF001 - the one other place that makes sources
+    return SessionSource._of(found.spec)  # noqa: SLF001 - the one other place that makes sources
 
 
 #: How many sources a pool keeps, where it is not told.
@@ -166,10 +166,10 @@ class SourcePool:
         arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
         keywords = keyword_layer(wanted)
         found = examine(**arguments, keywords=keywords, surroundings=self._surroundings)
-        if found.plan is None:
+        if found.spec is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
-        return SessionSource._of(found.plan, self._commons)  # noqa: SLF001 - one of those that make sources
+        return SessionSource._of(found.spec, self._commons)  # noqa: SLF001 - one of those that make sources
 
     def __len__(self) -> int:
         """How many sources there are now."""

@@ -9,7 +9,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
-from kinetic_auth_core.login.spec import Plan, SourceOptions, plan_for
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
 from kinetic_auth_core.session import Introspection, SalesforceSession
@@ -52,47 +52,47 @@ class SessionSource:
             raise ConfigurationError(f"{authenticator.__name__} is a class: pass an instance of it.")
         if problem := authenticator_problem(type(authenticator)):
             raise ConfigurationError(f"{type(authenticator).__name__} {problem}.")
-        self._start(plan_for(authenticator, SourceOptions.of(options), store))
+        self._start(spec_for(authenticator, SourceOptions.of(options), store))
 
     @classmethod
-    def _of(cls, plan: Plan, commons: Commons | None = None) -> Self:
+    def _of(cls, spec: LoginSpec, commons: Commons | None = None) -> Self:
         source = cls.__new__(cls)
-        source._start(plan, commons)  # noqa: SLF001 - its own class
+        source._start(spec, commons)  # noqa: SLF001 - its own class
         return source
 
-    def _start(self, plan: Plan, commons: Commons | None = None) -> None:
+    def _start(self, spec: LoginSpec, commons: Commons | None = None) -> None:
         self._owns_commons = commons is None
         self._commons = commons or Commons()
-        options, key = plan.options, plan.store_key()
-        details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
+        options, key = spec.options, spec.store_key()
+        details = {"provider": spec.provider, "host": spec.host, "username": spec.shown("username")}
         self._cache = SessionCache(
             key,
-            plan.store,
+            spec.store,
             options.session_lifetime,
-            plan.shown("api_version"),
-            guards=plan.guards,
+            spec.shown("api_version"),
+            guards=spec.guards,
             refusals=self._commons.refusals,
         )
-        guard = LockoutGuard(self._cache, options.lockout_guard, plan.called, details)
-        budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, plan.called, details))
-        self._flow = LoginFlow(plan, guard, budget, self._commons)
+        guard = LockoutGuard(self._cache, options.lockout_guard, spec.called, details)
+        budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, spec.called, details))
+        self._flow = LoginFlow(spec, guard, budget, self._commons)
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
 
     @property
     def provider(self) -> str:
         """The provider's entry-point name; the class name of an instance made by hand."""
-        return self._flow.plan.provider
+        return self._flow.spec.provider
 
     @property
     def environment(self) -> str | None:
         """The environment of the config file, or None."""
-        return self._flow.plan.environment
+        return self._flow.spec.environment
 
     @property
     def distribution(self) -> str | None:
         """The package that brought the provider, as `name version`; None for an instance made by hand."""
-        return self._flow.plan.distribution
+        return self._flow.spec.distribution
 
     @secret_boundary
     def authenticate(self) -> SalesforceSession:
@@ -150,7 +150,7 @@ class SessionSource:
             session: The session that was refused.
         """
         if self._single_flight.drop(session):
-            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.plan.called)
+            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.called)
 
     @secret_boundary
     def revoke(self, session: SalesforceSession) -> bool:
@@ -226,7 +226,7 @@ class SessionSource:
         from kinetic_auth_core.oauth.token_response import Login
 
         host = urlsplit(session.instance_url).netloc
-        return Login(self.provider, host, session.username or self._flow.plan.shown("username"), what)
+        return Login(self.provider, host, session.username or self._flow.spec.shown("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""
