@@ -19,7 +19,7 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
-from kinetic_auth_core.login.instances import Instances, Made
+from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.limits import Commons, HeldBackError, LockoutGuard, LoginBudget
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.oauth.error_codes import blamed_by
@@ -47,7 +47,7 @@ class LoginFlow:
     def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, commons: Commons) -> None:
         self.spec = spec
         self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
-        self._instances = Instances(spec, commons)
+        self._instances = ProviderInstances(spec, commons)
         self._guard = guard
         self._budget = budget
         self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
@@ -60,7 +60,7 @@ class LoginFlow:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
         began = time.monotonic()
-        tried: list[Made] = []
+        tried: list[ProviderInstance] = []
         with tallied() as tally:
             try:
                 session = self._session(tried)
@@ -102,12 +102,12 @@ class LoginFlow:
         self._instances.close()
 
     @secret_boundary  # the observers and the log get errors without frames, too
-    def _session(self, tried: list[Made]) -> SalesforceSession:
+    def _session(self, tried: list[ProviderInstance]) -> SalesforceSession:
         """Offer the credentials. `tried` takes in each instance as it is tried."""
         deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
         return self._credentials.offer(lambda number: self._with_set(number, tried, deadline), deadline)
 
-    def _with_set(self, number: int, tried: list[Made], deadline: Deadline) -> SalesforceSession:
+    def _with_set(self, number: int, tried: list[ProviderInstance], deadline: Deadline) -> SalesforceSession:
         """Log in with one set; where it is refused as wrong and its secrets have changed since, with the new ones.
 
         Nothing is offered twice: a wrong password that is repeated locks the user out.
@@ -139,38 +139,40 @@ class LoginFlow:
             return None
         return None if fetched == values else fetched
 
-    def _with(self, number: int, values: Values, tried: list[Made], deadline: Deadline) -> SalesforceSession:
-        made = self._instances.get(number, values)
-        tried.append(made)
-        if (lock := made.first_try) is not None:
+    def _with(
+        self, number: int, values: Values, tried: list[ProviderInstance], deadline: Deadline
+    ) -> SalesforceSession:
+        provider = self._instances.get(number, values)
+        tried.append(provider)
+        if (lock := provider.first_try) is not None:
             with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
-                if made.first_try is not None:
+                if provider.first_try is not None:
                     try:
-                        return self._guarded(made, deadline)
+                        return self._guarded(provider, deadline)
                     finally:
-                        made.first_try = None
-        return self._guarded(made, deadline)
+                        provider.first_try = None
+        return self._guarded(provider, deadline)
 
-    def _guarded(self, made: Made, deadline: Deadline) -> SalesforceSession:
-        self._guard.check(made.credential)
+    def _guarded(self, provider: ProviderInstance, deadline: Deadline) -> SalesforceSession:
+        self._guard.check(provider.credential)
         self._budget.spend()
         try:
             with deadline:
-                return self._authenticate(made)
+                return self._authenticate(provider)
         except CredentialsRejectedError as error:
-            self._guard.remember(made.credential, error)
+            self._guard.remember(provider.credential, error)
             raise
 
-    def _authenticate(self, made: Made) -> SalesforceSession:
+    def _authenticate(self, provider: ProviderInstance) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
 
         Raises:
             SessionRejectedError: A guard refuses the session.
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
-        secrets, cause = secret_texts(made.instance), None
+        secrets, cause = secret_texts(provider.instance), None
         try:
-            session = made.hooks.authenticate()
+            session = provider.hooks.authenticate()
         except KineticAuthError as error:
             clean_chain(error, secrets)
             raise
@@ -188,7 +190,9 @@ class LoginFlow:
             )
         spec = self.spec
         called = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
-        around = f", or an observer around it ({', '.join(made.hooks.wrappers)})," if made.hooks.wrappers else ""
+        around = (
+            f", or an observer around it ({', '.join(provider.hooks.wrappers)})," if provider.hooks.wrappers else ""
+        )
         raise AuthenticationError(
             f"the plugin {called}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
         ) from cause
@@ -209,12 +213,12 @@ class LoginFlow:
             )
 
     def _event(
-        self, made: Made | None, session: SalesforceSession | None, tally: LoginTally, began: float
+        self, provider: ProviderInstance | None, session: SalesforceSession | None, tally: LoginTally, began: float
     ) -> LoginEvent:
         username = session.username if session else None
-        if not username and made is not None:
+        if not username and provider is not None:
             with contextlib.suppress(Exception):  # a plugin's property
-                username = getattr(made.instance, "username", None)
+                username = getattr(provider.instance, "username", None)
         return LoginEvent(
             plugin=self.spec.provider,
             distribution=self.spec.distribution,

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @attrs.define(eq=False)
-class Made:
+class ProviderInstance:
     """A provider's instance as a source uses it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Made:
             self.first_try = threading.RLock()
 
 
-class Instances:
+class ProviderInstances:
     """The instance for each set of credentials.
 
     Args:
@@ -57,11 +57,11 @@ class Instances:
     def __init__(self, spec: LoginSpec, commons: Commons) -> None:
         self._plan = spec
         self._commons = commons
-        self._made: dict[int, Made] = {}
+        self._by_number: dict[int, ProviderInstance] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
         reset_after_fork(self)
 
-    def get(self, number: int, values: Values) -> Made:
+    def get(self, number: int, values: Values) -> ProviderInstance:
         """The instance for a set of credentials; one that was made for other values is closed.
 
         Args:
@@ -70,19 +70,19 @@ class Instances:
         """
         observers = self._observers()  # not under the lock: one that logs in while it is made may wait for it
         with self._lock:
-            before = self._made.get(number)
+            before = self._by_number.get(number)
             if before is not None and before.values == values:
                 return before
             instance = self._plan.instances[number] if self._plan.instances else make_instance(self._plan, values)
             if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
                 instance.share(self._commons.transports)
-            made = Made(values, instance, LoginHooks(instance, observers))
+            provider = ProviderInstance(values, instance, LoginHooks(instance, observers))
             if are_loading():
-                return made  # not to be kept, as it is without its observers
-            self._made[number] = made
+                return provider  # not to be kept, as it is without its observers
+            self._by_number[number] = provider
         if before is not None:
             _close_quietly(before.instance)
-        return made
+        return provider
 
     def hooks(self, instance: Any) -> LoginHooks:
         """The observers, around an instance.
@@ -99,8 +99,8 @@ class Instances:
 
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""
-        for made in list(self._made.values()):
-            _close_quietly(made.instance)
+        for provider in list(self._by_number.values()):
+            _close_quietly(provider.instance)
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
