@@ -12,7 +12,7 @@ from kinetic_auth_core.config.environment import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
 from kinetic_auth_core.paths import expanded
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, Setting, group_problem, near
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting, group_problem, near
 
 _ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 
@@ -256,7 +256,7 @@ def _accepted_list(
         except ValueError as error:
             raise ValueError(f"no. {number} of the list: {error}") from error
         shown.append(setting.shown(item) if reference is None else str(reference))
-    return Alternatives(tuple(items)) if setting.takes_alternatives else items, tuple(shown)
+    return KeyList(tuple(items)) if setting.takes_key_list else items, tuple(shown)
 
 
 def _unknown(schema: Sequence[Setting], layers: Sequence[Layer]) -> Iterator[str]:

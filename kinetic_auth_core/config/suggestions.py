@@ -13,7 +13,7 @@ from typing import Any
 from kinetic_auth_core.config.environment import Selection
 from kinetic_auth_core.config.files import ConfigFile
 from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, Setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting
 
 #: High, since others' names are alike: the command line of Salesforce reads SF_ORG_API_VERSION.
 _NEAR = 0.9
@@ -61,7 +61,7 @@ def near_references(rows: Iterable[ExplainedSetting], values: Mapping[str, Any],
     found = []
     for row in rows:
         value = values.get(row.name)
-        for text in value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]:
+        for text in value.items if isinstance(value, KeyList) else value if isinstance(value, list) else [value]:
             if not row.secret or not isinstance(text, str) or isinstance(text, LiteralText):
                 continue
             begin = _SCHEME.match(text)

@@ -13,7 +13,7 @@ from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.registry.loading import load_key_loader
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, schema
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, schema
 from kinetic_auth_core.transport.deadline import Deadline
 
 logger = logging.getLogger(__name__)
@@ -107,15 +107,15 @@ def _identity(value: Any) -> Any:
 def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
     """The references among settings, each with the setting's name; those in lists, too."""
     for name, value in values.items():
-        items = value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]
+        items = value.items if isinstance(value, KeyList) else value if isinstance(value, list) else [value]
         yield from ((name, item) for item in items if isinstance(item, Reference))
 
 
-def key_lists(instance: Any) -> dict[str, Alternatives]:
+def key_lists(instance: Any) -> dict[str, KeyList]:
     """The settings of a provider's instance that are lists of keys, of which one is sent at a time."""
-    choices = [each for each in schema(type(instance)) if each.secret and each.takes_alternatives]
+    choices = [each for each in schema(type(instance)) if each.secret and each.takes_key_list]
     values = {each.name: each.value_of(instance) for each in choices}
-    return {name: Alternatives(tuple(value)) for name, value in values.items() if isinstance(value, list | tuple)}
+    return {name: KeyList(tuple(value)) for name, value in values.items() if isinstance(value, list | tuple)}
 
 
 def _is_about_the_key(error: KineticAuthError) -> bool:
@@ -132,7 +132,7 @@ class Credentials:
     one set. The set that was accepted last is the first to be offered.
 
     Args:
-        values: Settings by name; some of them references or `Alternatives`.
+        values: Settings by name; some of them references or `KeyList`.
         loader: Resolves the references.
         binary: The settings that take bytes.
         rows: The settings as they are explained, for messages to say where a reference stands.
@@ -149,7 +149,7 @@ class Credentials:
         self._places = {row.name: f"{row.name} (from {row.source})" for row in rows}
         self._loader = loader
         self._binary = frozenset(binary)
-        self.lists = {name: value.items for name, value in values.items() if isinstance(value, Alternatives)}
+        self.lists = {name: value.items for name, value in values.items() if isinstance(value, KeyList)}
         self.count = max(map(len, self.lists.values()), default=1)
         self.accepted: int | None = None  # which set was accepted last, from 0
 
@@ -204,7 +204,7 @@ class Credentials:
         return f"{names} no. {number + 1} of {self.count}" if self.count > 1 else ""
 
     def _value(self, name: str, value: Any, number: int, fresh: bool) -> Any:
-        if isinstance(value, Alternatives):
+        if isinstance(value, KeyList):
             value = value.items[min(number, len(value.items) - 1)]
         if isinstance(value, list):
             return [self._value(name, item, number, fresh) for item in value]

@@ -21,7 +21,7 @@ from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.registry.validated import reference_problem
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, schema, setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.guards import Guards, check_hosts, check_org_id, default_hosts
@@ -242,8 +242,8 @@ def plain_secret(value: Any) -> str:
     Two values that differ must have different texts, or their users would get each other's sessions. So tables, sets
     and records are taken apart, and other objects are pickled; an object that cannot be pickled equals no other.
     """
-    if isinstance(value, Alternatives | list | tuple):
-        return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, Alternatives) else value)])
+    if isinstance(value, KeyList | list | tuple):
+        return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, KeyList) else value)])
     if isinstance(value, Mapping):
         return json.dumps(sorted([plain_secret(name), plain_secret(item)] for name, item in value.items()))
     if isinstance(value, set | frozenset):

@@ -14,7 +14,7 @@ from kinetic_auth_core.login.credentials import Credentials, SecretLoader, refer
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED
 from kinetic_auth_core.registry.loading import load_session_store
 from kinetic_auth_core.registry.references import Reference
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, Setting, exactly_one_of, schema
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
 #: The store that is meant where none is named: the process's own memory.
@@ -110,7 +110,7 @@ def choose_store(
 
 def _whole(value: Any) -> Any:
     """A list stays whole: a store uses all its keys, while a login is tried with one after the other."""
-    return list(value.items) if isinstance(value, Alternatives) else value
+    return list(value.items) if isinstance(value, KeyList) else value
 
 
 def _named(keyword: object, selection: Selection, file: ConfigFile | None, variables: Variables) -> _Named | None:

@@ -26,7 +26,7 @@ class LiteralText(str):
 
 
 @attrs.frozen
-class Alternatives:
+class KeyList:
     """Values of one setting of which Salesforce takes one: the key in use and the next.
 
     Attributes:
@@ -128,7 +128,7 @@ class Setting:
         return any(is_list_type(arm) for arm in arms(self.type))
 
     @property
-    def takes_alternatives(self) -> bool:
+    def takes_key_list(self) -> bool:
         """Whether it takes one value or a list of them, as a key and the next: each item of the list will do."""
         return self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
 
