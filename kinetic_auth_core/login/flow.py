@@ -20,7 +20,7 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
-from kinetic_auth_core.login.limits import Commons, HeldBackError, LockoutGuard, LoginBudget
+from kinetic_auth_core.login.limits import HeldBackError, LockoutGuard, LoginBudget, SharedResources
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.oauth.error_codes import blamed_by
 from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, secret_boundary, told
@@ -41,13 +41,13 @@ class LoginFlow:
         spec: What to log in with.
         guard: Stops a credential that was refused just now.
         budget: Stops too many logins.
-        commons: What it may share with other sources.
+        resources: What it may share with other sources.
     """
 
-    def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, commons: Commons) -> None:
+    def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, resources: SharedResources) -> None:
         self.spec = spec
         self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
-        self._instances = ProviderInstances(spec, commons)
+        self._instances = ProviderInstances(spec, resources)
         self._guard = guard
         self._budget = budget
         self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock

@@ -9,7 +9,7 @@ import attrs
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.login.credentials import Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import Commons, Credential
+from kinetic_auth_core.login.limits import Credential, SharedResources
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading, load_observers
@@ -51,12 +51,12 @@ class ProviderInstances:
 
     Args:
         spec: What class they are of, and with which settings.
-        commons: What they may share with other sources.
+        resources: What they may share with other sources.
     """
 
-    def __init__(self, spec: LoginSpec, commons: Commons) -> None:
+    def __init__(self, spec: LoginSpec, resources: SharedResources) -> None:
         self._plan = spec
-        self._commons = commons
+        self._resources = resources
         self._by_number: dict[int, ProviderInstance] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
         reset_after_fork(self)
@@ -75,7 +75,7 @@ class ProviderInstances:
                 return before
             instance = self._plan.instances[number] if self._plan.instances else make_instance(self._plan, values)
             if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
-                instance.share(self._commons.transports)
+                instance.share(self._resources.transports)
             provider = ProviderInstance(values, instance, LoginHooks(instance, observers))
             if are_loading():
                 return provider  # not to be kept, as it is without its observers
@@ -95,7 +95,7 @@ class ProviderInstances:
     def _observers(self) -> list[tuple[str, object]]:
         if are_loading():
             return []
-        return self._commons.observers.get(lambda: load_observers(self._plan.allowed))
+        return self._resources.observers.get(lambda: load_observers(self._plan.allowed))
 
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""

@@ -253,7 +253,7 @@ _BUDGETS_KEPT = 10_000
 
 
 @attrs.frozen(eq=False)
-class Commons:
+class SharedResources:
     """Shared by the sources of a pool; a source that is alone has one of its own.
 
     Attributes:

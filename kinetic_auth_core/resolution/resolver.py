@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login.limits import Commons
+from kinetic_auth_core.login.limits import SharedResources
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.resolution.resolution import Surroundings, examine
 from kinetic_auth_core.sessions.source import SessionSource
@@ -109,7 +109,7 @@ class SourcePool:
         self._tenants = tenants
         self._size = size
         self._settings = settings
-        self._commons = Commons()
+        self._resources = SharedResources()
         self._sources: OrderedDict[str, SessionSource] = OrderedDict()
         self._lock = threading.Lock()
         reset_after_fork(self)
@@ -156,7 +156,7 @@ class SourcePool:
             sources, self._sources = list(self._sources.values()), OrderedDict()
         for source in sources:
             source.close()
-        self._commons.transports.close()
+        self._resources.transports.close()
 
     def _made(self, key: str) -> SessionSource:
         tenant = {"environment": key} if self._tenants is None else self._tenants(key)
@@ -169,7 +169,7 @@ class SourcePool:
         if found.spec is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
-        return SessionSource._of(found.spec, self._commons)  # noqa: SLF001 - one of those that make sources
+        return SessionSource._of(found.spec, self._resources)  # noqa: SLF001 - one of those that make sources
 
     def __len__(self) -> int:
         """How many sources there are now."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
+from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedResources
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
@@ -55,14 +55,14 @@ class SessionSource:
         self._start(spec_for(authenticator, SourceOptions.of(options), store))
 
     @classmethod
-    def _of(cls, spec: LoginSpec, commons: Commons | None = None) -> Self:
+    def _of(cls, spec: LoginSpec, resources: SharedResources | None = None) -> Self:
         source = cls.__new__(cls)
-        source._start(spec, commons)  # noqa: SLF001 - its own class
+        source._start(spec, resources)  # noqa: SLF001 - its own class
         return source
 
-    def _start(self, spec: LoginSpec, commons: Commons | None = None) -> None:
-        self._owns_commons = commons is None
-        self._commons = commons or Commons()
+    def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
+        self._owns_resources = resources is None
+        self._resources = resources or SharedResources()
         options, key = spec.options, spec.store_key()
         details = {"provider": spec.provider, "host": spec.host, "username": spec.shown("username")}
         self._cache = SessionCache(
@@ -71,11 +71,11 @@ class SessionSource:
             options.session_lifetime,
             spec.shown("api_version"),
             guards=spec.guards,
-            refusals=self._commons.refusals,
+            refusals=self._resources.refusals,
         )
         guard = LockoutGuard(self._cache, options.lockout_guard, spec.called, details)
-        budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, spec.called, details))
-        self._flow = LoginFlow(spec, guard, budget, self._commons)
+        budget = self._resources.budget(key, lambda: LoginBudget(options.login_budget, spec.called, details))
+        self._flow = LoginFlow(spec, guard, budget, self._resources)
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
 
@@ -220,7 +220,7 @@ class SessionSource:
             instance = None
         if isinstance(instance, GrantAuthenticator):
             return instance.connection()
-        return self._commons.transports.get(**DEFAULT_WAY)
+        return self._resources.transports.get(**DEFAULT_WAY)
 
     def _request(self, what: str, session: SalesforceSession) -> "Login":
         from kinetic_auth_core.oauth.token_response import Login
@@ -236,8 +236,8 @@ class SessionSource:
         """Close the connections. The source stays usable: the next login opens new ones."""
         self._flow.close()
         self._cache.close()
-        if self._owns_commons:
-            self._commons.transports.close()
+        if self._owns_resources:
+            self._resources.transports.close()
 
     def __enter__(self) -> Self:
         """The source itself."""
