@@ -40,8 +40,8 @@ from kinetic_auth_core.transport.pool import Transports
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.clock import LoginClock
-    from kinetic_auth_core.oauth.token_response import Login
-    from kinetic_auth_core.transport.client import Form, Transport
+    from kinetic_auth_core.oauth.token_response import RequestContext
+    from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -152,9 +152,9 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     def _log_in(self) -> SalesforceSession:
         from kinetic_auth_core.oauth.clock import LoginClock, ServerClock
         from kinetic_auth_core.oauth.retry import Tries
-        from kinetic_auth_core.oauth.token_response import Login
+        from kinetic_auth_core.oauth.token_response import RequestContext
 
-        login = Login(
+        login = RequestContext(
             self.provider_name or type(self).__name__,
             urlsplit(self.login_url).netloc,
             getattr(self, "username", None),
@@ -166,17 +166,17 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, session.org_id)
         return session
 
-    def _try(self, login: "Login", clock: "LoginClock") -> SalesforceSession:
+    def _try(self, login: "RequestContext", clock: "LoginClock") -> SalesforceSession:
         from kinetic_auth_core.oauth.token_response import ask, read_answer
 
-        form = self._form(login, clock.now())
+        request = self._form(login, clock.now())
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
-        answer = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", form, login)
+        response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)
         try:
             session = read_answer(
-                answer,
+                response,
                 login,
-                form,
+                request,
                 api_version=self.api_version,
                 client_secret=getattr(self, "client_secret", None),
                 must_be_signed=self.answers_are_signed,
@@ -184,13 +184,13 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         except TransportError:  # not Salesforce's answer, so it says nothing of its clock
             raise
         except AuthenticationError:
-            clock.learn(answer)
+            clock.learn(response)
             raise
-        clock.learn(answer)
+        clock.learn(response)
         return session
 
-    def _form(self, login: "Login", now: float) -> "Form":
-        from kinetic_auth_core.transport.client import Form
+    def _form(self, login: "RequestContext", now: float) -> "TokenRequest":
+        from kinetic_auth_core.transport.client import TokenRequest
 
         problem, cause = "", None
         try:
@@ -201,7 +201,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             problem, cause = f"its grant() raised {type(error).__name__}.", safe_cause(error, secret_texts(self))
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
-                return Form(dict(fields), secret_texts(self))
+                return TokenRequest(dict(fields), secret_texts(self))
             problem = f"its grant() returned {type(fields).__name__}, not a mapping of text to text."
         raise login.failed(AuthenticationError, problem) from cause
 

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 
 from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.oauth.error_codes import EXPIRED_ASSERTION
-from kinetic_auth_core.transport.client import Answer
+from kinetic_auth_core.transport.client import TokenResponse
 
 logger = logging.getLogger(__name__)
 
@@ -91,10 +91,10 @@ class LoginClock:
         """Unix seconds, by the server's clock as far as known."""
         return time.time() + self._skew_s
 
-    def learn(self, answer: Answer) -> None:
+    def learn(self, response: TokenResponse) -> None:
         """Measure the skew by the `Date` of Salesforce's answer."""
-        server_s = answered_at(answer.headers)
-        skew_s = None if server_s is None else server_s + _HALF_A_SECOND - answer.at
+        server_s = answered_at(response.headers)
+        skew_s = None if server_s is None else server_s + _HALF_A_SECOND - response.at
         self._measured_s = skew_s if skew_s is not None and abs(skew_s) <= LARGEST_S else None
 
     def cures(self, error: AuthenticationError) -> bool:

@@ -23,7 +23,7 @@ from kinetic_auth_core.transport.pool import DEFAULT_WAY
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.oauth.token_response import Login
+    from kinetic_auth_core.oauth.token_response import RequestContext
     from kinetic_auth_core.transport.client import Transport
 
 
@@ -222,11 +222,11 @@ class SessionSource:
             return instance.connection()
         return self._resources.transports.get(**DEFAULT_WAY)
 
-    def _request(self, what: str, session: SalesforceSession) -> "Login":
-        from kinetic_auth_core.oauth.token_response import Login
+    def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
+        from kinetic_auth_core.oauth.token_response import RequestContext
 
         host = urlsplit(session.instance_url).netloc
-        return Login(self.provider, host, session.username or self._flow.spec.shown("username"), what)
+        return RequestContext(self.provider, host, session.username or self._flow.spec.shown("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""

@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-`Form` is sent and `Answer` comes back; `oauth.token_response` decides what it means.
+`TokenRequest` is sent and `TokenResponse` comes back; `oauth.token_response` decides what it means.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
 @attrs.frozen
-class Form:
+class TokenRequest:
     """The fields of a token request. They are secrets: never shown.
 
     Attributes:
@@ -60,7 +60,7 @@ class Form:
 
 
 @attrs.frozen
-class Answer:
+class TokenResponse:
     """What came back.
 
     Attributes:
@@ -170,16 +170,16 @@ class Transport:
         self._session: Once[requests.Session] = Once()
         reset_after_fork(self)
 
-    def post(self, url: str, form: Form) -> Answer:
+    def post(self, url: str, request: TokenRequest) -> TokenResponse:
         """Send a form, once.
 
         Raises:
             TransportError: No usable answer within the time and size that are allowed, or a redirect.
             ConfigurationError: `ca_bundle` cannot be used.
         """
-        return self._exchange("POST", url, form)
+        return self._exchange("POST", url, request)
 
-    def get(self, url: str, headers: Form) -> Answer:
+    def get(self, url: str, headers: TokenRequest) -> TokenResponse:
         """Ask for a resource, once.
 
         Args:
@@ -192,13 +192,13 @@ class Transport:
         """
         return self._exchange("GET", url, headers)
 
-    def _exchange(self, method: str, url: str, form: Form) -> Answer:
-        outcome: Answer | Failure
+    def _exchange(self, method: str, url: str, request: TokenRequest) -> TokenResponse:
+        outcome: TokenResponse | Failure
         with Deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
             current_tally().attempts += 1
             try:
-                outcome = self._send(session, method, url, form)
+                outcome = self._send(session, method, url, request)
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
@@ -212,28 +212,28 @@ class Transport:
                     host=host,
                     limits=self._limits,
                     expired=remaining_s() == 0,
-                    masked=lambda text: form.quoted(self._masked(text)),
+                    masked=lambda text: request.quoted(self._masked(text)),
                     proxy=self._proxy_for(url),
                 )
         if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
             raise TransportError(
                 outcome.message, remedy=outcome.remedy, retryable=outcome.retryable, unanswered=outcome.unanswered
             ) from outcome.cause
-        return _usable(outcome, form)
+        return _usable(outcome, request)
 
     def close(self) -> None:
         """Close the connections. The next login opens new ones."""
         if session := self._session.take():
             session.close()
 
-    def _send(self, session: requests.Session, method: str, url: str, form: Form) -> Answer:
+    def _send(self, session: requests.Session, method: str, url: str, request: TokenRequest) -> TokenResponse:
         began = time.time()
         is_post = method == "POST"
         with session.request(
             method,
             url,
-            data=form.fields if is_post else None,
-            headers=None if is_post else form.fields,
+            data=request.fields if is_post else None,
+            headers=None if is_post else request.fields,
             timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,
@@ -243,7 +243,7 @@ class Transport:
             sent = b"".join(_pieces(response))
             coding = "" if len(sent) > MAX_ANSWER_BYTES else response.headers.get("Content-Encoding", "")
             body = decoded(sent, coding, MAX_ANSWER_BYTES)
-            return Answer(response.status_code, response.headers, body, at)
+            return TokenResponse(response.status_code, response.headers, body, at)
 
     def _open(self) -> requests.Session:
         session = _Session()
@@ -283,23 +283,23 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
-def _usable(answer: Answer, form: Form) -> Answer:
-    if len(answer.body) > MAX_ANSWER_BYTES:
+def _usable(response: TokenResponse, request: TokenRequest) -> TokenResponse:
+    if len(response.body) > MAX_ANSWER_BYTES:
         what = f"the answer is longer than {MAX_ANSWER_BYTES} bytes."
-        raise TransportError(what, remedy=CHECK_HOST, status=answer.status)
-    if 300 <= answer.status < 400:
-        raise _redirected(answer, form)
-    return answer
+        raise TransportError(what, remedy=CHECK_HOST, status=response.status)
+    if 300 <= response.status < 400:
+        raise _redirected(response, request)
+    return response
 
 
-def _redirected(answer: Answer, form: Form) -> TransportError:
+def _redirected(response: TokenResponse, request: TokenRequest) -> TransportError:
     where = ""
     with contextlib.suppress(ValueError):
-        target = urlsplit(answer.headers.get("Location", ""))
+        target = urlsplit(response.headers.get("Location", ""))
         where = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
-    where = form.quoted(where)
+    where = request.quoted(where)
     return TransportError(
-        f"the host redirects to {where or 'nowhere'} (HTTP {answer.status}), which is not followed.",
+        f"the host redirects to {where or 'nowhere'} (HTTP {response.status}), which is not followed.",
         remedy="Set login_url to the host that answers itself, such as your My Domain.",
-        status=answer.status,
+        status=response.status,
     )

@@ -27,10 +27,10 @@ from kinetic_auth_core.testing import (
     TlsProfile,
     Truncated,
 )
-from kinetic_auth_core.transport.client import Form, Transport
+from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 TOKEN_PATH = "/services/oauth2/token"
-FORM = Form({"grant_type": "password", "password": "canary-password"})
+FORM = TokenRequest({"grant_type": "password", "password": "canary-password"})
 
 
 def transport(**settings: object) -> Transport:
