@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import attrs
 
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
+from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.redaction import clean_chain, safe_cause, told
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
@@ -121,7 +121,7 @@ def key_lists(instance: Any) -> dict[str, KeyList]:
 def _is_about_the_key(error: KineticAuthError) -> bool:
     """Whether another key may do: this one is refused, or cannot be loaded."""
     if isinstance(error, CredentialsRejectedError):
-        return blamed_by(error.error, error.description) is Blames.KEY
+        return culprit_of(error.error, error.description) is Culprit.KEY
     return isinstance(error, KeyLoadError)
 
 

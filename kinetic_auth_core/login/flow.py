@@ -22,7 +22,7 @@ from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Value
 from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.limits import HeldBackError, LockoutGuard, LoginBudget, SharedResources
 from kinetic_auth_core.login.spec import LoginSpec
-from kinetic_auth_core.oauth.error_codes import blamed_by
+from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, secret_boundary, told
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
@@ -126,7 +126,7 @@ class LoginFlow:
         self, number: int, values: Values, error: CredentialsRejectedError, deadline: Deadline
     ) -> Values | None:
         """The values of a refused set, where they have changed since they were fetched; else None."""
-        if blamed_by(error.error, error.description) is None or deadline.has_passed:
+        if culprit_of(error.error, error.description) is None or deadline.has_passed:
             return None
         now = time.monotonic()
         if isinstance(error, HeldBackError) and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:

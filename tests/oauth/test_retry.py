@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.events import tallied
 from kinetic_auth_core.oauth.clock import answered_at, retry_after_s
-from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind, KnownError
+from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, KnownError
 from kinetic_auth_core.oauth.retry import FIRST_PAUSE_S, Tries
 from kinetic_auth_core.testing import (
     Answer,
@@ -50,7 +50,7 @@ TRANSIENT_FAULTS = [
     Status(502),
     Status(429),
 ]
-ROWS = [pytest.param(row, id=f"{row.error} {row.description}".strip()) for row in CATALOGUE]
+ROWS = [pytest.param(row, id=f"{row.error} {row.description}".strip()) for row in ERROR_CODES]
 TRANSIENT_ROWS = [each for each in ROWS if each.values[0].kind is Kind.TRANSIENT]  # type: ignore[union-attr]
 OTHER_ROWS = [each for each in ROWS if each not in TRANSIENT_ROWS]
 
