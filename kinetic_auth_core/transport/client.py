@@ -28,7 +28,7 @@ from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
 from kinetic_auth_core.transport.deadline import Deadline, remaining_s
 from kinetic_auth_core.transport.limits import decoded
-from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, explained
+from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error
 
 _MAX_QUOTED = 300  # characters
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
@@ -207,7 +207,7 @@ class Transport:
                 OverflowError,
             ) as error:
                 host = urlsplit(url).hostname or url
-                outcome = explained(
+                outcome = describe_network_error(
                     error,
                     host=host,
                     limits=self._limits,

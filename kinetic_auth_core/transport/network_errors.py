@@ -113,7 +113,7 @@ _EXPIRED = _Row(
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
 
 
-def explained(
+def describe_network_error(
     error: Exception,
     *,
     host: str,
