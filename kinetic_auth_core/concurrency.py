@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all)
 
 
-class Once(Generic[T]):
+class Lazy(Generic[T]):
     """Holds a value that is made once. Others who ask meanwhile wait; if making it fails, the next one tries."""
 
     __slots__ = ("__weakref__", "_lock", "_maker", "_value")
@@ -75,3 +75,6 @@ class Once(Generic[T]):
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock, self._maker = threading.Lock(), None
+
+
+Once = Lazy  #: The public name.

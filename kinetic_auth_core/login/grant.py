@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Once
+from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.config.merge import settle, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
@@ -77,10 +77,10 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
     )
-    _own: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
-    _shared: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
-    _clock: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)  # of the server, as far as known
-    _by_key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
+    _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
+    _clock: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # of the server, as far as known
+    _by_key: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
 
     @abc.abstractmethod
     def grant(self, now: float) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import CredentialsRejectedError, LoginBudgetError
 from kinetic_auth_core.login.spec import WAYS, plain_secret
 from kinetic_auth_core.oauth.error_codes import known_error
@@ -128,7 +128,7 @@ class Credential:
 
     scrypt_n: ClassVar[int] = SCRYPT_N
     _instance: Any = attrs.field(repr=False)
-    _tag: Once[str] = attrs.field(init=False, repr=False, factory=Once)
+    _tag: Lazy[str] = attrs.field(init=False, repr=False, factory=Lazy)
 
     def tag(self, key: str) -> str:
         """Two bytes of a slow hash that distinguish it from other credentials; computed once.
@@ -263,7 +263,7 @@ class SharedResources:
     """
 
     transports: Transports = attrs.field(factory=Transports)
-    observers: Once[list[tuple[str, object]]] = attrs.field(factory=Once)
+    observers: Lazy[list[tuple[str, object]]] = attrs.field(factory=Lazy)
     refusals: MemoryStore = attrs.field(factory=MemoryStore)
     _budgets: dict[str, LoginBudget] = attrs.field(factory=dict)
 

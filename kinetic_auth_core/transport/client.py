@@ -20,7 +20,7 @@ import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
-from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.paths import expanded
@@ -167,7 +167,7 @@ class Transport:
         self._limits = Limits(connect_timeout, read_timeout, deadline)
         self._proxy = proxy
         self._ca_bundle = ca_bundle
-        self._session: Once[requests.Session] = Once()
+        self._session: Lazy[requests.Session] = Lazy()
         reset_after_fork(self)
 
     def post(self, url: str, request: TokenRequest) -> TokenResponse:
@@ -272,7 +272,7 @@ class Transport:
 
     def _after_fork(self) -> None:
         """In the child: the parent's connections are not ours to use."""
-        self._session = Once()
+        self._session = Lazy()
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kinetic_auth_core.concurrency import Once
+from kinetic_auth_core.concurrency import Lazy
 
 if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
@@ -17,20 +17,20 @@ class Transports:
     """One transport for each combination of time-outs, proxy and CA bundle, opened at first use; `MOST` at a time."""
 
     def __init__(self) -> None:
-        self._by_way: dict[tuple[tuple[str, Any], ...], Once[Transport]] = {}
+        self._by_way: dict[tuple[tuple[str, Any], ...], Lazy[Transport]] = {}
 
     def get(self, **way: Any) -> "Transport":
         """The transport for these arguments of `Transport`."""
         from kinetic_auth_core.transport.client import Transport
 
-        once = self._by_way.setdefault(tuple(sorted(way.items())), Once())  # atomic
+        lazy = self._by_way.setdefault(tuple(sorted(way.items())), Lazy())  # atomic
         while len(ways := list(self._by_way)) > MOST:  # the oldest goes; a thread that uses it can go on
             if (oldest := self._by_way.pop(ways[0], None)) and (transport := oldest.take()):
                 transport.close()
-        return once.get(lambda: Transport(**way))
+        return lazy.get(lambda: Transport(**way))
 
     def close(self) -> None:
         """Close the connections. The next use opens new ones."""
-        for once in list(self._by_way.values()):
-            if transport := once.take():
+        for lazy in list(self._by_way.values()):
+            if transport := lazy.take():
                 transport.close()
