@@ -26,7 +26,7 @@ from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, OB
 from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.references import Reference, parse_reference
-from kinetic_auth_core.registry.validated import CheckedMeta
+from kinetic_auth_core.registry.validated import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting
 from kinetic_auth_core.settings.schema import near as suggest
@@ -41,7 +41,6 @@ __all__ = [
     "SESSION_STORES",
     "AuthenticationError",
     "Authenticator",
-    "CheckedMeta",
     "ConfigurationError",
     "CredentialsRejectedError",
     "GrantAuthenticator",
@@ -63,6 +62,7 @@ __all__ = [
     "StoredValue",
     "TransientAuthenticationError",
     "TransportError",
+    "ValidatedMeta",
     "check_seconds",
     "check_url",
     "current_tally",

@@ -25,7 +25,7 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import safe_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
-from kinetic_auth_core.registry.validated import CheckedMeta
+from kinetic_auth_core.registry.validated import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
-class GrantAuthenticator(metaclass=CheckedMeta):
+class GrantAuthenticator(metaclass=ValidatedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
 
     Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for

@@ -11,13 +11,13 @@ from kinetic_auth_core.registry.references import parse_reference
 from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
 
 
-class CheckedMeta(abc.ABCMeta):
+class ValidatedMeta(abc.ABCMeta):
     """Checks an instance once its constructor has returned.
 
     All problems are reported at once, and no traceback has the constructor's frame, whose locals are the secrets.
     """
 
-    checks_after_init = True
+    validates_after_init = True
 
     @property
     def __signature__(cls) -> inspect.Signature:

@@ -82,7 +82,7 @@ def _unless_checked_later(validator: Any) -> Callable[[Any, Any, Any], None]:
         run(instance, attribute, value)
 
     def at_init(instance: Any, attribute: Any, value: Any) -> None:
-        if not getattr(type(instance), "checks_after_init", False):
+        if not getattr(type(instance), "validates_after_init", False):
             run(instance, attribute, value)
 
     at_init.validate = validate  # type: ignore[attr-defined]  # read by Setting
