@@ -19,7 +19,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import CredentialsRejectedError, LoginBudgetError
-from kinetic_auth_core.login.spec import WAYS, plain_secret
+from kinetic_auth_core.login.spec import CONNECTION_SETTINGS, plain_secret
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.memory import MemoryStore
@@ -141,7 +141,7 @@ class Credential:
         return self._tag.get(lambda: self._made(key.encode()))
 
     def _made(self, key: bytes) -> str:
-        settings = [each for each in schema(type(self._instance)) if each.name not in WAYS]
+        settings = [each for each in schema(type(self._instance)) if each.name not in CONNECTION_SETTINGS]
         shown = {each.name: plain_secret(each.value_of(self._instance)) for each in settings}
         slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=self.scrypt_n, r=8, p=1)
         return hmac.digest(key, slow, hashlib.sha256)[:_TAG_BYTES].hex()

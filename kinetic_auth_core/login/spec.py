@@ -38,7 +38,7 @@ def _check_budget(_instance: object, _attribute: object, value: object) -> None:
 
 
 #: Settings of grants that say how to connect, and nothing of who logs in.
-WAYS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle", "api_version"})
+CONNECTION_SETTINGS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle", "api_version"})
 
 
 @attrs.frozen(kw_only=True)
@@ -165,7 +165,7 @@ class LoginSpec:
         who = [self.provider, self.shown("login_url"), self.shown("client_id"), self.shown("username")]
         if not (self.is_grant and all(who)):
             of_source = {each.name for each in schema(SourceOptions)}
-            own = [row for row in self.rows if not row.secret and row.name not in WAYS | of_source]
+            own = [row for row in self.rows if not row.secret and row.name not in CONNECTION_SETTINGS | of_source]
             who += [self.origin, *(f"{row.name}={row.value}" for row in own if row.name.partition(".")[0] != "store")]
             secrets = json.dumps(sorted(self.secrets.items())).encode()
             salt = json.dumps(who).encode()

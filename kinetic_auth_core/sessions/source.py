@@ -18,7 +18,7 @@ from kinetic_auth_core.sessions.single_flight import SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.transport.pool import DEFAULT_WAY
+from kinetic_auth_core.transport.pool import DEFAULT_CONNECTION
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ class SessionSource:
             instance = None
         if isinstance(instance, GrantAuthenticator):
             return instance.connection()
-        return self._resources.transports.get(**DEFAULT_WAY)
+        return self._resources.transports.get(**DEFAULT_CONNECTION)
 
     def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
         from kinetic_auth_core.oauth.token_response import RequestContext

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
 
 #: How providers connect that have no settings for it.
-DEFAULT_WAY = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
+DEFAULT_CONNECTION = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
 #: How many are kept: each holds connections, and tenants may each have a proxy of their own.
 MOST = 64
 
@@ -17,20 +17,20 @@ class Transports:
     """One transport for each combination of time-outs, proxy and CA bundle, opened at first use; `MOST` at a time."""
 
     def __init__(self) -> None:
-        self._by_way: dict[tuple[tuple[str, Any], ...], Lazy[Transport]] = {}
+        self._by_connection: dict[tuple[tuple[str, Any], ...], Lazy[Transport]] = {}
 
-    def get(self, **way: Any) -> "Transport":
+    def get(self, **connection: Any) -> "Transport":
         """The transport for these arguments of `Transport`."""
         from kinetic_auth_core.transport.client import Transport
 
-        lazy = self._by_way.setdefault(tuple(sorted(way.items())), Lazy())  # atomic
-        while len(ways := list(self._by_way)) > MOST:  # the oldest goes; a thread that uses it can go on
-            if (oldest := self._by_way.pop(ways[0], None)) and (transport := oldest.take()):
+        lazy = self._by_connection.setdefault(tuple(sorted(connection.items())), Lazy())  # atomic
+        while len(connections := list(self._by_connection)) > MOST:  # the oldest goes; a thread that uses it can go on
+            if (oldest := self._by_connection.pop(connections[0], None)) and (transport := oldest.take()):
                 transport.close()
-        return lazy.get(lambda: Transport(**way))
+        return lazy.get(lambda: Transport(**connection))
 
     def close(self) -> None:
         """Close the connections. The next use opens new ones."""
-        for lazy in list(self._by_way.values()):
+        for lazy in list(self._by_connection.values()):
             if transport := lazy.take():
                 transport.close()
