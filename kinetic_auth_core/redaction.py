@@ -32,7 +32,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
+def redacted_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
     """The form of a foreign error that may stay in a chain of causes.
 
     Args:
@@ -49,7 +49,7 @@ def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
     return LibraryError(mask(f"{module}{type(error).__qualname__}: {_text(error)}", secrets))
 
 
-def clean_chain(error: BaseException, secrets: Iterable[str]) -> None:
+def redact_chain(error: BaseException, secrets: Iterable[str]) -> None:
     """Replace the errors in a chain of causes that hold a request or show a secret.
 
     Args:
@@ -58,8 +58,8 @@ def clean_chain(error: BaseException, secrets: Iterable[str]) -> None:
     """
     secrets = list(secrets)
     cause, context, is_suppressed = error.__cause__, error.__context__, error.__suppress_context__
-    error.__cause__ = cause and safe_cause(cause, secrets)
-    error.__context__ = context and safe_cause(context, secrets)
+    error.__cause__ = cause and redacted_cause(cause, secrets)
+    error.__context__ = context and redacted_cause(context, secrets)
     error.__suppress_context__ = is_suppressed
 
 
@@ -132,6 +132,6 @@ def _text(error: BaseException) -> str:
         return "it cannot be shown"
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Type and message of a foreign error, for a sentence; a `LibraryError` has both in its message."""
     return str(error) if isinstance(error, LibraryError) else f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ import attrs
 
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
-from kinetic_auth_core.redaction import clean_chain, safe_cause, told
+from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.registry.loading import load_key_loader
@@ -75,11 +75,11 @@ class SecretLoader:
                 loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme, self._allowed)
             return loader.load_key(reference)
         except KineticAuthError as error:
-            clean_chain(error, ())
+            redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
-            cause = safe_cause(error, ())
-        raise KeyLoadError(f"{reference}: the key loader raised {told(cause)}") from cause
+            cause = redacted_cause(error, ())
+        raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
 
 
 def _text(loaded: object) -> LiteralText | None:

@@ -23,7 +23,7 @@ from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstance
 from kinetic_auth_core.login.limits import HeldBackError, LockoutGuard, LoginBudget, SharedResources
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.oauth.error_codes import culprit_of
-from kinetic_auth_core.redaction import clean_chain, mask, safe_cause, secret_boundary, told
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.deadline import Deadline
@@ -174,11 +174,11 @@ class LoginFlow:
         try:
             session = provider.hooks.authenticate()
         except KineticAuthError as error:
-            clean_chain(error, secrets)
+            redact_chain(error, secrets)
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
-            cause = safe_cause(error, secrets)
-            what = f"raised {told(cause)}"
+            cause = redacted_cause(error, secrets)
+            what = f"raised {describe(cause)}"
         else:
             if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
                 self._check(session, secrets)

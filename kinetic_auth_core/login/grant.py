@@ -23,7 +23,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import safe_cause, secret_boundary
+from kinetic_auth_core.redaction import redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validated import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
@@ -198,7 +198,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
-            problem, cause = f"its grant() raised {type(error).__name__}.", safe_cause(error, secret_texts(self))
+            problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
                 return TokenRequest(dict(fields), secret_texts(self))

@@ -16,7 +16,7 @@ from kinetic_auth_core.config.merge import keyword_layer, settle
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.credentials import Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.redaction import clean_chain, safe_cause, told
+from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
@@ -273,11 +273,11 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
     try:
         return spec.make(**values.by_name)
     except KineticAuthError as error:
-        clean_chain(error, _texts(values))
+        redact_chain(error, _texts(values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
-        cause = safe_cause(error, _texts(values))
-    raise ConfigurationError(f"Cannot make {spec.provider!r}: {told(cause)}") from cause
+        cause = redacted_cause(error, _texts(values))
+    raise ConfigurationError(f"Cannot make {spec.provider!r}: {describe(cause)}") from cause
 
 
 def _texts(values: Values) -> list[str]:

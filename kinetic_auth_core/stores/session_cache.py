@@ -14,7 +14,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.redaction import mask, safe_cause, told
+from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
@@ -366,4 +366,4 @@ def _why(error: Exception, store: SessionStore | None) -> str:
     secrets = secret_texts(store) if attrs.has(type(store)) else ()
     if isinstance(error, KineticAuthError):
         return mask(str(error), secrets)
-    return told(safe_cause(error, secrets))
+    return describe(redacted_cause(error, secrets))
