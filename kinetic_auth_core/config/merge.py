@@ -175,7 +175,7 @@ def settle(
             continue  # told by _winners
         if given is None:
             value = _default(setting, so_far)
-            row = ExplainedSetting(setting.name, setting.shown(value), "default", setting.secret)
+            row = ExplainedSetting(setting.name, setting.displayed(value), "default", setting.secret)
         else:
             try:
                 value, shown = _accepted(setting, given, as_reference)
@@ -237,7 +237,7 @@ def _accepted(setting: Setting, given: Given, as_reference: Callable[[str], obje
         if reference is not None:
             return reference, str(reference)
     value = setting.accept(given.value, text=given.text)
-    return value, setting.shown(value)
+    return value, setting.displayed(value)
 
 
 def _accepted_list(
@@ -255,7 +255,7 @@ def _accepted_list(
             items.append(setting.accept([item], text=given.text)[0] if reference is None else reference)
         except ValueError as error:
             raise ValueError(f"no. {number} of the list: {error}") from error
-        shown.append(setting.shown(item) if reference is None else str(reference))
+        shown.append(setting.displayed(item) if reference is None else str(reference))
     return KeyList(tuple(items)) if setting.takes_key_list else items, tuple(shown)
 
 

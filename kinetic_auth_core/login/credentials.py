@@ -185,7 +185,7 @@ class Credentials:
             if first is not None:
                 if deadline.has_passed:
                     break
-                logger.warning("%s Trying %s.", first.message, self.called(number))
+                logger.warning("%s Trying %s.", first.message, self.label(number))
             try:
                 result = log_in(number)
             except KineticAuthError as error:
@@ -198,7 +198,7 @@ class Credentials:
         assert first is not None  # noqa: S101 - there is at least one set
         raise first
 
-    def called(self, number: int) -> str:
+    def label(self, number: int) -> str:
         """A set's name for people, such as `private_key no. 2 of 2`; empty where there is only one."""
         names = " and ".join(self.lists)
         return f"{names} no. {number + 1} of {self.count}" if self.count > 1 else ""

@@ -189,12 +189,12 @@ class LoginFlow:
                 else (f"returned {type(session).__name__} instead of a SalesforceSession.")
             )
         spec = self.spec
-        called = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
+        label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (
             f", or an observer around it ({', '.join(provider.hooks.wrappers)})," if provider.hooks.wrappers else ""
         )
         raise AuthenticationError(
-            f"the plugin {called}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
+            f"the plugin {label}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
         ) from cause
 
     def _check(self, session: SalesforceSession, secrets: list[str]) -> None:
@@ -205,11 +205,11 @@ class LoginFlow:
         """
         if refusal := self.spec.guards.refusal(session):
             raise SessionRejectedError(
-                mask(f"{self.spec.called} succeeded, and its session is refused: {refusal.what}", secrets),
+                mask(f"{self.spec.label} succeeded, and its session is refused: {refusal.what}", secrets),
                 remedy=refusal.remedy,
                 provider=self.spec.provider,
                 host=self.spec.host,
-                username=session.username or self.spec.shown("username"),
+                username=session.username or self.spec.displayed("username"),
             )
 
     def _event(
@@ -232,7 +232,7 @@ class LoginFlow:
         )
 
     def _note_key_in_use(self, event: LoginEvent) -> None:
-        accepted = self._credentials.called(self._credentials.accepted or 0)
+        accepted = self._credentials.label(self._credentials.accepted or 0)
         if not accepted:
             return
         in_use = f"{accepted} is in use" + (f", key {event.key_fingerprint[:16]}" if event.key_fingerprint else "")

@@ -38,7 +38,7 @@ class LoginBudget:
 
     Args:
         limit: How many there may be.
-        called: What messages call the login.
+        label: What messages call the login.
         details: `provider`, `host` and `username`, for errors.
         clocks: Functions that give seconds; an age is the largest by any of them: the monotonic clock stands still
             while a machine sleeps.
@@ -47,12 +47,12 @@ class LoginBudget:
     def __init__(
         self,
         limit: int,
-        called: str,
+        label: str,
         details: Mapping[str, Any],
         clocks: tuple[Callable[[], float], ...] = (time.monotonic, time.time),
     ) -> None:
         self._limit = limit
-        self._called = called
+        self._label = label
         self._details = details
         self._clocks = clocks
         self._spent: deque[tuple[float, ...]] = deque()
@@ -74,7 +74,7 @@ class LoginBudget:
             if spent >= self._limit:
                 wait = WINDOW_S - self._age(now, self._spent[0])
                 raise LoginBudgetError(
-                    f"{self._called}: {spent} logins within the last hour are all that login_budget allows; the next "
+                    f"{self._label}: {spent} logins within the last hour are all that login_budget allows; the next "
                     f"one in {wait:.0f} s.",
                     remedy="Find out which code discards sessions: share one source, and call invalidate() only with a "
                     "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
@@ -84,7 +84,7 @@ class LoginBudget:
             was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
         if self._warned and not was_warned:
             logger.warning(
-                "%s: %d of %d logins of this hour's login_budget are spent", self._called, spent + 1, self._limit
+                "%s: %d of %d logins of this hour's login_budget are spent", self._label, spent + 1, self._limit
             )
 
     def is_idle(self) -> bool:
@@ -154,13 +154,13 @@ class LockoutGuard:
     Args:
         cache: Where.
         guard_s: For how long, in seconds; 0: not at all.
-        called: What messages call the login.
+        label: What messages call the login.
         details: `provider`, `host` and `username`, for errors.
     """
 
     _cache: SessionCache
     _guard_s: float
-    _called: str
+    _label: str
     _details: Mapping[str, Any]
 
     def check(self, credential: "Credential") -> None:
@@ -201,7 +201,7 @@ class LockoutGuard:
         known = known_error(error or "", description)
         said = ": ".join(filter(None, (error, description))) or "by its provider"
         return HeldBackError(
-            f"{self._called} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
+            f"{self._label} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
             f"could lock the user out. It is tried again in {max(self._guard_s - age, 0):.0f} s (lockout_guard), or at "
             "once with another.",
             remedy=known.remedy if known else "",

@@ -122,7 +122,7 @@ class LoginSpec:
         """Whether the instance was made by hand: it keeps its own connections."""
         return self.distribution is None
 
-    def shown(self, name: str) -> str | None:
+    def displayed(self, name: str) -> str | None:
         """A setting that is not secret, as text; None where the provider has no such setting, or no value for it."""
         value = next((row.value for row in self.rows if row.name == name and not row.secret), None)
         return None if value is None else str(value)
@@ -131,20 +131,20 @@ class LoginSpec:
     def host(self) -> str | None:
         """The host that logs in, where the provider has a `login_url`."""
         try:
-            return urlsplit(self.shown("login_url") or "").netloc or None
+            return urlsplit(self.displayed("login_url") or "").netloc or None
         except ValueError:  # a plugin's setting may hold anything
             return None
 
     @property
     def deadline_s(self) -> float | None:
         """Seconds that a login may take; None where the provider is not a grant and has its own time limit."""
-        deadline_s = self.shown("deadline") if self.is_grant else None
+        deadline_s = self.displayed("deadline") if self.is_grant else None
         return None if deadline_s is None else float(deadline_s)
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """What messages call its logins."""
-        username, host = self.shown("username"), self.host
+        username, host = self.displayed("username"), self.host
         return f"{self.provider} login{f' of {username}' if username else ''}{f' at {host}' if host else ''}"
 
     @property
@@ -152,7 +152,7 @@ class LoginSpec:
         """What its sessions must be like."""
         hosts = self.options.allowed_instance_hosts
         return Guards(
-            self.options.expected_org_id, default_hosts(self.shown("login_url")) if hosts is None else tuple(hosts)
+            self.options.expected_org_id, default_hosts(self.displayed("login_url")) if hosts is None else tuple(hosts)
         )
 
     def store_key(self) -> str:
@@ -162,7 +162,7 @@ class LoginSpec:
         all of them. Another provider may distinguish its users by something else, even by a secret alone: then all
         its settings count, the secrets by a slow hash.
         """
-        who = [self.provider, self.shown("login_url"), self.shown("client_id"), self.shown("username")]
+        who = [self.provider, self.displayed("login_url"), self.displayed("client_id"), self.displayed("username")]
         if not (self.is_grant and all(who)):
             of_source = {each.name for each in schema(SourceOptions)}
             own = [row for row in self.rows if not row.secret and row.name not in CONNECTION_SETTINGS | of_source]
@@ -205,7 +205,7 @@ def spec_for(
         if value is None and each.derived is not None:
             value = each.default_value(authenticator)
         source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
-        rows.append(ExplainedSetting(each.name, each.shown(value), source, each.secret))
+        rows.append(ExplainedSetting(each.name, each.displayed(value), source, each.secret))
     rows += [
         ExplainedSetting(
             each.name,

@@ -64,17 +64,17 @@ class SessionSource:
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
         options, key = spec.options, spec.store_key()
-        details = {"provider": spec.provider, "host": spec.host, "username": spec.shown("username")}
+        details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         self._cache = SessionCache(
             key,
             spec.store,
             options.session_lifetime,
-            spec.shown("api_version"),
+            spec.displayed("api_version"),
             guards=spec.guards,
             refusals=self._resources.refusals,
         )
-        guard = LockoutGuard(self._cache, options.lockout_guard, spec.called, details)
-        budget = self._resources.budget(key, lambda: LoginBudget(options.login_budget, spec.called, details))
+        guard = LockoutGuard(self._cache, options.lockout_guard, spec.label, details)
+        budget = self._resources.budget(key, lambda: LoginBudget(options.login_budget, spec.label, details))
         self._flow = LoginFlow(spec, guard, budget, self._resources)
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
@@ -150,7 +150,7 @@ class SessionSource:
             session: The session that was refused.
         """
         if self._single_flight.drop(session):
-            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.called)
+            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.label)
 
     @secret_boundary
     def revoke(self, session: SalesforceSession) -> bool:
@@ -226,7 +226,7 @@ class SessionSource:
         from kinetic_auth_core.oauth.token_response import RequestContext
 
         host = urlsplit(session.instance_url).netloc
-        return RequestContext(self.provider, host, session.username or self._flow.spec.shown("username"), what)
+        return RequestContext(self.provider, host, session.username or self._flow.spec.displayed("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""

@@ -204,7 +204,7 @@ class Setting:
                 raise ValueError(f"was refused ({type(error).__name__})") from None
             raise ValueError(str(error) or type(error).__name__) from error
 
-    def shown(self, value: Any) -> Any:
+    def displayed(self, value: Any) -> Any:
         """The value as `explain()` and the CLI may show it."""
         if not self.secret or value in (None, "", (), []):
             return value
