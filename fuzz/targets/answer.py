@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from requests.structures import CaseInsensitiveDict
 
 from kinetic_auth_core.errors import AuthenticationError
-from kinetic_auth_core.oauth.token_response import RequestContext, read_answer, refusal
+from kinetic_auth_core.oauth.token_response import RequestContext, read_response, refusal
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.urls import url_problem
@@ -52,7 +52,7 @@ def check(data: bytes) -> None:
     )
     for secret in (None, SECRET):
         try:
-            _judge(read_answer(response, _CONTEXT, _REQUEST, api_version="v62.0", client_secret=secret))
+            _judge(read_response(response, _CONTEXT, _REQUEST, api_version="v62.0", client_secret=secret))
         except AuthenticationError as error:
             _judge(error)
     _judge(refusal(response, _CONTEXT, _REQUEST))

@@ -126,7 +126,7 @@ def _is_about_the_key(error: KineticAuthError) -> bool:
 
 
 class Credentials:
-    """A plan's values as they are offered to Salesforce, one set after the other.
+    """A spec's values as they are offered to Salesforce, one set after the other.
 
     Where a setting is a list, such as the current key and the next, each set has one of its items. Otherwise there is
     one set. The set that was accepted last is the first to be offered.

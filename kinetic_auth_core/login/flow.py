@@ -35,7 +35,7 @@ _FETCH_PAUSE_S = 5.0
 
 
 class LoginFlow:
-    """Logs in by one plan.
+    """Logs in by one spec.
 
     Args:
         spec: What to log in with.
@@ -80,7 +80,7 @@ class LoginFlow:
         return session
 
     def rows(self) -> tuple[ExplainedSetting, ...]:
-        """The plan's rows; the note on a list of keys says which of them was accepted last."""
+        """The spec's rows; the note on a list of keys says which of them was accepted last."""
         return tuple(
             attrs.evolve(row, note="; ".join(filter(None, (self._in_use, row.note))))
             if row.name in self._credentials.lists
@@ -105,22 +105,22 @@ class LoginFlow:
     def _session(self, tried: list[ProviderInstance]) -> SalesforceSession:
         """Offer the credentials. `tried` takes in each instance as it is tried."""
         deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
-        return self._credentials.offer(lambda number: self._with_set(number, tried, deadline), deadline)
+        return self._credentials.offer(lambda number: self._log_in_with_set(number, tried, deadline), deadline)
 
-    def _with_set(self, number: int, tried: list[ProviderInstance], deadline: Deadline) -> SalesforceSession:
+    def _log_in_with_set(self, number: int, tried: list[ProviderInstance], deadline: Deadline) -> SalesforceSession:
         """Log in with one set; where it is refused as wrong and its secrets have changed since, with the new ones.
 
         Nothing is offered twice: a wrong password that is repeated locks the user out.
         """
         values = self._credentials.load(number)
         try:
-            return self._with(number, values, tried, deadline)
+            return self._log_in_with(number, values, tried, deadline)
         except CredentialsRejectedError as error:
             changed = self._changed(number, values, error, deadline)
             if changed is None:
                 raise
             logger.warning("%s Its secrets have changed in their place; trying the new ones.", error.message)
-        return self._with(number, changed, tried, deadline)
+        return self._log_in_with(number, changed, tried, deadline)
 
     def _changed(
         self, number: int, values: Values, error: CredentialsRejectedError, deadline: Deadline
@@ -139,7 +139,7 @@ class LoginFlow:
             return None
         return None if fetched == values else fetched
 
-    def _with(
+    def _log_in_with(
         self, number: int, values: Values, tried: list[ProviderInstance], deadline: Deadline
     ) -> SalesforceSession:
         provider = self._instances.get(number, values)

@@ -167,13 +167,13 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         return session
 
     def _try(self, login: "RequestContext", clock: "LoginClock") -> SalesforceSession:
-        from kinetic_auth_core.oauth.token_response import ask, read_answer
+        from kinetic_auth_core.oauth.token_response import ask, read_response
 
         request = self._form(login, clock.now())
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)
         try:
-            session = read_answer(
+            session = read_response(
                 response,
                 login,
                 request,

@@ -55,7 +55,7 @@ class ProviderInstances:
     """
 
     def __init__(self, spec: LoginSpec, resources: SharedResources) -> None:
-        self._plan = spec
+        self._spec = spec
         self._resources = resources
         self._by_number: dict[int, ProviderInstance] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
@@ -73,8 +73,8 @@ class ProviderInstances:
             before = self._by_number.get(number)
             if before is not None and before.values == values:
                 return before
-            instance = self._plan.instances[number] if self._plan.instances else make_instance(self._plan, values)
-            if isinstance(instance, GrantAuthenticator) and not self._plan.is_by_hand:
+            instance = self._spec.instances[number] if self._spec.instances else make_instance(self._spec, values)
+            if isinstance(instance, GrantAuthenticator) and not self._spec.is_by_hand:
                 instance.share(self._resources.transports)
             provider = ProviderInstance(values, instance, LoginHooks(instance, observers))
             if are_loading():
@@ -95,7 +95,7 @@ class ProviderInstances:
     def _observers(self) -> list[tuple[str, object]]:
         if are_loading():
             return []
-        return self._resources.observers.get(lambda: load_observers(self._plan.allowed))
+        return self._resources.observers.get(lambda: load_observers(self._spec.allowed))
 
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""

@@ -181,7 +181,7 @@ class LoginSpec:
 def spec_for(
     authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None
 ) -> LoginSpec:
-    """The plan for an instance that was made by hand.
+    """The spec for an instance that was made by hand.
 
     Args:
         authenticator: The instance.

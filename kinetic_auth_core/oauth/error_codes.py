@@ -30,7 +30,7 @@ class Culprit(enum.Enum):
 
 @attrs.frozen
 class KnownError:
-    """A row of the catalogue.
+    """A row of `ERROR_CODES`.
 
     Attributes:
         error: The `error` code.

@@ -136,7 +136,7 @@ class RequestContext:
 def ask(
     send: Callable[[str, TokenRequest], TokenResponse], url: str, request: TokenRequest, context: RequestContext
 ) -> TokenResponse:
-    """Send a form.
+    """Send a request.
 
     Raises:
         TransportError: There was no answer; it says whose login that was.
@@ -148,7 +148,7 @@ def ask(
         raise context.failed(TransportError, error.message, unanswered=error.unanswered, **details) from error.__cause__
 
 
-def read_answer(
+def read_response(
     response: TokenResponse,
     context: RequestContext,
     request: TokenRequest,
@@ -157,7 +157,7 @@ def read_answer(
     client_secret: str | None,
     must_be_signed: bool = False,
 ) -> SalesforceSession:
-    """Judge the answer to a token request.
+    """Read the response to a token request.
 
     Args:
         response: What came back.

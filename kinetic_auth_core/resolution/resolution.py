@@ -160,7 +160,7 @@ def _load(selection: Selection, allowed: AllowedPlugins) -> tuple[InstalledPlugi
 def _settle(
     plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], selection: Selection, surroundings: Surroundings
 ) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
-    """All settings, those of the provider, of the source and of its store: the rows, and the problems or the plan."""
+    """All settings, those of the provider, of the source and of its store: the rows, and the problems or the spec."""
     variables, file = surroundings.variables, surroundings.file
 
     def as_reference(text: str) -> Reference | None:

@@ -188,21 +188,21 @@ class SingleFlight:
         self._finish(flight, cached)
         return cached
 
-    def _run_in_thread(self, flight: _Flight, due: CachedSession | None) -> None:
+    def _run_in_thread(self, flight: _Flight, stale: CachedSession | None) -> None:
         """Obtain it in a new thread: a pool might never run it. The thread does not keep the process alive.
 
         Args:
             flight: The login.
-            due: The stale session to refresh; None where callers wait for a new one.
+            stale: The stale session to refresh; None where callers wait for a new one.
         """
 
         def run() -> None:
             flight.owner = threading.get_ident()
             try:
-                if due is None:
+                if stale is None:
                     self._run(flight)
                 else:
-                    self._run_ahead(flight, due)
+                    self._run_ahead(flight, stale)
             except KineticAuthError:
                 pass  # the callers that wait get it
             except BaseException as error:  # noqa: BLE001 - no caller of this thread would see it
@@ -217,11 +217,11 @@ class SingleFlight:
             self._finish(flight, failure)
             raise failure from error
 
-    def _run_ahead(self, flight: _Flight, due: CachedSession) -> None:
+    def _run_ahead(self, flight: _Flight, stale: CachedSession) -> None:
         """Refresh a session that is still in use; after a failure, try again later."""
         pause_s = _LOOK_AGAIN_S
         try:
-            self._finish(flight, self._refresher.refresh(due))
+            self._finish(flight, self._refresher.refresh(stale))
             self._failures = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the session stays in use
             pause_s = min(_BACK_OFF_S * 2**self._failures, _LONGEST_BACK_OFF_S)

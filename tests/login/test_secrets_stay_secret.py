@@ -225,7 +225,7 @@ class JobTimeoutError(Exception):
 
 
 @pytest.mark.parametrize("kind", [JobTimeoutError, KeyboardInterrupt])
-@pytest.mark.parametrize("place", ["getresponse", "prepare_body", "grant", "read_answer"])
+@pytest.mark.parametrize("place", ["getresponse", "prepare_body", "grant", "read_response"])
 @pytest.mark.parametrize("how", ["session", "authenticate", "authenticate of the class"])
 def test_a_login_that_is_interrupted_shows_no_secret_in_a_traceback(
     sf: SalesforceEmulator, logged: io.StringIO, kind: type[BaseException], place: str, how: str

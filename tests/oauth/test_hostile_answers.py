@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.oauth.token_response import RequestContext, read_answer
+from kinetic_auth_core.oauth.token_response import RequestContext, read_response
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.urls import url_problem
 
@@ -68,7 +68,7 @@ def test_any_answer_is_a_session_or_an_error_of_ours(
     options: Any = {"client_secret": client_secret, "must_be_signed": must_be_signed}
     outcome: kinetic.SalesforceSession | kinetic.AuthenticationError
     try:
-        outcome = read_answer(response, CONTEXT, REQUEST, api_version="v62.0", **options)
+        outcome = read_response(response, CONTEXT, REQUEST, api_version="v62.0", **options)
     except kinetic.AuthenticationError as error:
         outcome = error
     if isinstance(outcome, kinetic.AuthenticationError):
