@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kinetic_auth_core.login.limits import Credential
 from kinetic_auth_core.oauth.retry import Tries
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 
 # A busy machine does not fail a property.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -65,4 +65,4 @@ def _short_waits() -> Iterator[None]:
 @pytest.fixture
 def short_outage_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that failed is tried again after 0.2 s instead of 5 s."""
-    monkeypatch.setattr(Shelf, "outage_pause_s", 0.2)
+    monkeypatch.setattr(SessionCache, "outage_pause_s", 0.2)

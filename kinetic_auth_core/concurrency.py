@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all)
 
 
-class Once(Generic[T]):
+class Lazy(Generic[T]):
     """Holds a value that is made once. Others who ask meanwhile wait; if making it fails, the next one tries."""
 
     __slots__ = ("__weakref__", "_lock", "_maker", "_value")
@@ -51,7 +51,7 @@ class Once(Generic[T]):
         """
         if self._value is None:
             if self._maker == threading.get_ident():
-                raise RuntimeError("what is just being made was asked for by that which makes it")
+                raise RuntimeError("a value was requested by the function that makes it")
             with self._lock:
                 if self._value is None:
                     self._maker = threading.get_ident()
@@ -67,11 +67,14 @@ class Once(Generic[T]):
         return self._value
 
     def take(self) -> T | None:
-        """Give the value away; the next `get` makes another."""
+        """Remove and return the value; the next `get` makes another."""
         with self._lock:
             value, self._value = self._value, None
             return value
 
     def _after_fork(self) -> None:
-        """In the child nobody holds the lock that another thread of the parent held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock, self._maker = threading.Lock(), None
+
+
+Once = Lazy  #: The public name.

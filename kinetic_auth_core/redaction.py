@@ -1,27 +1,39 @@
-"""Secrets taken out of other people's texts and errors, before they are quoted or chained."""
+"""Keeps secrets out of errors: out of their texts and chains, and out of the frames of their tracebacks."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+import functools
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MASK = "********"
 
 
 class LibraryError(Exception):
-    """Stands in a chain of causes for somebody else's error that holds a secret: its type and its masked message.
+    """Takes the place of a library's error that holds a secret in a chain of causes: its type and its masked message.
 
     An error of requests holds the request, and so the password.
     """
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text of other people's. Those under 4 characters stay: they are parts of common words."""
+    """Take secrets out of a foreign text. Those under 4 characters stay: they are parts of common words."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, MASK)
     return text
 
 
-def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
-    """What may stand in a chain of causes for somebody else's error.
+def redacted_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
+    """The form of a foreign error that may stay in a chain of causes.
 
     Args:
         error: The error.
@@ -37,8 +49,8 @@ def safe_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
     return LibraryError(mask(f"{module}{type(error).__qualname__}: {_text(error)}", secrets))
 
 
-def clean_chain(error: BaseException, secrets: Iterable[str]) -> None:
-    """Let nothing stand in an error's chain that holds a request or shows a secret.
+def redact_chain(error: BaseException, secrets: Iterable[str]) -> None:
+    """Replace the errors in a chain of causes that hold a request or show a secret.
 
     Args:
         error: An error of ours that a plugin raised, perhaps from one of requests.
@@ -46,15 +58,47 @@ def clean_chain(error: BaseException, secrets: Iterable[str]) -> None:
     """
     secrets = list(secrets)
     cause, context, is_suppressed = error.__cause__, error.__context__, error.__suppress_context__
-    error.__cause__ = cause and safe_cause(cause, secrets)
-    error.__context__ = context and safe_cause(context, secrets)
+    error.__cause__ = cause and redacted_cause(cause, secrets)
+    error.__context__ = context and redacted_cause(context, secrets)
     error.__suppress_context__ = is_suppressed
 
 
-def without_frames(error: BaseException) -> None:
-    """Take the tracebacks off an error and all its chain: their frames have secrets among their locals."""
-    for link in list(_links(error)):
-        link.__traceback__ = None
+def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a public entry point whose arguments, or the frames below it, may hold secrets.
+
+    Whatever is raised inside, also by Ctrl-C or by a signal handler, leaves without the frames from here on: tools that
+    show tracebacks with local variables show none of ours. The same holds for the causes and contexts that came up
+    inside. Where the stack was is logged at DEBUG level, without locals.
+    """
+
+    @functools.wraps(function)
+    def boundary(*args: P.args, **kwargs: P.kwargs) -> T:
+        handled = None
+        try:
+            handled = sys.exception()  # the caller's: it keeps its frames
+            return function(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            stack, links, seen = error.__traceback__, [error], {id(None), id(handled)}
+            for link in links:  # it grows; and it calls nothing of Python's own, for which the stack may have no room
+                if id(link) not in seen:
+                    seen.add(id(link))
+                    link.__traceback__ = None
+                    links += (link.__cause__, link.__context__)  # type: ignore[arg-type]  # None is in `seen`
+                    links += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+            _log_stack(error, stack)
+            del stack, links, link
+            raise
+
+    return boundary
+
+
+def _log_stack(error: BaseException, stack: TracebackType | None) -> None:
+    with contextlib.suppress(Exception):
+        if logger.isEnabledFor(logging.DEBUG):
+            frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(stack)]
+            places = [f"  {code.co_filename}:{line} {code.co_qualname}" for code, line in frames]
+            logger.debug("%s was raised at\n%s", type(error).__name__, "\n".join(places))
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:
@@ -76,7 +120,7 @@ def _gives_away(error: BaseException, secrets: Iterable[str]) -> bool:
     try:
         shown = f"{error} {error.args!r} {vars(error)!r}"
         return hasattr(error, "request") or mask(shown, secrets) != shown
-    except Exception:  # noqa: BLE001 - other people's properties: httpx's `request` raises where there is none yet
+    except Exception:  # noqa: BLE001 - a foreign property: httpx's `request` raises where there is none yet
         return True
 
 
@@ -84,10 +128,10 @@ def _text(error: BaseException) -> str:
     """What an error says, if it can."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - other people's code
+    except Exception:  # noqa: BLE001 - foreign code
         return "it cannot be shown"
 
 
-def told(error: BaseException) -> str:
-    """Type and message of somebody else's error, for a sentence; a `LibraryError` has both in its message."""
+def describe(error: BaseException) -> str:
+    """Type and message of a foreign error, for a sentence; a `LibraryError` has both in its message."""
     return str(error) if isinstance(error, LibraryError) else f"{type(error).__name__}: {error}"

@@ -7,6 +7,7 @@ from typing import Any, Self
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.redaction import secret_boundary
 
 DEFAULT_API_VERSION = "v62.0"
 
@@ -32,7 +33,11 @@ def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
 
-@attrs.frozen(init=False)
+def _version_or_default(value: str | None) -> str:
+    return normal_api_version(default_api_version() if value is None else value)
+
+
+@attrs.frozen
 class SalesforceSession:
     """One login's session. Frozen: a refreshed session is another record.
 
@@ -61,39 +66,8 @@ class SalesforceSession:
     signature: str = attrs.field(default="", repr=False)
     token_type: str = attrs.field(default="Bearer", kw_only=True)
     scope: str = attrs.field(default="", kw_only=True)
-    api_version: str = attrs.field(factory=default_api_version, converter=normal_api_version, kw_only=True)
+    api_version: str = attrs.field(default=None, converter=_version_or_default, kw_only=True)
     username: str | None = attrs.field(default=None, kw_only=True)
-
-    def __init__(
-        self,
-        access_token: str,
-        instance_url: str,
-        id: str,  # noqa: A002 - the name in the token response
-        issued_at: str,
-        signature: str = "",
-        *,
-        token_type: str = "Bearer",  # noqa: S107 - not a secret
-        scope: str = "",
-        api_version: str | None = None,
-        username: str | None = None,
-    ) -> None:
-        """Make the record; see the class. Written out, so that the token is in no frame of a failure."""
-        try:
-            api_version = normal_api_version(default_api_version() if api_version is None else api_version)
-        except ConfigurationError:
-            del self, access_token, signature
-            raise
-        self.__attrs_init__(
-            access_token,
-            instance_url,
-            id,
-            issued_at,
-            signature,
-            token_type=token_type,
-            scope=scope,
-            api_version=api_version,
-            username=username,
-        )
 
     @property
     def org_id(self) -> str | None:
@@ -122,6 +96,10 @@ class SalesforceSession:
     def is_valid(self) -> bool:
         """Whether it has a token and an instance URL. The token may be expired."""
         return bool(self.access_token and self.instance_url)
+
+
+# The token is in no frame of a constructor that failed. Not as a decorator: type checkers know attrs' own __init__.
+SalesforceSession.__init__ = secret_boundary(SalesforceSession.__init__)  # type: ignore[method-assign]
 
 
 @attrs.frozen

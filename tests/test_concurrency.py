@@ -23,6 +23,6 @@ def test_if_making_it_fails_the_next_caller_tries_again() -> None:
 
 def test_a_value_that_needs_itself_is_an_error_and_does_not_hang() -> None:
     once: Once[int] = Once()
-    with pytest.raises(RuntimeError, match="was asked for by that which makes it"):
+    with pytest.raises(RuntimeError, match="was requested by the function that makes it"):
         once.get(lambda: once.get(lambda: 1))
     assert once.get(lambda: 1) == 1

@@ -48,7 +48,6 @@ PUBLIC = [
 FOR_PLUGINS = [
     "AuthenticationError",
     "Authenticator",
-    "CheckedMeta",
     "ConfigurationError",
     "CredentialsRejectedError",
     "GrantAuthenticator",
@@ -71,6 +70,7 @@ FOR_PLUGINS = [
     "StoredValue",
     "TransientAuthenticationError",
     "TransportError",
+    "ValidatedMeta",
     "check_seconds",
     "check_url",
     "current_tally",

@@ -18,7 +18,7 @@ from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
 from kinetic_auth_core.config.merge import merge
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.login.spec import SourceOptions
-from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind
+from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED
 from kinetic_auth_core.registry.loading import load_authenticator, load_session_store
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
@@ -131,7 +131,7 @@ def catalogue_table() -> str:
             _AGAIN[row.kind],
             row.remedy,
         )
-        for row in CATALOGUE
+        for row in ERROR_CODES
     ]
     return _table(("error", "description begins with", "raised as", "retryable", "remedy"), rows)
 

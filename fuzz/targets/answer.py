@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from requests.structures import CaseInsensitiveDict
 
 from kinetic_auth_core.errors import AuthenticationError
-from kinetic_auth_core.oauth.token_response import Login, read_answer, refusal
+from kinetic_auth_core.oauth.token_response import RequestContext, read_response, refusal
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.transport.client import Answer, Form
+from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.urls import url_problem
 
 SECRET = "canary-secret"
-_LOGIN = Login("password", "acme.my.salesforce.com", "ada@acme.com")
-_FORM = Form({"grant_type": "password", "client_id": "key", "password": SECRET}, [SECRET])
+_CONTEXT = RequestContext("password", "acme.my.salesforce.com", "ada@acme.com")
+_REQUEST = TokenRequest({"grant_type": "password", "client_id": "key", "password": SECRET}, [SECRET])
 _SESSION = (
     b'{"access_token": "00D5g!AQ", "instance_url": "https://acme.my.salesforce.com", "token_type": "Bearer", '
     b'"id": "https://login.salesforce.com/id/00D5g00000AbCdEEAC/0055g00000XyZwVAAA", "issued_at": "1700000000000", '
@@ -47,10 +47,15 @@ def check(data: bytes) -> None:
     headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(
         (name, value.strip()) for name, _, value in (line.partition(":") for line in lines)
     )
-    answer = Answer(int(status) if status.isascii() and status.isdigit() and len(status) == 3 else 200, headers, body)
+    response = TokenResponse(
+        int(status) if status.isascii() and status.isdigit() and len(status) == 3 else 200, headers, body
+    )
     for secret in (None, SECRET):
-        _judge(read_answer(answer, _LOGIN, _FORM, api_version="v62.0", client_secret=secret))
-    _judge(refusal(answer, _LOGIN, _FORM))
+        try:
+            _judge(read_response(response, _CONTEXT, _REQUEST, api_version="v62.0", client_secret=secret))
+        except AuthenticationError as error:
+            _judge(error)
+    _judge(refusal(response, _CONTEXT, _REQUEST))
 
 
 def _judge(outcome: SalesforceSession | AuthenticationError) -> None:

@@ -49,6 +49,6 @@ def check(data: bytes) -> None:
         return
     for environment in [None, *file.environments][:_MOST_ENVIRONMENTS]:
         found = inspect(environment=environment, configuration=Configuration(_VARIABLES, file))
-        assert (found.plan is None) == (found.error is not None)
+        assert (found.spec is None) == (found.error is not None)
         assert str(found.error)
         assert repr(found)

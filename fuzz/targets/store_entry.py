@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stores.file import DamagedEntryError, Entry, Lease
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.urls import url_problem
 
 _STORE = MemoryStore()
-_SHELF = Shelf("key", lambda: _STORE, 7200.0, None)
+_SHELF = SessionCache("key", lambda: _STORE, 7200.0, None)
 _SESSION = (
     b'{"form": 1, "born_at": 1700000000.0, "access_token": "t", "instance_url": "https://a.my.salesforce.com", '
     b'"id": "x", "issued_at": "0", "api_version": "v62.0"}'
@@ -47,9 +47,9 @@ def check(data: bytes) -> None:
     if lease is not None:
         assert lease.is_held(time.time()) in {True, False}
     _STORE.put("key", data, expires_in_s=60.0)
-    live = _SHELF.read()
-    if live is not None:
-        assert isinstance(live.session, SalesforceSession)
-        assert live.session.is_valid()
-        assert url_problem(live.session.instance_url) is None
-        assert live.phase()
+    cached = _SHELF.read()
+    if cached is not None:
+        assert isinstance(cached.session, SalesforceSession)
+        assert cached.session.is_valid()
+        assert url_problem(cached.session.instance_url) is None
+        assert cached.freshness()

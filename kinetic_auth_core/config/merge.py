@@ -12,8 +12,8 @@ from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
 from kinetic_auth_core.paths import expanded
 from kinetic_auth_core.settings.schema import (
-    Alternatives,
     ExplainedSetting,
+    KeyList,
     LiteralText,
     Setting,
     group_problem,
@@ -260,7 +260,7 @@ def _accepted_list(
         except ValueError as error:
             raise ValueError(f"no. {number} of the list: {error}") from error
         displayed.append(setting.displayed(item) if reference is None else str(reference))
-    return Alternatives(tuple(items)) if setting.takes_alternatives else items, tuple(displayed)
+    return KeyList(tuple(items)) if setting.takes_key_list else items, tuple(displayed)
 
 
 def _unknown(schema: Sequence[Setting], layers: Sequence[Layer]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from kinetic_auth_core.config.configuration import Configuration
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText, Setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting
 
 #: High, since other programs have similar names: Salesforce's own command line reads SF_ORG_API_VERSION.
 _SIMILAR = 0.9
@@ -56,7 +56,7 @@ def reference_suggestions(
     found = []
     for row in rows:
         value = values.get(row.name)
-        for text in value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]:
+        for text in value.items if isinstance(value, KeyList) else value if isinstance(value, list) else [value]:
             if not row.secret or not isinstance(text, str) or isinstance(text, LiteralText):
                 continue
             begin = _SCHEME.match(text)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError, PrivateKeyNotFoundError
-from kinetic_auth_core.redaction import without_frames
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
+from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -67,6 +67,7 @@ class LocalSigner:
         return self.private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
+@secret_boundary
 def read_private_key(
     key: str | bytes | Path,
     passphrase: str | bytes | None = None,
@@ -92,18 +93,6 @@ def read_private_key(
         KeyLoadError: It cannot be read, or is not an RSA private key of 2048 bits or more.
         ConfigurationError: cryptography is not installed.
     """
-    try:
-        return _read(key, passphrase, label, path_setting, unlock_remedy)
-    except KineticAuthError as error:
-        without_frames(error)
-        problem = error
-    del key, passphrase  # not among the locals of the traceback
-    raise problem
-
-
-def _read(
-    key: str | bytes | Path, passphrase: str | bytes | None, label: str, path_setting: str, unlock_remedy: str
-) -> LocalSigner:
     require_cryptography("reading a private key")
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

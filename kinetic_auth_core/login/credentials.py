@@ -1,16 +1,23 @@
 """The values that a login is tried with: references resolved, and lists of keys walked through one key at a time."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-from kinetic_auth_core.errors import KeyLoadError
+from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.registry.loading import load_key_loader
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, LiteralText
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, schema
+from kinetic_auth_core.transport.deadline import Deadline
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class SecretLoader:
@@ -31,17 +38,17 @@ class SecretLoader:
 
         Args:
             reference: What to fetch.
-            binary: It is for a key: what is no UTF-8 text, such as a PKCS12 file, is handed on as bytes, and nothing at
-                all is no key. Other secrets may be empty, such as a security token.
+            binary: It is for a key: a value that is not UTF-8 text, such as a PKCS12 file, is returned as bytes, and an
+                empty one is refused. Other secrets may be empty, such as a security token.
 
         Returns:
             Text, without the line end that editors and `echo` leave behind it; bytes; or a `Signer` for a key that
             stays where it is.
 
         Raises:
-            KeyLoadError: It cannot be had, is an empty key, or is no text where only text will do.
+            KeyLoadError: It cannot be loaded, is an empty key, or is not text where only text can be used.
             UnknownProviderError: No key loader for its scheme is installed.
-            ProviderLoadError: It does not load, or may not be loaded.
+            ProviderLoadError: The key loader does not load, or is not allowed.
         """
         if reference.scheme in BUILTIN_SCHEMES:
             loaded: object = load_builtin(reference, self._lookup)
@@ -56,9 +63,8 @@ class SecretLoader:
             return text
         if isinstance(loaded, bytes) and binary:
             return loaded
-        gave = f"its key loader gave {type(loaded).__name__}, neither bytes nor a Signer"
+        gave = f"its key loader returned {type(loaded).__name__}, neither bytes nor a Signer"
         what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
-        del loaded  # not among the locals of a traceback
         raise KeyLoadError(f"{reference}: {what}.")
 
     def _load_with_plugin(self, reference: Reference) -> object:
@@ -93,18 +99,32 @@ def _identity(value: Any) -> Any:
 def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
     """The references among settings, each with the setting's name; those in lists, too."""
     for name, value in values.items():
-        items = value.items if isinstance(value, Alternatives) else value if isinstance(value, list) else [value]
+        items = value.items if isinstance(value, KeyList) else value if isinstance(value, list) else [value]
         yield from ((name, item) for item in items if isinstance(item, Reference))
 
 
+def key_lists(instance: Any) -> dict[str, KeyList]:
+    """The settings of a provider's instance that are lists of keys, of which one is sent at a time."""
+    choices = [each for each in schema(type(instance)) if each.secret and each.takes_key_list]
+    values = {each.name: each.value_of(instance) for each in choices}
+    return {name: KeyList(tuple(value)) for name, value in values.items() if isinstance(value, list | tuple)}
+
+
+def _is_about_the_key(error: KineticAuthError) -> bool:
+    """Whether another key may do: this one is refused, or cannot be loaded."""
+    if isinstance(error, CredentialsRejectedError):
+        return culprit_of(error.error, error.description) is Culprit.KEY
+    return isinstance(error, KeyLoadError)
+
+
 class Credentials:
-    """A plan's values as they are offered to Salesforce, one set after the other.
+    """A spec's values as they are offered to Salesforce, one set after the other.
 
     Where a setting is a list, such as the current key and the next, each set has one of its items. Otherwise there is
     one set. The set that was accepted last is the first to be offered.
 
     Args:
-        values: Settings by name; some of them references or `Alternatives`.
+        values: Settings by name; some of them references or `KeyList`.
         loader: Resolves the references.
         binary: The settings that take bytes.
         rows: The settings as they are explained, for messages to say where a reference stands.
@@ -121,7 +141,7 @@ class Credentials:
         self._places = {row.name: f"{row.name} (from {row.source})" for row in rows}
         self._loader = loader
         self._binary = frozenset(binary)
-        self.lists = {name: value.items for name, value in values.items() if isinstance(value, Alternatives)}
+        self.lists = {name: value.items for name, value in values.items() if isinstance(value, KeyList)}
         self.count = max(map(len, self.lists.values()), default=1)
         self.accepted: int | None = None  # which set was accepted last, from 0
 
@@ -142,13 +162,41 @@ class Credentials:
         """
         return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
 
-    def called(self, number: int) -> str:
+    def offer(self, log_in: Callable[[int], T], deadline: Deadline) -> T:
+        """Log in with one set after the other, while the deadline lasts and it is the key that is refused or missing.
+
+        Args:
+            log_in: Logs in with the set of this number.
+            deadline: That of all sets together.
+
+        Raises:
+            KineticAuthError: No set was accepted; the error is that of the first.
+        """
+        first: KineticAuthError | None = None
+        for number in self.order():
+            if first is not None:
+                if deadline.has_passed:
+                    break
+                logger.warning("%s Trying %s.", first.message, self.label(number))
+            try:
+                result = log_in(number)
+            except KineticAuthError as error:
+                first = first or error
+                if not _is_about_the_key(error):
+                    break
+            else:
+                self.accepted = number
+                return result
+        assert first is not None  # noqa: S101 - there is at least one set
+        raise first
+
+    def label(self, number: int) -> str:
         """A set's name for people, such as `private_key no. 2 of 2`; empty where there is only one."""
         names = " and ".join(self.lists)
         return f"{names} no. {number + 1} of {self.count}" if self.count > 1 else ""
 
     def _value(self, name: str, value: Any, number: int, fresh: bool) -> Any:
-        if isinstance(value, Alternatives):
+        if isinstance(value, KeyList):
             value = value.items[min(number, len(value.items) - 1)]
         if isinstance(value, list):
             return [self._value(name, item, number, fresh) for item in value]
@@ -159,4 +207,4 @@ class Credentials:
             return self._loader.load(wanted, binary=name in self._binary)
         except KeyLoadError as error:
             failure = error.met_at(self._places.get(name, name))
-        raise failure
+        raise failure  # outside of the except block, so that it is not chained to its other self

@@ -1,7 +1,6 @@
-"""One login, from a plan to a session, and the observers told of it.
+"""One login: the credentials in turn, each within the guards and inside the observers' hooks, by one deadline.
 
-Whether a login is needed at all, and who shares its session, is the source's affair; which credentials are offered, the
-turns'.
+Whether a login is needed at all, and who shares its session, is decided in `sessions`.
 """
 
 import contextlib
@@ -11,52 +10,65 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    CredentialsRejectedError,
+    KeyLoadError,
+    KineticAuthError,
+    SessionRejectedError,
+)
 from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
-from kinetic_auth_core.login.credentials import Credentials, SecretLoader
-from kinetic_auth_core.login.instances import Instances, Made
-from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
-from kinetic_auth_core.login.spec import Plan
-from kinetic_auth_core.login.turns import Turns
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
+from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
+from kinetic_auth_core.login.limits import HeldBackError, LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.spec import LoginSpec
+from kinetic_auth_core.oauth.error_codes import culprit_of
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import ExplainedSetting
+from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
+from kinetic_auth_core.transport.deadline import Deadline
 
 logger = logging.getLogger(__name__)
 
+#: While the guard holds a credential back, its secrets are not fetched again more often than this.
+_FETCH_PAUSE_S = 5.0
 
-class Logins:
-    """Makes logins by one plan.
+
+class LoginFlow:
+    """Logs in by one spec.
 
     Args:
-        plan: What to log in with.
+        spec: What to log in with.
         guard: Stops a credential that was refused just now.
         budget: Stops too many logins.
-        commons: What it may share with other sources.
+        resources: What it may share with other sources.
     """
 
-    def __init__(self, plan: Plan, guard: LockoutGuard, budget: LoginBudget, commons: Commons) -> None:
-        self.plan = plan
-        self._credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed), plan.binary, plan.rows)
-        self._instances = Instances(plan, commons)
-        self._turns = Turns(plan, self._credentials, self._instances, guard, budget)
+    def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, resources: SharedResources) -> None:
+        self.spec = spec
+        self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
+        self._instances = ProviderInstances(spec, resources)
+        self._guard = guard
+        self._budget = budget
+        self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
         self._in_use = ""
 
     def login(self) -> SalesforceSession:
-        """Log in, now, and tell the observers.
+        """Log in now, and call the observers.
 
         Raises:
-            KineticAuthError: It failed.
+            KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
         began = time.monotonic()
-        tried: list[Made] = []
+        tried: list[ProviderInstance] = []
         with tallied() as tally:
             try:
-                session = self._turns.take(tried)
+                session = self._session(tried)
             except KineticAuthError as error:
                 logger.warning("%s", error)
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
                 event = self._event(tried[-1] if tried else None, None, tally, began)
-                hooks.authentication_failed(self.plan.provider, error, event)
+                hooks.authentication_failed(self.spec.provider, error, event)
                 raise
         event = self._event(tried[-1], session, tally, began)
         self._note_key_in_use(event)
@@ -64,16 +76,16 @@ class Logins:
             "%s login of %s: org %s at %s, %.3f s, %d request(s)",
             *(event.plugin, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
         )
-        tried[-1].hooks.session_issued(self.plan.provider, session, event)
+        tried[-1].hooks.session_issued(self.spec.provider, session, event)
         return session
 
     def rows(self) -> tuple[ExplainedSetting, ...]:
-        """The plan's rows; a list of keys says which of them was accepted last."""
+        """The spec's rows; the note on a list of keys says which of them was accepted last."""
         return tuple(
             attrs.evolve(row, note="; ".join(filter(None, (self._in_use, row.note))))
             if row.name in self._credentials.lists
             else row
-            for row in self.plan.rows
+            for row in self.spec.rows
         )
 
     def instance(self) -> Any:
@@ -86,20 +98,131 @@ class Logins:
         return self._instances.get(number, self._credentials.load(number)).instance
 
     def close(self) -> None:
-        """Give the provider's connections back, if it has a `close`."""
+        """Close the provider's connections, if it has a `close`."""
         self._instances.close()
 
+    @secret_boundary  # the observers and the log get errors without frames, too
+    def _session(self, tried: list[ProviderInstance]) -> SalesforceSession:
+        """Offer the credentials. `tried` takes in each instance as it is tried."""
+        deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
+        return self._credentials.offer(lambda number: self._log_in_with_set(number, tried, deadline), deadline)
+
+    def _log_in_with_set(self, number: int, tried: list[ProviderInstance], deadline: Deadline) -> SalesforceSession:
+        """Log in with one set; where it is refused as wrong and its secrets have changed since, with the new ones.
+
+        Nothing is offered twice: a wrong password that is repeated locks the user out.
+        """
+        values = self._credentials.load(number)
+        try:
+            return self._log_in_with(number, values, tried, deadline)
+        except CredentialsRejectedError as error:
+            changed = self._changed(number, values, error, deadline)
+            if changed is None:
+                raise
+            logger.warning("%s Its secrets have changed in their place; trying the new ones.", error.message)
+        return self._log_in_with(number, changed, tried, deadline)
+
+    def _changed(
+        self, number: int, values: Values, error: CredentialsRejectedError, deadline: Deadline
+    ) -> Values | None:
+        """The values of a refused set, where they have changed since they were fetched; else None."""
+        if culprit_of(error.error, error.description) is None or deadline.has_passed:
+            return None
+        now = time.monotonic()
+        if isinstance(error, HeldBackError) and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:
+            return None
+        self._fetched_at[number] = now
+        try:
+            fetched = self._credentials.load(number, fresh=True)
+        except KeyLoadError as failure:
+            logger.warning("%s Its secrets could not be fetched again: %s", error.message, failure)
+            return None
+        return None if fetched == values else fetched
+
+    def _log_in_with(
+        self, number: int, values: Values, tried: list[ProviderInstance], deadline: Deadline
+    ) -> SalesforceSession:
+        provider = self._instances.get(number, values)
+        tried.append(provider)
+        if (lock := provider.first_try) is not None:
+            with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
+                if provider.first_try is not None:
+                    try:
+                        return self._guarded(provider, deadline)
+                    finally:
+                        provider.first_try = None
+        return self._guarded(provider, deadline)
+
+    def _guarded(self, provider: ProviderInstance, deadline: Deadline) -> SalesforceSession:
+        self._guard.check(provider.credential)
+        self._budget.spend()
+        try:
+            with deadline:
+                return self._authenticate(provider)
+        except CredentialsRejectedError as error:
+            self._guard.remember(provider.credential, error)
+            raise
+
+    def _authenticate(self, provider: ProviderInstance) -> SalesforceSession:
+        """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
+
+        Raises:
+            SessionRejectedError: A guard refuses the session.
+            AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
+        """
+        secrets, cause = secret_texts(provider.instance), None
+        try:
+            session = provider.hooks.authenticate()
+        except KineticAuthError as error:
+            redact_chain(error, secrets)
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            cause = redacted_cause(error, secrets)
+            what = f"raised {describe(cause)}"
+        else:
+            if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
+                self._check(session, secrets)
+                return session
+            what = (
+                f"returned an invalid session: {problem}."
+                if isinstance(session, SalesforceSession)
+                else (f"returned {type(session).__name__} instead of a SalesforceSession.")
+            )
+        spec = self.spec
+        label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
+        around = (
+            f", or an observer around it ({', '.join(provider.hooks.wrappers)})," if provider.hooks.wrappers else ""
+        )
+        raise AuthenticationError(
+            f"the plugin {label}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
+        ) from cause
+
+    def _check(self, session: SalesforceSession, secrets: list[str]) -> None:
+        """Check that a session is one that the deployment wants.
+
+        Raises:
+            SessionRejectedError: A guard refuses it.
+        """
+        if refusal := self.spec.guards.refusal(session):
+            raise SessionRejectedError(
+                mask(f"{self.spec.label} succeeded, and its session is refused: {refusal.what}", secrets),
+                remedy=refusal.remedy,
+                provider=self.spec.provider,
+                host=self.spec.host,
+                username=session.username or self.spec.displayed("username"),
+            )
+
     def _event(
-        self, made: Made | None, session: SalesforceSession | None, tally: LoginTally, began: float
+        self, provider: ProviderInstance | None, session: SalesforceSession | None, tally: LoginTally, began: float
     ) -> LoginEvent:
         username = session.username if session else None
-        if not username and made is not None:
-            with contextlib.suppress(Exception):  # other people's property
-                username = getattr(made.instance, "username", None)
+        if not username and provider is not None:
+            with contextlib.suppress(Exception):  # a plugin's property
+                username = getattr(provider.instance, "username", None)
         return LoginEvent(
-            plugin=self.plan.provider,
-            distribution=self.plan.distribution,
-            host=self.plan.host,
+            plugin=self.spec.provider,
+            distribution=self.spec.distribution,
+            host=self.spec.host,
             username=username,
             org_id=session.org_id if session else None,
             attempts=tally.attempts,
@@ -109,10 +232,18 @@ class Logins:
         )
 
     def _note_key_in_use(self, event: LoginEvent) -> None:
-        accepted = self._credentials.called(self._credentials.accepted or 0)
+        accepted = self._credentials.label(self._credentials.accepted or 0)
         if not accepted:
             return
         in_use = f"{accepted} is in use" + (f", key {event.key_fingerprint[:16]}" if event.key_fingerprint else "")
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.plugin, event.username, in_use)
+
+
+def _problem(session: SalesforceSession) -> str | None:
+    """Why a plugin's session cannot be used; None if it can."""
+    texts: list[object] = [session.access_token, session.instance_url]
+    if not all(isinstance(text, str) for text in texts):
+        return "its access_token or its instance_url is not text"
+    return None if session.access_token else "it has no access_token"

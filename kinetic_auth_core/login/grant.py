@@ -1,7 +1,7 @@
 """The base of providers that log in with one request to the token endpoint: settings, checks, the login itself.
 
-A subclass gives the form fields of its grant and nothing else. What the answer means is in `oauth.token_response`, how
-it travels in `transport.client`.
+A subclass adds the form fields of its grant. `oauth.token_response` reads the answer; `transport.client` sends the
+request.
 """
 
 import abc
@@ -13,20 +13,19 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Once
+from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.config.merge import merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
-    CredentialsRejectedError,
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.oauth.error_codes import Blames, blamed_by
-from kinetic_auth_core.redaction import safe_cause
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
+from kinetic_auth_core.redaction import redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
-from kinetic_auth_core.registry.validated import CheckedMeta
+from kinetic_auth_core.registry.validated import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (
@@ -36,24 +35,25 @@ from kinetic_auth_core.settings.validators import (
     check_seconds,
     login_url_setting,
 )
+from kinetic_auth_core.transport.deadline import Deadline
 from kinetic_auth_core.transport.pool import Transports
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.clock import LoginClock
-    from kinetic_auth_core.oauth.token_response import Login
-    from kinetic_auth_core.transport.client import Form, Transport
+    from kinetic_auth_core.oauth.token_response import RequestContext
+    from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 logger = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
-class GrantAuthenticator(metaclass=CheckedMeta):
+class GrantAuthenticator(metaclass=ValidatedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
 
     Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for
     messages; `exactly_one_of`, groups of settings of which exactly one must be given; `answers_are_signed`, where an
-    answer without a signature is to be refused if the client secret is known; and `counts_failed_logins`, where a wrong
-    secret that is sent again brings the user nearer to a lockout: a request that may have arrived is then not repeated.
+    answer without a signature is refused if the client secret is known; and `counts_failed_logins`, where Salesforce
+    counts each wrong secret towards a lockout: a request that may have arrived is then not repeated.
     """
 
     provider_name: ClassVar[str] = ""
@@ -77,10 +77,10 @@ class GrantAuthenticator(metaclass=CheckedMeta):
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
     )
-    _own: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
-    _shared: Once[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Once)
-    _clock: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)  # of the server, as far as known
-    _variants: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
+    _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
+    _clock: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # of the server, as far as known
+    _by_key: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
 
     @abc.abstractmethod
     def grant(self, now: float) -> Mapping[str, str]:
@@ -94,6 +94,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         """
 
     @classmethod
+    @secret_boundary
     def from_env(cls, env_file: str | os.PathLike[str] | None = None) -> Self:
         """Make one from environment variables (`SF_CLIENT_ID`, ...) and a `.env` file; the process's win.
 
@@ -123,44 +124,37 @@ class GrantAuthenticator(metaclass=CheckedMeta):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
-        from kinetic_auth_core.transport import limits
+        return self._with_each_key()
 
-        first: CredentialsRejectedError | None = None
-        variants: list[Self] = self._variants.get(self._one_for_each_key) or [self]
-        with limits.deadline(self.deadline):
-            for variant in variants:
-                try:
-                    return variant._log_in()  # noqa: SLF001 - one of its own class
-                except CredentialsRejectedError as error:
-                    if blamed_by(error.error, error.description) is not Blames.KEY:
-                        raise
-                    first = first or error
-        assert first is not None  # noqa: S101 - there is at least one variant
-        raise first
+    @secret_boundary
+    def _with_each_key(self) -> SalesforceSession:
+        """Offer its keys in turn, beginning with the one that was accepted last."""
+        credentials: Credentials
+        variants: list[Self]
+        credentials, variants = self._by_key.get(self._one_for_each_key)
+        deadline = Deadline(self.deadline)
+        with deadline:
+            return credentials.offer(lambda number: variants[number]._log_in(), deadline)  # noqa: SLF001 - its own class
 
-    def _one_for_each_key(self) -> list[Self]:
-        """An instance for each item of a list of keys; none where there is no such list."""
+    def _one_for_each_key(self) -> tuple[Credentials, list[Self]]:
+        """Its lists of keys, and an instance for each item of them; where there is no such list, itself."""
         from kinetic_auth_core.oauth.clock import ServerClock
 
-        choices = [each for each in schema(type(self)) if each.secret and each.takes_alternatives]
-        values = {each.name: each.value_of(self) for each in choices}
-        lists = {name: value for name, value in values.items() if isinstance(value, list | tuple)}
-        count = max(map(len, lists.values()), default=0)
-        variants = [
-            attrs.evolve(self, **{name: value[min(number, len(value) - 1)] for name, value in lists.items()})
-            for number in range(count)
-        ]
+        credentials = Credentials(key_lists(self), SecretLoader(os.environ.get))
+        if not credentials.lists:
+            return credentials, [self]
+        variants = [attrs.evolve(self, **credentials.load(number).by_name) for number in range(credentials.count)]
         for variant in variants:
             variant.share(self._shared.peek() or self._own.get(Transports))
             variant._clock.get(lambda: self._clock.get(ServerClock))  # noqa: SLF001 - one of its own class
-        return variants
+        return credentials, variants
 
     def _log_in(self) -> SalesforceSession:
         from kinetic_auth_core.oauth.clock import LoginClock, ServerClock
         from kinetic_auth_core.oauth.retry import Tries
-        from kinetic_auth_core.oauth.token_response import Login
+        from kinetic_auth_core.oauth.token_response import RequestContext
 
-        login = Login(
+        login = RequestContext(
             self.provider_name or type(self).__name__,
             urlsplit(self.login_url).netloc,
             getattr(self, "username", None),
@@ -172,28 +166,31 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, session.org_id)
         return session
 
-    def _try(self, login: "Login", clock: "LoginClock") -> SalesforceSession:
-        from kinetic_auth_core.oauth.token_response import ask, read_answer
+    def _try(self, login: "RequestContext", clock: "LoginClock") -> SalesforceSession:
+        from kinetic_auth_core.oauth.token_response import ask, read_response
 
-        form = self._form(login, clock.now())
+        request = self._form(login, clock.now())
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
-        answer = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", form, login)
-        outcome = read_answer(
-            answer,
-            login,
-            form,
-            api_version=self.api_version,
-            client_secret=getattr(self, "client_secret", None),
-            must_be_signed=self.answers_are_signed,
-        )
-        if not isinstance(outcome, TransportError):
-            clock.learn(answer)
-        if isinstance(outcome, AuthenticationError):
-            raise outcome
-        return outcome
+        response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)
+        try:
+            session = read_response(
+                response,
+                login,
+                request,
+                api_version=self.api_version,
+                client_secret=getattr(self, "client_secret", None),
+                must_be_signed=self.answers_are_signed,
+            )
+        except TransportError:  # not Salesforce's answer, so it says nothing of its clock
+            raise
+        except AuthenticationError:
+            clock.learn(response)
+            raise
+        clock.learn(response)
+        return session
 
-    def _form(self, login: "Login", now: float) -> "Form":
-        from kinetic_auth_core.transport.client import Form
+    def _form(self, login: "RequestContext", now: float) -> "TokenRequest":
+        from kinetic_auth_core.transport.client import TokenRequest
 
         problem, cause = "", None
         try:
@@ -201,24 +198,23 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
-            problem, cause = f"its grant() raised {type(error).__name__}.", safe_cause(error, secret_texts(self))
+            problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
-                return Form(dict(fields), secret_texts(self))
-            problem = f"its grant() gave {type(fields).__name__}, not a mapping of text to text."
-            del fields  # not among the locals of a traceback
+                return TokenRequest(dict(fields), secret_texts(self))
+            problem = f"its grant() returned {type(fields).__name__}, not a mapping of text to text."
         raise login.failed(AuthenticationError, problem) from cause
 
     def share(self, transports: Transports) -> None:
-        """Use connections that others use too, instead of its own.
+        """Use shared connections instead of its own.
 
         Args:
-            transports: Whoever made them closes them.
+            transports: The connections; their maker closes them.
         """
         self._shared.get(lambda: transports)
 
     def connection(self) -> "Transport":
-        """What carries its requests, opened at first use."""
+        """The transport of its requests, opened at first use."""
         return (self._shared.peek() or self._own.get(Transports)).get(
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
@@ -228,7 +224,7 @@ class GrantAuthenticator(metaclass=CheckedMeta):
         )
 
     def close(self) -> None:
-        """Give the connections back. The next login opens new ones."""
+        """Close the connections. The next login opens new ones."""
         if own := self._own.peek():
             own.close()
 

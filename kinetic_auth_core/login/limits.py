@@ -2,7 +2,7 @@
 
 Repeating a wrong password locks its user out of Salesforce. So within `lockout_guard` seconds of a refusal the same
 credential fails at once, in every process that shares the store. What the store holds of it are two bytes of a keyed
-hash that is slow to make: enough to tell that the credential is another one by now, and little to guess it by.
+hash that is slow to make: enough to see that the credential has changed, and too little to guess it.
 """
 
 import hashlib
@@ -13,59 +13,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import CredentialsRejectedError, LoginBudgetError
-from kinetic_auth_core.login.spec import WAYS, plain_secret
+from kinetic_auth_core.login.spec import CONNECTION_SETTINGS, plain_secret
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.transport.pool import Transports
 
 logger = logging.getLogger(__name__)
-
-
-class Trial:
-    """Lets one thread in, and all others once that one is out, however it went."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pilot: int | None = None
-        self._over = threading.Event()
-        reset_after_fork(self)
-
-    def __enter__(self) -> None:
-        """Become the first, or wait for whoever is."""
-        try:
-            with self._lock:
-                if self._pilot is None:
-                    self._pilot = threading.get_ident()
-            if self._pilot != threading.get_ident():
-                self._over.wait()
-        except BaseException:
-            if self._pilot == threading.get_ident():  # interrupted before it is in, it must not keep the others out
-                self._over.set()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """The trial is over."""
-        self._over.set()
-
-    def _after_fork(self) -> None:
-        """In the child: the thread that was trying may not be here. What was not tried yet, is tried here as well."""
-        is_over = self._over.is_set()
-        self._lock, self._over = threading.Lock(), threading.Event()
-        if is_over:
-            self._over.set()
-        else:
-            self._pilot = None
 
 
 WINDOW_S = 3600.0
@@ -77,7 +38,7 @@ class LoginBudget:
 
     Args:
         limit: How many there may be.
-        called: What messages call the login.
+        label: What messages call the login.
         details: `provider`, `host` and `username`, for errors.
         clocks: Functions that give seconds; an age is the largest by any of them: the monotonic clock stands still
             while a machine sleeps.
@@ -86,12 +47,12 @@ class LoginBudget:
     def __init__(
         self,
         limit: int,
-        called: str,
+        label: str,
         details: Mapping[str, Any],
         clocks: tuple[Callable[[], float], ...] = (time.monotonic, time.time),
     ) -> None:
         self._limit = limit
-        self._called = called
+        self._label = label
         self._details = details
         self._clocks = clocks
         self._spent: deque[tuple[float, ...]] = deque()
@@ -113,9 +74,9 @@ class LoginBudget:
             if spent >= self._limit:
                 wait = WINDOW_S - self._age(now, self._spent[0])
                 raise LoginBudgetError(
-                    f"{self._called}: {spent} logins within the last hour are all that login_budget allows; the next "
+                    f"{self._label}: {spent} logins within the last hour are all that login_budget allows; the next "
                     f"one in {wait:.0f} s.",
-                    remedy="Find out who throws sessions away: share one source, and call invalidate() only with a "
+                    remedy="Find out which code discards sessions: share one source, and call invalidate() only with a "
                     "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
                     **self._details,
                 )
@@ -123,7 +84,7 @@ class LoginBudget:
             was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
         if self._warned and not was_warned:
             logger.warning(
-                "%s: %d of %d logins of this hour's login_budget are spent", self._called, spent + 1, self._limit
+                "%s: %d of %d logins of this hour's login_budget are spent", self._label, spent + 1, self._limit
             )
 
     def is_idle(self) -> bool:
@@ -137,7 +98,7 @@ class LoginBudget:
         return max(new - old for new, old in zip(now, then, strict=True))
 
     def _after_fork(self) -> None:
-        """In the child nobody holds the lock that another thread of the parent held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock = threading.Lock()
 
 
@@ -167,12 +128,12 @@ class Credential:
 
     scrypt_n: ClassVar[int] = SCRYPT_N
     _instance: Any = attrs.field(repr=False)
-    _tag: Once[str] = attrs.field(init=False, repr=False, factory=Once)
+    _tag: Lazy[str] = attrs.field(init=False, repr=False, factory=Lazy)
 
     def tag(self, key: str) -> str:
-        """Two bytes that tell it from others, by a hash that is slow to try, and made once.
+        """Two bytes of a slow hash that distinguish it from other credentials; computed once.
 
-        How to connect is no part of it: with a longer time-out the same password is as wrong.
+        Connection settings are left out: with a longer time-out the same password is still wrong.
 
         Args:
             key: The name of the source in a store.
@@ -180,7 +141,7 @@ class Credential:
         return self._tag.get(lambda: self._made(key.encode()))
 
     def _made(self, key: bytes) -> str:
-        settings = [each for each in schema(type(self._instance)) if each.name not in WAYS]
+        settings = [each for each in schema(type(self._instance)) if each.name not in CONNECTION_SETTINGS]
         shown = {each.name: plain_secret(each.value_of(self._instance)) for each in settings}
         slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=self.scrypt_n, r=8, p=1)
         return hmac.digest(key, slow, hashlib.sha256)[:_TAG_BYTES].hex()
@@ -191,15 +152,15 @@ class LockoutGuard:
     """Remembers refusals where the sessions are kept.
 
     Args:
-        shelf: Where.
+        cache: Where.
         guard_s: For how long, in seconds; 0: not at all.
-        called: What messages call the login.
+        label: What messages call the login.
         details: `provider`, `host` and `username`, for errors.
     """
 
-    _shelf: Shelf
+    _cache: SessionCache
     _guard_s: float
-    _called: str
+    _label: str
     _details: Mapping[str, Any]
 
     def check(self, credential: "Credential") -> None:
@@ -211,17 +172,17 @@ class LockoutGuard:
         refusals = self._refusals() if self._guard_s else []
         if not refusals:
             return  # nearly always; the tag is slow to make
-        tag = credential.tag(self._shelf.key)
+        tag = credential.tag(self._cache.key)
         refusal = next((each for each in refusals if each["tag"] == tag), None)
         if refusal is not None:
             raise self._again(refusal)
 
     def remember(self, credential: "Credential", error: CredentialsRejectedError) -> None:
-        """Keep a refusal in mind."""
+        """Remember a refusal."""
         if not self._guard_s:
             return
         refusal = {
-            "tag": credential.tag(self._shelf.key),
+            "tag": credential.tag(self._cache.key),
             "at": time.time(),
             "error": _sayable(error.error),
             "description": _sayable(error.description),
@@ -232,7 +193,7 @@ class LockoutGuard:
             others = [each for each in self._read(before) if each["tag"] != refusal["tag"]]
             return json.dumps([refusal, *others][:_MAX_KEPT]).encode()
 
-        self._shelf.write_refusals(added, self._guard_s)
+        self._cache.write_refusals(added, self._guard_s)
 
     def _again(self, refusal: Mapping[str, Any]) -> HeldBackError:
         error, description, status = refusal["error"], refusal["description"], refusal["status"]
@@ -240,7 +201,7 @@ class LockoutGuard:
         known = known_error(error or "", description)
         said = ": ".join(filter(None, (error, description))) or "by its provider"
         return HeldBackError(
-            f"{self._called} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
+            f"{self._label} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
             f"could lock the user out. It is tried again in {max(self._guard_s - age, 0):.0f} s (lockout_guard), or at "
             "once with another.",
             remedy=known.remedy if known else "",
@@ -251,10 +212,10 @@ class LockoutGuard:
         )
 
     def _refusals(self) -> list[dict[str, Any]]:
-        return [each for raw in self._shelf.read_refusals() for each in self._read(raw)]
+        return [each for raw in self._cache.read_refusals() for each in self._read(raw)]
 
     def _read(self, raw: bytes) -> list[dict[str, Any]]:
-        """The refusals that still hold; no more than `remember` keeps, so that nobody can store one for every tag."""
+        """The refusals that still hold; no more than `remember` keeps, or another writer could hold back every tag."""
         try:
             found = json.loads(raw) if raw else []
         except (ValueError, RecursionError):
@@ -271,7 +232,7 @@ def _age(refusal: Mapping[str, Any]) -> float:
 
 
 def _is_refusal(found: Any) -> bool:
-    """Whether what a store gave is a refusal; who could write to the store could write anything there."""
+    """Whether a value from the store is a well-formed refusal; other writers of the store may put anything there."""
     if not isinstance(found, dict) or not isinstance(found.get("tag"), str):
         return False
     if not isinstance(found.get("at"), float) or not isinstance(found.get("status"), int | None):
@@ -292,7 +253,7 @@ _BUDGETS_KEPT = 10_000
 
 
 @attrs.frozen(eq=False)
-class Commons:
+class SharedResources:
     """Shared by the sources of a pool; a source that is alone has one of its own.
 
     Attributes:
@@ -302,12 +263,12 @@ class Commons:
     """
 
     transports: Transports = attrs.field(factory=Transports)
-    observers: Once[list[tuple[str, object]]] = attrs.field(factory=Once)
+    observers: Lazy[list[tuple[str, object]]] = attrs.field(factory=Lazy)
     refusals: MemoryStore = attrs.field(factory=MemoryStore)
     _budgets: dict[str, LoginBudget] = attrs.field(factory=dict)
 
     def budget(self, key: str, make: Callable[[], LoginBudget]) -> LoginBudget:
-        """The login budget of whoever has this name in a store; it outlives the source as well."""
+        """The login budget of the source with this name in a store; it outlives the source."""
         if len(self._budgets) > _BUDGETS_KEPT:
             for name in [name for name, budget in list(self._budgets.items()) if budget.is_idle()]:
                 self._budgets.pop(name, None)

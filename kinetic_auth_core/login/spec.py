@@ -14,14 +14,14 @@ import attrs
 
 from kinetic_auth_core.config.merge import keyword_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.login.credentials import Values
+from kinetic_auth_core.login.credentials import Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.redaction import clean_chain, safe_cause, told, without_frames
+from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.registry.validated import reference_problem
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, schema, setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.guards import Guards, check_hosts, check_org_id, default_hosts
@@ -38,15 +38,15 @@ def _check_budget(_instance: object, _attribute: object, value: object) -> None:
 
 
 #: Settings of grants that say how to connect, and nothing of who logs in.
-WAYS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle", "api_version"})
+CONNECTION_SETTINGS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle", "api_version"})
 
 
 @attrs.frozen(kw_only=True)
 class SourceOptions:
-    """What a source is told beside its provider's settings."""
+    """The source's own settings, beside those of its provider."""
 
     session_lifetime: float = setting(
-        7200.0, help="Seconds for which a session is taken to live; Salesforce does not say.", validator=check_seconds
+        7200.0, help="Seconds that a session is assumed to live; Salesforce does not say.", validator=check_seconds
     )
     lockout_guard: float = setting(
         60.0, help="Seconds for which a refused credential is not tried again; 0: no guard.", validator=_check_guard
@@ -79,7 +79,7 @@ DEFAULT_OPTIONS = SourceOptions()
 
 
 @attrs.frozen
-class Plan:
+class LoginSpec:
     """What a source logs in with.
 
     Attributes:
@@ -96,6 +96,8 @@ class Plan:
         allowed: Whose plugins may be loaded, for its references and observers.
         origin: The distribution of the provider, or the full name of the class of an instance made by hand.
         is_grant: Whether the provider is a `GrantAuthenticator`.
+        instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
+            reference then. Empty: they are made at the login.
         secrets: What the secret settings are, as text: a reference, or the value. For `store_key` alone.
     """
 
@@ -112,6 +114,7 @@ class Plan:
     allowed: AllowedPlugins = ALL_ALLOWED
     origin: str = ""
     is_grant: bool = False
+    instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
     @property
@@ -119,7 +122,7 @@ class Plan:
         """Whether the instance was made by hand: it keeps its own connections."""
         return self.distribution is None
 
-    def shown(self, name: str) -> str | None:
+    def displayed(self, name: str) -> str | None:
         """A setting that is not secret, as text; None where the provider has no such setting, or no value for it."""
         value = next((row.value for row in self.rows if row.name == name and not row.secret), None)
         return None if value is None else str(value)
@@ -128,20 +131,20 @@ class Plan:
     def host(self) -> str | None:
         """The host that logs in, where the provider has a `login_url`."""
         try:
-            return urlsplit(self.shown("login_url") or "").netloc or None
-        except ValueError:  # other people's provider, other people's setting
+            return urlsplit(self.displayed("login_url") or "").netloc or None
+        except ValueError:  # a plugin's setting may hold anything
             return None
 
     @property
     def deadline_s(self) -> float | None:
-        """Seconds that a login may take; None where the provider is no grant and keeps its own time."""
-        deadline_s = self.shown("deadline") if self.is_grant else None
+        """Seconds that a login may take; None where the provider is not a grant and has its own time limit."""
+        deadline_s = self.displayed("deadline") if self.is_grant else None
         return None if deadline_s is None else float(deadline_s)
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """What messages call its logins."""
-        username, host = self.shown("username"), self.host
+        username, host = self.displayed("username"), self.host
         return f"{self.provider} login{f' of {username}' if username else ''}{f' at {host}' if host else ''}"
 
     @property
@@ -149,20 +152,20 @@ class Plan:
         """What its sessions must be like."""
         hosts = self.options.allowed_instance_hosts
         return Guards(
-            self.options.expected_org_id, default_hosts(self.shown("login_url")) if hosts is None else tuple(hosts)
+            self.options.expected_org_id, default_hosts(self.displayed("login_url")) if hosts is None else tuple(hosts)
         )
 
     def store_key(self) -> str:
         """Under which name a store keeps the session: the same wherever the same user logs in, and not readable.
 
         It is a hash of provider, login URL, client and user, where the provider is a grant of the core's kind that has
-        all of them. Another provider may tell its users apart by something else, even by a secret alone: then all its
-        settings count, the secrets by a hash that is slow to try.
+        all of them. Another provider may distinguish its users by something else, even by a secret alone: then all
+        its settings count, the secrets by a slow hash.
         """
-        who = [self.provider, self.shown("login_url"), self.shown("client_id"), self.shown("username")]
+        who = [self.provider, self.displayed("login_url"), self.displayed("client_id"), self.displayed("username")]
         if not (self.is_grant and all(who)):
             of_source = {each.name for each in schema(SourceOptions)}
-            own = [row for row in self.rows if not row.secret and row.name not in WAYS | of_source]
+            own = [row for row in self.rows if not row.secret and row.name not in CONNECTION_SETTINGS | of_source]
             who += [self.origin, *(f"{row.name}={row.value}" for row in own if row.name.partition(".")[0] != "store")]
             secrets = json.dumps(sorted(self.secrets.items())).encode()
             salt = json.dumps(who).encode()
@@ -175,8 +178,10 @@ class Plan:
         return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 
-def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None) -> Plan:
-    """The plan for an instance that was made by hand.
+def spec_for(
+    authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None
+) -> LoginSpec:
+    """The spec for an instance that was made by hand.
 
     Args:
         authenticator: The instance.
@@ -184,7 +189,7 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         store: Where its session is kept; None: in this process's memory.
 
     Raises:
-        ConfigurationError: One of its secrets is a reference, or the store is none.
+        ConfigurationError: One of its secrets is a reference, or the store is not a `SessionStore`.
     """
     if store is not None and not isinstance(store, SessionStore):
         raise ConfigurationError(
@@ -192,7 +197,6 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
             remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
         )
     rows = []
-    lists: dict[str, Any] = {}
     for each in schema(type(authenticator)):
         if each.secret and (problem := reference_problem(each.value_of(authenticator))):
             raise ConfigurationError(f"Cannot use {type(authenticator).__name__}: {each.name}: {problem}")
@@ -202,8 +206,6 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
             value = each.default_value(authenticator)
         source = "default" if not each.required and value == each.default_value(authenticator) else "constructor"
         rows.append(ExplainedSetting(each.name, each.displayed(value), source, each.secret))
-        if each.secret and each.takes_alternatives and isinstance(value, list | tuple):
-            lists[each.name] = Alternatives(tuple(value))
     rows += [
         ExplainedSetting(
             each.name,
@@ -219,10 +221,10 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
         if store is not None
         else ExplainedSetting("store", "memory", "default", secret=False)
     )
-    return Plan(
+    return LoginSpec(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
-        lists,
+        key_lists(authenticator),
         tuple(rows),
         options=options,
         store=store,
@@ -235,13 +237,13 @@ def plan_for(authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store
 
 
 def plain_secret(value: Any) -> str:
-    """A secret as text that tells it from others: a key that stays elsewhere, by its name.
+    """A secret as text that distinguishes it from others; a key that stays elsewhere, by its name.
 
-    Tables, sets and records are taken apart: two that differ must not be taken for the same, as their users would be
-    given each other's sessions. So must any other object be, by its pickle; one that has none is like no other.
+    Two values that differ must have different texts, or their users would get each other's sessions. So tables, sets
+    and records are taken apart, and other objects are pickled; an object that cannot be pickled equals no other.
     """
-    if isinstance(value, Alternatives | list | tuple):
-        return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, Alternatives) else value)])
+    if isinstance(value, KeyList | list | tuple):
+        return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, KeyList) else value)])
     if isinstance(value, Mapping):
         return json.dumps(sorted([plain_secret(name), plain_secret(item)] for name, item in value.items()))
     if isinstance(value, set | frozenset):
@@ -257,28 +259,25 @@ def plain_secret(value: Any) -> str:
         return plain_secret({each.name: getattr(value, each.name) for each in fields})
     try:
         state = hashlib.sha256(pickle.dumps(value)).hexdigest()
-    except Exception:  # noqa: BLE001 - other people's classes
-        state = uuid.uuid4().hex  # a login too many rather than somebody else's session
+    except Exception:  # noqa: BLE001 - a plugin's class
+        state = uuid.uuid4().hex  # a login too many rather than another user's session
     return f"{type(value).__qualname__} {state}"
 
 
-def make_instance(plan: Plan, values: Values) -> Any:
+def make_instance(spec: LoginSpec, values: Values) -> Any:
     """Make the provider's instance.
 
     Raises:
         ConfigurationError: Its class refuses the values.
     """
     try:
-        return plan.make(**values.by_name)
+        return spec.make(**values.by_name)
     except KineticAuthError as error:
-        failure = error
-        clean_chain(failure, _texts(values))
-    except Exception as error:  # noqa: BLE001 - other people's classes
-        cause = safe_cause(error, _texts(values))
-        failure = ConfigurationError(f"Cannot make {plan.provider!r}: {told(cause)}")
-        failure.__cause__ = cause
-    without_frames(failure)  # the constructor's have the secrets among their locals
-    raise failure
+        redact_chain(error, _texts(values))
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        cause = redacted_cause(error, _texts(values))
+    raise ConfigurationError(f"Cannot make {spec.provider!r}: {describe(cause)}") from cause
 
 
 def _texts(values: Values) -> list[str]:

@@ -1,7 +1,7 @@
-"""A clock that is wrong: what the server says of the time, and when to sign anew by it.
+"""Clock skew: the server's time, and when an assertion is signed again by it.
 
-Only a refused assertion makes a login look at the server's clock. A `Date` that some proxy made up can so break no
-login that works.
+A login looks at the server's clock only after a rejected assertion. So a wrong `Date` from a proxy breaks no login that
+works.
 """
 
 import logging
@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 
 from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.oauth.error_codes import EXPIRED_ASSERTION
-from kinetic_auth_core.transport.client import Answer
+from kinetic_auth_core.transport.client import TokenResponse
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def answered_at(headers: Mapping[str, str]) -> float | None:
         headers: The answer's, names in any case.
 
     Returns:
-        Unix seconds, whole ones; None where there is no `Date`, or none that can be read.
+        Unix seconds, whole ones; None where `Date` is missing or cannot be parsed.
     """
     return _seconds(headers.get("Date"))
 
@@ -34,10 +34,10 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
 
     Args:
         headers: The answer's, names in any case.
-        now: Unix seconds, for a date where the answer does not tell its own.
+        now: Unix seconds, for a date where the answer has no `Date` of its own.
 
     Returns:
-        Seconds, 0 for a date that has passed; None where there is no `Retry-After`, or none that can be read.
+        Seconds, 0 for a date that has passed; None where `Retry-After` is missing or cannot be parsed.
     """
     asked = headers.get("Retry-After", "").strip()
     if asked.isascii() and asked.isdecimal():
@@ -56,13 +56,13 @@ def _seconds(date: str | None) -> float | None:
 
 #: A difference up to this may be the network's.
 TOLERATED_S = 5.0
-#: A larger difference is not believed: an assertion that is good for days could be kept, and used, by who caused it.
+#: A larger difference is not believed: an attacker who caused it could keep and use an assertion that is good for days.
 LARGEST_S = 24 * 3600.0
-_HALF_A_SECOND = 0.5  # a Date tells whole seconds, cut off
+_HALF_A_SECOND = 0.5  # a Date has whole seconds, truncated
 
 
 class ServerClock:
-    """What is known of the server's clock, from login to login.
+    """The known skew of the server's clock, kept from login to login.
 
     Attributes:
         skew_s: Seconds by which it is ahead of ours; 0 until an assertion was accepted that was signed by it.
@@ -76,51 +76,51 @@ class LoginClock:
     """The time by which the assertions of one login are signed; corrected once at most.
 
     Args:
-        server: What earlier logins found out, and later ones will use.
-        host: Whose clock it is, for messages.
+        server: The skew that earlier logins measured; later ones use it.
+        host: The server's name, for messages.
     """
 
     def __init__(self, server: ServerClock, host: str) -> None:
         self._server = server
         self._host = host
         self._skew_s = server.skew_s
-        self._told_s: float | None = None
+        self._measured_s: float | None = None
         self._is_corrected = False
 
     def now(self) -> float:
         """Unix seconds, by the server's clock as far as known."""
         return time.time() + self._skew_s
 
-    def learn(self, answer: Answer) -> None:
-        """Take note of the time that an answer of Salesforce tells."""
-        told_at = answered_at(answer.headers)
-        skew_s = None if told_at is None else told_at + _HALF_A_SECOND - answer.at
-        self._told_s = skew_s if skew_s is not None and abs(skew_s) <= LARGEST_S else None
+    def learn(self, response: TokenResponse) -> None:
+        """Measure the skew by the `Date` of Salesforce's answer."""
+        server_s = answered_at(response.headers)
+        skew_s = None if server_s is None else server_s + _HALF_A_SECOND - response.at
+        self._measured_s = skew_s if skew_s is not None and abs(skew_s) <= LARGEST_S else None
 
     def cures(self, error: AuthenticationError) -> bool:
-        """Whether signing anew by the server's clock can cure a refusal; if so, that clock is used from now on."""
-        told_s = self._told_s
-        if self._is_corrected or told_s is None or not EXPIRED_ASSERTION.fits(error.error or "", error.description):
+        """Whether a new assertion by the server's clock can cure a rejection; if so, that clock is used from now on."""
+        measured_s = self._measured_s
+        if self._is_corrected or measured_s is None or not EXPIRED_ASSERTION.fits(error.error or "", error.description):
             return False
-        if abs(told_s - self._skew_s) <= TOLERATED_S:
+        if abs(measured_s - self._skew_s) <= TOLERATED_S:
             return False
         self._is_corrected = True
-        self._skew_s = _worth_it(told_s)
+        self._skew_s = _worth_it(measured_s)
         if self._skew_s:
-            how = "behind" if told_s > 0 else "ahead of"
+            how = "behind" if measured_s > 0 else "ahead of"
             logger.warning(
-                "This machine's clock is %.0f s %s that of %s, so that the assertion was refused; signing anew by the "
+                "This machine's clock is %.0f s %s that of %s, so the assertion was rejected; signing it again by the "
                 "server's. Set the clock by NTP.",
-                *(abs(told_s), how, self._host),
+                *(abs(measured_s), how, self._host),
             )
         else:
-            logger.info("This machine's clock is right again; signing anew by it for %s.", self._host)
+            logger.info("This machine's clock is right again; signing by it for %s.", self._host)
         return True
 
     def confirm(self) -> None:
-        """Keep what was found out, as the server has accepted an assertion."""
+        """Keep the skew for later logins, as the server has accepted an assertion."""
         if self._is_corrected or self._skew_s:
-            self._server.skew_s = self._skew_s if self._told_s is None else _worth_it(self._told_s)
+            self._server.skew_s = self._skew_s if self._measured_s is None else _worth_it(self._measured_s)
 
 
 def _worth_it(skew_s: float) -> float:

@@ -21,7 +21,7 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-class Blames(enum.Enum):
+class Culprit(enum.Enum):
     """Which part of the credential a refusal blames, where it may be a stale one."""
 
     KEY = "the key"
@@ -30,21 +30,21 @@ class Blames(enum.Enum):
 
 @attrs.frozen
 class KnownError:
-    """A row of the catalogue.
+    """A row of `ERROR_CODES`.
 
     Attributes:
         error: The `error` code.
         description: How its `error_description` begins, in lower case; empty: any.
         kind: What it means for trying again.
         remedy: What to do.
-        blames: What is wrong with the credential; None where it is something else.
+        culprit: What is wrong with the credential; None where it is something else.
     """
 
     error: str
     description: str
     kind: Kind
     remedy: str = attrs.field(converter=_sentence)
-    blames: Blames | None = None
+    culprit: Culprit | None = None
 
     def fits(self, error: str, description: str | None) -> bool:
         """Whether an answer of the token endpoint is of this row."""
@@ -67,10 +67,10 @@ EXPIRED_ASSERTION = KnownError(
     "expired authorization code",
     Kind.OTHER,
     "the signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by"
-    " NTP; an assertion lives 3 minutes, and is made anew for each login",
+    " NTP; an assertion lives 3 minutes, and each login signs a new one",
 )
 
-CATALOGUE: tuple[KnownError, ...] = (
+ERROR_CODES: tuple[KnownError, ...] = (
     KnownError(
         "invalid_grant",
         "authentication failure",
@@ -78,7 +78,7 @@ CATALOGUE: tuple[KnownError, ...] = (
         "check username and password; append the security token to the password (security_token), or add this "
         "machine's address to the trusted IP range; and allow the username-password flow under OAuth and OpenID "
         "Connect Settings. Login History names the cause. Repeating a wrong password locks the user out",
-        Blames.SECRET,
+        Culprit.SECRET,
     ),
     KnownError(
         "invalid_grant",
@@ -102,7 +102,7 @@ CATALOGUE: tuple[KnownError, ...] = (
         "the private key and the certificate that is uploaded to the app do not belong together: upload the "
         "certificate of this key, or use the key of that certificate. If they do, it may have expired: kinetic-auth "
         "cert check --cert FILE --key FILE tells both",
-        Blames.KEY,
+        Culprit.KEY,
     ),
     EXPIRED_ASSERTION,
     KnownError(
@@ -154,7 +154,7 @@ CATALOGUE: tuple[KnownError, ...] = (
         "invalid client credentials",
         Kind.REJECTED,
         "check client_secret: it is the app's Consumer Secret",
-        Blames.SECRET,
+        Culprit.SECRET,
     ),
     KnownError(
         "app_not_found",
@@ -191,12 +191,12 @@ CATALOGUE: tuple[KnownError, ...] = (
 )
 
 
-def blamed_by(error: str | None, description: str | None) -> Blames | None:
+def culprit_of(error: str | None, description: str | None) -> Culprit | None:
     """Which part of the credential a refusal blames; None where it is something else, or not known."""
     known = known_error(error or "", description)
-    return known.blames if known else None
+    return known.culprit if known else None
 
 
 def known_error(error: str, description: str | None) -> KnownError | None:
     """The row for an answer of the token endpoint, or None where it is not known."""
-    return next((row for row in CATALOGUE if row.fits(error, description)), None)
+    return next((row for row in ERROR_CODES if row.fits(error, description)), None)

@@ -8,7 +8,7 @@ SUSPECT_STATUSES: Final = frozenset({400, 401, 403})
 """The HTTP statuses whose body has to be looked at."""
 
 MAX_REFUSAL_BYTES: Final = 65_536
-"""A longer body is no refusal of a session; those of Salesforce have some hundred bytes."""
+"""A longer body does not reject a session; those that do have a few hundred bytes."""
 
 _RESTRICTED: Final = "This session is not valid for use with"
 _IN_XML: Final = re.compile(rb"<(?:\w{1,20}:)?(errorCode|exceptionCode|message)>([^<]{0,400})</", re.ASCII)
@@ -21,12 +21,12 @@ def is_dead_session(status: int, body: bytes) -> bool:
     |---|---|
     | 401 `INVALID_SESSION_ID` (REST) | yes |
     | the same with "This session is not valid for use with the REST API" | no: the next session is as restricted |
-    | 401 without a body, as HEAD gets it | yes: there is nothing to tell it from the first |
+    | 401 without a body, as HEAD gets it | yes: it cannot be distinguished from the first |
     | 401 or 403 `Bad_OAuth_Token` (userinfo, identity URL) | yes |
     | 400 `InvalidSessionId` (Bulk API v1) | yes |
     | anything else | no |
 
-    JSON and XML are read by their fields, so that a message which merely quotes one of these words is no match.
+    JSON and XML are read by their fields, so that a message which quotes one of these words does not match.
 
     Args:
         status: The HTTP status.

@@ -1,6 +1,6 @@
-"""How often a login is tried: again after what is known to pass by itself, with pauses, within the deadline.
+"""Retries of a login: after transient errors, with random pauses, within the deadline.
 
-tenacity runs the tries. What passes by itself is told by the errors (`retryable`); what a try is, by `login.grant`.
+tenacity runs the tries. The errors say whether they are transient (`retryable`); one try is made by `login.grant`.
 """
 
 import logging
@@ -12,11 +12,11 @@ from tenacity.stop import stop_base
 
 from kinetic_auth_core.errors import AuthenticationError, TransportError
 from kinetic_auth_core.events import current_tally
-from kinetic_auth_core.transport import limits
+from kinetic_auth_core.transport.deadline import remaining_s
 
 MAX_TRIES = 4
-#: The longest that the first pause can be, and by how much each next one can be longer: 0.2 s, 0.6 s, 1.8 s. How long a
-#: pause is, is left to chance ("full jitter"), so that clients which failed together do not come back together.
+#: The longest that the first pause can be, and by how much each next one can be longer: 0.2 s, 0.6 s, 1.8 s. The
+#: pauses are random ("full jitter"), so that clients which failed together do not retry together.
 FIRST_PAUSE_S, GROWTH = 0.2, 3
 
 logger = logging.getLogger(__name__)
@@ -28,14 +28,14 @@ class _StopAtDeadline(stop_base):
     """Makes no further try if the pause before it lasts until the deadline."""
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
-        return retry_state.upcoming_sleep >= limits.left_s()
+        return retry_state.upcoming_sleep >= remaining_s()
 
 
 class Tries:
-    """The tries of one login.
+    """The tries of one login, within the `Deadline` of its thread.
 
     Args:
-        deadline_s: Seconds for all of them, pauses included.
+        deadline_s: The seconds of that deadline, for messages.
         is_cured: Whether a refusal is cured by another try at once; asked of those that do not pass by themselves.
         may_repeat_unanswered: Whether a request that may have arrived is sent again. Not one with a password: each
             counts as a failed login if it is wrong (docs/adr/0013-what-is-tried-again.md).
@@ -61,11 +61,11 @@ class Tries:
             attempt: One try.
 
         Returns:
-            What the first try gave that did not fail.
+            The result of the first try that did not fail.
 
         Raises:
-            AuthenticationError: That of the last try. It tells how many there were, in `attempts` as well, and the
-                pauses between them, in `waited_s`.
+            AuthenticationError: That of the last try. It has the number of tries in `attempts` and the pauses between
+                them in `waited_s`.
             KineticAuthError: Whatever else a try raised, at once.
         """
         tries = tenacity.Retrying(
@@ -75,13 +75,12 @@ class Tries:
             before_sleep=self._note,
             retry_error_callback=self._give_up,
         )
-        with limits.deadline(self._deadline_s):
-            try:
-                return tries(attempt)
-            except AuthenticationError as error:
-                error.attempts = int(tries.statistics["attempt_number"])
-                error.waited_s = float(tries.statistics["idle_for"])
-                raise
+        try:
+            return tries(attempt)
+        except AuthenticationError as error:
+            error.attempts = int(tries.statistics["attempt_number"])
+            error.waited_s = float(tries.statistics["idle_for"])
+            raise
 
     def _is_worth_another(self, error: BaseException) -> bool:
         if not isinstance(error, AuthenticationError):

@@ -26,7 +26,7 @@ from kinetic_auth_core.oauth.clock import answered_at, retry_after_s
 from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.coercion import is_encodable
-from kinetic_auth_core.transport.client import Answer, Form
+from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.urls import instance_url_problem
 
 REQUIRED = ("access_token", "instance_url", "id")
@@ -41,7 +41,7 @@ class _TwiceError(ValueError):
 
 
 def json_object(body: bytes) -> dict[str, Any] | str:
-    """The JSON object that a body is; or why it is none, in words that go on after "an answer with ..."."""
+    """The JSON object in a body; or why there is none, as the end of a sentence that begins "an answer with ..."."""
     try:
         parsed = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_no_number)
     except _TwiceError:
@@ -59,7 +59,7 @@ def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(_name: str) -> None:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def session_values(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,30 +75,30 @@ def _digits(number: int) -> str:
 
 
 def unfit(values: Mapping[str, Any]) -> list[str]:
-    """Why the fields of an answer make no session; the texts quote none of them."""
-    problems = [f"it lacks {name}" for name in REQUIRED if name not in values]
+    """What is wrong with the fields of a token response, as ends of sentences that quote no value."""
+    problems = [f"has no `{name}`" for name in REQUIRED if name not in values]
     for name, value in values.items():
-        problems += [f"its {name} {problem}" for problem in _problems(name, value)][:1]
+        problems += [f"has an invalid `{name}` ({problem})" for problem in _problems(name, value)][:1]
     return problems
 
 
 def _problems(name: str, value: object) -> Iterator[str]:
     """What is wrong with a field, the first thing first."""
     if not isinstance(value, str):
-        yield "is not text"
+        yield "not text"
         return
     if not is_encodable(value):
-        yield "is not valid text"
+        yield "not valid text"
     if name in {"access_token", "token_type"} and not all("!" <= char <= "~" for char in value):
-        yield "could not be sent in a header"
+        yield "cannot be sent in a header"
     if name == "access_token" and len(value) > _MAX_TOKEN:
-        yield "is too long for a header"
+        yield "too long for a header"
     if name == "token_type" and value.lower() != "bearer":
-        yield "is not Bearer"
+        yield "not Bearer"
     if name == "issued_at" and not _TIME.fullmatch(value):
-        yield "is no time in milliseconds"
+        yield "not a time in milliseconds"
     if name in {"id", "scope"} and not value.isprintable():
-        yield "has a control character in it"
+        yield "it has a control character"
 
 
 _NOT_SALESFORCE = (
@@ -111,7 +111,7 @@ _OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 
 
 @attrs.frozen
-class Login:
+class RequestContext:
     """Who logs in where: what every error of a login names.
 
     Attributes:
@@ -133,107 +133,111 @@ class Login:
         return kind(message, provider=self.provider, host=self.host, username=self.username, **details)
 
 
-def ask(send: Callable[[str, Form], Answer], url: str, form: Form, login: Login) -> Answer:
-    """Send a form.
+def ask(
+    send: Callable[[str, TokenRequest], TokenResponse], url: str, request: TokenRequest, context: RequestContext
+) -> TokenResponse:
+    """Send a request.
 
     Raises:
         TransportError: There was no answer; it says whose login that was.
     """
     try:
-        return send(url, form)
+        return send(url, request)
     except TransportError as error:
         details = {"remedy": error.remedy, "status": error.status, "retryable": error.retryable}
-        raise login.failed(TransportError, error.message, unanswered=error.unanswered, **details) from error.__cause__
+        raise context.failed(TransportError, error.message, unanswered=error.unanswered, **details) from error.__cause__
 
 
-def read_answer(
-    answer: Answer,
-    login: Login,
-    form: Form,
+def read_response(
+    response: TokenResponse,
+    context: RequestContext,
+    request: TokenRequest,
     *,
     api_version: str,
     client_secret: str | None,
     must_be_signed: bool = False,
-) -> SalesforceSession | AuthenticationError:
-    """Judge the answer to a token request.
-
-    The error is returned, not raised: a traceback that starts here would show the answer's fields among the locals.
+) -> SalesforceSession:
+    """Read the response to a token request.
 
     Args:
-        answer: What came back.
-        login: Who logs in where.
-        form: The request's fields; none of their values may show up in an error.
+        response: What came back.
+        context: Who logs in where.
+        request: The request's fields; none of their values may show up in an error.
         api_version: For the session.
         client_secret: Verifies the answer's `signature`; None: it is not verified.
         must_be_signed: An answer without a signature is refused, too, where the secret is known.
 
-    Returns:
-        The session; or, where the endpoint refused or its answer is not usable, the error to raise.
+    Raises:
+        AuthenticationError: The endpoint refused, or its answer is not usable.
     """
-    fields = json_object(answer.body)
-    if answer.status != 200 or isinstance(fields, str) or fields.get("error"):
-        return refusal(answer, login, form)
+    fields = json_object(response.body)
+    if response.status != 200 or isinstance(fields, str) or fields.get("error"):
+        raise refusal(response, context, request)
     values = session_values(fields)
     if problems := unfit(values):
-        what = f"the answer is no session: {', '.join(problems)}."
-        return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
+        what = f"the token response {', '.join(problems)}."
+        raise context.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=response.status)
     if problem := instance_url_problem(values["instance_url"]):
-        return login.failed(
+        raise context.failed(
             SessionRejectedError,
             f"the answer's instance_url {problem}.",
             remedy="Do not use this host; check login_url.",
-            status=answer.status,
+            status=response.status,
         )
     has_to_fit = must_be_signed or "signature" in values
     if client_secret and has_to_fit and not _is_signed(values, client_secret):
-        return login.failed(
+        raise context.failed(
             SessionRejectedError,
             "the signature of the answer is wrong, so it does not come from Salesforce.",
             remedy="Check login_url, and that client_secret is the secret of this very app.",
-            status=answer.status,
+            status=response.status,
         )
-    values.setdefault("issued_at", str(int((answered_at(answer.headers) or time.time()) * 1000)))
-    return SalesforceSession(**values, api_version=api_version, username=login.username)
+    values.setdefault("issued_at", str(int((answered_at(response.headers) or time.time()) * 1000)))
+    return SalesforceSession(**values, api_version=api_version, username=context.username)
 
 
-def refusal(answer: Answer, login: Login, form: Form) -> AuthenticationError:
-    """The error for an answer that is no success."""
-    fields = json_object(answer.body)
+def refusal(response: TokenResponse, context: RequestContext, request: TokenRequest) -> AuthenticationError:
+    """The error for an answer that is not a success."""
+    fields = json_object(response.body)
     if isinstance(fields, str):
-        error = _no_answer(answer, login, form, fields)
+        error = _no_answer(response, context, request, fields)
     elif not isinstance(fields.get("error"), str):
-        error = _no_answer(answer, login, form, "that is neither a session nor an error")
+        error = _no_answer(response, context, request, "that is neither a session nor an error")
     else:
-        error = _refusal(answer.status, fields, login, form)
-    error.retry_after_s = retry_after_s(answer.headers, answer.at)
+        error = _refusal(response.status, fields, context, request)
+    error.retry_after_s = retry_after_s(response.headers, response.at)
     return error
 
 
-def _no_answer(answer: Answer, login: Login, form: Form, why: str) -> AuthenticationError:
-    kind = form.quoted(answer.headers.get("Content-Type", "").partition(";")[0]).lower()
-    what = f"HTTP {answer.status} with {kind or 'no content type'} {why}."
-    if answer.status == 429 or answer.status >= 500:
-        return login.failed(
+def _no_answer(
+    response: TokenResponse, context: RequestContext, request: TokenRequest, why: str
+) -> AuthenticationError:
+    kind = request.quoted(response.headers.get("Content-Type", "").partition(";")[0]).lower()
+    what = f"HTTP {response.status} with {kind or 'no content type'} {why}."
+    if response.status == 429 or response.status >= 500:
+        return context.failed(
             ServiceUnavailableError,
             what,
             remedy=_STATUS_PAGE,
-            status=answer.status,
+            status=response.status,
             retryable=True,
-            unanswered=answer.status in _OF_A_GATEWAY,
+            unanswered=response.status in _OF_A_GATEWAY,
         )
-    return login.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=answer.status)
+    return context.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=response.status)
 
 
-def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -> AuthenticationError:
-    error, described, known = _told(fields, form)
+def _refusal(
+    status: int, fields: Mapping[str, Any], context: RequestContext, request: TokenRequest
+) -> AuthenticationError:
+    error, described, known = _told(fields, request)
     details = {"error": error, "description": described or None, "status": status}
     what = f"{error}: {described} (HTTP {status})." if described else f"{error} (HTTP {status})."
     if known is None:
         if status == 429 or status >= 500:
-            return login.failed(TransientAuthenticationError, what, remedy=_STATUS_PAGE, retryable=True, **details)
-        return login.failed(AuthenticationError, what, **details)
+            return context.failed(TransientAuthenticationError, what, remedy=_STATUS_PAGE, retryable=True, **details)
+        return context.failed(AuthenticationError, what, **details)
     kinds = {Kind.REJECTED: CredentialsRejectedError, Kind.TRANSIENT: TransientAuthenticationError}
-    return login.failed(
+    return context.failed(
         kinds.get(known.kind, AuthenticationError),
         what,
         remedy=known.remedy,
@@ -242,16 +246,16 @@ def _refusal(status: int, fields: Mapping[str, Any], login: Login, form: Form) -
     )
 
 
-def _told(fields: Mapping[str, Any], form: Form) -> tuple[str, str, KnownError | None]:
+def _told(fields: Mapping[str, Any], request: TokenRequest) -> tuple[str, str, KnownError | None]:
     """An answer's `error` and `error_description`, as they may be quoted; and what they mean, if that is known.
 
-    The words that the catalogue knows stay even where a secret is one of them: without them it would be no refusal that
-    the guards know, and a gap in a known sentence would tell the secret.
+    Words of a known error stay even where a secret is one of them: without them the guards would not recognise the
+    rejection, and a gap in a known sentence would reveal the secret.
     """
     error, described = (text.strip() if isinstance(text := fields.get(name), str) else "" for name in _TEXTS)
-    known, quoted = known_error(error, described), form.quoted(described)
+    known, quoted = known_error(error, described), request.quoted(described)
     if known is None:
-        return form.quoted(error), quoted, None
+        return request.quoted(error), quoted, None
     return error, quoted if known.fits(error, quoted) else described[: len(known.description)], known
 
 

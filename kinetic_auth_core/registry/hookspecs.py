@@ -12,7 +12,7 @@ import pluggy
 
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent
-from kinetic_auth_core.redaction import clean_chain, safe_cause, told
+from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 
 if TYPE_CHECKING:
@@ -185,11 +185,11 @@ class KeyLoaderHooks:
         try:
             return self._manager.hook.load_key(reference=reference)
         except KineticAuthError as error:
-            clean_chain(error, ())
+            redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
-            cause = safe_cause(error, ())
-        raise KeyLoadError(f"{reference}: the key loader raised {told(cause)}") from cause
+            cause = redacted_cause(error, ())
+        raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
 
     def check_reference(self, reference: "Reference") -> None:
         """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""

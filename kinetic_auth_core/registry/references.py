@@ -89,7 +89,6 @@ def load_builtin(reference: Reference, lookup: Callable[[str], str | None] = os.
     if reference.field is None:
         return raw
     value = _json_field(raw, reference.field)
-    del raw  # not among the locals of a traceback
     if value is None:
         what = f"{reference}: there is no JSON object with a text field {reference.field!r}."
         raise KeyLoadError(what, remedy="Correct the field, or leave #... out to use the whole value.")

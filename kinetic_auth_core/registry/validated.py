@@ -5,18 +5,19 @@ import inspect
 from typing import Any
 
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.references import parse_reference
 from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
 
 
-class CheckedMeta(abc.ABCMeta):
+class ValidatedMeta(abc.ABCMeta):
     """Checks an instance once its constructor has returned.
 
-    All problems are told at once, and the constructor's frame, whose locals are the secrets, is in no traceback.
+    All problems are reported at once, and no traceback has the constructor's frame, whose locals are the secrets.
     """
 
-    checks_after_init = True
+    validates_after_init = True
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -24,37 +25,31 @@ class CheckedMeta(abc.ABCMeta):
         whole = inspect.signature(type.__getattribute__(cls, "__init__"))
         return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=whole.empty)
 
+    @secret_boundary
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the instance, then check it."""
-        instance = failure = None
-        try:
-            instance = super().__call__(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - raised again below, without the constructor's frame
-            failure = error.with_traceback(None)
-        del args, kwargs
-        if failure is not None:
-            raise failure
+        instance = super().__call__(*args, **kwargs)
         _check(instance)
         return instance
 
 
-def _check(made: Any) -> None:
+def _check(instance: Any) -> None:
     """Check an instance against its schema: types, validators, references, exactly-one-of.
 
     Raises:
         ConfigurationError: All that is wrong.
     """
-    cls = type(made)
+    cls = type(instance)
     problems = []
     for each in schema(cls):
         try:
-            each.check(made)
-            if each.secret and (problem := reference_problem(each.value_of(made))):
+            each.check(instance)
+            if each.secret and (problem := reference_problem(each.value_of(instance))):
                 problems.append(f"{each.name}: {problem}")
         except ValueError as error:
             problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
     for group in exactly_one_of(cls):
-        given = [name for name in group if getattr(made, name) not in (None, "")]
+        given = [name for name in group if getattr(instance, name) not in (None, "")]
         if problem := group_problem(schema(cls), group, given):
             problems.append(problem)
     if problems:
@@ -62,7 +57,7 @@ def _check(made: Any) -> None:
 
 
 def reference_problem(value: object) -> str | None:
-    """What is wrong with a secret that a class was given by hand: it is a reference, which nobody would resolve."""
+    """What is wrong with a secret of an instance made by hand: it is a reference, which would not be resolved."""
     if isinstance(value, list | tuple):
         return next(filter(None, map(reference_problem, value)), None)
     if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:

@@ -15,7 +15,7 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.spec import Plan, SourceOptions, make_instance, plain_secret
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, plain_secret
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
@@ -33,14 +33,14 @@ class Resolution:
         configuration: Files and variables, as far as they could be read, with provider and environment.
         cls: The provider's class, if it could be loaded.
         rows: Its settings; if the configuration is wrong, the valid ones.
-        plan: What a source logs in with; None if something is wrong.
+        spec: What a source logs in with; None if something is wrong.
         error: What is wrong, or None.
     """
 
     configuration: Configuration = attrs.field(factory=Configuration)
     cls: type | None = None
     rows: tuple[ExplainedSetting, ...] = ()
-    plan: Plan | None = None
+    spec: LoginSpec | None = None
     error: ConfigurationError | None = None
 
 
@@ -78,16 +78,16 @@ def inspect(
         found = Resolution(configuration)
         plugin, cls = _load(configuration)
         found = attrs.evolve(found, cls=cls)
-        rows, problems, plan = _merge(plugin, cls, keywords, configuration)
+        rows, problems, spec = _merge(plugin, cls, keywords, configuration)
         found = attrs.evolve(found, rows=rows)
-        if plan is None:
+        if spec is None:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
-        if not any(references(plan.values)):
-            _make_once(plan)
+        if not any(references(spec.values)):
+            spec = attrs.evolve(spec, instances=_instances(spec))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
-    return attrs.evolve(found, plan=plan)
+    return attrs.evolve(found, spec=spec)
 
 
 def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
@@ -102,8 +102,8 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
 
 def _merge(
     plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration
-) -> tuple[tuple[ExplainedSetting, ...], list[str], Plan | None]:
-    """The settings of the provider, of the source and of its store: the rows, and the problems or the plan."""
+) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
+    """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
     store = keywords.pop("store", None)
     settings = [*schema(cls), *schema(SourceOptions)]
     layers = all_layers(settings, keywords, configuration)
@@ -125,7 +125,7 @@ def _merge(
             logger.warning("%s", each)
     of_source = {each.name for each in schema(SourceOptions)}
     values = {name: value for name, value in merged.values.items() if name not in of_source}
-    plan = Plan(
+    spec = LoginSpec(
         provider=configuration.provider,
         make=cls,
         values=values,
@@ -143,14 +143,13 @@ def _merge(
             each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
         },
     )
-    return rows, [], plan
+    return rows, [], spec
 
 
-def _make_once(plan: Plan) -> None:
-    """Make the instance, to find now what only the whole instance can check."""
-    credentials = Credentials(plan.values, SecretLoader(plan.lookup, plan.allowed))
-    for number in credentials.order():
-        make_instance(plan, credentials.load(number))
+def _instances(spec: LoginSpec) -> tuple[Any, ...]:
+    """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
+    credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed))
+    return tuple(make_instance(spec, credentials.load(number)) for number in range(credentials.count))
 
 
 def check_arguments(**arguments: object) -> None:

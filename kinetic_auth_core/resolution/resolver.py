@@ -14,11 +14,13 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login.limits import Commons
+from kinetic_auth_core.login.limits import SharedResources
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.resolution.resolution import check_arguments, inspect
 from kinetic_auth_core.sessions.source import SessionSource
 
 
+@secret_boundary
 def resolve(
     provider: str | None = None,
     /,
@@ -52,12 +54,11 @@ def resolve(
         ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory; all of them are named.
     """
     keywords = keyword_layer(settings)
-    del settings  # secrets: not among the locals of a traceback
     found = inspect(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
-    if found.plan is None:
+    if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
-    return SessionSource._of(found.plan)  # noqa: SLF001 - the one other place that makes sources
+    return SessionSource._of(found.spec)  # noqa: SLF001 - the one other place that makes sources
 
 
 #: The number of sources that a pool keeps by default.
@@ -95,6 +96,7 @@ class SourcePool:
         ConfigurationError: `size` is not a positive number, or the config file cannot be used.
     """
 
+    @secret_boundary
     def __init__(
         self,
         config: str | os.PathLike[str] | None = None,
@@ -110,11 +112,12 @@ class SourcePool:
         self._tenants = tenants
         self._size = size
         self._settings = settings
-        self._commons = Commons()
+        self._resources = SharedResources()
         self._sources: OrderedDict[str, SessionSource] = OrderedDict()
         self._lock = threading.Lock()
         reset_after_fork(self)
 
+    @secret_boundary
     def source(self, key: str) -> SessionSource:
         """The source for an environment or a tenant; made if there is none yet. Nothing is sent.
 
@@ -156,7 +159,7 @@ class SourcePool:
             sources, self._sources = list(self._sources.values()), OrderedDict()
         for source in sources:
             source.close()
-        self._commons.transports.close()
+        self._resources.transports.close()
 
     def _make(self, key: str) -> SessionSource:
         tenant = {"environment": key} if self._tenants is None else self._tenants(key)
@@ -165,15 +168,13 @@ class SourcePool:
                 f"No source for {key!r}: tenants() returned {type(tenant).__name__}, not a mapping."
             )
         wanted = {**self._settings, **tenant}
-        del tenant  # secrets: not among the locals of a traceback
         arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
         keywords = keyword_layer(wanted)
-        del wanted
         found = inspect(**arguments, keywords=keywords, configuration=self._configuration)
-        if found.plan is None:
+        if found.spec is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
-        return SessionSource._of(found.plan, self._commons)  # noqa: SLF001 - as in resolve
+        return SessionSource._of(found.spec, self._resources)  # noqa: SLF001 - as in resolve
 
     def __len__(self) -> int:
         """The number of sources."""

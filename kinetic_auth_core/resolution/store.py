@@ -18,7 +18,7 @@ from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.registry.loading import load_session_store
-from kinetic_auth_core.settings.schema import Alternatives, ExplainedSetting, Setting, exactly_one_of, schema
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
 #: The store if none is named: the process's own memory.
@@ -106,7 +106,7 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
 
 def _whole(value: Any) -> Any:
     """A list stays whole: a store uses all its keys at once, while a login tries one after the other."""
-    return list(value.items) if isinstance(value, Alternatives) else value
+    return list(value.items) if isinstance(value, KeyList) else value
 
 
 def _named(keyword: object, configuration: Configuration) -> _Named | None:

@@ -1,6 +1,6 @@
-"""The one session of a process: who has it, who waits for it, when it is refreshed and when it is dropped.
+"""One session for all threads and tasks of a process: one of them logs in, and the others wait for its result.
 
-How the next session is obtained is in `refresh`.
+How the next session is obtained is decided in `refresh`.
 """
 
 import copy
@@ -14,13 +14,14 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.sessions.refresh import Renewal
-from kinetic_auth_core.stores.session_cache import LiveSession, Phase
+from kinetic_auth_core.sessions.refresh import Refresher
+from kinetic_auth_core.stores.session_cache import CachedSession, Freshness
 
 logger = logging.getLogger(__name__)
 
-_Outcome = LiveSession | KineticAuthError | None
+_Outcome = CachedSession | KineticAuthError | None
 
 #: How long to wait after a refresh that failed, and at most after many.
 _BACK_OFF_S, _LONGEST_BACK_OFF_S = 5.0, 300.0
@@ -30,30 +31,30 @@ _LOOK_AGAIN_S = 1.0
 
 @attrs.define(eq=False)
 class _Flight:
-    """A renewal that is under way.
+    """A login (or a look into the store) that is under way.
 
     Attributes:
-        pilot: The thread that makes it; None until one that runs apart has started.
-        landing: What came of it: the session, the error, or None where it was interrupted and somebody else has to.
+        owner: The thread that runs it; None until a background thread has started.
+        result: Its result: the session, the error, or None where it was interrupted and another caller has to run it.
     """
 
-    pilot: int | None
-    landing: "Future[_Outcome]" = attrs.field(factory=Future)
+    owner: int | None
+    result: "Future[_Outcome]" = attrs.field(factory=Future)
 
     def __attrs_post_init__(self) -> None:
-        self.landing.set_running_or_notify_cancel()  # so that a cancelled task cannot cancel the login of all
+        self.result.set_running_or_notify_cancel()  # so that a cancelled task does not cancel the login of the others
 
 
-class SharedSession:
-    """Hands out one session to all threads and tasks, and renews it once for all of them.
+class SingleFlight:
+    """Gives one session to all threads and tasks, and obtains the next one once for all of them.
 
     Args:
-        renewal: Finds or makes the next session.
+        refresher: Finds or makes the next session.
     """
 
-    def __init__(self, renewal: Renewal) -> None:
-        self._renewal = renewal
-        self._live: LiveSession | None = None  # one frozen value: nobody sees a token with another login's URL
+    def __init__(self, refresher: Refresher) -> None:
+        self._refresher = refresher
+        self._cached: CachedSession | None = None  # one frozen value: no caller sees a token with another login's URL
         self._flight: _Flight | None = None
         self._refresh_not_before = 0.0
         self._failures = 0
@@ -61,14 +62,19 @@ class SharedSession:
         reset_after_fork(self)
 
     def get(self) -> SalesforceSession:
-        """The live session. If there is none, one caller renews it and all others wait.
+        """The live session. If there is none, one caller logs in and all others wait.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
-        live = self._live
-        if live is not None and time.monotonic() < live.due_monotonic and time.time() < live.due_wall:
-            return live.session  # nearly always: no lock, no call but the two clocks
+        cached = self._cached
+        if cached is not None and time.monotonic() < cached.stale_monotonic and time.time() < cached.stale_wall:
+            return cached.session  # nearly always: no lock, no call but the two clocks
+        return self._wait_or_log_in()
+
+    @secret_boundary
+    def _wait_or_log_in(self) -> SalesforceSession:
+        """As `get`, where there is no session that is fresh."""
         while True:
             if (session := self._current()) is not None:
                 return session
@@ -76,24 +82,24 @@ class SharedSession:
             try:
                 flight = self._join(mine)
                 if flight is mine:
-                    return self._fly(mine).session
+                    return self._run(mine).session
             finally:
-                self._land(mine, None)  # interrupted anywhere in between, it must not keep the others waiting
-            if flight is not None and (live := _live_of(flight.landing.result())) is not None:
-                return live.session
+                self._finish(mine, None)  # after an interrupt anywhere in between, no other caller may wait for ever
+            if flight is not None and (cached := _cached_of(flight.result.result())) is not None:
+                return cached.session
 
     def peek(self) -> SalesforceSession | None:
         """The session that `get` would give without a login, or None."""
-        live = self._live
-        if live is None or live.phase() is Phase.OVER:
-            live = self._renewal.kept()
-        return live.session if live else None
+        cached = self._cached
+        if cached is None or cached.freshness() is Freshness.EXPIRED:
+            cached = self._refresher.cached()
+        return cached.session if cached else None
 
     async def aget(self) -> SalesforceSession:
         """As `get`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
         import asyncio
 
@@ -104,140 +110,140 @@ class SharedSession:
             try:
                 flight = self._join(mine)
                 if flight is mine:
-                    self._fly_apart(mine, None)
+                    self._run_in_thread(mine, None)
             except BaseException:
-                self._land(mine, None)  # interrupted before its thread began, it must not keep the others waiting
+                self._finish(mine, None)  # interrupted before its thread started: no other caller may wait for ever
                 raise
             if flight is not None:
-                live = _live_of(await asyncio.wrap_future(flight.landing))
-                if live is not None:
-                    return live.session
+                cached = _cached_of(await asyncio.wrap_future(flight.result))
+                if cached is not None:
+                    return cached.session
 
     def drop(self, session: SalesforceSession) -> bool:
-        """Let go of a dead session. If another one is live already, nothing is thrown away.
+        """Discard a dead session. If another one is live already, nothing is discarded.
 
         Returns:
             Whether it was the live one.
         """
-        is_news = self._renewal.bury(session)
+        is_news = self._refresher.mark_dead(session)
         with self._lock:
-            is_live = self._live is not None and self._live.session.access_token == session.access_token
+            is_live = self._cached is not None and self._cached.session.access_token == session.access_token
             if is_live:
-                self._live = None
+                self._cached = None
         if is_news:
-            self._renewal.forget(session)
+            self._refresher.forget(session)
         return is_live
 
     def _current(self) -> SalesforceSession | None:
-        """The live session, if there is one and it is not over. One that is due is refreshed in the background."""
-        live = self._live
-        if live is None:
+        """The live session, unless it has expired. A stale one is refreshed in the background."""
+        cached = self._cached
+        if cached is None:
             return None
-        phase = live.phase()
-        if phase is Phase.OVER:
+        freshness = cached.freshness()
+        if freshness is Freshness.EXPIRED:
             with self._lock:
-                if self._live is live:
-                    self._live = None
+                if self._cached is cached:
+                    self._cached = None
             return None
-        if phase is Phase.DUE:
-            self._refresh(live)
-        return live.session
+        if freshness is Freshness.STALE:
+            self._refresh(cached)
+        return cached.session
 
-    def _refresh(self, live: LiveSession) -> None:
-        """Have one thread refresh a session, while it goes on serving."""
+    def _refresh(self, cached: CachedSession) -> None:
+        """Start one thread that refreshes a session, which stays in use meanwhile."""
         if self._flight is not None or time.monotonic() < self._refresh_not_before:
             return
         mine = _Flight(None)
         try:
-            if self._join(mine, instead_of=live) is mine:
-                self._fly_apart(mine, live)
-        except AuthenticationError as error:  # the session serves on
+            if self._join(mine, instead_of=cached) is mine:
+                self._run_in_thread(mine, cached)
+        except AuthenticationError as error:  # the session stays in use
             logger.debug("no refresh in the background: %s", error)
             self._refresh_not_before = time.monotonic() + _LOOK_AGAIN_S
         except BaseException:
-            self._land(mine, None)  # as above
+            self._finish(mine, None)  # as above
             raise
 
-    def _join(self, mine: _Flight, instead_of: LiveSession | None = None) -> _Flight | None:
-        """The renewal that is under way, which is `mine` if there was none; None if another session is live by now."""
+    def _join(self, mine: _Flight, instead_of: CachedSession | None = None) -> _Flight | None:
+        """The flight that is under way, `mine` if there was none; None if another session is live by now."""
         with self._lock:
-            if self._live is not instead_of:
+            if self._cached is not instead_of:
                 return None
             if self._flight is None:
                 self._flight = mine
-            if self._flight is not mine and self._flight.pilot == threading.get_ident():
+            if self._flight is not mine and self._flight.owner == threading.get_ident():
                 raise ConfigurationError(
                     "session() was called from within the login that makes the session.",
-                    remedy="Observers and plugins must not ask the source that is logging in; use what the hook gives.",
+                    remedy="Observers and plugins must not use the source that logs in; use the hook's arguments.",
                 )
             return self._flight
 
-    def _fly(self, flight: _Flight) -> LiveSession:
-        """Renew the session for all who wait."""
+    def _run(self, flight: _Flight) -> CachedSession:
+        """Obtain the session for all callers that wait."""
         try:
-            live = self._renewal.next_session()
+            cached = self._refresher.next_session()
         except KineticAuthError as error:
-            self._land(flight, error)
+            self._finish(flight, error)
             raise
-        self._land(flight, live)
-        return live
+        self._finish(flight, cached)
+        return cached
 
-    def _fly_apart(self, flight: _Flight, due: LiveSession | None) -> None:
-        """Renew it in a thread of its own: one of a pool might never get its turn. It keeps no process alive.
+    def _run_in_thread(self, flight: _Flight, stale: CachedSession | None) -> None:
+        """Obtain it in a new thread: a pool might never run it. The thread does not keep the process alive.
 
         Args:
-            flight: The renewal.
-            due: The session that is refreshed; None where all wait for a new one.
+            flight: The login.
+            stale: The stale session to refresh; None where callers wait for a new one.
         """
 
-        def fly() -> None:
-            flight.pilot = threading.get_ident()
+        def run() -> None:
+            flight.owner = threading.get_ident()
             try:
-                if due is None:
-                    self._fly(flight)
+                if stale is None:
+                    self._run(flight)
                 else:
-                    self._fly_ahead(flight, due)
+                    self._run_ahead(flight, stale)
             except KineticAuthError:
-                pass  # those who wait get it
-            except BaseException as error:  # noqa: BLE001 - nobody above this thread would see it
-                self._land(flight, AuthenticationError(f"the login ended with {type(error).__name__}."))
+                pass  # the callers that wait get it
+            except BaseException as error:  # noqa: BLE001 - no caller of this thread would see it
+                self._finish(flight, AuthenticationError(f"the login ended with {type(error).__name__}."))
             finally:
-                self._land(flight, None)
+                self._finish(flight, None)
 
         try:
-            threading.Thread(target=fly, name="kinetic-auth login", daemon=True).start()
+            threading.Thread(target=run, name="kinetic-auth login", daemon=True).start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             failure = AuthenticationError(f"no thread could be started for the login: {error}.")
-            self._land(flight, failure)
+            self._finish(flight, failure)
             raise failure from error
 
-    def _fly_ahead(self, flight: _Flight, due: LiveSession) -> None:
-        """Refresh a session that still serves; after a failure, try again later."""
+    def _run_ahead(self, flight: _Flight, stale: CachedSession) -> None:
+        """Refresh a session that is still in use; after a failure, try again later."""
         pause_s = _LOOK_AGAIN_S
         try:
-            self._land(flight, self._renewal.refreshed(due))
+            self._finish(flight, self._refresher.refresh(stale))
             self._failures = 0
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session serves on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session stays in use
             pause_s = min(_BACK_OFF_S * 2**self._failures, _LONGEST_BACK_OFF_S)
             self._failures += 1
             logger.warning(
-                "the session could not be refreshed; it serves on, and the next try is in %.0f s at most: %s",
+                "the session could not be refreshed; it stays in use, and the next attempt is in %.0f s at most: %s",
                 *(pause_s, error.message if isinstance(error, KineticAuthError) else type(error).__name__),
             )
-            self._land(flight, error if isinstance(error, KineticAuthError) else None)
+            self._finish(flight, error if isinstance(error, KineticAuthError) else None)
         finally:
             spread = random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
             self._refresh_not_before = time.monotonic() + pause_s * spread
 
-    def _land(self, flight: _Flight, outcome: _Outcome) -> None:
-        """End a renewal that is under way; does nothing to one that has ended or never began."""
+    def _finish(self, flight: _Flight, outcome: _Outcome) -> None:
+        """End a flight with its result; does nothing to one that has ended or never began."""
         with self._lock:
             if self._flight is flight:
-                if isinstance(outcome, LiveSession):
-                    self._live = outcome
+                if isinstance(outcome, CachedSession):
+                    self._cached = outcome
                 self._flight = None
-            if not flight.landing.done():  # under the lock: an interrupt in between must leave nobody waiting
-                flight.landing.set_result(outcome)
+            if not flight.result.done():  # under the lock: an interrupt in between must not leave others waiting
+                flight.result.set_result(outcome)
 
     def _after_fork(self) -> None:
         """In the child: the thread that was logging in is not here."""
@@ -245,8 +251,8 @@ class SharedSession:
         self._flight = None
 
 
-def _live_of(outcome: _Outcome) -> LiveSession | None:
-    """The session of a renewal by another; None where that one was interrupted.
+def _cached_of(outcome: _Outcome) -> CachedSession | None:
+    """The session that another caller obtained; None where that one was interrupted.
 
     Raises:
         KineticAuthError: A copy of that login's error: one that many threads raise would collect all their tracebacks.

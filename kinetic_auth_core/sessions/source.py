@@ -1,4 +1,4 @@
-"""A source of sessions: what applications hold. It wires together who shares a session and how one is come by."""
+"""`SessionSource`, the object that applications hold: it puts together sharing, refreshing and logging in."""
 
 import logging
 from types import TracebackType
@@ -6,23 +6,24 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.login.flow import Logins
+from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import Commons, LockoutGuard, LoginBudget
-from kinetic_auth_core.login.spec import Plan, SourceOptions, plan_for
+from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
 from kinetic_auth_core.session import Introspection, SalesforceSession
-from kinetic_auth_core.sessions.refresh import Renewal
-from kinetic_auth_core.sessions.single_flight import SharedSession
+from kinetic_auth_core.sessions.refresh import Refresher
+from kinetic_auth_core.sessions.single_flight import SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.session_cache import Shelf
-from kinetic_auth_core.transport.pool import DEFAULT_WAY
+from kinetic_auth_core.stores.session_cache import SessionCache
+from kinetic_auth_core.transport.pool import DEFAULT_CONNECTION
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.oauth.token_response import Login
+    from kinetic_auth_core.oauth.token_response import RequestContext
     from kinetic_auth_core.transport.client import Transport
 
 
@@ -42,56 +43,58 @@ class SessionSource:
             the page on configuration.
 
     Raises:
-        ConfigurationError: It is no authenticator, the store is none, or an option is wrong.
+        ConfigurationError: It is not an authenticator, the store is not a `SessionStore`, or an option is wrong.
     """
 
+    @secret_boundary
     def __init__(self, authenticator: object, *, store: SessionStore | None = None, **options: Any) -> None:
         if isinstance(authenticator, type):
-            raise ConfigurationError(f"{authenticator.__name__} is a class: give an instance of it.")
+            raise ConfigurationError(f"{authenticator.__name__} is a class: pass an instance of it.")
         if problem := authenticator_problem(type(authenticator)):
             raise ConfigurationError(f"{type(authenticator).__name__} {problem}.")
-        self._start(plan_for(authenticator, SourceOptions.of(options), store))
+        self._start(spec_for(authenticator, SourceOptions.of(options), store))
 
     @classmethod
-    def _of(cls, plan: Plan, commons: Commons | None = None) -> Self:
+    def _of(cls, spec: LoginSpec, resources: SharedResources | None = None) -> Self:
         source = cls.__new__(cls)
-        source._start(plan, commons)  # noqa: SLF001 - its own class
+        source._start(spec, resources)  # noqa: SLF001 - its own class
         return source
 
-    def _start(self, plan: Plan, commons: Commons | None = None) -> None:
-        self._owns_commons = commons is None
-        self._commons = commons or Commons()
-        options, key = plan.options, plan.store_key()
-        details = {"provider": plan.provider, "host": plan.host, "username": plan.shown("username")}
-        self._shelf = Shelf(
+    def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
+        self._owns_resources = resources is None
+        self._resources = resources or SharedResources()
+        options, key = spec.options, spec.store_key()
+        details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
+        self._cache = SessionCache(
             key,
-            plan.store,
+            spec.store,
             options.session_lifetime,
-            plan.shown("api_version"),
-            guards=plan.guards,
-            refusals=self._commons.refusals,
+            spec.displayed("api_version"),
+            guards=spec.guards,
+            refusals=self._resources.refusals,
         )
-        guard = LockoutGuard(self._shelf, options.lockout_guard, plan.called, details)
-        budget = self._commons.budget(key, lambda: LoginBudget(options.login_budget, plan.called, details))
-        self._logins = Logins(plan, guard, budget, self._commons)
-        self._renewal = Renewal(self._shelf, self._logins, options.session_lifetime)
-        self._shared = SharedSession(self._renewal)
+        guard = LockoutGuard(self._cache, options.lockout_guard, spec.label, details)
+        budget = self._resources.budget(key, lambda: LoginBudget(options.login_budget, spec.label, details))
+        self._flow = LoginFlow(spec, guard, budget, self._resources)
+        self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
+        self._single_flight = SingleFlight(self._refresher)
 
     @property
     def provider(self) -> str:
         """The provider's entry-point name; the class name of an instance made by hand."""
-        return self._logins.plan.provider
+        return self._flow.spec.provider
 
     @property
     def environment(self) -> str | None:
         """The environment of the config file, or None."""
-        return self._logins.plan.environment
+        return self._flow.spec.environment
 
     @property
     def distribution(self) -> str | None:
         """The package that brought the provider, as `name version`; None for an instance made by hand."""
-        return self._logins.plan.distribution
+        return self._flow.spec.distribution
 
+    @secret_boundary
     def authenticate(self) -> SalesforceSession:
         """Log in, always; the live session and the store are left alone, the guards are obeyed.
 
@@ -101,42 +104,44 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
-        return self._logins.login()
+        return self._flow.login()
 
     def session(self) -> SalesforceSession:
-        """The live session: from memory, then the store, else one login for all who wait.
+        """The live session: from memory, then the store, else one login for all callers that wait.
 
-        When three quarters of `session_lifetime` have passed, one caller has it refreshed in the background, and nobody
-        waits; when all of it has, all wait for the one who logs in.
+        When three quarters of `session_lifetime` have passed, the session is refreshed in the background, and no
+        caller waits; when all of it has passed, all callers wait for the one that logs in.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
-        return self._shared.get()
+        return self._single_flight.get()
 
     async def asession(self) -> SalesforceSession:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
-            KineticAuthError: The login failed; all who waited get that error.
+            KineticAuthError: The login failed; all callers that waited get that error.
         """
-        return await self._shared.aget()
+        return await self._single_flight.aget()
 
+    @secret_boundary
     def peek(self) -> SalesforceSession | None:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
-        return self._shared.peek()
+        return self._single_flight.peek()
 
     @property
     def store_is_down(self) -> bool:
         """Whether the session store has failed and not answered since: this process goes on with its own memory."""
-        return self._shelf.is_down
+        return self._cache.is_down
 
     def was_stored(self, session: SalesforceSession) -> bool:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
-        return not self._renewal.was_made_here(session)
+        return not self._refresher.was_made_here(session)
 
+    @secret_boundary
     def invalidate(self, session: SalesforceSession) -> None:
-        """Say that a session is dead, typically after a 401.
+        """Report that a session is dead, typically after a 401.
 
         If another one is live already, nothing is thrown away: any number of callers cost one new login. The session
         goes out of the store as well, if it is still there; the first caller does that, and no other waits.
@@ -144,16 +149,15 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        if self._shared.drop(session):
-            logger.info(
-                "%s: its session was refused, and is dropped; who needs one gets another", self._logins.plan.called
-            )
+        if self._single_flight.drop(session):
+            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.label)
 
+    @secret_boundary
     def revoke(self, session: SalesforceSession) -> bool:
-        """Revoke a session: that one, and whoever else uses its token loses it too.
+        """Revoke a session. All who use the same token lose it too.
 
         Salesforce may hand the same session to several logins of a user, and a store shares one among processes. So
-        nothing is ever revoked but what is given here.
+        nothing else is revoked than the session that is passed.
 
         Args:
             session: The session to revoke.
@@ -167,9 +171,10 @@ class SessionSource:
         from kinetic_auth_core.oauth import session_endpoints
 
         revoked = session_endpoints.revoke(self._connection(), session, self._request("revocation", session))
-        self._shared.drop(session)
+        self._single_flight.drop(session)
         return revoked
 
+    @secret_boundary
     def is_alive(self, session: SalesforceSession) -> bool:
         """Ask the REST API whether it takes a session. Nothing is thrown away; see `invalidate`.
 
@@ -177,12 +182,13 @@ class SessionSource:
             session: The session to ask about.
 
         Raises:
-            TransportError: There was no answer, or one that tells neither.
+            TransportError: There was no answer, or one that does not say.
         """
         from kinetic_auth_core.oauth import session_endpoints
 
         return session_endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
 
+    @secret_boundary
     def introspect(self, session: SalesforceSession) -> Introspection:
         """Ask Salesforce about a session's token: whether it is alive, and until when.
 
@@ -190,17 +196,17 @@ class SessionSource:
             session: The session to ask about.
 
         Raises:
-            ConfigurationError: The provider has no `client_secret`, with which the app shows who it is.
+            ConfigurationError: The provider has no `client_secret` to authenticate the app with.
             AuthenticationError: Salesforce refused, or there was no usable answer.
         """
         from kinetic_auth_core.oauth import session_endpoints
 
-        instance = self._logins.instance()
+        instance = self._flow.instance()
         names = ("login_url", "client_id", "client_secret")
         if missing := [name for name in names if not getattr(instance, name, None)]:
             raise ConfigurationError(
                 f"{self.provider}: introspection needs {' and '.join(missing)}.",
-                remedy="Set it: introspection is answered only to an app that shows its secret.",
+                remedy="Set it: Salesforce answers introspection only to an app that sends its secret.",
             )
         return session_endpoints.introspect(
             self._connection(), session, self._request("introspection", session), instance
@@ -208,30 +214,30 @@ class SessionSource:
 
     def _connection(self) -> "Transport":
         try:
-            instance = self._logins.instance()
+            instance = self._flow.instance()
         except KineticAuthError as error:  # a session can be revoked while the vault is down
-            logger.warning("connecting without the provider's own settings: %s", error.message)
+            logger.warning("connecting with default settings, as the provider's cannot be loaded: %s", error.message)
             instance = None
         if isinstance(instance, GrantAuthenticator):
             return instance.connection()
-        return self._commons.transports.get(**DEFAULT_WAY)
+        return self._resources.transports.get(**DEFAULT_CONNECTION)
 
-    def _request(self, what: str, session: SalesforceSession) -> "Login":
-        from kinetic_auth_core.oauth.token_response import Login
+    def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
+        from kinetic_auth_core.oauth.token_response import RequestContext
 
         host = urlsplit(session.instance_url).netloc
-        return Login(self.provider, host, session.username or self._logins.plan.shown("username"), what)
+        return RequestContext(self.provider, host, session.username or self._flow.spec.displayed("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""
-        return self._logins.rows()
+        return self._flow.rows()
 
     def close(self) -> None:
-        """Give connections back. The source stays usable: the next login opens new ones."""
-        self._logins.close()
-        self._shelf.close()
-        if self._owns_commons:
-            self._commons.transports.close()
+        """Close the connections. The source stays usable: the next login opens new ones."""
+        self._flow.close()
+        self._cache.close()
+        if self._owns_resources:
+            self._resources.transports.close()
 
     def __enter__(self) -> Self:
         """The source itself."""
@@ -245,7 +251,7 @@ class SessionSource:
 
     def __repr__(self) -> str:
         """Provider and environment; nothing of the session."""
-        if not hasattr(self, "_logins"):
+        if not hasattr(self, "_flow"):
             return "SessionSource(not made yet)"  # its constructor has raised, and a traceback shows it
         return f"SessionSource(provider={self.provider!r}, environment={self.environment!r})"
 

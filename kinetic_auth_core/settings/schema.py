@@ -26,7 +26,7 @@ class LiteralText(str):
 
 
 @attrs.frozen
-class Alternatives:
+class KeyList:
     """Values of one setting of which Salesforce accepts one: the current key and the next.
 
     Attributes:
@@ -82,7 +82,7 @@ def _unless_checked_later(validator: Any) -> Callable[[Any, Any, Any], None]:
         run(instance, attribute, value)
 
     def at_init(instance: Any, attribute: Any, value: Any) -> None:
-        if not getattr(type(instance), "checks_after_init", False):
+        if not getattr(type(instance), "validates_after_init", False):
             run(instance, attribute, value)
 
     at_init.validate = validate  # type: ignore[attr-defined]  # read by Setting
@@ -128,7 +128,7 @@ class Setting:
         return any(is_list_type(arm) for arm in arms(self.type))
 
     @property
-    def takes_alternatives(self) -> bool:
+    def takes_key_list(self) -> bool:
         """Whether it takes one value or a list, such as the current key and the next, of which each may be accepted."""
         return self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
 

@@ -14,7 +14,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.redaction import mask, safe_cause, told
+from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
@@ -32,17 +32,17 @@ ADVISORY_FROM = 0.75
 JITTER = 0.1
 
 
-class Phase(enum.Enum):
-    """Where in its life a session is."""
+class Freshness(enum.Enum):
+    """How old a session is, compared with its lifetime."""
 
     FRESH = "fresh"  #: to be used
-    DUE = "due"  #: to be used; somebody refreshes it meanwhile
-    OVER = "over"  #: not to be used
+    STALE = "stale"  #: to be used, and to be refreshed in the background
+    EXPIRED = "expired"  #: not to be used
 
 
 @attrs.frozen
-class LiveSession:
-    """A session, and when it is to be replaced, by the monotonic clock and by the wall clock.
+class CachedSession:
+    """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
 
     The monotonic clock stands still while a function is frozen or a laptop sleeps; the wall clock can be set back. The
     one that is further decides.
@@ -50,45 +50,45 @@ class LiveSession:
     Attributes:
         session: The session.
         born_at: When the login was made: Unix seconds.
-        due_monotonic: From when on it is due, by the monotonic clock, in seconds; the next three accordingly.
-        due_wall: See there; Unix seconds.
-        over_monotonic: See there.
-        over_wall: See there.
+        stale_monotonic: When it becomes stale, in seconds of the monotonic clock; the next three accordingly.
+        stale_wall: See there; Unix seconds.
+        expired_monotonic: See there.
+        expired_wall: See there.
     """
 
     session: SalesforceSession
     born_at: float
-    due_monotonic: float
-    due_wall: float
-    over_monotonic: float
-    over_wall: float
+    stale_monotonic: float
+    stale_wall: float
+    expired_monotonic: float
+    expired_wall: float
 
     @classmethod
     def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
-        """A session that was logged in just now, or at `born_at` by whoever stored it.
+        """A session that was logged in just now, or at `born_at` by another process.
 
         Args:
             session: The session.
-            lifetime_s: How long it is taken to live, in seconds.
+            lifetime_s: Its assumed lifetime, in seconds.
             born_at: Unix seconds.
         """
         now, monotonic = time.time(), time.monotonic()
         born = now if born_at is None else min(born_at, now)  # another machine's clock may be ahead
         jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
-        over_in = born + lifetime_s - now
-        due_in = over_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
-        return cls(session, born, monotonic + due_in, now + due_in, monotonic + over_in, now + over_in)
+        expired_in = born + lifetime_s - now
+        stale_in = expired_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
+        return cls(session, born, monotonic + stale_in, now + stale_in, monotonic + expired_in, now + expired_in)
 
-    def phase(self, at: tuple[float, float] | None = None) -> Phase:
-        """Where in its life it is.
+    def freshness(self, at: tuple[float, float] | None = None) -> Freshness:
+        """How old it is, compared with its lifetime.
 
         Args:
             at: When: seconds of the monotonic and of the wall clock; None: now.
         """
         monotonic, now = at or (time.monotonic(), time.time())
-        if monotonic < self.due_monotonic and now < self.due_wall:
-            return Phase.FRESH
-        return Phase.DUE if monotonic < self.over_monotonic and now < self.over_wall else Phase.OVER
+        if monotonic < self.stale_monotonic and now < self.stale_wall:
+            return Freshness.FRESH
+        return Freshness.STALE if monotonic < self.expired_monotonic and now < self.expired_wall else Freshness.EXPIRED
 
 
 _FORM = 1
@@ -137,7 +137,7 @@ def decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
     except OverflowError:
         return "no date"
     except KineticAuthError:
-        return "its API version is none"
+        return "its API version is not valid"
 
 
 #: How far another machine's clock may be ahead.
@@ -158,13 +158,13 @@ class Lease:
     holder: str
 
 
-class Shelf:
+class SessionCache:
     """One source's session, lease and refusals in a store.
 
     Args:
         key: Under which they are kept; not readable.
         store: The store, which it does not close; or what makes one at first use; None: this process's memory alone.
-        lifetime_s: How long a session is taken to live, in seconds.
+        lifetime_s: The assumed lifetime of a session, in seconds.
         api_version: For the sessions that come from the store; None: as they were stored.
         guards: What such a session must be like; None: any will do.
         refusals: Where this process keeps refusals, beside the store; None: in a memory of its own.
@@ -207,27 +207,27 @@ class Shelf:
         """Whether the store has failed, and not answered since."""
         return bool(self._left_alone_until)
 
-    def read(self) -> LiveSession | None:
-        """The session that is kept; None if there is none, or something that is no session."""
+    def read(self) -> CachedSession | None:
+        """The stored session; None if there is none, or an invalid one."""
 
-        def get(store: SessionStore) -> LiveSession | None:
+        def get(store: SessionStore) -> CachedSession | None:
             found = store.get(self.key)
-            return self._live(found) if found else None
+            return self._cached(found) if found else None
 
         return self._ask("get", get)
 
-    def write(self, live: LiveSession) -> None:
-        """Keep a session, unless somebody has kept a younger one meanwhile."""
-        stored = encoded(live.session, live.born_at)
-        expires_in_s = live.born_at + self._lifetime_s - time.time()
+    def write(self, cached: CachedSession) -> None:
+        """Store a session, unless a younger one has been stored meanwhile."""
+        stored = encoded(cached.session, cached.born_at)
+        expires_in_s = cached.born_at + self._lifetime_s - time.time()
         if expires_in_s <= 0:
             return
 
         def put(store: SessionStore) -> None:
             for _ in range(2):
                 before = store.get(self.key)
-                there = self._live(before) if before else None
-                if there is not None and there.born_at > live.born_at:
+                there = self._cached(before) if before else None
+                if there is not None and there.born_at > cached.born_at:
                     return
                 generation = before.generation if before else 0
                 if store.put(self.key, stored.value, expires_in_s=expires_in_s, generation=generation) is not None:
@@ -237,18 +237,18 @@ class Shelf:
         self._ask("put", put)
 
     def forget(self, session: SalesforceSession) -> None:
-        """Take a session away, if it is the one that is kept."""
+        """Delete a session, if it is the stored one."""
 
         def delete(store: SessionStore) -> None:
             found = store.get(self.key)
-            live = self._live(found) if found else None
-            if found and live and live.session.access_token == session.access_token:
+            cached = self._cached(found) if found else None
+            if found and cached and cached.session.access_token == session.access_token:
                 store.delete(self.key, generation=found.generation)
 
         self._ask("delete", delete)
 
     def acquire(self, holder: str) -> "Lease | None":
-        """Take the lease, for `lease_s` seconds; None if somebody else has it."""
+        """Take the lease, for `lease_s` seconds; None if another process has it."""
 
         def acquire(store: SessionStore) -> Lease | None:
             has_it = store.acquire(self.key, holder, expires_in_s=self.lease_s)
@@ -297,10 +297,10 @@ class Shelf:
         """Give the store's connections back; the next use opens new ones."""
         with self._lock:
             store, self._store = self._store, None
-        if store is not None and not isinstance(self._place, SessionStore):  # a store that was given stays its maker's
+        if store is not None and not isinstance(self._place, SessionStore):  # its maker closes one that was passed in
             try:
                 store.close()
-            except Exception as error:  # noqa: BLE001 - other people's classes
+            except Exception as error:  # noqa: BLE001 - a plugin's class
                 logger.warning("close() of %s raised %s", type(store).__name__, type(error).__name__)
 
     def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
@@ -335,29 +335,29 @@ class Shelf:
         if not self._left_alone_until:
             logger.warning(
                 "the session store failed (%s); this process goes on with its own memory, and every process logs in "
-                "for itself meanwhile: %s",
+                "for itself until the store answers: %s",
                 *(operation, why),
             )
         self._left_alone_until = time.monotonic() + self.outage_pause_s
 
-    def _live(self, found: StoredValue) -> LiveSession | None:
+    def _cached(self, found: StoredValue) -> CachedSession | None:
         outcome = decoded(found.value)
         if isinstance(outcome, str):
-            logger.warning("the session store holds something that is no session (%s); it is passed over", outcome)
+            logger.warning("ignoring an invalid session in the session store (%s)", outcome)
             return None
         session, born_at = outcome
         if born_at > time.time() + _SKEW_S:
-            logger.warning("the session store holds a session of the future; it is passed over: is a clock wrong?")
+            logger.warning("ignoring a stored session with a future timestamp (clock skew?)")
             return None
         if self._guards and (refusal := self._guards.refusal(session)):
-            logger.warning("the session store holds a session that a guard refuses: %s It is passed over", refusal.what)
+            logger.warning("ignoring a stored session that a guard rejects: %s", refusal.what)
             return None
         if self._api_version:
             session = attrs.evolve(session, api_version=self._api_version)
-        return LiveSession.of(session, self._lifetime_s, born_at=born_at)
+        return CachedSession.of(session, self._lifetime_s, born_at=born_at)
 
     def _after_fork(self) -> None:
-        """In the child nobody holds the lock that another thread of the parent held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock = threading.Lock()
 
 
@@ -366,4 +366,4 @@ def _why(error: Exception, store: SessionStore | None) -> str:
     secrets = secret_texts(store) if attrs.has(type(store)) else ()
     if isinstance(error, KineticAuthError):
         return mask(str(error), secrets)
-    return told(safe_cause(error, secrets))
+    return describe(redacted_cause(error, secrets))

@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-`Form` is what is sent and `Answer` what comes back; what an answer means is decided in `oauth.token_response`.
+`TokenRequest` is sent and `TokenResponse` comes back; `oauth.token_response` decides what it means.
 """
 
 import contextlib
@@ -20,21 +20,22 @@ import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
-from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.paths import expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
+from kinetic_auth_core.transport.deadline import Deadline, remaining_s
 from kinetic_auth_core.transport.limits import decoded
-from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, explained
+from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error
 
 _MAX_QUOTED = 300  # characters
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
 @attrs.frozen
-class Form:
+class TokenRequest:
     """The fields of a token request. They are secrets: never shown.
 
     Attributes:
@@ -52,14 +53,14 @@ class Form:
         return mask(text, [*secrets, *map(quote, encodable), *map(quote_plus, encodable)])
 
     def quoted(self, text: object) -> str:
-        """Text of the server as a message may quote it: masked, short, printable; nothing for what is no text."""
+        """Text of the server as a message may quote it: masked, short, printable; empty for any other value."""
         if not isinstance(text, str):
             return ""
         return "".join(char if char.isprintable() else " " for char in self.masked(text)[:_MAX_QUOTED]).strip()
 
 
 @attrs.frozen
-class Answer:
+class TokenResponse:
     """What came back.
 
     Attributes:
@@ -149,7 +150,7 @@ class Transport:
     Args:
         connect_timeout: Seconds for connecting, with TLS.
         read_timeout: Seconds without a byte from the server.
-        deadline: Seconds for the whole request; an earlier deadline of its thread (`limits`) holds as well.
+        deadline: Seconds for the whole request; an earlier `Deadline` of its thread holds as well.
         proxy: The proxy's URL; None: `HTTPS_PROXY` and the like, as requests reads them.
         ca_bundle: A file or folder of CA certificates; None: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, else certifi's.
     """
@@ -166,19 +167,19 @@ class Transport:
         self._limits = Limits(connect_timeout, read_timeout, deadline)
         self._proxy = proxy
         self._ca_bundle = ca_bundle
-        self._session: Once[requests.Session] = Once()
+        self._session: Lazy[requests.Session] = Lazy()
         reset_after_fork(self)
 
-    def post(self, url: str, form: Form) -> Answer:
+    def post(self, url: str, request: TokenRequest) -> TokenResponse:
         """Send a form, once.
 
         Raises:
             TransportError: No usable answer within the time and size that are allowed, or a redirect.
             ConfigurationError: `ca_bundle` cannot be used.
         """
-        return self._exchange("POST", url, form)
+        return self._exchange("POST", url, request)
 
-    def get(self, url: str, headers: Form) -> Answer:
+    def get(self, url: str, headers: TokenRequest) -> TokenResponse:
         """Ask for a resource, once.
 
         Args:
@@ -191,13 +192,13 @@ class Transport:
         """
         return self._exchange("GET", url, headers)
 
-    def _exchange(self, method: str, url: str, form: Form) -> Answer:
-        outcome: Answer | Failure
-        with limits.deadline(self._limits.deadline_s):
+    def _exchange(self, method: str, url: str, request: TokenRequest) -> TokenResponse:
+        outcome: TokenResponse | Failure
+        with Deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
             current_tally().attempts += 1
             try:
-                outcome = self._send(session, method, url, form)
+                outcome = self._send(session, method, url, request)
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
@@ -206,33 +207,33 @@ class Transport:
                 OverflowError,
             ) as error:
                 host = urlsplit(url).hostname or url
-                outcome = explained(
+                outcome = describe_network_error(
                     error,
                     host=host,
                     limits=self._limits,
-                    expired=limits.expired(),
-                    masked=lambda text: form.quoted(self._masked(text)),
+                    expired=remaining_s() == 0,
+                    masked=lambda text: request.quoted(self._masked(text)),
                     proxy=self._proxy_for(url),
                 )
         if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
             raise TransportError(
                 outcome.message, remedy=outcome.remedy, retryable=outcome.retryable, unanswered=outcome.unanswered
             ) from outcome.cause
-        return _usable(outcome, form)
+        return _usable(outcome, request)
 
     def close(self) -> None:
-        """Give the connections back. The next login opens a new one."""
+        """Close the connections. The next login opens new ones."""
         if session := self._session.take():
             session.close()
 
-    def _send(self, session: requests.Session, method: str, url: str, form: Form) -> Answer:
+    def _send(self, session: requests.Session, method: str, url: str, request: TokenRequest) -> TokenResponse:
         began = time.time()
         is_post = method == "POST"
         with session.request(
             method,
             url,
-            data=form.fields if is_post else None,
-            headers=None if is_post else form.fields,
+            data=request.fields if is_post else None,
+            headers=None if is_post else request.fields,
             timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,
@@ -242,7 +243,7 @@ class Transport:
             sent = b"".join(_pieces(response))
             coding = "" if len(sent) > MAX_ANSWER_BYTES else response.headers.get("Content-Encoding", "")
             body = decoded(sent, coding, MAX_ANSWER_BYTES)
-            return Answer(response.status_code, response.headers, body, at)
+            return TokenResponse(response.status_code, response.headers, body, at)
 
     def _open(self) -> requests.Session:
         session = _Session()
@@ -261,7 +262,7 @@ class Transport:
         return {"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url)
 
     def _proxy_for(self, url: str) -> str | None:
-        """The proxy's URL; None where there is none, or what is set is none: that was an error before."""
+        """The proxy's URL; None where there is none or an invalid one: that was an error before."""
         with contextlib.suppress(ValueError):
             return requests.utils.select_proxy(url, self._proxies(url))
         return None
@@ -271,7 +272,7 @@ class Transport:
 
     def _after_fork(self) -> None:
         """In the child: the parent's connections are not ours to use."""
-        self._session = Once()
+        self._session = Lazy()
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
@@ -282,23 +283,23 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
-def _usable(answer: Answer, form: Form) -> Answer:
-    if len(answer.body) > MAX_ANSWER_BYTES:
+def _usable(response: TokenResponse, request: TokenRequest) -> TokenResponse:
+    if len(response.body) > MAX_ANSWER_BYTES:
         what = f"the answer is longer than {MAX_ANSWER_BYTES} bytes."
-        raise TransportError(what, remedy=CHECK_HOST, status=answer.status)
-    if 300 <= answer.status < 400:
-        raise _redirected(answer, form)
-    return answer
+        raise TransportError(what, remedy=CHECK_HOST, status=response.status)
+    if 300 <= response.status < 400:
+        raise _redirected(response, request)
+    return response
 
 
-def _redirected(answer: Answer, form: Form) -> TransportError:
+def _redirected(response: TokenResponse, request: TokenRequest) -> TransportError:
     where = ""
     with contextlib.suppress(ValueError):
-        target = urlsplit(answer.headers.get("Location", ""))
+        target = urlsplit(response.headers.get("Location", ""))
         where = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
-    where = form.quoted(where)
+    where = request.quoted(where)
     return TransportError(
-        f"the host redirects to {where or 'nowhere'} (HTTP {answer.status}), which is not followed.",
+        f"the host redirects to {where or 'nowhere'} (HTTP {response.status}), which is not followed.",
         remedy="Set login_url to the host that answers itself, such as your My Domain.",
-        status=answer.status,
+        status=response.status,
     )

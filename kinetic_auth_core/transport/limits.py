@@ -5,83 +5,41 @@ Here each read may last at most what is left until the deadline of the login tha
 """
 
 import http.client
-import math
 import socket
 import ssl
-import threading
-import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-
-class _Deadline(threading.local):
-    at: float | None = None  # seconds, by the monotonic clock
-
-
-_deadline = _Deadline()
-
-
-@contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Bound all reads and connects of this thread, inside, to `seconds` from now; one around it holds as well."""
-    before = _deadline.at
-    at = time.monotonic() + seconds
-    _deadline.at = at if before is None else min(at, before)
-    try:
-        yield
-    finally:
-        _deadline.at = before
-
-
-def left_s() -> float:
-    """Seconds until this thread's deadline, 0 once it has passed; infinite where there is none."""
-    return math.inf if _deadline.at is None else max(_deadline.at - time.monotonic(), 0.0)
-
-
-def expired() -> bool:
-    """Whether this thread's deadline has passed."""
-    return _deadline.at is not None and time.monotonic() >= _deadline.at
-
-
-def _left(timeout_s: float | None) -> float | None:
-    """A time-out cut down to what is left; TimeoutError if nothing is."""
-    if _deadline.at is None:
-        return timeout_s
-    left_s = _deadline.at - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError("the deadline has passed")
-    return left_s if timeout_s is None else min(timeout_s, left_s)
+from kinetic_auth_core.transport.deadline import bounded_timeout_s
 
 
 class _BoundedSocket(socket.socket):
     def recv(self, *args: Any) -> bytes:
         """For urllib3's TLS inside of TLS, as through a proxy that is spoken to by https."""
-        self.settimeout(_left(self.gettimeout()))
+        self.settimeout(bounded_timeout_s(self.gettimeout()))
         return super().recv(*args)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(_left(self.gettimeout()))
+        self.settimeout(bounded_timeout_s(self.gettimeout()))
         return super().recv_into(*args, **kwargs)
 
 
 class _BoundedTLSSocket(ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         """What connecting has left of the time, or a proxy's answer."""
-        self.settimeout(_left(self.gettimeout()))
+        self.settimeout(bounded_timeout_s(self.gettimeout()))
         super().do_handshake(block)
 
     def recv(self, *args: Any) -> bytes:
-        self.settimeout(_left(self.gettimeout()))
+        self.settimeout(bounded_timeout_s(self.gettimeout()))
         return super().recv(*args)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(_left(self.gettimeout()))
+        self.settimeout(bounded_timeout_s(self.gettimeout()))
         return super().recv_into(*args, **kwargs)
 
 
@@ -115,7 +73,7 @@ def _connect(connection: HTTPConnection) -> socket.socket:
         try:
             for option in connection.socket_options or ():
                 opened.setsockopt(*option)
-            opened.settimeout(_left(connection.timeout))
+            opened.settimeout(bounded_timeout_s(connection.timeout))
             opened.connect(address)
         except OSError as error:
             opened.close()
@@ -148,7 +106,7 @@ class _TLSConnection(HTTPSConnection):
     response_class = _Response
 
     def connect(self) -> None:
-        """Connect; a handshake that does not come about is no connection: nothing of the request was sent."""
+        """Connect. A failed handshake counts as no connection: nothing of the request was sent."""
         try:
             super().connect()
         except TimeoutError as error:
@@ -180,7 +138,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class CodingError(ValueError):
-    """The body is not what its `Content-Encoding` says, or that is one that nobody asked for."""
+    """The body does not match its `Content-Encoding`, or that is not supported."""
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:

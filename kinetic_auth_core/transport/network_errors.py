@@ -1,4 +1,4 @@
-"""What it means when a request gives no answer: which of requests' and urllib3's errors is told in which words."""
+"""Descriptions of network errors: what the errors of requests and urllib3 mean, and what to do."""
 
 import contextlib
 import http.client
@@ -51,7 +51,7 @@ class Limits:
 
 @attrs.frozen
 class _Row:
-    """A kind of failure: how it is recognised by the types in the chain of errors, and what is told of it."""
+    """A kind of failure: the types in the chain of errors that identify it, and its description."""
 
     types: tuple[type[BaseException] | str, ...]
     message: str
@@ -61,7 +61,7 @@ class _Row:
 
 
 _EXPIRED_CERTIFICATE = (
-    "Check this machine's clock; if it is right, who runs that host, or a proxy in between, has to renew the "
+    "Check this machine's clock; if it is right, the operator of that host, or of a proxy in between, has to renew the "
     "certificate."
 )
 _OTHER_NAME = "Check login_url: it has to name the host as its certificate does; or a proxy in between shows its own."
@@ -71,7 +71,7 @@ _BY_CODE = {9: _EXPIRED_CERTIFICATE, 10: _EXPIRED_CERTIFICATE, 62: _OTHER_NAME, 
 
 _BROKE = "the connection to {host} broke before an answer came."
 
-# First match wins. A type that is a name is told by its name: it is imported nowhere else.
+# First match wins. A type that is given as text is compared by name, so that it is not imported.
 _ROWS = (
     _Row((requests.exceptions.InvalidSchema,), "the proxy cannot be used: {error}.", _NEED_SOCKS),
     _Row((requests.exceptions.InvalidProxyURL,), "the proxy cannot be used: {error}.", _CHECK_PROXY),
@@ -98,7 +98,7 @@ _ROWS = (
     _Row((ConnectionError,), _BROKE, retryable=True, unanswered=True),
     _Row(
         (http.client.HTTPException, urllib3.exceptions.InvalidHeader),
-        "what {host} sent is no proper HTTP answer.",
+        "what {host} sent is not valid HTTP.",
         unanswered=True,
     ),
 )
@@ -109,11 +109,11 @@ _EXPIRED = _Row(
     retryable=True,
     unanswered=True,
 )
-#: How http.client tells that a proxy turns down a tunnel: its credentials, or the host. Asking again changes neither.
+#: What http.client says when a proxy refuses a tunnel because of its credentials or the host. A retry does not help.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
 
 
-def explained(
+def describe_network_error(
     error: Exception,
     *,
     host: str,
@@ -130,7 +130,7 @@ def explained(
         limits: The bounds that applied.
         expired: Whether the deadline had passed.
         masked: Takes secrets out of the library's text.
-        proxy: The URL of the proxy that was to carry the request; of it host and port alone are told.
+        proxy: The URL of the proxy that was to carry the request; the message names its host and port alone.
     """
     chain = list(_chain(error))
     row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
@@ -146,7 +146,7 @@ def explained(
         error=masked(str(error)),
         proxy=_named(proxy),
     )
-    cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_told(error, chain, masked)}")
+    cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_text_of(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
     return Failure(message, _remedy(row, chain), can_pass, row.unanswered, cause)
 
@@ -167,8 +167,8 @@ def _named(proxy: str | None) -> str:
     return ""
 
 
-def _told(error: Exception, chain: list[BaseException], masked: Callable[[str], str]) -> str:
-    """What a library's error says; of those that quote an answer that is no HTTP, and may hold anything: their kind."""
+def _text_of(error: Exception, chain: list[BaseException], masked: Callable[[str], str]) -> str:
+    """The message of a library's error; the type alone where it would quote an invalid HTTP answer."""
     quoting = [link for link in chain if isinstance(link, http.client.HTTPException | urllib3.exceptions.InvalidHeader)]
     quoting = [link for link in quoting if not isinstance(link, ConnectionError)]
     return ", ".join(type(link).__name__ for link in quoting) or masked(str(error))

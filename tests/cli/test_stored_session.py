@@ -102,7 +102,7 @@ def test_an_inconclusive_answer_leaves_alive_false(
     sf.break_transport(Status(503), path="/services/data/*")
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 5
-    assert "HTTP 503, which tells neither life nor death of the session" in outcome.message
+    assert "HTTP 503; cannot tell whether the session is still valid" in outcome.message
 
 
 def test_credentials_of_netrc_do_not_take_the_place_of_the_token(

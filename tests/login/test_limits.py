@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.limits import SCRYPT_N, Credential, HeldBackError, LockoutGuard, LoginBudget
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"
@@ -82,7 +82,7 @@ def test_every_refusal_of_a_credential_holds_it_back(
     assert isinstance(refused(source), HeldBackError)
 
 
-def test_what_is_no_refusal_of_the_credential_holds_nothing_back(
+def test_an_error_that_does_not_blame_the_credential_holds_nothing_back(
     sf: SalesforceEmulator, settings: dict[str, Any]
 ) -> None:
     source = kinetic.resolve("password", password="right-horse", **settings)
@@ -103,7 +103,7 @@ def test_other_sources_of_the_same_store_hold_it_back_too_and_a_new_password_goe
     assert kinetic.resolve("password", password="right-horse", store=store, **settings).session().is_valid()
 
 
-def test_a_secret_that_another_process_has_fetched_anew_goes_through_here_too(
+def test_a_secret_that_another_process_has_fetched_again_is_tried_here_too(
     sf: SalesforceEmulator, settings: dict[str, Any], user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_WORD", "old-horse")
@@ -113,7 +113,7 @@ def test_a_secret_that_another_process_has_fetched_anew_goes_through_here_too(
     assert source.session().is_valid()
 
 
-def test_it_is_tried_again_when_the_time_is_over(sf: SalesforceEmulator, settings: dict[str, Any], user: User) -> None:
+def test_it_is_tried_again_after_lockout_guard(sf: SalesforceEmulator, settings: dict[str, Any], user: User) -> None:
     source = kinetic.resolve("password", password="new-horse", lockout_guard=0.3, **settings)
     refused(source)
     user.password = "new-horse"
@@ -147,7 +147,7 @@ class Watched(MemoryStore):
         return super().put(key, value, expires_in_s=expires_in_s, generation=generation)
 
 
-def test_what_the_store_holds_of_a_refused_credential_is_no_help_in_guessing_it(
+def test_what_the_store_holds_of_a_refused_credential_does_not_help_to_guess_it(
     sf: SalesforceEmulator, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs: list[int] = []
@@ -177,22 +177,22 @@ def test_what_the_store_holds_of_a_refused_credential_is_no_help_in_guessing_it(
     )
 )
 def test_whatever_a_store_holds_in_the_place_of_refusals_breaks_no_login(found: bytes) -> None:
-    shelf = Shelf("key", None, 60, None)
-    shelf.write_refusals(lambda _: found, 60)
-    guard = LockoutGuard(shelf, 60, "a login", {})
+    session_cache = SessionCache("key", None, 60, None)
+    session_cache.write_refusals(lambda _: found, 60)
+    guard = LockoutGuard(session_cache, 60, "a login", {})
     guard.check(Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")))
 
 
-def test_refusals_that_nobody_can_have_kept_hold_nothing_back() -> None:
+def test_malformed_refusals_in_the_store_hold_nothing_back() -> None:
     credential = Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0"))
     tag, record = credential.tag("key"), {"error": "invalid_grant", "description": None, "status": 400}
     of_days_to_come = [{"tag": tag, "at": at, **record} for at in (time.time() + 86_400, math.inf)]
     for_every_tag = [{"tag": f"{each:04x}", "at": time.time(), **record} for each in range(0x10000)]
     for_every_tag.sort(key=lambda each: each["tag"] == tag)
     for planted in (of_days_to_come, for_every_tag):
-        shelf = Shelf("key", None, 60, None)
-        shelf.write_refusals(lambda _, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
-        LockoutGuard(shelf, 60, "a login", {}).check(credential)
+        session_cache = SessionCache("key", None, 60, None)
+        session_cache.write_refusals(lambda _, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
+        LockoutGuard(session_cache, 60, "a login", {}).check(credential)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12 and newer: the very thing that is tested
@@ -266,7 +266,7 @@ def test_a_budget_is_of_the_last_hour_by_the_clock_that_is_further() -> None:
         ({"session_lifetime": "2h"}, "session_lifetime (from keyword): expected a number, got text"),
     ],
 )
-def test_what_is_wrong_with_a_source_s_own_settings_is_told_at_once(
+def test_what_is_wrong_with_a_source_s_own_settings_is_reported_at_once(
     settings: dict[str, Any], settings_: dict[str, Any], what: str
 ) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:

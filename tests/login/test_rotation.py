@@ -57,7 +57,7 @@ def in_files(folder: Path, **texts: str) -> list[str]:
     return [f"file://{folder / name}" for name in texts]
 
 
-def test_a_key_that_was_replaced_in_its_place_is_fetched_anew(
+def test_a_key_that_was_replaced_in_its_place_is_fetched_again(
     sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SALESFORCE_KEY", current.private_key_pem)
@@ -186,7 +186,7 @@ def test_no_other_refusal_is_tried_again_with_another_key(
         assert sf.token_requests == before + tries
 
 
-def test_a_key_that_cannot_be_had_is_passed_over(
+def test_a_key_that_cannot_be_loaded_is_skipped(
     sf: SalesforceEmulator, org: Org, current: KeyPair, tmp_path: Path, caplog: Any
 ) -> None:
     (key,) = in_files(tmp_path, key=current.private_key_pem)
@@ -211,7 +211,20 @@ def test_an_instance_made_by_hand_tries_its_keys_in_turn(
     assert made.authenticate().is_valid()
 
 
-def test_a_password_that_was_changed_is_fetched_anew_and_the_wrong_one_is_sent_once(
+def test_an_instance_without_a_source_remembers_which_key_was_accepted(
+    sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair
+) -> None:
+    settings = org.settings | {"private_key": [following.private_key_pem, current.private_key_pem]}
+    for made in (JWTAuthenticator(**settings), kinetic.SessionSource(JWTAuthenticator(**settings))):
+        requests = []
+        for _ in range(3):
+            before = sf.token_requests
+            assert made.authenticate().is_valid()
+            requests.append(sf.token_requests - before)
+        assert requests == [2, 1, 1]
+
+
+def test_a_password_that_was_changed_is_fetched_again_and_the_wrong_one_is_sent_once(
     sf: SalesforceEmulator, org: Org, tmp_path: Path, caplog: Any
 ) -> None:
     (password,) = in_files(tmp_path, password="right-horse")
@@ -257,7 +270,7 @@ def test_bytes_for_a_setting_that_takes_only_text_are_refused_by_name(org: Org, 
         (["kms://"], "private_key (from keyword): the reference 'kms://' names nothing after kms://"),
     ],
 )
-def test_what_is_wrong_with_a_list_of_keys_is_told_when_it_is_resolved(org: Org, keys: list[Any], what: str) -> None:
+def test_what_is_wrong_with_a_list_of_keys_is_reported_by_resolve(org: Org, keys: list[Any], what: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("jwt-bearer", private_key=keys, **org.settings)
     assert caught.value.problems == (what,)

@@ -3,10 +3,14 @@
 What goes wrong between a login and its session is searched for them in `faults`; the command line in `cli`.
 """
 
+import contextlib
 import copy
+import inspect
 import io
 import pickle
+import sys
 import traceback
+import types
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -109,7 +113,7 @@ def test_no_success_shows_a_secret(sources: dict[str, kinetic.SessionSource], lo
         source = sources[name]
         token = source.session().access_token
         shown += [repr(source.session()), str(source.session()), repr(source), repr(source.explain())]
-        shown += [repr(vars(source)), repr(vars(source._logins))]
+        shown += [repr(vars(source)), repr(vars(source._flow))]
         everything = "\n".join(shown) + logged.getvalue()
         assert [marker for marker in [*markers(key), token] if marker in everything] == []
 
@@ -178,7 +182,7 @@ def test_a_session_shows_no_token_but_pickles_with_it(
     assert pickle.loads(pickle.dumps(session)) == session
 
 
-def test_what_comes_out_of_a_reference_is_not_shown_when_it_does_not_fit(
+def test_the_value_of_a_reference_is_not_shown_when_it_does_not_fit(
     sf: SalesforceEmulator, logged: io.StringIO, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CANARY", SECRET)
@@ -198,6 +202,103 @@ def test_what_comes_out_of_a_reference_is_not_shown_when_it_does_not_fit(
             source.session()
         shown = shown_by(caught.value) + logged.getvalue()
         assert [marker for marker in markers(key) if marker in shown] == []
+
+
+def locals_of(error: BaseException) -> str:
+    """The local variables of all frames in the tracebacks of an error and its chain, but for those of tests."""
+    shown = []
+    queue: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    for link in queue:
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        queue += [link.__cause__, link.__context__]
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if "/tests/" not in frame.f_code.co_filename:
+                shown += [f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in frame.f_locals.items()]
+    return "\n".join(shown)
+
+
+class JobTimeoutError(Exception):
+    """What a job queue's signal handler raises when a job takes too long."""
+
+
+@pytest.mark.parametrize("kind", [JobTimeoutError, KeyboardInterrupt])
+@pytest.mark.parametrize("place", ["getresponse", "prepare_body", "grant", "read_response"])
+@pytest.mark.parametrize("how", ["session", "authenticate", "authenticate of the class"])
+def test_a_login_that_is_interrupted_shows_no_secret_in_a_traceback(
+    sf: SalesforceEmulator, logged: io.StringIO, kind: type[BaseException], place: str, how: str
+) -> None:
+    settings = sf.settings("password")
+    source: Any = kinetic.OAuthAuthenticator(**settings)
+    if how != "authenticate of the class":
+        source = kinetic.SessionSource(source)
+    log_in = getattr(source, how.partition(" ")[0])
+
+    def strike(frame: types.FrameType, event: str, _called: object) -> None:
+        if event == "call" and frame.f_code.co_name == place:
+            sys.setprofile(None)
+            raise kind
+
+    sys.setprofile(strike)
+    try:
+        with pytest.raises((kind, kinetic.AuthenticationError)) as caught:  # a signal's Exception may get wrapped
+            log_in()
+    finally:
+        sys.setprofile(None)
+    shown = locals_of(caught.value) + logged.getvalue()
+    secrets = [settings[name] for name in ("client_secret", "password", "security_token")]
+    assert [secret for secret in secrets if secret in shown] == []
+
+
+def test_the_error_that_a_caller_is_handling_keeps_its_traceback() -> None:
+    def handle() -> None:
+        try:
+            raise ValueError("of the caller")
+        except ValueError:
+            kinetic.SessionSource(Careless(TOKEN)).session()
+
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        handle()
+    assert isinstance(caught.value.__context__, ValueError)
+    assert caught.value.__context__.__traceback__ is not None
+
+
+@pytest.mark.parametrize("kind", ["class", "resolve"])
+def test_a_constructor_without_room_on_the_stack_shows_no_secret(kind: str) -> None:
+    settings = {"client_id": "id", "client_secret": SECRET, "username": "u@x.example", "password": PASSWORD}
+
+    def make() -> object:
+        if kind == "class":
+            return kinetic.OAuthAuthenticator(**settings)
+        return kinetic.resolve("password", **settings)
+
+    def deeper(levels: int) -> object:
+        return deeper(levels - 1) if levels else make()
+
+    make()
+    errors: list[BaseException] = []
+    for room in range(1, 40):
+        depth = sys.getrecursionlimit() - len(inspect.stack(0)) - room
+        with contextlib.suppress(RecursionError, kinetic.KineticAuthError):
+            try:
+                deeper(depth)
+            except Exception as error:
+                errors.append(error)
+                raise
+    assert len(errors) > 3
+    for failure in errors:
+        shown = locals_of(failure)
+        assert [marker for marker in (SECRET, PASSWORD) if marker in shown] == []
+
+
+def test_the_log_shows_where_an_error_was_raised(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "kinetic_auth_core.redaction"), pytest.raises(kinetic.AuthenticationError):
+        kinetic.SessionSource(Careless(TOKEN)).session()
+    assert "AuthenticationError was raised at" in caplog.text
+    assert "flow.py" in caplog.text
+    assert TOKEN not in caplog.text
 
 
 @attrs.frozen

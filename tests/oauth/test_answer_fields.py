@@ -29,12 +29,12 @@ def test_bytes_are_an_object_or_a_reason(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"null", b"NaN", b'{"a": Infinity}', b"{" * 99_999, b"\xff\xfe{"])
-def test_what_is_no_object_is_not_json(body: bytes) -> None:
+def test_a_json_value_that_is_not_an_object_is_refused(body: bytes) -> None:
     assert json_object(body) == NOT_JSON
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1, "a": 1}', b'{"b": [{"a": 1, "\\u0061": 2}]}'])
-def test_a_name_that_stands_twice_is_told(body: bytes) -> None:
+def test_a_duplicate_name_is_reported(body: bytes) -> None:
     assert json_object(body) == "in which a field stands twice"
 
 
@@ -45,27 +45,27 @@ def test_empty_fields_count_as_left_out_and_unknown_ones_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"access_token": "x" * 20_000}, "its access_token is too long for a header"),
-        ({"token_type": "MAC"}, "its token_type is not Bearer"),
-        ({"issued_at": "1" * 17}, "its issued_at is no time in milliseconds"),
-        ({"issued_at": "\u0661" * 13}, "its issued_at is no time in milliseconds"),
-        ({"issued_at": 10**4000}, "its issued_at is no time in milliseconds"),
-        ({"issued_at": False}, "its issued_at is not text"),
-        ({"id": "a\0b"}, "its id has a control character in it"),
-        ({"scope": "api\u202e"}, "its scope has a control character in it"),
-        ({"id": "\ud800"}, "its id is not valid text"),
+        ({"access_token": "x" * 20_000}, "has an invalid `access_token` (too long for a header)"),
+        ({"token_type": "MAC"}, "has an invalid `token_type` (not Bearer)"),
+        ({"issued_at": "1" * 17}, "has an invalid `issued_at` (not a time in milliseconds)"),
+        ({"issued_at": "\u0661" * 13}, "has an invalid `issued_at` (not a time in milliseconds)"),
+        ({"issued_at": 10**4000}, "has an invalid `issued_at` (not a time in milliseconds)"),
+        ({"issued_at": False}, "has an invalid `issued_at` (not text)"),
+        ({"id": "a\0b"}, "has an invalid `id` (it has a control character)"),
+        ({"scope": "api\u202e"}, "has an invalid `scope` (it has a control character)"),
+        ({"id": "\ud800"}, "has an invalid `id` (not valid text)"),
     ],
 )
-def test_a_field_that_cannot_be_used_is_told_once_and_not_quoted(changes: dict[str, Any], problem: str) -> None:
+def test_an_invalid_field_is_reported_once_and_not_quoted(changes: dict[str, Any], problem: str) -> None:
     assert unfit(session_values({**GOOD, **changes})) == [problem]
 
 
-def test_all_problems_are_told() -> None:
+def test_all_problems_are_reported() -> None:
     assert unfit({"access_token": 5, "scope": []}) == [
-        "it lacks instance_url",
-        "it lacks id",
-        "its access_token is not text",
-        "its scope is not text",
+        "has no `instance_url`",
+        "has no `id`",
+        "has an invalid `access_token` (not text)",
+        "has an invalid `scope` (not text)",
     ]
 
 

@@ -120,7 +120,9 @@ def test_an_answer_without_a_date_that_can_be_read_cures_nothing(sf: SalesforceE
     assert refused(jwt(sf)).attempts == 1
 
 
-def test_an_assertion_is_signed_anew_only_once_and_what_did_not_help_is_forgotten(sf: SalesforceEmulator) -> None:
+def test_an_assertion_is_signed_again_once_and_a_correction_that_failed_is_forgotten(
+    sf: SalesforceEmulator,
+) -> None:
     sf.advance(3600)
     authenticator = jwt(sf)
     sf.refuse(*EXPIRED, times=2)
@@ -136,10 +138,13 @@ def test_what_passes_by_itself_is_tried_again_in_between(sf: SalesforceEmulator)
 
 
 def test_the_keys_of_a_list_share_what_is_known_of_the_clock(sf: SalesforceEmulator) -> None:
-    authenticator = jwt(sf, private_key=[new_key_pair().private_key_pem, sf.default.private_key_pem])
+    other = new_key_pair()
+    authenticator = jwt(sf, private_key=[other.private_key_pem, sf.default.private_key_pem])
     sf.advance(3600)
-    assert cost(authenticator) == 3  # the wrong key, the right one, and that signed anew
-    assert cost(authenticator) == 2
+    assert cost(authenticator) == 3  # the wrong key, the right one, and that signed again
+    sf.refuse("invalid_grant", "invalid assertion")
+    sf.upload_certificate(sf.default.app, other.certificate_pem)
+    assert cost(authenticator) == 2  # refused with the one, signed by the server's clock with the other
 
 
 def test_a_grant_is_given_the_servers_time(sf: SalesforceEmulator) -> None:

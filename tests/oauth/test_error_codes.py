@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind, known_error
+from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, known_error
 
 REJECTED, TRANSIENT, OTHER = Kind.REJECTED, Kind.TRANSIENT, Kind.OTHER
 
@@ -85,7 +85,7 @@ def test_neither_case_nor_blanks_nor_more_words_matter(
 
 def test_every_row_is_reached_by_an_answer_of_its_own() -> None:
     reached = {known_error(error, description) for error, description, _, _ in ANSWERS}
-    assert reached == set(CATALOGUE)
+    assert reached == set(ERROR_CODES)
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_an_unknown_pair_gets_no_advice(error: str, description: str | None) -> 
 @given(st.text(), st.none() | st.text())
 def test_any_pair_has_an_answer_without_failing(error: str, description: str | None) -> None:
     row = known_error(error, description)
-    assert row is None or row in CATALOGUE
+    assert row is None or row in ERROR_CODES

@@ -133,7 +133,7 @@ def test_an_unknown_error_passes_through_without_invented_advice(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_the_status_is_told_and_does_not_change_what_a_known_error_means(
+def test_the_status_is_reported_and_does_not_change_what_a_known_error_means(
     status: int, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
     sf.refuse("invalid_grant", "authentication failure", status)

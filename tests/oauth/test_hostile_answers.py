@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.oauth.token_response import Login, read_answer
-from kinetic_auth_core.transport.client import Answer, Form
+from kinetic_auth_core.oauth.token_response import RequestContext, read_response
+from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.urls import url_problem
 
 SECRET = "canary-word"
-LOGIN = Login("password", "acme.my.salesforce.com", "ada@acme.com")
-FORM = Form({"grant_type": "password", "username": "ada@acme.com", "password": SECRET}, [SECRET])
+CONTEXT = RequestContext("password", "acme.my.salesforce.com", "ada@acme.com")
+REQUEST = TokenRequest({"grant_type": "password", "username": "ada@acme.com", "password": SECRET}, [SECRET])
 
 _NAMES = st.sampled_from(
     [
@@ -64,14 +64,13 @@ _CASES: Mapping[str, Any] = {
 def test_any_answer_is_a_session_or_an_error_of_ours(
     status: int, headers: Mapping[str, str], body: bytes, client_secret: str | None, must_be_signed: bool
 ) -> None:
-    outcome = read_answer(
-        Answer(status, CaseInsensitiveDict(headers), body),
-        LOGIN,
-        FORM,
-        api_version="v62.0",
-        client_secret=client_secret,
-        must_be_signed=must_be_signed,
-    )
+    response = TokenResponse(status, CaseInsensitiveDict(headers), body)
+    options: Any = {"client_secret": client_secret, "must_be_signed": must_be_signed}
+    outcome: kinetic.SalesforceSession | kinetic.AuthenticationError
+    try:
+        outcome = read_response(response, CONTEXT, REQUEST, api_version="v62.0", **options)
+    except kinetic.AuthenticationError as error:
+        outcome = error
     if isinstance(outcome, kinetic.AuthenticationError):
         assert SECRET not in str(outcome)
         assert str(outcome).isprintable()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.events import tallied
 from kinetic_auth_core.oauth.clock import answered_at, retry_after_s
-from kinetic_auth_core.oauth.error_codes import CATALOGUE, Kind, KnownError
+from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, KnownError
 from kinetic_auth_core.oauth.retry import FIRST_PAUSE_S, Tries
 from kinetic_auth_core.testing import (
     Answer,
@@ -52,7 +52,7 @@ TRANSIENT_FAULTS = [
     Status(502),
     Status(429),
 ]
-ROWS = [pytest.param(row, id=f"{row.error} {row.description}".strip()) for row in CATALOGUE]
+ROWS = [pytest.param(row, id=f"{row.error} {row.description}".strip()) for row in ERROR_CODES]
 TRANSIENT_ROWS = [each for each in ROWS if each.values[0].kind is Kind.TRANSIENT]  # type: ignore[union-attr]
 OTHER_ROWS = [each for each in ROWS if each not in TRANSIENT_ROWS]
 
@@ -155,7 +155,7 @@ def test_a_refused_connection_is_tried_four_times() -> None:
     assert error.attempts == tally.attempts == 4
 
 
-def test_an_org_that_comes_back_is_reached() -> None:
+def test_an_org_that_recovers_is_reached() -> None:
     with SalesforceEmulator() as sf:
         authenticator = jwt(sf)
         sf.close()
@@ -182,7 +182,7 @@ def test_a_name_is_asked_for_again_only_while_dns_is_disturbed(monkeypatch: pyte
         assert (error.attempts, error.retryable) == (attempts, attempts > 1)
 
 
-def test_each_try_signs_anew(sf: SalesforceEmulator) -> None:
+def test_each_try_signs_a_new_assertion(sf: SalesforceEmulator) -> None:
     @attrs.frozen
     class Counting(kinetic.GrantAuthenticator):
         client_id: str = kinetic.setting(help="Consumer Key.")
@@ -210,7 +210,7 @@ def test_each_try_signs_anew(sf: SalesforceEmulator) -> None:
 
 
 @pytest.mark.parametrize("row", OTHER_ROWS)
-def test_every_other_refusal_is_told_at_once(sf: SalesforceEmulator, row: KnownError) -> None:
+def test_every_other_refusal_fails_at_once(sf: SalesforceEmulator, row: KnownError) -> None:
     for make in (jwt, password):
         before = sf.token_requests
         sf.refuse(row.error, row.description)
@@ -234,7 +234,7 @@ def test_every_other_refusal_is_told_at_once(sf: SalesforceEmulator, row: KnownE
     ],
     ids=repr,
 )
-def test_an_answer_that_is_not_salesforces_is_told_at_once(sf: SalesforceEmulator, fault: Any) -> None:
+def test_an_answer_that_is_not_salesforces_fails_at_once(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     before = sf.token_requests
     error = refused(jwt(sf).authenticate)
@@ -243,7 +243,7 @@ def test_an_answer_that_is_not_salesforces_is_told_at_once(sf: SalesforceEmulato
     assert sf.token_requests == before + 1
 
 
-def test_a_wrong_certificate_is_told_at_once() -> None:
+def test_a_wrong_certificate_fails_at_once() -> None:
     with SalesforceEmulator(tls=True) as sf, tallied() as tally:
         error = refused(jwt(sf).authenticate)
     assert "certificate" in error.message
@@ -370,7 +370,7 @@ def test_a_try_that_uses_the_deadline_up_is_the_last(sf: SalesforceEmulator) -> 
 # Who notices
 
 
-def test_all_who_wait_get_what_the_tries_of_one_come_to(sf: SalesforceEmulator) -> None:
+def test_all_waiters_get_the_result_of_the_tries_of_one(sf: SalesforceEmulator) -> None:
     def at_once(ask: Callable[[kinetic.SessionSource], Any]) -> list[Any]:
         start = threading.Barrier(8)
         source = kinetic.SessionSource(jwt(sf))

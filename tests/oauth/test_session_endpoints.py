@@ -64,7 +64,7 @@ def test_a_revoked_session_leaves_the_store(sf: SalesforceEmulator, settings: di
     assert sf.token_requests == before + 1
 
 
-def test_a_live_session_is_told_with_its_times(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_introspection_of_a_live_session_returns_its_times(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("jwt-bearer", **settings)
     session = source.session()
     found = source.introspect(session)
@@ -86,7 +86,7 @@ def test_introspection_needs_the_app_s_secret(settings: dict[str, Any]) -> None:
         source.introspect(source.session())
 
 
-def test_an_app_that_is_refused_is_told_and_no_secret_is_shown(
+def test_an_app_that_is_refused_raises_an_error_without_secrets(
     sf: SalesforceEmulator, settings: dict[str, Any]
 ) -> None:
     settings["client_secret"] = "canary-secret"
@@ -103,7 +103,7 @@ def test_an_app_that_is_refused_is_told_and_no_secret_is_shown(
     assert session.access_token not in shown
 
 
-def test_an_instance_that_does_not_answer_is_told(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_an_instance_that_does_not_answer_raises_an_error(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("jwt-bearer", **settings)
     session = source.session()
     sf.break_transport(Reset(), path="/services/oauth2/revoke")

@@ -120,24 +120,24 @@ def test_an_unsafe_instance_url_is_refused(sf: SalesforceEmulator, jwt: JWTAuthe
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"access_token": None}, "it lacks access_token"),
-        ({"instance_url": ""}, "it lacks instance_url"),
-        ({"id": None}, "it lacks id"),
-        ({"access_token": 5}, "its access_token is not text"),
-        ({"id": ["x"]}, "its id is not text"),
-        ({"scope": {}}, "its scope is not text"),
-        ({"access_token": "a\r\nX-Injected: 1"}, "its access_token could not be sent in a header"),
-        ({"access_token": "tökén"}, "its access_token could not be sent in a header"),
-        ({"token_type": "Bearer\n"}, "its token_type could not be sent in a header"),
+        ({"access_token": None}, "has no `access_token`"),
+        ({"instance_url": ""}, "has no `instance_url`"),
+        ({"id": None}, "has no `id`"),
+        ({"access_token": 5}, "has an invalid `access_token` (not text)"),
+        ({"id": ["x"]}, "has an invalid `id` (not text)"),
+        ({"scope": {}}, "has an invalid `scope` (not text)"),
+        ({"access_token": "a\r\nX-Injected: 1"}, "has an invalid `access_token` (cannot be sent in a header)"),
+        ({"access_token": "tökén"}, "has an invalid `access_token` (cannot be sent in a header)"),
+        ({"token_type": "Bearer\n"}, "has an invalid `token_type` (cannot be sent in a header)"),
     ],
 )
-def test_an_answer_with_unfit_fields_is_no_session(
+def test_an_answer_with_invalid_fields_is_refused(
     sf: SalesforceEmulator, jwt: JWTAuthenticator, fields: dict[str, Any], why: str
 ) -> None:
     sf.break_transport(Alter(fields))
     error = error_of(jwt)
     assert type(error) is kinetic.TransportError
-    assert f"the answer is no session: {why}." in error.message
+    assert f"the token response {why}." in error.message
     assert error.status == 200
 
 
@@ -153,7 +153,7 @@ def test_something_that_is_not_json_names_status_and_content_type(
     assert not error.retryable
 
 
-def test_json_that_is_nested_too_deeply_is_no_answer(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+def test_json_that_is_nested_too_deeply_is_refused(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer(b"[" * 100_000))
     assert type(error_of(jwt)) is kinetic.TransportError
 
@@ -193,7 +193,7 @@ def test_an_error_in_a_200_answer_is_an_error(sf: SalesforceEmulator, jwt: JWTAu
     assert isinstance(error_of(jwt), kinetic.CredentialsRejectedError)
 
 
-def test_json_without_an_error_is_no_refusal(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+def test_json_without_an_error_is_a_transport_error(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer({"message": "no such thing"}, status=404))
     assert type(error_of(jwt)) is kinetic.TransportError
 
@@ -211,7 +211,7 @@ def test_the_server_s_text_is_quoted_short_printable_and_without_our_secrets(
     assert len(error.description) <= 300
 
 
-def test_an_error_description_that_is_no_text_is_left_out(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+def test_an_error_description_that_is_not_text_is_left_out(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer({"error": "invalid_grant", "error_description": 5}, status=400))
     assert error_of(jwt).description is None
 
@@ -231,14 +231,14 @@ def test_an_answer_whose_signature_was_taken_away_is_refused(
     assert isinstance(error_of(password), kinetic.SessionRejectedError)
 
 
-def test_an_empty_error_beside_a_session_is_no_error(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+def test_an_empty_error_beside_a_session_is_ignored(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Alter({"error": None}))
     assert jwt.authenticate().is_valid()
 
 
-def test_true_is_no_time(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+def test_true_is_not_a_time(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Alter({"issued_at": True}))
-    assert "its issued_at is not text" in str(error_of(jwt))
+    assert "has an invalid `issued_at` (not text)" in str(error_of(jwt))
 
 
 @pytest.mark.parametrize("word", ["failure", "authentication", "grant"])

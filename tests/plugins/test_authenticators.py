@@ -281,7 +281,9 @@ def test_an_error_of_a_plugin_becomes_an_authentication_error_that_names_it(rais
         kinetic.resolve("raising").session()
     error = caught.value
     assert type(error) is kinetic.AuthenticationError
-    assert str(error) == "the plugin 'raising' (raising 1.0) raised KeyError: '********' Remedy: Ask its authors."
+    assert str(error) == (
+        "the plugin 'raising' (raising 1.0) raised KeyError: '********' Remedy: Report this to the plugin's authors."
+    )
     assert error.provider == "raising"
     assert type(error.__cause__).__name__ == "LibraryError"  # the error itself would show the secret
 
@@ -358,6 +360,28 @@ def test_the_cause_of_a_kinetic_auth_error_shows_no_secret(install: Install, how
     assert "canary-token" not in shown.replace('token="canary-token"', "")  # this test's own line
 
 
+@pytest.mark.parametrize(("secret", "when_resolved"), [("literal", 1), ("env://SSO_SECRET", 0)])
+def test_an_instance_is_made_once(
+    install: Install, monkeypatch: pytest.MonkeyPatch, secret: str, when_resolved: int
+) -> None:
+    body = (
+        'secret: str = kinetic.setting(help="", secret=True)\n'
+        "made: ClassVar[list[object]] = []\n"
+        "def __attrs_post_init__(self):\n    self.made.append(self)\n"
+        "@kinetic.hookimpl\ndef authenticate(self):\n"
+        '    return kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "0")'
+    )
+    code = "from typing import ClassVar\n" + class_of(body)
+    install("counting", code, {"authenticators": {"counting": "counting:Broken"}})
+    monkeypatch.setenv("SSO_SECRET", "literal")
+    source = kinetic.resolve("counting", secret=secret)
+    made = importlib.import_module("counting").Broken.made
+    assert len(made) == when_resolved
+    source.session()
+    source.authenticate()
+    assert len(made) == 1
+
+
 def test_an_interruption_is_not_swallowed(raising: list[Any]) -> None:
     raising[:] = [KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
@@ -370,8 +394,8 @@ def test_an_invalid_session_becomes_an_authentication_error(install: Install, va
     install("rubbish", class_of(body), {"authenticators": {"rubbish": "rubbish:Broken"}})
     with pytest.raises(kinetic.AuthenticationError) as caught:
         kinetic.resolve("rubbish").session()
-    assert "the plugin 'rubbish' (rubbish 1.0) gave " in str(caught.value)
-    assert "instead of a SalesforceSession. Remedy: Ask its authors." in str(caught.value)
+    assert "the plugin 'rubbish' (rubbish 1.0) returned " in str(caught.value)
+    assert "instead of a SalesforceSession. Remedy: Report this to the plugin's authors." in str(caught.value)
     assert "canary" not in str(caught.value)
     stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
     assert "canary" not in str([frame.locals for frame in stack if frame.filename != __file__])
@@ -393,7 +417,7 @@ def test_an_unusable_session_is_an_authentication_error(install: Install, argume
     install("hollow", class_of(body), {"authenticators": {"hollow": "hollow:Broken"}})
     with pytest.raises(kinetic.AuthenticationError) as caught:
         kinetic.resolve("hollow").session()
-    assert f"the plugin 'hollow' (hollow 1.0) gave a session that is none: {problem}." in str(caught.value)
+    assert f"the plugin 'hollow' (hollow 1.0) returned an invalid session: {problem}." in str(caught.value)
     assert "canary" not in str(caught.value)
 
 

@@ -103,7 +103,9 @@ def test_an_invalid_result_is_a_key_load_error_that_names_reference_and_setting(
     vault.ANSWERS.append(answer)
     with pytest.raises(kinetic.KeyLoadError) as caught:
         kinetic.resolve("fake", key=URI).session()
-    assert str(caught.value) == (f"key (from keyword): {URI}: its key loader gave {kind}, neither bytes nor a Signer.")
+    assert str(caught.value) == (
+        f"key (from keyword): {URI}: its key loader returned {kind}, neither bytes nor a Signer."
+    )
 
 
 def test_bytes_that_are_not_utf_8_are_a_key_load_error(vault: Any) -> None:

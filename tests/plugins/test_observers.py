@@ -410,7 +410,7 @@ def test_a_wrapper_that_returns_an_invalid_session_is_an_authentication_error(
     outcomes: list[Any], install: Install
 ) -> None:
     observe(install, "spoiler", SPOILER)
-    with pytest.raises(kinetic.AuthenticationError, match="gave NoneType instead of a SalesforceSession"):
+    with pytest.raises(kinetic.AuthenticationError, match="returned NoneType instead of a SalesforceSession"):
         kinetic.resolve("fake").session()
 
 

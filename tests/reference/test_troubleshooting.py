@@ -58,13 +58,13 @@ def test_private_key_not_found(log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -
 def test_jwt_expired(sf: SalesforceEmulator, log_in: LogIn) -> None:
     """Solution: JWT tokens expire in 3 minutes. This is normal during generation, not usage."""
     sf.advance(dt.timedelta(minutes=10).total_seconds())
-    assert log_in().is_valid()  # signed anew by the server's clock
+    assert log_in().is_valid()  # signed again by the server's clock
     sf.advance(dt.timedelta(days=2).total_seconds())  # more than is believed
     with pytest.raises(AuthenticationError, match="invalid_grant: expired authorization code") as caught:
         log_in()
     assert "jwt expired" in caught.value.remedy
     assert "3 minutes" in caught.value.remedy
-    assert "made anew for each login" in caught.value.remedy
+    assert "each login signs a new one" in caught.value.remedy
     assert "clock" in caught.value.remedy
 
 

@@ -63,7 +63,7 @@ def test_a_function_returns_the_settings_of_a_tenant(sf: SalesforceEmulator, con
 
 def test_sources_share_their_connections(sf: SalesforceEmulator, config: Path) -> None:
     with kinetic.SourcePool(config) as pool:
-        instances = [pool.source(name)._logins.instance() for name in ("dev", "prod")]
+        instances = [pool.source(name)._flow.instance() for name in ("dev", "prod")]
         assert instances[0].connection() is instances[1].connection()
 
 

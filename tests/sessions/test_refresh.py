@@ -31,12 +31,12 @@ def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
 
 def make_due(source: kinetic.SessionSource) -> None:
     """Let three quarters of the lifetime of its session be over."""
-    live = source._shared._live
-    assert live is not None
-    source._shared._live = attrs.evolve(live, due_monotonic=time.monotonic(), due_wall=time.time())
+    cached = source._single_flight._cached
+    assert cached is not None
+    source._single_flight._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
 
 
-def test_a_session_that_is_due_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_a_stale_session_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("password", **settings)
     first = source.session()
     before = sf.token_requests
@@ -49,7 +49,7 @@ def test_a_session_that_is_due_is_replaced_in_the_background(sf: SalesforceEmula
     assert sf.token_requests == before + 1
 
 
-def test_when_it_is_over_all_wait_for_one_login(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_when_it_has_expired_all_wait_for_one_login(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("password", session_lifetime=0.05, **settings)
     first = source.session()
     time.sleep(0.06)  # its life, not a synchronisation
@@ -82,13 +82,13 @@ class Failing:
 
 
 @pytest.mark.usefixtures("full_tier")
-def test_a_refresh_that_fails_is_logged_once_and_the_session_serves_on(caplog: Any) -> None:
+def test_a_refresh_that_fails_is_logged_once_and_the_session_stays_in_use(caplog: Any) -> None:
     failing = Failing()
     source = kinetic.SessionSource(failing, session_lifetime=2)
     source.session()
     with caplog.at_level(logging.WARNING, "kinetic_auth_core"):
         eventually(lambda: bool(source.session()) and len(failing.calls) == 2)
-        eventually(lambda: "could not be refreshed; it serves on" in caplog.text)
+        eventually(lambda: "could not be refreshed; it stays in use" in caplog.text)
         for _ in range(1000):
             assert source.session().access_token == "00D!first"
     assert len(failing.calls) == 2  # it backs off
@@ -139,9 +139,9 @@ def test_no_reader_ever_sees_a_torn_session() -> None:
 def test_a_refresh_keeps_no_process_alive(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     code = f"""
 import time, kinetic_auth_core as kinetic
-source = kinetic.resolve("password", session_lifetime=0.4, **{settings!r})
+source = kinetic.resolve("password", session_lifetime=2, **{settings!r})
 first = source.session()
-while time.monotonic() and not source._shared._flight:
+while time.monotonic() and not source._single_flight._flight:
     source.session()
 print("refreshing")
 """

@@ -4,11 +4,9 @@ import asyncio
 import dataclasses
 import datetime as dt
 import json
-import sys
 import threading
 import time
 import traceback
-import types
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +20,9 @@ import requests
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
 from kinetic_auth_core.adapters.requests import SalesforceAuth
-from kinetic_auth_core.login.limits import HeldBackError, Trial
+from kinetic_auth_core.login.limits import HeldBackError
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"
@@ -68,7 +66,7 @@ def a_session(token: str) -> kinetic.SalesforceSession:
     return kinetic.SalesforceSession(token, "https://acme.my.salesforce.com", "", "0")
 
 
-def test_users_who_differ_by_a_secret_alone_share_no_session() -> None:
+def test_users_that_differ_by_a_secret_alone_share_no_session() -> None:
     store = MemoryStore()
     alice = kinetic.SessionSource(ByToken("app", "alice"), store=store)
     bob = kinetic.SessionSource(ByToken("app", "bob"), store=store)
@@ -137,13 +135,13 @@ def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
     assert kinetic.SessionSource(BySecret(secret("ada")), store=store).session() == ada.session()
 
 
-def test_a_secret_that_nothing_can_be_told_of_is_like_no_other() -> None:
+def test_a_secret_without_a_stable_form_is_shared_with_no_other_source() -> None:
     store = MemoryStore()
     first, second = (kinetic.SessionSource(BySecret(threading.Lock()), store=store) for _ in range(2))
     assert first.session() != second.session()
 
 
-def test_hosts_that_another_setting_tells_share_no_session() -> None:
+def test_hosts_that_differ_by_another_setting_share_no_session() -> None:
     @attrs.frozen
     class Sso:
         username: str = kinetic.setting(help="Who.")
@@ -206,25 +204,22 @@ def test_of_many_threads_that_log_in_at_once_one_sends_the_wrong_password(sf: Sa
     assert kinds.count(HeldBackError) == 31
 
 
-def test_a_first_login_that_is_interrupted_before_it_begins_keeps_nobody_out() -> None:
-    trial = Trial()
+def test_an_interrupted_first_login_does_not_block_the_next() -> None:
+    interrupts = [KeyboardInterrupt()]
 
-    def strike(frame: types.FrameType, event: str, called: object) -> None:
-        if event == "c_call" and called is threading.get_ident and trial._pilot is not None:
-            raise KeyboardInterrupt
+    @attrs.frozen
+    class Interrupted:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            if interrupts:
+                raise interrupts.pop()
+            return a_session("00D!second")
 
-    def enter() -> bool:
-        with trial:
-            return True
-
-    sys.setprofile(strike)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            enter()
-    finally:
-        sys.setprofile(None)
+    source = kinetic.SessionSource(Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        source.authenticate()
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(enter).result(10)
+        assert pool.submit(source.authenticate).result(10).access_token == "00D!second"
 
 
 def test_a_plugin_whose_username_cannot_be_had_logs_in_all_the_same() -> None:
@@ -241,7 +236,7 @@ def test_a_plugin_whose_username_cannot_be_had_logs_in_all_the_same() -> None:
     assert kinetic.SessionSource(Shy()).session().access_token == "00D!shy"
 
 
-def test_a_login_from_within_the_first_login_waits_for_nobody() -> None:
+def test_a_login_from_within_the_first_login_does_not_wait() -> None:
     @attrs.frozen
     class Curious:
         sources: list[kinetic.SessionSource] = attrs.field(factory=list)
@@ -267,10 +262,10 @@ class Full(MemoryStore):
 def test_a_store_that_cannot_be_written_lets_no_wrong_password_through_again(
     sf: SalesforceEmulator, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shelf, "outage_pause_s", 0.3)
+    monkeypatch.setattr(SessionCache, "outage_pause_s", 0.3)
     source = kinetic.resolve("password", password=WRONG, store=Full(), **org.settings)
     before = sf.token_requests
-    for pause_s in (0, 0, Shelf.outage_pause_s + 0.1):  # after the last, the store is asked again
+    for pause_s in (0, 0, SessionCache.outage_pause_s + 0.1):  # after the last, the store is asked again
         time.sleep(pause_s)
         with pytest.raises(kinetic.CredentialsRejectedError):
             source.authenticate()
@@ -318,10 +313,10 @@ def test_a_refusal_in_several_lines_holds_back_as_well() -> None:
 
 
 @pytest.mark.usefixtures("full_tier")
-def test_a_store_that_gives_no_lease_holds_nobody_up_beyond_its_length(
+def test_a_store_that_grants_no_lease_delays_a_login_by_the_lease_at_most(
     caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shelf, "lease_s", 0.5)
+    monkeypatch.setattr(SessionCache, "lease_s", 0.5)
 
     @attrs.define(eq=False)
     class Stingy(MemoryStore):
@@ -388,7 +383,7 @@ def test_a_store_that_was_given_stays_its_maker_s() -> None:
     assert [row.value for row in source.explain() if row.name == "store"] == ["Closing"]
 
 
-def test_a_tenant_whose_settings_changed_is_made_anew_when_it_was_discarded(sf: SalesforceEmulator, org: Org) -> None:
+def test_a_discarded_tenant_is_resolved_again_with_its_new_settings(sf: SalesforceEmulator, org: Org) -> None:
     passwords = [WRONG, "right-horse"]
 
     def tenant(_: str) -> dict[str, Any]:
@@ -402,7 +397,7 @@ def test_a_tenant_whose_settings_changed_is_made_anew_when_it_was_discarded(sf: 
         assert pool.source("acme").session().is_valid()
 
 
-def test_what_tenants_gives_is_told_where_it_is_no_mapping_and_shows_no_secret() -> None:
+def test_a_tenant_that_is_not_a_mapping_is_reported_without_its_secret() -> None:
     with kinetic.SourcePool(tenants=lambda _: None, password=WRONG) as pool:  # type: ignore[arg-type,return-value]
         with pytest.raises(kinetic.ConfigurationError, match=r"tenants\(\) returned NoneType, not a mapping") as caught:
             pool.source("acme")
@@ -411,7 +406,7 @@ def test_what_tenants_gives_is_told_where_it_is_no_mapping_and_shows_no_secret()
     assert WRONG not in "".join(told.format())
 
 
-def test_a_session_of_the_future_is_passed_over(org: Org, sf: SalesforceEmulator, caplog: Any) -> None:
+def test_a_stored_session_with_a_future_timestamp_is_ignored(org: Org, sf: SalesforceEmulator, caplog: Any) -> None:
     store = MemoryStore()
     source = kinetic.resolve("password", password="right-horse", store=store, **org.settings)
     session = source.session()
@@ -420,7 +415,7 @@ def test_a_session_of_the_future_is_passed_over(org: Org, sf: SalesforceEmulator
     store.put(key, json.dumps(entry).encode(), expires_in_s=60)
     again = kinetic.resolve("password", password="right-horse", store=store, **org.settings)
     assert again.session().access_token != session.access_token
-    assert "holds a session of the future" in caplog.text
+    assert "ignoring a stored session with a future timestamp" in caplog.text
 
 
 def test_a_session_is_revoked_while_the_vault_is_down(

@@ -19,7 +19,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.stores.session_cache import Shelf
+from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import App, Delay, KeyPair, SalesforceEmulator, User
 
 
@@ -179,9 +179,10 @@ def test_one_that_is_killed_while_it_logs_in_holds_the_others_up_no_longer_than_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lease_s = 1.0
-    monkeypatch.setattr(Shelf, "lease_s", lease_s)
+    monkeypatch.setattr(SessionCache, "lease_s", lease_s)
     sf.break_transport(Delay(60))
-    script = f"from kinetic_auth_core.stores.session_cache import Shelf; Shelf.lease_s = {lease_s}; source.session()"
+    patch = "from kinetic_auth_core.stores.session_cache import SessionCache"
+    script = f"{patch}; SessionCache.lease_s = {lease_s}; source.session()"
     victim = org.elsewhere(store, script)
     began = time.monotonic()
     while logins() == 0:
@@ -357,16 +358,14 @@ def test_without_a_path_the_row_shows_where_it_is(
         (7, "store (from keyword): expected a name, or a table with one: { name = ... }"),
     ],
 )
-def test_what_is_wrong_with_a_store_is_told_when_it_is_resolved(org: Org, store: object, problem: str) -> None:
+def test_what_is_wrong_with_a_store_is_reported_by_resolve(org: Org, store: object, problem: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         org.source(store)
     (told,) = caught.value.problems
     assert told.startswith(problem)
 
 
-def test_the_store_of_ours_that_is_not_installed_is_told_with_its_package(
-    org: Org, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_is_not_installed_is_reported_with_its_package(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.metadata.entry_points
 
     def without_redis() -> importlib.metadata.EntryPoints:

@@ -79,12 +79,12 @@ def test_a_cold_herd_of_threads_costs_one_login(sf: SalesforceEmulator, source: 
 def test_authenticate_always_logs_in_and_leaves_the_live_session_alone(
     sf: SalesforceEmulator, source: kinetic.SessionSource
 ) -> None:
-    live = source.session()
+    cached = source.session()
     before = sf.token_requests
     own = source.authenticate()
     assert sf.token_requests == before + 1
-    assert own.access_token != live.access_token
-    assert source.session() is live
+    assert own.access_token != cached.access_token
+    assert source.session() is cached
 
 
 def test_a_dead_token_costs_one_login_for_all_threads(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
@@ -122,7 +122,7 @@ def test_the_log_tells_once_that_a_session_died(
     source.session()
     source.invalidate(dead)
     (told,) = [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.sessions.source"]
-    assert "its session was refused, and is dropped; who needs one gets another" in told
+    assert "session rejected (401); it is discarded and the next call logs in" in told
     assert sf.default.username in told
     assert dead.access_token not in told
 
@@ -132,7 +132,7 @@ def test_invalidating_before_any_login_does_nothing(sf: SalesforceEmulator, sour
     assert source.session().access_token != "00D!one"
 
 
-def test_all_who_wait_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
+def test_all_waiters_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
     source = kinetic.resolve("password", **sf.settings("password") | {"password": "wrong"})
     before = sf.token_requests
     sf.break_transport(Delay(0.3))
@@ -160,16 +160,16 @@ def test_after_a_failure_the_next_caller_tries_again(sf: SalesforceEmulator) -> 
     assert source.session().access_token == "00D!one"
 
 
-def test_an_interrupted_login_is_made_by_one_of_those_who_waited() -> None:
+def test_one_of_the_waiters_takes_over_an_interrupted_login() -> None:
     gate = Gate(outcomes=[KeyboardInterrupt(), a_session()])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(2) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
         waiter = pool.submit(source.session)
         gate.opened.set()
         with pytest.raises(KeyboardInterrupt):
-            pilot.result(10)
+            owner.result(10)
         assert waiter.result(10).access_token == "00D!one"
     assert len(gate.calls) == 2
 
@@ -221,12 +221,12 @@ def test_a_cancelled_task_does_not_cancel_the_login_of_the_others() -> None:
     source = kinetic.SessionSource(gate)
 
     async def run() -> str:
-        pilot = asyncio.create_task(source.asession())
+        owner = asyncio.create_task(source.asession())
         await asyncio.to_thread(gate.entered.wait, 10)
         waiters = [asyncio.create_task(source.asession()) for _ in range(2)]
         await asyncio.sleep(0)
         waiters[0].cancel()
-        pilot.cancel()
+        owner.cancel()
         gate.opened.set()
         return (await waiters[1]).access_token
 
@@ -254,7 +254,7 @@ def test_asession_takes_over_an_interrupted_login() -> None:
     gate = Gate(outcomes=[SystemExit(), a_session()])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(1) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
 
         async def run() -> str:
@@ -265,7 +265,7 @@ def test_asession_takes_over_an_interrupted_login() -> None:
 
         assert asyncio.run(run()) == "00D!one"
         with pytest.raises(SystemExit):
-            pilot.result(10)
+            owner.result(10)
 
 
 @contextlib.contextmanager
@@ -283,7 +283,7 @@ def interrupted_before_a_thread_starts() -> Iterator[None]:
         sys.setprofile(None)
 
 
-def test_an_asession_that_is_interrupted_before_the_login_keeps_nobody_waiting() -> None:
+def test_an_asession_that_is_interrupted_before_the_login_blocks_no_other() -> None:
     gate = Gate(outcomes=[a_session()])
     gate.opened.set()
     source = kinetic.SessionSource(gate)
@@ -299,9 +299,9 @@ def test_a_refresh_that_is_interrupted_before_the_login_is_made_by_the_next_one(
     gate.opened.set()
     source = kinetic.SessionSource(gate)
     source.session()
-    live = source._shared._live
-    assert live is not None
-    source._shared._live = attrs.evolve(live, due_monotonic=time.monotonic(), due_wall=time.time())
+    cached = source._single_flight._cached
+    assert cached is not None
+    source._single_flight._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
     with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
         source.session()
     gate.entered.clear()
@@ -314,7 +314,7 @@ def test_a_child_forked_in_the_middle_of_a_login_can_log_in() -> None:
     gate = Gate(outcomes=[a_session("00D!parent")])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(1) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
         context = multiprocessing.get_context("fork")
         theirs, ours = context.Pipe()
@@ -329,7 +329,7 @@ def test_a_child_forked_in_the_middle_of_a_login_can_log_in() -> None:
         assert ours.recv() == "00D!parent"
         process.join(10)
         gate.opened.set()
-        assert pilot.result(10).access_token == "00D!parent"
+        assert owner.result(10).access_token == "00D!parent"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -387,13 +387,13 @@ def test_a_source_around_an_authenticator_made_by_hand(sf: SalesforceEmulator) -
     assert (rows["audience"].value, rows["audience"].source) == (sf.url, "default")
 
 
-def test_something_that_is_no_authenticator_is_refused() -> None:
+def test_an_object_that_is_not_an_authenticator_is_refused() -> None:
     with pytest.raises(kinetic.ConfigurationError, match="object is not an attrs class"):
         kinetic.SessionSource(object())
 
 
 @pytest.mark.parametrize("store", ["file", "", {"name": "file"}, kinetic.FileStore])
-def test_something_that_is_no_store_is_refused(store: Any) -> None:
+def test_an_object_that_is_not_a_store_is_refused(store: Any) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.SessionSource(Gate(), store=store)
     assert f"store: expected a SessionStore, got {type(store).__name__}. Remedy: Give an instance" in str(caught.value)
@@ -447,22 +447,22 @@ def test_an_error_that_many_waited_for_does_not_collect_their_tracebacks() -> No
     gate = Gate(outcomes=[kinetic.TransportError("no answer")])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(11) as pool:
-        pilot = pool.submit(source.session)
+        owner = pool.submit(source.session)
         gate.entered.wait(10)
         waiters = [pool.submit(source.session) for _ in range(10)]
         gate.opened.set()
-        error = pilot.exception(10)
+        error = owner.exception(10)
         assert all(waiter.exception(10) is not error for waiter in waiters)
     assert error is not None
     assert len(list(traceback.walk_tb(error.__traceback__))) < 20
 
 
-def test_a_class_in_place_of_an_instance_is_told_so() -> None:
-    with pytest.raises(kinetic.ConfigurationError, match="Gate is a class: give an instance of it"):
+def test_a_class_in_place_of_an_instance_is_refused() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="Gate is a class: pass an instance of it"):
         kinetic.SessionSource(Gate)
 
 
-def test_a_reference_in_an_instance_made_by_hand_is_told() -> None:
+def test_a_reference_in_an_instance_made_by_hand_is_refused() -> None:
     @attrs.frozen
     class Sso:
         token: str = kinetic.setting(help="", secret=True)

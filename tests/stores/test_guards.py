@@ -259,7 +259,7 @@ def test_a_stored_session_that_a_guard_rejects_is_ignored_and_replaced(
     )
     assert strict.peek() is None
     refused(strict)
-    assert "holds a session that a guard refuses: its instance 127.0.0.1" in caplog.text
+    assert "ignoring a stored session that a guard rejects: its instance 127.0.0.1" in caplog.text
     assert first.access_token not in caplog.text
     sf.policy.instance_url = "https://acme.my.salesforce.com"
     try:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.limits import Credential, LockoutGuard
-from kinetic_auth_core.stores.session_cache import LiveSession, Shelf
+from kinetic_auth_core.stores.session_cache import CachedSession, SessionCache
 
 KEY = "0123456789abcdef"
 SESSION = {
@@ -76,17 +76,17 @@ def store() -> FlakyStore:
 
 
 @pytest.fixture
-def shelf(store: FlakyStore) -> Shelf:
-    return Shelf(KEY, lambda: store, 7200.0, None)
+def session_cache(store: FlakyStore) -> SessionCache:
+    return SessionCache(KEY, lambda: store, 7200.0, None)
 
 
-def live(token: str = "00D!canary-token", born_at: float | None = None) -> LiveSession:
+def cached(token: str = "00D!canary-token", born_at: float | None = None) -> CachedSession:
     session = kinetic.SalesforceSession(**{**SESSION, "access_token": token})
-    return LiveSession.of(session, 7200.0, born_at=born_at)
+    return CachedSession.of(session, 7200.0, born_at=born_at)
 
 
-def token_in(shelf: Shelf) -> str | None:
-    found = shelf.read()
+def token_in(session_cache: SessionCache) -> str | None:
+    found = session_cache.read()
     return found.session.access_token if found else None
 
 
@@ -94,46 +94,46 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
 
 
-def test_a_session_comes_back_as_it_was_kept(shelf: Shelf) -> None:
-    kept = live()
-    shelf.write(kept)
-    found = shelf.read()
+def test_a_session_comes_back_as_it_was_kept(session_cache: SessionCache) -> None:
+    kept = cached()
+    session_cache.write(kept)
+    found = session_cache.read()
     assert found is not None
     assert (found.session, found.born_at) == (kept.session, kept.born_at)
 
 
-def test_a_younger_session_is_not_replaced_by_an_older_one(shelf: Shelf) -> None:
-    shelf.write(live("young"))
-    shelf.write(live("old", born_at=time.time() - 60))
-    assert token_in(shelf) == "young"
-    shelf.write(live("younger"))
-    assert token_in(shelf) == "younger"
+def test_a_younger_session_is_not_replaced_by_an_older_one(session_cache: SessionCache) -> None:
+    session_cache.write(cached("young"))
+    session_cache.write(cached("old", born_at=time.time() - 60))
+    assert token_in(session_cache) == "young"
+    session_cache.write(cached("younger"))
+    assert token_in(session_cache) == "younger"
 
 
-def test_one_that_is_over_is_not_kept(shelf: Shelf, store: FlakyStore) -> None:
-    shelf.write(live(born_at=time.time() - 7200))
+def test_an_expired_session_is_not_stored(session_cache: SessionCache, store: FlakyStore) -> None:
+    session_cache.write(cached(born_at=time.time() - 7200))
     assert store.calls == []
 
 
-def test_only_the_session_that_is_meant_is_taken_away(shelf: Shelf) -> None:
-    shelf.write(live("living"))
-    shelf.forget(live("dead").session)
-    assert token_in(shelf) == "living"
-    shelf.forget(live("living").session)
-    assert shelf.read() is None
+def test_only_the_session_that_is_meant_is_taken_away(session_cache: SessionCache) -> None:
+    session_cache.write(cached("living"))
+    session_cache.forget(cached("dead").session)
+    assert token_in(session_cache) == "living"
+    session_cache.forget(cached("living").session)
+    assert session_cache.read() is None
 
 
 def test_an_outage_is_told_once_and_the_process_goes_on_with_its_own_memory(
-    shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture
+    session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.fail_with(ConnectionError("no route to cache.internal with canary-password"))
-    lease = shelf.acquire("me")
+    lease = session_cache.acquire("me")
     assert lease
-    shelf.write(live())
-    shelf.release(lease)
-    assert token_in(shelf) == "00D!canary-token"
-    shelf.write_refusals(lambda _: b"[]", 60)
-    assert b"[]" in shelf.read_refusals()
+    session_cache.write(cached())
+    session_cache.release(lease)
+    assert token_in(session_cache) == "00D!canary-token"
+    session_cache.write_refusals(lambda _: b"[]", 60)
+    assert b"[]" in session_cache.read_refusals()
     assert store.calls == ["acquire"]  # and is left alone from then on
     (warning,) = warnings(caplog)
     assert warning.startswith("the session store failed (acquire); this process goes on with its own memory")
@@ -142,48 +142,50 @@ def test_an_outage_is_told_once_and_the_process_goes_on_with_its_own_memory(
 
 
 def test_a_store_that_answers_again_is_used_again(
-    shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(Shelf, "outage_pause_s", 0.3)
-    shelf.write(live("before"))
+    monkeypatch.setattr(SessionCache, "outage_pause_s", 0.3)
+    session_cache.write(cached("before"))
     store.fail_with(TimeoutError("timed out"))
-    assert shelf.read() is None
-    shelf.write(live("meanwhile"))
-    assert token_in(shelf) == "meanwhile"
+    assert session_cache.read() is None
+    session_cache.write(cached("meanwhile"))
+    assert token_in(session_cache) == "meanwhile"
     store.trouble = None
     began = time.monotonic()
-    while token_in(shelf) != "before":
+    while token_in(session_cache) != "before":
         assert time.monotonic() - began < 10
         threading.Event().wait(0.02)
     assert len(warnings(caplog)) == 1
     assert caplog.messages[-1] == "the session store answers again"
     store.fail_with(TimeoutError("timed out"))
-    shelf.read()
+    session_cache.read()
     assert len(warnings(caplog)) == 2
 
 
-def test_a_lease_is_given_back_where_it_was_taken(shelf: Shelf, store: FlakyStore) -> None:
-    lease = shelf.acquire("me")
+def test_a_lease_is_given_back_where_it_was_taken(session_cache: SessionCache, store: FlakyStore) -> None:
+    lease = session_cache.acquire("me")
     assert lease
     store.fail_with(OSError("disk full"))
-    shelf.write(live())
+    session_cache.write(cached())
     store.trouble = None
-    shelf.release(lease)
+    session_cache.release(lease)
     assert store.kept.acquire(KEY, "you", expires_in_s=60)
-    assert shelf.acquire("another thread of ours")  # in our own memory, as the store is left alone
+    assert session_cache.acquire("another thread of ours")  # in our own memory, as the store is left alone
 
 
-def test_a_release_that_fails_is_told(shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture) -> None:
-    lease = shelf.acquire("me")
+def test_a_release_that_fails_is_told(
+    session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    lease = session_cache.acquire("me")
     assert lease
     store.fail_with(OSError("disk full"))
-    shelf.release(lease)
+    session_cache.release(lease)
     assert warnings(caplog)[0].startswith("the session store failed (release)")
 
 
-def test_who_waits_for_a_slow_store_keeps_nobody_else_waiting(shelf: Shelf, store: FlakyStore) -> None:
-    shelf.write(live())
+def test_who_waits_for_a_slow_store_keeps_nobody_else_waiting(session_cache: SessionCache, store: FlakyStore) -> None:
+    session_cache.write(cached())
     entered, over = threading.Event(), threading.Event()
 
     def hang_once() -> None:
@@ -193,17 +195,19 @@ def test_who_waits_for_a_slow_store_keeps_nobody_else_waiting(shelf: Shelf, stor
 
     store.trouble = hang_once
     with ThreadPoolExecutor() as pool:
-        slow = pool.submit(token_in, shelf)
+        slow = pool.submit(token_in, session_cache)
         assert entered.wait(30)
-        assert token_in(shelf) == "00D!canary-token"
+        assert token_in(session_cache) == "00D!canary-token"
         assert not slow.done()
         over.set()
         assert slow.result() == "00D!canary-token"
 
 
-def test_an_error_of_ours_keeps_its_remedy(shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_ours_keeps_its_remedy(
+    session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
+) -> None:
     store.fail_with(kinetic.ConfigurationError("the folder is open.", remedy="chmod 700 /var/sessions"))
-    assert shelf.read() is None
+    assert session_cache.read() is None
     assert warnings(caplog)[0].endswith("the folder is open. Remedy: chmod 700 /var/sessions")
 
 
@@ -212,7 +216,7 @@ def test_settings_that_make_no_store_are_an_error_and_no_outage(caplog: pytest.L
         raise kinetic.ConfigurationError("the url has no host")
 
     with pytest.raises(kinetic.ConfigurationError, match="the url has no host"):
-        Shelf(KEY, fail, 7200.0, None).read()
+        SessionCache(KEY, fail, 7200.0, None).read()
     assert warnings(caplog) == []
 
 
@@ -220,7 +224,7 @@ def test_a_store_that_cannot_be_made_for_now_is_an_outage(caplog: pytest.LogCapt
     def fail() -> kinetic.SessionStore:
         raise kinetic.KeyLoadError("the vault does not answer")
 
-    assert Shelf(KEY, fail, 7200.0, None).read() is None
+    assert SessionCache(KEY, fail, 7200.0, None).read() is None
     assert "the vault does not answer" in warnings(caplog)[0]
 
 
@@ -234,21 +238,21 @@ def test_a_class_that_is_no_attrs_class_may_fail_as_well(caplog: pytest.LogCaptu
         acquire: Any = get
         release: Any = get
 
-    assert Shelf(KEY, Bare, 7200.0, None).read() is None
+    assert SessionCache(KEY, Bare, 7200.0, None).read() is None
     assert "OSError: out of order" in warnings(caplog)[0]
 
 
 def test_a_store_that_cannot_even_close_breaks_nothing(
-    shelf: Shelf, store: FlakyStore, caplog: pytest.LogCaptureFixture
+    session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shelf.close()
+    session_cache.close()
     assert store.calls == []
-    shelf.write(live())
+    session_cache.write(cached())
     store.fail_with(OSError("canary-password"))
-    shelf.close()
+    session_cache.close()
     assert warnings(caplog) == ["close() of FlakyStore raised OSError"]
     store.trouble = None
-    assert token_in(shelf) == "00D!canary-token"
+    assert token_in(session_cache) == "00D!canary-token"
 
 
 def kept_as(**fields: Any) -> bytes:
@@ -272,26 +276,26 @@ def kept_as(**fields: Any) -> bytes:
         (kept_as(access_token=""), "no token"),
         (kept_as(instance_url="http://evil.example"), "its instance_url "),
         (kept_as(instance_url="https://user@evil.example"), "its instance_url "),
-        (kept_as(api_version="00D!"), "its API version is none"),
+        (kept_as(api_version="00D!"), "its API version is not valid"),
     ],
     ids=lambda given: given if isinstance(given, str) else "entry",  # its date would be another one in each worker
 )
-def test_what_is_no_session_is_passed_over_without_a_word_of_it(
-    shelf: Shelf, store: FlakyStore, raw: bytes, why: str, caplog: pytest.LogCaptureFixture
+def test_an_invalid_stored_session_is_ignored_and_not_quoted(
+    session_cache: SessionCache, store: FlakyStore, raw: bytes, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.kept.put(KEY, raw, expires_in_s=60)
-    assert shelf.read() is None
+    assert session_cache.read() is None
     (warning,) = warnings(caplog)
-    assert warning.startswith("the session store holds something that is no session (")
+    assert warning.startswith("ignoring an invalid session in the session store (")
     assert why in warning
     assert "00D!" not in caplog.text
-    shelf.write(live("new"))
-    assert token_in(shelf) == "new"
+    session_cache.write(cached("new"))
+    assert token_in(session_cache) == "new"
 
 
-def test_fields_that_a_later_version_adds_are_left_out(shelf: Shelf, store: FlakyStore) -> None:
+def test_fields_that_a_later_version_adds_are_left_out(session_cache: SessionCache, store: FlakyStore) -> None:
     store.kept.put(KEY, kept_as(invented_later="x", scope=7), expires_in_s=60)
-    assert token_in(shelf) == "00D!canary-token"
+    assert token_in(session_cache) == "00D!canary-token"
 
 
 _NAMES = st.sampled_from([*SESSION, "form", "born_at", "tag", "at", "error", "status"]) | st.text(max_size=5)
@@ -302,14 +306,14 @@ _JSON = st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(_N
 @given(st.binary(max_size=300) | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_nothing_that_a_store_can_hold_raises(raw: bytes) -> None:
     store = kinetic.MemoryStore()
-    shelf = Shelf(KEY, lambda: store, 7200.0, "v61.0")
+    session_cache = SessionCache(KEY, lambda: store, 7200.0, "v61.0")
     store.put(KEY, raw, expires_in_s=60)
     store.put(f"{KEY}.refused", raw, expires_in_s=60)
-    assert shelf.read() is None
-    shelf.forget(live().session)
-    LockoutGuard(shelf, 60.0, "the login", {}).check(Credential(kinetic.FileStore()))
-    shelf.write(live())
-    assert token_in(shelf) == "00D!canary-token"
+    assert session_cache.read() is None
+    session_cache.forget(cached().session)
+    LockoutGuard(session_cache, 60.0, "the login", {}).check(Credential(kinetic.FileStore()))
+    session_cache.write(cached())
+    assert token_in(session_cache) == "00D!canary-token"
 
 
 _FIELDS = st.fixed_dictionaries(
@@ -325,10 +329,10 @@ _FIELDS = st.fixed_dictionaries(
 def test_no_spoilt_session_raises(fields: dict[str, Any]) -> None:
     store = kinetic.MemoryStore()
     store.put(KEY, kept_as(**fields), expires_in_s=60)
-    found = Shelf(KEY, lambda: store, 7200.0, None).read()
+    found = SessionCache(KEY, lambda: store, 7200.0, None).read()
     if found is not None:
         assert found.session.auth_header["Authorization"].isascii()
-        found.phase()
+        found.freshness()
 
 
 @given(
@@ -345,7 +349,9 @@ def test_no_spoilt_session_raises(fields: dict[str, Any]) -> None:
 def test_no_spoilt_refusal_raises(refusal: dict[str, Any]) -> None:
     store = kinetic.MemoryStore()
     store.put(f"{KEY}.refused", json.dumps([refusal, 7, None]).encode(), expires_in_s=60)
-    LockoutGuard(Shelf(KEY, lambda: store, 7200.0, None), 60.0, "the login", {}).check(Credential(kinetic.FileStore()))
+    LockoutGuard(SessionCache(KEY, lambda: store, 7200.0, None), 60.0, "the login", {}).check(
+        Credential(kinetic.FileStore())
+    )
 
 
 @pytest.mark.parametrize("answer", [b"bytes", 7, "text"])
@@ -356,7 +362,7 @@ def test_a_store_that_answers_with_something_else_is_one_that_fails(
         def get(self, key: str) -> Any:
             return answer
 
-    shelf = Shelf(KEY, Odd, 7200.0, None)
-    assert shelf.read() is None
-    assert set(shelf.read_refusals()) == {b""}
+    session_cache = SessionCache(KEY, Odd, 7200.0, None)
+    assert session_cache.read() is None
+    assert set(session_cache.read_refusals()) == {b""}
     assert warnings(caplog)[0].startswith("the session store failed (get)")

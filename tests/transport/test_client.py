@@ -27,12 +27,12 @@ from kinetic_auth_core.testing import (
     TlsProfile,
     Truncated,
 )
-from kinetic_auth_core.transport.client import Form, Transport
+from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 
 TOKEN_PATH = "/services/oauth2/token"
-FORM = Form({"grant_type": "password", "password": "canary-password"})
+FORM = TokenRequest({"grant_type": "password", "password": "canary-password"})
 
 
 def transport(**settings: object) -> Transport:
@@ -160,7 +160,7 @@ def test_the_deadline_holds_for_a_handshake_behind_a_slow_proxy(scheme: str, tmp
     assert took_s < 1.5
 
 
-def test_the_certificate_of_a_proxy_is_verified_and_a_wrong_one_told() -> None:
+def test_the_certificate_of_a_proxy_is_verified_and_a_wrong_one_reported() -> None:
     with _SlowServer(("127.0.0.1", 0), _SlowProxy) as slow:
         slow.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         trustme.CA().issue_cert("127.0.0.1").configure_cert(slow.context)
@@ -261,7 +261,7 @@ def test_a_ca_bundle_may_come_from_the_environment_and_the_setting_wins(
         assert transport().post(sf.url + TOKEN_PATH, FORM).status == 400
 
 
-def test_a_ca_bundle_that_was_replaced_in_its_place_is_read_anew_by_who_connects_from_then_on(tmp_path: Path) -> None:
+def test_a_ca_bundle_that_was_replaced_in_its_place_is_read_again_for_new_connections(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(bundle))
     with SalesforceEmulator(tls=True) as sf:
@@ -329,7 +329,7 @@ def proxy(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
         yield f"http://user:canary-proxy@{address}", heads
 
 
-def test_a_proxy_that_refuses_is_told_without_its_password() -> None:
+def test_a_proxy_that_refuses_is_reported_without_its_password() -> None:
     with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as (url, heads):
         error = failure_of("https://login.salesforce.com", proxy=url)
     assert heads[0].startswith(b"CONNECT login.salesforce.com:443")

@@ -12,7 +12,7 @@ from kinetic_auth_core.transport.limits import CodingError, decoded
 
 
 @given(st.binary(max_size=1000))
-def test_what_was_packed_comes_out_whole(content: bytes) -> None:
+def test_a_compressed_body_is_restored(content: bytes) -> None:
     for coding in ("gzip", "x-gzip", " GZIP "):
         assert decoded(gzip.compress(content), coding, 1000) == content
     assert decoded(zlib.compress(content), "deflate", 1000) == content
@@ -21,7 +21,7 @@ def test_what_was_packed_comes_out_whole(content: bytes) -> None:
 
 
 @given(st.binary(max_size=1000).filter(lambda body: body[:1] not in {b"\x1f", b"\x78"}))
-def test_what_is_not_packed_is_told_without_a_word_of_it(body: bytes) -> None:
+def test_a_body_that_is_not_compressed_as_declared_is_reported_without_a_quote(body: bytes) -> None:
     with pytest.raises(CodingError, match="^a body that is not compressed as its header says$"):
         decoded(body, "gzip", 1000)
 
@@ -43,6 +43,6 @@ def test_a_body_that_ends_too_early_is_wrong(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "canary"])
-def test_a_coding_that_nobody_asked_for_is_refused_and_not_quoted(coding: str) -> None:
+def test_an_unsupported_content_coding_is_refused_and_not_quoted(coding: str) -> None:
     with pytest.raises(CodingError, match="that was not asked for"):
         decoded(b"x", coding, 1000)

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core import ConfigurationError, Once, SessionStore, StoredValue, setting
-from kinetic_auth_core.plugins import CheckedMeta, reset_after_fork
+from kinetic_auth_core.plugins import ValidatedMeta, reset_after_fork
 from kinetic_auth_redis_store import scripts
 from kinetic_auth_redis_store.address import check_url, connect
 from kinetic_auth_redis_store.sealing import HOW_TO_MAKE_A_KEY, Encrypted, Plain, Sealer
@@ -48,7 +48,7 @@ def _check_timeout(_instance: object, _attribute: object, value: float) -> None:
 
 
 @attrs.define(eq=False)
-class RedisStore(SessionStore, metaclass=CheckedMeta):
+class RedisStore(SessionStore, metaclass=ValidatedMeta):
     """Keeps sessions in Redis or Valkey, so that all processes of a deployment share one login.
 
     Safe for threads and after `fork`. Errors of redis-py are raised unchanged: a source then uses its own memory.

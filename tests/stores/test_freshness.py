@@ -1,0 +1,53 @@
+"""How old a session is: by two clocks, with a window for refreshing it before it is over."""
+
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinetic_auth_core import SalesforceSession
+from kinetic_auth_core.stores.session_cache import ADVISORY_FROM, JITTER, CachedSession, Freshness
+
+SESSION = SalesforceSession("00D!token", "https://acme.my.salesforce.com", "", "0")
+
+
+def freshness_after(cached: CachedSession, monotonic: float, wall: float) -> Freshness:
+    return cached.freshness((time.monotonic() + monotonic, time.time() + wall))
+
+
+def test_it_is_fresh_then_stale_then_expired() -> None:
+    cached = CachedSession.of(SESSION, 1000)
+    assert freshness_after(cached, 0, 0) is Freshness.FRESH
+    assert freshness_after(cached, 740, 740) is Freshness.FRESH
+    assert freshness_after(cached, 860, 860) is Freshness.STALE
+    assert freshness_after(cached, 1001, 1001) is Freshness.EXPIRED
+
+
+def test_a_frozen_function_or_a_sleeping_laptop_is_noticed_by_the_wall_clock() -> None:
+    assert freshness_after(CachedSession.of(SESSION, 1000), 0, 1001) is Freshness.EXPIRED
+
+
+def test_a_wall_clock_that_was_set_back_keeps_no_session_alive() -> None:
+    assert freshness_after(CachedSession.of(SESSION, 1000), 1001, -5000) is Freshness.EXPIRED
+
+
+def test_the_refreshes_of_a_fleet_are_spread() -> None:
+    due = {CachedSession.of(SESSION, 1000).stale_monotonic for _ in range(100)}
+    assert max(due) - min(due) > JITTER * 1000 / 2
+
+
+@given(st.floats(0.1, 86_400))
+def test_it_becomes_stale_within_the_window_whatever_the_lifetime(lifetime_s: float) -> None:
+    cached = CachedSession.of(SESSION, lifetime_s)
+    stale_in = cached.stale_monotonic - time.monotonic()
+    assert lifetime_s * ADVISORY_FROM - 1 < stale_in <= lifetime_s * (ADVISORY_FROM + JITTER)
+
+
+def test_a_stored_session_is_as_old_as_its_login() -> None:
+    assert CachedSession.of(SESSION, 1000, born_at=time.time() - 900).freshness() is Freshness.STALE
+    assert CachedSession.of(SESSION, 1000, born_at=time.time() - 1001).freshness() is Freshness.EXPIRED
+
+
+def test_the_clock_of_another_machine_that_is_ahead_makes_no_session_younger_than_new() -> None:
+    cached = CachedSession.of(SESSION, 1000, born_at=time.time() + 5000)
+    assert freshness_after(cached, 1001, 1001) is Freshness.EXPIRED
