@@ -60,8 +60,6 @@ def read_text(path: Path, kind: str, how_to_name_it: str | None, *, remedy: str,
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:  # it holds the file's bytes, so it must not be chained
         problem = f"the {kind} {path} is not UTF-8 text (byte {error.start})."
-    finally:
-        del raw  # secrets: not among the locals of a traceback
     raise ConfigurationError(problem, remedy="Save it as UTF-8.")
 
 
