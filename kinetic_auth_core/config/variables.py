@@ -13,7 +13,7 @@ from typing import Any, Self
 import attrs
 from dotenv import dotenv_values
 
-from kinetic_auth_core.config.trusted_files import find_upwards, read_text, warn_if_others_write
+from kinetic_auth_core.config.files import find_upwards, read_text, warn_if_others_write
 from kinetic_auth_core.paths import expanded
 
 _REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.trusted_files import refuse_if_not_ours, warn_if_others_write
+from kinetic_auth_core.config.files import refuse_if_not_ours, warn_if_others_write
 from kinetic_auth_core.resolution.resolution import inspect
 
 Write = Callable[..., Path]
