@@ -39,7 +39,7 @@ from kinetic_auth_core.transport.deadline import Deadline
 from kinetic_auth_core.transport.pool import Transports
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.oauth.clock import LoginClock
+    from kinetic_auth_core.oauth.retry import LoginClock
     from kinetic_auth_core.oauth.token_response import RequestContext
     from kinetic_auth_core.transport.client import TokenRequest, Transport
 
@@ -138,7 +138,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
     def _one_for_each_key(self) -> tuple[Credentials, list[Self]]:
         """Its lists of keys, and an instance for each item of them; where there is no such list, itself."""
-        from kinetic_auth_core.oauth.clock import ServerClock
+        from kinetic_auth_core.oauth.retry import ServerClock
 
         credentials = Credentials(key_lists(self), SecretLoader(os.environ.get))
         if not credentials.lists:
@@ -150,8 +150,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         return credentials, variants
 
     def _log_in(self) -> SalesforceSession:
-        from kinetic_auth_core.oauth.clock import LoginClock, ServerClock
-        from kinetic_auth_core.oauth.retry import Tries
+        from kinetic_auth_core.oauth.retry import LoginClock, ServerClock, Tries
         from kinetic_auth_core.oauth.token_response import RequestContext
 
         login = RequestContext(

@@ -22,8 +22,8 @@ from kinetic_auth_core.errors import (
     TransientAuthenticationError,
     TransportError,
 )
-from kinetic_auth_core.oauth.clock import answered_at, retry_after_s
 from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
+from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.coercion import is_encodable
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse

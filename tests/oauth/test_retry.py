@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.events import tallied
-from kinetic_auth_core.oauth.clock import answered_at, retry_after_s
 from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, KnownError
-from kinetic_auth_core.oauth.retry import FIRST_PAUSE_S, Tries
+from kinetic_auth_core.oauth.retry import FIRST_PAUSE_S, Tries, answered_at, retry_after_s
 from kinetic_auth_core.testing import (
     Answer,
     Delay,
