@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.locations import expanded
 
 LOG_FILE = "kinetic-auth.log"
 _MAX_BYTES = 10 * 1024 * 1024

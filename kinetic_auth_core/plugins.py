@@ -22,6 +22,7 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import LoginEvent, LoginTally, current_tally, tallied
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
+from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
@@ -32,7 +33,6 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
-from kinetic_auth_core.urls import url_problem
 
 __all__ = [
     "AuthenticationError",

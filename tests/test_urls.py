@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.urls import is_loopback, url_problem, without_slash
+from kinetic_auth_core.locations import is_loopback, url_problem, without_slash
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from requests.structures import CaseInsensitiveDict
 
 from kinetic_auth_core.errors import AuthenticationError
+from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.oauth.token_response import RequestContext, read_response, refusal
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
-from kinetic_auth_core.urls import url_problem
 
 SECRET = "canary-secret"
 _CONTEXT = RequestContext("password", "acme.my.salesforce.com", "ada@acme.com")

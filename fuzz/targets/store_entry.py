@@ -4,11 +4,11 @@ import hashlib
 import time
 from collections.abc import Iterator
 
+from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stores.file import DamagedEntryError, Entry, Lease
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.urls import url_problem
 
 _STORE = MemoryStore()
 _SHELF = SessionCache("key", lambda: _STORE, 7200.0, None)

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.locations import is_loopback
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.urls import is_loopback
 
 logger = logging.getLogger(__name__)
 

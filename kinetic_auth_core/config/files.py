@@ -18,7 +18,7 @@ import platformdirs
 
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.paths import expanded, is_there
+from kinetic_auth_core.locations import expanded, is_there
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY, AllowedPlugins
 from kinetic_auth_core.settings.schema import suggest
 

@@ -10,7 +10,7 @@ import attrs
 
 from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
-from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.settings.schema import (
     ExplainedSetting,
     KeyList,

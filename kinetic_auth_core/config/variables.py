@@ -14,7 +14,7 @@ import attrs
 from dotenv import dotenv_values
 
 from kinetic_auth_core.config.files import find_upwards, read_text, warn_if_others_write
-from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.locations import expanded
 
 _REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 

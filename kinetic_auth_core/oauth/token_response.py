@@ -22,12 +22,12 @@ from kinetic_auth_core.errors import (
     TransientAuthenticationError,
     TransportError,
 )
+from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.coercion import is_encodable
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
-from kinetic_auth_core.urls import instance_url_problem
 
 REQUIRED = ("access_token", "instance_url", "id")
 OPTIONAL = ("issued_at", "signature", "token_type", "scope")

@@ -15,7 +15,7 @@ import attrs
 
 from kinetic_auth_core._published import NAMES
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
-from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.locations import expanded
 
 #: Resolved by the core itself.
 BUILTIN_SCHEMES = frozenset({"file", "env"})

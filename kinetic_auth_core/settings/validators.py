@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.locations import url_problem, without_slash
 from kinetic_auth_core.session import default_api_version, normal_api_version
 from kinetic_auth_core.settings.schema import setting
-from kinetic_auth_core.urls import url_problem, without_slash
 
 _MAX_SECONDS = 86_400  # a day
 DEFAULT_LOGIN_URL = "https://login.salesforce.com"

@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.private_folder import UNFINISHED, PrivateFolder

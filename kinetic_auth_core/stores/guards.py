@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.locations import instance_url_problem, is_loopback
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.urls import instance_url_problem, is_loopback
 
 #: From Salesforce's help, "Allow the Required Domains"; cloudforce.com is for early My Domains, and the last three are
 #: for Government Cloud and Salesforce on Alibaba Cloud. See docs/adr/0014-guards-of-org-and-host.md

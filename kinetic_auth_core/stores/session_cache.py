@@ -14,13 +14,13 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.guards import Guards
 from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.urls import instance_url_problem
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

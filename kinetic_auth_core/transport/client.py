@@ -23,7 +23,7 @@ import urllib3.exceptions
 from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
-from kinetic_auth_core.paths import expanded
+from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
 from kinetic_auth_core.transport.deadline import Deadline, remaining_s

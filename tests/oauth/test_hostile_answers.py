@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.oauth.token_response import RequestContext, read_response
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
-from kinetic_auth_core.urls import url_problem
 
 SECRET = "canary-word"
 CONTEXT = RequestContext("password", "acme.my.salesforce.com", "ada@acme.com")

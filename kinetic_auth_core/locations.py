@@ -1,8 +1,32 @@
-"""Which URLs may carry credentials: https, or plain http on the loopback interface."""
+"""Paths and URLs as people write them: paths with `~`, and which URLs may carry credentials."""
 
 import ipaddress
+import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from kinetic_auth_core.errors import ConfigurationError
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with `~` expanded.
+
+    Raises:
+        ConfigurationError: It begins with the home folder of an unknown user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{path} begins with the home folder of an unknown user") from None
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file exists; False if this process may not look."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def url_problem(url: object) -> str | None:
