@@ -9,8 +9,7 @@ import attrs
 
 from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.files import load_config
-from kinetic_auth_core.config.merge import Layer, all_layers, merge
-from kinetic_auth_core.config.suggestions import name_suggestions, reference_suggestions
+from kinetic_auth_core.config.merge import Layer, all_layers, merge, name_suggestions, reference_suggestions
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
