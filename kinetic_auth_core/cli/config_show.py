@@ -5,7 +5,7 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_record, emit_table
-from kinetic_auth_core.resolution.resolution import Resolution, inspect
+from kinetic_auth_core.resolution.resolver import Resolution, inspect
 
 
 @click.command(cls=Command)

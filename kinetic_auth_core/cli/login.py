@@ -11,8 +11,7 @@ from kinetic_auth_core.cli.output import emit_json, emit_record, session_facts
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.redaction import MASK
-from kinetic_auth_core.resolution.resolution import inspect
-from kinetic_auth_core.resolution.resolver import resolve
+from kinetic_auth_core.resolution.resolver import inspect, resolve
 from kinetic_auth_core.settings.schema import RESERVED_NAMES, schema
 
 _ELSEWHERE = {"environment", "config", "env_file", "provider"}

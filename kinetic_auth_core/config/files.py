@@ -11,16 +11,19 @@ import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import platformdirs
 
-from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import expanded, is_there
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY, AllowedPlugins
 from kinetic_auth_core.settings.schema import suggest
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.config.variables import Variables  # which reads .env files by this module
+
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +194,7 @@ class ConfigFile:
         return f"{self.path}:{self.key_prefix}{'.'.join(keys)}"
 
 
-def load_config(config: str | os.PathLike[str] | None, variables: Variables) -> ConfigFile:
+def load_config(config: str | os.PathLike[str] | None, variables: "Variables") -> ConfigFile:
     """Read the config file that was named or found; an empty one without a path if there is none.
 
     Args:

@@ -1,4 +1,4 @@
-"""Parses private keys in PEM, DER, PKCS12 and JWK, whatever surrounds them, and names what else was given in place of one.
+"""Parses private keys in PEM, DER, PKCS12 and JWK, and names what else was given in place of one.
 
 Removes byte order marks, quotes, escaped line ends and base64 first. Errors raised here carry no secret in their
 messages, but their tracebacks have keys among the locals: `signer.read_private_key` strips them.

@@ -1,23 +1,36 @@
-"""From arguments to sources: `resolve` for one, `SourcePool` for many orgs or users in one process.
+"""From arguments and configuration to a source: `resolve`, and `inspect` for all that is right or wrong with both."""
 
-The sources of a pool are made on demand, bounded in number, and share connections.
-"""
-
+import logging
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from collections.abc import Sequence
+from typing import Any
 
-from kinetic_auth_core.concurrency import reset_after_fork
+import attrs
+
 from kinetic_auth_core.config.configuration import Configuration
-from kinetic_auth_core.config.merge import keyword_layer
-from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login.limits import SharedResources
+from kinetic_auth_core.config.files import load_config
+from kinetic_auth_core.config.merge import (
+    Layer,
+    all_layers,
+    keyword_layer,
+    merge,
+    name_suggestions,
+    reference_suggestions,
+)
+from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, plain_secret
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.resolution.resolution import check_arguments, inspect
+from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
+from kinetic_auth_core.registry.loading import check_reference, load_authenticator
+from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
+from kinetic_auth_core.resolution.store import choose_store
 from kinetic_auth_core.sessions.source import SessionSource
+from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
+
+logger = logging.getLogger(__name__)
 
 
 @secret_boundary
@@ -61,143 +74,173 @@ def resolve(
     return SessionSource._of(found.spec)  # noqa: SLF001 - the one other place that makes sources
 
 
-#: The number of sources that a pool keeps by default.
-DEFAULT_SIZE = 1000
+@attrs.frozen
+class Resolution:
+    """What a configuration leads to, as far as it is valid, and what is wrong with it.
 
-_ARGUMENTS = ("provider", "environment")
-
-
-def _check_size(size: Any) -> None:
-    if type(size) is not int or size < 1:
-        raise ConfigurationError("size: must be a number of sources, 1 or more")
-
-
-class SourcePool:
-    """Returns one source for each environment of a config file, or for each tenant.
-
-        pool = SourcePool("kinetic-auth.toml")
-        session = pool.source("prod").session()
-
-        pool = SourcePool(tenants=lambda key: {"environment": "prod", "username": f"integration@{key}.example"})
-        session = pool.source("acme").session()
-
-    The config file and `.env` are read once, when the pool is made. Safe for threads and after `fork`.
-
-    Args:
-        config: The config file, as for `resolve`.
-        tenants: Returns the arguments of `resolve` for a tenant's key: `provider`, `environment` and settings. It may
-            query a database; it is called when the tenant's source is made. Default: keys are environments.
-        size: The number of sources that are kept. Beyond it, the least recently used one is closed, and made again when
-            it is requested. Code that still holds the closed one can continue to use it.
-        env_file: The `.env` file, as for `resolve`.
-        **settings: Settings for all sources; a tenant's own settings win.
-
-    Raises:
-        ConfigurationError: `size` is not a positive number, or the config file cannot be used.
+    Attributes:
+        configuration: Files and variables, as far as they could be read, with provider and environment.
+        cls: The provider's class, if it could be loaded.
+        rows: Its settings; if the configuration is wrong, the valid ones.
+        spec: What a source logs in with; None if something is wrong.
+        error: What is wrong, or None.
     """
 
-    @secret_boundary
-    def __init__(
-        self,
-        config: str | os.PathLike[str] | None = None,
-        *,
-        tenants: Callable[[str], Mapping[str, Any]] | None = None,
-        size: int = DEFAULT_SIZE,
-        env_file: str | os.PathLike[str] | None = None,
-        **settings: Any,
-    ) -> None:
-        _check_size(size)
-        check_arguments(config=config, env_file=env_file)
-        self._configuration = Configuration.load(config, env_file)
-        self._tenants = tenants
-        self._size = size
-        self._settings = settings
-        self._resources = SharedResources()
-        self._sources: OrderedDict[str, SessionSource] = OrderedDict()
-        self._lock = threading.Lock()
-        reset_after_fork(self)
+    configuration: Configuration = attrs.field(factory=Configuration)
+    cls: type | None = None
+    rows: tuple[ExplainedSetting, ...] = ()
+    spec: LoginSpec | None = None
+    error: ConfigurationError | None = None
 
-    @secret_boundary
-    def source(self, key: str) -> SessionSource:
-        """The source for an environment or a tenant; made if there is none yet. Nothing is sent.
 
-        Args:
-            key: The environment's name, or the tenant's key.
+def inspect(
+    provider: str | None = None,
+    *,
+    environment: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    keywords: Layer | None = None,
+    configuration: Configuration | None = None,
+) -> Resolution:
+    """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
 
-        Raises:
-            ConfigurationError: As for `resolve`; it names the key.
-        """
-        with self._lock:
-            if (found := self._sources.get(key)) is not None:
-                self._sources.move_to_end(key)
-                return found
-        source = self._make(key)  # outside of the lock: it may query a database for the tenant's settings
-        evicted: list[SessionSource] = []
-        with self._lock:
-            found = self._sources.setdefault(key, source)
-            self._sources.move_to_end(key)
-            while len(self._sources) > self._size:
-                evicted.append(self._sources.popitem(last=False)[1])
-        for each in evicted:
-            each.close()
-        return found
+    Args:
+        provider: As for `resolve`.
+        environment: As for `resolve`.
+        config: As for `resolve`.
+        env_file: As for `resolve`.
+        keywords: The settings that the caller gives.
+        configuration: Replaces `config` and `env_file`, if they are loaded already.
+    """
+    found = Resolution()
+    keywords = dict(keywords or {})
+    try:
+        check_arguments(provider=provider, environment=environment, config=config, env_file=env_file)
+        if "provider" in keywords:
+            raise ConfigurationError('the provider is the first argument, without a name: resolve("jwt-bearer").')
+        if configuration is None:
+            found = Resolution(Configuration(Variables.load(env_file)))
+            variables = found.configuration.variables
+            configuration = Configuration(variables, load_config(config, variables))
+        found = Resolution(configuration)
+        configuration = configuration.select(provider, environment)
+        found = Resolution(configuration)
+        plugin, cls = _load(configuration)
+        found = attrs.evolve(found, cls=cls)
+        rows, problems, spec = _merge(plugin, cls, keywords, configuration)
+        found = attrs.evolve(found, rows=rows)
+        if spec is None:
+            where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
+            raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
+        if not any(references(spec.values)):
+            spec = attrs.evolve(spec, instances=_instances(spec))
+    except ConfigurationError as error:
+        return attrs.evolve(found, error=error)
+    return attrs.evolve(found, spec=spec)
 
-    def discard(self, key: str) -> None:
-        """Remove a source, so that the next one is made from the tenant's current settings.
 
-        Args:
-            key: As for `source`; an unknown key is ignored.
-        """
-        with self._lock:
-            source = self._sources.pop(key, None)
-        if source is not None:
-            source.close()
+def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
+    try:
+        return load_authenticator(configuration.provider, configuration.allowed)
+    except UnknownProviderError as error:
+        if configuration.named_by is None:
+            raise
+        what = f"{error.message.removesuffix('.')} (named by {configuration.named_by})."
+        raise UnknownProviderError(what, remedy=error.remedy) from error
 
-    def close(self) -> None:
-        """Close all sources and their connections. The pool stays usable."""
-        with self._lock:
-            sources, self._sources = list(self._sources.values()), OrderedDict()
-        for source in sources:
-            source.close()
-        self._resources.transports.close()
 
-    def _make(self, key: str) -> SessionSource:
-        tenant = {"environment": key} if self._tenants is None else self._tenants(key)
-        if not isinstance(tenant, Mapping):
-            raise ConfigurationError(
-                f"No source for {key!r}: tenants() returned {type(tenant).__name__}, not a mapping."
-            )
-        wanted = {**self._settings, **tenant}
-        arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
-        keywords = keyword_layer(wanted)
-        found = inspect(**arguments, keywords=keywords, configuration=self._configuration)
-        if found.spec is None:
-            assert found.error is not None  # noqa: S101 - one or the other is there
-            raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
-        return SessionSource._of(found.spec, self._resources)  # noqa: SLF001 - as in resolve
+def _merge(
+    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration
+) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
+    """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
+    store = keywords.pop("store", None)
+    settings = [*schema(cls), *schema(SourceOptions)]
+    layers = all_layers(settings, keywords, configuration)
+    prefix = configuration.variable_prefix
+    merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
+    _warn_of_an_empty_environment(configuration, layers)
+    choice = choose_store(store.value if store else None, configuration)
+    values = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
+    rows, wrong = _check_references(values, (*merged.rows, *choice.rows), configuration.allowed)
+    suggestions = [
+        *name_suggestions(settings, configuration),
+        *reference_suggestions(rows, values, KNOWN_SCHEMES),
+    ]
+    if problems := [*merged.problems, *choice.problems, *wrong]:
+        return rows, [*problems, *suggestions], None
+    for each in suggestions:
+        if each not in configuration.warned:
+            configuration.warned.add(each)
+            logger.warning("%s", each)
+    of_source = {each.name for each in schema(SourceOptions)}
+    values = {name: value for name, value in merged.values.items() if name not in of_source}
+    spec = LoginSpec(
+        provider=configuration.provider,
+        make=cls,
+        values=values,
+        rows=rows,
+        distribution=plugin.owner,
+        environment=configuration.environment,
+        lookup=configuration.variables.lookup,
+        binary=[each.name for each in schema(cls) if each.takes_bytes],
+        options=SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values}),
+        store=choice.open,
+        allowed=configuration.file.allowed,
+        origin=plugin.distribution,
+        is_grant=issubclass(cls, GrantAuthenticator),
+        secrets={
+            each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
+        },
+    )
+    return rows, [], spec
 
-    def __len__(self) -> int:
-        """The number of sources."""
-        return len(self._sources)
 
-    def __enter__(self) -> Self:
-        """The pool itself."""
-        return self
+def _instances(spec: LoginSpec) -> tuple[Any, ...]:
+    """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
+    credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed))
+    return tuple(make_instance(spec, credentials.load(number)) for number in range(credentials.count))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
-    def __repr__(self) -> str:
-        """The number of sources; nothing about them."""
-        return f"SourcePool({len(self)} of {self._size} sources)"
+def check_arguments(**arguments: object) -> None:
+    """Check the types of the arguments of `resolve`.
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: it holds secrets and connections."""
-        raise TypeError("a SourcePool holds secrets and connections and is not pickled; make one in the worker")
+    Raises:
+        ConfigurationError: One has the wrong type; all of these are named.
+    """
+    problems = []
+    for name, value in arguments.items():
+        expected = "text" if name in ("provider", "environment") else "a path"
+        if not isinstance(value, str | None if expected == "text" else str | os.PathLike | None):
+            problems.append(f"{name}: expected {expected}, got {type(value).__name__}")
+    if problems:
+        raise ConfigurationError.of("Cannot resolve", problems)
 
-    def _after_fork(self) -> None:
-        """In the child, the thread that held the lock does not exist."""
-        self._lock = threading.Lock()
+
+def _warn_of_an_empty_environment(configuration: Configuration, layers: Sequence[Layer]) -> None:
+    """An environment without a config file and without variables is misspelt, or the working folder is wrong."""
+    prefix = configuration.variable_prefix
+    if not prefix or configuration.file.path is not None:
+        return
+    if not any(value.source.startswith(prefix) for layer in layers for value in layer.values()):
+        logger.warning(
+            "environment %r: there is no config file, and no variable begins with %s; the plain SF_* are used",
+            *(configuration.environment, prefix),
+        )
+
+
+def _check_references(
+    values: dict[str, Any], rows: Sequence[ExplainedSetting], allowed: AllowedPlugins
+) -> tuple[tuple[ExplainedSetting, ...], list[str]]:
+    """The rows, those of references with a note on what loads them; and a sentence for each invalid reference."""
+    sources = {row.name: row.source for row in rows}
+    notes: dict[str, str] = {}
+    problems = []
+    for name, reference in references(values):
+        if reference.scheme in BUILTIN_SCHEMES:
+            notes[name] = "loaded by the core"
+            continue
+        try:
+            notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
+        except KineticAuthError as error:
+            problems.append(f"{name} (from {sources[name]}): {error}")
+    return tuple(attrs.evolve(row, note=notes.get(row.name, row.note)) for row in rows), problems
