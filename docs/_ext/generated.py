@@ -3,6 +3,7 @@
 Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 """  # noqa: INP001 - not a package: conf.py puts this folder on the path
 
+import ast
 import csv
 import inspect
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 import attrs
 import click
 
+import kinetic_auth_core
 from kinetic_auth_core import GrantAuthenticator, errors
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.cli.exit_codes import MEANINGS, exit_code_of
@@ -155,6 +157,21 @@ def _kinds(kind: type[KineticAuthError]) -> list[type[KineticAuthError]]:
     below = [each for child in kind.__subclasses__() for each in _kinds(child)]
     public = [kind] if kind is not KineticAuthError and kind.__module__ == errors.__name__ else []
     return list(dict.fromkeys([*public, *below]))
+
+
+def modules_table() -> str:
+    """Each module of the core with the first line of its docstring; the emulator and the command as a whole."""
+    root = Path(kinetic_auth_core.__file__).parent
+    rows = []
+    for path in sorted(root.rglob("*.py"), key=lambda path: (len(path.relative_to(root).parts) > 1, path)):
+        name = path.relative_to(root)
+        is_inside = name.parts[0] in {"cli", "testing"} and name.name != "__init__.py"
+        if (path.name.startswith("_") and name.parent == Path()) or is_inside or len(name.parts) > 2:
+            continue
+        doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        label = f"**{name.parent}**" if path.name == "__init__.py" else f"`{name}`"
+        rows.append((label, doc.splitlines()[0]))
+    return _table(("file", "purpose"), rows)
 
 
 def command_help(path: str = "") -> str:

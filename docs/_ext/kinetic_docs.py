@@ -33,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "error-catalogue": generated.catalogue_table,
         "error-tree": generated.error_tree,
         "exit-codes": generated.exit_codes_table,
+        "modules": generated.modules_table,
         "command-help": generated.command_help,
     }
     for name, make in makers.items():

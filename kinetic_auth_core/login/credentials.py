@@ -13,7 +13,7 @@ from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.registry.loading import load_key_loader
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, schema
-from kinetic_auth_core.transport.deadline import Deadline
+from kinetic_auth_core.transport.connections import Deadline
 
 logger = logging.getLogger(__name__)
 

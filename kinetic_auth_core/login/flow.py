@@ -31,7 +31,7 @@ from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading, load_observers
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
-from kinetic_auth_core.transport.deadline import Deadline
+from kinetic_auth_core.transport.connections import Deadline
 
 logger = logging.getLogger(__name__)
 

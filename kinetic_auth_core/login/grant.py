@@ -35,8 +35,7 @@ from kinetic_auth_core.settings.validators import (
     check_seconds,
     login_url_setting,
 )
-from kinetic_auth_core.transport.deadline import Deadline
-from kinetic_auth_core.transport.pool import Transports
+from kinetic_auth_core.transport.connections import Deadline, Transports
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.retry import LoginClock

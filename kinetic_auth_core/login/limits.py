@@ -24,7 +24,7 @@ from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.transport.pool import Transports
+from kinetic_auth_core.transport.connections import Transports
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from kinetic_auth_core.errors import AuthenticationError, TransportError
 from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.oauth.error_codes import EXPIRED_ASSERTION
 from kinetic_auth_core.transport.client import TokenResponse
-from kinetic_auth_core.transport.deadline import remaining_s
+from kinetic_auth_core.transport.connections import remaining_s
 
 logger = logging.getLogger(__name__)
 

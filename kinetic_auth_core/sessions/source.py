@@ -17,7 +17,7 @@ from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.transport.pool import DEFAULT_CONNECTION
+from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION
 
 logger = logging.getLogger(__name__)
 

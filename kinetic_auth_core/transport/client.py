@@ -26,7 +26,7 @@ from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
-from kinetic_auth_core.transport.deadline import Deadline, remaining_s
+from kinetic_auth_core.transport.connections import Deadline, remaining_s
 from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error
 

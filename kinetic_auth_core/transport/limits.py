@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from kinetic_auth_core.transport.deadline import bounded_timeout_s
+from kinetic_auth_core.transport.connections import bounded_timeout_s
 
 
 class _BoundedSocket(socket.socket):

@@ -12,7 +12,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
-from kinetic_auth_core.transport.pool import MOST
+from kinetic_auth_core.transport.connections import MOST
 
 
 @pytest.fixture

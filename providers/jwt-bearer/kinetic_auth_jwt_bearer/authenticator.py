@@ -1,25 +1,17 @@
-"""The JWT bearer grant (RFC 7523): its settings, its form fields, and the assertion, signed by python-jose.
-
-The core makes the request and reads the answer.
-"""
+"""The JWT bearer grant: its settings and its form fields. The core sends the request and reads the answer."""
 
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import attrs
-from jose import jwt
-from jose.backends.base import Key
-from jose.exceptions import JOSEError
 
 from kinetic_auth_core import (
     ConfigurationError,
     GrantAuthenticator,
-    KeyLoadError,
-    KineticAuthError,
     Once,
     Signer,
     current_tally,
@@ -30,62 +22,8 @@ from kinetic_auth_core import (
 )
 from kinetic_auth_core.plugins import read_private_key
 
-#: Validity of an assertion in seconds. Salesforce accepts at most 3 minutes.
-LIFETIME_S = 180
-ALGORITHM = "RS256"
-
-
-class AssertionKey(Key):
-    """Presents a `Signer` to python-jose as a key: jose encodes, the signer signs.
-
-    Args:
-        signer: The signer.
-
-    Raises:
-        KeyLoadError: Its algorithm is not RS256, the only one that Salesforce accepts.
-    """
-
-    def __init__(self, signer: Signer) -> None:
-        if signer.algorithm != ALGORITHM:
-            raise KeyLoadError(
-                f"the key {signer.key_id} signs with {signer.algorithm}; Salesforce accepts only {ALGORITHM}.",
-                remedy="Use an RSA key of 2048 bits or more.",
-            )
-        self.signer = signer
-
-    @property
-    def fingerprint(self) -> str:
-        """The id of the key; not secret."""
-        return self.signer.key_id
-
-    def sign(self, msg: bytes) -> bytes:
-        """Sign the encoded header and claims."""
-        return self.signer.sign(msg)
-
-
-def sign_assertion(key: Any, *, issuer: str, subject: str, audience: str, now: float) -> str:
-    """Make a signed assertion.
-
-    Args:
-        key: An `AssertionKey`.
-        issuer: The Consumer Key.
-        subject: The username.
-        audience: One URL, with scheme.
-        now: Unix seconds.
-
-    Returns:
-        The compact JWS.
-
-    Raises:
-        KineticAuthError: An error of the signer.
-    """
-    claims = {"iss": issuer, "sub": subject, "aud": audience, "exp": int(now) + LIFETIME_S}
-    try:
-        return str(jwt.encode(claims, key, algorithm=ALGORITHM))
-    except JOSEError as error:  # python-jose wraps the error of the signer in its own
-        failure = error.__context__ if isinstance(error.__context__, KineticAuthError) else error
-    raise failure
-
+if TYPE_CHECKING:
+    from kinetic_auth_jwt_bearer.assertion import AssertionKey
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -174,7 +112,7 @@ class JWTAuthenticator(GrantAuthenticator):
             KeyLoadError: The key cannot be read, or is not an RSA private key of 2048 bits or more; or the certificate
                 does not belong to it.
         """
-        from kinetic_auth_jwt_bearer.authenticator import sign_assertion
+        from kinetic_auth_jwt_bearer.assertion import sign_assertion
 
         key = self._key.get(lambda: self._prepare_key(now))
         current_tally().key_fingerprint = key.fingerprint
@@ -183,7 +121,7 @@ class JWTAuthenticator(GrantAuthenticator):
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
     def _prepare_key(self, now: float) -> "AssertionKey":
-        from kinetic_auth_jwt_bearer.authenticator import AssertionKey
+        from kinetic_auth_jwt_bearer.assertion import AssertionKey
         from kinetic_auth_jwt_bearer.certificate import check_certificate
 
         key = AssertionKey(self._signer())

@@ -69,7 +69,7 @@ def test_the_claims_are_issuer_subject_audience_and_expiry_and_nothing_else(
 
 @given(now=st.floats(min_value=1, max_value=4e9))
 def test_the_expiry_is_in_whole_seconds_and_never_more_than_three_minutes_ahead(now: float) -> None:
-    from kinetic_auth_jwt_bearer.authenticator import AssertionKey, sign_assertion
+    from kinetic_auth_jwt_bearer.assertion import AssertionKey, sign_assertion
 
     class AnySigner:
         algorithm = "RS256"
