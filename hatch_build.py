@@ -64,7 +64,7 @@ class PublishedTableHook(BuildHookInterface[Any]):
     """Writes the table of published names into the package, where `kinetic_auth_core` reads it for its hints."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's signature
-        """Write the table if the checkout has providers; an sdist brings the table that was made for it."""
+        """Write the table if the checkout has providers; an sdist contains a table already."""
         projects = _projects(self.root)
         if not projects:
             return

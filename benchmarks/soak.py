@@ -21,7 +21,7 @@ from pathlib import Path
 import kinetic_auth_core as kinetic
 
 DEADLINE_S = 3.0
-#: The org, in a process of its own: what it remembers of its logins is no leak of ours.
+#: The org, in its own process: the memory of its login records does not count as a leak.
 _SERVER = """
 import json, random, sys, threading
 from kinetic_auth_core.testing import Html, NotJson, Reset, SalesforceEmulator, Status, Truncated

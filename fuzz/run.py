@@ -46,11 +46,11 @@ def fuzz(path: Path, seconds: int) -> tuple[str, str]:
         errors="replace",
         check=False,
     )
-    said = done.stdout + done.stderr
-    count = re.search(r"stat::number_of_executed_units:\s*(\d+)", said)
-    covered = re.findall(r"cov: (\d+)", said)
+    printed = done.stdout + done.stderr
+    count = re.search(r"stat::number_of_executed_units:\s*(\d+)", printed)
+    covered = re.findall(r"cov: (\d+)", printed)
     line = f"{name:14} {count[1] if count else '?':>9} executions, {covered[-1] if covered else '?'} branches"
-    return line, "" if done.returncode == 0 else said
+    return line, "" if done.returncode == 0 else printed
 
 
 def main() -> None:
@@ -59,11 +59,11 @@ def main() -> None:
     names = names or list(targets())
     broken = []
     for name in names:
-        line, said = fuzz(targets()[name], max(1, int(seconds) // len(names)))
-        print(line + ("  BROKEN" if said else ""), flush=True)
-        if said:
+        line, printed = fuzz(targets()[name], max(1, int(seconds) // len(names)))
+        print(line + ("  BROKEN" if printed else ""), flush=True)
+        if printed:
             broken.append(name)
-            print(said[-4000:], file=sys.stderr)
+            print(printed[-4000:], file=sys.stderr)
     if broken:
         sys.exit(f"found something: {', '.join(broken)}; the inputs are in {KEPT / 'findings'}")
 

@@ -1,4 +1,4 @@
-"""Every test starts in an empty folder, with none of the machine's own settings."""
+"""Every test starts in an empty folder, without the machine's settings."""
 
 import io
 import logging
@@ -52,7 +52,7 @@ def sf(_org: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """All that is logged by anybody, at any level, with tracebacks."""
+    """All log lines of every level, with tracebacks."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     root = logging.getLogger()

@@ -1,11 +1,11 @@
-"""What is made at first use and kept."""
+"""Values that are made at first use and kept."""
 
 import pytest
 
 from kinetic_auth_core.concurrency import Once
 
 
-def test_it_is_made_once_and_again_after_it_was_taken() -> None:
+def test_a_value_is_made_once_and_again_after_take() -> None:
     once: Once[object] = Once()
     made = once.get(object)
     assert once.get(object) is once.peek() is made
@@ -14,7 +14,7 @@ def test_it_is_made_once_and_again_after_it_was_taken() -> None:
     assert once.get(object) is not made
 
 
-def test_if_making_it_fails_the_next_caller_tries_again() -> None:
+def test_after_a_failure_the_next_caller_makes_the_value() -> None:
     once: Once[int] = Once()
     with pytest.raises(ZeroDivisionError):
         once.get(lambda: 1 // 0)

@@ -95,7 +95,7 @@ FOR_PLUGINS = [
 ]
 
 
-def test_the_public_names_are_these() -> None:
+def test_the_public_names_match_the_list() -> None:
     assert kinetic.__all__ == PUBLIC
     assert plugins.__all__ == FOR_PLUGINS
 

@@ -59,7 +59,7 @@ def test_the_ids_are_those_of_the_identity_url() -> None:
 
 
 @pytest.mark.parametrize("identity", ["", "https://login.salesforce.com", f"https://x/id/{ORG}", "https://x/id//"])
-def test_an_identity_url_without_them_gives_none(identity: str) -> None:
+def test_an_identity_url_without_ids_gives_none(identity: str) -> None:
     session = kinetic.SalesforceSession("t", "https://a.example.com", identity, "0")
     assert (session.org_id, session.user_id) == (None, None)
 
@@ -113,12 +113,12 @@ def test_the_traceback_of_a_refused_api_version_does_not_show_the_token() -> Non
 
 
 @given(st.integers(0, 999), st.none() | st.integers(0, 9), st.sampled_from(["", "v", "V"]))
-def test_a_normal_api_version_stays_as_it_is(major: int, minor: int | None, prefix: str) -> None:
+def test_a_normal_api_version_is_not_changed(major: int, minor: int | None, prefix: str) -> None:
     normal = normal_api_version(f"{prefix}{major}" if minor is None else f"{prefix}{major}.{minor}")
     assert normal == normal_api_version(normal) == f"v{major}.{minor or 0}"
 
 
-def test_the_default_api_version_is_read_when_the_session_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_api_version_is_read_when_the_session_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
     before = made()
     monkeypatch.setenv("SF_API_VERSION", "58.0")
     assert made().api_version == "v58.0"

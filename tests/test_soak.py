@@ -1,4 +1,4 @@
-"""A short run of the soak: many threads, many faults, and nothing that leaks or ends otherwise than it may."""
+"""A short run of the soak: many threads and faults, no leaks, and only documented results."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("full_tier")
 SOAK = Path(__file__).parents[1] / "benchmarks" / "soak.py"
 
 
-def test_every_call_ends_in_a_session_or_a_typed_error_and_nothing_leaks() -> None:
+def test_every_call_returns_a_session_or_raises_a_typed_error_and_nothing_leaks() -> None:
     # glibc gives the 16 MiB of each scrypt back at once, so that a short run tells a leak from what a late login needs.
     environ = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
     command = [sys.executable, str(SOAK), "8", "32"]

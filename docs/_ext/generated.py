@@ -75,10 +75,10 @@ def store_settings_table(store: str) -> str:
 
 
 def fault_table(group: str) -> str:
-    """The faults of a group, as the last run of `tests/faults` that wrote the table found them.
+    """The faults of a group, as the last run of `tests/faults` wrote them.
 
     Args:
-        group: What stands in the table's column of that name.
+        group: A value of the column `group`.
     """
     with _FAULTS.open(encoding="utf-8", newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["group"] == group]
@@ -86,7 +86,7 @@ def fault_table(group: str) -> str:
         (
             line["what"],
             f"`{line['raised']}`",
-            line["told"],
+            line["message"],
             *(line[provider] or "-" for provider in ("jwt-bearer", "password")),
             line["at most"],
         )

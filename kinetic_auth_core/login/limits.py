@@ -199,9 +199,9 @@ class LockoutGuard:
         error, description, status = refusal["error"], refusal["description"], refusal["status"]
         age = _age(refusal)
         known = known_error(error or "", description)
-        said = ": ".join(filter(None, (error, description))) or "by its provider"
+        reason = ": ".join(filter(None, (error, description))) or "by its provider"
         return HeldBackError(
-            f"{self._label} is not tried: the same credential was refused {age:.0f} s ago ({said}), and repeating it "
+            f"{self._label} is not tried: the same credential was refused {age:.0f} s ago ({reason}), and repeating it "
             f"could lock the user out. It is tried again in {max(self._guard_s - age, 0):.0f} s (lockout_guard), or at "
             "once with another.",
             remedy=known.remedy if known else "",

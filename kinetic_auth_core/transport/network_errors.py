@@ -30,7 +30,7 @@ class Failure:
         remedy: What to do.
         retryable: Whether it can pass by itself.
         unanswered: Whether the request may have arrived.
-        cause: What the library said.
+        cause: The exception of the library.
     """
 
     message: str
@@ -135,9 +135,9 @@ def describe_network_error(
     chain = list(_chain(error))
     row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
-    said = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
-    said += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
-    reason = masked(next(filter(None, said), "it failed"))
+    texts = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
+    texts += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
+    reason = masked(next(filter(None, texts), "it failed"))
     message = row.message.format(
         host=host,
         limits=limits,

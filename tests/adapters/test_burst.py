@@ -37,7 +37,7 @@ class Revoker:
     revoked: int = 0
     begun: int = 0
     finished: int = 0
-    _latest: dict[int, int] = attrs.field(factory=dict)  # by caller: how often had been revoked when the call began
+    _latest: dict[int, int] = attrs.field(factory=dict)  # by caller: the number of revocations when the call began
     _settled: dict[int, int] = attrs.field(factory=dict)
 
     @property
@@ -63,7 +63,7 @@ class Revoker:
         """A call is finished.
 
         Returns:
-            Whether those who wait for their turn should look again.
+            Whether the waiting callers should check again.
         """
         self.finished += 1
         self._settled[caller] = self._latest[caller]
@@ -75,7 +75,9 @@ class Revoker:
         return self.begun == self.calls
 
 
-def test_64_threads_lose_five_tokens_and_no_call(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
+def test_no_call_of_64_threads_fails_when_five_tokens_expire(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
     callers, calls = 64, 2_000
     revoker, turn = Revoker(sf, callers, calls), threading.Condition()
     statuses: list[int] = []
@@ -101,7 +103,7 @@ def test_64_threads_lose_five_tokens_and_no_call(sf: SalesforceEmulator, source:
     assert sf.count("GET", LIMITS, 401) >= REVOCATIONS
 
 
-def test_100_tasks_lose_five_tokens_and_no_call(
+def test_no_call_of_100_tasks_fails_when_five_tokens_expire(
     sf: SalesforceEmulator, source: kinetic.SessionSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if importlib.util.find_spec("sniffio") is None:

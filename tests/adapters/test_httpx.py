@@ -26,7 +26,7 @@ EXPIRED = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSI
 
 @attrs.frozen
 class Caller:
-    """One way to use httpx: a `Client`, or an `AsyncClient` in an event loop of its own."""
+    """One way to use httpx: a `Client`, or an `AsyncClient` in its own event loop."""
 
     kind: str
     source: kinetic.SessionSource
@@ -36,7 +36,7 @@ class Caller:
         return self.read(method, url, lambda answer: answer.read(), lambda answer: answer.aread(), **options)
 
     def read(self, method: str, url: str, sync: Any, unsync: Any, **options: Any) -> httpx.Response:
-        """Make a call whose response the caller reads."""
+        """Make a call; the caller reads the response."""
         auth = SalesforceAuth(self.source)
         client = {"auth": auth, "timeout": 10, "trust_env": False, **options.pop("client", {})}
         if self.kind == "Client":
@@ -264,10 +264,10 @@ def test_a_rejection_with_an_incomplete_body_is_an_error_of_the_connection(
 # Failing logins
 
 
-def test_a_login_that_fails_is_raised_as_what_it_is(sf: SalesforceEmulator, call: Caller) -> None:
+def test_the_error_of_a_failed_login_is_raised_unchanged(sf: SalesforceEmulator, call: Caller) -> None:
     call.source.session()
     sf.revoke_all()
-    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a rejected credential
+    sf.refuse("odd_error", "an unknown description")  # neither transient nor a rejected credential
     with pytest.raises(kinetic.AuthenticationError, match="odd_error"):
         call("GET", sf.url + QUERY, params=ASK)
     assert call("GET", sf.url + QUERY, params=ASK).status_code == 200
@@ -321,7 +321,7 @@ class Gate:
     @kinetic.hookimpl
     def authenticate(self) -> kinetic.SalesforceSession:
         self.entered.set()
-        assert self.opened.wait(20), "nobody opened: the event loop is blocked"
+        assert self.opened.wait(20), "not opened: the event loop is blocked"
         return self.inner.authenticate()
 
 

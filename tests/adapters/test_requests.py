@@ -104,7 +104,7 @@ def test_userinfo_says_bad_oauth_token(sf: SalesforceEmulator, http: requests.Se
 
 
 @pytest.mark.parametrize("body", [{"json": {}}, {"data": b"<x/>", "headers": {"Content-Type": "application/xml"}}])
-def test_bulk_v1_has_a_header_and_an_error_of_its_own(
+def test_bulk_v1_uses_its_own_header_and_error(
     sf: SalesforceEmulator, http: requests.Session, body: dict[str, Any]
 ) -> None:
     path = "/services/async/62.0/job"
@@ -252,14 +252,14 @@ def test_a_rejection_with_an_incomplete_body_is_an_error_of_the_connection_and_k
 # Failing logins
 
 
-def test_a_login_that_fails_is_raised_as_what_it_is(sf: SalesforceEmulator, http: requests.Session) -> None:
-    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a rejected credential
+def test_the_error_of_a_failed_login_is_raised_unchanged(sf: SalesforceEmulator, http: requests.Session) -> None:
+    sf.refuse("odd_error", "an unknown description")  # neither transient nor a rejected credential
     with pytest.raises(kinetic.AuthenticationError, match="odd_error"):
         http.get(sf.url + QUERY, timeout=10)
     assert sf.count("GET", QUERY) == 0
     http.get(sf.url + QUERY, params=ASK, timeout=10)
     sf.revoke_all()
-    sf.refuse("odd_error", "of no known meaning")  # neither transient nor a rejected credential
+    sf.refuse("odd_error", "an unknown description")  # neither transient nor a rejected credential
     with pytest.raises(kinetic.AuthenticationError, match="odd_error") as caught:
         http.get(sf.url + QUERY, params=ASK, timeout=10)
     assert caught.value.__context__ is caught.value.__cause__  # the rejected request is not chained

@@ -1,4 +1,4 @@
-"""What `.ci/audit.py` makes of pip-audit's answers; pip-audit is played by a module that prints what it is told."""
+"""How `.ci/audit.py` reports pip-audit's answers. A module that prints a given report takes the place of pip-audit."""
 
 import json
 import os
@@ -39,18 +39,18 @@ def test_a_finding_fails_and_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [["GHSA-wj6h-64fc-37mp"], ["PYSEC-2026-1325", "GHSA-wj6h-64fc-37mp"]])
-def test_a_finding_that_is_accepted_passes_with_its_reason(tmp_path: Path, names: list[str]) -> None:
+def test_an_accepted_finding_passes_with_its_reason(tmp_path: Path, names: list[str]) -> None:
     done = audited(tmp_path, report({"name": "ecdsa", "version": "0.19.2", "vulns": [finding(*names)]}))
     assert done.returncode == 0
     assert f"left: ecdsa 0.19.2: {names[0]}: ecdsa takes a time that tells of its key" in done.stdout
 
 
-def test_it_says_how_many_it_could_ask_about(tmp_path: Path) -> None:
+def test_it_prints_how_many_packages_it_checked(tmp_path: Path) -> None:
     done = audited(tmp_path, report(CLEAN, UNKNOWN))
     assert (done.returncode, done.stdout) == (0, "audit: no finding; 1 packages audited, 1 not known there\n")
 
 
-def test_where_no_package_is_known_it_says_that_it_knows_nothing(tmp_path: Path) -> None:
+def test_with_no_known_package_it_says_that_nothing_was_checked(tmp_path: Path) -> None:
     done = audited(tmp_path, report(UNKNOWN))
     assert (done.returncode, done.stdout) == (
         0,
@@ -58,7 +58,7 @@ def test_where_no_package_is_known_it_says_that_it_knows_nothing(tmp_path: Path)
     )
 
 
-def test_without_the_service_it_passes_and_says_that_it_knows_nothing(tmp_path: Path) -> None:
+def test_without_the_service_it_passes_and_says_that_nothing_was_checked(tmp_path: Path) -> None:
     done = audited(tmp_path, "", "requests.exceptions.ConnectionError: Max retries exceeded")
     assert (done.returncode, done.stdout) == (
         0,
@@ -66,7 +66,7 @@ def test_without_the_service_it_passes_and_says_that_it_knows_nothing(tmp_path: 
     )
 
 
-def test_an_audit_that_breaks_fails(tmp_path: Path) -> None:
+def test_a_broken_audit_fails(tmp_path: Path) -> None:
     done = audited(tmp_path, "", "Traceback: KeyError")
     assert done.returncode == 1
     assert "KeyError" in done.stderr

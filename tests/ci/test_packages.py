@@ -1,4 +1,4 @@
-"""A provider is a folder: what is derived from `providers/*`, tried with one more in a copy of the repository."""
+"""A provider is a folder: everything derived from `providers/*` finds an added one in a copy of the repository."""
 
 import importlib.util
 import json
@@ -73,7 +73,7 @@ def test_coverage_measures_it(script: Script, tmp_path: Path) -> None:
     assert config["report"]["fail_under"] >= 98
 
 
-def test_the_lowest_versions_are_those_of_its_dependencies_too(script: Script, tmp_path: Path) -> None:
+def test_the_lowest_versions_include_those_of_its_dependencies(script: Script, tmp_path: Path) -> None:
     script("floors", tmp_path / "floors.txt")
     lines = (tmp_path / "floors.txt").read_text("utf-8").splitlines()
     assert {"spoon-bending==3.1", "crystal==2"} <= set(lines)

@@ -1,4 +1,4 @@
-"""The frame around the commands: help, errors as a block, exit codes, pipes, colours, and what is loaded when."""
+"""The frame of all commands: help, errors as a block, exit codes, pipes, colours and lazy imports."""
 
 import contextlib
 import json

@@ -68,7 +68,7 @@ def test_the_commands_to_type_next_work_without_an_activated_environment(
 def test_ignores_the_machines_settings_and_leaves_them_unchanged(
     run: Run, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
 ) -> None:
-    Path("kinetic-auth.toml").write_text("this is no TOML")
+    Path("kinetic-auth.toml").write_text("invalid TOML")
     Path(".env").write_text("SF_USERNAME=somebody@else.example\nDEV_SF_PASSWORD=x\nLOG_LEVEL=LOUD\n")
     Path(".env").chmod(0o666)
     hostile = {

@@ -1,4 +1,4 @@
-"""`kinetic-auth emulator`: lines of a .env file that reach it, until a signal; then nothing is left of it."""
+"""`kinetic-auth emulator`: it prints a .env file with its settings, runs until a signal, and removes its files."""
 
 import io
 import os
@@ -219,7 +219,7 @@ def test_an_ignored_sighup_does_not_stop_it(monkeypatch: pytest.MonkeyPatch, tem
     assert list(temporary.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_reported(run: Run, temporary: Path) -> None:
+def test_a_taken_port_is_reported(run: Run, temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         outcome = run("emulator", "--port", str(port))

@@ -158,7 +158,7 @@ class TestSet:
             ("provider", "the argument PROVIDER"),
         ],
     )
-    def test_names_the_option_that_is_meant(self, run: Run, name: str, instead: str) -> None:
+    def test_names_the_option_for_a_misspelt_setting(self, run: Run, name: str, instead: str) -> None:
         outcome = run("login", "password", "--set", f"{name}=x")
         assert outcome.code == 2
         assert outcome.message == f"Error: --set {name}: is not a setting. Remedy: Use {instead}."

@@ -98,20 +98,22 @@ def test_no_secret_after_success(run: Run, every_command: Callable[..., list[str
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-def test_when_a_login_runs_into_a_fault(
+def test_no_secret_after_a_network_fault(
     sf: SalesforceEmulator, every_command: Callable[..., list[str]], provider: str, fault: Fault
 ) -> None:
     sf.break_transport(fault, times=None)
     assert every_command(provider) == []
 
 
-def test_when_the_server_says_what_was_sent(sf: SalesforceEmulator, every_command: Callable[..., list[str]]) -> None:
+def test_no_secret_after_the_server_echoes_the_request(
+    sf: SalesforceEmulator, every_command: Callable[..., list[str]]
+) -> None:
     sf.break_transport(Answer({"error": "invalid_grant", "error_description": ECHO}, status=400), times=None)
     assert every_command("password") == []
 
 
 @pytest.mark.parametrize("row", ERROR_ROWS, ids=" ".join)
-def test_when_a_login_is_rejected(
+def test_no_secret_after_a_rejected_login(
     sf: SalesforceEmulator,
     run: Run,
     keys: KeyPair,
@@ -138,21 +140,21 @@ def test_when_a_login_is_rejected(
         ("SF_CLIENT_SECRET", "secret-manager://nowhere/sf"),
     ],
 )
-def test_when_a_setting_is_wrong(
+def test_no_secret_after_a_wrong_setting(
     every_command: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     assert every_command("password") == []
 
 
-def test_when_the_config_file_is_broken(every_command: Callable[..., list[str]]) -> None:
+def test_no_secret_after_a_broken_config_file(every_command: Callable[..., list[str]]) -> None:
     Path("kinetic-auth.toml").write_text(f'password = "{PASSWORD}" "{TOKEN}"\n')
     assert every_command("password") == []
 
 
 @pytest.mark.parametrize("provider", ["jwt-bearer"], indirect=True)
 @pytest.mark.parametrize("damage", [(0, 5), (3, -3), (1, -1)])
-def test_when_the_key_is_damaged(
+def test_no_secret_after_a_damaged_key(
     every_command: Callable[..., list[str]],
     keys: KeyPair,
     provider: str,

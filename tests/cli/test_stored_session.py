@@ -55,10 +55,10 @@ def test_without_a_store_there_is_no_session_to_show(run: Run) -> None:
 
 @pytest.mark.usefixtures("default_env")
 @pytest.mark.parametrize(
-    ("command", "said"), [(("status",), {"alive": None}), (("logout", "--shared"), {"revoked": False})]
+    ("command", "printed"), [(("status",), {"alive": None}), (("logout", "--shared"), {"revoked": False})]
 )
 def test_a_store_that_does_not_respond_is_not_taken_for_an_empty_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], said: dict[str, object]
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], printed: dict[str, object]
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SF_STORE", "file")
@@ -68,7 +68,7 @@ def test_a_store_that_does_not_respond_is_not_taken_for_an_empty_one(
     assert "The store does not respond. It may still hold a live session" in " ".join(outcome.message.split())
     outcome = run(*command, "jwt-bearer", "--json")
     assert outcome.code == 5
-    assert json.loads(outcome.out).items() >= said.items()
+    assert json.loads(outcome.out).items() >= printed.items()
 
 
 def test_an_instance_that_does_not_respond_is_reported(

@@ -22,7 +22,7 @@ def path_of(file: ConfigFile) -> Path | None:
     return file.path and file.path.resolve()
 
 
-def test_without_any_file_there_is_none() -> None:
+def test_without_any_file_no_config_file_is_found() -> None:
     assert loaded().path is None
 
 

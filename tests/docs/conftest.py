@@ -1,4 +1,4 @@
-"""A folder with what the pages speak of, and the placeholders of the pages as the emulated org knows them."""
+"""A folder with the files that the pages mention, and an emulated org for their placeholders."""
 
 import logging
 import re
@@ -37,7 +37,7 @@ def _values(sf: SalesforceEmulator) -> Mapping[str, str]:
 
 @pytest.fixture
 def fill(sf: SalesforceEmulator) -> Fill:
-    """Put the emulated org's values in the place of a page's; and let no loop run for ever."""
+    """Replace the values of a page with those of the emulated org, and end every loop."""
 
     def fill(text: str) -> str:
         for placeholder, value in _values(sf).items():

@@ -85,7 +85,7 @@ def test_a_providers_readme_lists_its_own_settings_with_their_variables(provider
     )
 
 
-def test_settings_that_exclude_each_other_and_reserved_names_are_told() -> None:
+def test_mutually_exclusive_settings_and_reserved_names_are_documented() -> None:
     for group in exactly_one_of(load_authenticator("jwt-bearer")[1]):
         assert all(f"`{name}`" in page("configuration") for name in group)
     assert all(f"`{name}`" in page("write-a-provider") for name in RESERVED_NAMES)
@@ -94,7 +94,7 @@ def test_settings_that_exclude_each_other_and_reserved_names_are_told() -> None:
 @pytest.mark.parametrize("command", list(commands(cli)))
 def test_every_command_has_a_heading_and_its_help(command: str) -> None:
     assert re.search(rf"^##+ {command}$", page("cli"), re.MULTILINE)
-    if command not in {"kinetic-auth config", "kinetic-auth cert"}:  # groups: their commands are told
+    if command not in {"kinetic-auth config", "kinetic-auth cert"}:  # groups: their commands have headings
         assert f"```{{command-help}} {command.removeprefix('kinetic-auth ')}\n" in page("cli")
 
 
@@ -127,7 +127,7 @@ def test_decisions_are_numbered_without_a_gap() -> None:
         assert all(f"**{part}.**" in text for part in ("Context", "Choice", "Given up"))
 
 
-def test_every_claim_of_the_threat_model_names_a_test_that_is_there() -> None:
+def test_every_claim_of_the_threat_model_names_an_existing_test() -> None:
     model = page("security").partition("## Threat model")[2].partition("## What stays with you")[0]
     rows = re.findall(r"^\|(?! threat |---)[^|]+\|[^|]+\|([^|]+)\|$", model, re.MULTILINE)
     assert len(rows) > 25

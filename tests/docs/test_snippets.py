@@ -49,7 +49,7 @@ class Block:
 
     @property
     def file_name(self) -> str | None:
-        """The file that the block is, where its first line is a comment with nothing but a name."""
+        """The name of the block's file, if its first line is a comment with only a name."""
         named = re.match(r"# ([\w-]*\.\w+)\n", self.text)
         return named[1] if named else None
 
@@ -100,10 +100,10 @@ def check_session(text: str, block: Block, reader: dict[str, Any]) -> None:
     test = doctest.DocTestParser().get_doctest(text, reader, str(block.page), str(block.page), block.line - 1)
     assert test.examples
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    said = io.StringIO()
-    runner.run(test, out=said.write, clear_globs=False)
+    printed = io.StringIO()
+    runner.run(test, out=printed.write, clear_globs=False)
     reader.update(test.globs)
-    assert runner.failures == 0, said.getvalue()
+    assert runner.failures == 0, printed.getvalue()
 
 
 @pytest.mark.parametrize("page", pages_with("toml"))
@@ -122,7 +122,7 @@ def test_every_toml_block_is_toml_and_every_config_file_resolves(page: Path, fil
 
 
 @pytest.mark.parametrize("page", pages_with("console"))
-def test_every_command_of_a_page_is_understood(page: Path) -> None:
+def test_every_command_of_a_page_can_be_parsed(page: Path) -> None:
     for block in blocks(page, "console"):
         for line in re.findall(r"^(?:\S+/)?kinetic-auth (.*)", block.text, re.MULTILINE):
             words = shlex.split(re.split(r" [>|&#]", line)[0])
@@ -132,7 +132,7 @@ def test_every_command_of_a_page_is_understood(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [ROOT / "docs" / "getting-started.md"], ids=lambda page: page.name)
-def test_the_first_steps_of_the_shell_run_as_they_stand(page: Path) -> None:
+def test_the_first_steps_of_the_shell_run_unchanged(page: Path) -> None:
     steps = [block.text for block in blocks(page, "console") if "pip install" not in block.text]
     assert steps
     script = "\n".join(steps).replace(". .venv/bin/activate", f"export PATH={shlex.quote(str(_PROGRAM.parent))}:$PATH")
@@ -144,7 +144,7 @@ def test_the_first_steps_of_the_shell_run_as_they_stand(page: Path) -> None:
     assert re.search(r"^org_id +00D", ran.stdout, re.MULTILINE), ran.stdout
 
 
-def test_what_is_printed_in_a_session_is_really_compared() -> None:
+def test_the_output_of_a_session_is_compared() -> None:
     block = Block(Path("page.md"), 1, "pycon", ">>> 1 + 1\n3\n", "")
     with contextlib.suppress(AssertionError):
         check_session(block.text, block, {})

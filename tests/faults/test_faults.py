@@ -1,5 +1,5 @@
-"""Everything that goes wrong between a login and its session, a row a fault: what the caller gets, how soon, after how
-many requests, and that nothing of it shows a secret.
+"""Every fault of a login, one row for each: which error the caller gets, how soon and after how many requests, and
+that it shows no secret.
 
 The rows are in `fault_rows`. They are also a table in the docs, `docs/faults.csv`: a run compares them with it, and one
 with WRITE_FAULT_TABLE=1 in the environment writes it.
@@ -31,21 +31,21 @@ from kinetic_auth_jwt_bearer import JWTAuthenticator
 from kinetic_auth_password import OAuthAuthenticator
 
 TABLE = Path(__file__).parents[2] / "docs" / "faults.csv"
-COLUMNS = ("group", "what", "raised", "told", "remedy", "retryable", "jwt-bearer", "password", "at most")
+COLUMNS = ("group", "what", "raised", "message", "remedy", "retryable", "jwt-bearer", "password", "at most")
 BOUNDS: Mapping[str, float] = {"connect_timeout": 1.0, "read_timeout": 1.0, "deadline": 10.0}
-#: The system's own words, or OpenSSL's, differ from one machine to the next.
-TOLD_BY_THE_SYSTEM = frozenset({"connection", "TLS"})
+#: The messages of the system and of OpenSSL differ between machines.
+WORDED_BY_THE_SYSTEM = frozenset({"connection", "TLS"})
 
 
 @attrs.frozen
 class Outcome:
-    """What came of a login.
+    """The result of a login.
 
     Attributes:
         error: What was raised.
-        logged: All that anybody logged, at any level, with tracebacks.
+        logged: All log lines of every level, with tracebacks.
         took_s: How long it took.
-        arrived: How many requests the server saw; None where it cannot tell.
+        arrived: How many requests the server saw; None if that is unknown.
     """
 
     error: kinetic.KineticAuthError
@@ -79,17 +79,17 @@ def outcome_of(row: Row, provider: str, sf: SalesforceEmulator, pair: KeyPair, s
 
 
 def line_of(row: Row, error: kinetic.KineticAuthError) -> dict[str, str]:
-    """The row as it stands in the docs."""
-    told = re.sub(r"^.*?ada@acme.example at \S+ (failed: |succeeded, and )", "", error.message)
-    told = re.sub(r" Given up after .*", "", told)
-    told = re.sub(r"the proxy 127\.0\.0\.1:\d+", "the proxy proxy.example", told)
-    told = told.replace("localhost, 127.0.0.1, ::1", "login.example")
-    told = re.sub(r"\b(127\.0\.0\.1|localhost)(:\d+)?", "login.example", told)
+    """The row of the table in the docs."""
+    message = re.sub(r"^.*?ada@acme.example at \S+ (failed: |succeeded, and )", "", error.message)
+    message = re.sub(r" Given up after .*", "", message)
+    message = re.sub(r"the proxy 127\.0\.0\.1:\d+", "the proxy proxy.example", message)
+    message = message.replace("localhost, 127.0.0.1, ::1", "login.example")
+    message = re.sub(r"\b(127\.0\.0\.1|localhost)(:\d+)?", "login.example", message)
     return {
         "group": row.group,
         "what": row.what,
         "raised": type(error).__name__,
-        "told": told,
+        "message": message,
         "remedy": error.remedy,
         "retryable": "yes" if getattr(error, "retryable", False) else "",
         **{provider: str(row.tries.get(provider, "")) for provider in ("jwt-bearer", "password")},
@@ -108,7 +108,7 @@ def shown_by(error: kinetic.KineticAuthError) -> str:
 # A peer that resets before the handshake: CPython leaves the socket that it was making to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed .*_BoundedTLSSocket:ResourceWarning")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.group}-{row.what[:60]}")
-def test_a_fault_is_a_typed_error_in_time_that_shows_no_secret(
+def test_a_fault_raises_a_typed_error_in_time_without_secrets(
     row: Row,
     sf: SalesforceEmulator,
     key_pair: KeyPair,
@@ -135,13 +135,13 @@ def test_a_fault_is_a_typed_error_in_time_that_shows_no_secret(
         line = line_of(row, error)
         if os.environ.get("WRITE_FAULT_TABLE"):
             table[row.what] = line
-        told_by_us = set(COLUMNS) - ({"told"} if row.group in TOLD_BY_THE_SYSTEM else set())
-        assert {name: table[row.what][name] for name in told_by_us} == {name: line[name] for name in told_by_us}
+        compared = set(COLUMNS) - ({"message"} if row.group in WORDED_BY_THE_SYSTEM else set())
+        assert {name: table[row.what][name] for name in compared} == {name: line[name] for name in compared}
 
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[dict[str, dict[str, str]]]:
-    """The table in the docs, by what is done; written anew if that is asked for."""
+    """The table in the docs, by description; rewritten with WRITE_FAULT_TABLE=1."""
     if os.environ.get("WRITE_FAULT_TABLE"):
         written: dict[str, dict[str, str]] = {}
         yield written
@@ -159,7 +159,7 @@ def test_the_table_has_these_rows_and_no_others(table: dict[str, dict[str, str]]
     assert len(table) == len(ROWS) >= 60
 
 
-def test_every_refusal_that_is_known_has_its_row() -> None:
+def test_every_known_refusal_has_its_row() -> None:
     assert set(REFUSALS) == set(ERROR_ROWS)
 
 

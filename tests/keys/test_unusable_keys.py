@@ -155,7 +155,7 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("what", MESSAGES)
-def test_an_unusable_key_is_called_what_it_is(what: str, unusable: dict[str, str], message_of: MessageOf) -> None:
+def test_the_error_says_what_an_unusable_key_is(what: str, unusable: dict[str, str], message_of: MessageOf) -> None:
     assert message_of(unusable[what]) == MESSAGES[what]
     with pytest.raises(KeyLoadError) as caught:
         read_private_key(unusable[what])
@@ -289,7 +289,7 @@ def test_a_pkcs12_file_that_holds_only_certificates(message_of: MessageOf, certi
     assert message_of(bundle, "right") == f"is a PKCS12 file without a private key. {GIVE_PRIVATE}"
 
 
-def test_a_key_in_a_cipher_that_is_not_supported(message_of: MessageOf, pem: Path) -> None:
+def test_a_key_in_an_unsupported_cipher(message_of: MessageOf, pem: Path) -> None:
     encrypted = run("openssl", "pkcs8", "-topk8", "-v2", "aria-256-cbc", "-in", pem, "-passout", "pass:right")
     assert message_of(encrypted, "right") == (
         "is encrypted with an unsupported cipher. "
@@ -306,7 +306,7 @@ def test_an_encrypted_der_key_without_its_passphrase_or_with_a_wrong_one(message
     )
 
 
-def test_der_that_is_cut_off(message_of: MessageOf, pem: Path) -> None:
+def test_truncated_der(message_of: MessageOf, pem: Path) -> None:
     der = run("openssl", "pkcs8", "-topk8", "-nocrypt", "-in", pem, "-outform", "DER")
     assert message_of(der[:500]).startswith("is damaged: it looks like a private key but cannot be parsed.")
 
@@ -322,7 +322,7 @@ def test_an_ec_key_in_der(message_of: MessageOf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("jwk", "said"),
+    ("jwk", "message"),
     [
         ({"kty": "RSA", "n": "AQAB", "e": "AQAB"}, f"is a public JWK: it has no member d. {GIVE_PRIVATE}"),
         (
@@ -341,8 +341,8 @@ def test_an_ec_key_in_der(message_of: MessageOf) -> None:
         ({"kty": "RSA", "n": "Iw", "e": "BQ", "d": "BQ", "p": "AQ", "q": "Iw"}, DAMAGED_JWK),
     ],
 )
-def test_json_that_is_not_a_private_jwk(jwk: dict[str, object], said: str, message_of: MessageOf) -> None:
-    assert message_of(json.dumps(jwk)) == said
+def test_json_without_a_private_jwk(jwk: dict[str, object], message: str, message_of: MessageOf) -> None:
+    assert message_of(json.dumps(jwk)) == message
 
 
 @pytest.mark.parametrize("text", ["{not json", "{" * 100_000, '{"a":' * 100_000])

@@ -1,4 +1,4 @@
-"""`GrantAuthenticator`: what a provider gets by giving a grant."""
+"""`GrantAuthenticator`: what a provider with a `grant` method inherits."""
 
 import pickle
 import traceback
@@ -16,7 +16,7 @@ from kinetic_auth_core.testing import SalesforceEmulator
 
 @attrs.frozen
 class ClientCredentials(kinetic.GrantAuthenticator):
-    """Somebody else's provider: the client credentials flow."""
+    """A third-party provider: the client credentials flow."""
 
     provider_name: ClassVar[str] = "client-credentials"
 
@@ -51,14 +51,14 @@ def test_a_new_grant_is_a_class_with_one_method(sf: SalesforceEmulator) -> None:
     assert session.signature
 
 
-def test_a_grant_that_raises_is_named(sf: SalesforceEmulator) -> None:
+def test_the_error_of_a_failing_grant_names_the_provider(sf: SalesforceEmulator) -> None:
     with pytest.raises(
         kinetic.AuthenticationError, match=r"client-credentials login at .* failed: its grant\(\) raised Key"
     ):
         Broken("id", "secret", login_url=sf.url).authenticate()
 
 
-def test_a_class_without_a_provider_name_is_called_by_its_own(sf: SalesforceEmulator) -> None:
+def test_a_class_without_a_provider_name_uses_its_class_name(sf: SalesforceEmulator) -> None:
     @attrs.frozen
     class Nameless(ClientCredentials):
         provider_name = ""
@@ -114,13 +114,13 @@ def test_a_login_url_may_be_plain_http_on_loopback_and_end_in_a_slash() -> None:
 
 
 @pytest.mark.parametrize("reference", ["env://SECRET", "file:///secret", "secret-manager://aws/x", "kms://aws/x"])
-def test_a_reference_given_to_a_class_says_that_it_is_for_resolve(reference: str) -> None:
+def test_the_error_for_a_reference_in_a_constructor_points_to_resolve(reference: str) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="client_secret: is a reference, and references are for"):
         ClientCredentials("id", reference)
 
 
 @pytest.mark.parametrize("secret", ["https://looks.like/a?url", "a://b", LiteralText("env://SECRET")])
-def test_a_secret_that_only_looks_like_a_reference_is_taken_as_it_is(secret: str) -> None:
+def test_a_secret_that_only_looks_like_a_reference_is_used_unchanged(secret: str) -> None:
     assert ClientCredentials("id", secret).client_secret == secret
 
 
@@ -140,7 +140,7 @@ def test_from_env_reads_the_process_and_then_the_env_file(monkeypatch: pytest.Mo
     assert (made.client_id, made.client_secret, made.deadline) == ("from-process", "from-file", 7.0)
 
 
-def test_from_env_reports_all_that_is_missing_or_wrong_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_env_reports_all_missing_and_invalid_variables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_DEADLINE", "soon")
     with pytest.raises(kinetic.ConfigurationError) as caught:
         ClientCredentials.from_env()
@@ -177,7 +177,7 @@ def test_an_instance_can_be_evolved() -> None:
 
 
 @pytest.mark.parametrize("given", [None, ["a"], {"password": 5}, {5: "password"}])
-def test_a_grant_of_anything_but_text_is_named(sf: SalesforceEmulator, given: Any) -> None:
+def test_a_grant_of_another_type_than_text_is_an_error(sf: SalesforceEmulator, given: Any) -> None:
     @attrs.frozen
     class Odd(ClientCredentials):
         def grant(self, now: float) -> Any:
@@ -212,7 +212,7 @@ def test_a_url_setting_may_be_required_or_left_out() -> None:
         Urls("https://a.example", "http://b.example")
 
 
-def test_a_name_with_a_line_break_or_nothing_in_it_is_refused() -> None:
+def test_an_empty_name_and_a_name_with_a_line_break_are_refused() -> None:
     for name in ("user\nforged line", "   ", " user"):
         with pytest.raises(
             kinetic.ConfigurationError, match="username: is blank, has blanks around it, or a line break"

@@ -1,4 +1,4 @@
-"""What stops a login before Salesforce does: the guard against lockouts, and the login budget."""
+"""The limits of logins: the guard against lockouts, and the login budget."""
 
 import hashlib
 import json
@@ -73,7 +73,7 @@ def test_a_wrong_password_is_sent_once_however_often_a_login_is_tried(
     ("error", "description"),
     [("inactive_user", "user is inactive"), ("invalid_client_id", "client identifier invalid")],
 )
-def test_every_refusal_of_a_credential_holds_it_back(
+def test_every_refused_credential_is_blocked(
     sf: SalesforceEmulator, settings: dict[str, Any], error: str, description: str
 ) -> None:
     source = kinetic.resolve("password", password="right-horse", **settings)
@@ -82,7 +82,7 @@ def test_every_refusal_of_a_credential_holds_it_back(
     assert isinstance(refused(source), HeldBackError)
 
 
-def test_an_error_that_does_not_blame_the_credential_holds_nothing_back(
+def test_an_error_with_another_cause_does_not_block_the_credential(
     sf: SalesforceEmulator, settings: dict[str, Any]
 ) -> None:
     source = kinetic.resolve("password", password="right-horse", **settings)
@@ -92,7 +92,7 @@ def test_an_error_that_does_not_blame_the_credential_holds_nothing_back(
     assert source.authenticate().is_valid()
 
 
-def test_other_sources_of_the_same_store_hold_it_back_too_and_a_new_password_goes_through(
+def test_other_sources_of_the_same_store_block_it_too_and_a_new_password_is_sent(
     sf: SalesforceEmulator, settings: dict[str, Any]
 ) -> None:
     store = MemoryStore()
@@ -103,7 +103,7 @@ def test_other_sources_of_the_same_store_hold_it_back_too_and_a_new_password_goe
     assert kinetic.resolve("password", password="right-horse", store=store, **settings).session().is_valid()
 
 
-def test_a_secret_that_another_process_has_fetched_again_is_tried_here_too(
+def test_a_secret_that_another_process_has_fetched_again_is_tried_in_this_process_too(
     sf: SalesforceEmulator, settings: dict[str, Any], user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_WORD", "old-horse")
@@ -113,7 +113,9 @@ def test_a_secret_that_another_process_has_fetched_again_is_tried_here_too(
     assert source.session().is_valid()
 
 
-def test_it_is_tried_again_after_lockout_guard(sf: SalesforceEmulator, settings: dict[str, Any], user: User) -> None:
+def test_a_credential_is_tried_again_after_lockout_guard_seconds(
+    sf: SalesforceEmulator, settings: dict[str, Any], user: User
+) -> None:
     source = kinetic.resolve("password", password="new-horse", lockout_guard=0.3, **settings)
     refused(source)
     user.password = "new-horse"
@@ -176,14 +178,14 @@ def test_what_the_store_holds_of_a_refused_credential_does_not_help_to_guess_it(
         lambda found: json.dumps(found).encode()
     )
 )
-def test_whatever_a_store_holds_in_the_place_of_refusals_breaks_no_login(found: bytes) -> None:
+def test_arbitrary_values_in_place_of_stored_refusals_break_no_login(found: bytes) -> None:
     session_cache = SessionCache("key", None, 60, None)
     session_cache.write_refusals(lambda _: found, 60)
     guard = LockoutGuard(session_cache, 60, "a login", {})
     guard.check(Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")))
 
 
-def test_malformed_refusals_in_the_store_hold_nothing_back() -> None:
+def test_malformed_refusals_in_the_store_do_not_block_a_login() -> None:
     credential = Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0"))
     tag, record = credential.tag("key"), {"error": "invalid_grant", "description": None, "status": 400}
     of_days_to_come = [{"tag": tag, "at": at, **record} for at in (time.time() + 86_400, math.inf)]
@@ -196,7 +198,7 @@ def test_malformed_refusals_in_the_store_hold_nothing_back() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # 3.12 and newer: the very thing that is tested
-def test_in_a_child_too_the_first_login_goes_alone(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_in_a_forked_child_too_the_first_login_is_made_alone(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("password", password=WRONG, **settings)
     session = kinetic.SalesforceSession("00D!dead", sf.url, "", "0")
     assert not source.is_alive(session)  # the provider's instance is there, and has not logged in
@@ -226,16 +228,16 @@ def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(
     called = f"password login of {settings['username']} at {sf.url.partition('//')[2]}"
     before = sf.token_requests
 
-    def said() -> list[str]:
+    def logged() -> list[str]:
         return [each.getMessage() for each in caplog.records if each.name == "kinetic_auth_core.login.limits"]
 
     with caplog.at_level(logging.WARNING, "kinetic_auth_core.login.limits"):
         for _ in range(3):
             source.authenticate()
-        assert not said()
+        assert not logged()
         source.authenticate()
         source.authenticate()
-    assert said() == [f"{called}: 4 of 5 logins of this hour's login_budget are spent"]
+    assert logged() == [f"{called}: 4 of 5 logins of this hour's login_budget are spent"]
     with pytest.raises(kinetic.LoginBudgetError) as caught:
         source.session()
     assert "5 logins within the last hour are all that login_budget allows; the next one in " in caught.value.message
@@ -244,7 +246,7 @@ def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(
     assert sf.token_requests == before + 5
 
 
-def test_a_budget_is_of_the_last_hour_by_the_clock_that_is_further() -> None:
+def test_a_budget_counts_the_last_hour_by_the_clock_that_is_ahead() -> None:
     clocks = {"monotonic": 0.0, "wall": 1_000.0}
     budget = LoginBudget(2, "a login", {}, (lambda: clocks["monotonic"], lambda: clocks["wall"]))
     budget.spend()
@@ -266,7 +268,7 @@ def test_a_budget_is_of_the_last_hour_by_the_clock_that_is_further() -> None:
         ({"session_lifetime": "2h"}, "session_lifetime (from keyword): expected a number, got text"),
     ],
 )
-def test_what_is_wrong_with_a_source_s_own_settings_is_reported_at_once(
+def test_all_problems_of_the_source_settings_are_reported_at_once(
     settings: dict[str, Any], settings_: dict[str, Any], what: str
 ) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
@@ -277,7 +279,7 @@ def test_what_is_wrong_with_a_source_s_own_settings_is_reported_at_once(
     assert caught.value.problems == (what,)
 
 
-def test_a_source_s_own_settings_come_from_a_file_and_from_variables(
+def test_source_settings_come_from_a_file_and_from_variables(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SF_SESSION_LIFETIME", "900")

@@ -1,4 +1,4 @@
-"""Keys and passwords that change while a source lives: what is fetched anew, and which key is tried next."""
+"""Keys and passwords that change during the life of a source: what is fetched again, and which key is tried next."""
 
 import logging
 import time
@@ -57,7 +57,7 @@ def in_files(folder: Path, **texts: str) -> list[str]:
     return [f"file://{folder / name}" for name in texts]
 
 
-def test_a_key_that_was_replaced_in_its_place_is_fetched_again(
+def test_a_key_replaced_under_the_same_reference_is_fetched_again(
     sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SALESFORCE_KEY", current.private_key_pem)
@@ -70,7 +70,7 @@ def test_a_key_that_was_replaced_in_its_place_is_fetched_again(
     assert sf.token_requests == before + 1
 
 
-def test_while_the_next_key_waits_in_the_list_a_swap_of_the_certificate_costs_one_refusal(
+def test_with_the_next_key_in_the_list_a_certificate_swap_costs_one_refusal(
     sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair, tmp_path: Path, caplog: Any
 ) -> None:
     keys = in_files(tmp_path, current=current.private_key_pem, next=following.private_key_pem)
@@ -92,7 +92,7 @@ def test_while_the_next_key_waits_in_the_list_a_swap_of_the_certificate_costs_on
     assert sf.token_requests == before + 3  # the key that was accepted is the first to be tried
 
 
-def test_the_key_that_is_replaced_in_its_place_comes_before_the_next_of_the_list(
+def test_a_key_replaced_under_the_same_reference_is_tried_before_the_next_of_the_list(
     sf: SalesforceEmulator,
     org: Org,
     current: KeyPair,
@@ -111,7 +111,7 @@ def test_the_key_that_is_replaced_in_its_place_comes_before_the_next_of_the_list
     assert sf.token_requests == before + 1
 
 
-def test_a_list_stands_in_a_file_with_references_literals_and_variables(
+def test_a_key_list_in_a_file_may_mix_references_literals_and_variables(
     sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair, tmp_path: Path
 ) -> None:
     in_files(tmp_path, current=following.private_key_pem)
@@ -133,7 +133,7 @@ def test_a_list_stands_in_a_file_with_references_literals_and_variables(
     assert row.note.startswith("private_key no. 2 of 2 is in use")
 
 
-def test_where_no_key_of_the_list_is_right_the_error_is_that_of_the_first(
+def test_if_all_keys_of_the_list_are_wrong_the_error_is_that_of_the_first(
     sf: SalesforceEmulator, org: Org, strangers: list[str], tmp_path: Path
 ) -> None:
     keys = in_files(tmp_path, one=strangers[0], two=strangers[1])
@@ -144,7 +144,7 @@ def test_where_no_key_of_the_list_is_right_the_error_is_that_of_the_first(
     assert sf.token_requests == before + 2
 
 
-def test_the_deadline_is_that_of_all_keys_together(
+def test_one_deadline_applies_to_all_keys_together(
     sf: SalesforceEmulator, org: Org, following: KeyPair, strangers: list[str]
 ) -> None:
     keys = [following.private_key_pem, *strangers]
@@ -169,7 +169,7 @@ def test_the_deadline_is_that_of_all_keys_together(
         ("something_new", "that nobody knows"),
     ],
 )
-def test_no_other_refusal_is_tried_again_with_another_key(
+def test_no_other_refusal_tries_the_next_key(
     sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair, error: str, description: str
 ) -> None:
     keys = [current.private_key_pem, following.private_key_pem]
@@ -195,7 +195,7 @@ def test_a_key_that_cannot_be_loaded_is_skipped(
     assert "gone cannot be read: No such file or directory. Trying private_key no. 2 of 2." in caplog.text
 
 
-def test_an_instance_made_by_hand_tries_its_keys_in_turn(
+def test_an_instance_without_resolve_tries_its_keys_in_order(
     sf: SalesforceEmulator, org: Org, current: KeyPair, following: KeyPair
 ) -> None:
     made = JWTAuthenticator(private_key=[following.private_key_pem, current.private_key_pem], **org.settings)
@@ -224,7 +224,7 @@ def test_an_instance_without_a_source_remembers_which_key_was_accepted(
         assert requests == [2, 1, 1]
 
 
-def test_a_password_that_was_changed_is_fetched_again_and_the_wrong_one_is_sent_once(
+def test_a_changed_password_is_fetched_again_and_the_wrong_one_is_sent_once(
     sf: SalesforceEmulator, org: Org, tmp_path: Path, caplog: Any
 ) -> None:
     (password,) = in_files(tmp_path, password="right-horse")
@@ -240,7 +240,7 @@ def test_a_password_that_was_changed_is_fetched_again_and_the_wrong_one_is_sent_
     assert source.authenticate().is_valid()
 
 
-def test_a_pkcs12_file_is_a_reference_as_it_is(
+def test_a_pkcs12_file_can_be_a_file_reference(
     sf: SalesforceEmulator, org: Org, following: KeyPair, tmp_path: Path
 ) -> None:
     key = load_pem_private_key(following.private_key_pem.encode(), None)
@@ -251,7 +251,7 @@ def test_a_pkcs12_file_is_a_reference_as_it_is(
     assert source.session().is_valid()
 
 
-def test_bytes_for_a_setting_that_takes_only_text_are_refused_by_name(org: Org, tmp_path: Path) -> None:
+def test_the_error_for_bytes_in_a_text_setting_names_the_setting(org: Org, tmp_path: Path) -> None:
     (tmp_path / "password").write_bytes(b"\xff\xfe\x00")
     settings = org.settings | {"client_secret": "secret", "password": f"file://{tmp_path}/password"}
     with pytest.raises(kinetic.KeyLoadError, match=r"^password \(from keyword\): .*: the secret is not UTF-8"):
@@ -270,13 +270,13 @@ def test_bytes_for_a_setting_that_takes_only_text_are_refused_by_name(org: Org, 
         (["kms://"], "private_key (from keyword): the reference 'kms://' names nothing after kms://"),
     ],
 )
-def test_what_is_wrong_with_a_list_of_keys_is_reported_by_resolve(org: Org, keys: list[Any], what: str) -> None:
+def test_problems_of_a_key_list_are_reported_by_resolve(org: Org, keys: list[Any], what: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("jwt-bearer", private_key=keys, **org.settings)
     assert caught.value.problems == (what,)
 
 
-def test_a_secret_that_takes_no_list_refuses_one(org: Org) -> None:
+def test_a_list_for_a_single_secret_is_refused(org: Org) -> None:
     settings = org.settings | {"client_secret": "secret", "password": ["env://OLD", "env://NEW"]}
     with pytest.raises(kinetic.ConfigurationError, match=r"password \(from keyword\): expected text, got a list"):
         kinetic.resolve("password", **settings)

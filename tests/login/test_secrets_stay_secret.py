@@ -1,4 +1,4 @@
-"""Canaries: distinct markers in every secret, and nothing anywhere that shows one.
+"""Canaries: every secret contains a distinct marker, and no output shows one.
 
 What goes wrong between a login and its session is searched for them in `faults`; the command line in `cli`.
 """
@@ -182,7 +182,7 @@ def test_a_session_shows_no_token_but_pickles_with_it(
     assert pickle.loads(pickle.dumps(session)) == session
 
 
-def test_the_value_of_a_reference_is_not_shown_when_it_does_not_fit(
+def test_an_invalid_value_of_a_reference_is_not_shown(
     sf: SalesforceEmulator, logged: io.StringIO, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CANARY", SECRET)
@@ -227,7 +227,7 @@ class JobTimeoutError(Exception):
 @pytest.mark.parametrize("kind", [JobTimeoutError, KeyboardInterrupt])
 @pytest.mark.parametrize("place", ["getresponse", "prepare_body", "grant", "read_response"])
 @pytest.mark.parametrize("how", ["session", "authenticate", "authenticate of the class"])
-def test_a_login_that_is_interrupted_shows_no_secret_in_a_traceback(
+def test_an_interrupted_login_shows_no_secret_in_a_traceback(
     sf: SalesforceEmulator, logged: io.StringIO, kind: type[BaseException], place: str, how: str
 ) -> None:
     settings = sf.settings("password")

@@ -1,4 +1,4 @@
-"""The fields of an answer: JSON that means one thing, and values that could be used."""
+"""The fields of an answer: unambiguous JSON with usable values."""
 
 import json
 from typing import Any
@@ -18,18 +18,18 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(), VALUES))
-def test_an_object_is_read_as_it_was_written(fields: dict[str, Any]) -> None:
+def test_an_object_is_parsed_unchanged(fields: dict[str, Any]) -> None:
     assert json_object(json.dumps(fields).encode()) == fields
     assert json_object(b"\xef\xbb\xbf" + json.dumps(fields).encode()) == fields
 
 
 @given(st.binary())
-def test_bytes_are_an_object_or_a_reason(body: bytes) -> None:
+def test_any_bytes_are_parsed_to_an_object_or_a_reason(body: bytes) -> None:
     assert isinstance(json_object(body), dict | str)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"null", b"NaN", b'{"a": Infinity}', b"{" * 99_999, b"\xff\xfe{"])
-def test_a_json_value_that_is_not_an_object_is_refused(body: bytes) -> None:
+def test_a_json_value_other_than_an_object_is_refused(body: bytes) -> None:
     assert json_object(body) == NOT_JSON
 
 
@@ -38,7 +38,7 @@ def test_a_duplicate_name_is_reported(body: bytes) -> None:
     assert json_object(body) == "in which a field stands twice"
 
 
-def test_empty_fields_count_as_left_out_and_unknown_ones_do_not_count() -> None:
+def test_empty_fields_count_as_missing_and_unknown_ones_are_ignored() -> None:
     assert session_values({**GOOD, "scope": "", "signature": None, "sfdc_site_url": "x"}) == GOOD
 
 

@@ -1,4 +1,4 @@
-"""A machine whose clock is wrong logs in all the same, and is told so."""
+"""A machine with a wrong clock can log in, and gets a warning."""
 
 import logging
 import re
@@ -51,16 +51,17 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "told"), [(3600, "behind that of 127.0.0.1"), (-3600, "ahead of that of 127.0.0.1"), (80_000, "behind")]
+    ("ahead_s", "expected"),
+    [(3600, "behind that of 127.0.0.1"), (-3600, "ahead of that of 127.0.0.1"), (80_000, "behind")],
 )
-def test_a_clock_that_is_wrong_costs_one_more_request_and_then_none(
-    sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture, ahead_s: float, told: str
+def test_a_wrong_clock_costs_one_extra_request_once(
+    sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture, ahead_s: float, expected: str
 ) -> None:
     sf.advance(ahead_s)
     authenticator = jwt(sf)
     assert cost(authenticator) == 2
     (warning,) = warnings(caplog)
-    assert told in warning
+    assert expected in warning
     seconds = re.search(r"clock is (\d+) s ", warning)
     assert seconds
     assert int(seconds[1]) == pytest.approx(abs(ahead_s), abs=2)
@@ -69,7 +70,7 @@ def test_a_clock_that_is_wrong_costs_one_more_request_and_then_none(
     assert len(warnings(caplog)) == 1
 
 
-def test_a_clock_that_goes_wrong_further_is_followed(sf: SalesforceEmulator) -> None:
+def test_a_clock_that_drifts_further_is_corrected_again(sf: SalesforceEmulator) -> None:
     authenticator = jwt(sf)
     sf.advance(1000)
     assert cost(authenticator) == 2
@@ -78,7 +79,7 @@ def test_a_clock_that_goes_wrong_further_is_followed(sf: SalesforceEmulator) -> 
         assert cost(authenticator) == 1
 
 
-def test_a_clock_that_is_set_right_is_used_again(sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_corrected_clock_is_used_again(sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     authenticator = jwt(sf)
     sf.advance(3600)
@@ -100,7 +101,7 @@ def test_a_difference_that_salesforce_tolerates_changes_nothing(
     assert not warnings(caplog)
 
 
-def test_a_refusal_while_the_clocks_agree_stands(sf: SalesforceEmulator) -> None:
+def test_a_refusal_while_the_clocks_agree_is_final(sf: SalesforceEmulator) -> None:
     sf.advance(3)
     sf.refuse(*EXPIRED, times=None)
     assert refused(jwt(sf)).attempts == 1
@@ -108,19 +109,19 @@ def test_a_refusal_while_the_clocks_agree_stands(sf: SalesforceEmulator) -> None
 
 
 @pytest.mark.parametrize("ahead_s", [3 * 86400, -3 * 86400])
-def test_a_difference_of_days_is_not_believed(sf: SalesforceEmulator, ahead_s: float) -> None:
+def test_a_clock_difference_of_days_is_ignored(sf: SalesforceEmulator, ahead_s: float) -> None:
     sf.advance(ahead_s)
     assert refused(jwt(sf)).attempts == 1
 
 
-def test_an_answer_without_a_date_that_can_be_read_cures_nothing(sf: SalesforceEmulator) -> None:
+def test_an_answer_without_a_valid_date_corrects_nothing(sf: SalesforceEmulator) -> None:
     sf.advance(3600)
     body = {"error": EXPIRED[0], "error_description": EXPIRED[1]}
     sf.break_transport(Answer(body, status=400, headers={"Date": "yesterday"}))
     assert refused(jwt(sf)).attempts == 1
 
 
-def test_an_assertion_is_signed_again_once_and_a_correction_that_failed_is_forgotten(
+def test_an_assertion_is_signed_again_once_and_a_failed_correction_is_discarded(
     sf: SalesforceEmulator,
 ) -> None:
     sf.advance(3600)
@@ -131,13 +132,13 @@ def test_an_assertion_is_signed_again_once_and_a_correction_that_failed_is_forgo
     assert cost(authenticator) == 2
 
 
-def test_what_passes_by_itself_is_tried_again_in_between(sf: SalesforceEmulator) -> None:
+def test_a_transient_failure_in_between_is_retried(sf: SalesforceEmulator) -> None:
     sf.advance(3600)
     sf.refuse("unknown_error", "retry your request")
     assert cost(jwt(sf)) == 3
 
 
-def test_the_keys_of_a_list_share_what_is_known_of_the_clock(sf: SalesforceEmulator) -> None:
+def test_the_keys_of_a_list_share_the_clock_correction(sf: SalesforceEmulator) -> None:
     other = new_key_pair()
     authenticator = jwt(sf, private_key=[other.private_key_pem, sf.default.private_key_pem])
     sf.advance(3600)

@@ -1,4 +1,4 @@
-"""The catalogue of the token endpoint's errors: each pair that Salesforce is known to answer is found."""
+"""The catalogue of the token endpoint's errors: each known pair is found."""
 
 import pytest
 from hypothesis import given
@@ -74,7 +74,7 @@ def test_an_answer_is_known_with_its_kind_and_remedy(
 
 
 @pytest.mark.parametrize(("error", "description", "kind", "words"), ANSWERS)
-def test_neither_case_nor_blanks_nor_more_words_matter(
+def test_case_spaces_and_further_words_do_not_matter(
     error: str, description: str, kind: Kind, words: list[str]
 ) -> None:
     row = known_error(error, description)
@@ -83,7 +83,7 @@ def test_neither_case_nor_blanks_nor_more_words_matter(
         assert known_error(error, None) == row
 
 
-def test_every_row_is_reached_by_an_answer_of_its_own() -> None:
+def test_every_row_is_matched_by_its_own_answer() -> None:
     reached = {known_error(error, description) for error, description, _, _ in ANSWERS}
     assert reached == set(ERROR_CODES)
 
@@ -105,6 +105,6 @@ def test_an_unknown_pair_gets_no_advice(error: str, description: str | None) -> 
 
 
 @given(st.text(), st.none() | st.text())
-def test_any_pair_has_an_answer_without_failing(error: str, description: str | None) -> None:
+def test_any_pair_can_be_looked_up_without_an_error(error: str, description: str | None) -> None:
     row = known_error(error, description)
     assert row is None or row in ERROR_CODES

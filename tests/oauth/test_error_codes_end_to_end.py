@@ -15,7 +15,7 @@ from kinetic_auth_core import AuthenticationError, CredentialsRejectedError, Tra
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.testing import ERROR_ROWS, SalesforceEmulator
 
-# How often a login is tried: what passes by itself is tried again, nothing else is.
+# How often a login is tried: only transient errors are retried.
 TRIES: Mapping[type[AuthenticationError], int] = {TransientAuthenticationError: 4}
 
 LogIn = Callable[[], kinetic.SalesforceSession]
@@ -60,13 +60,13 @@ def refused(log_in: LogIn) -> AuthenticationError:
 
 
 def shown(error: BaseException) -> str:
-    """All that an error reporter could print, but for the locals of the tests, which are the secrets."""
-    told = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
+    """All that an error reporter could print, except the locals of the tests, which are the secrets."""
+    captured = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True, compact=False)
     here = str(Path(__file__).parent)
-    told.stack = traceback.StackSummary.from_list(
-        [frame for frame in told.stack if not frame.filename.startswith(here)]
+    captured.stack = traceback.StackSummary.from_list(
+        [frame for frame in captured.stack if not frame.filename.startswith(here)]
     )
-    return "\n".join([*told.format(), repr(error), str(error), str(vars(error)), str(error.args)])
+    return "\n".join([*captured.format(), repr(error), str(error), str(vars(error)), str(error.args)])
 
 
 def secrets(sf: SalesforceEmulator) -> list[str]:
@@ -77,29 +77,29 @@ def secrets(sf: SalesforceEmulator) -> list[str]:
 
 
 @pytest.mark.parametrize(("error", "description"), ERROR_ROWS)
-def test_each_row_is_an_error_of_its_type_with_its_remedy(
+def test_each_row_raises_its_type_with_its_remedy(
     error: str, description: str, provider: str, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
     advice, expected = REFUSALS[error, description]
     tries = TRIES.get(expected, 1)
     sf.refuse(error, description, times=tries)
-    told = refused(authenticator.authenticate)
+    raised = refused(authenticator.authenticate)
     host = sf.url.removeprefix("http://")
     row = known_error(error, description)
     assert row is not None
-    assert type(told) is expected
-    assert (told.error, told.description, told.status) == (error, description or None, 400)
-    assert told.retryable is (expected is TransientAuthenticationError)
-    assert (told.provider, told.host, told.username) == (provider, host, sf.default.username)
-    assert told.remedy == row.remedy
-    assert advice in told.remedy
-    said = f"{error}: {description}" if description else error
-    message, _, given_up = told.message.partition(" Given up after 4 tries within ")
-    assert message == f"{provider} login of {sf.default.username} at {host} failed: {said} (HTTP 400)."
+    assert type(raised) is expected
+    assert (raised.error, raised.description, raised.status) == (error, description or None, 400)
+    assert raised.retryable is (expected is TransientAuthenticationError)
+    assert (raised.provider, raised.host, raised.username) == (provider, host, sf.default.username)
+    assert raised.remedy == row.remedy
+    assert advice in raised.remedy
+    answer = f"{error}: {description}" if description else error
+    message, _, given_up = raised.message.partition(" Given up after 4 tries within ")
+    assert message == f"{provider} login of {sf.default.username} at {host} failed: {answer} (HTTP 400)."
     assert bool(given_up) is (tries == 4)
-    assert str(told) == f"{told.message} Remedy: {told.remedy}"
-    assert [secret for secret in secrets(sf) if secret in shown(told)] == []
-    assert told.attempts == sf.token_requests == tries
+    assert str(raised) == f"{raised.message} Remedy: {raised.remedy}"
+    assert [secret for secret in secrets(sf) if secret in shown(raised)] == []
+    assert raised.attempts == sf.token_requests == tries
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_each_row_is_an_error_of_its_type_with_its_remedy(
         ("invalid_grant", " audience is invalid "),
     ],
 )
-def test_case_blanks_and_what_follows_do_not_hide_a_known_error(
+def test_a_known_error_is_recognised_regardless_of_case_spaces_and_further_words(
     error: str, description: str, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
     sf.refuse(error, description)
-    told = refused(authenticator.authenticate)
-    assert isinstance(told, CredentialsRejectedError)
-    assert told.remedy
+    raised = refused(authenticator.authenticate)
+    assert isinstance(raised, CredentialsRejectedError)
+    assert raised.remedy
 
 
 @pytest.mark.parametrize(("error", "description"), [("invalid_grant", "something new"), ("brand_new", "")])
@@ -125,33 +125,38 @@ def test_an_unknown_error_passes_through_without_invented_advice(
     error: str, description: str, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
     sf.refuse(error, description)
-    told = refused(authenticator.authenticate)
-    assert type(told) is AuthenticationError
-    assert (told.error, told.description, told.remedy, told.retryable) == (error, description or None, "", False)
-    assert "Remedy" not in str(told)
+    raised = refused(authenticator.authenticate)
+    assert type(raised) is AuthenticationError
+    assert (raised.error, raised.description, raised.remedy, raised.retryable) == (
+        error,
+        description or None,
+        "",
+        False,
+    )
+    assert "Remedy" not in str(raised)
     assert sf.token_requests == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_the_status_is_reported_and_does_not_change_what_a_known_error_means(
+def test_the_status_is_reported_and_does_not_change_the_type_of_a_known_error(
     status: int, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
     sf.refuse("invalid_grant", "authentication failure", status)
-    told = refused(authenticator.authenticate)
-    assert type(told) is CredentialsRejectedError
-    assert told.status == status
-    assert f"(HTTP {status})" in str(told)
+    raised = refused(authenticator.authenticate)
+    assert type(raised) is CredentialsRejectedError
+    assert raised.status == status
+    assert f"(HTTP {status})" in str(raised)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_an_unknown_error_with_a_status_that_passes_is_transient(
+def test_an_unknown_error_with_a_transient_status_is_transient(
     status: int, authenticator: Any, sf: SalesforceEmulator
 ) -> None:
     sf.refuse("brand_new", "something new", status, times=4)
-    told = refused(authenticator.authenticate)
-    assert type(told) is TransientAuthenticationError
-    assert told.retryable
-    assert "status.salesforce.com" in told.remedy
+    raised = refused(authenticator.authenticate)
+    assert type(raised) is TransientAuthenticationError
+    assert raised.retryable
+    assert "status.salesforce.com" in raised.remedy
     assert sf.token_requests == 4
 
 

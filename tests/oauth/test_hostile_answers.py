@@ -1,4 +1,4 @@
-"""Answers of any shape: a session that can be used, or an error of ours; nothing else, and never what we sent."""
+"""Any answer gives a usable session or a typed error, which never shows what was sent."""
 
 import json
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ _CASES: Mapping[str, Any] = {
 @given(**_CASES)
 @example(status=200, headers={}, body=b"[" * 100_000, client_secret=None, must_be_signed=False)
 @example(status=200, headers={}, body=b"1" * 5000, client_secret=None, must_be_signed=False)
-def test_any_answer_is_a_session_or_an_error_of_ours(
+def test_any_answer_is_a_session_or_a_typed_error(
     status: int, headers: Mapping[str, str], body: bytes, client_secret: str | None, must_be_signed: bool
 ) -> None:
     response = TokenResponse(status, CaseInsensitiveDict(headers), body)

@@ -1,4 +1,4 @@
-"""What is tried again, how often and when; and what is not."""
+"""Which failures are retried, how often and when."""
 
 import asyncio
 import logging
@@ -97,7 +97,7 @@ def at_each_retry(call: Callable[[], object]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("fault", TRANSIENT_FAULTS, ids=repr)
-def test_a_fault_that_passes_costs_one_more_request(sf: SalesforceEmulator, fault: Any) -> None:
+def test_a_transient_fault_costs_one_more_request(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     with tallied() as tally:
         session = jwt(sf, read_timeout=0.5 if isinstance(fault, Delay) else 5).authenticate()
@@ -107,7 +107,7 @@ def test_a_fault_that_passes_costs_one_more_request(sf: SalesforceEmulator, faul
 
 
 @pytest.mark.parametrize("row", TRANSIENT_ROWS)
-def test_a_refusal_that_passes_costs_one_more_request(sf: SalesforceEmulator, row: KnownError) -> None:
+def test_a_transient_refusal_costs_one_more_request(sf: SalesforceEmulator, row: KnownError) -> None:
     for make in (jwt, password):
         before = sf.token_requests
         sf.refuse(row.error, row.description)
@@ -120,7 +120,7 @@ def test_a_refusal_that_passes_costs_one_more_request(sf: SalesforceEmulator, ro
     [(Reset(), kinetic.TransportError), (Html(503), kinetic.ServiceUnavailableError)],
     ids=repr,
 )
-def test_what_does_not_pass_is_given_up_after_four_tries(sf: SalesforceEmulator, fault: Any, kind: type) -> None:
+def test_a_persistent_fault_is_given_up_after_four_tries(sf: SalesforceEmulator, fault: Any, kind: type) -> None:
     sf.break_transport(fault, times=None)
     before = sf.token_requests
     error = refused(jwt(sf).authenticate)
@@ -129,12 +129,12 @@ def test_what_does_not_pass_is_given_up_after_four_tries(sf: SalesforceEmulator,
     assert error.attempts == 4
     assert sf.token_requests == before + 4
     assert "jwt-bearer login of" in error.message
-    _, _, told = error.message.partition(" Given up after 4 tries within ")
-    assert 0 <= float(told.removesuffix(" s.")) <= 10
+    _, _, elapsed = error.message.partition(" Given up after 4 tries within ")
+    assert 0 <= float(elapsed.removesuffix(" s.")) <= 10
     assert 0 < error.waited_s <= 13 * Tries.first_pause_s
 
 
-def test_a_refusal_that_does_not_pass_is_that_of_the_last_try(sf: SalesforceEmulator) -> None:
+def test_the_error_of_a_persistent_refusal_is_that_of_the_last_try(sf: SalesforceEmulator) -> None:
     sf.refuse("server_error", "the first", times=3)
     sf.refuse("unknown_error", "retry your request")
     error = refused(jwt(sf).authenticate)
@@ -164,18 +164,18 @@ def test_an_org_that_recovers_is_reached() -> None:
         assert sf.token_requests == 1
 
 
-def test_a_name_is_asked_for_again_only_while_dns_is_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[socket.gaierror] = []
+def test_a_name_is_resolved_again_only_after_a_temporary_dns_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure: list[socket.gaierror] = []
 
     def resolve(*args: object, **settings: object) -> None:
-        raise told[0]
+        raise failure[0]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     authenticator = kinetic.OAuthAuthenticator(
         "id", "secret", "ada@acme.com", "password", login_url="https://acme.my.salesforce.com", proxy=None
     )
     for code, attempts in ((socket.EAI_AGAIN, 4), (socket.EAI_NONAME, 1)):
-        told[:] = [socket.gaierror(code, "as told")]
+        failure[:] = [socket.gaierror(code, "simulated")]
         error = refused(authenticator.authenticate)
         assert "acme.my.salesforce.com does not resolve" in error.message
         assert (error.attempts, error.retryable) == (attempts, attempts > 1)
@@ -196,7 +196,7 @@ def test_each_try_signs_a_new_assertion(sf: SalesforceEmulator) -> None:
                 "client_secret": self.client_secret,
             }
 
-    user = sf.add_user("signs-anew@emulator.example")
+    user = sf.add_user("signs-again@emulator.example")
     app = sf.add_app(flows={"client_credentials"}, run_as=user.username)
     authenticator = Counting(app.client_id, app.client_secret, login_url=sf.url)
     sf.refuse("server_error", times=2)
@@ -233,7 +233,7 @@ def test_every_other_refusal_fails_at_once(sf: SalesforceEmulator, row: KnownErr
     ],
     ids=repr,
 )
-def test_an_answer_that_is_not_salesforces_fails_at_once(sf: SalesforceEmulator, fault: Any) -> None:
+def test_an_answer_of_another_server_fails_at_once(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     before = sf.token_requests
     error = refused(jwt(sf).authenticate)
@@ -262,12 +262,12 @@ def test_a_password_that_may_have_arrived_is_not_sent_again(sf: SalesforceEmulat
 
 
 @pytest.mark.parametrize("fault", [Html(503), Status(500), Status(429)])
-def test_a_password_that_was_turned_away_is_sent_again(sf: SalesforceEmulator, fault: Any) -> None:
+def test_a_password_that_was_not_processed_is_sent_again(sf: SalesforceEmulator, fault: Any) -> None:
     sf.break_transport(fault)
     assert password(sf).authenticate().is_valid()
 
 
-def test_a_wrong_password_counts_once_whatever_came_before(sf: SalesforceEmulator) -> None:
+def test_a_wrong_password_is_sent_once_after_any_earlier_faults(sf: SalesforceEmulator) -> None:
     app, user = sf.default, sf.add_user("counted@emulator.example", password="right-horse")
     sf.break_transport(Html(503), times=2)
     authenticator = kinetic.OAuthAuthenticator(
@@ -282,7 +282,7 @@ def test_a_wrong_password_counts_once_whatever_came_before(sf: SalesforceEmulato
 # When
 
 
-def test_the_pauses_are_left_to_chance_between_nothing_and_0_2_0_6_and_1_8_seconds(
+def test_the_pauses_are_random_up_to_0_2_0_6_and_1_8_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[tuple[float, float]] = []
@@ -336,14 +336,14 @@ def test_a_wait_that_does_not_fit_into_the_deadline_is_not_begun(sf: SalesforceE
     assert sf.token_requests == before + 1
 
 
-@pytest.mark.parametrize("said", ["soon", "-1", "1.5", "", "²", formatdate(0, usegmt=True)])
-def test_a_retry_after_that_says_nothing_costs_no_wait(sf: SalesforceEmulator, said: str) -> None:
-    assert not retry_after_s({"Retry-After": said}, time.time())
+@pytest.mark.parametrize("header", ["soon", "-1", "1.5", "", "²", formatdate(0, usegmt=True)])
+def test_an_invalid_retry_after_is_ignored(sf: SalesforceEmulator, header: str) -> None:
+    assert not retry_after_s({"Retry-After": header}, time.time())
 
 
 @settings(max_examples=50)
 @given(st.text(), st.text())
-def test_no_header_breaks_the_reading_of_times(retry_after: str, date: str) -> None:
+def test_any_header_can_be_parsed_for_times(retry_after: str, date: str) -> None:
     headers = {"Retry-After": retry_after, "Date": date}
     assert (retry_after_s(headers, 0.0) or 0.0) >= 0
     answered_at(headers)
@@ -359,7 +359,7 @@ def test_the_deadline_spans_all_tries(sf: SalesforceEmulator) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_try_that_uses_the_deadline_up_is_the_last(sf: SalesforceEmulator) -> None:
+def test_a_try_that_exhausts_the_deadline_is_the_last(sf: SalesforceEmulator) -> None:
     sf.break_transport(Dribble(0.02, endless=True))
     error = refused(jwt(sf, deadline=0.5).authenticate)
     assert error.message.endswith("no complete answer from 127.0.0.1 within the deadline of 0.5 s.")
@@ -369,7 +369,7 @@ def test_a_try_that_uses_the_deadline_up_is_the_last(sf: SalesforceEmulator) -> 
 # Who notices
 
 
-def test_all_waiters_get_the_result_of_the_tries_of_one(sf: SalesforceEmulator) -> None:
+def test_all_waiting_callers_get_the_result_of_one_login(sf: SalesforceEmulator) -> None:
     def at_once(ask: Callable[[kinetic.SessionSource], Any]) -> list[Any]:
         start = threading.Barrier(8)
         source = kinetic.SessionSource(jwt(sf))
@@ -393,7 +393,7 @@ def test_all_waiters_get_the_result_of_the_tries_of_one(sf: SalesforceEmulator) 
     assert sf.token_requests == before + 6
 
 
-def test_the_brakes_see_one_login(sf: SalesforceEmulator) -> None:
+def test_retries_count_as_one_login_for_the_limits(sf: SalesforceEmulator) -> None:
     source = kinetic.resolve("jwt-bearer", **sf.settings("jwt-bearer"), login_budget=1)
     sf.refuse("server_error", times=2)
     assert source.session().is_valid()
@@ -416,7 +416,7 @@ def test_each_retry_is_logged_and_the_failure_once(sf: SalesforceEmulator, caplo
     assert "Given up after 4 tries within" in warnings[0]
 
 
-def test_a_task_that_waits_for_the_next_try_leaves_the_loop_free(sf: SalesforceEmulator) -> None:
+def test_a_task_that_waits_for_the_next_try_does_not_block_the_event_loop(sf: SalesforceEmulator) -> None:
     async def wait() -> None:
         loop, paused = asyncio.get_running_loop(), asyncio.Event()
         source = kinetic.SessionSource(jwt(sf))
@@ -431,7 +431,7 @@ def test_a_task_that_waits_for_the_next_try_leaves_the_loop_free(sf: SalesforceE
 
 
 @pytest.mark.parametrize("make", [jwt, password])
-def test_tries_that_are_used_up_show_no_secret(sf: SalesforceEmulator, make: Any) -> None:
+def test_the_error_after_the_last_try_shows_no_secret(sf: SalesforceEmulator, make: Any) -> None:
     authenticator = make(sf)
     sf.break_transport(Html(503), times=None)
     error = refused(authenticator.authenticate)

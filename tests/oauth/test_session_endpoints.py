@@ -1,4 +1,4 @@
-"""Revoking and introspecting: what is asked of whom, and what a source lets go of."""
+"""Revoking and introspecting: the requests, and the sessions that a source discards."""
 
 import traceback
 import uuid
@@ -39,7 +39,7 @@ def test_a_revoked_session_is_dead_and_the_next_one_is_new(sf: SalesforceEmulato
     assert source.session().access_token != session.access_token
 
 
-def test_only_what_is_named_is_revoked(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_only_the_named_session_is_revoked(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("jwt-bearer", **settings)
     live, own = source.session(), source.authenticate()
     source.revoke(own)
@@ -86,9 +86,7 @@ def test_introspection_needs_the_app_s_secret(settings: dict[str, Any]) -> None:
         source.introspect(source.session())
 
 
-def test_an_app_that_is_refused_raises_an_error_without_secrets(
-    sf: SalesforceEmulator, settings: dict[str, Any]
-) -> None:
+def test_a_rejected_app_raises_an_error_without_secrets(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     settings["client_secret"] = "canary-secret"
     source = kinetic.resolve("jwt-bearer", **settings)
     session = source.session()
@@ -96,9 +94,9 @@ def test_an_app_that_is_refused_raises_an_error_without_secrets(
         source.introspect(session)
     assert f"jwt-bearer introspection of {settings['username']} at " in caught.value.message
     assert "invalid_client: invalid client credentials" in caught.value.message
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    told.stack = traceback.StackSummary.from_list([each for each in told.stack if each.filename != __file__])
-    shown = "".join(told.format())
+    captured = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    captured.stack = traceback.StackSummary.from_list([each for each in captured.stack if each.filename != __file__])
+    shown = "".join(captured.format())
     assert "canary-secret" not in shown
     assert session.access_token not in shown
 
@@ -112,7 +110,7 @@ def test_an_instance_that_does_not_answer_raises_an_error(sf: SalesforceEmulator
     assert source.session() is session
 
 
-def test_a_provider_of_other_people_s_revokes_too(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_a_third_party_provider_revokes_too(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     session = kinetic.resolve("jwt-bearer", **settings).session()
 
     @attrs.frozen

@@ -1,4 +1,4 @@
-"""What the token endpoint's answer means: session or typed error."""
+"""The token endpoint's answer becomes a session or a typed error."""
 
 import base64
 import hashlib
@@ -63,7 +63,7 @@ def test_issued_at_falls_back_to_the_date_header_of_the_answer(sf: SalesforceEmu
 
 
 @pytest.mark.parametrize("date", ["", "yesterday"])
-def test_issued_at_falls_back_to_the_clock_where_there_is_no_date(
+def test_issued_at_falls_back_to_the_clock_without_a_date(
     sf: SalesforceEmulator, jwt: JWTAuthenticator, date: str
 ) -> None:
     sf.break_transport(Answer({"access_token": "t", "instance_url": sf.url, "id": "i"}, headers={"Date": date}))
@@ -82,7 +82,7 @@ def test_a_wrong_signature_is_refused(sf: SalesforceEmulator, password: OAuthAut
     assert "the signature of the answer is wrong, so it does not come from Salesforce" in str(error)
 
 
-def test_a_signature_that_is_not_even_ascii_is_refused(sf: SalesforceEmulator, password: OAuthAuthenticator) -> None:
+def test_a_non_ascii_signature_is_refused(sf: SalesforceEmulator, password: OAuthAuthenticator) -> None:
     sf.break_transport(Alter({"signature": "ü" * 44}))
     assert isinstance(error_of(password), kinetic.SessionRejectedError)
 
@@ -142,7 +142,7 @@ def test_an_answer_with_invalid_fields_is_refused(
 
 
 @pytest.mark.parametrize("fault", [Html(200), Html(404), NotJson(), Answer(b"[1]"), Answer(b"\xff\xfe"), Answer(b"")])
-def test_something_that_is_not_json_names_status_and_content_type(
+def test_the_error_for_invalid_json_names_status_and_content_type(
     sf: SalesforceEmulator, jwt: JWTAuthenticator, fault: Any
 ) -> None:
     sf.break_transport(fault)
@@ -153,7 +153,7 @@ def test_something_that_is_not_json_names_status_and_content_type(
     assert not error.retryable
 
 
-def test_json_that_is_nested_too_deeply_is_refused(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+def test_deeply_nested_json_is_refused(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
     sf.break_transport(Answer(b"[" * 100_000))
     assert type(error_of(jwt)) is kinetic.TransportError
 
@@ -211,7 +211,9 @@ def test_the_server_s_text_is_quoted_short_printable_and_without_our_secrets(
     assert len(error.description) <= 300
 
 
-def test_an_error_description_that_is_not_text_is_left_out(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+def test_an_error_description_of_another_type_than_text_is_left_out(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator
+) -> None:
     sf.break_transport(Answer({"error": "invalid_grant", "error_description": 5}, status=400))
     assert error_of(jwt).description is None
 
@@ -224,9 +226,7 @@ def test_every_error_names_provider_user_and_host(sf: SalesforceEmulator, jwt: J
     assert (error.provider, error.username, error.host) == ("jwt-bearer", sf.default.username, host)
 
 
-def test_an_answer_whose_signature_was_taken_away_is_refused(
-    sf: SalesforceEmulator, password: OAuthAuthenticator
-) -> None:
+def test_an_answer_without_its_signature_is_refused(sf: SalesforceEmulator, password: OAuthAuthenticator) -> None:
     sf.break_transport(Alter(drop={"signature"}))
     assert isinstance(error_of(password), kinetic.SessionRejectedError)
 
@@ -242,7 +242,7 @@ def test_true_is_not_a_time(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> No
 
 
 @pytest.mark.parametrize("word", ["failure", "authentication", "grant"])
-def test_a_password_that_is_a_word_of_the_refusal_does_not_hide_what_it_is(sf: SalesforceEmulator, word: str) -> None:
+def test_a_password_that_is_a_word_of_the_refusal_does_not_hide_the_error(sf: SalesforceEmulator, word: str) -> None:
     source = kinetic.resolve("password", **sf.settings("password") | {"password": word, "security_token": ""})
     before = sf.token_requests
     for _ in range(3):

@@ -337,7 +337,7 @@ def test_an_observer_that_calls_its_own_source_in_its_constructor_gets_a_session
 
 
 @pytest.mark.parametrize("asked", [0, 1])
-def test_an_observer_that_calls_a_source_of_a_pool_in_its_constructor_blocks_none(
+def test_an_observer_that_calls_a_source_of_a_pool_in_its_constructor_blocks_no_login(
     outcomes: list[Any], install: Install, asked: int
 ) -> None:
     eager = observe(install, "eager", EAGER)
@@ -373,7 +373,7 @@ def test_equal_observers_are_all_notified(outcomes: list[Any], install: Install)
     assert importlib.import_module("twice").SEEN == [1, 1]
 
 
-def test_a_module_that_is_installed_under_two_names_breaks_no_login(outcomes: list[Any], install: Install) -> None:
+def test_a_module_installed_under_two_names_breaks_no_login(outcomes: list[Any], install: Install) -> None:
     source = "SEEN = []\n\n@kinetic.hookimpl\ndef session_issued():\n    SEEN.append(1)\n"
     install("twice", source, {"observers": {"first": "twice", "second": "twice"}})
     assert kinetic.resolve("fake").session().is_valid()

@@ -40,7 +40,7 @@ print(json.dumps({
     "good": attempt(),
     "bad token": attempt(token="canary-wrong"),
     "bad url": attempt(sso_url="http://sso.example.com"),
-    "nobody there": attempt(sso_url="http://127.0.0.1:1/"),
+    "no server": attempt(sso_url="http://127.0.0.1:1/"),
     "down": attempt(sso_url=sys.argv[1] + "/down"),
 }))
 """
@@ -155,6 +155,6 @@ def test_the_provider_of_the_docs_works_as_an_installed_wheel(environment: Path,
     ]
     assert results["bad url"][0] == "ConfigurationError"
     assert "sso_url (from keyword)" in results["bad url"][1]
-    assert results["nobody there"] == ["TransportError", "no answer from 127.0.0.1:1 (ConnectionError)."]
+    assert results["no server"] == ["TransportError", "no answer from 127.0.0.1:1 (ConnectionError)."]
     assert results["down"] == ["TransportError", f"{host} answered with HTTP status 503."]
     assert "canary" not in json.dumps(results)

@@ -1,4 +1,4 @@
-"""Runs the examples of kinetic-core's reference as they stand there, with only their import changed.
+"""Runs the examples of kinetic-core's reference, with only their import changed.
 
 The org knows the very users, keys and passwords that the examples name, so that of an example's values only those that
 are places change: the login URL becomes the emulator's, and a path becomes one that exists.
@@ -125,7 +125,7 @@ def example(sf: SalesforceEmulator, keys: KeyPair) -> Example:
 
 @pytest.fixture
 def python(tmp_path: Path, full_tier: None) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a script as a process of its own, in the test's folder."""
+    """Runs a script as a separate process, in the test's folder."""
 
     def run(*command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

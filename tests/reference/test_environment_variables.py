@@ -57,14 +57,14 @@ def for_jwt(example: Any, key_file: Path) -> str:
     return str(example.here(FOR_JWT, {"/path/key": str(key_file)}))
 
 
-def test_those_required_for_jwt(place: Place, for_jwt: str, sf: SalesforceEmulator) -> None:
+def test_the_variables_required_for_jwt(place: Place, for_jwt: str, sf: SalesforceEmulator) -> None:
     place(for_jwt)
     session = kinetic.JWTAuthenticator.from_env().authenticate()
     assert sf.is_live(session.access_token)
     assert sf.history[-1].username == "user@example.com"
 
 
-def test_those_required_for_oauth(place: Place, example: Any, sf: SalesforceEmulator) -> None:
+def test_the_variables_required_for_oauth(place: Place, example: Any, sf: SalesforceEmulator) -> None:
     secrets = {"client_secret": "ABC123...", "password": "MyPassword", "security_token": "XYZ789"}
     example.known("3MVG9...", "user@example.com", **secrets)
     place(example.here(FOR_OAUTH))
@@ -72,13 +72,13 @@ def test_those_required_for_oauth(place: Place, example: Any, sf: SalesforceEmul
 
 
 @pytest.mark.parametrize("name", ["SF_CLIENT_ID", "SF_USERNAME", "SF_PRIVATE_KEY_PATH"])
-def test_one_that_is_missing_is_named(name: str, for_jwt: str) -> None:
+def test_a_missing_variable_is_named(name: str, for_jwt: str) -> None:
     Path(".env").write_text("\n".join(line for line in for_jwt.splitlines() if not line.startswith(name)))
     with pytest.raises(ValueError, match=rf"{name}\b"):
         kinetic.JWTAuthenticator.from_env()
 
 
-def test_the_login_url_is_production_where_it_is_left_out(for_jwt: str) -> None:
+def test_the_login_url_defaults_to_production(for_jwt: str) -> None:
     Path(".env").write_text("\n".join(line for line in for_jwt.splitlines() if "LOGIN_URL" not in line))
     assert kinetic.JWTAuthenticator.from_env().login_url == "https://login.salesforce.com"
 
@@ -91,7 +91,7 @@ def test_the_api_version(place: Place, written: str, meant: str, for_jwt: str, s
     assert session.base_url == f"{sf.url}/services/data/{meant}"
 
 
-def test_the_api_version_where_it_is_left_out(for_jwt: str) -> None:
+def test_the_api_version_has_its_default(for_jwt: str) -> None:
     Path(".env").write_text(for_jwt)
     assert kinetic.JWTAuthenticator.from_env().authenticate().api_version == "v62.0"
 

@@ -117,7 +117,7 @@ except Exception as e:
 
 @pytest.fixture
 def configured(example: Any, sf: SalesforceEmulator, key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment of a user who has done the setup."""
+    """The environment of a user after the setup."""
     example.known(CLIENT_ID, USERNAME)
     monkeypatch.setenv("SF_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("SF_USERNAME", USERNAME)
@@ -182,7 +182,7 @@ session = auth.authenticate()  # Will print debug info
 
 
 @pytest.mark.usefixtures("configured")
-def test_debug_mode_says_who_logs_in_where_and_prints_no_secret(
+def test_debug_mode_names_user_and_host_and_prints_no_secret(
     example: Any, python: Any, keys: KeyPair, sf: SalesforceEmulator
 ) -> None:
     Path("debug.py").write_text(example.code(DEBUG_MODE) + "\nprint(session.access_token)")
@@ -213,7 +213,7 @@ def test_the_key_that_the_openssl_commands_make_logs_in(example: Any, sf: Salesf
     for command in re.findall(r"^openssl .*$", OPENSSL, re.MULTILINE):
         # Answers to what the commands ask: the default for each name of the certificate, or a password, twice.
         answers = "backup\nbackup\n" if "pkcs12" in command else "\n" * 12
-        # Without a terminal of its own openssl asks on the standard input.
+        # Without a terminal openssl asks on the standard input.
         subprocess.run(
             shlex.split(command), input=answers, text=True, capture_output=True, check=True, start_new_session=True
         )

@@ -84,13 +84,13 @@ def test_kinetic_cores_client_follows_the_pages_of_a_query(sf: SalesforceEmulato
 
 @pytest.fixture
 def tls() -> Iterator[SalesforceEmulator]:
-    """simple-salesforce speaks nothing but https."""
+    """simple-salesforce speaks only https."""
     with SalesforceEmulator(tls=True) as emulator:
         yield emulator
 
 
 @pytest.mark.usefixtures("full_tier")
-def test_simple_salesforce_takes_it_too(tls: SalesforceEmulator) -> None:
+def test_simple_salesforce_accepts_it_too(tls: SalesforceEmulator) -> None:
     login = tls.default
     made = kinetic.JWTAuthenticator(
         login.client_id, login.username, login.private_key_pem, login_url=tls.url, ca_bundle=tls.ca_bundle

@@ -1,4 +1,4 @@
-"""The reference's "Common Issues": each is brought about by its cause, and its error gives the reference's solution."""
+"""The reference's "Common Issues": each is reproduced, and its error contains the reference's solution."""
 
 from __future__ import annotations
 
@@ -68,15 +68,13 @@ def test_jwt_expired(sf: SalesforceEmulator, log_in: LogIn) -> None:
     assert "clock" in caught.value.remedy
 
 
-def test_an_assertion_that_is_used_once_never_expires_in_use(sf: SalesforceEmulator, log_in: LogIn) -> None:
+def test_a_session_outlives_the_assertion_of_its_login(sf: SalesforceEmulator, log_in: LogIn) -> None:
     session = log_in()
     sf.advance(dt.timedelta(hours=1).total_seconds())
     assert sf.is_live(session.access_token)
 
 
-def test_the_remedies_reach_those_who_only_print_the_error(
-    sf: SalesforceEmulator, log_in: LogIn, tmp_path: Path
-) -> None:
+def test_a_printed_error_contains_its_remedy(sf: SalesforceEmulator, log_in: LogIn, tmp_path: Path) -> None:
     sf.refuse("invalid_grant", "ip restricted or invalid login hours")
     with pytest.raises(AuthenticationError) as caught:
         log_in()

@@ -92,7 +92,7 @@ def test_a_name_that_resembles_a_published_one_gets_no_hint(name: str) -> None:
     assert "pip install" not in str(caught.value)
 
 
-def test_importing_the_core_loads_nothing_heavy() -> None:
+def test_importing_the_core_imports_no_heavy_module() -> None:
     script = f"import json, sys, kinetic_auth_core; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
     assert json.loads(run(script)) == []
 
@@ -101,7 +101,7 @@ def test_importing_the_core_loads_nothing_heavy() -> None:
     ("provider", "settings"),
     [("jwt-bearer", {"private_key_path": "key.pem"}), ("password", {"client_secret": "s", "password": "p"})],
 )
-def test_resolving_loads_nothing_heavy_either(provider: str, settings: dict[str, str]) -> None:
+def test_resolving_imports_no_heavy_module(provider: str, settings: dict[str, str]) -> None:
     script = (
         "import json, sys, kinetic_auth_core\n"
         f"kinetic_auth_core.resolve({provider!r}, **{LOGIN | settings}).explain()\n"
@@ -147,7 +147,7 @@ def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:
     assert output == "SessionSource(provider='password', environment=None)\n"
 
 
-def test_nothing_is_left_in_the_users_cache(tmp_path: Path) -> None:
+def test_the_users_cache_stays_empty(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     run(

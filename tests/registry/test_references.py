@@ -86,7 +86,7 @@ def test_a_known_scheme_keeps_its_rest_whole(scheme: str, rest: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["env://", "file://?x=1", "kms://#key"])
-def test_a_reference_that_names_nothing_is_an_error(text: str) -> None:
+def test_an_incomplete_builtin_reference_is_an_error(text: str) -> None:
     scheme = text.partition(":")[0]
     with pytest.raises(kinetic.ConfigurationError, match=f"names nothing after {scheme}://"):
         parse_reference(text, ())

@@ -17,7 +17,7 @@ from kinetic_auth_core.transport.connections import MOST
 
 @pytest.fixture
 def config(sf: SalesforceEmulator, key_pair: KeyPair, tmp_path: Path) -> Path:
-    """Two environments at the same host, each with an app and a user of its own."""
+    """Two environments at the same host, each with its own app and user."""
     key = tmp_path / "server.key"
     key.write_text(key_pair.private_key_pem)
     key.chmod(0o600)
@@ -67,7 +67,7 @@ def test_sources_share_their_connections(sf: SalesforceEmulator, config: Path) -
         assert instances[0].connection() is instances[1].connection()
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux tells them")
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files in /proc")
 def test_tenants_with_different_connection_settings_leave_no_connections_open(
     sf: SalesforceEmulator, config: Path
 ) -> None:
@@ -130,6 +130,6 @@ def test_a_problem_is_reported_with_the_key(config: Path) -> None:
         kinetic.SourcePool("nowhere.toml")
 
 
-def test_it_is_not_pickled(config: Path) -> None:
+def test_a_pool_cannot_be_pickled(config: Path) -> None:
     with pytest.raises(TypeError, match="make one in the worker"):
         pickle.dumps(kinetic.SourcePool(config))

@@ -1,4 +1,4 @@
-"""A session that is refreshed before it dies: in the background while it serves, by one for all when it is over."""
+"""Refreshing a session: in the background while it is stale, by one login for all callers once it has expired."""
 
 import logging
 import subprocess
@@ -49,7 +49,9 @@ def test_a_stale_session_is_replaced_in_the_background(sf: SalesforceEmulator, s
     assert sf.token_requests == before + 1
 
 
-def test_when_it_has_expired_all_wait_for_one_login(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_with_an_expired_session_all_callers_wait_for_one_login(
+    sf: SalesforceEmulator, settings: dict[str, Any]
+) -> None:
     source = kinetic.resolve("password", session_lifetime=0.05, **settings)
     first = source.session()
     time.sleep(0.06)  # its life, not a synchronisation
@@ -93,10 +95,10 @@ def test_a_refresh_that_fails_is_logged_once_and_the_session_stays_in_use(caplog
             assert source.session().access_token == "00D!first"
     assert len(failing.calls) == 2  # it backs off
     with pytest.raises(kinetic.TransportError, match="no answer"):
-        eventually(lambda: source.session() is None)  # over: now it is everybody's error
+        eventually(lambda: source.session() is None)  # expired: now every caller gets the error
 
 
-def test_no_reader_ever_sees_a_torn_session() -> None:
+def test_no_reader_sees_a_mixture_of_two_sessions() -> None:
     """Twenty threads read while the session is replaced fifty times; token and URL of one login belong together."""
 
     @attrs.frozen
@@ -136,7 +138,7 @@ def test_no_reader_ever_sees_a_torn_session() -> None:
     assert len(numbered.calls) == refreshes + 1
 
 
-def test_a_refresh_keeps_no_process_alive(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_a_refresh_does_not_delay_the_end_of_the_process(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     code = f"""
 import time, kinetic_auth_core as kinetic
 source = kinetic.resolve("password", session_lifetime=2, **{settings!r})

@@ -1,4 +1,4 @@
-"""What sessions do at their edges: who shares one, odd plugins, stores in trouble, workers that were idle."""
+"""Sessions at the edges: which sources share one, odd plugins, failing stores, idle workers."""
 
 import asyncio
 import dataclasses
@@ -52,7 +52,7 @@ def org(sf: SalesforceEmulator) -> Org:
 
 @attrs.frozen
 class ByToken:
-    """A provider whose users differ by a secret alone."""
+    """A provider whose users differ only by a secret."""
 
     client_id: str = kinetic.setting(help="App.")
     refresh_token: str = kinetic.setting(help="Who.", secret=True)
@@ -66,7 +66,7 @@ def a_session(token: str) -> kinetic.SalesforceSession:
     return kinetic.SalesforceSession(token, "https://acme.my.salesforce.com", "", "0")
 
 
-def test_users_that_differ_by_a_secret_alone_share_no_session() -> None:
+def test_users_that_differ_only_by_a_secret_share_no_session() -> None:
     store = MemoryStore()
     alice = kinetic.SessionSource(ByToken("app", "alice"), store=store)
     bob = kinetic.SessionSource(ByToken("app", "bob"), store=store)
@@ -105,7 +105,7 @@ class Plain:
 
 @attrs.frozen
 class BySecret:
-    """A provider whose one setting is a secret of any kind."""
+    """A provider with one setting, a secret of any type."""
 
     secret: Any = kinetic.setting(help="Who.", secret=True)
 
@@ -128,7 +128,7 @@ class BySecret:
     ],
     ids=["table", "list of tables", "set", "attrs record", "dataclass", "date", "masked", "plain object"],
 )
-def test_whatever_a_secret_is_made_of_tells_users_apart(secret: Any) -> None:
+def test_secrets_of_every_type_distinguish_users(secret: Any) -> None:
     store = MemoryStore()
     ada, bob = (kinetic.SessionSource(BySecret(secret(who)), store=store) for who in ("ada", "robert"))
     assert ada.session() != bob.session()
@@ -157,7 +157,7 @@ def test_hosts_that_differ_by_another_setting_share_no_session() -> None:
 
 
 @pytest.mark.parametrize("raised", [SystemExit(1), asyncio.CancelledError(), GeneratorExit()])
-def test_a_plugin_that_ends_the_login_s_thread_is_one_error_and_no_storm(raised: BaseException) -> None:
+def test_a_plugin_that_ends_the_login_thread_causes_one_error(raised: BaseException) -> None:
     calls = []
 
     @attrs.frozen
@@ -172,7 +172,7 @@ def test_a_plugin_that_ends_the_login_s_thread_is_one_error_and_no_storm(raised:
     assert len(calls) == 1
 
 
-def test_a_session_with_fields_of_its_own_is_kept_without_them() -> None:
+def test_a_session_with_extra_fields_is_stored_without_them() -> None:
     @attrs.frozen
     class Dated(kinetic.SalesforceSession):
         at: dt.datetime = attrs.field(default=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), kw_only=True)
@@ -222,7 +222,7 @@ def test_an_interrupted_first_login_does_not_block_the_next() -> None:
         assert pool.submit(source.authenticate).result(10).access_token == "00D!second"
 
 
-def test_a_plugin_whose_username_cannot_be_had_logs_in_all_the_same() -> None:
+def test_a_plugin_without_a_readable_username_can_log_in() -> None:
     @attrs.frozen
     class Shy:
         @property
@@ -259,7 +259,7 @@ class Full(MemoryStore):
         raise OSError("disk full")
 
 
-def test_a_store_that_cannot_be_written_lets_no_wrong_password_through_again(
+def test_with_a_full_store_a_wrong_password_is_sent_once(
     sf: SalesforceEmulator, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SessionCache, "outage_pause_s", 0.3)
@@ -272,7 +272,7 @@ def test_a_store_that_cannot_be_written_lets_no_wrong_password_through_again(
     assert sf.token_requests == before + 1
 
 
-def test_a_source_that_made_room_for_another_leaves_its_refusal_in_the_pool(sf: SalesforceEmulator, org: Org) -> None:
+def test_the_pool_remembers_the_refusal_of_an_evicted_source(sf: SalesforceEmulator, org: Org) -> None:
     def tenant(_: str) -> dict[str, Any]:
         return {"provider": "password", "password": WRONG, **org.settings}
 
@@ -285,7 +285,7 @@ def test_a_source_that_made_room_for_another_leaves_its_refusal_in_the_pool(sf: 
     assert sf.token_requests == before + 1
 
 
-def test_how_to_connect_makes_no_other_credential(sf: SalesforceEmulator, org: Org) -> None:
+def test_connection_settings_do_not_make_another_credential(sf: SalesforceEmulator, org: Org) -> None:
     store, before = MemoryStore(), sf.token_requests
     for timeout_s in (5.0, 6.0, 7.0):
         with pytest.raises(kinetic.CredentialsRejectedError):
@@ -295,7 +295,7 @@ def test_how_to_connect_makes_no_other_credential(sf: SalesforceEmulator, org: O
     assert sf.token_requests == before + 1
 
 
-def test_a_refusal_in_several_lines_holds_back_as_well() -> None:
+def test_a_refusal_of_several_lines_blocks_the_credential_as_well() -> None:
     calls = []
 
     @attrs.frozen
@@ -346,7 +346,7 @@ def idle(sf: SalesforceEmulator, org: Org) -> Callable[[], tuple[kinetic.Session
     return make
 
 
-def test_a_worker_that_was_idle_gets_past_a_dead_session_in_the_store(
+def test_an_idle_worker_replaces_a_dead_session_of_the_store(
     sf: SalesforceEmulator, idle: Callable[[], tuple[kinetic.SessionSource, kinetic.SalesforceSession]]
 ) -> None:
     worker, first = idle()
@@ -354,7 +354,7 @@ def test_a_worker_that_was_idle_gets_past_a_dead_session_in_the_store(
     assert answer.status_code == 200
 
 
-def test_so_does_one_that_uses_httpx(
+def test_an_idle_worker_with_httpx_replaces_it_too(
     sf: SalesforceEmulator, idle: Callable[[], tuple[kinetic.SessionSource, kinetic.SalesforceSession]]
 ) -> None:
     worker, first = idle()
@@ -368,7 +368,7 @@ def test_so_does_one_that_uses_httpx(
     assert asyncio.run(call()) == 200
 
 
-def test_a_store_that_was_given_stays_its_maker_s() -> None:
+def test_a_store_passed_by_the_caller_is_not_closed() -> None:
     @attrs.define(eq=False)
     class Closing(MemoryStore):
         closed: int = 0
@@ -401,9 +401,9 @@ def test_a_tenant_that_is_not_a_mapping_is_reported_without_its_secret() -> None
     with kinetic.SourcePool(tenants=lambda _: None, password=WRONG) as pool:  # type: ignore[arg-type,return-value]
         with pytest.raises(kinetic.ConfigurationError, match=r"tenants\(\) returned NoneType, not a mapping") as caught:
             pool.source("acme")
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    told.stack = traceback.StackSummary.from_list([each for each in told.stack if each.filename != __file__])
-    assert WRONG not in "".join(told.format())
+    captured = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    captured.stack = traceback.StackSummary.from_list([each for each in captured.stack if each.filename != __file__])
+    assert WRONG not in "".join(captured.format())
 
 
 def test_a_stored_session_with_a_future_timestamp_is_ignored(org: Org, sf: SalesforceEmulator, caplog: Any) -> None:
@@ -429,7 +429,7 @@ def test_a_session_is_revoked_while_the_vault_is_down(
     assert not sf.is_live(session.access_token)
 
 
-def test_whether_a_session_is_alive_is_asked_of_the_rest_api(sf: SalesforceEmulator, org: Org) -> None:
+def test_the_rest_api_decides_whether_a_session_is_alive(sf: SalesforceEmulator, org: Org) -> None:
     source = kinetic.resolve("password", password="right-horse", **org.settings)
     session = source.session()
     assert source.is_alive(session) is True
@@ -437,7 +437,7 @@ def test_whether_a_session_is_alive_is_asked_of_the_rest_api(sf: SalesforceEmula
     assert source.is_alive(session) is False
 
 
-def test_a_source_that_was_not_made_can_be_shown() -> None:
+def test_an_unfinished_source_has_a_repr() -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.SessionSource(ByToken("app", "ada"), bogus=1)
     assert "not made yet" in "".join(

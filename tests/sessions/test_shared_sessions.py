@@ -1,4 +1,4 @@
-"""One session for all processes that share a store: who logs in, who waits, and what a store that is no good costs."""
+"""One session for all processes that share a store: which one logs in, and what a damaged store costs."""
 
 import importlib.metadata
 import json
@@ -88,7 +88,7 @@ def finish(process: "subprocess.Popen[str]", send: str = "") -> str:
 
 
 def ready(*processes: "subprocess.Popen[str]") -> None:
-    """Wait until each has said so."""
+    """Wait until each process has reported."""
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -106,7 +106,7 @@ def in_store(folder: Path) -> Path:
     return found
 
 
-def test_a_second_source_finds_the_session_that_the_first_one_kept(
+def test_a_second_source_finds_the_session_of_the_first(
     org: Org, store: dict[str, str], logins: Callable[[], int]
 ) -> None:
     first = org.source(store).session()
@@ -115,13 +115,13 @@ def test_a_second_source_finds_the_session_that_the_first_one_kept(
     assert logins() == 1
 
 
-def test_a_store_made_by_hand_serves_as_well(org: Org, folder: Path, logins: Callable[[], int]) -> None:
+def test_a_store_instance_works_as_well(org: Org, folder: Path, logins: Callable[[], int]) -> None:
     first = org.source(kinetic.FileStore(folder)).session()
     assert org.source(kinetic.FileStore(folder)).session() == first
     assert logins() == 1
 
 
-def test_eight_processes_of_eight_threads_start_cold_and_log_in_once(
+def test_eight_processes_of_eight_threads_log_in_once(
     org: Org, store: dict[str, str], logins: Callable[[], int]
 ) -> None:
     script = """
@@ -171,7 +171,7 @@ print(source.session().access_token)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill")
-def test_one_that_is_killed_while_it_logs_in_holds_the_others_up_no_longer_than_its_lease(
+def test_a_process_killed_during_its_login_delays_the_others_no_longer_than_its_lease(
     sf: SalesforceEmulator,
     org: Org,
     store: dict[str, str],
@@ -195,7 +195,7 @@ def test_one_that_is_killed_while_it_logs_in_holds_the_others_up_no_longer_than_
     assert logins() == 2
 
 
-def test_a_damaged_entry_costs_a_warning_and_a_login(
+def test_a_damaged_entry_causes_a_warning_and_a_login(
     org: Org, store: dict[str, str], folder: Path, logins: Callable[[], int], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = org.source(store).session()
@@ -208,7 +208,7 @@ def test_a_damaged_entry_costs_a_warning_and_a_login(
     assert first.access_token not in caplog.text
 
 
-def test_a_folder_that_others_can_read_costs_a_warning_that_says_the_chmod(
+def test_a_folder_that_others_can_read_causes_a_warning_with_the_chmod_command(
     org: Org, store: dict[str, str], folder: Path, logins: Callable[[], int], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.mkdir()
@@ -221,7 +221,7 @@ def test_a_folder_that_others_can_read_costs_a_warning_that_says_the_chmod(
     assert list(folder.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_costs_a_warning_and_every_source_its_own_login(
+def test_with_an_unwritable_path_each_source_warns_and_logs_in_itself(
     org: Org, tmp_path: Path, logins: Callable[[], int], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -236,7 +236,7 @@ def test_a_place_that_cannot_be_written_costs_a_warning_and_every_source_its_own
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes")
-def test_a_read_only_folder_costs_a_warning_and_the_login_works(org: Org, logins: Callable[[], int]) -> None:
+def test_a_read_only_folder_causes_a_warning_and_the_login_works(org: Org, logins: Callable[[], int]) -> None:
     script = """
 import logging
 logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
@@ -258,7 +258,7 @@ print(source.session().is_valid(), source.session().is_valid())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits")
-def test_a_full_disk_costs_a_warning_and_the_login_works(
+def test_a_full_disk_causes_a_warning_and_the_login_works(
     org: Org, store: dict[str, str], folder: Path, logins: Callable[[], int]
 ) -> None:
     script = """
@@ -273,22 +273,24 @@ print(source.session().is_valid(), source.session().is_valid())
     assert "File too large" in out[0]
     assert len(out) == 2
     assert [path.suffix for path in folder.iterdir() if path.suffix in {".session", ".tmp"}] == []
-    assert list(folder.glob("*.lease")) == []  # nobody waits for it
+    assert list(folder.glob("*.lease")) == []  # no other process waits for it
     assert org.source(store).session().is_valid()
     assert logins() == 2
 
 
-def test_the_names_of_files_tell_nothing_and_their_content_is_for_this_user_alone(
+def test_file_names_reveal_nothing_and_only_this_user_can_read_the_content(
     sf: SalesforceEmulator, org: Org, store: dict[str, str], folder: Path
 ) -> None:
     org.source(store).session()
     names = " ".join(path.name for path in folder.iterdir())
-    for told in (org.user.username, "shared.example", org.app.client_id, sf.url.rpartition("/")[2], "127.0.0.1"):
-        assert told not in names
+    for secret in (org.user.username, "shared.example", org.app.client_id, sf.url.rpartition("/")[2], "127.0.0.1"):
+        assert secret not in names
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
-def test_two_users_do_not_share(make_org: Callable[[], Org], store: dict[str, str], logins: Callable[[], int]) -> None:
+def test_two_users_share_no_session(
+    make_org: Callable[[], Org], store: dict[str, str], logins: Callable[[], int]
+) -> None:
     one, other = make_org(), make_org()
     assert one.source(store).session() != other.source(store).session()
     assert one.source(store).session() == one.source(store).session()
@@ -323,7 +325,7 @@ def test_a_file_names_a_store_with_a_path_relative_to_itself(
     assert rows["store.path"] == (str(tmp_path / "sessions"), f"{config}:environments.prod.store.path")
 
 
-def test_variables_name_a_store(
+def test_a_store_can_be_named_by_variables(
     org: Org, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logins: Callable[[], int]
 ) -> None:
     monkeypatch.setenv("SF_STORE", "file")
@@ -336,7 +338,7 @@ def test_variables_name_a_store(
     assert rows["store.path"] == (str(tmp_path / "from-variable"), "SF_STORE_PATH")
 
 
-def test_without_a_path_the_row_shows_where_it_is(
+def test_without_a_path_explain_shows_the_folder(
     org: Org, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logins: Callable[[], int]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -358,11 +360,11 @@ def test_without_a_path_the_row_shows_where_it_is(
         (7, "store (from keyword): expected a name, or a table with one: { name = ... }"),
     ],
 )
-def test_what_is_wrong_with_a_store_is_reported_by_resolve(org: Org, store: object, problem: str) -> None:
+def test_problems_of_a_store_are_reported_by_resolve(org: Org, store: object, problem: str) -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         org.source(store)
-    (told,) = caught.value.problems
-    assert told.startswith(problem)
+    (message,) = caught.value.problems
+    assert message.startswith(problem)
 
 
 def test_a_store_that_is_not_installed_is_reported_with_its_package(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,10 +388,10 @@ def _nothing_left(folder: Path) -> Iterator[None]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_a_process_that_only_says_that_a_session_is_dead_leaves_none_for_the_next(
+def test_a_process_that_only_invalidates_a_session_removes_it_from_the_store(
     sf: SalesforceEmulator, org: Org, store: dict[str, str]
 ) -> None:
-    """A job that stops at a 401, and is started anew a minute later, must not find the same session again."""
+    """A job that stops at a 401 and is restarted a minute later must not find the same session again."""
     with kinetic.resolve("jwt-bearer", store=store, **org.settings) as source:
         session = source.session()
         sf.revoke(session.access_token)

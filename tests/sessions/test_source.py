@@ -1,4 +1,4 @@
-"""The live session: one login for all who ask, compare-and-swap on invalidation, threads, asyncio, fork."""
+"""The live session: one login for all callers, compare-and-swap on invalidation, threads, asyncio, fork."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ def a_session(token: str = "00D!one") -> kinetic.SalesforceSession:
     return kinetic.SalesforceSession(token, "https://acme.my.salesforce.com", "", "0")
 
 
-def test_a_source_logs_in_once_and_hands_out_the_same_session(
+def test_a_source_logs_in_once_and_returns_the_same_session(
     sf: SalesforceEmulator, source: kinetic.SessionSource
 ) -> None:
     before = sf.token_requests
@@ -62,7 +62,7 @@ def test_a_source_logs_in_once_and_hands_out_the_same_session(
     assert sf.token_requests == before + 1
 
 
-def test_a_cold_herd_of_threads_costs_one_login(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
+def test_many_threads_at_once_cost_one_login(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
     before = sf.token_requests
     start = threading.Barrier(64)
 
@@ -76,7 +76,7 @@ def test_a_cold_herd_of_threads_costs_one_login(sf: SalesforceEmulator, source: 
     assert sf.token_requests == before + 1
 
 
-def test_authenticate_always_logs_in_and_leaves_the_live_session_alone(
+def test_authenticate_always_logs_in_and_keeps_the_live_session(
     sf: SalesforceEmulator, source: kinetic.SessionSource
 ) -> None:
     cached = source.session()
@@ -104,7 +104,7 @@ def test_a_dead_token_costs_one_login_for_all_threads(sf: SalesforceEmulator, so
     assert dead.access_token not in tokens
 
 
-def test_invalidating_an_old_session_throws_no_newer_one_away(source: kinetic.SessionSource) -> None:
+def test_invalidating_an_old_session_keeps_a_newer_one(source: kinetic.SessionSource) -> None:
     old = source.session()
     source.invalidate(old)
     new = source.session()
@@ -112,7 +112,7 @@ def test_invalidating_an_old_session_throws_no_newer_one_away(source: kinetic.Se
     assert source.session() is new
 
 
-def test_the_log_tells_once_that_a_session_died(
+def test_the_log_reports_a_dead_session_once(
     sf: SalesforceEmulator, source: kinetic.SessionSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "kinetic_auth_core.sessions.source")
@@ -121,10 +121,12 @@ def test_the_log_tells_once_that_a_session_died(
         source.invalidate(dead)
     source.session()
     source.invalidate(dead)
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.sessions.source"]
-    assert "session rejected (401); it is discarded and the next call logs in" in told
-    assert sf.default.username in told
-    assert dead.access_token not in told
+    (message,) = [
+        record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.sessions.source"
+    ]
+    assert "session rejected (401); it is discarded and the next call logs in" in message
+    assert sf.default.username in message
+    assert dead.access_token not in message
 
 
 def test_invalidating_before_any_login_does_nothing(sf: SalesforceEmulator, source: kinetic.SessionSource) -> None:
@@ -132,7 +134,7 @@ def test_invalidating_before_any_login_does_nothing(sf: SalesforceEmulator, sour
     assert source.session().access_token != "00D!one"
 
 
-def test_all_waiters_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
+def test_all_waiting_callers_get_the_error_of_the_one_login(sf: SalesforceEmulator) -> None:
     source = kinetic.resolve("password", **sf.settings("password") | {"password": "wrong"})
     before = sf.token_requests
     sf.break_transport(Delay(0.3))
@@ -160,7 +162,7 @@ def test_after_a_failure_the_next_caller_tries_again(sf: SalesforceEmulator) -> 
     assert source.session().access_token == "00D!one"
 
 
-def test_one_of_the_waiters_takes_over_an_interrupted_login() -> None:
+def test_a_waiting_caller_takes_over_an_interrupted_login() -> None:
     gate = Gate(outcomes=[KeyboardInterrupt(), a_session()])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(2) as pool:
@@ -283,7 +285,7 @@ def interrupted_before_a_thread_starts() -> Iterator[None]:
         sys.setprofile(None)
 
 
-def test_an_asession_that_is_interrupted_before_the_login_blocks_no_other() -> None:
+def test_an_asession_interrupted_before_the_login_blocks_no_other() -> None:
     gate = Gate(outcomes=[a_session()])
     gate.opened.set()
     source = kinetic.SessionSource(gate)
@@ -294,7 +296,7 @@ def test_an_asession_that_is_interrupted_before_the_login_blocks_no_other() -> N
         assert pool.submit(source.session).result(10).access_token == "00D!one"
 
 
-def test_a_refresh_that_is_interrupted_before_the_login_is_made_by_the_next_one() -> None:
+def test_after_an_interrupted_refresh_the_next_caller_refreshes() -> None:
     gate = Gate(outcomes=[a_session("00D!due"), a_session("00D!fresh")])
     gate.opened.set()
     source = kinetic.SessionSource(gate)
@@ -333,7 +335,7 @@ def test_a_child_forked_in_the_middle_of_a_login_can_log_in() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_keeps_the_session_and_opens_connections_of_its_own(
+def test_a_forked_child_keeps_the_session_and_opens_its_own_connections(
     sf: SalesforceEmulator, source: kinetic.SessionSource
 ) -> None:
     session = source.session()
@@ -366,7 +368,7 @@ def test_a_source_is_not_pickled_and_says_what_to_do(source: kinetic.SessionSour
         pickle.dumps(source)
 
 
-def test_the_repr_of_a_source_tells_provider_and_environment_only(source: kinetic.SessionSource) -> None:
+def test_the_repr_of_a_source_shows_only_provider_and_environment(source: kinetic.SessionSource) -> None:
     source.session()
     assert repr(source) == "SessionSource(provider='password', environment=None)"
 
@@ -412,7 +414,7 @@ print(threading.active_count())
     assert ran.stdout.strip() == "1"
 
 
-def test_a_login_does_not_wait_for_a_turn_in_the_loop_s_pool() -> None:
+def test_a_login_does_not_wait_for_a_thread_of_the_event_loop() -> None:
     """All threads of the pool wait for the very login that an asynchronous caller has begun."""
     gate = Gate(outcomes=[a_session()])
     source = kinetic.SessionSource(gate)
@@ -429,7 +431,7 @@ def test_a_login_does_not_wait_for_a_turn_in_the_loop_s_pool() -> None:
     assert asyncio.run(run()) == {"00D!one"}
 
 
-def test_a_task_that_is_cancelled_at_once_leaves_the_source_usable() -> None:
+def test_a_task_cancelled_at_once_leaves_the_source_usable() -> None:
     gate = Gate(outcomes=[a_session()])
     gate.opened.set()
     source = kinetic.SessionSource(gate)
@@ -443,7 +445,7 @@ def test_a_task_that_is_cancelled_at_once_leaves_the_source_usable() -> None:
     assert asyncio.run(run()) == "00D!one"
 
 
-def test_an_error_that_many_waited_for_does_not_collect_their_tracebacks() -> None:
+def test_an_error_with_many_waiting_callers_does_not_collect_their_tracebacks() -> None:
     gate = Gate(outcomes=[kinetic.TransportError("no answer")])
     source = kinetic.SessionSource(gate)
     with ThreadPoolExecutor(11) as pool:
@@ -478,7 +480,7 @@ def test_a_reference_in_an_instance_made_by_hand_is_refused() -> None:
 
 @attrs.frozen
 class Odd:
-    """A plugin whose records and addresses are not what they should be."""
+    """A plugin with an invalid URL that returns wrong types and fails to close."""
 
     login_url: str = "http://[bad"
     events: list[Any] = attrs.field(factory=list)
@@ -491,7 +493,7 @@ class Odd:
         raise OSError("close failed")
 
 
-def test_a_plugin_s_oddities_break_no_login() -> None:
+def test_an_odd_plugin_breaks_no_login() -> None:
     source = kinetic.SessionSource(Odd())
     assert source.session().org_id is None
     source.close()

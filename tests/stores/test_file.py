@@ -285,7 +285,7 @@ def test_the_folder_does_not_grow_without_limit(store: kinetic.FileStore, folder
     (folder / "old.tmp").write_bytes(b"abandoned")
     os.utime(folder / "old.tmp", (0, 0))
     (folder / "young.tmp").write_bytes(b"at work")
-    (folder / "README").write_text("of somebody else's")
+    (folder / "README").write_text("of another program")
     make_sweep_due(folder)
     store.put("live", b"value", expires_in_s=60)
     names = {path.name for path in folder.iterdir() if path.suffix != ".lock"}
@@ -293,7 +293,7 @@ def test_the_folder_does_not_grow_without_limit(store: kinetic.FileStore, folder
     assert len(list(folder.glob("*.lock"))) <= 16
 
 
-def test_a_sweep_skips_a_key_that_is_locked(store: kinetic.FileStore, folder: Path) -> None:
+def test_a_sweep_skips_a_locked_key(store: kinetic.FileStore, folder: Path) -> None:
     store.put(KEY, b"value", expires_in_s=60)
     store.put("busy", b"value", expires_in_s=0)
     make_sweep_due(folder)
@@ -447,7 +447,7 @@ def test_of_many_threads_that_share_a_store_one_gets_the_lease_and_one_put_wins(
     assert [sum(column) for column in zip(*outcomes, strict=True)] == [1, 1]
 
 
-def test_a_lock_that_is_held_too_long_is_an_error(folder: Path) -> None:
+def test_a_lock_held_too_long_is_an_error(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     place = PrivateFolder(folder)
     with file._locked(place, KEY), pytest.raises(kinetic.KineticAuthError, match="was locked by another process"):

@@ -1,4 +1,4 @@
-"""How old a session is: by two clocks, with a window for refreshing it before it is over."""
+"""The age of a session: by two clocks, with a window for refreshing it before it expires."""
 
 import time
 
@@ -15,7 +15,7 @@ def freshness_after(cached: CachedSession, monotonic: float, wall: float) -> Fre
     return cached.freshness((time.monotonic() + monotonic, time.time() + wall))
 
 
-def test_it_is_fresh_then_stale_then_expired() -> None:
+def test_a_session_is_fresh_then_stale_then_expired() -> None:
     cached = CachedSession.of(SESSION, 1000)
     assert freshness_after(cached, 0, 0) is Freshness.FRESH
     assert freshness_after(cached, 740, 740) is Freshness.FRESH
@@ -27,7 +27,7 @@ def test_a_frozen_function_or_a_sleeping_laptop_is_noticed_by_the_wall_clock() -
     assert freshness_after(CachedSession.of(SESSION, 1000), 0, 1001) is Freshness.EXPIRED
 
 
-def test_a_wall_clock_that_was_set_back_keeps_no_session_alive() -> None:
+def test_a_wall_clock_set_back_keeps_no_session_alive() -> None:
     assert freshness_after(CachedSession.of(SESSION, 1000), 1001, -5000) is Freshness.EXPIRED
 
 
@@ -37,17 +37,17 @@ def test_the_refreshes_of_a_fleet_are_spread() -> None:
 
 
 @given(st.floats(0.1, 86_400))
-def test_it_becomes_stale_within_the_window_whatever_the_lifetime(lifetime_s: float) -> None:
+def test_a_session_becomes_stale_within_the_window_for_any_lifetime(lifetime_s: float) -> None:
     cached = CachedSession.of(SESSION, lifetime_s)
     stale_in = cached.stale_monotonic - time.monotonic()
     assert lifetime_s * ADVISORY_FROM - 1 < stale_in <= lifetime_s * (ADVISORY_FROM + JITTER)
 
 
-def test_a_stored_session_is_as_old_as_its_login() -> None:
+def test_the_age_of_a_stored_session_counts_from_its_login() -> None:
     assert CachedSession.of(SESSION, 1000, born_at=time.time() - 900).freshness() is Freshness.STALE
     assert CachedSession.of(SESSION, 1000, born_at=time.time() - 1001).freshness() is Freshness.EXPIRED
 
 
-def test_the_clock_of_another_machine_that_is_ahead_makes_no_session_younger_than_new() -> None:
+def test_a_session_from_a_machine_whose_clock_is_ahead_has_expired() -> None:
     cached = CachedSession.of(SESSION, 1000, born_at=time.time() + 5000)
     assert freshness_after(cached, 1001, 1001) is Freshness.EXPIRED

@@ -144,7 +144,7 @@ def test_a_glob_matches_the_whole_host(glob: str, host: str) -> None:
         ("acme.my.salesforce.com", "acmeXmy.salesforce.com"),
     ],
 )
-def test_a_glob_matches_nothing_else(glob: str, host: str) -> None:
+def test_a_glob_matches_no_other_host(glob: str, host: str) -> None:
     assert Guards(hosts=(glob,)).refusal(session(f"https://{host}"))
 
 
@@ -270,7 +270,7 @@ def test_a_stored_session_that_a_guard_rejects_is_ignored_and_replaced(
         sf.policy.instance_url = None
 
 
-def test_another_process_s_session_of_another_org_costs_one_login(sf: SalesforceEmulator) -> None:
+def test_a_session_of_another_org_stored_by_another_process_costs_one_login(sf: SalesforceEmulator) -> None:
     store = kinetic.MemoryStore()
     made = kinetic.OAuthAuthenticator(**sf.settings("password"))
     kinetic.SessionSource(made, store=store).session()

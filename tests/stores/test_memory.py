@@ -15,7 +15,7 @@ class TestMemoryStore(SessionStoreContract):
         return self._place
 
 
-def test_values_that_expired_make_room() -> None:
+def test_expired_values_are_removed() -> None:
     store = MemoryStore()
     for number in range(1000):
         store.put(str(number), b"", expires_in_s=0)

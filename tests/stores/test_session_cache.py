@@ -1,4 +1,4 @@
-"""A source's place in a store of other people's that raises, is slow, or holds something that is no session."""
+"""A source's entry in a third-party store that raises, is slow, or contains an invalid session."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ SESSION = {
 
 @attrs.define(eq=False)
 class FlakyStore(kinetic.SessionStore):
-    """A store as somebody might write one; it does whatever `trouble` does before it does its work."""
+    """A third-party store that calls `trouble` before each operation."""
 
     password: str = kinetic.setting("canary-password", help="Of the server.", secret=True)
     trouble: Callable[[], object] | None = attrs.field(init=False, default=None)
@@ -94,7 +94,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
 
 
-def test_a_session_comes_back_as_it_was_kept(session_cache: SessionCache) -> None:
+def test_a_stored_session_is_returned_unchanged(session_cache: SessionCache) -> None:
     kept = cached()
     session_cache.write(kept)
     found = session_cache.read()
@@ -102,7 +102,7 @@ def test_a_session_comes_back_as_it_was_kept(session_cache: SessionCache) -> Non
     assert (found.session, found.born_at) == (kept.session, kept.born_at)
 
 
-def test_a_younger_session_is_not_replaced_by_an_older_one(session_cache: SessionCache) -> None:
+def test_a_newer_session_is_not_replaced_by_an_older_one(session_cache: SessionCache) -> None:
     session_cache.write(cached("young"))
     session_cache.write(cached("old", born_at=time.time() - 60))
     assert token_in(session_cache) == "young"
@@ -115,7 +115,7 @@ def test_an_expired_session_is_not_stored(session_cache: SessionCache, store: Fl
     assert store.calls == []
 
 
-def test_only_the_session_that_is_meant_is_taken_away(session_cache: SessionCache) -> None:
+def test_only_the_named_session_is_removed(session_cache: SessionCache) -> None:
     session_cache.write(cached("living"))
     session_cache.forget(cached("dead").session)
     assert token_in(session_cache) == "living"
@@ -123,7 +123,7 @@ def test_only_the_session_that_is_meant_is_taken_away(session_cache: SessionCach
     assert session_cache.read() is None
 
 
-def test_an_outage_is_told_once_and_the_process_goes_on_with_its_own_memory(
+def test_an_outage_is_logged_once_and_the_process_continues_with_its_own_memory(
     session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.fail_with(ConnectionError("no route to cache.internal with canary-password"))
@@ -163,7 +163,7 @@ def test_a_store_that_answers_again_is_used_again(
     assert len(warnings(caplog)) == 2
 
 
-def test_a_lease_is_given_back_where_it_was_taken(session_cache: SessionCache, store: FlakyStore) -> None:
+def test_a_lease_is_released_in_the_store_that_granted_it(session_cache: SessionCache, store: FlakyStore) -> None:
     lease = session_cache.acquire("me")
     assert lease
     store.fail_with(OSError("disk full"))
@@ -171,10 +171,10 @@ def test_a_lease_is_given_back_where_it_was_taken(session_cache: SessionCache, s
     store.trouble = None
     session_cache.release(lease)
     assert store.kept.acquire(KEY, "you", expires_in_s=60)
-    assert session_cache.acquire("another thread of ours")  # in our own memory, as the store is left alone
+    assert session_cache.acquire("another thread")  # in our own memory, because the store is not asked
 
 
-def test_a_release_that_fails_is_told(
+def test_a_failed_release_is_logged(
     session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     lease = session_cache.acquire("me")
@@ -184,7 +184,9 @@ def test_a_release_that_fails_is_told(
     assert warnings(caplog)[0].startswith("the session store failed (release)")
 
 
-def test_who_waits_for_a_slow_store_keeps_nobody_else_waiting(session_cache: SessionCache, store: FlakyStore) -> None:
+def test_a_caller_waiting_for_a_slow_store_does_not_block_others(
+    session_cache: SessionCache, store: FlakyStore
+) -> None:
     session_cache.write(cached())
     entered, over = threading.Event(), threading.Event()
 
@@ -203,7 +205,7 @@ def test_who_waits_for_a_slow_store_keeps_nobody_else_waiting(session_cache: Ses
         assert slow.result() == "00D!canary-token"
 
 
-def test_an_error_of_ours_keeps_its_remedy(
+def test_a_kinetic_auth_error_keeps_its_remedy(
     session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.fail_with(kinetic.ConfigurationError("the folder is open.", remedy="chmod 700 /var/sessions"))
@@ -211,7 +213,7 @@ def test_an_error_of_ours_keeps_its_remedy(
     assert warnings(caplog)[0].endswith("the folder is open. Remedy: chmod 700 /var/sessions")
 
 
-def test_settings_that_make_no_store_are_an_error_and_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_store_settings_are_an_error_and_not_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> kinetic.SessionStore:
         raise kinetic.ConfigurationError("the url has no host")
 
@@ -220,7 +222,7 @@ def test_settings_that_make_no_store_are_an_error_and_no_outage(caplog: pytest.L
     assert warnings(caplog) == []
 
 
-def test_a_store_that_cannot_be_made_for_now_is_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_whose_secret_cannot_be_loaded_is_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> kinetic.SessionStore:
         raise kinetic.KeyLoadError("the vault does not answer")
 
@@ -228,7 +230,7 @@ def test_a_store_that_cannot_be_made_for_now_is_an_outage(caplog: pytest.LogCapt
     assert "the vault does not answer" in warnings(caplog)[0]
 
 
-def test_a_class_that_is_no_attrs_class_may_fail_as_well(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_class_without_attrs_is_an_outage_as_well(caplog: pytest.LogCaptureFixture) -> None:
     class Bare(kinetic.SessionStore):
         def get(self, key: str) -> Any:
             raise OSError("out of order")
@@ -242,7 +244,7 @@ def test_a_class_that_is_no_attrs_class_may_fail_as_well(caplog: pytest.LogCaptu
     assert "OSError: out of order" in warnings(caplog)[0]
 
 
-def test_a_store_that_cannot_even_close_breaks_nothing(
+def test_an_error_on_closing_a_store_breaks_nothing(
     session_cache: SessionCache, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     session_cache.close()
@@ -293,7 +295,7 @@ def test_an_invalid_stored_session_is_ignored_and_not_quoted(
     assert token_in(session_cache) == "new"
 
 
-def test_fields_that_a_later_version_adds_are_left_out(session_cache: SessionCache, store: FlakyStore) -> None:
+def test_fields_of_a_later_version_are_ignored(session_cache: SessionCache, store: FlakyStore) -> None:
     store.kept.put(KEY, kept_as(invented_later="x", scope=7), expires_in_s=60)
     assert token_in(session_cache) == "00D!canary-token"
 
@@ -304,7 +306,7 @@ _JSON = st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(_N
 
 
 @given(st.binary(max_size=300) | _JSON.map(lambda value: json.dumps(value).encode()))
-def test_nothing_that_a_store_can_hold_raises(raw: bytes) -> None:
+def test_arbitrary_stored_values_do_not_raise(raw: bytes) -> None:
     store = kinetic.MemoryStore()
     session_cache = SessionCache(KEY, lambda: store, 7200.0, "v61.0")
     store.put(KEY, raw, expires_in_s=60)
@@ -326,7 +328,7 @@ _FIELDS = st.fixed_dictionaries(
 
 
 @given(_FIELDS)
-def test_no_spoilt_session_raises(fields: dict[str, Any]) -> None:
+def test_damaged_stored_sessions_do_not_raise(fields: dict[str, Any]) -> None:
     store = kinetic.MemoryStore()
     store.put(KEY, kept_as(**fields), expires_in_s=60)
     found = SessionCache(KEY, lambda: store, 7200.0, None).read()
@@ -346,7 +348,7 @@ def test_no_spoilt_session_raises(fields: dict[str, Any]) -> None:
         }
     )
 )
-def test_no_spoilt_refusal_raises(refusal: dict[str, Any]) -> None:
+def test_damaged_stored_refusals_do_not_raise(refusal: dict[str, Any]) -> None:
     store = kinetic.MemoryStore()
     store.put(f"{KEY}.refused", json.dumps([refusal, 7, None]).encode(), expires_in_s=60)
     LockoutGuard(SessionCache(KEY, lambda: store, 7200.0, None), 60.0, "the login", {}).check(
@@ -355,9 +357,7 @@ def test_no_spoilt_refusal_raises(refusal: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"bytes", 7, "text"])
-def test_a_store_that_answers_with_something_else_is_one_that_fails(
-    answer: object, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_wrong_type_returned_by_a_store_is_an_outage(answer: object, caplog: pytest.LogCaptureFixture) -> None:
     class Odd(FlakyStore):
         def get(self, key: str) -> Any:
             return answer

@@ -1,4 +1,4 @@
-"""The fixtures for plugin authors: what they find and what they clear away."""
+"""The fixtures for plugin authors: what they find and what they remove."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one request of a login: bounded, without redirects, without ambient credentials; and what is told of failures."""
+"""The request of a login: bounded, without redirects or ambient credentials; and the messages of its failures."""
 
 import contextlib
 import re
@@ -47,7 +47,7 @@ def failure_of(url: str, **settings: object) -> TransportError:
     return caught.value
 
 
-def test_an_answer_comes_back_with_status_headers_and_body(sf: SalesforceEmulator) -> None:
+def test_an_answer_has_status_headers_and_body(sf: SalesforceEmulator) -> None:
     sf.break_transport(Answer({"hello": "world"}, status=418))
     answer = transport().post(sf.url + TOKEN_PATH, FORM)
     assert answer.status == 418
@@ -66,7 +66,7 @@ def test_one_connection_serves_many_requests(sf: SalesforceEmulator) -> None:
     assert len({request.connection for request in sf.requests[before:]}) == 2
 
 
-def test_a_refused_connection_says_so() -> None:
+def test_a_refused_connection_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         error = failure_of(f"http://127.0.0.1:{taken.getsockname()[1]}")
@@ -74,20 +74,20 @@ def test_a_refused_connection_says_so() -> None:
     assert error.retryable
 
 
-def test_a_host_name_that_does_not_resolve_says_so() -> None:
+def test_an_unresolvable_host_name_is_reported() -> None:
     error = failure_of("https://no-such-host.invalid")
     assert error.message == "the host name no-such-host.invalid does not resolve."
     assert not error.unanswered
 
 
-def test_a_silent_server_is_left_after_the_read_timeout(sf: SalesforceEmulator) -> None:
+def test_a_silent_server_is_given_up_after_the_read_timeout(sf: SalesforceEmulator) -> None:
     sf.break_transport(Delay(20))
     error = failure_of(sf.url, read_timeout=0.2)
     assert error.message == "127.0.0.1 sent nothing for 0.2 s."
     assert error.retryable
 
 
-def test_a_server_that_does_not_accept_is_left_after_the_connect_timeout() -> None:
+def test_a_server_that_does_not_accept_is_given_up_after_the_connect_timeout() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -102,13 +102,13 @@ def test_a_server_that_does_not_accept_is_left_after_the_connect_timeout() -> No
 
 
 @pytest.mark.parametrize("part", ["headers", "body"])
-def test_an_answer_that_dribbles_for_ever_ends_at_the_deadline(sf: SalesforceEmulator, part: Any) -> None:
+def test_an_endless_slow_answer_ends_at_the_deadline(sf: SalesforceEmulator, part: Any) -> None:
     sf.break_transport(Dribble(0.02, part=part, endless=True))
     began = time.monotonic()
     error = failure_of(sf.url, deadline=0.5)
     assert error.message == "no complete answer from 127.0.0.1 within the deadline of 0.5 s."
     assert error.retryable
-    assert time.monotonic() - began < 5  # far from the read time-out's reach, which starts anew with each byte
+    assert time.monotonic() - began < 5  # the read timeout restarts with each byte and would never end it
 
 
 def test_the_deadline_holds_for_tls_as_well() -> None:
@@ -175,7 +175,7 @@ def test_the_certificate_of_a_proxy_is_verified_and_a_wrong_one_reported() -> No
     assert not error.retryable
 
 
-def test_a_deadline_of_another_login_does_not_linger(sf: SalesforceEmulator) -> None:
+def test_the_deadline_of_an_earlier_login_does_not_apply(sf: SalesforceEmulator) -> None:
     carrier = transport(deadline=0.5)
     sf.break_transport(Dribble(0.02, part="body", endless=True))
     with pytest.raises(TransportError):
@@ -184,14 +184,14 @@ def test_a_deadline_of_another_login_does_not_linger(sf: SalesforceEmulator) -> 
 
 
 @pytest.mark.parametrize("at", ["connect", "request", "headers", "body"])
-def test_a_reset_connection_says_so(sf: SalesforceEmulator, at: Any) -> None:
+def test_a_reset_connection_is_reported(sf: SalesforceEmulator, at: Any) -> None:
     sf.break_transport(Reset(at))
     error = failure_of(sf.url)
     assert any(words in error.message for words in ("broke before an answer came", "cut off", "reset by peer"))
     assert error.retryable
 
 
-def test_a_truncated_answer_says_so(sf: SalesforceEmulator) -> None:
+def test_a_truncated_answer_is_reported(sf: SalesforceEmulator) -> None:
     sf.break_transport(Truncated())
     assert failure_of(sf.url).message == "the answer of 127.0.0.1 is cut off."
 
@@ -204,7 +204,7 @@ def test_a_huge_answer_is_not_read_to_its_end(sf: SalesforceEmulator, fault: Any
     assert error.status == 200
 
 
-def test_an_answer_that_is_compressed_wrongly_says_so(sf: SalesforceEmulator) -> None:
+def test_a_wrongly_compressed_answer_is_reported(sf: SalesforceEmulator) -> None:
     sf.break_transport(Answer(b"no gzip", headers={"Content-Encoding": "gzip"}))
     error = failure_of(sf.url)
     assert error.message == "the answer of 127.0.0.1 is compressed wrongly."
@@ -261,7 +261,7 @@ def test_a_ca_bundle_may_come_from_the_environment_and_the_setting_wins(
         assert transport().post(sf.url + TOKEN_PATH, FORM).status == 400
 
 
-def test_a_ca_bundle_that_was_replaced_in_its_place_is_read_again_for_new_connections(tmp_path: Path) -> None:
+def test_a_replaced_ca_bundle_is_read_again_for_new_connections(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(bundle))
     with SalesforceEmulator(tls=True) as sf:
@@ -273,7 +273,7 @@ def test_a_ca_bundle_that_was_replaced_in_its_place_is_read_again_for_new_connec
 
 def test_a_folder_of_certificates_is_a_ca_bundle_too(tmp_path: Path) -> None:
     with SalesforceEmulator(tls=True) as sf:
-        assert "not valid" in failure_of(sf.url, ca_bundle=tmp_path).message  # an empty folder trusts nobody
+        assert "not valid" in failure_of(sf.url, ca_bundle=tmp_path).message  # an empty folder contains no authority
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -286,7 +286,7 @@ def test_a_ca_bundle_that_cannot_be_used_is_a_configuration_error(tmp_path: Path
 
 
 class _Canned(socketserver.BaseRequestHandler):
-    """Notes the head of each request, and answers as it was told to."""
+    """Records the head of each request, and sends a prepared answer."""
 
     server: "_Server"
 

@@ -1,4 +1,4 @@
-"""Bodies that come compressed: taken apart up to a limit."""
+"""Compressed bodies are decompressed up to a limit."""
 
 import gzip
 import tracemalloc
@@ -21,7 +21,7 @@ def test_a_compressed_body_is_restored(content: bytes) -> None:
 
 
 @given(st.binary(max_size=1000).filter(lambda body: body[:1] not in {b"\x1f", b"\x78"}))
-def test_a_body_that_is_not_compressed_as_declared_is_reported_without_a_quote(body: bytes) -> None:
+def test_a_wrongly_compressed_body_is_reported_and_not_quoted(body: bytes) -> None:
     with pytest.raises(CodingError, match="^a body that is not compressed as its header says$"):
         decoded(body, "gzip", 1000)
 
@@ -37,7 +37,7 @@ def test_a_bomb_is_unpacked_up_to_the_limit_and_one_byte_more() -> None:
 
 
 @pytest.mark.parametrize("body", [gzip.compress(b"content")[:-1], b""], ids=["cut off", "empty"])
-def test_a_body_that_ends_too_early_is_wrong(body: bytes) -> None:
+def test_a_truncated_compressed_body_is_refused(body: bytes) -> None:
     with pytest.raises(CodingError):
         decoded(body, "gzip", 1000)
 

@@ -1,4 +1,4 @@
-"""What is signed and sent: decoded by another implementation, checked with the certificate that the app has."""
+"""The signed assertion: decoded by another implementation, verified with the certificate of the app."""
 
 from __future__ import annotations
 
@@ -95,12 +95,14 @@ def test_each_login_signs_a_new_assertion(authenticator: JWTAuthenticator) -> No
 
 
 @pytest.mark.parametrize("username", ["ünï@acme.com", "o'neil+test@acme.com", 'quo"te@acme.com'])
-def test_any_username_is_passed_unchanged(username: str, keys: KeyPair) -> None:
+def test_any_username_is_sent_unchanged(username: str, keys: KeyPair) -> None:
     assertion = JWTAuthenticator("key", username, keys.private_key_pem).grant(NOW)["assertion"]
     assert decoded(assertion, keys)["payload"]["sub"] == username
 
 
-def test_a_login_with_it_becomes_a_session(sf: SalesforceEmulator, settings: dict[str, Any], keys: KeyPair) -> None:
+def test_a_login_with_the_assertion_returns_a_session(
+    sf: SalesforceEmulator, settings: dict[str, Any], keys: KeyPair
+) -> None:
     session = JWTAuthenticator(**settings, private_key=keys.private_key_pem).authenticate()
     assert sf.is_live(session.access_token)
     assert session.instance_url == sf.url
@@ -112,9 +114,7 @@ def test_a_login_with_it_becomes_a_session(sf: SalesforceEmulator, settings: dic
     assert sf.history[0].grant_type == GRANT_TYPE
 
 
-def test_the_time_of_issue_is_that_of_the_answer(
-    sf: SalesforceEmulator, settings: dict[str, Any], keys: KeyPair
-) -> None:
+def test_issued_at_is_the_date_of_the_answer(sf: SalesforceEmulator, settings: dict[str, Any], keys: KeyPair) -> None:
     before = int(sf.now())
     session = JWTAuthenticator(**settings, private_key=keys.private_key_pem).authenticate()
     assert before * 1000 <= int(session.issued_at) <= sf.now() * 1000

@@ -42,14 +42,14 @@ def test_the_audience_follows_from_the_login_host(login_url: str, audience: str)
     assert explained["audience"] == (audience, "default")
 
 
-def test_an_audience_that_is_set_wins_over_the_host() -> None:
+def test_an_explicit_audience_wins_over_the_host() -> None:
     made = JWTAuthenticator(
         "3MVG9", "u@acme.com", private_key_path="k", login_url="https://acme.my.salesforce.com", audience=LOGIN + "/"
     )
     assert made.audience == LOGIN
 
 
-def test_none_means_the_derived_audience(keys: KeyPair) -> None:
+def test_a_none_audience_is_derived_from_the_host(keys: KeyPair) -> None:
     made = JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, login_url=TEST, audience=None)
     assert jwt.decode(made.grant(0)["assertion"], options={"verify_signature": False})["aud"] == TEST
 

@@ -1,4 +1,4 @@
-"""`private_certificate_path`: whose certificate it is, and a warning before it ends."""
+"""`private_certificate_path`: the certificate must match the key, and a warning precedes its expiry."""
 
 from __future__ import annotations
 
@@ -50,16 +50,18 @@ def test_a_valid_certificate_of_the_key_causes_no_warning(
     assert warnings(caplog) == []
 
 
-@pytest.mark.parametrize(("days_left", "said"), [(29.5, "in 29 day(s)"), (1.01, "in 1 day(s)"), (0.5, "in 0 day(s)")])
+@pytest.mark.parametrize(
+    ("days_left", "remaining"), [(29.5, "in 29 day(s)"), (1.01, "in 1 day(s)"), (0.5, "in 0 day(s)")]
+)
 def test_a_certificate_that_expires_within_30_days_causes_one_warning(
-    days_left: float, said: str, keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
+    days_left: float, remaining: str, keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     authenticator = made(keys, certificate)
     authenticator.grant(end - days_left * 86400)
     authenticator.grant(end - days_left * 86400)
     day = dt.datetime.fromtimestamp(end, dt.UTC).date()
     assert warnings(caplog) == [
-        f"the certificate {certificate} expires on {day}, {said}; create a new one and upload it to the app"
+        f"the certificate {certificate} expires on {day}, {remaining}; create a new one and upload it to the app"
     ]
     assert caplog.records[-1].levelno == logging.WARNING
 
@@ -138,7 +140,7 @@ def test_without_a_public_key_only_the_dates_are_checked(
 
 
 @pytest.mark.parametrize("contents", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_file_that_is_not_a_certificate(contents: bytes, keys: KeyPair, tmp_path: Path) -> None:
+def test_a_file_without_a_certificate_is_an_error(contents: bytes, keys: KeyPair, tmp_path: Path) -> None:
     path = tmp_path / "server.crt"
     path.write_bytes(contents)
     with pytest.raises(KeyLoadError) as caught:
@@ -158,7 +160,7 @@ def test_a_private_key_in_place_of_the_certificate_is_recognized_and_not_shown(
 
 
 @pytest.mark.parametrize("path", ["missing.crt", "server\0.crt", "~nobody-of-that-name/server.crt"])
-def test_a_certificate_that_cannot_be_read(path: str, keys: KeyPair) -> None:
+def test_an_unreadable_certificate_is_an_error(path: str, keys: KeyPair) -> None:
     with pytest.raises(KeyLoadError) as caught:
         made(keys, Path(path)).grant(0)
     assert str(caught.value).startswith(f"the certificate {path} cannot be read: ")

@@ -1,4 +1,4 @@
-"""A key file that other users of the machine can get at: it works, and a warning says what to type."""
+"""A key file that other users of the machine can read works, and a warning names the command to protect it."""
 
 from __future__ import annotations
 

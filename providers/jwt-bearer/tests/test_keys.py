@@ -1,4 +1,4 @@
-"""Keys that are good, in each of the forms in which they reach us, and read once."""
+"""Valid keys in each form are read once."""
 
 from __future__ import annotations
 

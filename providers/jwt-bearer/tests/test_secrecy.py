@@ -62,7 +62,7 @@ KINDS = ["damaged", "encrypted", "short", "other kind", "without its frame"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_key_that_is_rejected_is_not_shown(
+def test_a_rejected_key_is_not_shown(
     kind: str, unusable: dict[str, str], settings: dict[str, Any], leaked: Leaked
 ) -> None:
     made = JWTAuthenticator(**settings, private_key=unusable[kind], passphrase=PASSPHRASE, client_secret=SECRET)
@@ -73,7 +73,7 @@ def test_a_key_that_is_rejected_is_not_shown(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_key_file_that_is_rejected_is_not_shown(
+def test_a_rejected_key_file_is_not_shown(
     kind: str,
     unusable: dict[str, str],
     settings: dict[str, Any],
@@ -127,11 +127,11 @@ def authenticator(settings: dict[str, Any], keys: KeyPair) -> JWTAuthenticator:
         pytest.param(Html(503), id="maintenance page"),
         pytest.param(Redirect("https://elsewhere.example/"), id="redirect"),
         pytest.param(Answer({"error": "invalid_grant", "error_description": "audience is invalid"}, 400), id="refusal"),
-        pytest.param(Alter({"access_token": "canary\r\ntoken"}), id="a token that is no header"),
+        pytest.param(Alter({"access_token": "canary\r\ntoken"}), id="a token that is not a valid header"),
         pytest.param(Alter({"instance_url": "http://elsewhere.example"}), id="an instance in the clear"),
     ],
 )
-def test_a_login_that_fails_shows_neither_key_nor_assertion_nor_token(
+def test_a_failed_login_shows_neither_key_nor_assertion_nor_token(
     fault: Fault,
     authenticator: JWTAuthenticator,
     sf: SalesforceEmulator,

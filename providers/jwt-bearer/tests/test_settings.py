@@ -1,4 +1,4 @@
-"""The settings: their order, where they come from, and what is said when they are wrong."""
+"""The settings: their order, where they come from, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_both_keys_exclude_each_other(keys: KeyPair) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"private_key": None}, {"private_key": "", "private_key_path": ""}])
-def test_neither_key_is_not_enough(given: dict[str, Any]) -> None:
+def test_a_missing_key_is_an_error(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         JWTAuthenticator("3MVG9", "u@acme.com", **given)
     assert str(caught.value) == (

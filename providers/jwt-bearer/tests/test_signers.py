@@ -85,9 +85,7 @@ def test_a_typed_error_of_a_signer_reaches_the_caller_unchanged(
     assert sf.token_requests == 0
 
 
-def test_a_signer_that_breaks_is_a_failed_login_with_its_error_as_the_cause(
-    settings: dict[str, Any], sf: SalesforceEmulator
-) -> None:
+def test_an_error_of_a_signer_is_the_cause_of_a_failed_login(settings: dict[str, Any], sf: SalesforceEmulator) -> None:
     broken = ConnectionError("no route to the vault")
     with pytest.raises(AuthenticationError) as caught:
         JWTAuthenticator(**settings, private_key=FailingSigner(broken)).authenticate()

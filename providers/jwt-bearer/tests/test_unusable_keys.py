@@ -1,4 +1,4 @@
-"""What the user reads where the key cannot be used: which setting, what is there, and what to do."""
+"""The error for an unusable key: the setting, what the value is, and the remedy."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_missing_key_file_is_a_file_not_found_error_with_all_its_fields(
     assert sf.token_requests == 0
 
 
-def test_a_directory_is_reported_as_one_without_a_hint_at_permissions(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_directory_is_reported_without_a_hint_at_permissions(settings: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(KeyLoadError) as caught:
         JWTAuthenticator(**settings, private_key_path=tmp_path).authenticate()
     assert caught.value.message == f"the private key file {tmp_path} cannot be read: Is a directory."
@@ -102,7 +102,7 @@ def test_an_impossible_path_is_a_key_load_error(settings: dict[str, Any]) -> Non
         JWTAuthenticator(**settings, private_key_path="server\0.key").authenticate()
 
 
-def test_text_that_is_not_unicode_is_rejected_at_once(settings: dict[str, Any], keys: KeyPair) -> None:
+def test_invalid_unicode_is_rejected_at_once(settings: dict[str, Any], keys: KeyPair) -> None:
     """Python hands undecodable bytes of an environment variable on as lone surrogates."""
     with pytest.raises(ConfigurationError, match="private_key: is not valid text: some of its bytes were not UTF-8"):
         JWTAuthenticator(**settings, private_key=keys.private_key_pem + "\udcff").authenticate()

@@ -1,4 +1,4 @@
-"""What is sent: password and security token in one, and every character of them arrives."""
+"""The request contains password and security token as one field, with every character intact."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_form_has_the_two_credentials_and_password_and_token_in_one() -> Non
     }
 
 
-def test_a_login_becomes_a_session(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
+def test_a_login_returns_a_session(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     session = OAuthAuthenticator(**settings).authenticate()
     assert sf.is_live(session.access_token)
     assert session.instance_url == sf.url
@@ -39,7 +39,7 @@ def test_a_login_becomes_a_session(sf: SalesforceEmulator, settings: dict[str, A
     assert [record.status for record in sf.history] == ["Success"]
 
 
-def test_without_a_security_token_the_password_goes_alone(
+def test_without_a_security_token_only_the_password_is_sent(
     sf: SalesforceEmulator, settings: dict[str, Any], user: User
 ) -> None:
     user.trusted_ip = True
@@ -175,7 +175,7 @@ def test_any_character_survives_an_environment_variable(account: Account, passwo
     made.close()
 
 
-def test_a_password_that_is_not_unicode_is_a_typed_error_without_the_password(
+def test_an_invalid_unicode_password_is_a_typed_error_that_does_not_show_it(
     settings: dict[str, Any], leaked: Any
 ) -> None:
     """Python hands undecodable bytes of an environment variable on as lone surrogates."""

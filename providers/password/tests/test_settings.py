@@ -1,4 +1,4 @@
-"""The settings: their order, where they come from, and what is said when they are wrong."""
+"""The settings: their order, where they come from, and the messages for invalid ones."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_an_answer_with_a_wrong_signature_is_rejected(
 
 
 @pytest.mark.parametrize("field", ["signature", "id", "issued_at"])
-def test_text_that_is_not_unicode_in_an_answer_is_a_failed_login(
+def test_invalid_unicode_in_an_answer_is_a_failed_login(
     field: str, settings: dict[str, Any], sf: SalesforceEmulator
 ) -> None:
     sf.break_transport(Alter({field: "\ud800"}))

@@ -1,4 +1,4 @@
-"""The warning that this flow is going away: once for each authenticator, with where to go instead."""
+"""The warning about the end of this flow: once for each authenticator, with the alternatives."""
 
 from __future__ import annotations
 
@@ -55,12 +55,14 @@ def test_a_source_warns_once(settings: dict[str, Any], caplog: pytest.LogCapture
     assert len(warnings(caplog)) == 1
 
 
-def test_making_one_warns_of_nothing(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_constructing_an_authenticator_does_not_warn(
+    settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     OAuthAuthenticator(**settings)
     assert warnings(caplog) == []
 
 
-def test_a_login_that_fails_has_warned_as_well(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_login_warns_as_well(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(kinetic.AuthenticationError):
         OAuthAuthenticator(**{**settings, "password": "wrong"}).authenticate()
     assert len(warnings(caplog)) == 1

@@ -1,4 +1,4 @@
-"""Real Redis servers, each started for the tests that want it; and an org to log in to."""
+"""Real Redis servers, started for the tests that use them; and an org to log in to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _free_port() -> int:
 
 @attrs.define
 class RedisServer:
-    """A `redis-server` of its own, in a folder of its own, on a loopback port.
+    """A separate `redis-server`, in its own folder, on a loopback port.
 
     Attributes:
         folder: Where it runs.
@@ -89,7 +89,7 @@ class RedisServer:
             self.process = None
 
     def client(self) -> Any:
-        """A client of the test's own, which knows nothing of the store."""
+        """A separate client, independent of the store."""
         options: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(self.tls / "ca.pem")} if self.tls else {}
         # Without redis-py's own retries: each of them pauses for up to a second.
         options["retry"] = Retry(NoBackoff(), 0)
@@ -140,7 +140,7 @@ def server(new_server: Callable[..., RedisServer]) -> RedisServer:
 
 @pytest.fixture
 def empty_server(server: RedisServer) -> RedisServer:
-    """That one, with nothing in it."""
+    """The same server, emptied."""
     with server.client() as client:
         client.flushall()
     return server

@@ -1,4 +1,4 @@
-"""The Redis store keeps the contract of all stores: plain and encrypted, over TCP, TLS and a socket, in a cluster."""
+"""The Redis store fulfils the contract of stores: plain and encrypted, over TCP, TLS and a socket, in a cluster."""
 
 import stat
 import time
@@ -74,7 +74,7 @@ class TestOneNodeOfACluster(_Contract):
     def _place(self, cluster: Any) -> None:
         self.url = cluster.url
 
-    def test_what_belongs_to_a_key_is_in_one_slot(self, cluster: Any) -> None:
+    def test_all_entries_of_a_key_are_in_one_cluster_slot(self, cluster: Any) -> None:
         with self._store() as (store, key):
             store.put(key, b"", expires_in_s=60)
             store.acquire(key, "a", expires_in_s=60)

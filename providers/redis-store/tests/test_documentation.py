@@ -1,4 +1,4 @@
-"""What README and docs say of the store is so."""
+"""README and docs describe the store correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in Redis, who can read it, and how the key is rotated."""
+"""The stored values are encrypted, and the key can be rotated."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_redis_does_not_hold_the_value_in_clear(server: Any, new_store: NewStore
     new_store(server.url, encrypt=False).delete(f"{name}.clear")
 
 
-def test_nothing_is_kept_forever(server: Any, new_store: NewStore, name: str) -> None:
+def test_every_key_in_redis_expires(server: Any, new_store: NewStore, name: str) -> None:
     store = new_store(server.url, OLD)
     store.put(name, b"", expires_in_s=60)
     store.acquire(name, "holder", expires_in_s=15)

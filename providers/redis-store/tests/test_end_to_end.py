@@ -89,7 +89,7 @@ def stored_in(server: Any, login: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def settings(empty_server: Any, login: dict[str, Any]) -> dict[str, Any]:
-    """A login, and a Redis with nothing in it."""
+    """A login, and an empty Redis."""
     return stored_in(empty_server, login)
 
 
@@ -119,7 +119,7 @@ def test_two_sources_share_one_login(sf: SalesforceEmulator, settings: dict[str,
         assert sf.token_requests == 2
 
 
-def test_a_burst_of_many_processes_with_many_threads_is_one_login_and_nothing_of_it_is_readable_in_redis(
+def test_many_processes_with_many_threads_log_in_once_and_redis_holds_no_plain_text(
     sf: SalesforceEmulator, settings: dict[str, Any], empty_server: Any
 ) -> None:
     with python(DEPLOYMENT, {**settings, "processes": PROCESSES, "threads": THREADS}) as deployment:
@@ -135,7 +135,7 @@ def test_a_burst_of_many_processes_with_many_threads_is_one_login_and_nothing_of
     assert not any(secret in stored for secret in (tokens[0], "integration", settings["client_id"], "access_token"))
 
 
-def test_the_store_key_is_rotated_while_all_go_on(
+def test_the_store_key_is_rotated_while_all_processes_keep_running(
     sf: SalesforceEmulator, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of keys arrives whole, each item resolved: with the first alone, the session would be unreadable."""
@@ -155,7 +155,7 @@ def test_the_store_key_is_rotated_while_all_go_on(
     assert sf.token_requests == 2
 
 
-def test_a_process_that_is_killed_during_a_login_blocks_others_no_longer_than_its_lease(
+def test_a_process_killed_during_a_login_blocks_others_no_longer_than_its_lease(
     sf: SalesforceEmulator, settings: dict[str, Any], empty_server: Any
 ) -> None:
     sf.break_transport(Delay(120))

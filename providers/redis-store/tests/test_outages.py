@@ -1,4 +1,4 @@
-"""A Redis that is down, silent or back again: errors come in bounded time, and nothing is left broken."""
+"""A Redis that is down, silent or back again: errors are raised in bounded time, and the store recovers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def connections(listener: socket.socket) -> int:
     return count
 
 
-def test_where_nothing_listens_each_call_raises_at_once(free_port: Callable[[], int], new_store: NewStore) -> None:
+def test_without_a_server_each_call_raises_at_once(free_port: Callable[[], int], new_store: NewStore) -> None:
     store = new_store(f"redis://:canary@127.0.0.1:{free_port()}", KEY)
     for call in calls(store):
         began = time.monotonic()
@@ -97,7 +97,7 @@ def test_the_same_store_works_after_a_kill_and_a_restart(server_to_kill: Any, ne
         with pytest.raises(redis.ConnectionError):
             call()
     server_to_kill.start()
-    assert store.get("key") is None  # it kept nothing on disk
+    assert store.get("key") is None  # the server has no persistence
     assert store.put("key", b"after", expires_in_s=60, generation=0)
     found = store.get("key")
     assert found

@@ -1,4 +1,4 @@
-"""What the store's settings may be, and how it says that one is wrong, without showing it."""
+"""The store's settings, and the errors for invalid ones, which do not show the value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOGIN = {"client_id": "id", "username": "ada@acme.com", "private_key": "key"}
         "unix://:word@/run/redis.sock?db=3",
     ],
 )
-def test_urls_of_three_schemes_are_taken(url: str) -> None:
+def test_urls_of_three_schemes_are_accepted(url: str) -> None:
     assert RedisStore(url, KEY).url == url
 
 
@@ -62,7 +62,7 @@ def test_any_other_url_is_rejected_without_showing_it(url: str, what: str) -> No
     assert "word" not in problem.replace("password", "")
 
 
-def test_without_a_key_it_says_how_to_make_one() -> None:
+def test_the_error_for_a_missing_key_says_how_to_create_one() -> None:
     nothing: list[Any] = [None, "", []]
     for key in nothing:
         with pytest.raises(kinetic.ConfigurationError) as refused:
@@ -103,7 +103,7 @@ def test_a_prefix_that_would_split_a_key_over_a_cluster_is_rejected(prefix: str)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 61, float("nan"), float("inf")])
-def test_a_timeout_is_a_short_time(timeout: float) -> None:
+def test_a_timeout_outside_of_its_range_is_rejected(timeout: float) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="timeout: must be a number of seconds above 0, up to 60"):
         RedisStore("redis://localhost", KEY, timeout=timeout)
 
@@ -128,7 +128,7 @@ def test_resolve_reports_problems_before_anything_is_sent() -> None:
         assert not any(secret in str(refused.value) for secret in ("canary", KEY))
 
 
-def test_its_settings_come_from_variables_too_and_stay_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_can_come_from_variables_and_stay_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"": "redis", "_URL": "redis://:word@localhost", "_KEY": KEY, "_TIMEOUT": "0.5"}.items():
         monkeypatch.setenv(f"SF_STORE{name}", value)
     rows = {row.name: row for row in kinetic.resolve("jwt-bearer", **LOGIN).explain()}
@@ -151,7 +151,7 @@ def test_its_repr_shows_neither_url_nor_key() -> None:
     )
 
 
-def test_making_one_sends_nothing_and_loads_no_redis() -> None:
+def test_constructing_a_store_sends_nothing_and_does_not_import_redis() -> None:
     script = f"""
 import sys
 from kinetic_auth_redis_store import RedisStore

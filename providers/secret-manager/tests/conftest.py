@@ -1,4 +1,4 @@
-"""No cloud but those that the tests start, and an org to log in to."""
+"""Only clouds that the tests start, and an org to log in to."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def configure(sf: SalesforceEmulator, tmp_path: Path) -> Callable[..., None]:
 
 @pytest.fixture
 def certificate_over(keys: KeyPair) -> Callable[[bytes], str]:
-    """Makes a certificate over a public key whose private half is elsewhere; an org reads only the key out of it."""
+    """Makes a certificate over a public key whose private key is remote; an org reads only its public key."""
 
     def certify(public_pem: bytes) -> str:
         public, signing = load_pem_public_key(public_pem), load_pem_private_key(keys.private_key_pem.encode(), None)

@@ -1,4 +1,4 @@
-"""What the cache promises to threads, in time and in an outage."""
+"""The guarantees of the cache: threads, lifetime, outages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DENIED = Problem("access is denied", "Ask for it.")
 
 
 class Vault:
-    """Gives what it holds, and counts how often it is asked."""
+    """Returns its value, and counts the calls."""
 
     def __init__(self, holds: Any = "value") -> None:
         self.holds = holds
@@ -40,7 +40,7 @@ def cache(clock: Any) -> Cache[Any]:
     return Cache(clocks=(clock,))
 
 
-def test_a_value_serves_for_its_lifetime(cache: Cache[Any], clock: Any) -> None:
+def test_a_value_is_cached_for_its_lifetime(cache: Cache[Any], clock: Any) -> None:
     vault = Vault()
     get(cache, vault)
     clock.now = 299.9
@@ -68,7 +68,7 @@ def test_a_fresh_read_asks_the_vault_and_serves_the_others_too(cache: Cache[Any]
     assert vault.asked == 2
 
 
-def test_sleep_of_the_machine_counts_as_age() -> None:
+def test_time_that_the_machine_sleeps_counts_as_age() -> None:
     monotonic, wall = [0.0], [1000.0]
     cache: Cache[Any] = Cache(clocks=(lambda: monotonic[0], lambda: wall[0]))
     vault = Vault()
@@ -76,7 +76,7 @@ def test_sleep_of_the_machine_counts_as_age() -> None:
     wall[0] += 301
     get(cache, vault)
     assert vault.asked == 2
-    wall[0] -= 5000  # set back: the other clock goes on
+    wall[0] -= 5000  # set back: the other clock continues
     monotonic[0] += 301
     get(cache, vault)
     assert vault.asked == 3
@@ -151,7 +151,7 @@ def test_a_rejection_is_not_an_outage_and_is_asked_again(cache: Cache[Any], cloc
     assert get(cache, vault) == "value"
 
 
-def test_a_reader_that_is_interrupted_leaves_the_next_one_to_ask(cache: Cache[Any]) -> None:
+def test_after_an_interrupted_read_the_next_reader_asks_the_vault(cache: Cache[Any]) -> None:
     def interrupted() -> Any:
         raise KeyboardInterrupt
 

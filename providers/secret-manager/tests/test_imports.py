@@ -1,4 +1,4 @@
-"""What is imported when; and what is said when an SDK is not installed."""
+"""When each SDK is imported, and the error for an SDK that is not installed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_without_boto3_installed_its_extra_is_named() -> None:
     ] * 3
 
 
-def test_a_missing_module_that_is_not_the_sdk_is_not_reported_as_one() -> None:
+def test_a_missing_module_other_than_the_sdk_is_not_reported_as_the_sdk() -> None:
     with pytest.raises(ModuleNotFoundError, match="kinetic_auth_secret_manager.absent"):
         import_sdk("kinetic_auth_secret_manager.absent", "aws", "aws://x")  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""A field of a secret: what is taken, and what is said when there is none."""
+"""A field of a JSON secret, and the error for a missing one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_problem_is_reported_without_the_secret(secret: bytes, field: str, wha
     assert "canary" not in repr(problem)
 
 
-def test_without_a_field_the_whole_is_taken() -> None:
+def test_without_a_field_the_whole_secret_is_returned() -> None:
     assert field_of(Secret(b"\xff"), None) == Secret(b"\xff")
 
 
@@ -51,5 +51,5 @@ def test_any_text_field_is_found_whatever_its_name(fields: dict[str, str], data:
 
 
 @given(st.binary())
-def test_no_secret_makes_it_raise(secret: bytes) -> None:
+def test_a_missing_field_of_any_secret_is_reported_and_does_not_raise(secret: bytes) -> None:
     assert isinstance(field_of(Secret(secret), "a field that is not there"), Problem)

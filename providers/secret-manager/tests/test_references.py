@@ -147,7 +147,7 @@ proxy = "kms://gcp/key"
 """
 
 
-def test_resolve_reports_all_of_them_with_their_source() -> None:
+def test_resolve_reports_all_malformed_references_with_their_source() -> None:
     Path("kinetic-auth.toml").write_text(CONFIG)
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve(environment="prod")

@@ -228,7 +228,7 @@ def test_show_prints_the_problems(run: Run) -> None:
 
 @pytest.mark.parametrize("command", [("cert", "show"), ("cert", "check", "--cert")])
 @pytest.mark.parametrize(
-    ("name", "contents", "said"),
+    ("name", "contents", "message"),
     [
         ("gone.crt", None, "gone.crt cannot be read: No such file or directory."),
         ("nul\0.crt", None, "cannot be read: "),
@@ -236,19 +236,19 @@ def test_show_prints_the_problems(run: Run) -> None:
         ("server.key", b"key", "server.key is a private key, not a certificate."),
     ],
 )
-def test_a_file_that_is_not_a_certificate(
-    command: tuple[str, ...], name: str, contents: bytes | None, said: str, run: Run, keys: KeyPair
+def test_a_file_without_a_certificate_is_an_error(
+    command: tuple[str, ...], name: str, contents: bytes | None, message: str, run: Run, keys: KeyPair
 ) -> None:
     if contents is not None:
         Path(name).write_bytes(keys.private_key_pem.encode() if contents == b"key" else contents)
     outcome = run(*command, name)
     assert (outcome.code, outcome.out) == (3, "")
-    assert said in outcome.message
+    assert message in outcome.message
     assert outcome.message.endswith("Remedy: Name the certificate, a .crt file.")
     assert outcome.has_no_secret("MII")
 
 
-def test_a_certificate_of_an_unknown_key_belongs_to_none(run: Run, pair: Path) -> None:
+def test_a_certificate_of_an_unknown_key_type_does_not_match_the_key(run: Run, pair: Path) -> None:
     Path("server.crt").write_bytes(certificate_of_an_unknown_key())
     assert check(run, "--cert", "server.crt", "--key", "pair/server.key")[1]["belongs_to_key"] is False
 
@@ -326,7 +326,9 @@ def certificate_of_a_short_key() -> bytes:
         ),
     ],
 )
-def test_check_of_what_salesforce_would_not_take_is_8(make: Callable[[], bytes], problem: str, run: Run) -> None:
+def test_check_of_a_certificate_that_salesforce_would_reject_is_8(
+    make: Callable[[], bytes], problem: str, run: Run
+) -> None:
     Path("server.crt").write_bytes(make())
     code, facts = check(run, "--cert", "server.crt")
     assert (code, facts["state"]) == (8, "unfit")

@@ -130,7 +130,7 @@ def test_a_certificate_for_a_key_in_a_kms(run: Run, vault: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "code", "said"),
+    ("key", "code", "message"),
     [
         (
             "silent",
@@ -170,14 +170,14 @@ def test_a_certificate_for_a_key_in_a_kms(run: Run, vault: Any) -> None:
     ],
 )
 def test_an_unusable_remote_key_is_reported_and_nothing_is_written(
-    key: str, code: int, said: str, run: Run, vault: Any
+    key: str, code: int, message: str, run: Run, vault: Any
 ) -> None:
     outcome = run("cert", "new", "--key", f"vault://{key}", "--out", "kms")
-    assert (outcome.code, outcome.message) == (code, f"Error: {said}")
+    assert (outcome.code, outcome.message) == (code, f"Error: {message}")
     assert not Path("kms").exists()
 
 
-def test_a_remote_key_whose_public_half_is_not_pem(run: Run, vault: Any) -> None:
+def test_a_remote_key_without_a_pem_public_key_is_an_error(run: Run, vault: Any) -> None:
     outcome = run("cert", "new", "--key", "vault://no-pem")
     assert outcome.code == 3
     assert "the key vault://no-pem: public_key() gave no PEM: ValueError" in outcome.message
@@ -191,7 +191,7 @@ def test_a_remote_key_has_no_backup(run: Run, vault: Any) -> None:
     )
 
 
-def test_a_remote_key_does_nothing_but_sign(vault: Any) -> None:
+def test_a_remote_key_only_signs(vault: Any) -> None:
     key = load_key("vault://key", None)
     assert isinstance(key, RemoteKey)
     assert key.key_size == 2048

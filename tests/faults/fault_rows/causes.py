@@ -1,4 +1,4 @@
-"""What brings faults about: the emulator, told to break, or to answer with any bytes."""
+"""The causes of faults: the emulator breaks a connection or answers with given bytes."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ ID = f"https://login.salesforce.com/id/{ORG}/005000000000001AAA"
 
 
 def fault(what: Fault) -> Cause:
-    """The emulator, with a fault that strikes all requests."""
+    """The emulator, with a fault for all requests."""
 
     @contextmanager
     def cause(sf: SalesforceEmulator) -> Iterator[Target]:
@@ -28,7 +28,7 @@ def fault(what: Fault) -> Cause:
 
 
 def refused(error: str, description: str) -> Cause:
-    """The emulator, which turns all logins down."""
+    """The emulator, which refuses all logins."""
 
     @contextmanager
     def cause(sf: SalesforceEmulator) -> Iterator[Target]:
@@ -41,7 +41,7 @@ def refused(error: str, description: str) -> Cause:
 
 
 def tls(profile: TlsProfile, *, trusted: bool = True, broken: Fault | None = None) -> Cause:
-    """An emulator of its own, with TLS."""
+    """A separate emulator, with TLS."""
 
     @contextmanager
     def cause(_sf: SalesforceEmulator) -> Iterator[Target]:
@@ -92,5 +92,5 @@ def refusal(error: object, description: object = "", status: bytes = b"400 Bad R
 
 
 def text(raw: str) -> Cause:
-    """A good answer with something put before its last brace, as it stands."""
+    """A good answer with something inserted unchanged before its last brace."""
     return answer(f"{json.dumps(good())[:-1]}, {raw}}}".encode())

@@ -1,4 +1,4 @@
-"""No connection, or one that breaks or does not end."""
+"""Connections that fail, break or do not end."""
 
 import socket
 from collections.abc import Iterator

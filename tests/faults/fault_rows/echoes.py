@@ -1,4 +1,4 @@
-"""Answers that show what was sent, or would do harm on a terminal."""
+"""Answers that repeat what was sent, or contain control characters."""
 
 from fault_rows.causes import answer, refusal, wire
 from fault_rows.row import PASSWORD, SECRET, TOKEN, Cause, Row
@@ -9,17 +9,17 @@ def echo(place: str) -> Cause:
     """A server that has our secrets, and shows them where an error might quote it."""
     secrets = f"{PASSWORD}{TOKEN} {SECRET}"
     encoded = "canary+PASSWORD%2F1%26%C3%BC"
-    said = f"{encoded}{TOKEN} {SECRET}".encode()
+    sent = f"{encoded}{TOKEN} {SECRET}".encode()
     return {
         "description": refusal("invalid_grant", f"bad password {secrets}"),
         "error": refusal(f"{SECRET}", ""),
-        "content type": answer(b"x", kind=said),
-        "location": answer(b"", b"Location: https://evil.example/" + said + b"?x=" + said, status=b"302 Found"),
-        "status line": wire(b"HTTP/1.1 " + said + b"\r\n\r\n"),
-        "header": wire(b"HTTP/1.1 200 OK\r\n" + said + b"\r\n\r\n{}"),
-        "length": wire(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: " + said + b"\r\n\r\n{}"),
-        "chunk": wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + said + b"\r\n"),
-        "coding": answer(b"x", b"Content-Encoding: " + said),
+        "content type": answer(b"x", kind=sent),
+        "location": answer(b"", b"Location: https://evil.example/" + sent + b"?x=" + sent, status=b"302 Found"),
+        "status line": wire(b"HTTP/1.1 " + sent + b"\r\n\r\n"),
+        "header": wire(b"HTTP/1.1 200 OK\r\n" + sent + b"\r\n\r\n{}"),
+        "length": wire(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: " + sent + b"\r\n\r\n{}"),
+        "chunk": wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + sent + b"\r\n"),
+        "coding": answer(b"x", b"Content-Encoding: " + sent),
     }[place]
 
 

@@ -1,4 +1,4 @@
-"""Fields that a session cannot be made of."""
+"""Invalid or missing fields of a session."""
 
 from fault_rows.causes import ID, session
 from fault_rows.row import ACCESS, Row
@@ -8,10 +8,10 @@ ROWS = [
     Row("fields", "access_token: null", session(access_token=None)),
     Row("fields", "access_token: a number", session(access_token=5)),
     Row("fields", "access_token with a line break and a header", session(access_token=f"{ACCESS}\r\nX-Injected: 1")),
-    Row("fields", "access_token with a blank", session(access_token=f"{ACCESS} x")),
+    Row("fields", "access_token with a space", session(access_token=f"{ACCESS} x")),
     Row("fields", "access_token with a NUL", session(access_token=f"{ACCESS}\0")),
     Row("fields", "access_token that is not ASCII", session(access_token=f"{ACCESS}ö")),
-    Row("fields", "access_token with half a character", session(access_token=f"{ACCESS}\ud800")),
+    Row("fields", "access_token with a lone surrogate", session(access_token=f"{ACCESS}\ud800")),
     Row("fields", "access_token of 20,000 characters", session(access_token=ACCESS * 700)),
     Row("fields", "token_type: MAC", session(token_type="MAC")),
     Row("fields", "token_type with a line break", session(token_type="Bearer\r\n")),

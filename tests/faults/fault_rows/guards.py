@@ -1,4 +1,4 @@
-"""Good answers with a session that is not to be had: of another host, another org, or another sender."""
+"""Good answers with a session that the guards reject: of another host, another org, or another sender."""
 
 from fault_rows.causes import ORG, OTHER_ORG, good, session
 from fault_rows.row import ACCESS, TOKEN, Row
@@ -9,10 +9,10 @@ ROWS = [
     for what, url in {
         "is plain http": "http://acme.my.salesforce.com",
         "has credentials in it": f"https://user:{TOKEN}@acme.my.salesforce.com",
-        "of another scheme": "javascript:alert(1)",
+        "has another scheme": "javascript:alert(1)",
         "has a path": "https://acme.my.salesforce.com/evil",
         "has a query": f"https://acme.my.salesforce.com?{TOKEN}",
-        "is no URL": "acme",
+        "is not a URL": "acme",
         "has a bad port": f"https://acme.my.salesforce.com:{TOKEN}",
         "is plain http, to a host that is the token": f"http://{ACCESS}",
         "has a backslash": "https://evil.example\\.my.salesforce.com",

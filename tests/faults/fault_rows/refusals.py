@@ -1,4 +1,4 @@
-"""Refusals that are known: what the remedy says, and whether it passes."""
+"""Known refusals: a word of the remedy, and whether the refusal is transient."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a row is: a fault, and what has to come of it."""
+"""A row: a fault, and the expected result."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -11,7 +11,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core import TransportError
 from kinetic_auth_core.testing import SalesforceEmulator
 
-#: What nothing may show. The password has characters that a form encodes.
+#: Secrets that must not be shown anywhere. The password has characters that a form encodes.
 PASSWORD = "canary PASSWORD/1&ü"
 TOKEN = "canary-TOKEN-2"
 SECRET = "canary-SECRET-3"
@@ -25,8 +25,8 @@ class Target:
 
     Attributes:
         url: The login_url.
-        ca_bundle: Who vouches for it.
-        count: How many requests it has had; None where it cannot tell.
+        ca_bundle: The authority of its certificate.
+        count: How many requests it has had; None if that is unknown.
     """
 
     url: str
@@ -43,14 +43,14 @@ class Row:
 
     Attributes:
         group: Its part of the table.
-        what: What is done, in the table's words. No two rows have the same.
-        cause: Brings it about.
+        what: A unique description, as the table prints it.
+        cause: Causes the fault.
         raised: The class of the error.
         tries: Requests that a login makes, by provider; only those are run.
         at_most_s: How long it may take.
         settings: More settings of the provider.
         options: Settings of the source.
-        advice: A word of the remedy by which to know that it is the right one.
+        advice: A word that the expected remedy contains.
     """
 
     group: str

@@ -1,4 +1,4 @@
-"""Answers whose status tells that they are none, or no session."""
+"""Answers whose status means an error or an unusable answer."""
 
 import json
 
@@ -54,7 +54,7 @@ ROWS = [
     Row("status", "a redirect that would repeat the POST", answer(b"", b"Location: /elsewhere", status=b"307 Again")),
     Row("status", "a redirect to nowhere", answer(b"", status=b"301 Moved")),
     Row("status", "an unknown error", refusal("brand_new", "something new"), AuthenticationError),
-    Row("status", "400 with JSON that tells no error", answer(b'{"message": "no"}', status=b"400 Bad Request")),
-    Row("status", "400 with an error that is no text", refusal(["invalid_grant"])),
-    Row("status", "200 with an error that is no text", refusal({"a": 1}, status=b"200 OK")),
+    Row("status", "400 with JSON without an error", answer(b'{"message": "no"}', status=b"400 Bad Request")),
+    Row("status", "400 with an error that is not text", refusal(["invalid_grant"])),
+    Row("status", "200 with an error that is not text", refusal({"a": 1}, status=b"200 OK")),
 ]

@@ -1,4 +1,4 @@
-"""TLS that cannot be trusted, or is not there."""
+"""TLS that cannot be trusted, or is missing."""
 
 import ssl
 import threading

@@ -1,4 +1,4 @@
-"""The JWT bearer assertion, as strictly judged as Salesforce judges it."""
+"""The JWT bearer assertion, judged as strictly as by Salesforce."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_key_that_does_not_match_the_certificate_is_rejected(client: Any, othe
     assert client.jwt(key=other_keys.private_key_pem).json() == INVALID
 
 
-def test_any_of_several_certificates_will_do(sf: SalesforceEmulator, client: Any, other_keys: KeyPair) -> None:
+def test_any_of_several_certificates_is_accepted(sf: SalesforceEmulator, client: Any, other_keys: KeyPair) -> None:
     sf.upload_certificate(client.app, other_keys.certificate_pem)
     assert client.jwt(key=other_keys.private_key_pem).status_code == 200
 
@@ -138,7 +138,7 @@ def test_unsigned_and_symmetric_assertions_are_rejected(client: Any) -> None:
 
 
 @pytest.mark.parametrize("assertion", ["", "a", "a.b", "a.b.c", "a.b.c.d", "e30.e30.", "é.é.é", "." * 100])
-def test_an_assertion_that_is_not_a_jwt_is_invalid(client: Any, assertion: str) -> None:
+def test_an_assertion_without_jwt_structure_is_invalid(client: Any, assertion: str) -> None:
     answer = client.post(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=assertion)
     assert answer.json() == INVALID
 
@@ -148,7 +148,7 @@ def test_a_payload_other_than_a_json_object_is_an_invalid_assertion(client: Any,
     assert raw(client, payload).json() == INVALID
 
 
-def test_a_critical_header_that_is_not_understood_is_rejected(client: Any) -> None:
+def test_an_unknown_critical_header_is_rejected(client: Any) -> None:
     claims = json.dumps(jwt.decode(client.assertion(), options={"verify_signature": False})).encode()
     assert raw(client, claims, kid="any").status_code == 200
     assert raw(client, claims, crit=["exp2"], exp2=1).json() == INVALID

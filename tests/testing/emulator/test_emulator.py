@@ -1,4 +1,4 @@
-"""The life of an emulator: addresses, TLS, connections, records, files, and what is left after it: nothing."""
+"""The life of an emulator: addresses, TLS, connections, records, files, and complete removal at the end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_it_has_no_address_before_it_starts() -> None:
     assert "not started" in repr(sf)
 
 
-def test_it_starts_once_and_closes_as_often_as_one_likes() -> None:
+def test_it_starts_once_and_can_be_closed_repeatedly() -> None:
     sf = SalesforceEmulator().start()
     with pytest.raises(RuntimeError, match="already running"):
         sf.start()

@@ -1,4 +1,4 @@
-"""What goes wrong on the wire, seen from a client that reads bytes."""
+"""Faults on the wire, as a client that reads bytes sees them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def read_all(connection: socket.socket) -> bytes:
     return data
 
 
-def test_a_delay_answers_rightly_and_late(sf: SalesforceEmulator, client: Any) -> None:
+def test_a_delayed_answer_is_correct_and_late(sf: SalesforceEmulator, client: Any) -> None:
     sf.break_transport(Delay(0.2))
     start = time.monotonic()
     assert client.jwt().status_code == 200
@@ -96,7 +96,7 @@ def test_a_reset_in_the_middle_is_a_reset_on_the_wire(sf: SalesforceEmulator, at
     assert data.endswith(b"<reset>")
 
 
-def test_a_truncated_answer_ends_in_an_orderly_way_too_early(sf: SalesforceEmulator) -> None:
+def test_a_truncated_answer_ends_early_with_an_orderly_close(sf: SalesforceEmulator) -> None:
     sf.break_transport(Truncated(0.25), path=VERSIONS)
     with raw_request(sf) as connection:
         head, _, body = read_all(connection).partition(b"\r\n\r\n")
@@ -121,7 +121,7 @@ def test_a_dribble_can_go_on_forever(sf: SalesforceEmulator, part: Any, tail: by
     assert b"X-Padding: xxx" in data or part == "body"
 
 
-def test_raw_bytes_are_sent_as_they_are_and_end_the_connection(sf: SalesforceEmulator) -> None:
+def test_raw_bytes_are_sent_unchanged_and_end_the_connection(sf: SalesforceEmulator) -> None:
     sf.break_transport(Raw(b"SSH-2.0-OpenSSH_9.9\r\n"), path=VERSIONS)
     with raw_request(sf) as connection:
         assert connection.makefile("rb").read() == b"SSH-2.0-OpenSSH_9.9\r\n"
@@ -134,14 +134,14 @@ def test_raw_bytes_can_go_on_forever(sf: SalesforceEmulator) -> None:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_a_huge_answer_is_as_large_as_ordered(sf: SalesforceEmulator, declared: bool) -> None:
+def test_a_huge_answer_has_the_configured_size(sf: SalesforceEmulator, declared: bool) -> None:
     sf.break_transport(Huge(1_000_001, declared=declared))
     answer = requests.post(sf.url + TOKEN, timeout=20)
     assert len(answer.content) == 1_000_001
     assert ("Content-Length" in answer.headers) is declared
 
 
-def test_a_huge_answer_can_be_a_small_one_that_unpacks(sf: SalesforceEmulator) -> None:
+def test_a_huge_answer_can_be_compressed(sf: SalesforceEmulator) -> None:
     sf.break_transport(Huge(10_000_000, compressed=True))
     with requests.post(sf.url + TOKEN, timeout=20, stream=True) as answer:
         packed = answer.raw.read(decode_content=False)
@@ -150,7 +150,7 @@ def test_a_huge_answer_can_be_a_small_one_that_unpacks(sf: SalesforceEmulator) -
 
 
 @pytest.mark.parametrize("status", [200, 404, 503])
-def test_html_with_any_status(sf: SalesforceEmulator, client: Any, status: int) -> None:
+def test_html_is_sent_with_any_status(sf: SalesforceEmulator, client: Any, status: int) -> None:
     sf.break_transport(Html(status))
     answer = client.jwt()
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
@@ -172,7 +172,7 @@ def test_a_redirect_names_where_to(sf: SalesforceEmulator, client: Any) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (307, "https://evil.example/token?x=1")
 
 
-def test_what_claims_to_be_json_and_is_not(sf: SalesforceEmulator, client: Any) -> None:
+def test_an_answer_can_claim_to_be_json_and_be_invalid(sf: SalesforceEmulator, client: Any) -> None:
     sf.break_transport(NotJson())
     answer = client.jwt()
     assert answer.headers["Content-Type"].startswith("application/json")
@@ -183,7 +183,7 @@ def test_what_claims_to_be_json_and_is_not(sf: SalesforceEmulator, client: Any) 
 @pytest.mark.parametrize(
     ("body", "sent"), [(b"\xff\x00", b"\xff\x00"), ("é", "é".encode()), ([1], b"[1]"), (None, b"null"), (b"", b"")]
 )
-def test_any_answer_at_all(sf: SalesforceEmulator, client: Any, body: object, sent: bytes) -> None:
+def test_an_answer_can_have_any_status_and_body(sf: SalesforceEmulator, client: Any, body: object, sent: bytes) -> None:
     sf.break_transport(Answer(body, 202, "text/x", {"X-Odd": "1"}))
     answer = client.jwt()
     assert (answer.status_code, answer.content) == (202, sent)
@@ -212,7 +212,7 @@ def test_an_alteration_ignores_an_answer_that_is_not_an_object(sf: SalesforceEmu
     assert client.post("/services/oauth2/revoke", token=sf.grant_refresh_token(client.app, client.user)).content == b""
 
 
-def test_faults_strike_their_path_in_their_order_as_often_as_ordered(sf: SalesforceEmulator, client: Any) -> None:
+def test_faults_apply_to_their_path_in_order_and_as_often_as_configured(sf: SalesforceEmulator, client: Any) -> None:
     sf.break_transport(Status(500), times=2)
     sf.break_transport(Status(502), path="/services/data*", times=None)
     sf.break_transport(Status(503))
@@ -230,7 +230,7 @@ def test_faults_strike_their_path_in_their_order_as_often_as_ordered(sf: Salesfo
         sf.break_transport(Status(500), times=0)
 
 
-def test_a_fault_that_does_nothing_does_nothing(sf: SalesforceEmulator, client: Any) -> None:
+def test_an_empty_fault_changes_nothing(sf: SalesforceEmulator, client: Any) -> None:
     sf.break_transport(Fault())
     sf.break_transport(Fault())
     assert client.jwt().status_code == 200
@@ -261,7 +261,7 @@ def test_a_client_that_disconnects_ends_the_fault(sf: SalesforceEmulator) -> Non
     assert requests.get(sf.url + VERSIONS, timeout=10).status_code == 200
 
 
-def test_a_client_that_speaks_out_of_turn_still_waits(sf: SalesforceEmulator) -> None:
+def test_a_client_that_sends_early_still_waits(sf: SalesforceEmulator) -> None:
     sf.break_transport(Delay(0.2), path=VERSIONS)
     start = time.monotonic()
     with raw_request(sf) as connection:

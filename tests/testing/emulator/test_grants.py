@@ -1,4 +1,4 @@
-"""Each flow's good answer: exactly the fields that Salesforce sends, rightly signed."""
+"""Each flow's successful answer: exactly the fields that Salesforce sends, with a valid signature."""
 
 from __future__ import annotations
 

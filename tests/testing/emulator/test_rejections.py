@@ -1,4 +1,4 @@
-"""Every row of the error table: brought about by its natural cause, or by the switch."""
+"""Every row of the error table is caused by its natural cause, and by `refuse`."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_natural_cause_gives_its_row(
     assert (error, description) in ERROR_ROWS
 
 
-def test_every_row_but_those_of_trouble_at_salesforce_has_a_natural_cause() -> None:
+def test_every_row_except_salesforces_own_failures_has_a_natural_cause() -> None:
     without = {row for row in ERROR_ROWS if row not in {cause[3:] for cause in CAUSES}}
     assert without == {
         ("invalid_grant", "token request is already being processed"),  # see test_grants
@@ -187,7 +187,7 @@ def test_every_row_but_those_of_trouble_at_salesforce_has_a_natural_cause() -> N
 
 
 @pytest.mark.parametrize(("error", "description"), ERROR_ROWS)
-def test_the_switch_gives_every_row_once(sf: SalesforceEmulator, client: Any, error: str, description: str) -> None:
+def test_refuse_answers_with_every_row_once(sf: SalesforceEmulator, client: Any, error: str, description: str) -> None:
     sf.refuse(error, description)
     refused = client.jwt()
     assert refused.status_code == 400
@@ -197,7 +197,7 @@ def test_the_switch_gives_every_row_once(sf: SalesforceEmulator, client: Any, er
     assert client.jwt().status_code == 200
 
 
-def test_the_switch_counts_and_takes_turns(sf: SalesforceEmulator, client: Any) -> None:
+def test_refuse_counts_and_follows_the_order_of_calls(sf: SalesforceEmulator, client: Any) -> None:
     sf.refuse("unknown_error", "retry your request", times=2)
     sf.refuse("server_error", status=500, times=None)
     assert [client.jwt().json()["error"] for _ in range(4)] == ["unknown_error"] * 2 + ["server_error"] * 2
@@ -207,7 +207,7 @@ def test_the_switch_counts_and_takes_turns(sf: SalesforceEmulator, client: Any) 
     assert sf.token_requests == 6
 
 
-def test_the_switch_rejects_a_number_out_of_range(sf: SalesforceEmulator) -> None:
+def test_refuse_rejects_a_number_out_of_range(sf: SalesforceEmulator) -> None:
     with pytest.raises(ValueError, match="times is a number of requests"):
         sf.refuse("server_error", times=0)
 

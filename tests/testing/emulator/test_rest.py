@@ -46,7 +46,7 @@ def test_everything_else_needs_a_live_token(sf: SalesforceEmulator, client: Any)
         assert (answer.status_code, answer.json()) == (401, DEAD)
 
 
-def test_no_token_at_all_is_a_dead_one(client: Any) -> None:
+def test_a_missing_token_counts_as_a_dead_one(client: Any) -> None:
     assert client.http.get(f"{client.sf.url}{DATA}/limits", timeout=10).json() == DEAD
     answer = client.http.get(f"{client.sf.url}{DATA}/limits", headers={"Authorization": "Digest x"}, timeout=10)
     assert answer.status_code == 401
@@ -63,7 +63,7 @@ def test_a_restricted_session_gets_the_code_of_a_dead_one_with_another_message(
     ]
 
 
-def test_bulk_v1_has_its_own_words_for_a_dead_token(client: Any) -> None:
+def test_bulk_v1_has_its_own_error_for_a_dead_token(client: Any) -> None:
     url, dead = client.sf.url + "/services/async/62.0/job", {"X-SFDC-Session": "dead"}
     xml = client.http.post(url, headers=dead, timeout=10)
     assert (xml.status_code, xml.headers["Content-Type"]) == (400, "application/xml")
@@ -101,7 +101,7 @@ def test_queries_filter_order_and_count(sf: SalesforceEmulator, client: Any) -> 
         ("SELECT Nothing FROM Account", "INVALID_FIELD"),
     ],
 )
-def test_a_query_that_is_not_understood_is_a_typed_error(client: Any, soql: str, code: str) -> None:
+def test_an_unsupported_query_is_a_typed_error(client: Any, soql: str, code: str) -> None:
     answer = query(client, soql)
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, code)
 

@@ -1,4 +1,4 @@
-"""What becomes of a token: introspection, revocation, user info, identity, expiry."""
+"""The life of a token: introspection, revocation, user info, identity, expiry."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_introspection_does_not_keep_a_token_alive(sf: SalesforceEmulator, clien
     assert introspect(client, token).json() == {"active": False}
 
 
-def test_introspection_says_inactive_of_dead_foreign_and_password_tokens(sf: SalesforceEmulator, client: Any) -> None:
+def test_introspection_reports_dead_foreign_and_password_tokens_as_inactive(
+    sf: SalesforceEmulator, client: Any
+) -> None:
     token, by_password = client.token(), client.password().json()["access_token"]
     other = sf.add_app(preauthorised={client.user.username})
     assert introspect(client, by_password).json() == {"active": False}
@@ -72,7 +74,7 @@ def test_revoking_an_access_token_kills_it_once(client: Any) -> None:
     assert (again.status_code, again.json()["error"]) == (400, "invalid_token")
 
 
-def test_revoking_a_refresh_token_kills_what_came_of_it(sf: SalesforceEmulator, client: Any) -> None:
+def test_revoking_a_refresh_token_kills_its_access_tokens(sf: SalesforceEmulator, client: Any) -> None:
     refresh_token = sf.grant_refresh_token(client.app, client.user)
     child, stranger = client.refresh(refresh_token).json()["access_token"], client.token()
     assert client.post("/services/oauth2/revoke", token=refresh_token).status_code == 200
@@ -136,7 +138,7 @@ def test_all_tokens_can_be_killed_at_once(sf: SalesforceEmulator, client: Any) -
     assert client.refresh(refresh_token).json()["error_description"] == "expired access/refresh token"
 
 
-def test_a_user_who_is_frozen_loses_their_sessions(sf: SalesforceEmulator, client: Any) -> None:
+def test_freezing_a_user_kills_their_sessions(sf: SalesforceEmulator, client: Any) -> None:
     token = client.token()
     client.user.active = False
     assert client.call(LIMITS, token).status_code == 401

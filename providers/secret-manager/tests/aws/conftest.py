@@ -1,4 +1,4 @@
-"""A moto server in a process of its own, and a relay before it that counts, refuses and goes down."""
+"""A moto server in its own process, and a relay in front of it that counts, refuses and fails."""
 
 from __future__ import annotations
 

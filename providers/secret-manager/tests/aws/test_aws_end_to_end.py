@@ -1,4 +1,4 @@
-"""From a reference in kinetic-auth.toml to a REST call, for each of AWS's three places."""
+"""From a reference in kinetic-auth.toml to a REST call, for each of AWS's three services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RestCall = Callable[[kinetic.SalesforceSession], int]
 
 @pytest.fixture
 def name() -> str:
-    """One that no other test has: what is read stays in the process's cache."""
+    """A unique name, because values stay in the process's cache."""
     return f"salesforce-{uuid.uuid4()}"
 
 

@@ -1,4 +1,4 @@
-"""Every failure of AWS, read as a user would."""
+"""Every failure of AWS has a message that a user understands."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_rejection_is_reported_with_its_remedy(
     with pytest.raises(KeyLoadError) as caught:
         load(uri)
     assert str(caught.value) == f"{uri}: {message}"
-    assert answer[1] in str(caught.value.__cause__)  # what AWS said, as text
+    assert answer[1] in str(caught.value.__cause__)  # the message of AWS, as text
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
@@ -204,7 +204,7 @@ def test_without_a_region_the_message_says_how_to_give_one(load: Load, relay: An
     )
 
 
-def test_the_region_is_where_the_message_says_it_is(
+def test_the_region_is_read_from_the_places_that_the_message_names(
     load: Load, relay: Any, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws("secretsmanager").create_secret(Name="aws-region", SecretString="canary")

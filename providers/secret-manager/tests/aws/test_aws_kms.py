@@ -1,4 +1,4 @@
-"""AWS KMS signs; nothing of the private key comes here."""
+"""AWS KMS signs; the private key never leaves it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_key_id_is_the_digest_of_the_public_key(aws: Aws, signing_key: str, 
     assert public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == der
 
 
-def test_an_alias_is_held_to_the_key_that_it_named_when_the_signer_was_made(
+def test_a_signer_keeps_the_key_that_its_alias_pointed_to_at_construction(
     aws: Aws, signing_key: str, load: Load, at: str
 ) -> None:
     client = aws("kms")
@@ -56,7 +56,7 @@ def test_an_alias_is_held_to_the_key_that_it_named_when_the_signer_was_made(
     verify(renewed, b"message", renewed.sign(b"message"))
 
 
-def test_an_arn_says_the_region(aws: Aws, signing_key: str, load: Load, relay: Any) -> None:
+def test_the_region_is_taken_from_an_arn(aws: Aws, signing_key: str, load: Load, relay: Any) -> None:
     arn = aws("kms").describe_key(KeyId=signing_key)["KeyMetadata"]["Arn"]
     signer = load(f"kms://aws/{arn}?endpoint={relay.url}")
     verify(signer, b"message", signer.sign(b"message"))
@@ -144,7 +144,9 @@ def test_a_key_in_a_state_that_moto_does_not_know_is_rejected(
     assert message in str(caught.value)
 
 
-def test_a_message_that_is_too_long_for_kms_is_rejected_here(signing_key: str, load: Load, at: str, relay: Any) -> None:
+def test_a_message_too_long_for_kms_is_rejected_before_it_is_sent(
+    signing_key: str, load: Load, at: str, relay: Any
+) -> None:
     uri = f"kms://aws/{signing_key}?{at}"
     signer = load(uri)
     with pytest.raises(KeyLoadError) as caught:
@@ -155,7 +157,7 @@ def test_a_message_that_is_too_long_for_kms_is_rejected_here(signing_key: str, l
     assert "Sign" not in relay.calls
 
 
-def test_a_signature_that_is_denied_names_the_key_and_the_permission(
+def test_the_error_for_a_denied_signature_names_the_key_and_the_permission(
     signing_key: str, load: Load, at: str, relay: Any
 ) -> None:
     uri = f"kms://aws/{signing_key}?{at}"

@@ -37,7 +37,7 @@ def test_a_field_of_a_binary_json_secret_is_taken(aws: Aws, load: Load, at: str)
     assert load(f"secret-manager://aws/json-binary?{at}#key") == b"canary"
 
 
-def test_an_arn_works_where_an_id_does_and_says_the_region(aws: Aws, load: Load, relay: Any) -> None:
+def test_an_arn_works_like_an_id_and_determines_the_region(aws: Aws, load: Load, relay: Any) -> None:
     arn = aws("secretsmanager").create_secret(Name="by-arn", SecretString="canary")["ARN"]
     assert load(f"secret-manager://aws/{arn}?endpoint={relay.url}") == b"canary"
 

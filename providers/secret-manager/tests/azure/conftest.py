@@ -130,7 +130,7 @@ class KeyVault:
         self._running.append((server, thread))
 
     def down(self) -> None:
-        """From now on, the vault refuses connections; tokens are still to be had."""
+        """From now on, the vault refuses connections; tokens are still issued."""
         self._stop(self._running.pop(0))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""From a reference in kinetic-auth.toml to a REST call, for both of Azure's places."""
+"""From a reference in kinetic-auth.toml to a REST call, for both of Azure's services."""
 
 from __future__ import annotations
 

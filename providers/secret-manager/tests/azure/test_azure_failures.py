@@ -1,4 +1,4 @@
-"""Every failure of Azure, read as a user would."""
+"""Every failure of Azure has a message that a user understands."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_host_that_is_not_a_vault_gets_no_token(load: Load, vault: Any) -> Non
     assert vault.calls == []
 
 
-def test_a_host_that_asks_for_a_token_of_another_domain_gets_none(load: Load, vault: Any) -> None:
+def test_a_host_that_asks_for_a_token_of_another_domain_does_not_get_it(load: Load, vault: Any) -> None:
     vault.resource = "https://vault.azure.net"
     uri = f"secret-manager://azure/{vault.host}/secret"
     with pytest.raises(KeyLoadError) as caught:

@@ -1,4 +1,4 @@
-"""Azure Key Vault signs; nothing of the private key comes here."""
+"""Azure Key Vault signs; the private key never leaves it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_key_id_is_the_digest_of_the_public_key(vault: Any, load: Load) -> N
     assert signer.public_key() == public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def test_a_signer_is_held_to_the_version_that_was_current_when_it_was_made(vault: Any, load: Load) -> None:
+def test_a_signer_keeps_the_version_that_was_current_at_construction(vault: Any, load: Load) -> None:
     version = vault.create_key("rotated")
     uri = f"kms://azure/{vault.host}/rotated"
     signer = load(uri)
@@ -97,7 +97,7 @@ def test_an_unusable_key_is_rejected_when_the_signer_is_made(
     assert str(caught.value) == f"{uri}: {message}"
 
 
-def test_a_key_that_is_disabled_later_is_reported_when_it_should_sign(vault: Any, load: Load) -> None:
+def test_a_key_disabled_later_is_reported_when_it_should_sign(vault: Any, load: Load) -> None:
     vault.create_key("signing")
     uri = f"kms://azure/{vault.host}/signing"
     signer = load(uri)
@@ -107,7 +107,7 @@ def test_a_key_that_is_disabled_later_is_reported_when_it_should_sign(vault: Any
     assert str(caught.value) == f"{uri}: it is disabled. Remedy: Enable it, or name another version."
 
 
-def test_a_key_that_is_deleted_later_is_reported_when_it_should_sign(vault: Any, load: Load) -> None:
+def test_a_key_deleted_later_is_reported_when_it_should_sign(vault: Any, load: Load) -> None:
     vault.create_key("signing")
     uri = f"kms://azure/{vault.host}/signing"
     signer = load(uri)
