@@ -31,8 +31,8 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.registry.hookspecs import Signer, hookimpl
 from kinetic_auth_core.registry.references import Reference
-from kinetic_auth_core.resolution.pool import SourcePool
 from kinetic_auth_core.resolution.resolver import resolve
+from kinetic_auth_core.resolution.source_pool import SourcePool
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, setting

@@ -28,7 +28,7 @@ from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.references import Reference, parse_reference
-from kinetic_auth_core.registry.validated import ValidatedMeta
+from kinetic_auth_core.registry.validated_instances import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
 from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.settings.schema import (

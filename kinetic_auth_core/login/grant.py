@@ -25,7 +25,7 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
-from kinetic_auth_core.registry.validated import ValidatedMeta
+from kinetic_auth_core.registry.validated_instances import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (

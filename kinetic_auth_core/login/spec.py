@@ -20,11 +20,11 @@ from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
-from kinetic_auth_core.registry.validated import reference_problem
+from kinetic_auth_core.registry.validated_instances import reference_problem
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
+from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.guards import Guards, check_hosts, check_org_id, default_hosts
 
 
 def _check_guard(instance: object, attribute: object, value: object) -> None:

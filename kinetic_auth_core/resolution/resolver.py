@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
     Layer,

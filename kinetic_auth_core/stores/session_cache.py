@@ -18,8 +18,8 @@ from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import secret_texts
+from kinetic_auth_core.stores.allowed_hosts import Guards
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
-from kinetic_auth_core.stores.guards import Guards
 from kinetic_auth_core.stores.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
