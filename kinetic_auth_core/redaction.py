@@ -79,26 +79,47 @@ def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except BaseException as error:
             del args, kwargs
-            stack, links, seen = error.__traceback__, [error], {id(None), id(handled)}
+            stacks: list[tuple[BaseException, TracebackType | None]] = []
+            links, seen = [error], {id(None), id(handled)}
             for link in links:  # it grows; and it calls nothing of Python's own, for which the stack may have no room
                 if id(link) not in seen:
                     seen.add(id(link))
-                    link.__traceback__ = None
-                    links += (link.__cause__, link.__context__)  # type: ignore[arg-type]  # None is in `seen`
+                    try:
+                        stacks += [(link, link.__traceback__)]
+                        link.__traceback__ = None
+                        links += (link.__cause__, link.__context__)  # type: ignore[arg-type]  # None is in `seen`
+                    except BaseException:  # noqa: BLE001 - a class that forbids setting attributes, or overrides these
+                        links += _strip_in_c(link, stacks)  # type: ignore[arg-type]  # as above
                     links += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
-            _log_stack(error, stack)
-            del stack, links, link
+            _log_stacks(stacks)
+            del stacks, links, link
             raise
 
     return boundary
 
 
-def _log_stack(error: BaseException, stack: TracebackType | None) -> None:
+def _strip_in_c(
+    error: BaseException, stacks: list[tuple[BaseException, TracebackType | None]]
+) -> list[BaseException | None]:
+    """Take the traceback off an error whose class has a say in its attributes, as a frozen dataclass has."""
+    stack, cause, context = (
+        BaseException.__dict__[name].__get__(error) for name in ("__traceback__", "__cause__", "__context__")
+    )
+    stacks.append((error, stack))
+    BaseException.with_traceback(error, None)
+    return [cause, context]
+
+
+def _log_stacks(stacks: list[tuple[BaseException, TracebackType | None]]) -> None:
+    """Log where an error and its causes were raised: files, lines and names, no values."""
     with contextlib.suppress(Exception):
         if logger.isEnabledFor(logging.DEBUG):
-            frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(stack)]
-            places = [f"  {code.co_filename}:{line} {code.co_qualname}" for code, line in frames]
-            logger.debug("%s was raised at\n%s", type(error).__name__, "\n".join(places))
+            for error, stack in stacks:
+                if stack is None:
+                    continue
+                frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(stack)]
+                places = [f"  {code.co_filename}:{line} {code.co_qualname}" for code, line in frames]
+                logger.debug("%s was raised at\n%s", type(error).__name__, "\n".join(places))
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -170,7 +170,8 @@ class Credentials:
             deadline: That of all sets together.
 
         Raises:
-            KineticAuthError: No set was accepted; the error is that of the first.
+            KineticAuthError: No set was accepted; the error is that of the first, or one that another set would not
+                cure, such as an outage.
         """
         first: KineticAuthError | None = None
         for number in self.order():
@@ -181,9 +182,11 @@ class Credentials:
             try:
                 result = log_in(number)
             except KineticAuthError as error:
-                first = first or error
-                if not _is_about_the_key(error):
+                if first is not None and deadline.has_passed:
                     break
+                if not _is_about_the_key(error):
+                    raise
+                first = first or error
             else:
                 self.accepted = number
                 return result

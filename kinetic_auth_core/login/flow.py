@@ -6,6 +6,7 @@ Whether a login is needed at all, and who shares its session, is decided in `ses
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -78,6 +79,7 @@ class ProviderInstances:
         self._resources = resources
         self._by_number: dict[int, ProviderInstance] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
+        self._pid = os.getpid()
         reset_after_fork(self)
 
     def get(self, number: int, values: Values) -> ProviderInstance:
@@ -92,7 +94,9 @@ class ProviderInstances:
             before = self._by_number.get(number)
             if before is not None and before.values == values:
                 return before
-            instance = self._spec.instances[number] if self._spec.instances else make_instance(self._spec, values)
+            instance = self._kept(number)
+            if instance is None:
+                instance = make_instance(self._spec, values)
             if isinstance(instance, GrantAuthenticator) and not self._spec.is_by_hand:
                 instance.share(self._resources.transports)
             provider = ProviderInstance(values, instance, LoginHooks(instance, observers))
@@ -120,6 +124,10 @@ class ProviderInstances:
         """Close the provider's connections, if it has a `close`."""
         for provider in list(self._by_number.values()):
             _close_quietly(provider.instance)
+
+    def _kept(self, number: int) -> Any:
+        """The instance that `resolve` made to check the settings; not across a fork, as it may hold connections."""
+        return self._spec.instances[number] if self._spec.instances and os.getpid() == self._pid else None
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""

@@ -182,7 +182,7 @@ class Setting:
         """
         value = self.value_of(instance)
         coerce(value, self.type)
-        if self.required and value == "":
+        if (self.required and value == "") or (self.takes_key_list and isinstance(value, list | tuple) and not value):
             raise ValueError("is empty")
         self._validate(instance, value)
 

@@ -6,6 +6,7 @@ The part of the transport that loads no HTTP library.
 import math
 import threading
 import time
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class _Current(threading.local):
-    ends_at: float | None = None  # seconds, by the monotonic clock
+    # Weak: an interrupt may keep `__exit__` from resetting it. Then the deadline ends with the frames that hold it.
+    deadline: "weakref.ref[Deadline] | None" = None
 
 
 _current = _Current()
@@ -35,7 +37,7 @@ class Deadline:
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self._ends_at: float | None = None
-        self._outer: float | None = None
+        self._outer: Deadline | None = None
 
     @property
     def has_passed(self) -> bool:
@@ -44,23 +46,32 @@ class Deadline:
 
     def __enter__(self) -> None:
         """Bound what this thread sends from now on."""
-        self._outer = _current.ends_at
-        if self._seconds is None:
-            return
-        if self._ends_at is None:
+        self._outer = _current_deadline()
+        if self._seconds is not None and self._ends_at is None:
             self._ends_at = time.monotonic() + self._seconds
-        _current.ends_at = self._ends_at if self._outer is None else min(self._ends_at, self._outer)
+        _current.deadline = weakref.ref(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Go back to the deadline around it, if there is one."""
-        _current.ends_at = self._outer
+        outer, self._outer = self._outer, None
+        _current.deadline = None if outer is None else weakref.ref(outer)
+
+    def ends_at(self) -> float:
+        """When it ends, or the one around it if that is earlier: seconds of the monotonic clock; infinite if never."""
+        own = math.inf if self._ends_at is None else self._ends_at
+        return own if self._outer is None else min(own, self._outer.ends_at())
+
+
+def _current_deadline() -> Deadline | None:
+    return _current.deadline() if _current.deadline is not None else None
 
 
 def remaining_s() -> float:
     """Seconds until this thread's deadline, 0 once it has passed; infinite where there is none."""
-    return math.inf if _current.ends_at is None else max(_current.ends_at - time.monotonic(), 0.0)
+    deadline = _current_deadline()
+    return math.inf if deadline is None else max(deadline.ends_at() - time.monotonic(), 0.0)
 
 
 def bounded_timeout_s(timeout_s: float | None) -> float | None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import App, Delay, KeyPair, SalesforceEmulator, User, new_key_pair
+from kinetic_auth_core.testing import App, Delay, KeyPair, SalesforceEmulator, Status, User, new_key_pair
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
 
@@ -209,6 +209,24 @@ def test_an_instance_without_resolve_tries_its_keys_in_order(
     assert sf.token_requests == before + 5  # the source remembers which key was accepted
     made.close()
     assert made.authenticate().is_valid()
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_an_outage_after_a_refused_key_is_reported_as_an_outage(
+    sf: SalesforceEmulator, org: Org, current: KeyPair, strangers: list[str], by_hand: bool
+) -> None:
+    authenticator = JWTAuthenticator(private_key=[strangers[0], current.private_key_pem], **org.settings)
+    sf.refuse("invalid_grant", "invalid assertion")
+    sf.break_transport(Status(503), times=4)
+    with pytest.raises(kinetic.ServiceUnavailableError) as caught:
+        (authenticator if by_hand else kinetic.SessionSource(authenticator)).authenticate()
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("empty", [[], ()])
+def test_an_empty_list_of_keys_is_refused(org: Org, empty: Any) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="private_key: is empty"):
+        JWTAuthenticator(private_key=empty, **org.settings)
 
 
 def test_an_instance_without_a_source_remembers_which_key_was_accepted(
