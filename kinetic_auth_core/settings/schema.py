@@ -182,9 +182,11 @@ class Setting:
         """
         value = self.value_of(instance)
         coerce(value, self.type)
-        if (self.required and value == "") or (self.takes_key_list and isinstance(value, list | tuple) and not value):
+        if self.required and value == "":
             raise ValueError("is empty")
         self._validate(instance, value)
+        if self.takes_key_list and isinstance(value, list | tuple) and not value:
+            raise ValueError("is empty")
 
     def value_of(self, instance: Any) -> Any:
         """The value of an instance."""
