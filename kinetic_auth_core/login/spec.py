@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.config.merge import keyword_layer, merge
+from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.credentials import Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
@@ -21,6 +21,7 @@ from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.registry.validated import reference_problem
+from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.base import SessionStore
@@ -69,10 +70,11 @@ class SourceOptions:
         Raises:
             ConfigurationError: One is unknown or wrong; all are named.
         """
-        settled = merge(schema(cls), (), [keyword_layer(options)])
-        if settled.problems:
-            raise ConfigurationError.of("Cannot make a SessionSource", settled.problems)
-        return cls(**settled.values)
+        made: SourceOptions | None
+        made, problems = construct(cls, merge(schema(cls), (), [keyword_layer(options)]))
+        if made is None:
+            raise ConfigurationError.of("Cannot make a SessionSource", problems)
+        return made
 
 
 DEFAULT_OPTIONS = SourceOptions()
@@ -272,12 +274,20 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
     """
     try:
         return spec.make(**values.by_name)
+    except ConfigurationError as error:
+        redact_chain(error, _texts(values))
+        problems = located(error.problems, spec.rows)
+        if problems == list(error.problems):
+            raise
+        cause = error.__cause__
     except KineticAuthError as error:
         redact_chain(error, _texts(values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         cause = redacted_cause(error, _texts(values))
-    raise ConfigurationError(f"Cannot make {spec.provider!r}: {describe(cause)}") from cause
+        found = refusals(spec.make, values.by_name) if isinstance(spec.make, type) else {}  # attrs stops at the first
+        problems = located([f"{name}: {problem}" for name, problem in found.items()], spec.rows) or [describe(cause)]
+    raise ConfigurationError.of(f"Cannot make {spec.provider!r}", problems) from cause
 
 
 def _texts(values: Values) -> list[str]:

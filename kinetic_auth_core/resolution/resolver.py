@@ -16,6 +16,8 @@ from kinetic_auth_core.config.merge import (
     merge,
     name_suggestions,
     reference_suggestions,
+    refused,
+    why_refused,
 )
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
@@ -132,8 +134,6 @@ def inspect(
         if spec is None:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
-        if not any(references(spec.values)):
-            spec = attrs.evolve(spec, instances=_instances(spec))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, spec=spec)
@@ -160,19 +160,19 @@ def _merge(
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
     choice = choose_store(store.value if store else None, configuration)
-    values = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
-    rows, wrong = _check_references(values, (*merged.rows, *choice.rows), configuration.allowed)
+    everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
+    rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
     suggestions = [
         *name_suggestions(settings, configuration),
-        *reference_suggestions(rows, values, KNOWN_SCHEMES),
+        *reference_suggestions(rows, everything, KNOWN_SCHEMES),
     ]
-    if problems := [*merged.problems, *choice.problems, *wrong]:
-        return rows, [*problems, *suggestions], None
-    for each in suggestions:
-        if each not in configuration.warned:
-            configuration.warned.add(each)
-            logger.warning("%s", each)
+    problems = [*merged.problems, *choice.problems, *wrong]
     of_source = {each.name for each in schema(SourceOptions)}
+    try:
+        options = SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values})
+    except ValueError:
+        problems += refused(SourceOptions, merged)
+        options = SourceOptions()
     values = {name: value for name, value in merged.values.items() if name not in of_source}
     spec = LoginSpec(
         provider=configuration.provider,
@@ -183,7 +183,7 @@ def _merge(
         environment=configuration.environment,
         lookup=configuration.variables.lookup,
         binary=[each.name for each in schema(cls) if each.takes_bytes],
-        options=SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values}),
+        options=options,
         store=choice.open,
         allowed=configuration.file.allowed,
         origin=plugin.distribution,
@@ -192,6 +192,22 @@ def _merge(
             each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
         },
     )
+    if merged.problems or any(references(values)):
+        problems += refused(cls, merged)
+    else:
+        try:
+            spec = attrs.evolve(spec, instances=_instances(spec))
+        except ConfigurationError as error:
+            found = why_refused(cls, merged, error.problems)
+            if not problems and found == list(error.problems):
+                raise  # it says all there is, perhaps with a remedy
+            problems += found
+    if problems:
+        return rows, [*problems, *suggestions], None
+    for each in suggestions:
+        if each not in configuration.warned:
+            configuration.warned.add(each)
+            logger.warning("%s", each)
     return rows, [], spec
 
 
