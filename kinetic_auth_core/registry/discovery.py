@@ -94,6 +94,14 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
     return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
 
 
+def installed_version() -> str:
+    """The core's version, from the metadata of its package; `0+unknown` where that is not installed."""
+    try:
+        return importlib.metadata.version(_CORE)
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
 def normalized(name: str) -> str:
     """A distribution's name in its normalised form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

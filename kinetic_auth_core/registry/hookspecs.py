@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PROJECT = "kinetic_auth"
 
+#: The version of the contract between the core and plugins: hooks, their arguments, and what plugins may import.
+CONTRACT_VERSION = 2
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 

@@ -3,6 +3,7 @@
 It comes from the store, or from one login for all processes that share the store.
 """
 
+import contextvars
 import copy
 import logging
 import random
@@ -296,6 +297,9 @@ class SingleFlight:
     def _run_in_thread(self, flight: _Flight, stale: CachedSession | None) -> None:
         """Obtain it in a new thread: a pool might never run it. The thread does not keep the process alive.
 
+        Where callers wait, the login sees the context variables of the one that began it, as in `session`; a refresh
+        in the background belongs to no caller.
+
         Args:
             flight: The login.
             stale: The stale session to refresh; None where callers wait for a new one.
@@ -316,7 +320,8 @@ class SingleFlight:
                 self._finish(flight, None)
 
         try:
-            threading.Thread(target=run, name="kinetic-auth login", daemon=True).start()
+            context = contextvars.copy_context() if stale is None else contextvars.Context()
+            threading.Thread(target=context.run, args=(run,), name="kinetic-auth login", daemon=True).start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             failure = AuthenticationError(f"no thread could be started for the login: {error}.")
             self._finish(flight, failure)
