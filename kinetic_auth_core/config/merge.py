@@ -85,14 +85,26 @@ def environment_layers(schema: Sequence[Setting], configuration: Configuration) 
 
 
 def file_layer(
-    schema: Sequence[Setting], table: Mapping[str, Any], keys: tuple[str, ...], configuration: Configuration
+    schema: Sequence[Setting],
+    table: Mapping[str, Any],
+    keys: tuple[str, ...],
+    configuration: Configuration,
+    but_not: Collection[str] = _ENVIRONMENT_KEYS,
 ) -> Layer:
-    """The settings in a table of the config file; `provider` and `store` are not settings of a provider."""
+    """The settings in a table of the config file; `provider` and `store` are not settings of a provider.
+
+    Args:
+        schema: The settings.
+        table: The table.
+        keys: Its path in the file.
+        configuration: The file and the variables.
+        but_not: The keys of the table that are no settings.
+    """
     paths = {each.name for each in schema if each.is_path}
     secrets = {each.name for each in schema if each.secret}
     layer = {}
     for name, raw in table.items():
-        if name in _ENVIRONMENT_KEYS:
+        if name in but_not:
             continue
         source = configuration.file.source(*keys, name)
         folder = (configuration.file.path or Path()).parent.absolute()
@@ -161,7 +173,7 @@ def merge(
     layers: Sequence[Layer],
     as_reference: Callable[[str], object | None] = lambda _: None,
     *,
-    how_to_give: str = "give it as keyword, in the config file, or as",
+    how_to_give: str = "give it as keyword, in the config file, or as {variable}",
     prefix: str = "",
 ) -> MergedSettings:
     """Merge the layers and check every value by type and converter; the validators are for `construct` and `refused`.
@@ -171,7 +183,7 @@ def merge(
         groups: Groups of settings of which exactly one must be given.
         layers: Highest first.
         as_reference: Gives the reference that a secret's text is; None if the text is the secret itself.
-        how_to_give: The text before the variable's name in the message about a missing setting.
+        how_to_give: What the message about a missing setting says, with `{variable}` for its variable.
         prefix: The prefix of the environment's own variables, such as `PROD_`.
     """
     winners, problems = _winners(schema, [tuple(group) for group in groups], layers, how_to_give, prefix)
@@ -285,7 +297,8 @@ def _winners(
         if highest is not None:
             winners[setting.name] = highest[setting.name]
         elif setting.required:
-            problems.append(f"{setting.name} is missing: {how_to_give} {prefix}{setting.env}")
+            how = how_to_give.replace("{variable}", f"{prefix}{setting.env}")
+            problems.append(f"{setting.name} is missing: {how}")
     return winners, problems
 
 

@@ -105,7 +105,10 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         """
         settings = schema(cls)
         settled = merge(
-            settings, exactly_one_of(cls), variable_layers(settings, Variables.load(env_file)), how_to_give="set"
+            settings,
+            exactly_one_of(cls),
+            variable_layers(settings, Variables.load(env_file)),
+            how_to_give="set {variable}",
         )
         made: Self | None
         made, problems = construct(cls, settled)

@@ -19,6 +19,7 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
+from kinetic_auth_core.registry.observers import Observers
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.registry.validated import reference_problem
 from kinetic_auth_core.settings.partial import refusals
@@ -96,6 +97,7 @@ class LoginSpec:
         options: The source's own settings.
         store: The session store, which stays its maker's; or what makes one; None: this process's memory.
         allowed: Whose plugins may be loaded, for its references and observers.
+        observers: Those of the application, and those that the config file has tables for.
         origin: The distribution of the provider, or the full name of the class of an instance made by hand.
         is_grant: Whether the provider is a `GrantAuthenticator`.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
@@ -114,6 +116,7 @@ class LoginSpec:
     options: SourceOptions = attrs.field(factory=SourceOptions)
     store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
     allowed: AllowedPlugins = ALL_ALLOWED
+    observers: Observers = attrs.field(factory=Observers)
     origin: str = ""
     is_grant: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -27,6 +27,7 @@ from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
+from kinetic_auth_core.registry.observers import Observers, configured_observers, given_observers
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import choose_store
 from kinetic_auth_core.sessions.source import SessionSource
@@ -43,6 +44,7 @@ def resolve(
     environment: str | None = None,
     config: str | os.PathLike[str] | None = None,
     env_file: str | os.PathLike[str] | None = None,
+    observers: Iterable[object] = (),
     **settings: Any,
 ) -> SessionSource:
     """Choose provider and settings, check them, and return the source of sessions. Nothing is sent; no key is read.
@@ -51,12 +53,14 @@ def resolve(
         source = kinetic_auth_core.resolve(environment="prod")
 
     Args:
-        provider: The provider's entry-point name. Default: the one that the environment names.
+        provider: The provider's entry-point name; `<distribution>:<name>` where two distributions claim the name.
+            Default: the one that the environment names.
         environment: A table `[environments.<name>]` of the config file. Default: `KINETIC_AUTH_ENVIRONMENT`, else
             `ENVIRONMENT` if there is a config file, else the file's `default_environment`.
         config: The config file. Default: `KINETIC_AUTH_CONFIG`, else `kinetic-auth.toml` in the working directory or a
             parent, else `[tool.kinetic-auth]` of a `pyproject.toml` there, else the user's config folder.
         env_file: The `.env` file. Default: the nearest in the working directory or a parent, if any.
+        observers: Observers of its logins, beside those that are installed: instances.
         **settings: Settings of the provider, of the source and `store`; they win over everything else. None counts as
             not given.
 
@@ -66,10 +70,18 @@ def resolve(
     Raises:
         UnknownProviderError: The provider is not installed.
         ProviderLoadError: It is installed, but does not import or does not fit the hookspec.
-        ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory; all of them are named.
+        ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory, or observers that the
+            config file requires cannot be loaded; all of them are named.
     """
     keywords = keyword_layer(settings)
-    found = inspect(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
+    found = inspect(
+        provider,
+        environment=environment,
+        config=config,
+        env_file=env_file,
+        keywords=keywords,
+        observers=observers,
+    )
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
@@ -103,6 +115,7 @@ def inspect(
     env_file: str | os.PathLike[str] | None = None,
     keywords: Layer | None = None,
     configuration: Configuration | None = None,
+    observers: Iterable[object] = (),
 ) -> Resolution:
     """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
 
@@ -113,11 +126,13 @@ def inspect(
         env_file: As for `resolve`.
         keywords: The settings that the caller gives.
         configuration: Replaces `config` and `env_file`, if they are loaded already.
+        observers: As for `resolve`.
     """
     found = Resolution()
     keywords = dict(keywords or {})
     try:
         check_arguments(provider=provider, environment=environment, config=config, env_file=env_file)
+        given = given_observers(observers)
         if "provider" in keywords:
             raise ConfigurationError('the provider is the first argument, without a name: resolve("jwt-bearer").')
         if configuration is None:
@@ -131,9 +146,13 @@ def inspect(
         found = attrs.evolve(found, cls=cls)
         rows, problems, spec = _merge(plugin, cls, keywords, configuration)
         found = attrs.evolve(found, rows=rows)
-        if spec is None:
+        allowed = configuration.allowed
+        configured, wrong = configuration.observers.get(lambda: configured_observers(allowed))
+        problems += wrong
+        if spec is None or problems:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
+        spec = attrs.evolve(spec, observers=Observers(configured, given))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, spec=spec)
@@ -175,7 +194,7 @@ def _merge(
         options = SourceOptions()
     values = {name: value for name, value in merged.values.items() if name not in of_source}
     spec = LoginSpec(
-        provider=configuration.provider,
+        provider=plugin.name,
         make=cls,
         values=values,
         rows=rows,
@@ -185,7 +204,7 @@ def _merge(
         binary=[each.name for each in schema(cls) if each.takes_bytes],
         options=options,
         store=choice.open,
-        allowed=configuration.file.allowed,
+        allowed=configuration.allowed_later,
         origin=plugin.distribution,
         is_grant=issubclass(cls, GrantAuthenticator),
         secrets={

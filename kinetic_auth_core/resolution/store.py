@@ -91,7 +91,7 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
     wrong = list(merged.problems)
     whole = {name: _whole(value) for name, value in merged.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.file.allowed), rows=merged.rows)
+    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed_later), rows=merged.rows)
 
     def open_store() -> SessionStore:
         store: SessionStore = cls(**credentials.load(0).by_name)

@@ -225,20 +225,20 @@ class SingleFlight:
                 if cached is not None:
                     return cached.session
 
-    def drop(self, session: SalesforceSession) -> bool:
+    def drop(self, session: SalesforceSession) -> tuple[bool, bool]:
         """Discard a dead session. If another one is live already, nothing is discarded.
 
         Returns:
-            Whether it was the live one.
+            Whether it was the live one, and whether it is reported dead for the first time.
         """
-        is_news = self._refresher.mark_dead(session)
         with self._lock:
+            is_news = self._refresher.mark_dead(session)
             is_live = self._cached is not None and self._cached.session.access_token == session.access_token
             if is_live:
                 self._cached = None
         if is_news:
             self._refresher.forget(session)
-        return is_live
+        return is_live, is_news
 
     def _current(self) -> SalesforceSession | None:
         """The live session, unless it has expired. A stale one is refreshed in the background."""
