@@ -5,7 +5,7 @@
     source = kinetic.resolve("jwt-bearer")     # or kinetic.resolve(environment="prod")
     session = source.session()                 # logged in once, shared by all threads
 
-This module re-exports the public names and defines nothing itself.
+This module re-exports the public names and defines nothing itself. `__version__` is the version of its package.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,8 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import LoginEvent, current_tally
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.logs import configure_logging
-from kinetic_auth_core.registry.hookspecs import Signer, hookimpl
+from kinetic_auth_core.registry.discovery import installed_version
+from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.resolution.resolver import resolve
 from kinetic_auth_core.resolution.source_pool import SourcePool
@@ -42,6 +43,7 @@ from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore
 
 __all__ = [
+    "CONTRACT_VERSION",
     "AuthenticationError",
     "ConfigurationError",
     "CredentialsRejectedError",
@@ -85,10 +87,13 @@ _KINETIC_CORE_NAMES = {"JWTAuthenticator": "jwt-bearer", "OAuthAuthenticator": "
 if TYPE_CHECKING:
     JWTAuthenticator: Any
     OAuthAuthenticator: Any
+    __version__: str
 else:
 
     def __getattr__(name: str) -> Any:
-        """Load kinetic-core's names through the registry, when they are asked for."""
+        """Load kinetic-core's names through the registry, and read the version, when they are asked for."""
+        if name == "__version__":
+            return installed_version()
         if name not in _KINETIC_CORE_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from kinetic_auth_core.errors import ProviderNotInstalledError

@@ -1,4 +1,4 @@
-"""The event that observers receive for a login, and the tally that collects its facts."""
+"""The event that observers receive for a login or a dead session, and the tally that collects its facts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,25 +9,30 @@ import attrs
 
 @attrs.frozen
 class LoginEvent:
-    """The facts of one login, without a secret.
+    """The facts of one login, or of a session that was reported dead; without a secret.
 
     Attributes:
-        plugin: The provider's entry-point name; its class name if the application made the instance.
+        provider: The provider's entry-point name; its class name if the application made the instance.
         distribution: The provider's package, as `name version`; None if the application made the instance.
+        environment: The environment of the config file, or None.
         host: The login host, if the provider has a `login_url`.
         username: The Salesforce user, if the provider knows.
         org_id: The org of the session; None if the login failed.
+        reason: Why there was a login: `first`, `refresh` before the end, `rejected` after a 401, `asked` by
+            `authenticate()`. Of a session that was reported dead: `rejected`.
         attempts: Requests to the token endpoint; 0 if none was sent, or the plugin sends its own.
         duration_s: Seconds, by the monotonic clock.
         waited_s: Seconds of it that were pauses between requests.
         key_fingerprint: SHA-256 of the signing key's public key (SubjectPublicKeyInfo, DER), as hex; None without one.
     """
 
-    plugin: str
+    provider: str
     distribution: str | None = None
+    environment: str | None = None
     host: str | None = None
     username: str | None = None
     org_id: str | None = None
+    reason: str = "first"
     attempts: int = 0
     duration_s: float = 0.0
     key_fingerprint: str | None = None

@@ -25,7 +25,14 @@ from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
-from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
+from kinetic_auth_core.registry.hookspecs import (
+    CONTRACT_VERSION,
+    Authenticator,
+    KeyLoader,
+    SessionObserver,
+    Signer,
+    hookimpl,
+)
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validated_instances import ValidatedMeta
@@ -35,6 +42,7 @@ from kinetic_auth_core.settings.validators import check_seconds, check_url, logi
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 
 __all__ = [
+    "CONTRACT_VERSION",
     "AuthenticationError",
     "Authenticator",
     "ConfigurationError",

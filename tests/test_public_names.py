@@ -1,5 +1,6 @@
 """The public names: fixed, so that none is added or removed by accident."""
 
+import importlib.metadata
 from types import ModuleType
 
 import pytest
@@ -8,6 +9,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core import plugins
 
 PUBLIC = [
+    "CONTRACT_VERSION",
     "AuthenticationError",
     "ConfigurationError",
     "CredentialsRejectedError",
@@ -46,6 +48,7 @@ PUBLIC = [
 ]
 
 FOR_PLUGINS = [
+    "CONTRACT_VERSION",
     "AuthenticationError",
     "Authenticator",
     "ConfigurationError",
@@ -93,6 +96,21 @@ FOR_PLUGINS = [
     "url_problem",
     "url_setting",
 ]
+
+
+def test_the_versions_are_there() -> None:
+    assert kinetic.CONTRACT_VERSION == plugins.CONTRACT_VERSION == 2
+    assert kinetic.__version__ == importlib.metadata.version("kinetic-auth-core")
+    with pytest.raises(AttributeError, match="no attribute '__nothing__'"):
+        _ = kinetic.__nothing__
+
+
+def test_without_metadata_the_version_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert kinetic.__version__ == "0+unknown"
 
 
 def test_the_public_names_match_the_list() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places
 from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins
+from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, PluginTable, normalized
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.schema import suggest
 
@@ -29,6 +30,7 @@ class Configuration:
         named_by: The key of the file that names the provider; None if the caller named it.
         allowed: The plugins that may be loaded. The installed packages are searched once per configuration.
         warned: The warnings that were logged, so that the sources of a pool do not repeat them.
+        observers: Holds the observers that the file has tables for, so that the sources of a pool share them.
     """
 
     variables: Variables = attrs.field(default=Variables(()), repr=False)
@@ -38,9 +40,10 @@ class Configuration:
     table: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
     named_by: str | None = None
     allowed: AllowedPlugins = attrs.field(
-        default=attrs.Factory(lambda self: self.file.allowed.searched_once(), takes_self=True), repr=False
+        default=attrs.Factory(lambda self: self._allowed().searched_once(), takes_self=True), repr=False
     )
     warned: set[str] = attrs.field(factory=set, repr=False)
+    observers: Lazy[Any] = attrs.field(factory=Lazy, repr=False, eq=False)
 
     @classmethod
     def load(cls, config: str | os.PathLike[str] | None, env_file: str | os.PathLike[str] | None) -> "Configuration":
@@ -61,6 +64,21 @@ class Configuration:
     def variable_prefix(self) -> str:
         """`PROD_` for the environment `prod`: the prefix of its own `SF_*` variables; empty without an environment."""
         return "" if self.environment is None else re.sub(r"\W", "_", self.environment).upper() + "_"
+
+    def _allowed(self) -> AllowedPlugins:
+        """Which plugins may be loaded; those with a table in the file are made with its settings."""
+        from kinetic_auth_core.config.plugin_settings import make_plugin  # which needs this module
+
+        def make(table: PluginTable, cls: type) -> object:
+            return make_plugin(table, cls, self)
+
+        tables = {key: attrs.evolve(table, make=make) for key, table in self.file.allowed.tables.items()}
+        return attrs.evolve(self.file.allowed, tables=tables)
+
+    @property
+    def allowed_later(self) -> AllowedPlugins:
+        """As `allowed`, for logins: the installed packages are searched again."""
+        return attrs.evolve(self.allowed, search=self.file.allowed.search)
 
     def as_reference(self, text: str) -> Reference | None:
         """The reference that a secret's text is; None if the text is the secret itself."""
@@ -93,8 +111,10 @@ class Configuration:
         chosen = own_provider if provider is None else provider
         if chosen is None:
             raise ConfigurationError(_no_provider(self.file, name))
-        if name is None or own_provider in (None, chosen):
+        if name is None or own_provider is None or _is_same(own_provider, chosen):
             key = self.file.source(*keys) if provider is None else None
+            if own_provider is not None and ":" in own_provider and ":" not in chosen:
+                chosen = own_provider  # the file says whose
             return attrs.evolve(self, provider=chosen, environment=name, table=table, named_by=key)
         if named_by == "default_environment":
             return attrs.evolve(self, provider=chosen)
@@ -125,6 +145,12 @@ class Configuration:
         if not isinstance(value, str) or not value:
             raise ConfigurationError(f"{self.file.source(*keys)}: expected text, the name of a provider.")
         return value
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two names of a provider mean the same: one may say whose it is, `<distribution>:<name>`."""
+    (its, _, name), (theirs, _, other_name) = one.rpartition(":"), other.rpartition(":")
+    return name == other_name and (not its or not theirs or normalized(its) == normalized(theirs))
 
 
 def _no_provider(file: ConfigFile, name: str | None) -> str:

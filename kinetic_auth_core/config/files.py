@@ -18,7 +18,14 @@ import platformdirs
 
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import expanded, is_there
-from kinetic_auth_core.registry.discovery import ALL_ALLOWED, KEY, AllowedPlugins
+from kinetic_auth_core.registry.discovery import (
+    ALL_ALLOWED,
+    KEY,
+    KEY_LOADERS,
+    OBSERVERS,
+    AllowedPlugins,
+    PluginTable,
+)
 from kinetic_auth_core.settings.schema import suggest
 
 if TYPE_CHECKING:
@@ -143,7 +150,9 @@ def _is_private_group(gid: int) -> bool:
 
 FILE_NAME = "kinetic-auth.toml"
 TABLE_NAME = "kinetic-auth"
-_KEYS = (KEY, "default_environment", "defaults", "environments")
+#: The tables of tables for single plugins, and their groups.
+_PLUGIN_TABLES = {"observers": OBSERVERS, "key_loaders": KEY_LOADERS}
+_KEYS = (KEY, "default_environment", "defaults", "environments", *_PLUGIN_TABLES)
 # A dotted key adds a level for each dot, without limit, and functions that walk through them recurse.
 _MAX_LEVELS = 32
 
@@ -179,7 +188,7 @@ class ConfigFile:
         default_environment: The environment that applies if none is named, or None.
         defaults: The `[defaults]` table.
         environments: The `[environments.*]` tables by name.
-        allowed: The plugins that may be loaded.
+        allowed: The plugins that may be loaded, and the tables `[observers.*]` and `[key_loaders.*]`.
     """
 
     path: Path | None = None
@@ -294,6 +303,8 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
         allowed = AllowedPlugins.read(document.get(KEY), file.source(KEY))
     except ValueError as error:
         problems.append(f"{KEY}: {error}")
+    plugins, wrong = _plugin_tables(file, document)
+    problems += wrong
     default = document.get("default_environment")
     if default is not None and not isinstance(default, str):
         problems.append("default_environment: expected text, the name of an environment")
@@ -315,5 +326,28 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
     return attrs.evolve(
-        file, default_environment=default, defaults=defaults, environments=environments, allowed=allowed
+        file,
+        default_environment=default,
+        defaults=defaults,
+        environments=environments,
+        allowed=attrs.evolve(allowed, tables=plugins),
     )
+
+
+def _plugin_tables(file: ConfigFile, document: Table) -> tuple[dict[tuple[str, str], PluginTable], list[str]]:
+    """The tables of single plugins, and what is wrong with them."""
+    found, problems = {}, []
+    for key, group in _PLUGIN_TABLES.items():
+        tables = document.get(key, Table())
+        if not isinstance(tables, dict):
+            problems.append(f"{key}: expected tables, [{key}.<name>]")
+            continue
+        for name, table in tables.items():
+            if not isinstance(table, dict):
+                problems.append(f"{key}.{name}: expected a table, [{key}.{name}]")
+                continue
+            try:
+                found[group, name] = PluginTable.read(table, file.source(key, name), (key, name))
+            except ValueError as error:
+                problems.append(f"{key}.{name}: {error}")
+    return found, problems

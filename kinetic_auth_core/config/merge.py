@@ -13,12 +13,15 @@ import attrs
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
 from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.registry.references import Reference
+from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import (
     ExplainedSetting,
     KeyList,
     LiteralText,
     Setting,
     group_problem,
+    schema,
     suggest,
 )
 
@@ -82,14 +85,26 @@ def environment_layers(schema: Sequence[Setting], configuration: Configuration) 
 
 
 def file_layer(
-    schema: Sequence[Setting], table: Mapping[str, Any], keys: tuple[str, ...], configuration: Configuration
+    schema: Sequence[Setting],
+    table: Mapping[str, Any],
+    keys: tuple[str, ...],
+    configuration: Configuration,
+    but_not: Collection[str] = _ENVIRONMENT_KEYS,
 ) -> Layer:
-    """The settings in a table of the config file; `provider` and `store` are not settings of a provider."""
+    """The settings in a table of the config file; `provider` and `store` are not settings of a provider.
+
+    Args:
+        schema: The settings.
+        table: The table.
+        keys: Its path in the file.
+        configuration: The file and the variables.
+        but_not: The keys of the table that are no settings.
+    """
     paths = {each.name for each in schema if each.is_path}
     secrets = {each.name for each in schema if each.secret}
     layer = {}
     for name, raw in table.items():
-        if name in _ENVIRONMENT_KEYS:
+        if name in but_not:
             continue
         source = configuration.file.source(*keys, name)
         folder = (configuration.file.path or Path()).parent.absolute()
@@ -158,17 +173,17 @@ def merge(
     layers: Sequence[Layer],
     as_reference: Callable[[str], object | None] = lambda _: None,
     *,
-    how_to_give: str = "give it as keyword, in the config file, or as",
+    how_to_give: str = "give it as keyword, in the config file, or as {variable}",
     prefix: str = "",
 ) -> MergedSettings:
-    """Merge the layers and check every value.
+    """Merge the layers and check every value by type and converter; the validators are for `construct` and `refused`.
 
     Args:
         schema: The provider's settings.
         groups: Groups of settings of which exactly one must be given.
         layers: Highest first.
         as_reference: Gives the reference that a secret's text is; None if the text is the secret itself.
-        how_to_give: The text before the variable's name in the message about a missing setting.
+        how_to_give: What the message about a missing setting says, with `{variable}` for its variable.
         prefix: The prefix of the environment's own variables, such as `PROD_`.
     """
     winners, problems = _winners(schema, [tuple(group) for group in groups], layers, how_to_give, prefix)
@@ -195,6 +210,73 @@ def merge(
     return MergedSettings(values, tuple(rows), tuple(problems))
 
 
+def construct(cls: type, merged: MergedSettings) -> tuple[Any, list[str]]:
+    """An instance of merged settings without references; else what is wrong, each with the setting's source.
+
+    Args:
+        cls: The class whose settings they are; `merged` may have others beside them.
+        merged: The settings.
+    """
+    problems = list(merged.problems)
+    if not problems:
+        names = {each.name for each in schema(cls)}
+        try:
+            return cls(**{name: value for name, value in merged.values.items() if name in names}), []
+        except (ValueError, TypeError) as error:
+            return None, why_refused(cls, merged, getattr(error, "problems", (str(error),)))
+    return None, [*problems, *refused(cls, merged)]
+
+
+def why_refused(cls: type, merged: MergedSettings, problems: Iterable[str]) -> list[str]:
+    """Why the constructor of a class refused merged settings, each problem with the setting's source.
+
+    Args:
+        cls: The class.
+        merged: The settings.
+        problems: What the constructor said. attrs stops at the first problem; so where the class does not check itself
+            (`ValidatedMeta`), all validators are asked.
+    """
+    found = [] if getattr(cls, "validates_after_init", False) else refused(cls, merged)
+    return found or located(problems, merged.rows)
+
+
+def located(problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> list[str]:
+    """Problems of an instance, `name: what`, with the source of each setting: `name (from source): what`."""
+    sources = {row.name: row.source for row in rows}
+    found = []
+    for problem in problems:
+        name, colon, what = problem.partition(": ")
+        found.append(f"{name} (from {sources[name]}): {what}" if colon and name in sources else problem)
+    return found
+
+
+def refused(cls: type, merged: MergedSettings) -> list[str]:
+    """What the validators of a class say of merged settings that make no instance yet, each with its source.
+
+    That is so where others are missing or wrong, or where secrets are references: what cannot be judged without those
+    is judged with the instance.
+    """
+    settings = {each.name: each for each in schema(cls)}
+    sources = {row.name: row.source for row in merged.rows if row.name in settings}
+    given = {name: value for name, value in merged.values.items() if name in settings}
+    lists = {name: value.items for name, value in given.items() if isinstance(value, KeyList)}
+    found: dict[str, None] = {}
+    for number in range(max(map(len, lists.values()), default=1)):
+        values = {
+            name: lists[name][min(number, len(lists[name]) - 1)] if name in lists else value
+            for name, value in given.items()
+        }
+        unknown = {name for name, value in values.items() if _has_reference(value)} | (settings.keys() - sources)
+        for name, problem in refusals(cls, values, unknown).items():
+            which = f"no. {number + 1} of the list: " if name in lists else ""
+            found[f"{name} (from {sources[name]}): {which}{problem}"] = None
+    return list(found)
+
+
+def _has_reference(value: Any) -> bool:
+    return any(isinstance(item, Reference) for item in (value if isinstance(value, list | tuple) else [value]))
+
+
 def _winners(
     schema: Sequence[Setting], groups: Sequence[tuple[str, ...]], layers: Sequence[Layer], how_to_give: str, prefix: str
 ) -> tuple[dict[str, LayeredValue], list[str]]:
@@ -215,7 +297,8 @@ def _winners(
         if highest is not None:
             winners[setting.name] = highest[setting.name]
         elif setting.required:
-            problems.append(f"{setting.name} is missing: {how_to_give} {prefix}{setting.env}")
+            how = how_to_give.replace("{variable}", f"{prefix}{setting.env}")
+            problems.append(f"{setting.name} is missing: {how}")
     return winners, problems
 
 

@@ -29,7 +29,7 @@ from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks
-from kinetic_auth_core.registry.loading import are_loading, load_observers
+from kinetic_auth_core.registry.observers import are_loading
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.connections import Deadline
@@ -118,7 +118,7 @@ class ProviderInstances:
     def _observers(self) -> list[tuple[str, object]]:
         if are_loading():
             return []
-        return self._resources.observers.get(lambda: load_observers(self._spec.allowed))
+        return self._resources.observers.get(lambda: self._spec.observers.with_installed(self._spec.allowed))
 
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""
@@ -188,10 +188,15 @@ class LoginFlow:
         self._note_key_in_use(event)
         logger.info(
             "%s login of %s: org %s at %s, %.3f s, %d request(s)",
-            *(event.plugin, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
+            *(event.provider, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
         )
         tried[-1].hooks.session_issued(self.spec.provider, session, event)
         return session
+
+    def notify_of_dead(self, session: SalesforceSession) -> None:
+        """Call the observers for a session that was reported dead."""
+        event = attrs.evolve(self._event(None, session, LoginTally(), time.monotonic()), reason="rejected")
+        self._instances.hooks(None).session_invalidated(self.spec.provider, session, event)
 
     def rows(self) -> tuple[ExplainedSetting, ...]:
         """The spec's rows; the note on a list of keys says which of them was accepted last."""
@@ -334,8 +339,9 @@ class LoginFlow:
             with contextlib.suppress(Exception):  # a plugin's property
                 username = getattr(provider.instance, "username", None)
         return LoginEvent(
-            plugin=self.spec.provider,
+            provider=self.spec.provider,
             distribution=self.spec.distribution,
+            environment=self.spec.environment,
             host=self.spec.host,
             username=username,
             org_id=session.org_id if session else None,
@@ -352,7 +358,7 @@ class LoginFlow:
         in_use = f"{accepted} is in use" + (f", key {event.key_fingerprint[:16]}" if event.key_fingerprint else "")
         if in_use != self._in_use:
             self._in_use = in_use
-            logger.info("%s login of %s: %s", event.plugin, event.username, in_use)
+            logger.info("%s login of %s: %s", event.provider, event.username, in_use)
 
 
 def _problem(session: SalesforceSession) -> str | None:

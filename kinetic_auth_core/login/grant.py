@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.concurrency import Lazy
-from kinetic_auth_core.config.merge import merge, variable_layers
+from kinetic_auth_core.config.merge import construct, merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -105,11 +105,16 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         """
         settings = schema(cls)
         settled = merge(
-            settings, exactly_one_of(cls), variable_layers(settings, Variables.load(env_file)), how_to_give="set"
+            settings,
+            exactly_one_of(cls),
+            variable_layers(settings, Variables.load(env_file)),
+            how_to_give="set {variable}",
         )
-        if settled.problems:
-            raise ConfigurationError.of(f"Cannot configure {cls.__name__} from the environment", settled.problems)
-        return cls(**settled.values)
+        made: Self | None
+        made, problems = construct(cls, settled)
+        if made is None:
+            raise ConfigurationError.of(f"Cannot configure {cls.__name__} from the environment", problems)
+        return made
 
     @hookimpl
     def authenticate(self) -> SalesforceSession:

@@ -12,15 +12,17 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.config.merge import keyword_layer, merge
+from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.credentials import Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import Signer
+from kinetic_auth_core.registry.observers import Observers
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.registry.validated_instances import reference_problem
+from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts
@@ -69,10 +71,11 @@ class SourceOptions:
         Raises:
             ConfigurationError: One is unknown or wrong; all are named.
         """
-        settled = merge(schema(cls), (), [keyword_layer(options)])
-        if settled.problems:
-            raise ConfigurationError.of("Cannot make a SessionSource", settled.problems)
-        return cls(**settled.values)
+        made: SourceOptions | None
+        made, problems = construct(cls, merge(schema(cls), (), [keyword_layer(options)]))
+        if made is None:
+            raise ConfigurationError.of("Cannot make a SessionSource", problems)
+        return made
 
 
 DEFAULT_OPTIONS = SourceOptions()
@@ -94,6 +97,7 @@ class LoginSpec:
         options: The source's own settings.
         store: The session store, which stays its maker's; or what makes one; None: this process's memory.
         allowed: Whose plugins may be loaded, for its references and observers.
+        observers: Those of the application, and those that the config file has tables for.
         origin: The distribution of the provider, or the full name of the class of an instance made by hand.
         is_grant: Whether the provider is a `GrantAuthenticator`.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
@@ -112,6 +116,7 @@ class LoginSpec:
     options: SourceOptions = attrs.field(factory=SourceOptions)
     store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
     allowed: AllowedPlugins = ALL_ALLOWED
+    observers: Observers = attrs.field(factory=Observers)
     origin: str = ""
     is_grant: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
@@ -272,12 +277,20 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
     """
     try:
         return spec.make(**values.by_name)
+    except ConfigurationError as error:
+        redact_chain(error, _texts(values))
+        problems = located(error.problems, spec.rows)
+        if problems == list(error.problems):
+            raise
+        cause = error.__cause__
     except KineticAuthError as error:
         redact_chain(error, _texts(values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         cause = redacted_cause(error, _texts(values))
-    raise ConfigurationError(f"Cannot make {spec.provider!r}: {describe(cause)}") from cause
+        found = refusals(spec.make, values.by_name) if isinstance(spec.make, type) else {}  # attrs stops at the first
+        problems = located([f"{name}: {problem}" for name, problem in found.items()], spec.rows) or [describe(cause)]
+    raise ConfigurationError.of(f"Cannot make {spec.provider!r}", problems) from cause
 
 
 def _texts(values: Values) -> list[str]:

@@ -7,7 +7,7 @@ distributions claim a name, or if a plugin may not be loaded. `loading` imports 
 import functools
 import importlib.metadata
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -30,6 +30,8 @@ KEY = "allowed_plugins"
 
 #: The core's own plugins are always allowed.
 _CORE = "kinetic-auth-core"
+#: What the name of an entry point looks like. Vendors put their own prefix in front: `acme-sso`.
+PLUGIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # As specified by packaging.python.org, "Names and normalization".
 _NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 
@@ -94,23 +96,77 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
     return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
 
 
+def installed_version() -> str:
+    """The core's version, from the metadata of its package; `0+unknown` where that is not installed."""
+    try:
+        return importlib.metadata.version(_CORE)
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
 def normalized(name: str) -> str:
     """A distribution's name in its normalised form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @attrs.frozen
+class PluginTable:
+    """What a config file says of one plugin: a table such as `[observers.audit]`.
+
+    Attributes:
+        source: The table in the file, as `<file>:observers.audit`.
+        keys: The same as the path of keys in the file.
+        required: `resolve` fails where the plugin cannot be loaded.
+        enabled: False: it is left out.
+        distribution: Whose plugin is meant; None: there is one of that name.
+        settings: The other keys: the plugin's own settings, as written.
+        make: Makes the plugin's instance from its class and these settings.
+    """
+
+    source: str
+    keys: tuple[str, ...]
+    required: bool = False
+    enabled: bool = True
+    distribution: str | None = None
+    settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    make: Callable[["PluginTable", type], object] | None = attrs.field(default=None, repr=False, eq=False)
+
+    @classmethod
+    def read(cls, table: Mapping[str, Any], source: str, keys: tuple[str, ...]) -> "PluginTable":
+        """Read a table of a config file.
+
+        Raises:
+            ValueError: One of the keys that are not the plugin's own has the wrong type; the text says so.
+        """
+        own = {name: table[name] for name in TABLE_KEYS if name in table}
+        for name, value in own.items():
+            expected = str if name == "distribution" else bool
+            if not isinstance(value, expected):
+                raise ValueError(f"{name}: expected {'text' if expected is str else 'true or false'}")  # noqa: TRY004
+        if own.get("required") and own.get("enabled") is False:
+            raise ValueError("required = true and enabled = false contradict each other")
+        settings = type(table)({name: value for name, value in table.items() if name not in TABLE_KEYS})  # type: ignore[call-arg]
+        return cls(source, keys, settings=settings, **own)
+
+
+#: The keys of a plugin's table that are not its own settings.
+TABLE_KEYS = ("required", "enabled", "distribution")
+
+
+@attrs.frozen
 class AllowedPlugins:
-    """The distributions whose plugins may be loaded.
+    """The distributions whose plugins may be loaded, and what the config file says of single plugins.
 
     Attributes:
         names: Their names, normalised; None: every installed distribution.
         source: The key of the file that lists them, as `<file>:<key>`.
         search: Finds the installed plugins of a group.
+        tables: The tables of single plugins, by group and name.
     """
 
     names: frozenset[str] | None = None
     source: str = ""
+    tables: Mapping[tuple[str, str], PluginTable] = attrs.field(factory=dict, eq=False, repr=False)
     search: Callable[[str], list[InstalledPlugin]] = attrs.field(default=installed, eq=False, repr=False)
 
     @classmethod
@@ -133,6 +189,10 @@ class AllowedPlugins:
         once = functools.cache(_entry_points)
         return attrs.evolve(self, search=functools.cache(lambda group: installed(group, once)))
 
+    def tables_of(self, group: str) -> dict[str, PluginTable]:
+        """The tables of a group's plugins, by name."""
+        return {name: table for (found, name), table in self.tables.items() if found == group}
+
     def has(self, distribution: str) -> bool:
         """Whether the plugins of a distribution may be loaded."""
         return self.names is None or normalized(distribution) in self.names | {_CORE}
@@ -154,38 +214,66 @@ def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, place:
 
     Args:
         group: The entry points' group.
-        name: The entry point's name.
+        name: The entry point's name; or, where two distributions claim it, `<distribution>:<name>`.
         allowed: The plugins that may be loaded.
         place: The part of a reference after `://`, such as `aws-ssm`: the remedy names the package's extra for it.
 
     Raises:
         UnknownProviderError: No plugin of that name is installed.
-        ProviderLoadError: It may not be loaded, or two distributions that may be claim the name.
+        ProviderLoadError: It may not be loaded, or two distributions that may be claim the name, or the name is not
+            one that a plugin may have.
     """
     plugins = allowed.search(group)
-    named = [plugin for plugin in plugins if plugin.name == name]
+    distribution, _, plain = name.rpartition(":")
+    table = allowed.tables.get((group, plain))
+    if table is not None and not table.enabled:
+        raise ProviderLoadError(f"the {_kind(group)} {plain!r} is switched off by {table.source}.enabled.")
+    distribution = distribution or (table and table.distribution) or ""
+    named = [
+        plugin
+        for plugin in plugins
+        if plugin.name == plain and (not distribution or normalized(plugin.distribution) == normalized(distribution))
+    ]
     if not named:
-        raise unknown(group, name, [plugin.name for plugin in plugins], place)
+        raise unknown(group, f"{distribution}:{plain}" if distribution else plain, _names(plugins), place)
     loadable = [plugin for plugin in named if allowed.has(plugin.distribution)]
     if not loadable:
         raise allowed.refusal(named[0])
     if len(loadable) > 1:
         owners = " and ".join(f"{plugin.owner} ({plugin.target})" for plugin in loadable)
         raise ProviderLoadError(
-            f"the name {name!r} in {group} is claimed by more than one package: {owners}.",
-            remedy="Uninstall all but one of them.",
+            f"the name {plain!r} in {group} is claimed by more than one package: {owners}.",
+            remedy=f"Uninstall all but one of them, or say whose you mean: {_how_to_say(group, loadable[0])}.",
+        )
+    if not PLUGIN_NAME.fullmatch(plain):
+        raise ProviderLoadError(
+            f"{loadable[0].label} has a name that a plugin may not have.",
+            remedy="Report this to its authors: names are small letters and digits, with single dashes between.",
         )
     return loadable[0]
 
 
+def _names(plugins: Sequence[InstalledPlugin]) -> list[str]:
+    return list(dict.fromkeys(plugin.name for plugin in plugins))
+
+
+def _kind(group: str) -> str:
+    return {KEY_LOADERS: "key loader", SESSION_STORES: "session store", OBSERVERS: "observer"}.get(group, "provider")
+
+
+def _how_to_say(group: str, plugin: InstalledPlugin) -> str:
+    if group in (OBSERVERS, KEY_LOADERS):
+        return f'distribution = "{plugin.distribution}" in [{group.partition(".")[2]}.{plugin.name}] of the config file'
+    return f'"{plugin.distribution}:{plugin.name}"'
+
+
 def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> UnknownProviderError:
     """The error for a name that is not installed; for a published name, the remedy says how to install it."""
-    kind = {KEY_LOADERS: "key loader", SESSION_STORES: "session store"}.get(group, "provider")
     package = PUBLISHED.get(group, {}).get(name, "")
     extras = [extra for extra in EXTRAS.get(package, ()) if f"{place}-".startswith(f"{extra}-")]
     wanted = f'"{package}[{extras[0]}]"' if extras else package
     remedy = f"pip install {wanted}" if package else ""
     return UnknownProviderError(
-        f"no {kind} {name!r} is installed{suggest(name, names)}; installed: {', '.join(names) or 'none'}.",
+        f"no {_kind(group)} {name!r} is installed{suggest(name, names)}; installed: {', '.join(names) or 'none'}.",
         remedy=remedy,
     )

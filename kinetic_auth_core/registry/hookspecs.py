@@ -3,6 +3,7 @@
 `discovery` and `loading` find and load plugins.
 """
 
+import inspect
 import logging
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
 PROJECT = "kinetic_auth"
 
+#: The version of the contract between the core and plugins: hooks, their arguments, and what plugins may import.
+CONTRACT_VERSION = 2
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 logger = logging.getLogger(__name__)
-
-_OBSERVER_HOOKS = ("authenticate", "session_issued", "authentication_failed")
 
 #: The names of the observers that are being called.
 _being_called: ContextVar[frozenset[str]] = ContextVar("kinetic_auth_being_called", default=frozenset())
@@ -72,9 +74,16 @@ class KeyLoader:
     def check_reference(self, reference: "Reference") -> None:
         """Raise a `KeyLoadError` for a malformed reference. Optional; `resolve` calls it, so fetch nothing."""
 
+    @hookspec(firstresult=True)
+    def identity(self, reference: "Reference") -> str | None:
+        """Whom a reference names whose value is fresh at each login, such as `iss` and `sub` of a token. Optional.
+
+        Sources with references of the same identity may share a session. It is asked before the store is.
+        """
+
 
 class SessionObserver:
-    """Group `kinetic_auth.observers`: is notified of each login. It may also wrap `authenticate`."""
+    """Group `kinetic_auth.observers`: is notified of logins and dead sessions. It may also wrap `authenticate`."""
 
     @hookspec
     def session_issued(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
@@ -83,6 +92,10 @@ class SessionObserver:
     @hookspec
     def authentication_failed(self, provider: str, error: KineticAuthError, event: LoginEvent) -> None:
         """A login failed with `error`: an `AuthenticationError`, or what prevented it, such as a `KeyLoadError`."""
+
+    @hookspec
+    def session_invalidated(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
+        """`session` was reported dead, typically after a 401; once for each session."""
 
 
 def plugin_manager(*specs: type) -> pluggy.PluginManager:
@@ -100,15 +113,10 @@ class _HookImplementations:
     pluggy before 1.7 reads every attribute of a plugin.
     """
 
-    def __init__(self, plugin: object, names: Iterable[str]) -> None:
-        for name in names:
-            if (implementation := getattr(plugin, name, None)) is not None:
-                setattr(self, name, implementation)
-
-
-def _marked(cls: type) -> list[str]:
-    """The names of a class's hook implementations."""
-    return [name for name in dir(cls) if hasattr(getattr(cls, name, None), f"{PROJECT}_impl")]
+    def __init__(self, plugin: object) -> None:
+        for name in dir(plugin):
+            if hasattr(inspect.getattr_static(plugin, name, None), f"{PROJECT}_impl"):
+                setattr(self, name, getattr(plugin, name))
 
 
 class LoginHooks:
@@ -122,9 +130,9 @@ class LoginHooks:
     def __init__(self, provider: object | None, observers: Iterable[tuple[str, object]] = ()) -> None:
         self._manager = plugin_manager(Authenticator, SessionObserver)
         for name, observer in observers:
-            self._manager.register(_HookImplementations(observer, _OBSERVER_HOOKS), name)
+            self._manager.register(_HookImplementations(observer), name)
         if provider is not None:
-            self._manager.register(_HookImplementations(provider, _marked(type(provider))))
+            self._manager.register(_HookImplementations(provider))
 
     @property
     def wrappers(self) -> list[str]:
@@ -143,13 +151,17 @@ class LoginHooks:
         """Notify the observers of a failure."""
         self._notify("authentication_failed", provider=provider, error=error, event=event)
 
+    def session_invalidated(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
+        """Notify the observers of a session that was reported dead."""
+        self._notify("session_invalidated", provider=provider, session=session, event=event)
+
     def _notify(self, hook: str, **facts: Any) -> None:
-        """Call each implementation separately, so that the others are called even if one raises.
+        """Call each implementation separately, so that the others are called even if one raises; in pluggy's order.
 
         An observer that logs in while it is called is not called for that login: it would log in again, endlessly.
         """
         busy = _being_called.get()
-        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
             if implementation.plugin_name in busy:
                 continue
             token = _being_called.set(busy | {implementation.plugin_name})
@@ -173,7 +185,7 @@ class KeyLoaderHooks:
 
     def __init__(self, loader: object) -> None:
         self._manager = plugin_manager(KeyLoader)
-        self._manager.register(loader)
+        self._manager.register(_HookImplementations(loader))
 
     def load_key(self, reference: "Reference") -> object:
         """Fetch what a reference names. The result is not checked yet.
@@ -194,3 +206,25 @@ class KeyLoaderHooks:
     def check_reference(self, reference: "Reference") -> None:
         """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""
         self._manager.hook.check_reference(reference=reference)
+
+    def identity(self, reference: "Reference") -> str | None:
+        """Whom a reference names; None where the key loader does not say.
+
+        Raises:
+            KeyLoadError: The key loader raised something else than a `KineticAuthError`, or returned no text.
+            KineticAuthError: As the key loader raised it.
+        """
+        cause: BaseException | None = None
+        try:
+            found: object = self._manager.hook.identity(reference=reference)
+        except KineticAuthError as error:
+            redact_chain(error, ())
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below
+            cause = redacted_cause(error, ())
+            what = f"raised {describe(cause)}"
+        else:
+            if found is None or (isinstance(found, str) and found):
+                return found
+            what = "returned an empty text" if found == "" else f"returned {type(found).__name__} instead of text"
+        raise KeyLoadError(f"{reference}: identity() of its key loader {what}.") from cause

@@ -6,8 +6,6 @@
 import functools
 import importlib.metadata
 import inspect
-import logging
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,6 +19,7 @@ from kinetic_auth_core.registry.discovery import (
     KEY_LOADERS,
     OBSERVERS,
     SESSION_STORES,
+    TABLE_KEYS,
     AllowedPlugins,
     InstalledPlugin,
     find,
@@ -32,13 +31,12 @@ from kinetic_auth_core.registry.hookspecs import (
     SessionObserver,
     plugin_manager,
 )
+from kinetic_auth_core.registry.mistakes import hook_mistake, method_mistake
 from kinetic_auth_core.settings.schema import reserved_names_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:
     from kinetic_auth_core.registry.references import Reference
-
-logger = logging.getLogger(__name__)
 
 
 class _FreshDriver(DriverManager[Any]):
@@ -93,6 +91,8 @@ def _authenticator_problem(cls: Any) -> str | None:
         return "is not an attrs class: decorate it with @attrs.frozen"
     if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
         return "has settings of its own but no decorator: decorate it with @attrs.frozen"
+    if mistake := hook_mistake(cls) or method_mistake(cls):
+        return mistake
     manager = plugin_manager(Authenticator)
     try:
         manager.register(cls)
@@ -132,7 +132,7 @@ def load_key_loader(scheme: str, allowed: AllowedPlugins = ALL_ALLOWED) -> KeyLo
         UnknownProviderError: No key loader is installed for it.
         ProviderLoadError: As for authenticators.
     """
-    return KeyLoaderHooks(_hooks_of(KEY_LOADERS, find(KEY_LOADERS, scheme, allowed), KeyLoader))
+    return KeyLoaderHooks(_hooks_of(KEY_LOADERS, find(KEY_LOADERS, scheme, allowed), allowed))
 
 
 def load_session_store(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tuple[InstalledPlugin, type[SessionStore]]:
@@ -149,8 +149,8 @@ def load_session_store(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tupl
     cls: type[SessionStore] = loaded
     if not attrs.has(loaded):
         raise _invalid(plugin, "is not an attrs class: decorate it with @attrs.frozen or @attrs.define")
-    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
-        raise _invalid(plugin, f"lacks {', '.join(missing)}")
+    if mistake := method_mistake(cls):
+        raise _invalid(plugin, mistake)
     try:
         schema(cls)
     except ConfigurationError as error:
@@ -171,7 +171,7 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
     """
     plugin = find(KEY_LOADERS, reference.scheme, allowed, place=reference.rest.partition("/")[0])
     try:
-        KeyLoaderHooks(_hooks_of(KEY_LOADERS, plugin, KeyLoader)).check_reference(reference)
+        KeyLoaderHooks(_hooks_of(KEY_LOADERS, plugin, allowed)).check_reference(reference)
     except KineticAuthError:
         raise
     except Exception as error:
@@ -185,30 +185,86 @@ def load_observer(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> object:
     Raises:
         ProviderLoadError: As for authenticators; or it implements `authenticate` instead of wrapping it.
     """
-    return _hooks_of(OBSERVERS, find(OBSERVERS, name, allowed), SessionObserver, Authenticator)
+    return _hooks_of(OBSERVERS, find(OBSERVERS, name, allowed), allowed)
 
 
-def _hooks_of(group: str, plugin: InstalledPlugin, *specs: type) -> object:
+def _hooks_of(group: str, plugin: InstalledPlugin, allowed: AllowedPlugins) -> object:
+    """An observer's or key loader's object, checked; a class is made with the settings of its table.
+
+    Raises:
+        ProviderLoadError: It does not import, cannot be made, or does not fit.
+        ConfigurationError: Its table in the config file has wrong settings.
+    """
     loaded = _imported(group, plugin)
+    if problem := hook_mistake(loaded):
+        raise _invalid(plugin, problem)
+    instance = _made(group, plugin, loaded, allowed)
+    if problem := hooks_problem(group, instance):
+        raise _invalid(plugin, problem)
+    return instance
+
+
+def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlugins) -> object:
+    table = allowed.tables.get((group, plugin.name))
+    has_settings = inspect.isclass(loaded) and attrs.has(loaded)
+    if table is not None and table.settings and not has_settings:
+        raise ConfigurationError(
+            f"{table.source} has {' and '.join(table.settings)}, but {plugin.label} has no settings, as it is not an "
+            "attrs class."
+        )
+    if not inspect.isclass(loaded):
+        return loaded
+    if has_settings:
+        _check_settings(group, plugin, loaded, has_table=table is not None)
     try:
-        instance: object = loaded() if inspect.isclass(loaded) else loaded
+        if has_settings and table is not None and table.make is not None:
+            return table.make(table, loaded)
+        return loaded()
+    except ConfigurationError:
+        raise
     except Exception as error:
         raise _invalid(plugin, f"cannot be instantiated: {type(error).__name__}: {error}") from error
-    manager = plugin_manager(*specs)
+
+
+def _check_settings(group: str, plugin: InstalledPlugin, cls: type, *, has_table: bool) -> None:
+    try:
+        settings = schema(cls)
+    except ConfigurationError as error:
+        raise _invalid(plugin, f"has unusable settings: {error.message}") from error
+    if taken := sorted({each.name for each in settings} & {*TABLE_KEYS}):
+        raise _invalid(plugin, f"uses reserved setting names: {', '.join(taken)}; rename them")
+    if not has_table and (needed := [each.name for each in settings if each.required]):
+        table = f"[{group.partition('.')[2]}.{plugin.name}]"
+        raise ProviderLoadError(
+            f"{plugin.label} needs {' and '.join(needed)}.", remedy=f"Give it in {table} of the config file."
+        )
+
+
+def hooks_problem(group: str, instance: object) -> str | None:
+    """Why an observer's or key loader's object does not fit, as the end of a sentence; None if it does.
+
+    Args:
+        group: `kinetic_auth.observers` or `kinetic_auth.key_loaders`.
+        instance: The object, or a module.
+    """
+    if mistake := hook_mistake(instance):
+        return mistake
+    manager = plugin_manager(*((SessionObserver, Authenticator) if group == OBSERVERS else (KeyLoader,)))
     try:
         manager.register(instance)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise _invalid(plugin, f"does not fit the hookspec: {' '.join(str(error).split())}") from error
-    if group == OBSERVERS and [each for each in manager.hook.authenticate.get_hookimpls() if not each.wrapper]:
-        raise _invalid(plugin, "may only wrap authenticate, with @hookimpl(wrapper=True)")
-    if [name for name in ("session_issued", "authentication_failed") if _wrappers(manager, name)]:
-        raise _invalid(plugin, "may wrap authenticate only, not the hooks that notify it")
+        return f"does not fit the hookspec: {' '.join(str(error).split())}"
     if not manager.get_hookcallers(instance):
-        raise _invalid(plugin, "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl")
-    if group == KEY_LOADERS and not manager.hook.load_key.get_hookimpls():
-        raise _invalid(plugin, "has no load_key() that is marked with @kinetic_auth_core.hookimpl")
-    return instance
+        return "implements no hook: none of its methods is marked with @kinetic_auth_core.hookimpl"
+    if group == KEY_LOADERS:
+        has_hook = manager.hook.load_key.get_hookimpls()
+        return None if has_hook else "has no load_key() that is marked with @kinetic_auth_core.hookimpl"
+    if [each for each in manager.hook.authenticate.get_hookimpls() if not each.wrapper]:
+        return "may only wrap authenticate, with @hookimpl(wrapper=True)"
+    if any(_wrappers(manager, name) for name in ("session_issued", "authentication_failed", "session_invalidated")):
+        return "may wrap authenticate only, not the hooks that notify it"
+    return None
 
 
 def _wrappers(manager: pluggy.PluginManager, hook: str) -> list[pluggy.HookImpl]:
@@ -219,42 +275,3 @@ def _wrappers(manager: pluggy.PluginManager, hook: str) -> list[pluggy.HookImpl]
 def _invalid(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
     remedy = f"Update {plugin.distribution}, or report this to its authors."
     return ProviderLoadError(f"{plugin.label} {what}.", remedy=remedy)
-
-
-_loading = ContextVar("kinetic_auth_loading_observers", default=False)
-
-
-def are_loading() -> bool:
-    """Whether the caller is an observer that is being loaded: if it logs in meanwhile, that login has no observers.
-
-    Otherwise the observer would be made again for that login, and log in again, endlessly.
-    """
-    return _loading.get()
-
-
-def load_observers(allowed: AllowedPlugins) -> list[tuple[str, object]]:
-    """All installed observers that can be loaded, each with its name; the others are skipped with a warning.
-
-    Args:
-        allowed: The plugins that may be loaded; no other is imported.
-    """
-    token = _loading.set(True)
-    try:
-        return _loaded(allowed.searched_once())
-    finally:
-        _loading.reset(token)
-
-
-def _loaded(allowed: AllowedPlugins) -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
-    try:
-        names = dict.fromkeys(plugin.name for plugin in allowed.search(OBSERVERS))
-    except KineticAuthError as error:
-        logger.warning("observers are skipped: %s", error)
-        return found
-    for name in names:
-        try:
-            found.append((name, load_observer(name, allowed)))
-        except KineticAuthError as error:
-            logger.warning("an observer is skipped: %s", error)
-    return found

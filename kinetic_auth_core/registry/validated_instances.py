@@ -4,11 +4,22 @@ import abc
 import inspect
 from typing import Any
 
+import attrs
+
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.references import parse_reference
-from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
+from kinetic_auth_core.settings.schema import (
+    LiteralText,
+    construction,
+    deferred,
+    exactly_one_of,
+    group_problem,
+    schema,
+)
+
+_FIELD = type(attrs.field())  # what a class has for a field until attrs has made it an attrs class
 
 
 class ValidatedMeta(abc.ABCMeta):
@@ -19,6 +30,13 @@ class ValidatedMeta(abc.ABCMeta):
 
     validates_after_init = True
 
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        """Make the class. All validators of its fields, `@field.validator` as well, run after the constructor."""
+        for field in namespace.values():
+            if isinstance(field, _FIELD) and field._validator is not None:  # noqa: SLF001 - attrs has no other way
+                field._validator = deferred(field._validator)  # noqa: SLF001
+        return super().__new__(mcs, name, bases, namespace, **options)
+
     @property
     def __signature__(cls) -> inspect.Signature:
         """The constructor's, for `help()` and editors: `__call__` below would hide it."""
@@ -28,8 +46,10 @@ class ValidatedMeta(abc.ABCMeta):
     @secret_boundary
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the instance, then check it."""
-        instance = super().__call__(*args, **kwargs)
-        _check(instance)
+        with construction(True):
+            instance = super().__call__(*args, **kwargs)
+        with construction(False):
+            _check(instance)
         return instance
 
 

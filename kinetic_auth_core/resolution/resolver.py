@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -16,6 +16,8 @@ from kinetic_auth_core.config.merge import (
     merge,
     name_suggestions,
     reference_suggestions,
+    refused,
+    why_refused,
 )
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
@@ -25,6 +27,7 @@ from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
+from kinetic_auth_core.registry.observers import Observers, configured_observers, given_observers
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import choose_store
 from kinetic_auth_core.sessions.source import SessionSource
@@ -41,6 +44,7 @@ def resolve(
     environment: str | None = None,
     config: str | os.PathLike[str] | None = None,
     env_file: str | os.PathLike[str] | None = None,
+    observers: Iterable[object] = (),
     **settings: Any,
 ) -> SessionSource:
     """Choose provider and settings, check them, and return the source of sessions. Nothing is sent; no key is read.
@@ -49,12 +53,14 @@ def resolve(
         source = kinetic_auth_core.resolve(environment="prod")
 
     Args:
-        provider: The provider's entry-point name. Default: the one that the environment names.
+        provider: The provider's entry-point name; `<distribution>:<name>` where two distributions claim the name.
+            Default: the one that the environment names.
         environment: A table `[environments.<name>]` of the config file. Default: `KINETIC_AUTH_ENVIRONMENT`, else
             `ENVIRONMENT` if there is a config file, else the file's `default_environment`.
         config: The config file. Default: `KINETIC_AUTH_CONFIG`, else `kinetic-auth.toml` in the working directory or a
             parent, else `[tool.kinetic-auth]` of a `pyproject.toml` there, else the user's config folder.
         env_file: The `.env` file. Default: the nearest in the working directory or a parent, if any.
+        observers: Observers of its logins, beside those that are installed: instances.
         **settings: Settings of the provider, of the source and `store`; they win over everything else. None counts as
             not given.
 
@@ -64,10 +70,18 @@ def resolve(
     Raises:
         UnknownProviderError: The provider is not installed.
         ProviderLoadError: It is installed, but does not import or does not fit the hookspec.
-        ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory; all of them are named.
+        ConfigurationError: Settings are missing, unknown, of the wrong type or contradictory, or observers that the
+            config file requires cannot be loaded; all of them are named.
     """
     keywords = keyword_layer(settings)
-    found = inspect(provider, environment=environment, config=config, env_file=env_file, keywords=keywords)
+    found = inspect(
+        provider,
+        environment=environment,
+        config=config,
+        env_file=env_file,
+        keywords=keywords,
+        observers=observers,
+    )
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
@@ -101,6 +115,7 @@ def inspect(
     env_file: str | os.PathLike[str] | None = None,
     keywords: Layer | None = None,
     configuration: Configuration | None = None,
+    observers: Iterable[object] = (),
 ) -> Resolution:
     """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
 
@@ -111,11 +126,13 @@ def inspect(
         env_file: As for `resolve`.
         keywords: The settings that the caller gives.
         configuration: Replaces `config` and `env_file`, if they are loaded already.
+        observers: As for `resolve`.
     """
     found = Resolution()
     keywords = dict(keywords or {})
     try:
         check_arguments(provider=provider, environment=environment, config=config, env_file=env_file)
+        given = given_observers(observers)
         if "provider" in keywords:
             raise ConfigurationError('the provider is the first argument, without a name: resolve("jwt-bearer").')
         if configuration is None:
@@ -129,11 +146,13 @@ def inspect(
         found = attrs.evolve(found, cls=cls)
         rows, problems, spec = _merge(plugin, cls, keywords, configuration)
         found = attrs.evolve(found, rows=rows)
-        if spec is None:
+        allowed = configuration.allowed
+        configured, wrong = configuration.observers.get(lambda: configured_observers(allowed))
+        problems += wrong
+        if spec is None or problems:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
-        if not any(references(spec.values)):
-            spec = attrs.evolve(spec, instances=_instances(spec))
+        spec = attrs.evolve(spec, observers=Observers(configured, given))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, spec=spec)
@@ -160,22 +179,22 @@ def _merge(
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
     choice = choose_store(store.value if store else None, configuration)
-    values = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
-    rows, wrong = _check_references(values, (*merged.rows, *choice.rows), configuration.allowed)
+    everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
+    rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
     suggestions = [
         *name_suggestions(settings, configuration),
-        *reference_suggestions(rows, values, KNOWN_SCHEMES),
+        *reference_suggestions(rows, everything, KNOWN_SCHEMES),
     ]
-    if problems := [*merged.problems, *choice.problems, *wrong]:
-        return rows, [*problems, *suggestions], None
-    for each in suggestions:
-        if each not in configuration.warned:
-            configuration.warned.add(each)
-            logger.warning("%s", each)
+    problems = [*merged.problems, *choice.problems, *wrong]
     of_source = {each.name for each in schema(SourceOptions)}
+    try:
+        options = SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values})
+    except ValueError:
+        problems += refused(SourceOptions, merged)
+        options = SourceOptions()
     values = {name: value for name, value in merged.values.items() if name not in of_source}
     spec = LoginSpec(
-        provider=configuration.provider,
+        provider=plugin.name,
         make=cls,
         values=values,
         rows=rows,
@@ -183,15 +202,31 @@ def _merge(
         environment=configuration.environment,
         lookup=configuration.variables.lookup,
         binary=[each.name for each in schema(cls) if each.takes_bytes],
-        options=SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values}),
+        options=options,
         store=choice.open,
-        allowed=configuration.file.allowed,
+        allowed=configuration.allowed_later,
         origin=plugin.distribution,
         is_grant=issubclass(cls, GrantAuthenticator),
         secrets={
             each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
         },
     )
+    if merged.problems or any(references(values)):
+        problems += refused(cls, merged)
+    else:
+        try:
+            spec = attrs.evolve(spec, instances=_instances(spec))
+        except ConfigurationError as error:
+            found = why_refused(cls, merged, error.problems)
+            if not problems and found == list(error.problems):
+                raise  # it says all there is, perhaps with a remedy
+            problems += found
+    if problems:
+        return rows, [*problems, *suggestions], None
+    for each in suggestions:
+        if each not in configuration.warned:
+            configuration.warned.add(each)
+            logger.warning("%s", each)
     return rows, [], spec
 
 

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -13,6 +13,7 @@ from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.limits import SharedResources
 from kinetic_auth_core.redaction import secret_boundary
+from kinetic_auth_core.registry.observers import given_observers
 from kinetic_auth_core.resolution.resolver import check_arguments, inspect
 from kinetic_auth_core.sessions.source import SessionSource
 
@@ -45,10 +46,12 @@ class SourcePool:
         size: The number of sources that are kept. Beyond it, the least recently used one is closed, and made again when
             it is requested. Code that still holds the closed one can continue to use it.
         env_file: The `.env` file, as for `resolve`.
+        observers: Observers of the logins of all its sources, beside those that are installed: instances.
         **settings: Settings for all sources; a tenant's own settings win.
 
     Raises:
-        ConfigurationError: `size` is not a positive number, or the config file cannot be used.
+        ConfigurationError: `size` is not a positive number, an observer does not fit, or the config file cannot be
+            used.
     """
 
     @secret_boundary
@@ -59,11 +62,13 @@ class SourcePool:
         tenants: Callable[[str], Mapping[str, Any]] | None = None,
         size: int = DEFAULT_SIZE,
         env_file: str | os.PathLike[str] | None = None,
+        observers: Iterable[object] = (),
         **settings: Any,
     ) -> None:
         _check_size(size)
         check_arguments(config=config, env_file=env_file)
         self._configuration = Configuration.load(config, env_file)
+        self._observers = [named for _, named in given_observers(observers)]
         self._tenants = tenants
         self._size = size
         self._settings = settings
@@ -125,7 +130,7 @@ class SourcePool:
         wanted = {**self._settings, **tenant}
         arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
         keywords = keyword_layer(wanted)
-        found = inspect(**arguments, keywords=keywords, configuration=self._configuration)
+        found = inspect(**arguments, keywords=keywords, configuration=self._configuration, observers=self._observers)
         if found.spec is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error

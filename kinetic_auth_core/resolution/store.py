@@ -12,7 +12,9 @@ from kinetic_auth_core.config.merge import (
     file_layer,
     keyword_layer,
     merge,
+    refused,
     variable_layers,
+    why_refused,
 )
 from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import ConfigurationError
@@ -87,19 +89,26 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     rows = [ExplainedSetting("store", named.name, named.source, secret=False)]
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
-    problems = [f"store.{problem}" for problem in merged.problems]
+    wrong = list(merged.problems)
     whole = {name: _whole(value) for name, value in merged.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.file.allowed), rows=merged.rows)
+    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed_later), rows=merged.rows)
 
     def open_store() -> SessionStore:
         store: SessionStore = cls(**credentials.load(0).by_name)
         return store
 
-    if not problems and not any(references(merged.values)):
+    if wrong or any(references(merged.values)):
+        wrong += refused(cls, merged)
+    else:
         try:
             open_store()  # to find now what only the whole instance can check; nothing is sent
-        except ConfigurationError as error:
-            problems += [f"store (from {named.source}): {problem}" for problem in error.problems]
+        except ValueError as error:
+            wrong += why_refused(cls, merged, getattr(error, "problems", (str(error),)))
+    own = {*merged.problems, *(f"{row.name} (from {row.source})" for row in merged.rows)}
+    problems = [
+        f"store.{each}" if own & {each, each.partition(": ")[0]} else f"store (from {named.source}): {each}"
+        for each in wrong
+    ]
     is_own = named.name == DEFAULT_STORE
     return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), merged.values)
 

@@ -3,6 +3,7 @@
 It comes from the store, or from one login for all processes that share the store.
 """
 
+import contextvars
 import copy
 import logging
 import random
@@ -224,20 +225,20 @@ class SingleFlight:
                 if cached is not None:
                     return cached.session
 
-    def drop(self, session: SalesforceSession) -> bool:
+    def drop(self, session: SalesforceSession) -> tuple[bool, bool]:
         """Discard a dead session. If another one is live already, nothing is discarded.
 
         Returns:
-            Whether it was the live one.
+            Whether it was the live one, and whether it is reported dead for the first time.
         """
-        is_news = self._refresher.mark_dead(session)
         with self._lock:
+            is_news = self._refresher.mark_dead(session)
             is_live = self._cached is not None and self._cached.session.access_token == session.access_token
             if is_live:
                 self._cached = None
         if is_news:
             self._refresher.forget(session)
-        return is_live
+        return is_live, is_news
 
     def _current(self) -> SalesforceSession | None:
         """The live session, unless it has expired. A stale one is refreshed in the background."""
@@ -296,6 +297,9 @@ class SingleFlight:
     def _run_in_thread(self, flight: _Flight, stale: CachedSession | None) -> None:
         """Obtain it in a new thread: a pool might never run it. The thread does not keep the process alive.
 
+        Where callers wait, the login sees the context variables of the one that began it, as in `session`; a refresh
+        in the background belongs to no caller.
+
         Args:
             flight: The login.
             stale: The stale session to refresh; None where callers wait for a new one.
@@ -316,7 +320,8 @@ class SingleFlight:
                 self._finish(flight, None)
 
         try:
-            threading.Thread(target=run, name="kinetic-auth login", daemon=True).start()
+            context = contextvars.copy_context() if stale is None else contextvars.Context()
+            threading.Thread(target=context.run, args=(run,), name="kinetic-auth login", daemon=True).start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             failure = AuthenticationError(f"no thread could be started for the login: {error}.")
             self._finish(flight, failure)

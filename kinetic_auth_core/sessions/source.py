@@ -1,9 +1,12 @@
 """`SessionSource`, the object that applications hold: it puts together sharing, refreshing and logging in."""
 
 import logging
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
+
+import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.flow import LoginFlow
@@ -12,6 +15,7 @@ from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedReso
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
+from kinetic_auth_core.registry.observers import Observers, given_observers
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
@@ -38,20 +42,30 @@ class SessionSource:
         authenticator: An instance of an authenticator's class.
         store: Where the session is kept for other processes, such as a `FileStore`. Left out: in this process alone.
             The source does not close it.
+        observers: Observers of its logins, beside those that are installed: instances.
         **options: `session_lifetime`, `lockout_guard`, `login_budget`, `expected_org_id`, `allowed_instance_hosts`; see
             the page on configuration.
 
     Raises:
-        ConfigurationError: It is not an authenticator, the store is not a `SessionStore`, or an option is wrong.
+        ConfigurationError: It is not an authenticator, the store is not a `SessionStore`, an observer does not fit, or
+            an option is wrong.
     """
 
     @secret_boundary
-    def __init__(self, authenticator: object, *, store: SessionStore | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        authenticator: object,
+        *,
+        store: SessionStore | None = None,
+        observers: Iterable[object] = (),
+        **options: Any,
+    ) -> None:
         if isinstance(authenticator, type):
             raise ConfigurationError(f"{authenticator.__name__} is a class: pass an instance of it.")
         if problem := authenticator_problem(type(authenticator)):
             raise ConfigurationError(f"{type(authenticator).__name__} {problem}.")
-        self._start(spec_for(authenticator, SourceOptions.of(options), store))
+        spec = spec_for(authenticator, SourceOptions.of(options), store)
+        self._start(attrs.evolve(spec, observers=Observers(given=given_observers(observers))))
 
     @classmethod
     def _of(cls, spec: LoginSpec, resources: SharedResources | None = None) -> Self:
@@ -143,13 +157,17 @@ class SessionSource:
         """Report that a session is dead, typically after a 401.
 
         If another one is live already, nothing is thrown away: any number of callers cost one new login. The session
-        goes out of the store as well, if it is still there; the first caller does that, and no other waits.
+        goes out of the store as well, if it is still there; the first caller does that, and no other waits. Observers
+        are called once for each session.
 
         Args:
             session: The session that was refused.
         """
-        if self._single_flight.drop(session):
+        was_live, is_news = self._single_flight.drop(session)
+        if was_live:
             logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.label)
+        if is_news:
+            self._flow.notify_of_dead(session)
 
     @secret_boundary
     def revoke(self, session: SalesforceSession) -> bool:

@@ -4,9 +4,11 @@ The constructor, `from_env`, the config file, the CLI and the docs' tables all u
 a setting is and which values it accepts; the `config` package reads the values.
 """
 
+import contextlib
 import functools
 import typing
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import Any
 
@@ -55,8 +57,9 @@ def setting(
         env: Its environment variable. Default: `SF_` and the name in upper case.
         secret: Keeps it out of `repr`, logs and `explain()`, and allows a reference (`env://NAME`).
         converter: As in attrs: converts the value. Raises ValueError for an invalid one.
-        validator: As in attrs: called with instance, attribute and value. The instance is None if a value is
-            checked before the class is instantiated.
+        validator: As in attrs: called with instance, attribute and value; or a list of them. attrs' own
+            `@field.validator` adds to it. Where other settings are missing or wrong, or are references, the instance
+            lacks them: a validator that reads one of those is called again once they are there.
         kw_only: As in attrs.
         derived: For a setting whose default is None: computes its effective value from the instance, for `explain()`.
 
@@ -68,25 +71,43 @@ def setting(
         default=default,
         repr=not secret,
         converter=converter,
-        validator=None if validator is None else _unless_checked_later(validator),
+        validator=None if validator is None else deferred(validator),
         metadata={METADATA_KEY: (help, env, secret, derived)},
         **options,
     )
 
 
-def _unless_checked_later(validator: Any) -> Callable[[Any, Any, Any], None]:
-    """The validator, which does nothing in the constructor of a class that checks its instances afterwards."""
+#: Whether the constructor of a class is running that checks its instances afterwards.
+_under_construction: ContextVar[bool] = ContextVar("kinetic_auth_under_construction", default=False)
+
+
+@contextlib.contextmanager
+def construction(runs: bool) -> Iterator[None]:
+    """While a constructor runs whose class checks its instances afterwards, `deferred` validators do nothing.
+
+    Args:
+        runs: Whether it runs; False for the check, also where it happens inside of another constructor.
+    """
+    token = _under_construction.set(runs)
+    try:
+        yield
+    finally:
+        _under_construction.reset(token)
+
+
+def deferred(validator: Any) -> Callable[[Any, Any, Any], None]:
+    """The validator, which does nothing in the constructor of a class that checks its instances afterwards.
+
+    Args:
+        validator: As in attrs: a validator, or a list of them.
+    """
     run = attrs.validators.and_(*validator) if isinstance(validator, list | tuple) else validator
 
     def validate(instance: Any, attribute: Any, value: Any) -> None:
-        run(instance, attribute, value)
-
-    def at_init(instance: Any, attribute: Any, value: Any) -> None:
-        if not getattr(type(instance), "validates_after_init", False):
+        if not (_under_construction.get() and getattr(type(instance), "validates_after_init", False)):
             run(instance, attribute, value)
 
-    at_init.validate = validate  # type: ignore[attr-defined]  # read by Setting
-    return at_init
+    return validate
 
 
 @attrs.frozen
@@ -150,7 +171,7 @@ class Setting:
         return self.default.factory(instance) if self.default.takes_self else self.default.factory()
 
     def accept(self, value: Any, *, text: bool = False) -> Any:
-        """Check one value by type, converter and validator.
+        """Check one value by type and converter; `check` and `partial.refusals` apply its validators.
 
         Args:
             value: The value.
@@ -170,9 +191,20 @@ class Setting:
                 raise
         if self.required and value == "":
             raise ValueError("is empty")
-        converted = value if convert is None else coerce(self._guarded(convert, value), self.type)
-        self._validate(None, converted)
+        if convert is not None:
+            coerce(self.converted(value), self.type)
         return value
+
+    def converted(self, value: Any) -> Any:
+        """A value as attrs converts it in the constructor.
+
+        Raises:
+            ValueError: The converter refuses it; the text says why, without the secret.
+        """
+        convert: Any = self._attribute.converter
+        if convert is None or isinstance(convert, attrs.Converter):  # the latter may need the instance
+            return value
+        return self._guarded(convert, value)
 
     def check(self, instance: Any) -> None:
         """Check the value of a complete instance, by type and validator.
@@ -184,17 +216,27 @@ class Setting:
         coerce(value, self.type)
         if self.required and value == "":
             raise ValueError("is empty")
-        self._validate(instance, value)
+        self.validate(instance, value)
         if self.takes_key_list and isinstance(value, list | tuple) and not value:
             raise ValueError("is empty")
+
+    @property
+    def attribute_name(self) -> str:
+        """The name of its attribute, which may begin with an underscore that the setting's own has not."""
+        return self._attribute.name
 
     def value_of(self, instance: Any) -> Any:
         """The value of an instance."""
         return getattr(instance, self._attribute.name)
 
-    def _validate(self, instance: Any, value: Any) -> None:
+    def validate(self, instance: Any, value: Any) -> None:
+        """Apply the validators to a value of an instance.
+
+        Raises:
+            ValueError: One refuses it; the text says why, without the secret.
+        """
         if (validator := self._attribute.validator) is not None:
-            self._guarded(getattr(validator, "validate", validator), instance, self._attribute, value)
+            self._guarded(validator, instance, self._attribute, value)
 
     def _guarded(self, function: Any, *args: Any) -> Any:
         try:
@@ -233,13 +275,17 @@ class ExplainedSetting:
     note: str = ""
 
 
-#: Names that belong to the source or to `resolve` itself. A plugin's class may not use them.
+#: Names that belong to the source or to `resolve` itself. A plugin's class may not use them, nor those that begin with
+#: `RESERVED_PREFIX`: their variables are those of the store's settings.
 RESERVED_NAMES = frozenset(
     {
         *("session_lifetime", "lockout_guard", "login_budget", "expected_org_id", "allowed_instance_hosts", "store"),
-        *("provider", "environment", "config", "env_file"),
+        *("provider", "environment", "config", "env_file", "observers"),
     }
 )
+
+
+RESERVED_PREFIX = "store_"
 
 
 def schema(cls: type) -> tuple[Setting, ...]:
@@ -283,7 +329,8 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
 
 def reserved_names_of(cls: type) -> list[str]:
     """The settings of a class whose names are reserved for the source or `resolve`."""
-    return sorted(RESERVED_NAMES.intersection(each.name for each in schema(cls)))
+    names = [each.name for each in schema(cls)]
+    return sorted(name for name in names if name in RESERVED_NAMES or name.startswith(RESERVED_PREFIX))
 
 
 def secret_texts(instance: Any) -> list[str]:

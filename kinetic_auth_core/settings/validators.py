@@ -69,31 +69,55 @@ def check_seconds(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_SECONDS}")
 
 
-def url_setting(default: Any = attrs.NOTHING, *, help: str, **options: Any) -> Any:  # noqa: A002 - as in `setting`
+def url_setting(
+    default: Any = attrs.NOTHING,
+    *,
+    help: str,  # noqa: A002 - as in `setting`
+    converter: Any = None,
+    validator: Any = None,
+    **options: Any,
+) -> Any:
     """A setting that is a URL that receives credentials, or None if that is its default.
 
     Args:
         default: As for `setting`.
         help: As for `setting`.
-        **options: The other arguments of `setting`, except converter and validator.
+        converter: As for `setting`; it gets the URL without blanks around it and slashes at its end.
+        validator: As for `setting`; it adds to the check of the URL.
+        **options: The other arguments of `setting`.
     """
 
     def check(instance: object, attribute: object, value: object) -> None:
         if value is not None or default is not None:
             check_url(instance, attribute, value)
 
-    return setting(default, help=help, converter=without_slash, validator=check, **options)
+    return _url(check, default, help=help, converter=converter, validator=validator, **options)
 
 
-def login_url_setting(*, kw_only: bool = False) -> Any:
-    """The `login_url` setting, for subclasses that need it in another place among their arguments."""
-    return setting(
-        DEFAULT_LOGIN_URL,
-        help="Host that logs in: https://login.salesforce.com, https://test.salesforce.com, a My Domain or a site.",
-        converter=without_slash,
-        validator=_check_login_url,
-        kw_only=kw_only,
-    )
+def login_url_setting(
+    default: Any = DEFAULT_LOGIN_URL,
+    *,
+    help: str = "Host that logs in: https://login.salesforce.com, https://test.salesforce.com, a My Domain or a site.",  # noqa: A002 - as in `setting`
+    converter: Any = None,
+    validator: Any = None,
+    **options: Any,
+) -> Any:
+    """The `login_url` setting, for subclasses that need it in another place, or with another default or more checks.
+
+    Args:
+        default: As for `setting`; `attrs.NOTHING` makes it required.
+        help: As for `setting`.
+        converter: As for `setting`; it gets the URL without blanks around it and slashes at its end.
+        validator: As for `setting`; it adds to the check of the URL.
+        **options: The other arguments of `setting`.
+    """
+    return _url(_check_login_url, default, help=help, converter=converter, validator=validator, **options)
+
+
+def _url(check: Any, default: Any, *, converter: Any, validator: Any, **options: Any) -> Any:
+    more = [] if validator is None else [*validator] if isinstance(validator, list | tuple) else [validator]
+    convert = without_slash if converter is None else attrs.converters.pipe(without_slash, converter)
+    return setting(default, converter=convert, validator=[check, *more], **options)
 
 
 def api_version_text(value: Any) -> Any:

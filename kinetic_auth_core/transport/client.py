@@ -23,7 +23,7 @@ import urllib3.exceptions
 from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
@@ -194,6 +194,7 @@ class Transport:
 
     def _exchange(self, method: str, url: str, request: TokenRequest) -> TokenResponse:
         outcome: TokenResponse | Failure
+        _refuse_plain_http(url)
         with Deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
             current_tally().attempts += 1
@@ -273,6 +274,26 @@ class Transport:
     def _after_fork(self) -> None:
         """In the child: the parent's connections are not ours to use."""
         self._session = Lazy()
+
+
+def _refuse_plain_http(url: str) -> None:
+    """Whatever the settings of a plugin allow: nothing leaves this machine in clear.
+
+    Raises:
+        ConfigurationError: The URL is neither https nor on the loopback interface.
+    """
+    host = "the host"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or host
+        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
+            return
+    except ValueError:  # its text quotes parts of the URL
+        pass
+    raise ConfigurationError(
+        f"{host} would get credentials without https, so nothing was sent.",
+        remedy="Write https:// before the host, such as in login_url.",
+    )
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

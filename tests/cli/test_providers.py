@@ -65,7 +65,7 @@ def test_a_name_taken_twice_names_both_packages_once(run: Run, publish: Run) -> 
     ]
     assert printed.count("Error:") == 1
     assert "acme-sso 1.5 (acme_sso:Sso) and other-sso 1.5 (other_sso:Sso)" in printed
-    assert "Remedy: Uninstall all but one of them." in printed
+    assert 'Remedy: Uninstall all but one of them, or say whose you mean: "acme-sso:sso".' in printed
 
 
 def test_a_published_provider_that_is_not_installed_has_its_pip_install(run: Run, installed_only: Run) -> None:

@@ -147,7 +147,7 @@ def test_a_secret_that_the_setting_refuses_is_a_configuration_error_when_logging
     install: Install, vault: Any
 ) -> None:
     vault.ANSWERS.append(b"")
-    with pytest.raises(kinetic.ConfigurationError, match="password: is empty"):
+    with pytest.raises(kinetic.ConfigurationError, match=r"password \(from keyword\): is empty"):
         kinetic.resolve("password", client_id="c", client_secret="s", username="u", password=URI).session()
 
 

@@ -188,7 +188,7 @@ def test_an_observer_is_notified_of_a_success(outcomes: list[Any], seen: list[An
     ((what, provider, received, event),) = seen
     assert (what, provider) == ("issued", "fake")
     assert received is session
-    assert (event.plugin, event.distribution) == ("fake", "fake-provider 1.0")
+    assert (event.provider, event.distribution) == ("fake", "fake-provider 1.0")
     assert (event.host, event.username) == ("acme.my.salesforce.com", "ada@acme.com")
     assert (event.org_id, event.attempts, event.key_fingerprint) == ("00D5g00000AbCdEEAC", 0, None)
     assert event.duration_s >= 0
@@ -217,14 +217,14 @@ def test_an_observer_is_notified_if_a_secret_cannot_be_loaded(outcomes: list[Any
     with pytest.raises(kinetic.KeyLoadError):
         kinetic.resolve("fake", token="env://NOT_SET").session()
     ((what, provider, received, event),) = seen
-    assert (what, provider, event.plugin) == ("failed", "fake", "fake")
+    assert (what, provider, event.provider) == ("failed", "fake", "fake")
     assert isinstance(received, kinetic.KeyLoadError)
 
 
 def test_an_observer_is_notified_of_logins_of_an_instance(outcomes: list[Any], seen: list[Any]) -> None:
     made = importlib.import_module("fake_provider").Provider()
     kinetic.SessionSource(made).session()
-    assert (seen[0][1], seen[0][3].plugin, seen[0][3].distribution) == ("Provider", "Provider", None)
+    assert (seen[0][1], seen[0][3].provider, seen[0][3].distribution) == ("Provider", "Provider", None)
 
 
 def test_observers_are_notified_once_per_login_and_not_of_a_session_from_memory(

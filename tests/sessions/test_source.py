@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import multiprocessing
 import os
@@ -202,6 +203,28 @@ def test_asession_gives_the_same_session_and_one_login_for_200_tasks(
 
     assert asyncio.run(herd()) == {source.session()}
     assert sf.token_requests == before + 1
+
+
+def test_a_login_of_asession_sees_the_context_variables_of_the_caller() -> None:
+    span: contextvars.ContextVar[str] = contextvars.ContextVar("span", default="none")
+    seen: list[str] = []
+
+    @attrs.frozen
+    class Traced:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            seen.append(span.get())
+            span.set("inner")
+            return kinetic.SalesforceSession(f"00D!{len(seen)}", "https://acme.my.salesforce.com", "", "0")
+
+    async def main() -> str:
+        span.set("request")
+        await source.asession()
+        return span.get()
+
+    source = kinetic.SessionSource(Traced())
+    assert asyncio.run(main()) == "request"
+    assert seen == ["request"]
 
 
 def test_asession_does_not_block_the_event_loop() -> None:

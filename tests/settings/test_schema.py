@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.settings.coercion import coerce
+from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import (
     RESERVED_NAMES,
     LiteralText,
@@ -123,6 +124,13 @@ def test_a_reserved_name_is_refused(name: str) -> None:
     assert reserved_names_of(cls) == [name]
 
 
+def test_names_of_the_stores_variables_are_reserved() -> None:
+    cls = attrs.make_class(
+        "Greedy", {"store_url": kinetic.setting("h", help=""), "stored": kinetic.setting("", help="")}
+    )
+    assert reserved_names_of(cls) == ["store_url"]
+
+
 def test_the_names_of_the_source_and_of_resolve_are_reserved() -> None:
     assert sorted(RESERVED_NAMES) == [
         "allowed_instance_hosts",
@@ -132,6 +140,7 @@ def test_the_names_of_the_source_and_of_resolve_are_reserved() -> None:
         "expected_org_id",
         "lockout_guard",
         "login_budget",
+        "observers",
         "provider",
         "session_lifetime",
         "store",
@@ -150,22 +159,25 @@ def test_a_value_is_accepted_in_the_form_of_the_constructor() -> None:
     [
         ("host", "", "is empty"),
         ("host", 5, "expected text, got a whole number"),
-        ("tries", 11, "11 is more than 10"),
-        ("colour", "blue", "blue it must not be"),
         ("size", "five", "invalid literal for int"),
-        ("mute", "x", "LookupError"),
     ],
 )
 def test_the_message_of_a_refused_value_says_why(name: str, value: object, problem: str) -> None:
-    with pytest.raises(ValueError, match=problem) as caught:
+    with pytest.raises(ValueError, match=problem):
         of(name).accept(value)
-    assert "Take red" not in str(caught.value)
 
 
-def test_a_refusal_of_a_secret_does_not_quote_it() -> None:
-    with pytest.raises(ValueError, match=r"was refused \(ValueError\)") as caught:
-        of("token").accept("canary")
-    assert "canary" not in f"{caught.value}{caught.value.__cause__}"
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("tries", 11, "11 is more than 10"),
+        ("colour", "blue", "blue it must not be"),
+        ("mute", "x", "LookupError"),
+        ("token", "canary", "was refused (ValueError)"),
+    ],
+)
+def test_what_a_validator_refuses_says_why_without_a_secret(name: str, value: object, problem: str) -> None:
+    assert refusals(Everything, {"host": "h", name: value}) == {name: problem}
 
 
 def test_a_finished_instance_is_checked_by_type_and_validator() -> None:

@@ -116,10 +116,10 @@ def test_all_problems_are_reported_at_once() -> None:
 
 def test_resolve_reports_problems_before_anything_is_sent() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"url": "redis://localhost"}, "key: is missing"),
+        ({"url": "redis://localhost"}, "key (from default): is missing"),
         ({"key": KEY}, "store.url is missing"),
         ({"url": "redis://localhost", "key": ["env://KEY", "canary"]}, "no. 2 of the list: is not a Fernet key"),
-        ({"url": "redis://localhost", "key": KEY, "encrypt": False}, "key: contradicts encrypt = false"),
+        ({"url": "redis://localhost", "key": KEY, "encrypt": False}, "key (from keyword): contradicts encrypt = false"),
     ]
     for store, what in cases:
         with pytest.raises(kinetic.ConfigurationError) as refused:

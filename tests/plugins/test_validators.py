@@ -1,0 +1,206 @@
+"""Validators add up, get the real instance, and run once; problems are reported at once, each with its source."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.settings.partial import refusals
+from kinetic_auth_core.settings.schema import schema
+
+CALLS: list[tuple[str, Any]] = []
+PLAIN_HTTP = "is plain http"
+Install = Callable[..., Path]
+
+
+def no_login(_instance: object, _attribute: object, value: str) -> None:
+    if "login." in value:
+        raise ValueError("must be the org's My Domain")
+
+
+@attrs.frozen
+class Decorated(kinetic.GrantAuthenticator):
+    """attrs' own decorator beside the setting's check."""
+
+    client_id: str = kinetic.setting("id", help="")
+    login_url: str = kinetic.login_url_setting()
+
+    @login_url.validator
+    def _my_domain(self, attribute: object, value: str) -> None:
+        no_login(self, attribute, value)
+
+    def grant(self, now: float) -> Mapping[str, str]:
+        return {"grant_type": "client_credentials", "client_id": self.client_id}
+
+
+@attrs.frozen
+class Given(kinetic.GrantAuthenticator):
+    """A validator of its own as an argument."""
+
+    login_url: str = kinetic.login_url_setting(attrs.NOTHING, help="Where.", env="ACME_URL", validator=[no_login])
+
+    def grant(self, now: float) -> Mapping[str, str]:
+        return {"grant_type": "client_credentials"}
+
+
+@attrs.frozen
+class Plain:
+    """Not a grant: attrs runs the validators in the constructor."""
+
+    login_url: str = kinetic.url_setting(help="", converter=str.lower, validator=no_login)
+
+    @login_url.validator
+    def _host(self, _attribute: object, value: str) -> None:
+        if "acme" not in value:
+            raise ValueError("must be acme's")
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("cls", [Decorated, Given, Plain])
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://acme.my.salesforce.com", PLAIN_HTTP),
+        ("https://login.acme.example", "must be the org's My Domain"),
+        ("https://user:pass@acme.example", "has a user or password in it"),
+    ],
+)
+def test_a_validator_of_a_class_adds_to_the_check_of_the_url(cls: type, url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        cls(login_url=url)
+    assert refusals(cls, {"login_url": url})["login_url"].startswith(problem)
+    assert cls(login_url="https://acme.example/").login_url == "https://acme.example"
+
+
+def test_the_helpers_take_the_arguments_of_a_setting() -> None:
+    (given,) = [each for each in schema(Given) if each.name == "login_url"]
+    assert (given.env, given.help, given.required) == ("ACME_URL", "Where.", True)
+    assert Plain("HTTPS://ACME.example/").login_url == "https://acme.example"
+
+
+@attrs.frozen
+class Careless(kinetic.GrantAuthenticator):
+    """Its login_url has no check at all."""
+
+    login_url: str = kinetic.setting(help="")
+    client_secret: str = kinetic.setting("canary-secret", help="", secret=True)
+
+    def grant(self, now: float) -> Mapping[str, str]:
+        return {"grant_type": "client_credentials", "client_secret": self.client_secret}
+
+
+@pytest.mark.parametrize("url", ["http://acme.my.salesforce.com", "HTTP://10.0.0.1", "ftp://acme.example", "//x"])
+def test_the_transport_itself_sends_nothing_in_clear(url: str, leaked_secrets: Callable[..., list[str]]) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match=r"would get credentials without https") as caught:
+        kinetic.SessionSource(Careless(url)).session()
+    assert leaked_secrets(caught.value, "canary-secret") == []
+
+
+CROSS = """
+CALLS = []
+
+def counted(instance, attribute, value):
+    CALLS.append((attribute.name, type(instance).__name__))
+    if attribute.name == "low" and value > instance.high:
+        raise ValueError(f"is above high ({instance.high})")
+
+BASES = {"Grant": kinetic.GrantAuthenticator, "Other": object}
+ID = "https://login.salesforce.com/id/00D000000000001AAA/005000000000001AAA"
+S = lambda: kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", ID, "1700000000000")
+
+class _Hooks:
+    @kinetic.hookimpl
+    def authenticate(self):
+        return S()
+
+    def grant(self, now):
+        return {}
+
+@attrs.frozen(kw_only=True)
+class Grant(_Hooks, kinetic.GrantAuthenticator):
+    low: int = kinetic.setting(1, help="", validator=counted)
+    high: int = kinetic.setting(help="", validator=counted)
+    token: str = kinetic.setting("t", help="", secret=True)
+
+    @token.validator
+    def _token(self, attribute, value):
+        CALLS.append(("token", type(self).__name__))
+        if len(value) > self.high:
+            raise ValueError("too long")
+
+@attrs.frozen(kw_only=True)
+class Other(_Hooks):
+    low: int = kinetic.setting(1, help="", validator=counted)
+    high: int = kinetic.setting(help="", validator=counted)
+    token: str = kinetic.setting("t", help="", secret=True)
+
+    @token.validator
+    def _token(self, attribute, value):
+        CALLS.append(("token", type(self).__name__))
+        if len(value) > self.high:
+            raise ValueError("too long")
+"""
+
+
+@pytest.fixture(params=["grant", "other"])
+def cross(request: pytest.FixtureRequest, install: Install) -> tuple[str, list[Any]]:
+    install("cross", CROSS, {"authenticators": {"grant": "cross:Grant", "other": "cross:Other"}})
+    import cross  # type: ignore[import-not-found]
+
+    return request.param, cross.CALLS
+
+
+def test_a_validator_runs_once_in_resolve_and_login(cross: tuple[str, list[Any]]) -> None:
+    name, calls = cross
+    source = kinetic.resolve(name, high=3)
+    source.session()
+    source.authenticate()
+    assert sorted(calls) == sorted((each, name.title()) for each in ("low", "high", "token"))
+
+
+def test_a_validator_may_read_other_settings_through_resolve(cross: tuple[str, list[Any]]) -> None:
+    name, _ = cross
+    assert kinetic.resolve(name, low=2, high=3).provider == name
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(name, low=4, high=3, token="long")
+    assert caught.value.problems == (
+        "low (from keyword): is above high (3)",
+        "token (from keyword): was refused (ValueError)",
+    )
+
+
+def test_all_problems_are_reported_at_once_and_what_cannot_be_judged_is_not(cross: tuple[str, list[Any]]) -> None:
+    name, _ = cross
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(name, low=4, higg=3, session_lifetime=0)
+    assert {each.partition(" ")[0] for each in caught.value.problems} == {"higg", "high", "session_lifetime"}
+
+
+def test_a_problem_beside_a_reference_is_one_of_resolve_and_that_of_the_reference_one_of_the_login(
+    cross: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _ = cross
+    monkeypatch.setenv("LONG", "long")
+    with pytest.raises(kinetic.ConfigurationError, match=r"low \(from keyword\): is above high"):
+        kinetic.resolve(name, low=4, high=3, token="env://LONG")
+    source = kinetic.resolve(name, high=3, token="env://LONG")
+    with pytest.raises(kinetic.ConfigurationError, match=r"token \(from keyword\): was refused") as caught:
+        source.session()
+    assert "long" not in str(caught.value)
+
+
+def test_from_env_reports_each_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SF_LOGIN_URL", "https://login.acme.example")
+    monkeypatch.setenv("SF_DEADLINE", "-1")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        Decorated.from_env()
+    assert caught.value.problems == (
+        "login_url (from SF_LOGIN_URL): must be the org's My Domain",
+        "deadline (from SF_DEADLINE): must be a number of seconds above 0, up to 86400",
+    )
