@@ -380,14 +380,14 @@ class TestClosedForGood(_Suite):
     breaks = ("close_may_be_called_twice_and_the_next_login_works",)
     longest_login_s = 5
 
-    @attrs.define(eq=False)
+    @attrs.frozen
     class provider(SoundByHand):
-        closed: bool = attrs.field(init=False, default=False)
+        _closed: list[bool] = attrs.field(init=False, eq=False, factory=list)
 
         def close(self) -> None:
-            if self.closed:
+            if self._closed:
                 raise RuntimeError("closed twice")
-            self.closed = True
+            self._closed.append(True)
 
 
 class TestLockOfTheParent(_Suite):
