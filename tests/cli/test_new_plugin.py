@@ -8,7 +8,6 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -154,4 +153,3 @@ def test_a_folder_that_cannot_be_written_is_an_error(run: Run) -> None:
 def test_the_templates_are_part_of_the_package() -> None:
     folder = Path(kinetic_auth_core.__file__).parent / "cli" / "templates"
     assert {path.name for path in folder.iterdir()} == {"common", *KINDS}
-    assert distribution("kinetic-auth-core")
