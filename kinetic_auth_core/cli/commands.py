@@ -9,6 +9,8 @@ from kinetic_auth_core.cli.demo import demo
 from kinetic_auth_core.cli.emulator import emulator
 from kinetic_auth_core.cli.exit_codes import MEANINGS
 from kinetic_auth_core.cli.login import login
+from kinetic_auth_core.cli.new_plugin import new_plugin
+from kinetic_auth_core.cli.plugins import plugins
 from kinetic_auth_core.cli.providers import providers
 from kinetic_auth_core.cli.stored_session import logout, status
 
@@ -35,6 +37,6 @@ cli = Application(
     help="Salesforce logins from the command line: show and try the configuration, emulate an org for tests.",
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    commands=[providers, config, login, status, logout, cert, emulator, demo],
+    commands=[providers, plugins, new_plugin, config, login, status, logout, cert, emulator, demo],
 )
 click.version_option(package_name="kinetic-auth-core", prog_name="kinetic-auth", message="%(prog)s %(version)s")(cli)

@@ -1,11 +1,14 @@
-"""For tests: `SalesforceEmulator`, a strict emulation of a Salesforce org; `SessionStoreContract`, a suite for stores.
+"""For tests: `SalesforceEmulator`, a strict emulation of a Salesforce org, and the test suites for plugins.
 
-Needs the extra `testing`. The package uses nothing else of `kinetic_auth_core`, so that a mistake in one is
-not repeated in the other.
+Needs the extra `testing`. The emulator uses nothing else of `kinetic_auth_core`, so that a mistake in one is not
+repeated in the other. The suites (`ProviderContract`, `KeyLoaderContract`, `SessionStoreContract`) use its public
+names, as an application does.
 """
 
 try:
-    from kinetic_auth_core.testing.contracts import SessionStoreContract
+    from kinetic_auth_core.testing.contracts.key_loader import KeyLoaderContract
+    from kinetic_auth_core.testing.contracts.provider import ProviderContract
+    from kinetic_auth_core.testing.contracts.store import SessionStoreContract
     from kinetic_auth_core.testing.emulator.default_login import DefaultLogin
     from kinetic_auth_core.testing.emulator.emulator import SalesforceEmulator
     from kinetic_auth_core.testing.emulator.error_rows import ERROR_ROWS
@@ -46,10 +49,12 @@ __all__ = [
     "Fault",
     "Html",
     "Huge",
+    "KeyLoaderContract",
     "KeyPair",
     "LoginRecord",
     "NotJson",
     "Policy",
+    "ProviderContract",
     "Raw",
     "Redirect",
     "RequestRecord",

@@ -157,14 +157,14 @@ def default_env(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> dict
 
 @pytest.fixture
 def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Installs a distribution with one provider, as pip does."""
+    """Installs a distribution with one plugin, as pip does."""
 
-    def install(distribution: str, provider: str, target: str, source: str = "") -> None:
+    def install(distribution: str, provider: str, target: str, source: str = "", group: str = "authenticators") -> None:
         site = tmp_path / "site"
         info = site / f"{distribution.replace('-', '_')}-1.5.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
-        (info / "entry_points.txt").write_text(f"[kinetic_auth.authenticators]\n{provider} = {target}\n")
+        (info / "entry_points.txt").write_text(f"[kinetic_auth.{group}]\n{provider} = {target}\n")
         (site / f"{target.partition(':')[0]}.py").write_text(source)
         if str(site) not in sys.path:
             monkeypatch.setattr(sys, "path", [str(site), *sys.path])

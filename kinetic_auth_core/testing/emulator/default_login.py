@@ -57,25 +57,25 @@ class DefaultLogin:
         return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 
-def make_default_login(org: EmulatedOrg) -> DefaultLogin:
+def make_default_login(org: EmulatedOrg, user: User | None = None, app: App | None = None) -> DefaultLogin:
     """Create a user and an app that every flow accepts.
 
     The first one in a process makes an RSA key, which all share.
 
     Args:
         org: Where to create them.
+        user: An existing user to take.
+        app: An existing app to take.
 
     Returns:
         Everything needed to log in.
     """
     keys = _key_pair()
-    user = org.add_user(f"default-{secrets.token_hex(4)}@emulator.example")
-    app = org.add_app(
-        certificates=[keys.certificate_pem],
-        scopes={"api", "id", "refresh_token"},
-        preauthorised={user.username},
-        run_as=user.username,
+    user = user or org.add_user(f"default-{secrets.token_hex(4)}@emulator.example")
+    app = app or org.add_app(
+        certificates=[keys.certificate_pem], scopes={"api", "id", "refresh_token"}, run_as=user.username
     )
+    app.preauthorised |= {user.username.lower()}
     return DefaultLogin(
         client_id=app.client_id,
         client_secret=app.client_secret,

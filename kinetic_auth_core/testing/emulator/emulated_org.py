@@ -187,6 +187,18 @@ class EmulatedOrg:
         """Whether an access token is alive; asking does not count as a use of it."""
         return self._org.peek(token) is not None
 
+    def holder_of(self, token: str) -> tuple[str, str] | None:
+        """Who an access token was issued to.
+
+        Args:
+            token: The access token.
+
+        Returns:
+            The username and the consumer key; None if the token is not alive.
+        """
+        session = self._org.peek(token)
+        return None if session is None else (session.user.username, session.app.client_id)
+
     @property
     def history(self) -> list[LoginRecord]:
         """The login history, oldest first."""

@@ -142,6 +142,23 @@ class SalesforceEmulator(EmulatedOrg):
                 self._default = make_default_login(self)
             return self._default
 
+    def renew_default(self, *, keep_user: bool = False, keep_app: bool = False) -> DefaultLogin:
+        """Make another login the `default`; the one before it goes on working.
+
+        Args:
+            keep_user: It is for the same user.
+            keep_app: It is through the same app.
+
+        Returns:
+            The new one.
+        """
+        with self._lock:
+            before = self.default
+            self._default = make_default_login(
+                self, before.user if keep_user else None, before.app if keep_app else None
+            )
+            return self._default
+
     @property
     def private_key_path(self) -> Path:
         """The private key of `default` in a file that only its owner can read and that `close` removes."""

@@ -1,6 +1,6 @@
 """A provider for kinetic-auth: asks Acme's single sign-on service for a Salesforce session."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 import attrs
@@ -56,6 +56,10 @@ class SsoAuthenticator:
             fields["issued_at"],
             username=fields.get("username"),
         )
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: the token would be in the pickle."""
+        raise TypeError("it holds a secret; make it in the worker")
 
     @property
     def _host(self) -> str:

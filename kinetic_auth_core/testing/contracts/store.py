@@ -6,72 +6,18 @@ It uses only the methods of a store. The docstrings of `kinetic_auth_core.Sessio
 import abc
 import contextlib
 import os
-import threading
 import time
 import uuid
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-THREADS = 16
-_PATIENCE_S = 10.0
-
-
-def expect(holds: object, what: str) -> None:
-    """An `assert` that reads the same under `python -O` and where pytest does not rewrite it."""
-    if not holds:
-        raise AssertionError(f"the store violates its contract: {what}")
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    """Check repeatedly until it holds."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not holds():
-        expect(time.monotonic() < deadline, f"{what}, even after {_PATIENCE_S:.0f} s")
-        time.sleep(0.01)
+from kinetic_auth_core.testing.contracts.checks import THREADS, at_once, expect, in_a_child, until
 
 
 def read(store: Any, key: str) -> tuple[bytes, int] | None:
     """The value and generation that a handle reads."""
     found = store.get(key)
     return None if found is None else (found.value, found.generation)
-
-
-def at_once(call: Callable[[int], Any]) -> list[Any]:
-    """The results of a call in many threads that start together."""
-    outcomes: list[Any] = [AssertionError("the thread did not end")] * THREADS
-    start = threading.Barrier(THREADS)
-
-    def run(number: int) -> None:
-        start.wait(_PATIENCE_S)
-        try:
-            outcomes[number] = call(number)
-        except Exception as error:  # noqa: BLE001 - raised in the test's own thread
-            outcomes[number] = error
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-    return outcomes
-
-
-def in_a_child(check: Callable[[], bool]) -> bool:
-    """Whether the check holds in the child of a `fork`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of other threads; they are tested
-        pid = os.fork()
-    if pid == 0:
-        holds = False
-        try:
-            holds = check()
-        finally:
-            os._exit(0 if holds else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 _BRIEFLY_S = 0.1

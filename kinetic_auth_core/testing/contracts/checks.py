@@ -1,0 +1,184 @@
+"""What the suites check with: expectations, many threads at once, the child of a fork, and what code does meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+THREADS = 16
+PATIENCE_S = 10.0
+
+
+def expect(holds: object, what: str, subject: str = "store") -> None:
+    """An `assert` that reads the same under `python -O` and where pytest does not rewrite it."""
+    if not holds:
+        raise AssertionError(f"the {subject} violates its contract: {what}")
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Check repeatedly until it holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        expect(time.monotonic() < deadline, f"{what}, even after {PATIENCE_S:.0f} s")
+        time.sleep(0.01)
+
+
+def at_once(call: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
+    """The results of a call in many threads that start together; the first error is raised."""
+    outcomes: list[Any] = [AssertionError("the thread did not end")] * threads
+    start = threading.Barrier(threads)
+
+    def run(number: int) -> None:
+        start.wait(PATIENCE_S)
+        try:
+            outcomes[number] = call(number)
+        except Exception as error:  # noqa: BLE001 - raised in the test's own thread
+            outcomes[number] = error
+
+    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    return outcomes
+
+
+@contextlib.contextmanager
+def often_switched() -> Iterator[None]:
+    """Threads take turns after 10 µs: what they share by mistake is mixed up sooner."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def text_of_a_child(call: Callable[[], str], limit_s: float = 30.0) -> str | None:
+    """What a call returns in the child of a `fork`; None if it raised, or did not end in time."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of other threads; they are tested
+        pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.write(writer, call().encode())
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writer)
+    try:
+        killer = threading.Timer(limit_s, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        with os.fdopen(reader, "rb") as pipe:
+            said = pipe.read()
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        return said.decode() if ended else None
+    finally:
+        killer.cancel()
+
+
+def in_a_child(check: Callable[[], object]) -> bool:
+    """Whether a check holds in the child of a `fork`."""
+    return text_of_a_child(lambda: "holds" if check() else "") == "holds"
+
+
+@contextlib.contextmanager
+def everything_said() -> Iterator[io.StringIO]:
+    """All that is logged by anybody at DEBUG level, with each record's fields, and all that is printed."""
+    said = io.StringIO()
+
+    class Handler(logging.StreamHandler[io.StringIO]):
+        def emit(self, record: logging.LogRecord) -> None:
+            super().emit(record)
+            said.write(f"{vars(record)!r}\n")
+
+    handler, root = Handler(said), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            yield said
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+_NETWORK = frozenset(
+    {
+        *("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"),
+        *("socket.sendto", "socket.sendmsg"),
+    }
+)
+_PROCESSES = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"})
+
+
+def _other_threads() -> frozenset[int | None]:
+    return frozenset(thread.ident for thread in threading.enumerate()) - {threading.get_ident()}
+
+
+@attrs.define(eq=False)
+class Activity:
+    """What code did while it was watched.
+
+    Attributes:
+        sent: The uses of the network and the started processes.
+        read: The files that were opened for reading.
+    """
+
+    sent: list[str] = attrs.field(factory=list)
+    read: list[str] = attrs.field(factory=list)
+    _others: frozenset[int | None] = attrs.field(factory=_other_threads)
+
+    def note(self, event: str, args: tuple[Any, ...]) -> None:
+        """Take in an audit event of Python."""
+        if threading.get_ident() in self._others:
+            return
+        if event in _NETWORK or event in _PROCESSES:
+            self.sent.append(event)
+        elif event == "open" and isinstance(args[0], str | bytes | os.PathLike):
+            path, mode, flags = args
+            if not set(mode or "") & set("wax") and not (flags or 0) & os.O_WRONLY:
+                self.read.append(os.path.realpath(os.fsdecode(path)))
+
+
+_watched: list[Activity] = []
+_hooked: list[bool] = []
+
+
+def _hook(event: str, args: tuple[Any, ...]) -> None:
+    for activity in _watched:
+        activity.note(event, args)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Activity]:
+    """Watch what this thread, and those that it starts, do with the network, processes and files."""
+    if not _hooked:  # an audit hook stays for the life of the process
+        _hooked.append(True)
+        sys.addaudithook(_hook)
+    activity = Activity()
+    before = set(threading.enumerate())
+    _watched.append(activity)
+    try:
+        yield activity
+        for thread in set(threading.enumerate()) - before:
+            thread.join(1)
+    finally:
+        _watched.remove(activity)

@@ -1,0 +1,155 @@
+"""`kinetic-auth new-plugin`: packages that build, install and pass their tests."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core
+
+PROGRAM = "from kinetic_auth_core.cli import main; main()"
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
+
+KINDS = {
+    "provider": "authenticators",
+    "key-loader": "key_loaders",
+    "session-store": "session_stores",
+    "observer": "observers",
+}
+
+
+def process(*command: str | Path, cwd: Path, site: Path) -> str:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_package_builds_installs_and_passes_its_tests(
+    full_tier: None, run: Run, kind: str, tmp_path: Path
+) -> None:
+    outcome = run("new-plugin", "sso", "--kind", kind, "--vendor", "acme", "--output", "made")
+    assert outcome.code == 0, outcome.err
+    folder, module = Path("made").absolute(), "acme_sso_kinetic_auth"
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert written == {
+        *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "tests/test_contract.py"),
+        *(f"{module}/__init__.py", f"{module}/py.typed"),
+    }
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert list(project["entry-points"]) == [f"kinetic_auth.{KINDS[kind]}"]
+    assert list(project["entry-points"][f"kinetic_auth.{KINDS[kind]}"]) == ["acme-sso"]
+
+    from hatchling.builders.wheel import WheelBuilder
+
+    [wheel] = WheelBuilder(str(folder)).build(directory=str(tmp_path / "wheels"), versions=["standard"])
+    names = zipfile.ZipFile(wheel).namelist()
+    assert f"{module}/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    site = tmp_path / "installed"
+    options = ("--quiet", "--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check")
+    process("-m", "pip", "install", *options, "--target", site, wheel, cwd=tmp_path, site=site)
+    tests = tmp_path / "copied"  # the installed module is tested, not the one beside the tests
+    (folder / "tests").rename(tests)
+    process("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", tests, cwd=tmp_path, site=site)
+    listed = json.loads(process("-c", PROGRAM, "plugins", "--json", cwd=tmp_path, site=site))
+    [row] = [row for row in listed["plugins"] if row["name"] == "acme-sso"]
+    assert (row["kind"], row["fits"], row["distribution"]) == (kind, True, "acme-sso-kinetic-auth")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_typed_and_in_style(full_tier: None, run: Run, kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="it is in the group `types`")
+    run("new-plugin", "acme-sso", "--kind", kind, "--output", "made")
+    for path in Path("made").rglob("*.py"):
+        text = path.read_text()
+        assert ast.get_docstring(ast.parse(text))
+        assert max(map(len, text.splitlines())) <= 120
+    process(
+        "-m",
+        "mypy",
+        "--strict",
+        "--cache-dir",
+        tmp_path / "mypy",
+        "acme_sso_kinetic_auth",
+        cwd=Path("made"),
+        site=tmp_path,
+    )
+
+
+def test_json_says_what_was_written(run: Run) -> None:
+    document = json.loads(run("new-plugin", "acme-sso", "--kind", "provider", "--json").out)
+    files = document.pop("files")
+    assert document == {
+        "name": "acme-sso",
+        "kind": "provider",
+        "distribution": "acme-sso-kinetic-auth",
+        "module": "acme_sso_kinetic_auth",
+        "class": "AcmeSsoAuthenticator",
+        "folder": "acme-sso-kinetic-auth",
+    }
+    assert all(Path("acme-sso-kinetic-auth", path).is_file() for path in files)
+
+
+def test_a_prefix_is_put_in_front_once(run: Run) -> None:
+    run("new-plugin", "acme-sso", "--kind", "observer", "--vendor", "acme", "--output", "made")
+    assert 'acme-sso = "acme_sso_kinetic_auth:AcmeSsoObserver"' in Path("made/pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["Acme", "acme_sso", "1acme", "acme--sso", "-acme", "acme-", "acme sso", "äcme", "a/b"]
+)
+def test_a_name_that_users_could_not_write_is_refused(run: Run, name: str) -> None:
+    outcome = run("new-plugin", "--kind", "provider", "--", name)
+    assert outcome.code == 2
+    assert "cannot be the name of a plugin" in outcome.message
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("provider", "password"), ("key-loader", "env"), ("key-loader", "kms"), ("session-store", "memory")],
+)
+def test_a_name_of_ours_is_refused(run: Run, kind: str, name: str) -> None:
+    outcome = run("new-plugin", name, "--kind", kind)
+    assert outcome.code == 2
+    assert f"--vendor acme gives acme-{name}" in outcome.message
+    assert run("new-plugin", name, "--kind", kind, "--vendor", "acme").code == 0
+
+
+def test_nothing_is_overwritten(run: Run) -> None:
+    Path("made").mkdir()
+    Path("made/mine").write_text("mine")
+    outcome = run("new-plugin", "acme-sso", "--kind", "provider", "--output", "made")
+    assert outcome.code == 2
+    assert "made exists and is not an empty folder" in outcome.message
+    assert [path.name for path in Path("made").iterdir()] == ["mine"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(run: Run) -> None:
+    Path("file").write_text("")
+    outcome = run("new-plugin", "acme-sso", "--kind", "provider", "--output", "file/made")
+    assert outcome.code == 2
+    assert "cannot be written" in outcome.message
+
+
+def test_the_templates_are_part_of_the_package() -> None:
+    folder = Path(kinetic_auth_core.__file__).parent / "cli" / "templates"
+    assert {path.name for path in folder.iterdir()} == {"common", *KINDS}

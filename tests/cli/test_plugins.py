@@ -1,0 +1,95 @@
+"""`kinetic-auth plugins`: the plugins of all four groups, whose they are, and whether they fit."""
+
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
+
+SOURCE = """
+import time
+import kinetic_auth_core as kinetic
+
+time.sleep(0.05)
+
+class Loader:
+    @kinetic.hookimpl
+    def load_key(self, reference): ...
+
+class Misspelt:
+    @kinetic.hookimpl
+    def session_isued(self): ...
+"""
+
+
+def rows(run: Run) -> dict[tuple[str, str], dict[str, Any]]:
+    outcome = run("plugins", "--json")
+    assert outcome.code == 0
+    return {(row["kind"], row["name"]): row for row in json.loads(outcome.out)["plugins"]}
+
+
+def test_the_plugins_of_all_groups_are_listed_with_their_owners(run: Run) -> None:
+    found = rows(run)
+    for kind, name, owner in (
+        ("provider", "jwt-bearer", "kinetic-auth-jwt-bearer"),
+        ("key-loader", "secret-manager", "kinetic-auth-secret-manager"),
+        ("session-store", "redis", "kinetic-auth-redis-store"),
+        ("session-store", "file", "kinetic-auth-core"),
+    ):
+        row = found[kind, name]
+        assert (row["distribution"], row["version"]) == (owner, version(owner))
+        assert (row["fits"], row["allowed"], row["error"], row["remedy"]) == (True, True, None, None)
+        assert row["import_ms"] >= 0
+
+
+def test_the_table_has_kind_name_owner_state_and_time(run: Run) -> None:
+    lines = [line.split() for line in run("plugins").out.splitlines()]
+    assert lines[0] == ["kind", "name", "distribution", "version", "state", "import"]
+    [line] = [line for line in lines if line[:2] == ["provider", "password"]]
+    assert line[2:5] == ["kinetic-auth-password", version("kinetic-auth-password"), "fits"]
+    assert line[-1] == "ms"
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "target", "problem"),
+    [
+        ("authenticators", "provider", "Loader", "is not an attrs class"),
+        ("key_loaders", "key-loader", "Misspelt", "unknown hook 'session_isued'"),
+        ("session_stores", "session-store", "Loader", "is not a class derived from kinetic_auth_core.SessionStore"),
+        ("observers", "observer", "Misspelt", "unknown hook 'session_isued'"),
+        ("observers", "observer", "Nothing", "does not import"),
+    ],
+)
+def test_one_that_does_not_fit_is_shown_with_the_reason(
+    run: Run, publish: Run, group: str, kind: str, target: str, problem: str
+) -> None:
+    module = f"acme_{group}_{target.lower()}"
+    publish("acme-things", "acme", f"{module}:{target}", SOURCE, group)
+    row = rows(run)[kind, "acme"]
+    assert (row["fits"], row["allowed"], row["group"]) == (False, True, f"kinetic_auth.{group}")
+    assert problem in row["error"]
+    outcome = run("plugins")
+    assert outcome.code == 0
+    [line] = [line for line in outcome.out.splitlines() if "acme-things" in line and "1.5" in line][:1]
+    assert "does not fit" in line
+    assert problem in " ".join(outcome.out.split())
+
+
+def test_the_time_is_that_of_the_import(run: Run, publish: Run) -> None:
+    publish("acme-things", "acme", "acme_slow:Loader", SOURCE, "key_loaders")
+    row = rows(run)["key-loader", "acme"]
+    assert row["fits"]
+    assert row["import_ms"] >= 50
+
+
+def test_one_that_the_config_file_does_not_allow_is_not_imported(run: Run, publish: Run) -> None:
+    publish("acme-things", "acme", "acme_refused:Loader", "raise RuntimeError('it was imported')", "key_loaders")
+    Path("kinetic-auth.toml").write_text("allowed_plugins = ['kinetic-auth-jwt-bearer']\n")
+    row = rows(run)["key-loader", "acme"]
+    assert (row["fits"], row["allowed"], row["import_ms"]) == (False, False, None)
+    assert "Add 'acme-things' to allowed_plugins" in row["remedy"]
+    assert "it was imported" not in run("plugins").out
