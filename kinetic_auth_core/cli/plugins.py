@@ -10,7 +10,7 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table, error_block
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.registry.discovery import (
     AUTHENTICATORS,

@@ -193,7 +193,7 @@ class TestTokenOnStdout(_Suite):
         @kinetic.hookimpl
         def authenticate(self) -> Any:
             session = super().authenticate()
-            print(session.access_token)  # noqa: T201 - the break
+            print(session.access_token)
             return session
 
     longest_login_s = 5
