@@ -582,7 +582,12 @@ def test_an_observer_may_ask_for_the_next_session_when_one_is_dead(outcomes: lis
     eager = Eager()
     eager.source = kinetic.resolve("fake", observers=[eager])
     session = eager.source.session()
-    in_a_thread(lambda: eager.source.invalidate(session) or session).result(20)  # type: ignore[func-returns-value]
+
+    def report() -> kinetic.SalesforceSession:
+        eager.source.invalidate(session)
+        return session
+
+    in_a_thread(report).result(20)
     assert eager.tokens == ["canary-token"]
 
 
@@ -591,7 +596,7 @@ def test_a_wrapper_of_the_application_can_veto_a_login(outcomes: list[Any]) -> N
         @kinetic.hookimpl(wrapper=True)
         def authenticate(self) -> Iterator[None]:
             raise kinetic.LoginBudgetError("Not at night.")
-            yield
+            yield  # type: ignore[unreachable]
 
     with pytest.raises(kinetic.LoginBudgetError, match="Not at night"):
         kinetic.resolve("fake", observers=[Closed()]).session()

@@ -257,8 +257,40 @@ def test_a_table_for_a_plugin_that_is_not_there_is_a_warning(caplog: pytest.LogC
     assert f"{path}:observers.audt is skipped: no observer 'audt' is installed" in caplog.text
 
 
-def test_no_secret_of_a_table_is_in_an_error(audit: list[Any], leaked_secrets: Callable[..., list[str]]) -> None:
-    write('[observers.audit]\npath = 5\nkey = "canary-of-the-table"\n')
+@pytest.mark.parametrize("error", ["", "ValueError", "OSError", "kinetic.KeyLoadError", "kinetic.ConfigurationError"])
+def test_no_secret_of_a_table_is_in_an_error(
+    install: Install, leaked_secrets: Callable[..., list[str]], error: str
+) -> None:
+    body = f"\n    def __attrs_post_init__(self):\n        raise {error}(f'no {{self.key}} here')\n" if error else ""
+    install("acme-audit", AUDIT + body, {"observers": {"audit": "acme_audit:Audit"}})
+    path = "'/a'" if error else "5"
+    write(f'[observers.audit]\nrequired = true\npath = {path}\nkey = "canary-of-the-table"\n')
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("fake")
     assert leaked_secrets(caught.value, "canary-of-the-table") == []
+    assert ("******** here" in str(caught.value)) is bool(error)
+
+
+def test_an_observer_that_uses_a_pool_while_it_is_made_blocks_nothing(install: Install) -> None:
+    source = """
+POOLS, SEEN = [], []
+
+@attrs.frozen
+class Eager:
+    name: str = kinetic.setting("x", help="")
+
+    def __attrs_post_init__(self):
+        for pool in POOLS:
+            pool.source("inner").session()
+
+    @kinetic.hookimpl
+    def session_issued(self):
+        SEEN.append(self.name)
+"""
+    install("eager", source, {"observers": {"eager": "eager:Eager"}})
+    eager = importlib.import_module("eager")
+    path = write('[observers.eager]\nname = "n"\n')
+    pool = kinetic.SourcePool(path, tenants=lambda _: {"provider": "fake"})
+    eager.POOLS.append(pool)
+    assert pool.source("outer").session().is_valid()
+    assert eager.SEEN == ["n"]
