@@ -13,6 +13,7 @@ import attrs
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
 from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import (
@@ -149,7 +150,7 @@ _NAMES_ELSEWHERE = {
     "instance_url": "login_url",
     "version": "api_version",
 }
-_ARGUMENTS = ("environment", "config", "env_file")  # of `resolve`, besides the settings
+_ARGUMENTS = ("environment", "config", "env_file", "observers")  # of `resolve`, besides the settings
 
 
 @attrs.frozen
@@ -237,7 +238,8 @@ def why_refused(cls: type, merged: MergedSettings, problems: Iterable[str]) -> l
             (`ValidatedMeta`), all validators are asked.
     """
     found = [] if getattr(cls, "validates_after_init", False) else refused(cls, merged)
-    return found or located(problems, merged.rows)
+    secrets = [text for each in schema(cls) if each.secret for text in _texts(merged.values.get(each.name))]
+    return [mask(problem, secrets) for problem in found or located(problems, merged.rows)]
 
 
 def located(problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> list[str]:
@@ -271,6 +273,11 @@ def refused(cls: type, merged: MergedSettings) -> list[str]:
             which = f"no. {number + 1} of the list: " if name in lists else ""
             found[f"{name} (from {sources[name]}): {which}{problem}"] = None
     return list(found)
+
+
+def _texts(value: Any) -> list[str]:
+    items = value.items if isinstance(value, KeyList) else value if isinstance(value, list | tuple) else [value]
+    return [item for item in items if isinstance(item, str)]
 
 
 def _has_reference(value: Any) -> bool:

@@ -9,7 +9,8 @@ import attrs
 
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import construct, file_layer, merge
-from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, ProviderLoadError
+from kinetic_auth_core.redaction import describe, redacted_cause
 from kinetic_auth_core.registry.discovery import PluginTable
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, exactly_one_of, schema
@@ -40,7 +41,16 @@ def make_plugin(table: PluginTable, cls: type, configuration: Configuration) -> 
             values[each.name] = _resolved(merged.values[each.name], each, configuration)
         except (KeyLoadError, ConfigurationError) as error:
             problems.append(f"{each.name} (from {table.source}.{each.name}): {error.message}")
-    made, wrong = construct(cls, attrs.evolve(merged, values=values, problems=(*merged.problems, *problems)))
+    made: object = None
+    wrong: list[str] = []
+    cause: BaseException | None = None
+    try:
+        made, wrong = construct(cls, attrs.evolve(merged, values=values, problems=(*merged.problems, *problems)))
+    except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        secrets = [values[each.name] for each in settings if each.secret and isinstance(values.get(each.name), str)]
+        cause = redacted_cause(error, secrets)
+    if cause is not None:
+        raise ProviderLoadError(f"{table.source}: its class cannot be instantiated: {describe(cause)}.") from cause
     if wrong:
         raise ConfigurationError.of(f"Cannot make the plugin of {table.source}", wrong)
     return made

@@ -79,8 +79,6 @@ def configured_observers(allowed: AllowedPlugins) -> tuple[tuple[Named, ...], tu
     """
     found: list[Named] = []
     problems: list[str] = []
-    if are_loading():
-        return (), ()
     with _being_loaded():
         for (group, name), table in allowed.tables.items():
             if not table.enabled:

@@ -27,7 +27,7 @@ from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
-from kinetic_auth_core.registry.observers import Observers, configured_observers, given_observers
+from kinetic_auth_core.registry.observers import Observers, are_loading, configured_observers, given_observers
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import choose_store
 from kinetic_auth_core.sessions.source import SessionSource
@@ -147,7 +147,9 @@ def inspect(
         rows, problems, spec = _merge(plugin, cls, keywords, configuration)
         found = attrs.evolve(found, rows=rows)
         allowed = configuration.allowed
-        configured, wrong = configuration.observers.get(lambda: configured_observers(allowed))
+        configured, wrong = (
+            ((), ()) if are_loading() else configuration.observers.get(lambda: configured_observers(allowed))
+        )
         problems += wrong
         if spec is None or problems:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""

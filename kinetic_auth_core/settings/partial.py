@@ -49,7 +49,10 @@ def refusals(cls: type, values: Mapping[str, Any], unknown: Collection[str] = ()
         unknown: The settings that have no value yet.
     """
     settings = {each.name: each for each in schema(cls)}
-    instance = _instance_of(cls, settings, values, unknown)
+    try:
+        instance = _instance_of(cls, settings, values, unknown)
+    except Exception:  # noqa: BLE001 - a metaclass that makes no subclass; the instance itself is checked later
+        return {}
     secrets = [value for name, value in values.items() if settings[name].secret and isinstance(value, str)]
     found = {}
     for name, setting in settings.items():

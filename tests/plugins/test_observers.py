@@ -3,10 +3,10 @@
 import importlib
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -427,3 +427,176 @@ def test_observers_are_notified_once_per_login_regardless_of_retries(seen: list[
     for _, _, _, event in seen:
         assert 0 < event.waited_s < event.duration_s
     assert seen[1][2].attempts == 4
+
+
+class Recorder:
+    """An observer of the application, which notes what it is called with."""
+
+    def __init__(self, name: str = "", calls: list[Any] | None = None) -> None:
+        self.name = name
+        self.calls: list[Any] = [] if calls is None else calls
+
+    @kinetic.hookimpl
+    def session_issued(self, provider: str, session: kinetic.SalesforceSession, event: kinetic.LoginEvent) -> None:
+        self.calls.append(("issued", self.name or provider, event))
+
+    @kinetic.hookimpl
+    def authentication_failed(self, provider: str) -> None:
+        self.calls.append(("failed", self.name or provider, None))
+
+    @kinetic.hookimpl
+    def session_invalidated(self, provider: str, session: kinetic.SalesforceSession, event: kinetic.LoginEvent) -> None:
+        self.calls.append((session.access_token, self.name or provider, event))
+
+
+class First:
+    """Before the others."""
+
+    def __init__(self, calls: list[Any]) -> None:
+        self.calls = calls
+
+    @kinetic.hookimpl(tryfirst=True)
+    def session_issued(self) -> None:
+        self.calls.append("first")
+
+    @kinetic.hookimpl(specname="authentication_failed", trylast=True)
+    def last(self) -> None:
+        self.calls.append("last")
+
+
+ORDERED = """
+CALLS = []
+
+class Last:
+    @kinetic.hookimpl(trylast=True)
+    def session_issued(self):
+        CALLS.append("last")
+
+class Plain:
+    @kinetic.hookimpl
+    def session_issued(self):
+        CALLS.append("plain")
+"""
+
+
+def test_observers_are_called_in_the_order_of_pluggy(outcomes: list[Any], install: Install) -> None:
+    groups = {"a-last": "ordered:Last", "b-plain": "ordered:Plain"}
+    install("ordered", ORDERED, {"observers": groups})
+    calls = importlib.import_module("ordered").CALLS
+    kinetic.resolve("fake", observers=[First(calls)]).session()
+    assert calls == ["first", "plain", "last"]
+
+
+@pytest.mark.parametrize("how", ["resolve", "by hand", "pool"])
+def test_an_application_has_observers_of_its_own(outcomes: list[Any], seen: list[Any], how: str) -> None:
+    recorder = Recorder()
+    observers = [recorder, Recorder("twin", recorder.calls), First(recorder.calls)]
+    if how == "resolve":
+        source = kinetic.resolve("fake", observers=observers)
+    elif how == "by hand":
+        source = kinetic.SessionSource(importlib.import_module("fake_provider").Provider(), observers=tuple(observers))
+    else:
+        source = kinetic.SourcePool(tenants=lambda _: {"provider": "fake"}, observers=iter(observers)).source("a")
+    source.session()
+    outcomes.append(kinetic.CredentialsRejectedError("No."))
+    with pytest.raises(kinetic.CredentialsRejectedError):
+        source.authenticate()
+    name = source.provider
+    assert [call if isinstance(call, str) else call[:2] for call in recorder.calls] == [
+        *("first", ("issued", "twin"), ("issued", name)),
+        *(("failed", "twin"), ("failed", name), "last"),
+    ]
+    assert [what for what, *_ in seen] == ["issued", "failed"]
+
+
+class Asynchronous:
+    """Nobody would await it."""
+
+    @kinetic.hookimpl
+    async def session_issued(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("observers", "problem"),
+    [
+        ([Recorder], r"observers: no. 1 \(Recorder\) is a class: give an instance of it"),
+        ([Recorder(), object()], r"observers: no. 2 \(object\) implements no hook"),
+        ([Asynchronous()], r"observers: no. 1 \(Asynchronous\) has session_issued\(\) as an async function"),
+        (Recorder(), "observers: expected a list of observers, got Recorder"),
+        ("audit", "observers: expected a list of observers, got str"),
+        (None, "observers: expected a list of observers, got NoneType"),
+    ],
+)
+def test_an_observer_of_the_application_that_does_not_fit_is_an_error(
+    outcomes: list[Any], observers: Any, problem: str
+) -> None:
+    makers: list[Callable[[], Any]] = [
+        lambda: kinetic.resolve("fake", observers=observers),
+        lambda: kinetic.SessionSource(importlib.import_module("fake_provider").Provider(), observers=observers),
+        lambda: kinetic.SourcePool(tenants=lambda _: {"provider": "fake"}, observers=observers),
+    ]
+    for make in makers:
+        with pytest.raises(kinetic.ConfigurationError, match=problem):
+            make()
+
+
+def test_a_session_that_is_reported_dead_is_an_event_once(outcomes: list[Any]) -> None:
+    recorder = Recorder()
+    source = kinetic.resolve("fake", environment="prod", observers=[recorder])
+    session = source.session()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(source.invalidate, [session] * 32))
+    _, dead = recorder.calls
+    assert dead[:2] == ("canary-token", "fake")
+    event = dead[2]
+    assert (event.provider, event.distribution, event.environment) == ("fake", "fake-provider 1.0", "prod")
+    assert (event.host, event.org_id) == ("acme.my.salesforce.com", "00D5g00000AbCdEEAC")
+    assert (event.reason, event.attempts, event.key_fingerprint) == ("rejected", 0, None)
+    assert "canary-token" not in repr(event)
+
+
+def test_an_observer_that_raises_for_a_dead_session_breaks_nothing(
+    outcomes: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Raising:
+        @kinetic.hookimpl
+        def session_invalidated(self, session: kinetic.SalesforceSession) -> None:
+            raise RuntimeError(session.access_token)
+
+    source = kinetic.resolve("fake", observers=[Raising()])
+    source.invalidate(source.session())
+    assert source.session().is_valid()
+    assert "observer Raising raised RuntimeError in session_invalidated" in caplog.text
+    assert "canary-token" not in caplog.text
+
+
+def test_an_observer_may_ask_for_the_next_session_when_one_is_dead(outcomes: list[Any]) -> None:
+    class Eager:
+        source: kinetic.SessionSource
+        tokens: ClassVar[list[str]] = []
+
+        @kinetic.hookimpl
+        def session_invalidated(self) -> None:
+            self.tokens.append(self.source.session().access_token)
+
+    eager = Eager()
+    eager.source = kinetic.resolve("fake", observers=[eager])
+    session = eager.source.session()
+
+    def report() -> kinetic.SalesforceSession:
+        eager.source.invalidate(session)
+        return session
+
+    in_a_thread(report).result(20)
+    assert eager.tokens == ["canary-token"]
+
+
+def test_a_wrapper_of_the_application_can_veto_a_login(outcomes: list[Any]) -> None:
+    class Closed:
+        @kinetic.hookimpl(wrapper=True)
+        def authenticate(self) -> Iterator[None]:
+            raise kinetic.LoginBudgetError("Not at night.")
+            yield  # type: ignore[unreachable]
+
+    with pytest.raises(kinetic.LoginBudgetError, match="Not at night"):
+        kinetic.resolve("fake", observers=[Closed()]).session()

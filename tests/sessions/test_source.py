@@ -219,10 +219,10 @@ def test_a_login_of_asession_sees_the_context_variables_of_the_caller() -> None:
 
     async def main() -> str:
         span.set("request")
-        await source.asession()
+        await traced.asession()
         return span.get()
 
-    source = kinetic.SessionSource(Traced())
+    traced = kinetic.SessionSource(Traced())
     assert asyncio.run(main()) == "request"
     assert seen == ["request"]
 

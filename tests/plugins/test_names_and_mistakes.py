@@ -1,0 +1,168 @@
+"""Names of plugins, and mistakes in their classes, which are refused when they are loaded, each with its text."""
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS
+from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_session_store
+
+Install = Callable[..., Path]
+
+PROVIDER = """
+@attrs.frozen
+class Provider:
+    username: str = kinetic.setting("{owner}", help="")
+
+    @kinetic.hookimpl
+    def authenticate(self):
+        return kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "0", username=self.username)
+"""
+
+
+@pytest.fixture
+def two(install: Install) -> None:
+    for owner in ("first-sso", "second-sso"):
+        module = owner.replace("-", "_")
+        install(owner, PROVIDER.format(owner=owner), {"authenticators": {"sso": f"{module}:Provider"}})
+
+
+def write(text: str) -> None:
+    path = Path.cwd() / "kinetic-auth.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+
+
+@pytest.mark.parametrize(("name", "owner"), [("first-sso:sso", "first-sso"), ("Second_SSO:sso", "second-sso")])
+def test_a_name_may_say_whose_it_is(two: None, name: str, owner: str) -> None:
+    source = kinetic.resolve(name)
+    assert source.session().username == owner
+    assert (source.provider, source.distribution) == ("sso", f"{owner} 1.0")
+    write(f"[environments.prod]\nprovider = '{name}'\n")
+    assert kinetic.resolve(environment="prod").distribution == f"{owner} 1.0"
+    assert kinetic.resolve("sso", environment="prod").distribution == f"{owner} 1.0"
+    assert kinetic.resolve(name, environment="prod").distribution == f"{owner} 1.0"
+
+
+def test_a_name_of_another_distribution_than_the_environments_is_a_contradiction(two: None) -> None:
+    write("[environments.prod]\nprovider = 'first-sso:sso'\n")
+    with pytest.raises(kinetic.ConfigurationError, match="is for the provider 'first-sso:sso'"):
+        kinetic.resolve("second-sso:sso", environment="prod")
+
+
+@pytest.mark.parametrize("name", ["third-sso:sso", "first-sso:other", "first-sso:", ":sso:"])
+def test_a_name_that_its_distribution_does_not_have_is_unknown(two: None, name: str) -> None:
+    with pytest.raises(kinetic.UnknownProviderError, match=r"no provider '.*' is installed"):
+        kinetic.resolve(name)
+
+
+@pytest.mark.parametrize("name", ["Acme", "acme_sso", "acme.sso", "acme--sso", "-acme", "acme-", "1acme", "ácme"])
+def test_a_plugin_with_a_name_of_another_form_is_not_loaded(install: Install, name: str) -> None:
+    install("odd", "raise SystemExit\n", {"authenticators": {name: "odd:Provider"}})
+    with pytest.raises(kinetic.ProviderLoadError, match="has a name that a plugin may not have"):
+        kinetic.resolve(name)
+
+
+GRANT = "@attrs.frozen\nclass {name}(kinetic.GrantAuthenticator):\n{body}"
+HOOK = "@attrs.frozen\nclass {name}:\n    @kinetic.hookimpl\n{body}"
+ROWS = {
+    "Missing": (GRANT, "    pass\n", "lacks grant(), which its base class leaves to it"),
+    "Misspelt": (GRANT, "    def grnat(self, now): return {}\n", "lacks grant(), which its base class leaves to it"),
+    "AsyncGrant": (GRANT, "    async def grant(self, now): return {}\n", "has grant() as an async function"),
+    "YieldGrant": (GRANT, "    def grant(self, now): yield {}\n", "has grant() as a generator: return the value"),
+    "StaticGrant": (GRANT, "    @staticmethod\n    def grant(now): return {}\n", "remove @staticmethod"),
+    "ClassGrant": (GRANT, "    @classmethod\n    def grant(cls, now): return {}\n", "remove @classmethod"),
+    "NoArgument": (GRANT, "    def grant(self): return {}\n", "has grant(self), but it is called as grant("),
+    "NoMethod": (GRANT, "    grant = None\n", "has grant as NoneType, but it is a method"),
+    "AsyncClose": (
+        GRANT,
+        "    def grant(self, now): return {}\n    async def close(self): ...\n",
+        "has close() as an async function",
+    ),
+    "AsyncHook": (HOOK, "    async def authenticate(self): ...\n", "a hook is called without an event loop"),
+    "AsyncYield": (HOOK, "    async def authenticate(self): yield\n", "a hook is called without an event loop"),
+    "YieldHook": (HOOK, "    def authenticate(self): yield\n", "or mark it with @hookimpl(wrapper=True)"),
+    "StaticHook": (HOOK, "    @staticmethod\n    def authenticate(): ...\n", "has authenticate() as a static method"),
+    "ClassHook": (HOOK, "    @classmethod\n    def authenticate(cls): ...\n", "has authenticate() as a class method"),
+    "WrongHook": (HOOK, "    def authenticat(self): ...\n", "unknown hook 'authenticat'"),
+    "WrongArgument": (HOOK, "    def authenticate(self, settings): ...\n", "{'settings'} are declared"),
+    "Abstract": (
+        "import abc\n" + HOOK.replace("{name}:", "{name}(abc.ABC):"),
+        "    def authenticate(self): ...\n    @abc.abstractmethod\n    def more(self): ...\n",
+        "lacks more(), which its base class leaves to it",
+    ),
+    "Reserved": (
+        HOOK,
+        "    def authenticate(self): ...\n    store_url: str = kinetic.setting('', help='')\n",
+        "store_url",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_mistake_in_a_class_is_refused_when_it_is_loaded(install: Install, name: str) -> None:
+    form, body, problem = ROWS[name]
+    install("bad", form.format(name=name, body=body), {"authenticators": {"acme-bad": f"bad:{name}"}})
+    with pytest.raises(kinetic.ProviderLoadError) as caught:
+        load_authenticator("acme-bad")
+    assert problem in caught.value.message
+    assert f"the plugin 'acme-bad' of bad 1.0 (bad:{name})" in caught.value.message
+
+
+def test_a_method_behind_a_decorator_is_fine() -> None:
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    @attrs.frozen
+    class Decorated(kinetic.GrantAuthenticator):
+        @noted
+        def grant(self, now: float) -> Mapping[str, str]:
+            return {}
+
+    assert kinetic.SessionSource(Decorated()).provider == "Decorated"
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("class K:\n    @kinetic.hookimpl\n    async def load_key(self, reference): ...\n", "as an async function"),
+        ("class K:\n    @kinetic.hookimpl\n    def load_key(self, reference): yield\n", "as a generator"),
+        (
+            "class K:\n    @kinetic.hookimpl\n    @staticmethod\n    def load_key(reference): ...\n",
+            "as a static method",
+        ),
+        (
+            "@kinetic.hookimpl\nasync def load_key(reference): ...\nimport sys\nK = sys.modules[__name__]\n",
+            "as an async",
+        ),
+        ("class K:\n    @kinetic.hookimpl\n    def identity(self, reference): ...\n", "has no load_key()"),
+    ],
+)
+def test_a_mistake_in_a_key_loader_is_refused(install: Install, source: str, problem: str) -> None:
+    install("loader", source, {"key_loaders": {"acme": "loader:K"}})
+    with pytest.raises(kinetic.ProviderLoadError) as caught:
+        load_key_loader("acme")
+    assert problem in caught.value.message
+
+
+def test_a_store_with_an_async_method_is_refused(install: Install) -> None:
+    source = "@attrs.frozen\nclass Store(kinetic.MemoryStore):\n    async def get(self, key): ...\n"
+    install("astore", source, {"session_stores": {"acme": "astore:Store"}})
+    with pytest.raises(kinetic.ProviderLoadError, match=r"has get\(\) as an async function"):
+        load_session_store("acme")
+
+
+def test_a_class_that_two_distributions_bring_is_found_by_either_name(two: None) -> None:
+    plugin, cls = load_authenticator("second-sso:sso")
+    assert plugin.point.group == AUTHENTICATORS
+    assert cls is importlib.import_module("second_sso").Provider
