@@ -99,6 +99,22 @@ def in_a_child(check: Callable[[], object]) -> bool:
 
 
 @contextlib.contextmanager
+def no_proxy_to_this_machine() -> Iterator[None]:
+    """The proxies that the machine has are not asked for what is on the loopback interface."""
+    names = ("NO_PROXY", "no_proxy")
+    before = {name: os.environ.get(name) for name in names}
+    for name in names:
+        os.environ[name] = ",".join(filter(None, (before[name], "127.0.0.1", "localhost")))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
 def everything_said() -> Iterator[io.StringIO]:
     """All that is logged by anybody at DEBUG level, with each record's fields, and all that is printed."""
     said = io.StringIO()

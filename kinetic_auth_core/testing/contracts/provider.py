@@ -25,6 +25,7 @@ from kinetic_auth_core.testing.contracts.checks import (
     at_once,
     everything_said,
     expect,
+    no_proxy_to_this_machine,
     often_switched,
     text_of_a_child,
     until,
@@ -126,6 +127,10 @@ class ProviderContract(abc.ABC):
     @functools.cached_property
     def _opened(self) -> contextlib.ExitStack:
         return contextlib.ExitStack()
+
+    def setup_method(self) -> None:
+        """Keep the machine's proxies away from the org."""
+        self._opened.enter_context(no_proxy_to_this_machine())
 
     def teardown_method(self) -> None:
         """Close what the test has opened."""
