@@ -4,6 +4,7 @@ import logging
 import socket
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -151,6 +152,26 @@ class TestIgnoresFresh(_Suite):
         @kinetic.hookimpl
         def load_key(self, reference: kinetic.Reference) -> bytes:
             return self.cache.setdefault(reference.rest, super().load_key(reference))
+
+
+class TestKeepsAFile(_Suite):
+    """That the secret was not read again is seen even if the suite cannot change it."""
+
+    breaks = ("fresh_is_honoured",)
+
+    class loader(Sound):
+        def __init__(self) -> None:
+            self.cache: dict[str, bytes] = {}
+
+        @kinetic.hookimpl
+        def load_key(self, reference: kinetic.Reference) -> bytes:
+            if reference.rest not in self.cache:
+                super().load_key(reference)
+                self.cache[reference.rest] = Path("/dev/null").read_bytes() + b"canary"
+            return self.cache[reference.rest]
+
+    def change_secret(self) -> Any:
+        return NotImplemented
 
 
 class TestRemembersAFailure(_Suite):

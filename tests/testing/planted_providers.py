@@ -141,7 +141,7 @@ class TestKeyReadInTheConstructor(_Suite):
 
     @attrs.frozen
     class provider(Sound):
-        key: Path = kinetic.setting(Path(__file__), help="A file.")
+        key: Path = kinetic.setting(Path(os.devnull), help="A file.")
 
         def __attrs_post_init__(self) -> None:
             self.key.read_bytes()

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -13,6 +14,12 @@ import pytest
 pytestmark = pytest.mark.usefixtures("full_tier")
 
 HERE = Path(__file__).parent
+PROVIDERS = sorted(path.parent for path in HERE.parents[1].glob("providers/*/pyproject.toml"))
+SUITES = {
+    "kinetic_auth.authenticators": "ProviderContract",
+    "kinetic_auth.key_loaders": "KeyLoaderContract",
+    "kinetic_auth.session_stores": "SessionStoreContract",
+}
 
 # Of a broken plugin, the tests that have to fail; of a sound one, all.
 SELECTION = """
@@ -61,3 +68,11 @@ def test_each_planted_break_fails_its_test_and_what_is_sound_passes(
     failed = {name: {test for test, passed in tests.items() if not passed} for name, tests in outcomes.items()}
     assert failed == expected
     assert all(len(tests) > 10 for name, tests in outcomes.items() if not expected[name])
+
+
+@pytest.mark.parametrize("folder", PROVIDERS, ids=lambda folder: folder.name)
+def test_each_package_of_ours_runs_the_suites_of_its_plugins(folder: Path) -> None:
+    groups = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    tests = "".join(path.read_text("utf-8") for path in folder.glob("tests/**/test_*.py"))
+    for group in set(groups) & set(SUITES):
+        assert f"({SUITES[group]})" in tests, f"no test of {folder.name} subclasses {SUITES[group]}"

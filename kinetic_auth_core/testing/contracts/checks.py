@@ -99,6 +99,22 @@ def in_a_child(check: Callable[[], object]) -> bool:
 
 
 @contextlib.contextmanager
+def no_proxy_to_this_machine() -> Iterator[None]:
+    """The proxies that the machine has are not asked for what is on the loopback interface."""
+    names = ("NO_PROXY", "no_proxy")
+    before = {name: os.environ.get(name) for name in names}
+    for name in names:
+        os.environ[name] = ",".join(filter(None, (before[name], "127.0.0.1", "localhost")))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
 def everything_said() -> Iterator[io.StringIO]:
     """All that is logged by anybody at DEBUG level, with each record's fields, and all that is printed."""
     said = io.StringIO()
@@ -126,6 +142,8 @@ _NETWORK = frozenset(
         *("socket.sendto", "socket.sendmsg"),
     }
 )
+_CODE = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib", ".pth", ".zip")
+_METADATA = (".dist-info", ".egg-info", "site-packages")
 _PROCESSES = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"})
 
 
@@ -139,7 +157,7 @@ class Activity:
 
     Attributes:
         sent: The uses of the network and the started processes.
-        read: The files that were opened for reading.
+        read: The files that were opened for reading, without those of Python and its packages.
     """
 
     sent: list[str] = attrs.field(factory=list)
@@ -155,7 +173,14 @@ class Activity:
         elif event == "open" and isinstance(args[0], str | bytes | os.PathLike):
             path, mode, flags = args
             if not set(mode or "") & set("wax") and not (flags or 0) & os.O_WRONLY:
-                self.read.append(os.path.realpath(os.fsdecode(path)))
+                name = os.path.realpath(os.fsdecode(path))
+                if not name.endswith(_CODE) and not any(part in name for part in _METADATA):
+                    self.read.append(name)
+
+    @property
+    def asked_this_machine(self) -> bool:
+        """Whether it has read files or started processes, and has not used the network."""
+        return bool(self.read or self.sent) and _NETWORK.isdisjoint(self.sent)
 
 
 _watched: list[Activity] = []

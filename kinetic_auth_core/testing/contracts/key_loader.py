@@ -78,9 +78,13 @@ class KeyLoaderContract(abc.ABC):
 
     def test_fresh_is_honoured(self) -> None:
         hooks = self._hooks()
-        before = _identity(self._load(hooks))
-        same = _identity(self._load(hooks, fresh=True))
+        with watched() as first:
+            before = _identity(self._load(hooks))
+        with watched() as again:
+            same = _identity(self._load(hooks, fresh=True))
         expected(same == before, "a load with fresh=True differs although nothing has changed")
+        if first.asked_this_machine:
+            expected(again.asked_this_machine, "a load with fresh=True did not read the secret again")
         if self.change_secret() is not NotImplemented:
             after = _identity(self._load(hooks, fresh=True))
             expected(after != before, "a load with fresh=True gave an old value: it must ask again")
