@@ -49,12 +49,8 @@ def method_mistake(cls: type) -> str | None:
 
 def _options(raw: Any) -> dict[str, Any] | None:
     """The options of a hook's mark; None without one. The mark is on a static method or on the function in it."""
-    for each in (raw, getattr(raw, "__func__", None)):
-        try:
-            options = inspect.getattr_static(each, _MARK, None)
-        except Exception:  # noqa: BLE001 - foreign objects
-            options = None
-        if isinstance(options, dict):
+    for each in (raw, inspect.getattr_static(raw, "__func__", None) and raw.__func__):
+        if isinstance(options := inspect.getattr_static(each, _MARK, None), dict):
             return options
     return None
 
@@ -80,9 +76,9 @@ def _argument_mistake(name: str, raw: Any, base: Any) -> str | None:
     by_name = {each.name: None for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
     try:
         inspect.signature(raw).bind(*wanted, **by_name)
-    except TypeError:
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ValueError):  # a callable without a signature
+            return None
         called = ", ".join([*wanted[1:], *(f"{each}=..." for each in by_name)])
         return f"has {name}{inspect.signature(raw)}, but it is called as {name}({called})"
-    except ValueError:  # a callable without a signature
-        return None
     return None

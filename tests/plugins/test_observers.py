@@ -509,6 +509,14 @@ def test_an_application_has_observers_of_its_own(outcomes: list[Any], seen: list
     assert [what for what, *_ in seen] == ["issued", "failed"]
 
 
+class Wrapping:
+    """Only authenticate may be wrapped."""
+
+    @kinetic.hookimpl(wrapper=True)
+    def session_invalidated(self) -> Iterator[None]:
+        yield
+
+
 class Asynchronous:
     """Nobody would await it."""
 
@@ -522,6 +530,7 @@ class Asynchronous:
         ([Recorder], r"observers: no. 1 \(Recorder\) is a class: give an instance of it"),
         ([Recorder(), object()], r"observers: no. 2 \(object\) implements no hook"),
         ([Asynchronous()], r"observers: no. 1 \(Asynchronous\) has session_issued\(\) as an async function"),
+        ([Wrapping()], r"no. 1 \(Wrapping\) may wrap authenticate only, not the hooks that notify it"),
         (Recorder(), "observers: expected a list of observers, got Recorder"),
         ("audit", "observers: expected a list of observers, got str"),
         (None, "observers: expected a list of observers, got NoneType"),

@@ -10,6 +10,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, find
+from kinetic_auth_core.registry.loading import load_key_loader
 from kinetic_auth_core.resolution.resolver import inspect
 
 Install = Callable[..., Path]
@@ -238,9 +239,7 @@ def test_a_wrong_table_of_a_key_loader_is_found_where_it_is_needed_or_required(v
 def test_a_key_loader_says_whom_a_reference_names(vault: list[Any]) -> None:
     write('[key_loaders.vault]\naddress = "https://vault"\ntoken = "t"\n')
     found = inspect("fake", keywords={})
-    hooks = importlib.import_module("kinetic_auth_core.registry.loading").load_key_loader(
-        "vault", found.configuration.allowed
-    )
+    hooks = load_key_loader("vault", found.configuration.allowed)
     assert hooks.identity(kinetic.Reference("vault", "text")) == "robot"
     assert hooks.identity(kinetic.Reference("vault", "none")) is None
     for rest, what in (("number", "int instead of text"), ("empty", "an empty text"), ("gone", "raised KeyError")):
@@ -294,3 +293,58 @@ class Eager:
     eager.POOLS.append(pool)
     assert pool.source("outer").session().is_valid()
     assert eager.SEEN == ["n"]
+
+
+SECRETS = """
+SEEN = []
+
+@attrs.frozen
+class Audit:
+    keys: list[str] = kinetic.setting(attrs.Factory(list), help="", secret=True)
+    certificate: bytes | str = kinetic.setting("", help="", secret=True)
+
+    @kinetic.hookimpl
+    def session_issued(self):
+        SEEN.append((self.keys, self.certificate))
+"""
+
+
+def test_secrets_of_a_table_may_be_lists_and_files(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("acme-audit", SECRETS, {"observers": {"audit": "acme_audit:Audit"}})
+    monkeypatch.setenv("AUDIT_KEY", "canary-1")
+    Path("certificate.der").write_bytes(b"\xff\x00")
+    table = '[observers.audit]\nkeys = ["env://AUDIT_KEY", "canary-2"]\ncertificate = "file://certificate.der"\n'
+    path = write(table)
+    kinetic.resolve("fake").session()
+    assert importlib.import_module("acme_audit").SEEN == [(["canary-1", "canary-2"], b"\xff\x00")]
+    Path("key").write_bytes(b"\xff\x00")
+    path.write_text('[observers.audit]\nkeys = ["file://key"]\n')
+    (told,) = problems()
+    assert told.startswith(f"keys (from {path}:observers.audit.keys): ")
+    assert "is not UTF-8 text" in told
+
+
+def test_a_secret_of_a_table_is_no_reference_to_another_key_loader(audit: list[Any], vault: list[Any]) -> None:
+    path = write('[observers.audit]\npath = "/a"\nkey = "vault://text"\n')
+    (told,) = problems()
+    assert told == (
+        f"key (from {path}:observers.audit.key): vault://text is not read here: a plugin's own secret may be env:// or "
+        "file://"
+    )
+
+
+def test_a_class_whose_annotations_do_not_resolve_is_refused(install: Install) -> None:
+    source = AUDIT.replace("path: str", 'path: "Nowhere"')
+    install("acme-audit", source, {"observers": {"audit": "acme_audit:Audit"}})
+    write('[observers.audit]\nrequired = true\npath = "/a"\n')
+    (told,) = problems()
+    assert "has unusable settings: an annotation of Audit does not resolve" in told
+
+
+def test_the_error_of_a_key_loader_for_an_identity_is_its_own(install: Install) -> None:
+    source = VAULT.replace('return {"text"', 'raise kinetic.KeyLoadError("No token.")\n        return {"text"')
+    install("acme-vault", source, {"key_loaders": {"vault": "acme_vault:Vault"}})
+    write('[key_loaders.vault]\naddress = "https://vault"\ntoken = "t"\n')
+    allowed = inspect("fake", keywords={}).configuration.allowed
+    with pytest.raises(kinetic.KeyLoadError, match=r"^No token\.$"):
+        load_key_loader("vault", allowed).identity(kinetic.Reference("vault", "text"))

@@ -195,6 +195,30 @@ def test_a_problem_beside_a_reference_is_one_of_resolve_and_that_of_the_referenc
     assert "long" not in str(caught.value)
 
 
+def test_a_class_that_allows_no_subclass_is_checked_with_its_instance() -> None:
+    class Final(type):
+        def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+            if bases:
+                raise TypeError(name)
+            return super().__new__(mcs, name, bases, namespace)
+
+    @attrs.frozen(slots=False)
+    class Closed(metaclass=Final):
+        url: str = kinetic.url_setting(help="")
+
+    assert refusals(Closed, {"url": "http://acme.example"}) == {}
+
+
+def test_a_default_that_needs_a_missing_setting_is_not_judged() -> None:
+    @attrs.frozen
+    class Derived:
+        host: str = kinetic.setting(help="")
+        url: str = kinetic.url_setting(attrs.Factory(lambda self: f"http://{self.host}", takes_self=True), help="")
+
+    assert refusals(Derived, {}, {"host"}) == {}
+    assert refusals(Derived, {"host": "acme.example"})["url"].startswith(PLAIN_HTTP)
+
+
 def test_from_env_reports_each_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_LOGIN_URL", "https://login.acme.example")
     monkeypatch.setenv("SF_DEADLINE", "-1")
