@@ -64,17 +64,22 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     api_version: str = setting(
         attrs.Factory(default_api_version),
         help="REST API version of the sessions, such as v62.0.",
+        identity=False,
         converter=api_version_text,
         validator=check_api_version,
     )
-    connect_timeout: float = setting(5.0, help="Seconds for connecting.", validator=check_seconds)
-    read_timeout: float = setting(30.0, help="Seconds without a byte from the server.", validator=check_seconds)
-    deadline: float = setting(60.0, help="Seconds for the whole login, with all its tries.", validator=check_seconds)
+    connect_timeout: float = setting(5.0, help="Seconds for connecting.", identity=False, validator=check_seconds)
+    read_timeout: float = setting(
+        30.0, help="Seconds without a byte from the server.", identity=False, validator=check_seconds
+    )
+    deadline: float = setting(
+        60.0, help="Seconds for the whole login, with all its tries.", identity=False, validator=check_seconds
+    )
     proxy: str | None = setting(
-        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, validator=check_proxy
+        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, identity=False, validator=check_proxy
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
-        None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
+        None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.", identity=False
     )
     _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)

@@ -72,6 +72,10 @@ class KeyLoader:
     def check_reference(self, reference: "Reference") -> None:
         """Raise a `KeyLoadError` for a malformed reference. Optional; `resolve` calls it, so fetch nothing."""
 
+    @hookspec(firstresult=True)
+    def identity(self, reference: "Reference") -> str | None:
+        """Whom `reference` names: sources share a session only where it is the same. Optional; before the login."""
+
 
 class SessionObserver:
     """Group `kinetic_auth.observers`: is notified of each login. It may also wrap `authenticate`."""
@@ -190,6 +194,26 @@ class KeyLoaderHooks:
         except Exception as error:  # noqa: BLE001 - raised again below
             cause = redacted_cause(error, ())
         raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
+
+    def identity(self, reference: "Reference") -> str | None:
+        """Whom a reference names; None if the key loader does not implement the hook, so that its value counts.
+
+        Raises:
+            KeyLoadError: The key loader raised something else than a `KineticAuthError`, or did not return text.
+            KineticAuthError: As the key loader raised it.
+        """
+        try:
+            named: object = self._manager.hook.identity(reference=reference)
+        except KineticAuthError as error:
+            redact_chain(error, ())
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below
+            cause = redacted_cause(error, ())
+        else:
+            if named is None or (isinstance(named, str) and named):
+                return named
+            raise KeyLoadError(f"{reference}: identity() of its key loader returned no text.")
+        raise KeyLoadError(f"{reference}: identity() of its key loader raised {describe(cause)}") from cause
 
     def check_reference(self, reference: "Reference") -> None:
         """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""

@@ -21,9 +21,10 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, plain_secret
+from kinetic_auth_core.login.identity import identity_of
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
+from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import choose_store
@@ -133,7 +134,10 @@ def inspect(
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
         if not any(references(spec.values)):
-            spec = attrs.evolve(spec, instances=_instances(spec))
+            instances = _instances(spec)
+            spec = attrs.evolve(
+                spec, instances=instances, identity=spec.identity.with_instance(cls, spec.values, instances[0])
+            )
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, spec=spec)
@@ -174,6 +178,7 @@ def _merge(
             logger.warning("%s", each)
     of_source = {each.name for each in schema(SourceOptions)}
     values = {name: value for name, value in merged.values.items() if name not in of_source}
+    who = (configuration.provider, normalized(plugin.distribution))
     spec = LoginSpec(
         provider=configuration.provider,
         make=cls,
@@ -186,11 +191,10 @@ def _merge(
         options=SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values}),
         store=choice.open,
         allowed=configuration.file.allowed,
-        origin=plugin.distribution,
         is_grant=issubclass(cls, GrantAuthenticator),
-        secrets={
-            each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
-        },
+        identity=identity_of(
+            cls, values, who, SecretLoader(configuration.variables.lookup, configuration.file.allowed)
+        ),
     )
     return rows, [], spec
 

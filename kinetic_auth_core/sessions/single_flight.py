@@ -67,6 +67,7 @@ class Refresher:
             KineticAuthError: The login failed.
         """
         holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
+        self._cache.find_name()
         give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
         while True:
             if cached := self.cached():
@@ -86,6 +87,7 @@ class Refresher:
         Raises:
             KineticAuthError: The login failed.
         """
+        self._cache.find_name()
         if cached := self.cached(younger_than=stale):
             return cached
         lease = self._cache.acquire(uuid.uuid4().hex)
@@ -109,6 +111,11 @@ class Refresher:
         self._made_here.append(token)
         self._cache.write(made)
         return made
+
+    def peek(self) -> CachedSession | None:
+        """The session in the store that `next_session` would give; without a login."""
+        self._cache.find_name()
+        return self.cached()
 
     def cached(self, younger_than: CachedSession | None = None) -> CachedSession | None:
         """The session in the store, if it can be used; without a login.
@@ -197,7 +204,7 @@ class SingleFlight:
         """The session that `get` would give without a login, or None."""
         cached = self._cached
         if cached is None or cached.freshness() is Freshness.EXPIRED:
-            cached = self._refresher.cached()
+            cached = self._refresher.peek()
         return cached.session if cached else None
 
     async def aget(self) -> SalesforceSession:

@@ -16,6 +16,7 @@ from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
+from kinetic_auth_core.stores.memory import process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION
 
@@ -62,18 +63,20 @@ class SessionSource:
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
-        options, key = spec.options, spec.store_key()
+        options = spec.options
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         self._cache = SessionCache(
-            key,
+            spec.identity,
             spec.store,
             options.session_lifetime,
-            spec.displayed("api_version"),
+            spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
+            username=spec.displayed("username"),
             refusals=self._resources.refusals,
         )
         guard = LockoutGuard(self._cache, options.lockout_guard, spec.label, details)
-        budget = self._resources.budget(key, lambda: LoginBudget(options.login_budget, spec.label, details))
+        here = spec.identity.name_here(process_key())
+        budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
         self._flow = LoginFlow(spec, guard, budget, self._resources)
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)

@@ -85,7 +85,7 @@ def url_setting(default: Any = attrs.NOTHING, *, help: str, **options: Any) -> A
     return setting(default, help=help, converter=without_slash, validator=check, **options)
 
 
-def login_url_setting(*, kw_only: bool = False) -> Any:
+def login_url_setting(*, kw_only: bool = False, identity: bool = True) -> Any:
     """The `login_url` setting, for subclasses that need it in another place among their arguments."""
     return setting(
         DEFAULT_LOGIN_URL,
@@ -93,6 +93,7 @@ def login_url_setting(*, kw_only: bool = False) -> Any:
         converter=without_slash,
         validator=_check_login_url,
         kw_only=kw_only,
+        identity=identity,
     )
 
 

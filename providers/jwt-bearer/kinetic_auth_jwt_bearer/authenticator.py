@@ -83,10 +83,10 @@ class JWTAuthenticator(GrantAuthenticator):
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | bytes | Signer | Sequence[str | bytes | Signer] | None = setting(
-        None, help="RSA private key, as text; or a list: the current key and the next.", secret=True
+        None, help="RSA private key, as text; or a list: the current key and the next.", secret=True, identity=False
     )
     private_key_path: str | os.PathLike[str] | None = setting(
-        None, help="File with the RSA private key.", validator=_check_path
+        None, help="File with the RSA private key.", validator=_check_path, identity=False
     )
     login_url: str = login_url_setting()
     audience: str | None = url_setting(
@@ -95,10 +95,14 @@ class JWTAuthenticator(GrantAuthenticator):
         kw_only=True,
         derived=lambda self: default_audience(self.login_url),
     )
-    passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
-    client_secret: str | None = setting(None, help="Consumer Secret; not needed to log in.", secret=True, kw_only=True)
+    passphrase: str | None = setting(
+        None, help="Passphrase of an encrypted key.", secret=True, identity=False, kw_only=True
+    )
+    client_secret: str | None = setting(
+        None, help="Consumer Secret; not needed to log in.", secret=True, identity=False, kw_only=True
+    )
     private_certificate_path: str | os.PathLike[str] | None = setting(
-        None, help="File with the key's certificate, to be warned before it expires.", kw_only=True
+        None, help="File with the key's certificate, to be warned before it expires.", identity=False, kw_only=True
     )
     _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 

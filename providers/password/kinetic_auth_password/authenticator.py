@@ -47,10 +47,12 @@ class OAuthAuthenticator(GrantAuthenticator):
     counts_failed_logins: ClassVar[bool] = True
 
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
-    client_secret: str = setting(help="Consumer Secret of the connected app.", secret=True)
+    client_secret: str = setting(help="Consumer Secret of the connected app.", secret=True, identity=False)
     username: str = setting(help="Salesforce username.", validator=single_line)
-    password: str = setting(help="The user's password.", secret=True)
-    security_token: str = setting("", help="The user's security token, appended to the password.", secret=True)
+    password: str = setting(help="The user's password.", secret=True, identity=False)
+    security_token: str = setting(
+        "", help="The user's security token, appended to the password.", secret=True, identity=False
+    )
     login_url: str = login_url_setting()
     _warned: _Warned = attrs.field(init=False, repr=False, eq=False, factory=_Warned)
 
