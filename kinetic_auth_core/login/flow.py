@@ -29,7 +29,7 @@ from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading, load_observers
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import SalesforceSession, jwt_times
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.connections import Deadline
 
@@ -288,7 +288,7 @@ class LoginFlow:
         else:
             if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
                 self._check(session, secrets)
-                return session
+                return _with_end(session)
             what = (
                 f"returned an invalid session: {problem}."
                 if isinstance(session, SalesforceSession)
@@ -345,6 +345,16 @@ class LoginFlow:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.plugin, event.username, in_use)
+
+
+def _with_end(session: SalesforceSession) -> SalesforceSession:
+    """A session that says when its token ends, where the token does and the provider has not said so."""
+    times = jwt_times(session.access_token) if session.expires_at is None else None
+    if times is None:
+        return session
+    (issued, expires), now = times, time.time()
+    lives_s = [life_s for life_s in (expires - now, expires - (issued or now)) if life_s > 0]
+    return attrs.evolve(session, expires_at=now + min(lives_s)) if lives_s else session
 
 
 def _problem(session: SalesforceSession) -> str | None:

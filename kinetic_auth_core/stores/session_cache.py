@@ -17,7 +17,7 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import SalesforceSession, number
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.guards import Guards
@@ -70,11 +70,13 @@ class CachedSession:
 
         Args:
             session: The session.
-            lifetime_s: Its assumed lifetime, in seconds.
+            lifetime_s: Its assumed lifetime, in seconds; it lives no longer than its `expires_at`.
             born_at: Unix seconds.
         """
         now, monotonic = time.time(), time.monotonic()
         born = now if born_at is None else min(born_at, now)  # another machine's clock may be ahead
+        if session.expires_at is not None:
+            lifetime_s = max(min(lifetime_s, session.expires_at - born), 0.0)
         jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
         expired_in = born + lifetime_s - now
         stale_in = expired_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
@@ -134,13 +136,16 @@ def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
     if not isinstance(born_at, int | float) or isinstance(born_at, bool):
         return "no date"
     known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
-    texts = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
+    texts: dict[str, Any] = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
     if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
         return "fields are missing"
     if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
         return "no token"
     if problem := instance_url_problem(texts["instance_url"]):
         return f"its instance_url {problem}"
+    extra = fields.get("extra")
+    texts["extra"] = extra if isinstance(extra, dict) else {}
+    texts["expires_at"] = number(fields.get("expires_at"))
     try:
         return SalesforceSession(**texts), float(born_at)
     except OverflowError:
@@ -324,7 +329,7 @@ class SessionCache:
         if not self._naming.is_constant and self.find_name() != key:
             return
         stored = encoded(cached.session, cached.born_at, key)
-        expires_in_s = cached.born_at + self._lifetime_s - time.time()
+        expires_in_s = cached.expired_wall - time.time()
         if expires_in_s <= 0:
             return
 
