@@ -15,6 +15,7 @@ from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
     CredentialsRejectedError,
+    InteractionRequiredError,
     KeyLoadError,
     KineticAuthError,
     LoginBudgetError,
@@ -30,6 +31,7 @@ from kinetic_auth_core.events import LoginEvent, current_tally
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.registry.hookspecs import Signer, hookimpl
+from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.resolution.pool import SourcePool
 from kinetic_auth_core.resolution.resolver import resolve
@@ -48,11 +50,13 @@ __all__ = [
     "ExplainedSetting",
     "FileStore",
     "GrantAuthenticator",
+    "InteractionRequiredError",
     "Introspection",
     "KeyLoadError",
     "KineticAuthError",
     "LoginBudgetError",
     "LoginEvent",
+    "LoginRequest",
     "MemoryStore",
     "Once",
     "PrivateKeyNotFoundError",

@@ -11,6 +11,7 @@ from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
     CredentialsRejectedError,
+    InteractionRequiredError,
     KeyLoadError,
     KineticAuthError,
     PrivateKeyNotFoundError,
@@ -27,6 +28,7 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry.hookspecs import Authenticator, KeyLoader, SessionObserver, Signer, hookimpl
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
+from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validated import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -40,11 +42,13 @@ __all__ = [
     "ConfigurationError",
     "CredentialsRejectedError",
     "GrantAuthenticator",
+    "InteractionRequiredError",
     "KeyLoadError",
     "KeyLoader",
     "KineticAuthError",
     "LocalSigner",
     "LoginEvent",
+    "LoginRequest",
     "LoginTally",
     "Once",
     "PrivateKeyNotFoundError",

@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -155,6 +156,7 @@ def read_response(
     api_version: str,
     client_secret: str | None,
     must_be_signed: bool = False,
+    granted: Callable[[Mapping[str, object]], None] | None = None,
 ) -> SalesforceSession:
     """Read the response to a token request.
 
@@ -165,6 +167,7 @@ def read_response(
         api_version: For the session.
         client_secret: Verifies the answer's `signature`; None: it is not verified.
         must_be_signed: An answer without a signature is refused, too, where the secret is known.
+        granted: Sees all fields of a good answer, before it is decided whether its session is taken.
 
     Raises:
         AuthenticationError: The endpoint refused, or its answer is not usable.
@@ -176,19 +179,21 @@ def read_response(
     if problems := unfit(values):
         what = f"the token response {', '.join(problems)}."
         raise context.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=response.status)
-    if problem := instance_url_problem(values["instance_url"]):
-        raise context.failed(
-            SessionRejectedError,
-            f"the answer's instance_url {problem}.",
-            remedy="Do not use this host; check login_url.",
-            status=response.status,
-        )
     has_to_fit = must_be_signed or "signature" in values
     if client_secret and has_to_fit and not _is_signed(values, client_secret):
         raise context.failed(
             SessionRejectedError,
             "the signature of the answer is wrong, so it does not come from Salesforce.",
             remedy="Check login_url, and that client_secret is the secret of this very app.",
+            status=response.status,
+        )
+    if granted is not None:
+        granted(MappingProxyType(fields))
+    if problem := instance_url_problem(values["instance_url"]):
+        raise context.failed(
+            SessionRejectedError,
+            f"the answer's instance_url {problem}.",
+            remedy="Do not use this host; check login_url.",
             status=response.status,
         )
     values.setdefault("issued_at", str(int(response.at * 1000)))

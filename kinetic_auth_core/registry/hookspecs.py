@@ -3,6 +3,7 @@
 `discovery` and `loading` find and load plugins.
 """
 
+import inspect
 import logging
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ import pluggy
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
+from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.session import SalesforceSession
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ class Authenticator:
     """Group `kinetic_auth.authenticators`: an attrs class for one kind of login."""
 
     @hookspec(firstresult=True)
-    def authenticate(self) -> SalesforceSession | None:
-        """Log in now, and return the session."""
+    def authenticate(self, request: LoginRequest) -> SalesforceSession | None:
+        """Log in now, as `request` says, and return the session. An implementation may leave `request` out."""
 
 
 class KeyLoader:
@@ -107,7 +109,29 @@ class _HookImplementations:
     def __init__(self, plugin: object, names: Iterable[str]) -> None:
         for name in names:
             if (implementation := getattr(plugin, name, None)) is not None:
-                setattr(self, name, implementation)
+                setattr(self, name, _with_request(implementation) if name == "authenticate" else implementation)
+
+
+def _with_request(implementation: Any) -> Any:
+    """An implementation of `authenticate` as pluggy passes it `request`: it passes no argument that has a default."""
+    try:
+        parameter = inspect.signature(implementation).parameters.get("request")
+    except (TypeError, ValueError):  # somebody else's callable
+        parameter = None
+    if parameter is None or parameter.default is parameter.empty:
+        return implementation
+
+    def authenticate(request: LoginRequest) -> Any:
+        return implementation(request=request)
+
+    def wrapper(request: LoginRequest) -> Any:
+        return (yield from implementation(request=request))
+
+    made = wrapper if inspect.isgeneratorfunction(implementation) else authenticate
+    mark = f"{PROJECT}_impl"
+    if (options := getattr(implementation, mark, None)) is not None:
+        setattr(made, mark, options)
+    return made
 
 
 def _marked(cls: type) -> list[str]:
@@ -135,9 +159,9 @@ class LoginHooks:
         """The observers that wrap `authenticate`, by name."""
         return [each.plugin_name for each in self._manager.hook.authenticate.get_hookimpls() if each.wrapper]
 
-    def authenticate(self) -> object:
+    def authenticate(self, request: LoginRequest) -> object:
         """Call the provider's `authenticate` inside the observers' wrappers."""
-        return self._manager.hook.authenticate()
+        return self._manager.hook.authenticate(request=request)
 
     def session_issued(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
         """Notify the observers of a success."""

@@ -12,6 +12,7 @@ from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedReso
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
+from kinetic_auth_core.registry.login_request import may_ask_a_person
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
@@ -106,7 +107,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
-        return self._flow.login()
+        return self._flow.login(interactive=may_ask_a_person())
 
     def session(self) -> SalesforceSession:
         """The live session: from memory, then the store, else one login for all callers that wait.
@@ -151,7 +152,7 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        if self._single_flight.drop(session):
+        if self._single_flight.drop(session, is_rejected=True):
             logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.label)
 
     @secret_boundary

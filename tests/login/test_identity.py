@@ -165,7 +165,7 @@ class ClientCredentials(kinetic.GrantAuthenticator):
     client_secret: str = kinetic.setting(help="Consumer Secret.", secret=True, identity=False)
     scope: str = kinetic.setting("read-only", help="Scope.", kw_only=True)
 
-    def grant(self, now: float) -> dict[str, str]:
+    def grant(self, request: kinetic.LoginRequest) -> dict[str, str]:
         raise kinetic.AuthenticationError("not here")
 
 

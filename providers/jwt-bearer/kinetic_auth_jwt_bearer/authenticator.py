@@ -12,6 +12,7 @@ import attrs
 from kinetic_auth_core import (
     ConfigurationError,
     GrantAuthenticator,
+    LoginRequest,
     Once,
     Signer,
     current_tally,
@@ -106,11 +107,11 @@ class JWTAuthenticator(GrantAuthenticator):
     )
     _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
-    def grant(self, now: float) -> Mapping[str, str]:
+    def grant(self, request: LoginRequest) -> Mapping[str, str]:
         """The form fields: a newly signed assertion.
 
         Args:
-            now: Unix seconds.
+            request: What the login is made for.
 
         Raises:
             KeyLoadError: The key cannot be read, or is not an RSA private key of 2048 bits or more; or the certificate
@@ -118,10 +119,12 @@ class JWTAuthenticator(GrantAuthenticator):
         """
         from kinetic_auth_jwt_bearer.assertion import sign_assertion
 
-        key = self._key.get(lambda: self._prepare_key(now))
+        key = self._key.get(lambda: self._prepare_key(request.now))
         current_tally().key_fingerprint = key.fingerprint
         audience = self.audience or default_audience(self.login_url)
-        assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=audience, now=now)
+        assertion = sign_assertion(
+            key, issuer=self.client_id, subject=self.username, audience=audience, now=request.now
+        )
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
     def _prepare_key(self, now: float) -> "AssertionKey":

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from kinetic_auth_core import GrantAuthenticator, login_url_setting, setting, single_line
+from kinetic_auth_core import GrantAuthenticator, LoginRequest, login_url_setting, setting, single_line
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class OAuthAuthenticator(GrantAuthenticator):
     login_url: str = login_url_setting()
     _warned: _Warned = attrs.field(init=False, repr=False, eq=False, factory=_Warned)
 
-    def grant(self, now: float) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use the time
+    def grant(self, request: LoginRequest) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use it
         """The form fields; Salesforce wants password and security token in one."""
         if not self._warned.done:
             self._warned.done = True
