@@ -1,6 +1,9 @@
 """What a source logs in with, and its own settings: from `resolve`, or taken from an instance that was made by hand."""
 
+import functools
+import logging
 import os
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,17 +11,25 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.config.merge import keyword_layer, merge
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, identity_of
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
-from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
+from kinetic_auth_core.registry.discovery import (
+    ALL_ALLOWED,
+    AUTHENTICATORS,
+    AllowedPlugins,
+    installed,
+    normalized,
+)
 from kinetic_auth_core.registry.validated import reference_problem
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.guards import Guards, check_hosts, check_org_id, default_hosts
+
+logger = logging.getLogger(__name__)
 
 
 def _check_guard(instance: object, attribute: object, value: object) -> None:
@@ -196,9 +207,27 @@ def spec_for(
         store=store,
         is_grant=isinstance(authenticator, GrantAuthenticator),
         identity=identity_of(
-            type(authenticator), {}, ("by hand", class_name(type(authenticator))), SecretLoader(), authenticator
+            type(authenticator), {}, _who(type(authenticator), store is not None), SecretLoader(), authenticator
         ),
     )
+
+
+@functools.cache
+def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
+    """What tells a class from other providers: the same as for `resolve`, where it is a registered plugin.
+
+    Args:
+        cls: The class of an instance made by hand.
+        is_kept: Whether its session is kept in a store; otherwise the installed packages are not searched.
+    """
+    try:
+        for plugin in installed(AUTHENTICATORS) if is_kept else ():
+            module, _, name = plugin.target.partition(":")
+            if getattr(sys.modules.get(module), name, None) is cls:
+                return plugin.name, normalized(plugin.distribution)
+    except ProviderLoadError as error:  # damaged metadata
+        logger.debug("%s", error)
+    return "by hand", class_name(cls)
 
 
 def make_instance(spec: LoginSpec, values: Values) -> Any:

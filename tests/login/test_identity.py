@@ -25,6 +25,7 @@ from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_jwt_bearer import JWTAuthenticator
 
 PASSWORD = "right-Password-1"
 
@@ -425,6 +426,18 @@ def test_a_wrong_password_gets_no_session_beside_the_right_ones(
     for changed in ({"password": "wrong"}, {"client_secret": "wrong"}, {"security_token": "wrong"}):
         with pytest.raises(kinetic.AuthenticationError):
             source(**changed).session()
+
+
+def test_an_instance_made_by_hand_shares_with_resolve(sf: SalesforceEmulator, store: kinetic.SessionStore) -> None:
+    login = sf.default
+    given: dict[str, Any] = {
+        "client_id": login.client_id,
+        "username": login.username,
+        "private_key": login.private_key_pem,
+    }
+    resolved = kinetic.resolve("jwt-bearer", store=store, login_url=f"{sf.url}/", **given).session()
+    by_hand = JWTAuthenticator(**given, login_url=sf.url)
+    assert kinetic.SessionSource(by_hand, store=store).session() == resolved
 
 
 def test_the_stores_data_do_not_tell_a_secret(tmp_path: Path, logged: io.StringIO) -> None:
