@@ -173,6 +173,7 @@ def spec_for(
             f"Cannot make a SessionSource: store: expected a SessionStore, got {type(store).__name__}.",
             remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
         )
+    cls: Any = type(authenticator)
     rows = []
     for each in schema(type(authenticator)):
         if each.secret and (problem := reference_problem(each.value_of(authenticator))):
@@ -206,9 +207,7 @@ def spec_for(
         options=options,
         store=store,
         is_grant=isinstance(authenticator, GrantAuthenticator),
-        identity=identity_of(
-            type(authenticator), {}, _who(type(authenticator), store is not None), SecretLoader(), authenticator
-        ),
+        identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
 
 
