@@ -15,6 +15,7 @@ from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
     CredentialsRejectedError,
+    InteractionRequiredError,
     KeyLoadError,
     KineticAuthError,
     LoginBudgetError,
@@ -31,6 +32,7 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.registry.discovery import installed_version
 from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
+from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.resolution.resolver import resolve
 from kinetic_auth_core.resolution.source_pool import SourcePool
@@ -50,11 +52,13 @@ __all__ = [
     "ExplainedSetting",
     "FileStore",
     "GrantAuthenticator",
+    "InteractionRequiredError",
     "Introspection",
     "KeyLoadError",
     "KineticAuthError",
     "LoginBudgetError",
     "LoginEvent",
+    "LoginRequest",
     "MemoryStore",
     "Once",
     "PrivateKeyNotFoundError",

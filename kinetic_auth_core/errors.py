@@ -9,6 +9,7 @@ KineticAuthError
 │   └── PrivateKeyNotFoundError (FileNotFoundError)
 └── AuthenticationError                     the login failed
     ├── CredentialsRejectedError            retrying does not help, and may lock the user out
+    ├── InteractionRequiredError            a person has to log in
     ├── TransientAuthenticationError        proven transient
     │   └── ServiceUnavailableError         ... without a usable response (also a TransportError)
     ├── TransportError                      no usable response: DNS, TLS, time-out, not JSON, too large
@@ -181,6 +182,10 @@ class AuthenticationError(KineticAuthError):
 
 class CredentialsRejectedError(AuthenticationError):
     """Salesforce rejected the login; retrying does not help, and may lock the user out."""
+
+
+class InteractionRequiredError(AuthenticationError):
+    """The login needs a person where none may be asked; the remedy is the command to run."""
 
 
 class TransientAuthenticationError(AuthenticationError):

@@ -11,6 +11,7 @@ from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
     CredentialsRejectedError,
+    InteractionRequiredError,
     KeyLoadError,
     KineticAuthError,
     PrivateKeyNotFoundError,
@@ -34,6 +35,7 @@ from kinetic_auth_core.registry.hookspecs import (
     hookimpl,
 )
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
+from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validated_instances import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -48,11 +50,13 @@ __all__ = [
     "ConfigurationError",
     "CredentialsRejectedError",
     "GrantAuthenticator",
+    "InteractionRequiredError",
     "KeyLoadError",
     "KeyLoader",
     "KineticAuthError",
     "LocalSigner",
     "LoginEvent",
+    "LoginRequest",
     "LoginTally",
     "Once",
     "PrivateKeyNotFoundError",

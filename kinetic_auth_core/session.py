@@ -1,8 +1,12 @@
 """The session record: the result of a login, with what a REST client needs."""
 
+import base64
+import json
+import math
 import os
 import re
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn, Self
 
 import attrs
 
@@ -29,12 +33,109 @@ def normal_api_version(value: str) -> str:
     return f"v{match[1]}.{match[2] or 0}"
 
 
+_ORG_OF_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12})!")
+
+
 def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
 
 def _version_or_default(value: str | None) -> str:
     return normal_api_version(default_api_version() if value is None else value)
+
+
+class FrozenTexts(dict[str, str]):
+    """A dictionary of text that cannot be changed; hashable, and it pickles."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # as it cannot be changed
+        """Of its items, in any order."""
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its items: the default sets them one by one."""
+        return type(self), (dict(self),)
+
+    def _refuse(self, *_arguments: Any, **_named: Any) -> NoReturn:
+        raise TypeError("it cannot be changed: a session is frozen")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+_HARMLESS = frozenset({"token_format", "token_type", "issued_token_type"})
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|assertion|signature|credential|cookie|csrf|jwt|(^|_)(sid|key|code|otp)(_|$)"
+)
+_TOKEN = re.compile(r"00D\w{12}(\w{3})?!|eyJ[\w-]+\.")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_MOST_EXTRA, _LONGEST_EXTRA = 50, 2000
+
+
+def harmless_texts(fields: Mapping[Any, Any] | Iterable[Any]) -> FrozenTexts:
+    """The fields that are text, and neither by their name nor by their look a token or another secret.
+
+    Args:
+        fields: Fields of an answer.
+    """
+
+    def is_harmless(name: object, value: object) -> bool:
+        if not isinstance(name, str) or not isinstance(value, str) or len(name) + len(value) > _LONGEST_EXTRA:
+            return False
+        snake = re.sub(r"\W", "_", _CAMEL.sub("_", name)).lower()
+        is_named_so = snake not in _HARMLESS and _SECRET_NAME.search(snake)
+        return not is_named_so and not _TOKEN.search(value) and value.isprintable()
+
+    found = [(name, value) for name, value in dict(fields).items() if is_harmless(name, value)]
+    return FrozenTexts(found[:_MOST_EXTRA])
+
+
+def _seconds_or_none(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError("expires_at must be Unix seconds, or None")
+    return float(value)
+
+
+def number(value: object) -> float | None:
+    """A finite number of an answer or a token, also as text; None for anything else."""
+    if isinstance(value, str) and len(value) < 20 and value.isascii():
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def jwt_times(token: str) -> tuple[float | None, float] | None:
+    """What a JWT access token says of its time.
+
+    Args:
+        token: An access token of any kind.
+
+    Returns:
+        `iat`, if it has one, and `exp`, in Unix seconds; None if it is not a JWT, or does not say when it ends.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    header, payload = (_json_object(part) for part in parts[:2])
+    if header is None or payload is None or "alg" not in header or (exp := number(payload.get("exp"))) is None:
+        return None
+    return number(payload.get("iat")), exp
+
+
+def _json_object(part: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 @attrs.frozen
@@ -47,16 +148,19 @@ class SalesforceSession:
     Attributes:
         access_token: The OAuth access token: opaque (`<orgId>!...`) or a JWT.
         instance_url: The org's own URL, without a slash at the end: `https://acme.my.salesforce.com`.
-        id: The identity URL: `https://login.salesforce.com/id/<orgId>/<userId>`.
+        id: The identity URL: `https://login.salesforce.com/id/<orgId>/<userId>`; empty if the login returns none.
         issued_at: When the token was issued: milliseconds since the epoch, as text.
         signature: base64 of HMAC-SHA256 over `id + issued_at` under the client secret; empty in flows without one.
         token_type: Usually `Bearer`.
         scope: The granted scopes, separated by spaces; empty if the flow does not return them.
         api_version: The REST API's version, for `base_url`. Default: `SF_API_VERSION`, otherwise v62.0.
         username: The user who logged in, if the provider knows.
+        expires_at: When the token ends: Unix seconds; None if neither the answer nor the token says so.
+        extra: Further fields of the answer, such as `api_instance_url`, `sfdc_community_url` and `token_format`: those
+            that are text and neither tokens nor other secrets. All others are left out. It cannot be changed.
 
     Raises:
-        ConfigurationError: `api_version` is not an API version.
+        ConfigurationError: `api_version` is not an API version, or `expires_at` not a number.
     """
 
     access_token: str = attrs.field(repr=False)
@@ -68,11 +172,14 @@ class SalesforceSession:
     scope: str = attrs.field(default="", kw_only=True)
     api_version: str = attrs.field(default=None, converter=_version_or_default, kw_only=True)
     username: str | None = attrs.field(default=None, kw_only=True)
+    expires_at: float | None = attrs.field(default=None, converter=_seconds_or_none, kw_only=True)
+    extra: Mapping[str, str] = attrs.field(factory=dict, converter=harmless_texts, kw_only=True, repr=False)
 
     @property
     def org_id(self) -> str | None:
-        """The org's id, from the identity URL; None if it has none."""
-        return self._identity()[0]
+        """The org's id: from the identity URL, else the 15 characters before the token's `!`; None without both."""
+        prefix = _ORG_OF_TOKEN.match(str(self.access_token))
+        return self._identity()[0] or (prefix[1] if prefix else None)
 
     @property
     def user_id(self) -> str | None:

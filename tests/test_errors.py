@@ -24,6 +24,7 @@ BASES: dict[type[Exception], tuple[type, ...]] = {
     kinetic.PrivateKeyNotFoundError: (kinetic.KeyLoadError, FileNotFoundError),
     kinetic.AuthenticationError: (kinetic.KineticAuthError,),
     kinetic.CredentialsRejectedError: (kinetic.AuthenticationError,),
+    kinetic.InteractionRequiredError: (kinetic.AuthenticationError,),
     kinetic.TransientAuthenticationError: (kinetic.AuthenticationError,),
     kinetic.TransportError: (kinetic.AuthenticationError,),
     ServiceUnavailableError: (kinetic.TransientAuthenticationError, kinetic.TransportError),

@@ -4,6 +4,8 @@ import copy
 import inspect
 import pickle
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -17,7 +19,7 @@ ORG, USER = "00D5g00000AbCdEEAC", "0055g00000XyZwVAAA"
 ID = f"https://login.salesforce.com/id/{ORG}/{USER}"
 
 
-def made(**changes: str) -> kinetic.SalesforceSession:
+def made(**changes: Any) -> kinetic.SalesforceSession:
     return kinetic.SalesforceSession(
         "00D!canary-token", "https://acme.my.salesforce.com", ID, "1700000000000", "canary-signature", **changes
     )
@@ -28,7 +30,7 @@ def test_the_first_five_arguments_are_positional_and_the_rest_are_keywords() -> 
     by_position = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     by_keyword = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
     assert by_position == ["access_token", "instance_url", "id", "issued_at", "signature"]
-    assert by_keyword == ["token_type", "scope", "api_version", "username"]
+    assert by_keyword == ["token_type", "scope", "api_version", "username", "expires_at", "extra"]
     session = made()
     assert (session.access_token, session.instance_url, session.id) == (
         "00D!canary-token",
@@ -51,6 +53,44 @@ def test_org_and_user_come_from_the_identity_url(identity: str) -> None:
     assert session.user_id is not None
     assert ORG.startswith(session.org_id)
     assert USER.startswith(session.user_id)
+
+
+@pytest.mark.parametrize(
+    ("token", "org"),
+    [("00D5g00000AbCdE!x", "00D5g00000AbCdE"), ("00D5g!x", None), ("t", None), ("x00D5g00000AbCdE!x", None)],
+)
+def test_without_an_identity_url_the_org_is_that_of_the_token(token: str, org: str | None) -> None:
+    session = kinetic.SalesforceSession(token, "https://a.example.com", "", "0")
+    assert (session.org_id, session.user_id) == (org, None)
+
+
+def test_what_else_the_answer_has_is_kept_unchangeable_hashable_and_pickled() -> None:
+    given = {"token_format": "jwt", "refresh_token": "canary", "n": 1}
+    session = made(extra=given, expires_at=1_700_000_000)
+    given["token_format"] = "opaque"
+    assert session.extra == {"token_format": "jwt"}
+    assert session.expires_at == 1_700_000_000.0
+    changes: tuple[Callable[[Any], object], ...] = (
+        lambda extra: extra.update(a="b"),
+        lambda extra: extra.__setitem__("a", "b"),
+        lambda extra: extra.pop("token_format"),
+        lambda extra: extra.clear(),
+        lambda extra: extra.__ior__({"a": "b"}),
+    )
+    for change in changes:
+        with pytest.raises(TypeError, match="frozen"):
+            change(session.extra)
+    for other in (pickle.loads(pickle.dumps(session)), copy.copy(session), copy.deepcopy(session)):
+        assert other == session
+        assert hash(other) == hash(session)
+    assert made().extra == {}
+    assert made().expires_at is None
+
+
+@pytest.mark.parametrize("expires_at", ["soon", True, float("nan"), float("inf")])
+def test_an_end_that_is_no_time_is_refused(expires_at: Any) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="expires_at"):
+        made(expires_at=expires_at)
 
 
 def test_the_ids_are_those_of_the_identity_url() -> None:
@@ -150,7 +190,7 @@ def test_it_is_frozen_and_has_slots() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         session.access_token = "other"  # type: ignore[misc]  # the point of the test
     with pytest.raises(AttributeError):
-        session.extra = 1  # type: ignore[attr-defined]  # as above
+        session.another = 1  # type: ignore[attr-defined]  # as above
     assert not hasattr(session, "__dict__")
 
 

@@ -1,6 +1,7 @@
 """The values that a login is tried with: references resolved, and lists of keys walked through one key at a time."""
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -28,7 +29,9 @@ class SecretLoader:
         allowed: Whose key loaders may be loaded.
     """
 
-    def __init__(self, lookup: Callable[[str], str | None], allowed: AllowedPlugins = ALL_ALLOWED) -> None:
+    def __init__(
+        self, lookup: Callable[[str], str | None] = os.environ.get, allowed: AllowedPlugins = ALL_ALLOWED
+    ) -> None:
         self._lookup = lookup
         self._allowed = allowed
         self._key_loaders: dict[str, KeyLoaderHooks] = {}
@@ -67,11 +70,25 @@ class SecretLoader:
         what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
         raise KeyLoadError(f"{reference}: {what}.")
 
+    def identity(self, reference: Reference) -> str | None:
+        """Whom a reference names, where its key loader can tell; None: only its value tells.
+
+        Args:
+            reference: The reference. What it names is not fetched.
+
+        Raises:
+            KineticAuthError: The key loader does not load, or could not tell.
+        """
+        return None if reference.scheme in BUILTIN_SCHEMES else self._loader(reference.scheme).identity(reference)
+
     def _load_with_plugin(self, reference: Reference) -> object:
-        loader = self._key_loaders.get(reference.scheme)
+        return self._loader(reference.scheme).load_key(reference)
+
+    def _loader(self, scheme: str) -> KeyLoaderHooks:
+        loader = self._key_loaders.get(scheme)
         if loader is None:
-            loader = self._key_loaders[reference.scheme] = load_key_loader(reference.scheme, self._allowed)
-        return loader.load_key(reference)
+            loader = self._key_loaders[scheme] = load_key_loader(scheme, self._allowed)
+        return loader
 
 
 def _text(loaded: object) -> LiteralText | None:

@@ -21,7 +21,7 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     SessionRejectedError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginTally, tallied
+from kinetic_auth_core.events import LoginEvent, LoginTally, current_tally, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget, SharedResources
@@ -29,8 +29,9 @@ from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks
+from kinetic_auth_core.registry.login_request import LoginRequest, Reason
 from kinetic_auth_core.registry.observers import are_loading
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import SalesforceSession, jwt_times
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.connections import Deadline
 
@@ -148,6 +149,26 @@ def _close_quietly(instance: Any) -> None:
 _FETCH_PAUSE_S = 5.0
 
 
+@attrs.frozen
+class _Login:
+    """One login that is under way.
+
+    Attributes:
+        request: What it is made for.
+        tried: Takes in each instance as it is tried.
+        deadline: Until when.
+    """
+
+    request: LoginRequest
+    tried: list[ProviderInstance]
+    deadline: Deadline
+
+    def next_request(self) -> LoginRequest:
+        """The request for the instance that is tried next; the tries of those before it count."""
+        attempt = max(len(self.tried), current_tally().attempts + 1)
+        return attrs.evolve(self.request, now=time.time(), attempt=attempt)
+
+
 class LoginFlow:
     """Logs in by one spec.
 
@@ -167,17 +188,33 @@ class LoginFlow:
         self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
         self._in_use = ""
 
-    def login(self) -> SalesforceSession:
+    def login(
+        self, reason: Reason = "asked", rejected: SalesforceSession | None = None, *, interactive: bool = False
+    ) -> SalesforceSession:
         """Log in now, and call the observers.
+
+        Args:
+            reason: Why.
+            rejected: The session that was reported, with the reason `rejected`.
+            interactive: Whether a person may be asked.
 
         Raises:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
         began = time.monotonic()
         tried: list[ProviderInstance] = []
+        request = LoginRequest(
+            provider=self.spec.provider,
+            environment=self.spec.environment,
+            host=self.spec.host,
+            username=self.spec.displayed("username"),
+            reason=reason,
+            rejected=rejected,
+            interactive=interactive,
+        )
         with tallied() as tally:
             try:
-                session = self._session(tried)
+                session = self._session(request, tried)
             except KineticAuthError as error:
                 logger.warning("%s", error)
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
@@ -221,25 +258,27 @@ class LoginFlow:
         self._instances.close()
 
     @secret_boundary  # the observers and the log get errors without frames, too
-    def _session(self, tried: list[ProviderInstance]) -> SalesforceSession:
+    def _session(self, request: LoginRequest, tried: list[ProviderInstance]) -> SalesforceSession:
         """Offer the credentials. `tried` takes in each instance as it is tried."""
         deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
-        return self._credentials.offer(lambda number: self._log_in_with_set(number, tried, deadline), deadline)
+        return self._credentials.offer(
+            lambda number: self._log_in_with_set(number, _Login(request, tried, deadline)), deadline
+        )
 
-    def _log_in_with_set(self, number: int, tried: list[ProviderInstance], deadline: Deadline) -> SalesforceSession:
+    def _log_in_with_set(self, number: int, login: "_Login") -> SalesforceSession:
         """Log in with one set; where it is refused as wrong and its secrets have changed since, with the new ones.
 
         Nothing is offered twice: a wrong password that is repeated locks the user out.
         """
         values = self._credentials.load(number)
         try:
-            return self._log_in_with(number, values, tried, deadline)
+            return self._log_in_with(number, values, login)
         except CredentialsRejectedError as error:
-            changed = self._changed(number, values, error, deadline)
+            changed = self._changed(number, values, error, login.deadline)
             if changed is None:
                 raise
             logger.warning("%s Its secrets have changed in their place; trying the new ones.", error.message)
-        return self._log_in_with(number, changed, tried, deadline)
+        return self._log_in_with(number, changed, login)
 
     def _changed(
         self, number: int, values: Values, error: CredentialsRejectedError, deadline: Deadline
@@ -258,31 +297,29 @@ class LoginFlow:
             return None
         return None if fetched == values else fetched
 
-    def _log_in_with(
-        self, number: int, values: Values, tried: list[ProviderInstance], deadline: Deadline
-    ) -> SalesforceSession:
+    def _log_in_with(self, number: int, values: Values, login: "_Login") -> SalesforceSession:
         provider = self._instances.get(number, values)
-        tried.append(provider)
+        login.tried.append(provider)
         if (lock := provider.first_try) is not None:
             with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
                 if provider.first_try is not None:
                     try:
-                        return self._guarded(provider, deadline)
+                        return self._guarded(provider, login)
                     finally:
                         provider.first_try = None
-        return self._guarded(provider, deadline)
+        return self._guarded(provider, login)
 
-    def _guarded(self, provider: ProviderInstance, deadline: Deadline) -> SalesforceSession:
+    def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
         self._guard.check(provider.credential)
         self._budget.spend()
         try:
-            with deadline:
-                return self._authenticate(provider)
+            with login.deadline:
+                return self._authenticate(provider, login.next_request())
         except CredentialsRejectedError as error:
             self._guard.remember(provider.credential, error)
             raise
 
-    def _authenticate(self, provider: ProviderInstance) -> SalesforceSession:
+    def _authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
 
         Raises:
@@ -291,7 +328,7 @@ class LoginFlow:
         """
         secrets, cause = secret_texts(provider.instance), None
         try:
-            session = provider.hooks.authenticate()
+            session = provider.hooks.authenticate(request)
         except KineticAuthError as error:
             redact_chain(error, secrets)
             raise
@@ -301,7 +338,7 @@ class LoginFlow:
         else:
             if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
                 self._check(session, secrets)
-                return session
+                return _with_end(session)
             what = (
                 f"returned an invalid session: {problem}."
                 if isinstance(session, SalesforceSession)
@@ -359,6 +396,16 @@ class LoginFlow:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.provider, event.username, in_use)
+
+
+def _with_end(session: SalesforceSession) -> SalesforceSession:
+    """A session that says when its token ends, where the token does and the provider has not said so."""
+    times = jwt_times(session.access_token) if session.expires_at is None else None
+    if times is None:
+        return session
+    (issued, expires), now = times, time.time()
+    lives_s = [life_s for life_s in (expires - now, expires - (issued or now)) if life_s > 0]
+    return attrs.evolve(session, expires_at=now + min(lives_s)) if lives_s else session
 
 
 def _problem(session: SalesforceSession) -> str | None:

@@ -5,9 +5,10 @@ request.
 """
 
 import abc
+import itertools
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from urllib.parse import urlsplit
 
@@ -23,8 +24,9 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
+from kinetic_auth_core.registry.login_request import LoginRequest, may_ask_a_person
 from kinetic_auth_core.registry.validated_instances import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
@@ -45,14 +47,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class _GrantedError(Exception):
+    """What `granted` raised, past the retries of a login."""
+
+    def __init__(self, failure: KineticAuthError) -> None:
+        super().__init__()
+        self.failure = failure
+
+
 @attrs.frozen(kw_only=True)
 class GrantAuthenticator(metaclass=ValidatedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
 
-    Subclasses are attrs classes that add their settings and implement `grant`. They may set `provider_name`, for
-    messages; `exactly_one_of`, groups of settings of which exactly one must be given; `answers_are_signed`, where an
-    answer without a signature is refused if the client secret is known; and `counts_failed_logins`, where Salesforce
-    counts each wrong secret towards a lockout: a request that may have arrived is then not repeated.
+    Subclasses are attrs classes that add their settings and implement `grant`, and may implement `granted`. They
+    may set `provider_name`, for messages; `exactly_one_of`, groups of settings of which exactly one must be given;
+    `answers_are_signed`, where an answer without a signature is refused if the client secret is known; and
+    `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
+    arrived is then not repeated.
     """
 
     provider_name: ClassVar[str] = ""
@@ -64,17 +75,22 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     api_version: str = setting(
         attrs.Factory(default_api_version),
         help="REST API version of the sessions, such as v62.0.",
+        identity=False,
         converter=api_version_text,
         validator=check_api_version,
     )
-    connect_timeout: float = setting(5.0, help="Seconds for connecting.", validator=check_seconds)
-    read_timeout: float = setting(30.0, help="Seconds without a byte from the server.", validator=check_seconds)
-    deadline: float = setting(60.0, help="Seconds for the whole login, with all its tries.", validator=check_seconds)
+    connect_timeout: float = setting(5.0, help="Seconds for connecting.", identity=False, validator=check_seconds)
+    read_timeout: float = setting(
+        30.0, help="Seconds without a byte from the server.", identity=False, validator=check_seconds
+    )
+    deadline: float = setting(
+        60.0, help="Seconds for the whole login, with all its tries.", identity=False, validator=check_seconds
+    )
     proxy: str | None = setting(
-        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, validator=check_proxy
+        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, identity=False, validator=check_proxy
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
-        None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's."
+        None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.", identity=False
     )
     _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
@@ -82,14 +98,25 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     _by_key: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
 
     @abc.abstractmethod
-    def grant(self, now: float) -> Mapping[str, str]:
+    def grant(self, request: LoginRequest) -> Mapping[str, str]:
         """The form fields of one token request.
 
         Args:
-            now: Unix seconds, by the server's clock as far as known.
+            request: What the login is made for; its `now` and `attempt` are those of this try.
 
         Returns:
             All fields, `grant_type` among them.
+        """
+
+    def granted(self, request: LoginRequest, answer: Mapping[str, object]) -> None:
+        """Look at a good answer, such as for a token to keep. Does nothing unless a subclass overrides it.
+
+        It is called before the session is checked: a session that is refused may have come with a new token. If it
+        raises, the login fails, and nothing is sent again.
+
+        Args:
+            request: That of `grant`.
+            answer: All fields of the answer, the tokens among them.
         """
 
     @classmethod
@@ -117,8 +144,11 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         return made
 
     @hookimpl
-    def authenticate(self) -> SalesforceSession:
+    def authenticate(self, request: LoginRequest | None = None) -> SalesforceSession:
         """Log in, now.
+
+        Args:
+            request: What the login is made for; None: it was asked for, with this instance alone.
 
         Returns:
             A session of the caller's own.
@@ -128,17 +158,30 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
-        return self._with_each_key()
+        return self._with_each_key(request or self._request())
+
+    def _request(self) -> LoginRequest:
+        """A request for a login without a source."""
+        return LoginRequest(
+            provider=self.provider_name or type(self).__name__,
+            host=urlsplit(self.login_url).netloc,
+            username=getattr(self, "username", None),
+            interactive=may_ask_a_person(),
+        )
 
     @secret_boundary
-    def _with_each_key(self) -> SalesforceSession:
+    def _with_each_key(self, request: LoginRequest) -> SalesforceSession:
         """Offer its keys in turn, beginning with the one that was accepted last."""
         credentials: Credentials
         variants: list[Self]
         credentials, variants = self._by_key.get(self._one_for_each_key)
         deadline = Deadline(self.deadline)
+        attempts = itertools.count(request.attempt)
         with deadline:
-            return credentials.offer(lambda number: variants[number]._log_in(), deadline)  # noqa: SLF001 - its own class
+            return credentials.offer(
+                lambda number: variants[number]._log_in(request, attempts),  # noqa: SLF001 - its own class
+                deadline,
+            )
 
     def _one_for_each_key(self) -> tuple[Credentials, list[Self]]:
         """Its lists of keys, and an instance for each item of them; where there is no such list, itself."""
@@ -153,7 +196,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             variant._clock.get(lambda: self._clock.get(ServerClock))  # noqa: SLF001 - one of its own class
         return credentials, variants
 
-    def _log_in(self) -> SalesforceSession:
+    def _log_in(self, asked: LoginRequest, attempts: Iterator[int]) -> SalesforceSession:
         from kinetic_auth_core.oauth.retry import LoginClock, ServerClock, Tries
         from kinetic_auth_core.oauth.token_response import RequestContext
 
@@ -164,15 +207,23 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         )
         clock = LoginClock(self._clock.get(ServerClock), login.host)
         tries = Tries(self.deadline, clock.cures, may_repeat_unanswered=not self.counts_failed_logins)
-        session = tries.run(lambda: self._try(login, clock))
+        try:
+            outcome: SalesforceSession | KineticAuthError = tries.run(
+                lambda: self._try(login, clock, attrs.evolve(asked, now=clock.now(), attempt=next(attempts)))
+            )
+        except _GrantedError as error:
+            outcome = error.failure
+        if isinstance(outcome, KineticAuthError):
+            raise outcome
+        session = outcome
         clock.confirm()
         logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, session.org_id)
         return session
 
-    def _try(self, login: "RequestContext", clock: "LoginClock") -> SalesforceSession:
+    def _try(self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest) -> SalesforceSession:
         from kinetic_auth_core.oauth.token_response import ask, read_response
 
-        request = self._form(login, clock.now())
+        request = self._form(login, asked)
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)
         try:
@@ -183,6 +234,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
                 api_version=self.api_version,
                 client_secret=getattr(self, "client_secret", None),
                 must_be_signed=self.answers_are_signed,
+                granted=lambda answer: self._have_granted(login, asked, answer),
             )
         except TransportError:  # not Salesforce's answer, so it says nothing of its clock
             raise
@@ -192,12 +244,34 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         clock.learn(response)
         return session
 
-    def _form(self, login: "RequestContext", now: float) -> "TokenRequest":
+    def _have_granted(self, login: "RequestContext", asked: LoginRequest, answer: Mapping[str, object]) -> None:
+        """Call `granted`.
+
+        Raises:
+            _GrantedError: It raised something; the login is not tried again.
+        """
+        secrets = [*secret_texts(self), *(text for text in answer.values() if isinstance(text, str) and text)]
+        failure: KineticAuthError
+        try:
+            self.granted(asked, answer)
+        except KineticAuthError as error:
+            redact_chain(error, secrets)
+            error.message, error.remedy = mask(error.message, secrets), mask(error.remedy, secrets)
+            error.args = (error.message,)
+            failure = error
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
+            failure.__cause__ = redacted_cause(error, secrets)
+        else:
+            return
+        raise _GrantedError(failure)
+
+    def _form(self, login: "RequestContext", asked: LoginRequest) -> "TokenRequest":
         from kinetic_auth_core.transport.client import TokenRequest
 
         problem, cause = "", None
         try:
-            fields: object = self.grant(now)
+            fields: object = self.grant(asked)
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret

@@ -19,7 +19,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import CredentialsRejectedError, LoginBudgetError
-from kinetic_auth_core.login.spec import CONNECTION_SETTINGS, plain_secret
+from kinetic_auth_core.login.identity import is_connection_setting, plain
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.memory import MemoryStore
@@ -128,21 +128,23 @@ class Credential:
 
     scrypt_n: ClassVar[int] = SCRYPT_N
     _instance: Any = attrs.field(repr=False)
-    _tag: Lazy[str] = attrs.field(init=False, repr=False, factory=Lazy)
+    _tags: dict[str, str] = attrs.field(init=False, repr=False, factory=dict)
 
     def tag(self, key: str) -> str:
-        """Two bytes of a slow hash that distinguish it from other credentials; computed once.
+        """Two bytes of a slow hash that distinguish it from other credentials; computed once for each name.
 
         Connection settings are left out: with a longer time-out the same password is still wrong.
 
         Args:
             key: The name of the source in a store.
         """
-        return self._tag.get(lambda: self._made(key.encode()))
+        if (tag := self._tags.get(key)) is None:
+            tag = self._tags[key] = self._made(key.encode())
+        return tag
 
     def _made(self, key: bytes) -> str:
-        settings = [each for each in schema(type(self._instance)) if each.name not in CONNECTION_SETTINGS]
-        shown = {each.name: plain_secret(each.value_of(self._instance)) for each in settings}
+        settings = [each for each in schema(type(self._instance)) if not is_connection_setting(each)]
+        shown = {each.name: plain(each.value_of(self._instance)) for each in settings}
         slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=self.scrypt_n, r=8, p=1)
         return hmac.digest(key, slow, hashlib.sha256)[:_TAG_BYTES].hex()
 
@@ -169,29 +171,29 @@ class LockoutGuard:
         Raises:
             HeldBackError: With what it was refused for.
         """
-        refusals = self._refusals() if self._guard_s else []
-        if not refusals:
-            return  # nearly always; the tag is slow to make
-        tag = credential.tag(self._cache.key)
-        refusal = next((each for each in refusals if each["tag"] == tag), None)
-        if refusal is not None:
-            raise self._again(refusal)
+        if not self._guard_s:
+            return
+        for name, raw in self._cache.read_refusals():  # nearly always nothing; the tag is slow to make
+            refusals = self._read(raw)
+            tag = credential.tag(name) if refusals else ""
+            if refusal := next((each for each in refusals if each["tag"] == tag), None):
+                raise self._again(refusal)
 
     def remember(self, credential: "Credential", error: CredentialsRejectedError) -> None:
         """Remember a refusal."""
         if not self._guard_s:
             return
         refusal = {
-            "tag": credential.tag(self._cache.key),
             "at": time.time(),
             "error": _sayable(error.error),
             "description": _sayable(error.description),
             "status": error.status,
         }
 
-        def added(before: bytes) -> bytes:
-            others = [each for each in self._read(before) if each["tag"] != refusal["tag"]]
-            return json.dumps([refusal, *others][:_MAX_KEPT]).encode()
+        def added(name: str, before: bytes) -> bytes:
+            tag = credential.tag(name)
+            others = [each for each in self._read(before) if each["tag"] != tag]
+            return json.dumps([{"tag": tag, **refusal}, *others][:_MAX_KEPT]).encode()
 
         self._cache.write_refusals(added, self._guard_s)
 
@@ -210,9 +212,6 @@ class LockoutGuard:
             status=status,
             **self._details,
         )
-
-    def _refusals(self) -> list[dict[str, Any]]:
-        return [each for raw in self._cache.read_refusals() for each in self._read(raw)]
 
     def _read(self, raw: bytes) -> list[dict[str, Any]]:
         """The refusals that still hold; no more than `remember` keeps, or another writer could hold back every tag."""

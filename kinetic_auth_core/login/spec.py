@@ -1,11 +1,9 @@
 """What a source logs in with, and its own settings: from `resolve`, or taken from an instance that was made by hand."""
 
-import dataclasses
-import hashlib
-import json
+import functools
+import logging
 import os
-import pickle
-import uuid
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,20 +11,27 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.login.credentials import Values, key_lists
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
+from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.identity import Identity, class_name, identity_of
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
-from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
-from kinetic_auth_core.registry.hookspecs import Signer
+from kinetic_auth_core.registry.discovery import (
+    ALL_ALLOWED,
+    AUTHENTICATORS,
+    AllowedPlugins,
+    installed,
+    normalized,
+)
 from kinetic_auth_core.registry.observers import Observers
-from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.registry.validated_instances import reference_problem
 from kinetic_auth_core.settings.partial import refusals
-from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, schema, setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.stores.base import SessionStore
+
+logger = logging.getLogger(__name__)
 
 
 def _check_guard(instance: object, attribute: object, value: object) -> None:
@@ -37,10 +42,6 @@ def _check_guard(instance: object, attribute: object, value: object) -> None:
 def _check_budget(_instance: object, _attribute: object, value: object) -> None:
     if not isinstance(value, int) or value < 1:
         raise ConfigurationError("must be a number of logins, 1 or more")
-
-
-#: Settings of grants that say how to connect, and nothing of who logs in.
-CONNECTION_SETTINGS = frozenset({"connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle", "api_version"})
 
 
 @attrs.frozen(kw_only=True)
@@ -98,11 +99,10 @@ class LoginSpec:
         store: The session store, which stays its maker's; or what makes one; None: this process's memory.
         allowed: Whose plugins may be loaded, for its references and observers.
         observers: Those of the application, and those that the config file has tables for.
-        origin: The distribution of the provider, or the full name of the class of an instance made by hand.
         is_grant: Whether the provider is a `GrantAuthenticator`.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
             reference then. Empty: they are made at the login.
-        secrets: What the secret settings are, as text: a reference, or the value. For `store_key` alone.
+        identity: Whose sessions they are.
     """
 
     provider: str
@@ -117,10 +117,9 @@ class LoginSpec:
     store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
     allowed: AllowedPlugins = ALL_ALLOWED
     observers: Observers = attrs.field(factory=Observers)
-    origin: str = ""
     is_grant: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
-    secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    identity: Identity = attrs.field(kw_only=True, repr=False)
 
     @property
     def is_by_hand(self) -> bool:
@@ -160,28 +159,6 @@ class LoginSpec:
             self.options.expected_org_id, default_hosts(self.displayed("login_url")) if hosts is None else tuple(hosts)
         )
 
-    def store_key(self) -> str:
-        """Under which name a store keeps the session: the same wherever the same user logs in, and not readable.
-
-        It is a hash of provider, login URL, client and user, where the provider is a grant of the core's kind that has
-        all of them. Another provider may distinguish its users by something else, even by a secret alone: then all
-        its settings count, the secrets by a slow hash.
-        """
-        who = [self.provider, self.displayed("login_url"), self.displayed("client_id"), self.displayed("username")]
-        if not (self.is_grant and all(who)):
-            of_source = {each.name for each in schema(SourceOptions)}
-            own = [row for row in self.rows if not row.secret and row.name not in CONNECTION_SETTINGS | of_source]
-            who += [self.origin, *(f"{row.name}={row.value}" for row in own if row.name.partition(".")[0] != "store")]
-            secrets = json.dumps(sorted(self.secrets.items())).encode()
-            salt = json.dumps(who).encode()
-            leaves_the_process = self.store is not None
-            who.append(
-                hashlib.scrypt(secrets, salt=salt, n=2**14, r=8, p=1).hex()
-                if leaves_the_process and self.secrets
-                else hashlib.sha256(secrets + salt).hexdigest()
-            )
-        return hashlib.sha256(json.dumps(who).encode()).hexdigest()
-
 
 def spec_for(
     authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None
@@ -201,6 +178,7 @@ def spec_for(
             f"Cannot make a SessionSource: store: expected a SessionStore, got {type(store).__name__}.",
             remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
         )
+    cls: Any = type(authenticator)
     rows = []
     for each in schema(type(authenticator)):
         if each.secret and (problem := reference_problem(each.value_of(authenticator))):
@@ -233,40 +211,27 @@ def spec_for(
         tuple(rows),
         options=options,
         store=store,
-        origin=f"{type(authenticator).__module__}.{type(authenticator).__qualname__}",
         is_grant=isinstance(authenticator, GrantAuthenticator),
-        secrets={
-            each.name: plain_secret(each.value_of(authenticator)) for each in schema(type(authenticator)) if each.secret
-        },
+        identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
 
 
-def plain_secret(value: Any) -> str:
-    """A secret as text that distinguishes it from others; a key that stays elsewhere, by its name.
+@functools.cache
+def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
+    """What tells a class from other providers: the same as for `resolve`, where it is a registered plugin.
 
-    Two values that differ must have different texts, or their users would get each other's sessions. So tables, sets
-    and records are taken apart, and other objects are pickled; an object that cannot be pickled equals no other.
+    Args:
+        cls: The class of an instance made by hand.
+        is_kept: Whether its session is kept in a store; otherwise the installed packages are not searched.
     """
-    if isinstance(value, KeyList | list | tuple):
-        return json.dumps([plain_secret(item) for item in (value.items if isinstance(value, KeyList) else value)])
-    if isinstance(value, Mapping):
-        return json.dumps(sorted([plain_secret(name), plain_secret(item)] for name, item in value.items()))
-    if isinstance(value, set | frozenset):
-        return json.dumps(sorted(map(plain_secret, value)))
-    if isinstance(value, Signer):
-        return f"{value.algorithm} {value.key_id}"
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, str | int | float | Reference | os.PathLike):
-        return str(value)
-    if attrs.has(type(value)) or dataclasses.is_dataclass(type(value)):
-        fields = attrs.fields(type(value)) if attrs.has(type(value)) else dataclasses.fields(value)
-        return plain_secret({each.name: getattr(value, each.name) for each in fields})
     try:
-        state = hashlib.sha256(pickle.dumps(value)).hexdigest()
-    except Exception:  # noqa: BLE001 - a plugin's class
-        state = uuid.uuid4().hex  # a login too many rather than another user's session
-    return f"{type(value).__qualname__} {state}"
+        for plugin in installed(AUTHENTICATORS) if is_kept else ():
+            module, _, name = plugin.target.partition(":")
+            if getattr(sys.modules.get(module), name, None) is cls:
+                return plugin.name, normalized(plugin.distribution)
+    except ProviderLoadError as error:  # damaged metadata
+        logger.debug("%s", error)
+    return "by hand", class_name(cls)
 
 
 def make_instance(spec: LoginSpec, values: Values) -> Any:

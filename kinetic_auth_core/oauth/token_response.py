@@ -8,8 +8,8 @@ import hashlib
 import hmac
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -25,12 +25,12 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import SalesforceSession, harmless_texts, jwt_times, number
 from kinetic_auth_core.settings.coercion import is_encodable
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 
-REQUIRED = ("access_token", "instance_url", "id")
-OPTIONAL = ("issued_at", "signature", "token_type", "scope")
+REQUIRED = ("access_token", "instance_url")
+OPTIONAL = ("id", "issued_at", "signature", "token_type", "scope")
 _MAX_TOKEN = 16_384  # characters: more than servers take in a header
 _TIME = re.compile(r"[0-9]{1,16}")  # milliseconds since the epoch, 13 digits today
 NOT_JSON = "instead of JSON"
@@ -156,6 +156,7 @@ def read_response(
     api_version: str,
     client_secret: str | None,
     must_be_signed: bool = False,
+    granted: Callable[[Mapping[str, object]], None] | None = None,
 ) -> SalesforceSession:
     """Read the response to a token request.
 
@@ -166,6 +167,7 @@ def read_response(
         api_version: For the session.
         client_secret: Verifies the answer's `signature`; None: it is not verified.
         must_be_signed: An answer without a signature is refused, too, where the secret is known.
+        granted: Sees all fields of a good answer, before it is decided whether its session is taken.
 
     Raises:
         AuthenticationError: The endpoint refused, or its answer is not usable.
@@ -177,13 +179,6 @@ def read_response(
     if problems := unfit(values):
         what = f"the token response {', '.join(problems)}."
         raise context.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=response.status)
-    if problem := instance_url_problem(values["instance_url"]):
-        raise context.failed(
-            SessionRejectedError,
-            f"the answer's instance_url {problem}.",
-            remedy="Do not use this host; check login_url.",
-            status=response.status,
-        )
     has_to_fit = must_be_signed or "signature" in values
     if client_secret and has_to_fit and not _is_signed(values, client_secret):
         raise context.failed(
@@ -192,8 +187,43 @@ def read_response(
             remedy="Check login_url, and that client_secret is the secret of this very app.",
             status=response.status,
         )
-    values.setdefault("issued_at", str(int((answered_at(response.headers) or time.time()) * 1000)))
-    return SalesforceSession(**values, api_version=api_version, username=context.username)
+    if granted is not None:
+        granted(MappingProxyType(fields))
+    if problem := instance_url_problem(values["instance_url"]):
+        raise context.failed(
+            SessionRejectedError,
+            f"the answer's instance_url {problem}.",
+            remedy="Do not use this host; check login_url.",
+            status=response.status,
+        )
+    values.setdefault("issued_at", str(int(response.at * 1000)))
+    values.setdefault("id", "")
+    return SalesforceSession(
+        **values,
+        api_version=api_version,
+        username=context.username,
+        expires_at=_expires_at(fields, response),
+        extra=_extra(fields, request),
+    )
+
+
+def _expires_at(fields: Mapping[str, Any], response: TokenResponse) -> float | None:
+    """When the token ends, by our clock: lifetimes are counted from the answer, whatever the server's clock says."""
+    lives_s = [number(fields.get("expires_in"))]
+    if (times := jwt_times(fields["access_token"])) is not None:
+        issued, expires = times
+        lives_s.append(expires - (answered_at(response.headers) or response.at))  # it may have been issued before
+        lives_s.append(None if issued is None else expires - issued)
+    known = [life_s for life_s in lives_s if life_s is not None and life_s > 0]
+    return response.at + min(known) if known else None
+
+
+def _extra(fields: Mapping[str, Any], request: TokenRequest) -> dict[str, str]:
+    """The fields that no attribute of a session has; without those that repeat the token or what we sent."""
+    others = {name: text for name, text in fields.items() if name not in {*REQUIRED, *OPTIONAL, "expires_in"}}
+    found = harmless_texts(others)
+    token = fields["access_token"]
+    return {name: text for name, text in found.items() if token not in text and request.masked(text) == text}
 
 
 def refusal(response: TokenResponse, context: RequestContext, request: TokenRequest) -> AuthenticationError:
@@ -260,6 +290,6 @@ def _told(fields: Mapping[str, Any], request: TokenRequest) -> tuple[str, str, K
 
 
 def _is_signed(values: Mapping[str, str], client_secret: str) -> bool:
-    message = values["id"] + values.get("issued_at", "")
+    message = values.get("id", "") + values.get("issued_at", "")
     digest = hmac.new(client_secret.encode(), message.encode(), hashlib.sha256).digest()
     return hmac.compare_digest(base64.b64encode(digest), values.get("signature", "").encode())

@@ -14,6 +14,7 @@ import pluggy
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
+from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.session import SalesforceSession
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class Authenticator:
     """Group `kinetic_auth.authenticators`: an attrs class for one kind of login."""
 
     @hookspec(firstresult=True)
-    def authenticate(self) -> SalesforceSession | None:
-        """Log in now, and return the session."""
+    def authenticate(self, request: LoginRequest) -> SalesforceSession | None:
+        """Log in now, as `request` says, and return the session. An implementation may leave `request` out."""
 
 
 class KeyLoader:
@@ -116,7 +117,30 @@ class _HookImplementations:
     def __init__(self, plugin: object) -> None:
         for name in dir(plugin):
             if hasattr(inspect.getattr_static(plugin, name, None), f"{PROJECT}_impl"):
-                setattr(self, name, getattr(plugin, name))
+                implementation = getattr(plugin, name)
+                setattr(self, name, _with_request(implementation) if name == "authenticate" else implementation)
+
+
+def _with_request(implementation: Any) -> Any:
+    """An implementation of `authenticate` as pluggy passes it `request`: it passes no argument that has a default."""
+    try:
+        parameter = inspect.signature(implementation).parameters.get("request")
+    except (TypeError, ValueError):  # somebody else's callable
+        parameter = None
+    if parameter is None or parameter.default is parameter.empty:
+        return implementation
+
+    def authenticate(request: LoginRequest) -> Any:
+        return implementation(request=request)
+
+    def wrapper(request: LoginRequest) -> Any:
+        return (yield from implementation(request=request))
+
+    made = wrapper if inspect.isgeneratorfunction(implementation) else authenticate
+    mark = f"{PROJECT}_impl"
+    if (options := getattr(implementation, mark, None)) is not None:
+        setattr(made, mark, options)
+    return made
 
 
 class LoginHooks:
@@ -139,9 +163,9 @@ class LoginHooks:
         """The observers that wrap `authenticate`, by name."""
         return [each.plugin_name for each in self._manager.hook.authenticate.get_hookimpls() if each.wrapper]
 
-    def authenticate(self) -> object:
+    def authenticate(self, request: LoginRequest) -> object:
         """Call the provider's `authenticate` inside the observers' wrappers."""
-        return self._manager.hook.authenticate()
+        return self._manager.hook.authenticate(request=request)
 
     def session_issued(self, provider: str, session: SalesforceSession, event: LoginEvent) -> None:
         """Notify the observers of a success."""
@@ -203,28 +227,26 @@ class KeyLoaderHooks:
             cause = redacted_cause(error, ())
         raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
 
-    def check_reference(self, reference: "Reference") -> None:
-        """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""
-        self._manager.hook.check_reference(reference=reference)
-
     def identity(self, reference: "Reference") -> str | None:
-        """Whom a reference names; None where the key loader does not say.
+        """Whom a reference names; None if the key loader does not implement the hook, so that its value counts.
 
         Raises:
-            KeyLoadError: The key loader raised something else than a `KineticAuthError`, or returned no text.
+            KeyLoadError: The key loader raised something else than a `KineticAuthError`, or did not return text.
             KineticAuthError: As the key loader raised it.
         """
-        cause: BaseException | None = None
         try:
-            found: object = self._manager.hook.identity(reference=reference)
+            named: object = self._manager.hook.identity(reference=reference)
         except KineticAuthError as error:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
             cause = redacted_cause(error, ())
-            what = f"raised {describe(cause)}"
         else:
-            if found is None or (isinstance(found, str) and found):
-                return found
-            what = "returned an empty text" if found == "" else f"returned {type(found).__name__} instead of text"
-        raise KeyLoadError(f"{reference}: identity() of its key loader {what}.") from cause
+            if named is None or (isinstance(named, str) and named):
+                return named
+            raise KeyLoadError(f"{reference}: identity() of its key loader returned no text.")
+        raise KeyLoadError(f"{reference}: identity() of its key loader raised {describe(cause)}") from cause
+
+    def check_reference(self, reference: "Reference") -> None:
+        """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""
+        self._manager.hook.check_reference(reference=reference)

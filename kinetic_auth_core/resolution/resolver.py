@@ -23,9 +23,10 @@ from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, plain_secret
+from kinetic_auth_core.login.identity import identity_of
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin
+from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import check_reference, load_authenticator
 from kinetic_auth_core.registry.observers import Observers, are_loading, configured_observers, given_observers
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
@@ -195,6 +196,7 @@ def _merge(
         problems += refused(SourceOptions, merged)
         options = SourceOptions()
     values = {name: value for name, value in merged.values.items() if name not in of_source}
+    who = (configuration.provider, normalized(plugin.distribution))
     spec = LoginSpec(
         provider=plugin.name,
         make=cls,
@@ -207,17 +209,18 @@ def _merge(
         options=options,
         store=choice.open,
         allowed=configuration.allowed_later,
-        origin=plugin.distribution,
         is_grant=issubclass(cls, GrantAuthenticator),
-        secrets={
-            each.name: plain_secret(values[each.name]) for each in schema(cls) if each.secret and each.name in values
-        },
+        identity=identity_of(
+            cls, values, who, SecretLoader(configuration.variables.lookup, configuration.file.allowed)
+        ),
     )
     if merged.problems or any(references(values)):
         problems += refused(cls, merged)
     else:
         try:
-            spec = attrs.evolve(spec, instances=_instances(spec))
+            instances = _instances(spec)
+            identity = spec.identity.with_instance(cls, spec.values, instances[0])
+            spec = attrs.evolve(spec, instances=instances, identity=identity)
         except ConfigurationError as error:
             found = why_refused(cls, merged, error.problems)
             if not problems and found == list(error.problems):

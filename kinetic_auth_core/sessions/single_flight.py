@@ -19,6 +19,7 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.redaction import secret_boundary
+from kinetic_auth_core.registry.login_request import Reason, may_ask_a_person
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stores.session_cache import CachedSession, Freshness, Lease, SessionCache
 
@@ -43,6 +44,8 @@ class Refresher:
         self._lifetime_s = lifetime_s
         self._dead: deque[str] = deque(maxlen=_REMEMBERED)
         self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
+        self._rejected: SalesforceSession | None = None
+        self._had_one = False
 
     def mark_dead(self, session: SalesforceSession) -> bool:
         """Mark a session as dead, so that it is not read from the store again.
@@ -54,6 +57,14 @@ class Refresher:
         if is_news:
             self._dead.append(session.access_token)
         return is_news
+
+    def note_end(self, rejected: SalesforceSession | None) -> None:
+        """Note why the next login is made.
+
+        Args:
+            rejected: The session that was reported dead; None: it was revoked, and there is none now.
+        """
+        self._rejected, self._had_one = rejected, False
 
     def forget(self, session: SalesforceSession) -> None:
         """Delete a dead session from the store, so that no other process finds it there."""
@@ -68,16 +79,17 @@ class Refresher:
             KineticAuthError: The login failed.
         """
         holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
+        self._cache.find_name()
         give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
         while True:
             if cached := self.cached():
-                return cached
+                return self._found(cached)
             if (lease := self._cache.acquire(holder)) is not None:
-                return self._under_lease(lease, younger_than=None)
+                return self._under_lease(lease, stale=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
                 waited_s = self._cache.lease_s
                 logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
-                return self._log_in()
+                return self._log_in(stale=None)
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -87,29 +99,46 @@ class Refresher:
         Raises:
             KineticAuthError: The login failed.
         """
+        self._cache.find_name()
         if cached := self.cached(younger_than=stale):
             return cached
         lease = self._cache.acquire(uuid.uuid4().hex)
-        return self._under_lease(lease, younger_than=stale) if lease else None
+        return self._under_lease(lease, stale) if lease else None
 
     def was_made_here(self, session: SalesforceSession) -> bool:
         """Whether a session comes from a login of this source and not from the store."""
         return session.access_token in self._made_here
 
-    def _under_lease(self, lease: Lease, younger_than: CachedSession | None) -> CachedSession:
+    def _under_lease(self, lease: Lease, stale: CachedSession | None) -> CachedSession:
         try:
-            return self.cached(younger_than) or self._log_in()  # it may be stored between the look and the lease
+            if cached := self.cached(younger_than=stale):  # it may be stored between the look and the lease
+                return self._found(cached)
+            return self._log_in(stale)
         finally:
             self._cache.release(lease)
 
-    def _log_in(self) -> CachedSession:
-        made = CachedSession.of(self._flow.login(), self._lifetime_s)
+    def _found(self, cached: CachedSession) -> CachedSession:
+        """A session that the callers get: what ended the one before it is over."""
+        self._rejected, self._had_one = None, True
+        return cached
+
+    def _log_in(self, stale: CachedSession | None) -> CachedSession:
+        """Log in; in the background if there is a session that is stale."""
+        rejected = self._rejected if stale is None else None
+        reason: Reason = "rejected" if rejected else "refresh" if self._had_one or stale is not None else "first"
+        session = self._flow.login(reason, rejected, interactive=stale is None and may_ask_a_person())
+        made = self._found(CachedSession.of(session, self._lifetime_s))
         token = made.session.access_token
         if token in self._dead:  # Salesforce may hand back the same session, alive again
             self._dead.remove(token)
         self._made_here.append(token)
         self._cache.write(made)
         return made
+
+    def peek(self) -> CachedSession | None:
+        """The session in the store that `next_session` would give; without a login."""
+        self._cache.find_name()
+        return self.cached()
 
     def cached(self, younger_than: CachedSession | None = None) -> CachedSession | None:
         """The session in the store, if it can be used; without a login.
@@ -198,7 +227,7 @@ class SingleFlight:
         """The session that `get` would give without a login, or None."""
         cached = self._cached
         if cached is None or cached.freshness() is Freshness.EXPIRED:
-            cached = self._refresher.cached()
+            cached = self._refresher.peek()
         return cached.session if cached else None
 
     async def aget(self) -> SalesforceSession:
@@ -225,8 +254,12 @@ class SingleFlight:
                 if cached is not None:
                     return cached.session
 
-    def drop(self, session: SalesforceSession) -> tuple[bool, bool]:
+    def drop(self, session: SalesforceSession, *, is_rejected: bool = False) -> tuple[bool, bool]:
         """Discard a dead session. If another one is live already, nothing is discarded.
+
+        Args:
+            session: The session.
+            is_rejected: Whether it was reported as refused; otherwise it was revoked.
 
         Returns:
             Whether it was the live one, and whether it is reported dead for the first time.
@@ -234,7 +267,8 @@ class SingleFlight:
         with self._lock:
             is_news = self._refresher.mark_dead(session)
             is_live = self._cached is not None and self._cached.session.access_token == session.access_token
-            if is_live:
+            if is_live or (is_news and self._cached is None):
+                self._refresher.note_end(session if is_rejected else None)
                 self._cached = None
         if is_news:
             self._refresher.forget(session)

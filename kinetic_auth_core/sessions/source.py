@@ -15,11 +15,13 @@ from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedReso
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import authenticator_problem
+from kinetic_auth_core.registry.login_request import may_ask_a_person
 from kinetic_auth_core.registry.observers import Observers, given_observers
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
+from kinetic_auth_core.stores.memory import process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION
 
@@ -76,18 +78,20 @@ class SessionSource:
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
-        options, key = spec.options, spec.store_key()
+        options = spec.options
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         self._cache = SessionCache(
-            key,
+            spec.identity,
             spec.store,
             options.session_lifetime,
-            spec.displayed("api_version"),
+            spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
+            username=spec.displayed("username"),
             refusals=self._resources.refusals,
         )
         guard = LockoutGuard(self._cache, options.lockout_guard, spec.label, details)
-        budget = self._resources.budget(key, lambda: LoginBudget(options.login_budget, spec.label, details))
+        here = spec.identity.name_here(process_key())
+        budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
         self._flow = LoginFlow(spec, guard, budget, self._resources)
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
@@ -117,7 +121,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
-        return self._flow.login()
+        return self._flow.login(interactive=may_ask_a_person())
 
     def session(self) -> SalesforceSession:
         """The live session: from memory, then the store, else one login for all callers that wait.
@@ -163,7 +167,7 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        was_live, is_news = self._single_flight.drop(session)
+        was_live, is_news = self._single_flight.drop(session, is_rejected=True)
         if was_live:
             logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.label)
         if is_news:

@@ -44,6 +44,7 @@ def setting(
     help: str,  # noqa: A002 - the name that argparse and click use for it
     env: str | None = None,
     secret: bool = False,
+    identity: bool = True,
     converter: Callable[[Any], Any] | None = None,
     validator: Any = None,
     kw_only: bool = False,
@@ -56,6 +57,8 @@ def setting(
         help: One line: what it is, with its unit or format.
         env: Its environment variable. Default: `SF_` and the name in upper case.
         secret: Keeps it out of `repr`, logs and `explain()`, and allows a reference (`env://NAME`).
+        identity: Whether it may tell two users apart: only sources with the same value share a session. False for what
+            a user has beside a name, such as a key; a secret that is given as text counts nevertheless.
         converter: As in attrs: converts the value. Raises ValueError for an invalid one.
         validator: As in attrs: called with instance, attribute and value; or a list of them. attrs' own
             `@field.validator` adds to it. Where other settings are missing or wrong, or are references, the instance
@@ -72,7 +75,7 @@ def setting(
         repr=not secret,
         converter=converter,
         validator=None if validator is None else deferred(validator),
-        metadata={METADATA_KEY: (help, env, secret, derived)},
+        metadata={METADATA_KEY: (help, env, secret, derived, identity)},
         **options,
     )
 
@@ -122,6 +125,7 @@ class Setting:
         env: The environment variable without an environment's prefix.
         secret: Whether its value must not be displayed.
         derived: Computes the value that None stands for from the other settings; None if there is none.
+        identity: Whether only sources with the same value share a session.
     """
 
     name: str
@@ -131,6 +135,7 @@ class Setting:
     env: str
     secret: bool
     derived: Callable[[Any], Any] | None = attrs.field(repr=False)
+    identity: bool
     _attribute: "attrs.Attribute[Any]" = attrs.field(repr=False, alias="attribute")
 
     @property
@@ -157,6 +162,15 @@ class Setting:
     def takes_bytes(self) -> bool:
         """Whether it takes bytes, or a list of bytes."""
         return bytes in (*arms(self.type), *(item for arm in arms(self.type) for item in item_types(arm)))
+
+    def declared_with(self, other: "Setting") -> bool:
+        """Whether it is the other one, inherited from the class that declares it.
+
+        Args:
+            other: A setting of that class.
+        """
+        mine, others = (each._attribute.metadata.get(METADATA_KEY) for each in (self, other))  # noqa: SLF001
+        return mine is not None and mine is others
 
     def default_value(self, instance: Any) -> Any:
         """The default, computed from other settings if it is derived; None for a required setting.
@@ -311,7 +325,7 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
         if not attribute.init:
             continue
         name = attribute.alias or attribute.name
-        help_, env, secret, derived = attribute.metadata.get(METADATA_KEY, ("", None, False, None))
+        help_, env, secret, derived, identity = attribute.metadata.get(METADATA_KEY, ("", None, False, None, True))
         found.append(
             Setting(
                 name=name,
@@ -321,6 +335,7 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
                 env=env or f"SF_{name.upper()}",
                 secret=secret,
                 derived=derived,
+                identity=identity,
                 attribute=attribute,
             )
         )

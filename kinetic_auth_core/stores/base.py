@@ -77,5 +77,14 @@ class SessionStore(abc.ABC):
     def release(self, key: str, holder: str) -> None:
         """Release the lease, if `holder` still holds it."""
 
+    def naming_key(self) -> bytes | None:
+        """A secret key for the names of sessions, the same for all processes that share them; None: it has none.
+
+        Names are made of what tells users apart, which may be a secret alone. So the key must not be among the data
+        that the store keeps: whoever has these could guess at the secrets. Without a key, sources whose secrets count
+        share no session.
+        """
+        return None
+
     def close(self) -> None:  # noqa: B027 - a store may have nothing to close
         """Close connections. The next call opens new ones."""

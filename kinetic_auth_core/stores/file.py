@@ -124,6 +124,7 @@ LOCK_TIMEOUT_S = 5.0
 SWEEP_EVERY_S, ABANDONED_AFTER_S = 600.0, 60.0
 _POLL_S = 0.005
 _KEY = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_NAMING_KEY, _NAMING_KEY_BYTES = "naming", 32
 _VALUE, _LEASE, _SWEPT = ".session", ".lease", "swept"
 
 
@@ -249,6 +250,30 @@ class FileStore(SessionStore):
             if lease is not None and lease.holder == holder:
                 folder.remove(key + _LEASE)
 
+    def naming_key(self) -> bytes:
+        """32 random bytes in the folder beside this one, `<path>.key`, made at first use.
+
+        Raises:
+            KineticAuthError: That folder is not private, or what is there is not a key.
+            OSError: The key can be neither read nor made.
+        """
+        path = self._path()
+        folder = PrivateFolder(path.with_name(f"{path.name}.key"))
+        key = folder.read(_NAMING_KEY) if folder.is_there() else None
+        if key is None:
+            folder.make()
+            with _locked(folder, _NAMING_KEY):
+                key = folder.read(_NAMING_KEY)
+                if key is None:
+                    key = os.urandom(_NAMING_KEY_BYTES)
+                    folder.write(_NAMING_KEY, key)
+        if len(key) != _NAMING_KEY_BYTES:
+            raise KineticAuthError(f"{folder.path / _NAMING_KEY} is damaged.", remedy="Delete it.")
+        return key
+
+    def _path(self) -> Path:
+        return default_folder() if self.path is None else Path(self.path)
+
     def _folder(self, key: str) -> PrivateFolder:
         """The folder, after the key was checked to be a plain file name.
 
@@ -257,7 +282,7 @@ class FileStore(SessionStore):
         """
         if not _KEY.fullmatch(key):
             raise ValueError("a key has 1 to 100 characters from A-Z a-z 0-9 . _ -")
-        return PrivateFolder(default_folder() if self.path is None else Path(self.path))
+        return PrivateFolder(self._path())
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """Sessions in the memory of this process: the default store."""
 
+import functools
+import os
 import threading
 import time
 
@@ -9,6 +11,12 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 
 _SWEEP_EVERY = 64  # puts
+
+
+@functools.cache
+def process_key() -> bytes:
+    """A random key of this process and its children."""
+    return os.urandom(32)
 
 
 @attrs.frozen
@@ -76,6 +84,10 @@ class MemoryStore(SessionStore):
         with self._lock:
             if (lease := self._leases.get(key)) is not None and lease.holder == holder:
                 del self._leases[key]
+
+    def naming_key(self) -> bytes:
+        """A key of this process."""
+        return process_key()
 
     def _get(self, key: str) -> StoredValue | None:
         entry = self._values.get(key)

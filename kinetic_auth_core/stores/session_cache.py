@@ -7,8 +7,9 @@ import random
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import attrs
 
@@ -16,11 +17,11 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import SalesforceSession, number
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.allowed_hosts import Guards
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.memory import MemoryStore, process_key
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -69,11 +70,13 @@ class CachedSession:
 
         Args:
             session: The session.
-            lifetime_s: Its assumed lifetime, in seconds.
+            lifetime_s: Its assumed lifetime, in seconds; it lives no longer than its `expires_at`.
             born_at: Unix seconds.
         """
         now, monotonic = time.time(), time.monotonic()
         born = now if born_at is None else min(born_at, now)  # another machine's clock may be ahead
+        if session.expires_at is not None:
+            lifetime_s = max(min(lifetime_s, session.expires_at - born), 0.0)
         jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
         expired_in = born + lifetime_s - now
         stale_in = expired_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
@@ -91,27 +94,29 @@ class CachedSession:
         return Freshness.STALE if monotonic < self.expired_monotonic and now < self.expired_wall else Freshness.EXPIRED
 
 
-_FORM = 1
+_FORM = 2
 _MAX_LENGTH = 100_000
 _AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
 
 
-def encoded(session: SalesforceSession, born_at: float) -> StoredValue:
+def encoded(session: SalesforceSession, born_at: float, name: str) -> StoredValue:
     """A session for the store, in a record that does not show it; a subclass's own fields stay behind.
 
     Args:
         session: The session.
         born_at: When it was, in Unix seconds.
+        name: Under which it is stored: an entry that is copied under another name is not taken.
     """
     fields = {attribute.name: getattr(session, attribute.name) for attribute in attrs.fields(SalesforceSession)}
-    return StoredValue(json.dumps({"form": _FORM, "born_at": born_at, **fields}, default=str).encode(), 1)
+    return StoredValue(json.dumps({"form": _FORM, "name": name, "born_at": born_at, **fields}, default=str).encode(), 1)
 
 
-def decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
+def decoded(raw: bytes, name: str) -> tuple[SalesforceSession, float] | str:
     """A session and when it was born; or what keeps it from being one, without a word of what is there.
 
     Args:
         raw: What a store gave.
+        name: Under which the store has it.
     """
     if len(raw) > _MAX_LENGTH:
         return "too long"
@@ -121,17 +126,26 @@ def decoded(raw: bytes) -> tuple[SalesforceSession, float] | str:
         return "not JSON"
     if not isinstance(fields, dict) or fields.pop("form", None) != _FORM:
         return "another form"
+    if fields.pop("name", None) != name:
+        return "stored for another user"
+    return _session(fields)
+
+
+def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
     born_at = fields.pop("born_at", None)
     if not isinstance(born_at, int | float) or isinstance(born_at, bool):
         return "no date"
     known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
-    texts = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
+    texts: dict[str, Any] = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
     if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
         return "fields are missing"
     if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
         return "no token"
     if problem := instance_url_problem(texts["instance_url"]):
         return f"its instance_url {problem}"
+    extra = fields.get("extra")
+    texts["extra"] = extra if isinstance(extra, dict) else {}
+    texts["expires_at"] = number(fields.get("expires_at"))
     try:
         return SalesforceSession(**texts), float(born_at)
     except OverflowError:
@@ -151,22 +165,62 @@ class Lease:
 
     Attributes:
         store: Where it was taken.
+        name: Of which session.
         holder: By whom.
     """
 
     store: SessionStore = attrs.field(repr=False)
+    name: str
     holder: str
+
+
+class Naming(Protocol):
+    """Finds the name of a session."""
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the name stays the same."""
+        ...
+
+    def name(self, naming_key: bytes | None) -> str | None:
+        """The name; None: nobody else may be given the session."""
+        ...
+
+    def name_here(self, naming_key: bytes) -> str:
+        """A name within this process, for which nothing is fetched."""
+        ...
+
+
+@attrs.frozen
+class FixedName:
+    """A name that is known.
+
+    Attributes:
+        fixed: The name.
+    """
+
+    fixed: str
+    is_constant: ClassVar[bool] = True
+
+    def name(self, naming_key: bytes | None) -> str | None:  # noqa: ARG002 - as Naming
+        """The name."""
+        return self.fixed
+
+    def name_here(self, naming_key: bytes) -> str:  # noqa: ARG002 - as Naming
+        """The name."""
+        return self.fixed
 
 
 class SessionCache:
     """One source's session, lease and refusals in a store.
 
     Args:
-        key: Under which they are kept; not readable.
+        naming: Finds the name under which they are kept; or the name.
         store: The store, which it does not close; or what makes one at first use; None: this process's memory alone.
         lifetime_s: The assumed lifetime of a session, in seconds.
         api_version: For the sessions that come from the store; None: as they were stored.
         guards: What such a session must be like; None: any will do.
+        username: Whose session it must be, where the session says so; None: anybody's.
         refusals: Where this process keeps refusals, beside the store; None: in a memory of its own.
 
     Attributes:
@@ -181,15 +235,21 @@ class SessionCache:
 
     def __init__(
         self,
-        key: str,
+        naming: Naming | str,
         store: SessionStore | Callable[[], SessionStore] | None,
         lifetime_s: float,
         api_version: str | None,
         *,
         guards: Guards | None = None,
+        username: str | None = None,
         refusals: MemoryStore | None = None,
     ) -> None:
-        self.key = key
+        self._naming = FixedName(naming) if isinstance(naming, str) else naming
+        self._name: str | None = None
+        self._is_shared = True
+        self._alone = uuid.uuid4().hex  # the name of a session that is for nobody else
+        self._here = self._naming.name_here(process_key())
+        self._username = username
         self._own = MemoryStore()
         self._own_refusals = refusals or MemoryStore()
         self._place = store
@@ -207,91 +267,148 @@ class SessionCache:
         """Whether the store has failed, and not answered since."""
         return bool(self._left_alone_until)
 
+    @property
+    def key(self) -> str:
+        """Under which name session and refusals are kept; it tells nothing."""
+        return self._name or self.find_name()
+
+    def find_name(self) -> str:
+        """Find out under which name they are kept now: what a reference stands for may have changed.
+
+        Where that cannot be found out, they are kept for this source alone.
+        """
+        if self._name is not None and self._naming.is_constant and not self._left_alone_until:
+            return self._name
+        name = self._found()
+        if name is None and self._is_shared and self._place is not None and not self._left_alone_until:
+            logger.warning(
+                "the session is kept in this source's memory and not in the session store: what tells its user from "
+                "others cannot be written down or fetched, or the store has no key of its own for names"
+            )
+        self._is_shared = name is not None
+        self._name = name or self._alone
+        return self._name
+
+    def _found(self) -> str | None:
+        place = self._place
+        try:
+            if place is None:
+                return self._here  # nobody else is given it
+            if time.monotonic() < self._left_alone_until:
+                return self._name if self._is_shared else None
+            try:
+                naming_key = self._opened(place).naming_key()
+            except ConfigurationError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as in _ask
+                self._note_outage("naming_key", _why(error, self._store))
+                return None
+            return self._naming.name(naming_key)
+        except ConfigurationError:
+            raise
+        except KineticAuthError as error:  # the login will say so
+            logger.debug("whose session it is cannot be found out: %s", error)
+            return None
+
     def read(self) -> CachedSession | None:
         """The stored session; None if there is none, or an invalid one."""
+        key = self.key
 
         def get(store: SessionStore) -> CachedSession | None:
-            found = store.get(self.key)
-            return self._cached(found) if found else None
+            found = store.get(key)
+            return self._cached(found, key) if found else None
 
         return self._ask("get", get)
 
     def write(self, cached: CachedSession) -> None:
-        """Store a session, unless a younger one has been stored meanwhile."""
-        stored = encoded(cached.session, cached.born_at)
-        expires_in_s = cached.born_at + self._lifetime_s - time.time()
+        """Store a session, unless a younger one has been stored meanwhile, or its login may have been another user's.
+
+        What a reference stands for may have changed since the name was found: nobody knows which of the two logged in.
+        """
+        key = self.key
+        if not self._naming.is_constant and self.find_name() != key:
+            return
+        stored = encoded(cached.session, cached.born_at, key)
+        expires_in_s = cached.expired_wall - time.time()
         if expires_in_s <= 0:
             return
 
         def put(store: SessionStore) -> None:
             for _ in range(2):
-                before = store.get(self.key)
-                there = self._cached(before) if before else None
+                before = store.get(key)
+                there = self._cached(before, key) if before else None
                 if there is not None and there.born_at > cached.born_at:
                     return
                 generation = before.generation if before else 0
-                if store.put(self.key, stored.value, expires_in_s=expires_in_s, generation=generation) is not None:
+                if store.put(key, stored.value, expires_in_s=expires_in_s, generation=generation) is not None:
                     return
-            store.put(self.key, stored.value, expires_in_s=expires_in_s)  # what is there is unreadable
+            store.put(key, stored.value, expires_in_s=expires_in_s)  # what is there is unreadable
 
         self._ask("put", put)
 
     def forget(self, session: SalesforceSession) -> None:
         """Delete a session, if it is the stored one."""
+        key = self.key
 
         def delete(store: SessionStore) -> None:
-            found = store.get(self.key)
-            cached = self._cached(found) if found else None
+            found = store.get(key)
+            cached = self._cached(found, key) if found else None
             if found and cached and cached.session.access_token == session.access_token:
-                store.delete(self.key, generation=found.generation)
+                store.delete(key, generation=found.generation)
 
         self._ask("delete", delete)
 
     def acquire(self, holder: str) -> "Lease | None":
         """Take the lease, for `lease_s` seconds; None if another process has it."""
+        key = self.key
 
         def acquire(store: SessionStore) -> Lease | None:
-            has_it = store.acquire(self.key, holder, expires_in_s=self.lease_s)
-            return Lease(store, holder) if has_it else None
+            has_it = store.acquire(key, holder, expires_in_s=self.lease_s)
+            return Lease(store, key, holder) if has_it else None
 
         return self._ask("acquire", acquire)
 
     def release(self, lease: "Lease") -> None:
         """Give the lease back where it was taken: a store that cannot keep a session may still let go of a lease."""
         try:
-            lease.store.release(self.key, lease.holder)
+            lease.store.release(lease.name, lease.holder)
         except Exception as error:  # noqa: BLE001 - as in _ask; the lease ends by itself
             self._note_outage("release", _why(error, lease.store))
 
-    def read_refusals(self) -> list[bytes]:
-        """What `write_refusals` kept, in the store and in this process: one of them may be out of reach later."""
-        name = f"{self.key}.refused"
+    def read_refusals(self) -> list[tuple[str, bytes]]:
+        """What `write_refusals` kept, in the store and in this process: one of them may be out of reach later.
 
-        def get(store: SessionStore) -> bytes:
-            found = store.get(name)
-            return found.value if found else b""
+        Returns:
+            Each with the name under which it is kept.
+        """
 
-        return [get(self._own_refusals), self._ask("get", get)]
+        def get(store: SessionStore, name: str) -> tuple[str, bytes]:
+            found = store.get(f"{name}.refused")
+            return name, found.value if found else b""
 
-    def write_refusals(self, change: Callable[[bytes], bytes], expires_in_s: float) -> None:
+        key = self.key
+        return [get(self._own_refusals, self._here), self._ask("get", lambda store: get(store, key))]
+
+    def write_refusals(self, change: Callable[[str, bytes], bytes], expires_in_s: float) -> None:
         """Keep the refusals of credentials.
 
         Args:
-            change: Makes the new value of the one that is there, or of nothing.
+            change: Makes the new value of the name under which it is kept, and of the one that is there, or of nothing.
             expires_in_s: How long it is kept, in seconds.
         """
-        name = f"{self.key}.refused"
 
-        def write(store: SessionStore) -> None:
+        def write(store: SessionStore, key: str) -> None:
+            name = f"{key}.refused"
             for _ in range(_TRIES):
                 found = store.get(name)
                 value, generation = (found.value, found.generation) if found else (b"", 0)
-                if store.put(name, change(value), expires_in_s=expires_in_s, generation=generation) is not None:
+                if store.put(name, change(key, value), expires_in_s=expires_in_s, generation=generation) is not None:
                     return
-            store.put(name, change(b""), expires_in_s=expires_in_s)
+            store.put(name, change(key, b""), expires_in_s=expires_in_s)
 
-        write(self._own_refusals)
-        self._ask("put", write)
+        key = self.key
+        write(self._own_refusals, self._here)
+        self._ask("put", lambda store: write(store, key))
 
     def close(self) -> None:
         """Give the store's connections back; the next use opens new ones."""
@@ -305,7 +422,7 @@ class SessionCache:
 
     def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
         """Ask the store; while it is down, this process's memory."""
-        if self._place is None or time.monotonic() < self._left_alone_until:
+        if self._place is None or not self._is_shared or time.monotonic() < self._left_alone_until:
             return ask(self._own)
         store = None
         try:
@@ -340,8 +457,8 @@ class SessionCache:
             )
         self._left_alone_until = time.monotonic() + self.outage_pause_s
 
-    def _cached(self, found: StoredValue) -> CachedSession | None:
-        outcome = decoded(found.value)
+    def _cached(self, found: StoredValue, name: str) -> CachedSession | None:
+        outcome = decoded(found.value, name)
         if isinstance(outcome, str):
             logger.warning("ignoring an invalid session in the session store (%s)", outcome)
             return None
@@ -351,6 +468,9 @@ class SessionCache:
             return None
         if self._guards and (refusal := self._guards.refusal(session)):
             logger.warning("ignoring a stored session that a guard rejects: %s", refusal.what)
+            return None
+        if self._username and session.username and session.username.casefold() != self._username.casefold():
+            logger.warning("ignoring a stored session of another user")
             return None
         if self._api_version:
             session = attrs.evolve(session, api_version=self._api_version)

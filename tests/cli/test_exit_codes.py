@@ -30,6 +30,7 @@ EXPECTED = {
     "PrivateKeyNotFoundError": 3,
     "AuthenticationError": 4,
     "CredentialsRejectedError": 4,
+    "InteractionRequiredError": 4,
     "SessionRejectedError": 4,
     "TransientAuthenticationError": 5,
     "TransportError": 5,

@@ -54,7 +54,7 @@ def test_every_hook_has_a_heading_with_its_exact_arguments(hook: str) -> None:
 
 
 def test_there_are_hooks_to_look_for() -> None:
-    assert "authenticate()" in hooks()
+    assert "authenticate(request)" in hooks()
     assert "load_key(reference)" in hooks()
 
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kinetic_auth_core import KeyLoadError, Signer
+from kinetic_auth_core import KeyLoadError, LoginRequest, Signer
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.keys.signer import read_private_key
 from kinetic_auth_core.plugins import tallied
@@ -166,7 +166,7 @@ def test_each_format_is_read_in_each_wrapping(
 def provider_key_id(**key: Any) -> str | None:
     """The key that the jwt-bearer provider signs with."""
     with tallied() as tally:
-        JWTAuthenticator("3MVG9", "u@acme.com", **key, passphrase=PASSPHRASE).grant(0)
+        JWTAuthenticator("3MVG9", "u@acme.com", **key, passphrase=PASSPHRASE).grant(LoginRequest(now=0))
     return tally.key_fingerprint
 
 

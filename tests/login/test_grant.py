@@ -23,8 +23,8 @@ class ClientCredentials(kinetic.GrantAuthenticator):
     client_id: str = kinetic.setting(help="Consumer Key.")
     client_secret: str = kinetic.setting(help="Consumer Secret.", secret=True)
 
-    def grant(self, now: float) -> Mapping[str, str]:
-        assert now > 1_700_000_000
+    def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+        assert request.now > 1_700_000_000
         return {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -34,8 +34,8 @@ class ClientCredentials(kinetic.GrantAuthenticator):
 
 @attrs.frozen
 class Broken(ClientCredentials):
-    def grant(self, now: float) -> Mapping[str, str]:
-        raise KeyError(now)
+    def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+        raise KeyError(request.now)
 
 
 @attrs.frozen
@@ -180,7 +180,7 @@ def test_an_instance_can_be_evolved() -> None:
 def test_a_grant_of_another_type_than_text_is_an_error(sf: SalesforceEmulator, given: Any) -> None:
     @attrs.frozen
     class Odd(ClientCredentials):
-        def grant(self, now: float) -> Any:
+        def grant(self, request: kinetic.LoginRequest) -> Any:
             return given
 
     with pytest.raises(kinetic.AuthenticationError, match=r"its grant\(\) returned \w+, not a mapping of text to text"):

@@ -165,7 +165,7 @@ def test_what_the_store_holds_of_a_refused_credential_does_not_help_to_guess_it(
     refused(kinetic.resolve("password", password=WRONG, store=store, **settings))
     (kept,) = store.seen
     (record,) = json.loads(kept)
-    assert costs == [2**14]
+    assert costs == [2**14, 2**14]  # for the store, and for this process
     assert len(record["tag"]) == 4  # two bytes: tens of thousands of other passwords have the same
     assert WRONG.encode() not in kept
     assert hashlib.sha256(WRONG.encode()).hexdigest().encode() not in kept
@@ -180,7 +180,7 @@ def test_what_the_store_holds_of_a_refused_credential_does_not_help_to_guess_it(
 )
 def test_arbitrary_values_in_place_of_stored_refusals_break_no_login(found: bytes) -> None:
     session_cache = SessionCache("key", None, 60, None)
-    session_cache.write_refusals(lambda _: found, 60)
+    session_cache.write_refusals(lambda _name, _before: found, 60)
     guard = LockoutGuard(session_cache, 60, "a login", {})
     guard.check(Credential(kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")))
 
@@ -193,7 +193,7 @@ def test_malformed_refusals_in_the_store_do_not_block_a_login() -> None:
     for_every_tag.sort(key=lambda each: each["tag"] == tag)
     for planted in (of_days_to_come, for_every_tag):
         session_cache = SessionCache("key", None, 60, None)
-        session_cache.write_refusals(lambda _, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
+        session_cache.write_refusals(lambda _name, _before, planted=planted: json.dumps(planted).encode(), 60)  # type: ignore[misc]
         LockoutGuard(session_cache, 60, "a login", {}).check(credential)
 
 

@@ -63,7 +63,6 @@ def test_an_invalid_field_is_reported_once_and_not_quoted(changes: dict[str, Any
 def test_all_problems_are_reported() -> None:
     assert unfit({"access_token": 5, "scope": []}) == [
         "has no `instance_url`",
-        "has no `id`",
         "has an invalid `access_token` (not text)",
         "has an invalid `scope` (not text)",
     ]

@@ -152,9 +152,9 @@ def test_a_grant_is_given_the_servers_time(sf: SalesforceEmulator) -> None:
     seen: list[float] = []
 
     class Noting(type(jwt(sf))):  # type: ignore[misc]
-        def grant(self, now: float) -> Any:
-            seen.append(now - time.time())
-            return super().grant(now)
+        def grant(self, request: kinetic.LoginRequest) -> Any:
+            seen.append(request.now - time.time())
+            return super().grant(request)
 
     login = sf.default
     sf.advance(3600)

@@ -188,8 +188,8 @@ def test_each_try_signs_a_new_assertion(sf: SalesforceEmulator) -> None:
         client_secret: str = kinetic.setting(help="Consumer Secret.", secret=True)
         times: list[float] = attrs.field(factory=list, kw_only=True)
 
-        def grant(self, now: float) -> dict[str, str]:
-            self.times.append(now)
+        def grant(self, request: kinetic.LoginRequest) -> dict[str, str]:
+            self.times.append(request.now)
             return {
                 "grant_type": "client_credentials",
                 "client_id": self.client_id,

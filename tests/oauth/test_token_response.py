@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 import time
 from email.utils import formatdate
 from typing import Any
@@ -56,18 +57,84 @@ def test_a_password_login_becomes_a_session_with_a_verified_signature(
     assert session.signature == base64.b64encode(digest.digest()).decode()
 
 
-def test_issued_at_falls_back_to_the_date_header_of_the_answer(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
-    fields = {"access_token": "t", "instance_url": sf.url, "id": "i"}
-    sf.break_transport(Answer(fields, headers={"Date": formatdate(1_700_000_000, usegmt=True)}))
-    assert jwt.authenticate().issued_at == "1700000000000"
-
-
-@pytest.mark.parametrize("date", ["", "yesterday"])
-def test_issued_at_falls_back_to_the_clock_without_a_date(
+@pytest.mark.parametrize("date", ["", "yesterday", formatdate(1_700_000_000, usegmt=True)])
+def test_issued_at_is_the_time_of_the_request_where_the_answer_has_none(
     sf: SalesforceEmulator, jwt: JWTAuthenticator, date: str
 ) -> None:
     sf.break_transport(Answer({"access_token": "t", "instance_url": sf.url, "id": "i"}, headers={"Date": date}))
     assert abs(int(jwt.authenticate().issued_at) / 1000 - time.time()) < 10
+
+
+def test_an_answer_without_id_is_a_session_whose_org_is_that_of_its_token(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator
+) -> None:
+    sf.break_transport(Answer({"access_token": "00D5g00000AbCdE!t", "instance_url": sf.url}))
+    session = jwt.authenticate()
+    assert (session.id, session.org_id, session.user_id) == ("", "00D5g00000AbCdE", None)
+
+
+def a_jwt(**claims: object) -> str:
+    parts = ({"alg": "RS256", "typ": "JWT", "tty": "sfdc-core-token"}, claims)
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "c2lnbmF0dXJl"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "lives_s"),
+    [
+        ({}, {}, None),
+        ({"expires_in": 900}, {}, 900),
+        ({"expires_in": "900"}, {}, 900),
+        ({"expires_in": 0}, {}, None),
+        ({"expires_in": True}, {}, None),
+        ({"expires_in": [900]}, {}, None),
+        ({"expires_in": 10**400}, {}, None),
+        ({"expires_in": "Infinity"}, {}, None),
+        ({"access_token": a_jwt(iat=0, exp=1800)}, {"Date": formatdate(0, usegmt=True)}, 1800),
+        ({"access_token": a_jwt(iat=0, exp=1800)}, {"Date": formatdate(600, usegmt=True)}, 1200),
+        ({"access_token": a_jwt(iat=0, exp=1800)}, {"Date": ""}, 1800),  # far from our clock, as the server's is
+        ({"access_token": a_jwt(exp=1800)}, {"Date": formatdate(300, usegmt=True)}, 1500),
+        ({"access_token": a_jwt(iat=0, exp="1800")}, {"Date": ""}, 1800),
+        ({"access_token": a_jwt(iat=0, exp=1800), "expires_in": 60}, {"Date": ""}, 60),
+        ({"access_token": a_jwt(iat=0, exp=1800), "expires_in": 6000}, {"Date": ""}, 1800),
+        ({"access_token": a_jwt(iat=0)}, {}, None),
+        ({"access_token": "a.b.c"}, {}, None),
+    ],
+)
+def test_a_session_ends_when_answer_or_token_says_so(
+    sf: SalesforceEmulator,
+    jwt: JWTAuthenticator,
+    fields: dict[str, object],
+    headers: dict[str, str],
+    lives_s: float | None,
+) -> None:
+    sf.break_transport(Answer({"access_token": "t", "instance_url": sf.url, **fields}, headers=headers))
+    ends = jwt.authenticate().expires_at
+    if lives_s is None:
+        assert ends is None
+    else:
+        assert ends == pytest.approx(time.time() + lives_s, abs=3)
+
+
+def test_further_texts_of_the_answer_are_kept_and_no_token_is(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+    kept = {"api_instance_url": "https://api.salesforce.com", "token_format": "jwt", "sfdc_community_id": "0DB1"}
+    dropped: dict[str, object] = {
+        "id_token": "x",
+        "refresh_token": "x",
+        "lightning_sid": "x",
+        "sidCookieName": "x",
+        "csrfToken": "x",
+        "client_secret": "x",
+        "other": "00D5g00000AbCdE!x",
+        "encoded": a_jwt(exp=1),
+        "repeats": "it is the-token.",
+        "echo": jwt.client_id + str(jwt.private_key),
+        "number": 5,
+        "lines": "a\nb",
+    }
+    answer = {"access_token": "the-token", "instance_url": sf.url, "id": "i", **kept, **dropped}
+    sf.break_transport(Answer(answer))
+    assert jwt.authenticate().extra == kept
 
 
 def test_a_number_as_issued_at_is_taken_as_text(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
@@ -122,7 +189,6 @@ def test_an_unsafe_instance_url_is_refused(sf: SalesforceEmulator, jwt: JWTAuthe
     [
         ({"access_token": None}, "has no `access_token`"),
         ({"instance_url": ""}, "has no `instance_url`"),
-        ({"id": None}, "has no `id`"),
         ({"access_token": 5}, "has an invalid `access_token` (not text)"),
         ({"id": ["x"]}, "has an invalid `id` (not text)"),
         ({"scope": {}}, "has an invalid `scope` (not text)"),

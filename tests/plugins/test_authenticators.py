@@ -152,7 +152,7 @@ def test_a_subclass_without_the_attrs_decorator_is_refused(install: Install) -> 
     source = (
         "class Broken(kinetic.GrantAuthenticator):\n"
         "    token: str = kinetic.setting(help='', secret=True)\n"
-        "    def grant(self, now):\n"
+        "    def grant(self, request):\n"
         "        return {'token': self.token}\n"
     )
     caught = broken(install, source)

@@ -74,15 +74,15 @@ HOOK = "@attrs.frozen\nclass {name}:\n    @kinetic.hookimpl\n{body}"
 ROWS = {
     "Missing": (GRANT, "    pass\n", "lacks grant(), which its base class leaves to it"),
     "Misspelt": (GRANT, "    def grnat(self, now): return {}\n", "lacks grant(), which its base class leaves to it"),
-    "AsyncGrant": (GRANT, "    async def grant(self, now): return {}\n", "has grant() as an async function"),
-    "YieldGrant": (GRANT, "    def grant(self, now): yield {}\n", "has grant() as a generator: return the value"),
-    "StaticGrant": (GRANT, "    @staticmethod\n    def grant(now): return {}\n", "remove @staticmethod"),
+    "AsyncGrant": (GRANT, "    async def grant(self, request): return {}\n", "has grant() as an async function"),
+    "YieldGrant": (GRANT, "    def grant(self, request): yield {}\n", "has grant() as a generator: return the value"),
+    "StaticGrant": (GRANT, "    @staticmethod\n    def grant(request): return {}\n", "remove @staticmethod"),
     "ClassGrant": (GRANT, "    @classmethod\n    def grant(cls, now): return {}\n", "remove @classmethod"),
     "NoArgument": (GRANT, "    def grant(self): return {}\n", "has grant(self), but it is called as grant("),
     "NoMethod": (GRANT, "    grant = None\n", "has grant as NoneType, but it is a method"),
     "AsyncClose": (
         GRANT,
-        "    def grant(self, now): return {}\n    async def close(self): ...\n",
+        "    def grant(self, request): return {}\n    async def close(self): ...\n",
         "has close() as an async function",
     ),
     "AsyncHook": (HOOK, "    async def authenticate(self): ...\n", "a hook is called without an event loop"),
@@ -126,7 +126,7 @@ def test_a_method_behind_a_decorator_is_fine() -> None:
     @attrs.frozen
     class Decorated(kinetic.GrantAuthenticator):
         @noted
-        def grant(self, now: float) -> Mapping[str, str]:
+        def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
             return {}
 
     assert kinetic.SessionSource(Decorated()).provider == "Decorated"

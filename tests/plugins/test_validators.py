@@ -32,7 +32,7 @@ class Decorated(kinetic.GrantAuthenticator):
     def _my_domain(self, attribute: object, value: str) -> None:
         no_login(self, attribute, value)
 
-    def grant(self, now: float) -> Mapping[str, str]:
+    def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
         return {"grant_type": "client_credentials", "client_id": self.client_id}
 
 
@@ -42,7 +42,7 @@ class Given(kinetic.GrantAuthenticator):
 
     login_url: str = kinetic.login_url_setting(attrs.NOTHING, help="Where.", env="ACME_URL", validator=[no_login])
 
-    def grant(self, now: float) -> Mapping[str, str]:
+    def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
         return {"grant_type": "client_credentials"}
 
 
@@ -91,7 +91,7 @@ class Careless(kinetic.GrantAuthenticator):
     login_url: str = kinetic.setting(help="")
     client_secret: str = kinetic.setting("canary-secret", help="", secret=True)
 
-    def grant(self, now: float) -> Mapping[str, str]:
+    def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
         return {"grant_type": "client_credentials", "client_secret": self.client_secret}
 
 
@@ -119,7 +119,7 @@ class _Hooks:
     def authenticate(self):
         return S()
 
-    def grant(self, now):
+    def grant(self, request):
         return {}
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,8 @@
 
 import time
 
+import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +43,13 @@ def test_a_session_becomes_stale_within_the_window_for_any_lifetime(lifetime_s: 
     cached = CachedSession.of(SESSION, lifetime_s)
     stale_in = cached.stale_monotonic - time.monotonic()
     assert lifetime_s * ADVISORY_FROM - 1 < stale_in <= lifetime_s * (ADVISORY_FROM + JITTER)
+
+
+@pytest.mark.parametrize(("ends_in_s", "lives_s"), [(300, 300), (5000, 1000), (-5, 0)])
+def test_it_lives_no_longer_than_it_says_itself(ends_in_s: float, lives_s: float) -> None:
+    cached = CachedSession.of(attrs.evolve(SESSION, expires_at=time.time() + ends_in_s), 1000)
+    assert cached.expired_wall - time.time() == pytest.approx(lives_s, abs=1)
+    assert freshness_after(cached, lives_s + 1, lives_s + 1) is Freshness.EXPIRED
 
 
 def test_the_age_of_a_stored_session_counts_from_its_login() -> None:

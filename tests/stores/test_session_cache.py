@@ -132,8 +132,8 @@ def test_an_outage_is_logged_once_and_the_process_continues_with_its_own_memory(
     session_cache.write(cached())
     session_cache.release(lease)
     assert token_in(session_cache) == "00D!canary-token"
-    session_cache.write_refusals(lambda _: b"[]", 60)
-    assert b"[]" in session_cache.read_refusals()
+    session_cache.write_refusals(lambda _name, _before: b"[]", 60)
+    assert (KEY, b"[]") in session_cache.read_refusals()
     assert store.calls == ["acquire"]  # and is left alone from then on
     (warning,) = warnings(caplog)
     assert warning.startswith("the session store failed (acquire); this process goes on with its own memory")
@@ -258,7 +258,7 @@ def test_an_error_on_closing_a_store_breaks_nothing(
 
 
 def kept_as(**fields: Any) -> bytes:
-    return json.dumps({"form": 1, "born_at": time.time(), **SESSION, **fields}).encode()
+    return json.dumps({"form": 2, "name": KEY, "born_at": time.time(), **SESSION, **fields}).encode()
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def kept_as(**fields: Any) -> bytes:
         (b"[" * 50_000, "not JSON"),
         (b" " * 100_001, "too long"),
         (b"[]", "another form"),
-        (kept_as(form=2), "another form"),
+        (kept_as(form=1), "another form"),
         (kept_as(born_at=None), "no date"),
         (kept_as(born_at=True), "no date"),
         (kept_as(born_at=10**400), "no date"),
@@ -322,7 +322,7 @@ _FIELDS = st.fixed_dictionaries(
     {},
     optional={
         name: st.text() | st.integers() | st.floats() | st.none()
-        for name in [*(each.name for each in attrs.fields(kinetic.SalesforceSession)), "form", "born_at"]
+        for name in [*(each.name for each in attrs.fields(kinetic.SalesforceSession)), "form", "name", "born_at"]
     },
 )
 
@@ -364,5 +364,5 @@ def test_a_wrong_type_returned_by_a_store_is_an_outage(answer: object, caplog: p
 
     session_cache = SessionCache(KEY, Odd, 7200.0, None)
     assert session_cache.read() is None
-    assert set(session_cache.read_refusals()) == {b""}
+    assert set(session_cache.read_refusals()) == {(KEY, b"")}
     assert warnings(caplog)[0].startswith("the session store failed (get)")

@@ -12,6 +12,7 @@ import attrs
 from kinetic_auth_core import (
     ConfigurationError,
     GrantAuthenticator,
+    LoginRequest,
     Once,
     Signer,
     current_tally,
@@ -83,10 +84,10 @@ class JWTAuthenticator(GrantAuthenticator):
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | bytes | Signer | Sequence[str | bytes | Signer] | None = setting(
-        None, help="RSA private key, as text; or a list: the current key and the next.", secret=True
+        None, help="RSA private key, as text; or a list: the current key and the next.", secret=True, identity=False
     )
     private_key_path: str | os.PathLike[str] | None = setting(
-        None, help="File with the RSA private key.", validator=_check_path
+        None, help="File with the RSA private key.", validator=_check_path, identity=False
     )
     login_url: str = login_url_setting()
     audience: str | None = url_setting(
@@ -95,18 +96,22 @@ class JWTAuthenticator(GrantAuthenticator):
         kw_only=True,
         derived=lambda self: default_audience(self.login_url),
     )
-    passphrase: str | None = setting(None, help="Passphrase of an encrypted key.", secret=True, kw_only=True)
-    client_secret: str | None = setting(None, help="Consumer Secret; not needed to log in.", secret=True, kw_only=True)
+    passphrase: str | None = setting(
+        None, help="Passphrase of an encrypted key.", secret=True, identity=False, kw_only=True
+    )
+    client_secret: str | None = setting(
+        None, help="Consumer Secret; not needed to log in.", secret=True, identity=False, kw_only=True
+    )
     private_certificate_path: str | os.PathLike[str] | None = setting(
-        None, help="File with the key's certificate, to be warned before it expires.", kw_only=True
+        None, help="File with the key's certificate, to be warned before it expires.", identity=False, kw_only=True
     )
     _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
-    def grant(self, now: float) -> Mapping[str, str]:
+    def grant(self, request: LoginRequest) -> Mapping[str, str]:
         """The form fields: a newly signed assertion.
 
         Args:
-            now: Unix seconds.
+            request: What the login is made for.
 
         Raises:
             KeyLoadError: The key cannot be read, or is not an RSA private key of 2048 bits or more; or the certificate
@@ -114,10 +119,12 @@ class JWTAuthenticator(GrantAuthenticator):
         """
         from kinetic_auth_jwt_bearer.assertion import sign_assertion
 
-        key = self._key.get(lambda: self._prepare_key(now))
+        key = self._key.get(lambda: self._prepare_key(request.now))
         current_tally().key_fingerprint = key.fingerprint
         audience = self.audience or default_audience(self.login_url)
-        assertion = sign_assertion(key, issuer=self.client_id, subject=self.username, audience=audience, now=now)
+        assertion = sign_assertion(
+            key, issuer=self.client_id, subject=self.username, audience=audience, now=request.now
+        )
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
     def _prepare_key(self, now: float) -> "AssertionKey":

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core import CredentialsRejectedError
+from kinetic_auth_core import CredentialsRejectedError, LoginRequest
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
@@ -38,13 +38,14 @@ def authenticator(keys: KeyPair) -> JWTAuthenticator:
 
 
 def test_the_form_is_the_grant_type_and_the_assertion_and_no_secret(authenticator: JWTAuthenticator) -> None:
-    form = authenticator.grant(NOW)
+    form = authenticator.grant(LoginRequest(now=NOW))
     assert set(form) == {"grant_type", "assertion"}
     assert form["grant_type"] == GRANT_TYPE
 
 
 def test_a_client_secret_is_not_sent(keys: KeyPair) -> None:
-    form = JWTAuthenticator("key", "u@acme.com", keys.private_key_pem, client_secret="canary").grant(NOW)
+    authenticator = JWTAuthenticator("key", "u@acme.com", keys.private_key_pem, client_secret="canary")
+    form = authenticator.grant(LoginRequest(now=NOW))
     assert set(form) == {"grant_type", "assertion"}
     assert "canary" not in str(form)
 
@@ -52,14 +53,14 @@ def test_a_client_secret_is_not_sent(keys: KeyPair) -> None:
 def test_the_assertion_is_signed_with_rs256_and_the_certificate_verifies_it(
     authenticator: JWTAuthenticator, keys: KeyPair
 ) -> None:
-    header = decoded(authenticator.grant(NOW)["assertion"], keys)["header"]
+    header = decoded(authenticator.grant(LoginRequest(now=NOW))["assertion"], keys)["header"]
     assert header == {"alg": "RS256", "typ": "JWT"}
 
 
 def test_the_claims_are_issuer_subject_audience_and_expiry_and_nothing_else(
     authenticator: JWTAuthenticator, keys: KeyPair
 ) -> None:
-    assert decoded(authenticator.grant(NOW)["assertion"], keys)["payload"] == {
+    assert decoded(authenticator.grant(LoginRequest(now=NOW))["assertion"], keys)["payload"] == {
         "iss": "3MVG9.consumer.key",
         "sub": "integration@acme.com",
         "aud": "https://login.salesforce.com",
@@ -86,17 +87,20 @@ def test_the_expiry_is_in_whole_seconds_and_never_more_than_three_minutes_ahead(
 
 def test_the_real_clock_is_used_for_a_login(authenticator: JWTAuthenticator, keys: KeyPair) -> None:
     before = int(time.time())
-    expiry = decoded(authenticator.grant(time.time())["assertion"], keys)["payload"]["exp"]
+    expiry = decoded(authenticator.grant(LoginRequest(now=time.time()))["assertion"], keys)["payload"]["exp"]
     assert before + 180 <= expiry <= time.time() + 180
 
 
 def test_each_login_signs_a_new_assertion(authenticator: JWTAuthenticator) -> None:
-    assert authenticator.grant(NOW)["assertion"] != authenticator.grant(NOW + 60)["assertion"]
+    assert (
+        authenticator.grant(LoginRequest(now=NOW))["assertion"]
+        != authenticator.grant(LoginRequest(now=NOW + 60))["assertion"]
+    )
 
 
 @pytest.mark.parametrize("username", ["ünï@acme.com", "o'neil+test@acme.com", 'quo"te@acme.com'])
-def test_any_username_is_sent_unchanged(username: str, keys: KeyPair) -> None:
-    assertion = JWTAuthenticator("key", username, keys.private_key_pem).grant(NOW)["assertion"]
+def test_any_username_is_passed_unchanged(username: str, keys: KeyPair) -> None:
+    assertion = JWTAuthenticator("key", username, keys.private_key_pem).grant(LoginRequest(now=NOW))["assertion"]
     assert decoded(assertion, keys)["payload"]["sub"] == username
 
 
@@ -132,8 +136,10 @@ def test_a_key_that_does_not_match_the_certificate_has_its_own_message(
 
 def test_no_signature_is_made_by_ecdsa(keys: KeyPair) -> None:
     code = (
-        "import sys; from kinetic_auth_jwt_bearer import JWTAuthenticator as J; "
-        "J('key', 'u@acme.com', sys.stdin.read()).grant(1.0); print('jose' in sys.modules, 'ecdsa' in sys.modules)"
+        "import sys; from kinetic_auth_core import LoginRequest;"
+        "from kinetic_auth_jwt_bearer import JWTAuthenticator as J;"
+        "J('key', 'u@acme.com', sys.stdin.read()).grant(LoginRequest(now=1.0));"
+        "print('jose' in sys.modules, 'ecdsa' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], input=keys.private_key_pem, capture_output=True, text=True, check=True

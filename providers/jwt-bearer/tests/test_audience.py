@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from kinetic_auth_core import ConfigurationError, CredentialsRejectedError, SessionSource
+from kinetic_auth_core import ConfigurationError, CredentialsRejectedError, LoginRequest, SessionSource
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 
@@ -51,7 +51,7 @@ def test_an_explicit_audience_wins_over_the_host() -> None:
 
 def test_a_none_audience_is_derived_from_the_host(keys: KeyPair) -> None:
     made = JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, login_url=TEST, audience=None)
-    assert jwt.decode(made.grant(0)["assertion"], options={"verify_signature": False})["aud"] == TEST
+    assert jwt.decode(made.grant(LoginRequest(now=0))["assertion"], options={"verify_signature": False})["aud"] == TEST
 
 
 def test_the_audience_and_the_host_are_separate_settings(

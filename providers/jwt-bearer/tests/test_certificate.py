@@ -13,7 +13,7 @@ import attrs
 import pytest
 from cryptography import x509
 
-from kinetic_auth_core import KeyLoadError, KineticAuthError
+from kinetic_auth_core import KeyLoadError, KineticAuthError, LoginRequest
 from kinetic_auth_core.plugins import LocalSigner, read_private_key
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
@@ -57,8 +57,8 @@ def test_a_certificate_that_expires_within_30_days_causes_one_warning(
     days_left: float, remaining: str, keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     authenticator = made(keys, certificate)
-    authenticator.grant(end - days_left * 86400)
-    authenticator.grant(end - days_left * 86400)
+    authenticator.grant(LoginRequest(now=end - days_left * 86400))
+    authenticator.grant(LoginRequest(now=end - days_left * 86400))
     day = dt.datetime.fromtimestamp(end, dt.UTC).date()
     assert warnings(caplog) == [
         f"the certificate {certificate} expires on {day}, {remaining}; create a new one and upload it to the app"
@@ -69,7 +69,7 @@ def test_a_certificate_that_expires_within_30_days_causes_one_warning(
 def test_an_expired_certificate_causes_a_warning(
     keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert made(keys, certificate).grant(end + 1)["assertion"]
+    assert made(keys, certificate).grant(LoginRequest(now=end + 1))["assertion"]
     day = dt.datetime.fromtimestamp(end, dt.UTC).date()
     assert warnings(caplog) == [
         f"the certificate {certificate} expired on {day}; create a new one and upload it to the app"
@@ -79,7 +79,7 @@ def test_an_expired_certificate_causes_a_warning(
 def test_a_certificate_with_31_days_left_causes_no_warning(
     keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made(keys, certificate).grant(end - 31 * 86400)
+    made(keys, certificate).grant(LoginRequest(now=end - 31 * 86400))
     assert warnings(caplog) == []
 
 
@@ -87,7 +87,7 @@ def test_a_certificate_in_der_is_read_as_well(keys: KeyPair, certificate: Path, 
     subprocess.run(
         ["openssl", "x509", "-in", certificate, "-outform", "DER", "-out", tmp_path / "server.cer"], check=True
     )
-    assert made(keys, tmp_path / "server.cer").grant(0)["assertion"]
+    assert made(keys, tmp_path / "server.cer").grant(LoginRequest(now=0))["assertion"]
 
 
 def test_a_certificate_of_another_key_is_rejected_before_anything_is_sent(
@@ -127,15 +127,15 @@ def remote(kind: Any, keys: KeyPair, path: Path) -> JWTAuthenticator:
 
 
 def test_a_remote_key_with_a_public_key_is_compared(keys: KeyPair, other_keys: KeyPair, certificate: Path) -> None:
-    assert remote(PublishingKey, keys, certificate).grant(0)["assertion"]
+    assert remote(PublishingKey, keys, certificate).grant(LoginRequest(now=0))["assertion"]
     with pytest.raises(KeyLoadError, match=r"does not belong to the private key remote\.\.\."):
-        remote(PublishingKey, other_keys, certificate).grant(0)
+        remote(PublishingKey, other_keys, certificate).grant(LoginRequest(now=0))
 
 
 def test_without_a_public_key_only_the_dates_are_checked(
     other_keys: KeyPair, certificate: Path, end: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert remote(RemoteKey, other_keys, certificate).grant(end)["assertion"]
+    assert remote(RemoteKey, other_keys, certificate).grant(LoginRequest(now=end))["assertion"]
     assert len(warnings(caplog)) == 1
 
 
@@ -144,7 +144,7 @@ def test_a_file_without_a_certificate_is_an_error(contents: bytes, keys: KeyPair
     path = tmp_path / "server.crt"
     path.write_bytes(contents)
     with pytest.raises(KeyLoadError) as caught:
-        made(keys, path).grant(0)
+        made(keys, path).grant(LoginRequest(now=0))
     assert str(caught.value) == f"the file {path} is not a certificate in PEM or DER. {NAME_IT}"
 
 
@@ -154,7 +154,7 @@ def test_a_private_key_in_place_of_the_certificate_is_recognized_and_not_shown(
     path = tmp_path / "server.crt"
     path.write_text(keys.private_key_pem)
     with pytest.raises(KineticAuthError) as caught:
-        made(keys, path).grant(0)
+        made(keys, path).grant(LoginRequest(now=0))
     assert str(caught.value) == f"the file {path} is a private key, not a certificate. {NAME_IT}"
     assert leaked(caught.value, keys.private_key_pem) == []
 
@@ -162,7 +162,7 @@ def test_a_private_key_in_place_of_the_certificate_is_recognized_and_not_shown(
 @pytest.mark.parametrize("path", ["missing.crt", "server\0.crt", "~nobody-of-that-name/server.crt"])
 def test_an_unreadable_certificate_is_an_error(path: str, keys: KeyPair) -> None:
     with pytest.raises(KeyLoadError) as caught:
-        made(keys, Path(path)).grant(0)
+        made(keys, Path(path)).grant(LoginRequest(now=0))
     assert str(caught.value).startswith(f"the certificate {path} cannot be read: ")
     assert str(caught.value).endswith(NAME_IT)
 

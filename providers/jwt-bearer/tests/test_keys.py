@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from kinetic_auth_core import LoginRequest
 from kinetic_auth_core.plugins import tallied
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
@@ -174,5 +175,5 @@ def test_the_fingerprint_that_observers_see_is_that_of_the_public_key(keys: KeyP
     key = serialization.load_pem_private_key(keys.private_key_pem.encode(), None)
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     with tallied() as tally:
-        JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem).grant(0)
+        JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem).grant(LoginRequest(now=0))
     assert tally.key_fingerprint == hashlib.sha256(public).hexdigest()

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from kinetic_auth_core import AuthenticationError, KeyLoadError, Signer
+from kinetic_auth_core import AuthenticationError, KeyLoadError, LoginRequest, Signer
 from kinetic_auth_core.plugins import tallied
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
@@ -56,7 +56,7 @@ def test_any_object_that_signs_is_accepted_as_a_key(
 
 def test_observers_get_the_key_id_of_the_signer(settings: dict[str, Any], keys: KeyPair) -> None:
     with tallied() as tally:
-        JWTAuthenticator(**settings, private_key=VaultSigner(keys.private_key_pem)).grant(0)
+        JWTAuthenticator(**settings, private_key=VaultSigner(keys.private_key_pem)).grant(LoginRequest(now=0))
     assert tally.key_fingerprint == "vault/salesforce/7"
 
 

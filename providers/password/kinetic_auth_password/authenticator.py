@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from kinetic_auth_core import GrantAuthenticator, login_url_setting, setting, single_line
+from kinetic_auth_core import GrantAuthenticator, LoginRequest, login_url_setting, setting, single_line
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,16 @@ class OAuthAuthenticator(GrantAuthenticator):
     counts_failed_logins: ClassVar[bool] = True
 
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
-    client_secret: str = setting(help="Consumer Secret of the connected app.", secret=True)
+    client_secret: str = setting(help="Consumer Secret of the connected app.", secret=True, identity=False)
     username: str = setting(help="Salesforce username.", validator=single_line)
-    password: str = setting(help="The user's password.", secret=True)
-    security_token: str = setting("", help="The user's security token, appended to the password.", secret=True)
+    password: str = setting(help="The user's password.", secret=True, identity=False)
+    security_token: str = setting(
+        "", help="The user's security token, appended to the password.", secret=True, identity=False
+    )
     login_url: str = login_url_setting()
     _warned: _Warned = attrs.field(init=False, repr=False, eq=False, factory=_Warned)
 
-    def grant(self, now: float) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use the time
+    def grant(self, request: LoginRequest) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use it
         """The form fields; Salesforce wants password and security token in one."""
         if not self._warned.done:
             self._warned.done = True

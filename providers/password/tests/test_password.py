@@ -11,7 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kinetic_auth_core import AuthenticationError, ConfigurationError, CredentialsRejectedError, KineticAuthError
+from kinetic_auth_core import (
+    AuthenticationError,
+    ConfigurationError,
+    CredentialsRejectedError,
+    KineticAuthError,
+    LoginRequest,
+)
 from kinetic_auth_core.plugins import known_error
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 from kinetic_auth_password import OAuthAuthenticator
@@ -19,7 +25,7 @@ from kinetic_auth_password import OAuthAuthenticator
 
 def test_the_form_has_the_two_credentials_and_password_and_token_in_one() -> None:
     made = OAuthAuthenticator("3MVG9", "secret", "u@acme.com", "pass", "TOKEN")
-    assert made.grant(0) == {
+    assert made.grant(LoginRequest(now=0)) == {
         "grant_type": "password",
         "client_id": "3MVG9",
         "client_secret": "secret",

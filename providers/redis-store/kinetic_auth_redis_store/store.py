@@ -1,5 +1,6 @@
 """The session store: its settings, and the operations of the contract in Redis."""
 
+import hmac
 import logging
 import threading
 from collections.abc import Sequence
@@ -124,6 +125,11 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
     def release(self, key: str, holder: str) -> None:
         """Release the lease if `holder` still has it."""
         self._run(scripts.RELEASE, self._name(key, "lease"), holder)
+
+    def naming_key(self) -> bytes | None:
+        """Derived from the last key of the list, the oldest; None where sessions are stored in clear."""
+        keys = _keys(self.key)
+        return hmac.digest(keys[-1].encode(), b"kinetic-auth names of sessions", "sha256") if keys else None
 
     def close(self) -> None:
         """Close the connections. The next call opens new ones."""

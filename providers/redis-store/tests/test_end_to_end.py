@@ -151,8 +151,9 @@ def test_the_store_key_is_rotated_while_all_processes_keep_running(
         second.invalidate(session)
         renewed = second.session()
     with kinetic.resolve("jwt-bearer", **after) as third:
-        assert third.session() == renewed
-    assert sf.token_requests == 2
+        assert third.session() != renewed  # the names are made with the oldest key, which it does not have
+        assert third.session().is_valid()
+    assert sf.token_requests == 3
 
 
 def test_a_process_killed_during_a_login_blocks_others_no_longer_than_its_lease(

@@ -15,7 +15,6 @@ ROWS = [
     Row("fields", "access_token of 20,000 characters", session(access_token=ACCESS * 700)),
     Row("fields", "token_type: MAC", session(token_type="MAC")),
     Row("fields", "token_type with a line break", session(token_type="Bearer\r\n")),
-    Row("fields", "no id", session(id=...)),
     Row("fields", "id: a list", session(id=[ID])),
     Row("fields", "id with an escape sequence", session(id=f"{ID}\x1b[2J")),
     Row("fields", "scope: an object", session(scope={})),

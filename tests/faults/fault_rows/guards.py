@@ -32,7 +32,7 @@ ROWS = [
     Row(
         "guards",
         "an identity without an org, where one is expected",
-        session(id="https://login.salesforce.com"),
+        session(id="https://login.salesforce.com", access_token="opaque"),
         SessionRejectedError,
         options={"expected_org_id": ORG},
     ),
