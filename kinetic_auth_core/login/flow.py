@@ -218,10 +218,10 @@ class LoginFlow:
             except KineticAuthError as error:
                 logger.warning("%s", error)
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
-                event = self._event(tried[-1] if tried else None, None, tally, began)
+                event = self._event(tried[-1] if tried else None, None, tally, began, reason)
                 hooks.authentication_failed(self.spec.provider, error, event)
                 raise
-        event = self._event(tried[-1], session, tally, began)
+        event = self._event(tried[-1], session, tally, began, reason)
         self._note_key_in_use(event)
         logger.info(
             "%s login of %s: org %s at %s, %.3f s, %d request(s)",
@@ -232,7 +232,7 @@ class LoginFlow:
 
     def notify_of_dead(self, session: SalesforceSession) -> None:
         """Call the observers for a session that was reported dead."""
-        event = attrs.evolve(self._event(None, session, LoginTally(), time.monotonic()), reason="rejected")
+        event = self._event(None, session, LoginTally(), time.monotonic(), "rejected")
         self._instances.hooks(None).session_invalidated(self.spec.provider, session, event)
 
     def rows(self) -> tuple[ExplainedSetting, ...]:
@@ -369,7 +369,12 @@ class LoginFlow:
             )
 
     def _event(
-        self, provider: ProviderInstance | None, session: SalesforceSession | None, tally: LoginTally, began: float
+        self,
+        provider: ProviderInstance | None,
+        session: SalesforceSession | None,
+        tally: LoginTally,
+        began: float,
+        reason: Reason,
     ) -> LoginEvent:
         username = session.username if session else None
         if not username and provider is not None:
@@ -382,6 +387,7 @@ class LoginFlow:
             host=self.spec.host,
             username=username,
             org_id=session.org_id if session else None,
+            reason=reason,
             attempts=tally.attempts,
             duration_s=time.monotonic() - began,
             key_fingerprint=tally.key_fingerprint,

@@ -118,7 +118,8 @@ class _HookImplementations:
         for name in dir(plugin):
             if hasattr(inspect.getattr_static(plugin, name, None), f"{PROJECT}_impl"):
                 implementation = getattr(plugin, name)
-                setattr(self, name, _with_request(implementation) if name == "authenticate" else implementation)
+                hook = getattr(implementation, f"{PROJECT}_impl", {}).get("specname") or name
+                setattr(self, name, _with_request(implementation) if hook == "authenticate" else implementation)
 
 
 def _with_request(implementation: Any) -> Any:
@@ -234,18 +235,20 @@ class KeyLoaderHooks:
             KeyLoadError: The key loader raised something else than a `KineticAuthError`, or did not return text.
             KineticAuthError: As the key loader raised it.
         """
+        cause: BaseException | None = None
         try:
-            named: object = self._manager.hook.identity(reference=reference)
+            found: object = self._manager.hook.identity(reference=reference)
         except KineticAuthError as error:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
             cause = redacted_cause(error, ())
+            what = f"raised {describe(cause)}"
         else:
-            if named is None or (isinstance(named, str) and named):
-                return named
-            raise KeyLoadError(f"{reference}: identity() of its key loader returned no text.")
-        raise KeyLoadError(f"{reference}: identity() of its key loader raised {describe(cause)}") from cause
+            if found is None or (isinstance(found, str) and found):
+                return found
+            what = "returned an empty text" if found == "" else f"returned {type(found).__name__} instead of text"
+        raise KeyLoadError(f"{reference}: identity() of its key loader {what}.") from cause
 
     def check_reference(self, reference: "Reference") -> None:
         """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""

@@ -196,7 +196,7 @@ def _merge(
         problems += refused(SourceOptions, merged)
         options = SourceOptions()
     values = {name: value for name, value in merged.values.items() if name not in of_source}
-    who = (configuration.provider, normalized(plugin.distribution))
+    who = (plugin.name, normalized(plugin.distribution))
     spec = LoginSpec(
         provider=plugin.name,
         make=cls,
@@ -211,7 +211,7 @@ def _merge(
         allowed=configuration.allowed_later,
         is_grant=issubclass(cls, GrantAuthenticator),
         identity=identity_of(
-            cls, values, who, SecretLoader(configuration.variables.lookup, configuration.file.allowed)
+            cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
         ),
     )
     if merged.problems or any(references(values)):

@@ -343,7 +343,7 @@ def test_a_loader_that_returns_no_text_as_identity_is_an_error_or_has_none(
     if answer == "None":
         assert name_with(ByToken, token=reference("vault://x"))
     else:
-        with pytest.raises(kinetic.KeyLoadError, match="returned no text"):
+        with pytest.raises(kinetic.KeyLoadError, match=r"identity\(\) of its key loader returned"):
             name_with(ByToken, token=reference("vault://x"))
 
 

@@ -609,3 +609,12 @@ def test_a_wrapper_of_the_application_can_veto_a_login(outcomes: list[Any]) -> N
 
     with pytest.raises(kinetic.LoginBudgetError, match="Not at night"):
         kinetic.resolve("fake", observers=[Closed()]).session()
+
+
+def test_an_event_says_why_there_was_a_login(outcomes: list[Any]) -> None:
+    recorder = Recorder()
+    source = kinetic.resolve("fake", observers=[recorder])
+    source.invalidate(source.session())
+    source.session()
+    source.authenticate()
+    assert [event.reason for _, _, event in recorder.calls] == ["first", "rejected", "rejected", "asked"]

@@ -38,7 +38,7 @@ def test_a_misspelt_keyword_is_reported_even_if_its_value_is_none() -> None:
 
 def test_a_keyword_of_none_leaves_the_setting_to_lower_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_USERNAME", "from-variable")
-    source = kinetic.resolve("password", **LOGIN | {"username": None})
+    source = kinetic.resolve("password", **LOGIN | {"username": None})  # type: ignore[arg-type]  # for mypy, any parameter's
     assert {row.name: row.value for row in source.explain()}["username"] == "from-variable"
 
 
