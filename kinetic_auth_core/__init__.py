@@ -27,12 +27,11 @@ from kinetic_auth_core.errors import (
     TransportError,
     UnknownProviderError,
 )
-from kinetic_auth_core.events import LoginEvent, current_tally
+from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.logs import configure_logging
 from kinetic_auth_core.registry.discovery import installed_version
 from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
-from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.resolution.resolver import resolve
 from kinetic_auth_core.resolution.source_pool import SourcePool

@@ -1,10 +1,74 @@
-"""The event that observers receive for a login or a dead session, and the tally that collects its facts."""
+"""What plugins get of a login: the request that says why it is made, the event that says how it went, and its tally."""
 
+import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Literal, Protocol
 
 import attrs
+
+from kinetic_auth_core.session import SalesforceSession
+
+#: Why a login is made.
+Reason = Literal["first", "refresh", "rejected", "asked"]
+#: `1`: a person may be asked, even without a terminal; `0`: nobody may. Read from the process alone.
+INTERACTIVE_VARIABLE = "KINETIC_AUTH_INTERACTIVE"
+
+
+class ProviderState(Protocol):
+    """A secret that a provider keeps from login to login."""
+
+    def get(self) -> str | None:
+        """The secret; None if there is none yet."""
+
+    def replace(self, value: str) -> None:
+        """Keep another one from now on."""
+
+
+@attrs.frozen(kw_only=True)
+class LoginRequest:
+    """One login, as the source asks for it.
+
+    Attributes:
+        provider: The provider's entry-point name; the class name of an instance made by hand.
+        environment: The environment of the config file, or None.
+        host: The login host, if the provider has a `login_url`.
+        username: The Salesforce user, if the provider has that setting.
+        reason: `first`: there was no session; `refresh`: the lifetime of the session ends or has ended; `rejected`:
+            `invalidate` reported a 401; `asked`: `authenticate()` was called.
+        rejected: The session that was reported; with the reason `rejected` only. It holds the token.
+        interactive: Whether a person may be asked. Never in a background refresh; otherwise where stdin is a terminal,
+            or as the variable KINETIC_AUTH_INTERACTIVE says. A login that needs a person where this is False raises an
+            `InteractionRequiredError`.
+        now: Unix seconds, by the server's clock as far as known.
+        attempt: Which try of this login it is, from 1.
+        state: What the provider keeps from login to login; None if it keeps nothing.
+    """
+
+    provider: str = ""
+    environment: str | None = None
+    host: str | None = None
+    username: str | None = None
+    reason: Reason = "asked"
+    rejected: SalesforceSession | None = None
+    interactive: bool = False
+    now: float = attrs.field(factory=time.time)
+    attempt: int = 1
+    state: ProviderState | None = attrs.field(default=None, repr=False)
+
+
+def may_ask_a_person() -> bool:
+    """Whether a login in the foreground may ask a person."""
+    wanted = os.environ.get(INTERACTIVE_VARIABLE, "").strip()
+    if wanted in ("0", "1"):
+        return wanted == "1"
+    try:
+        return sys.stdin is not None and sys.stdin.isatty()
+    except (OSError, ValueError, AttributeError):  # closed, or replaced by something else
+        return False
 
 
 @attrs.frozen

@@ -20,7 +20,7 @@ from kinetic_auth_core.errors import (
     TransientAuthenticationError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginTally, current_tally, tallied
+from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, current_tally, tallied
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import url_problem
@@ -35,9 +35,8 @@ from kinetic_auth_core.registry.hookspecs import (
     hookimpl,
 )
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
-from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.registry.references import Reference, parse_reference
-from kinetic_auth_core.registry.validated_instances import ValidatedMeta
+from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting

@@ -21,7 +21,7 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     SessionRejectedError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginTally, current_tally, tallied
+from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, current_tally, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget, SharedResources
@@ -29,8 +29,7 @@ from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks
-from kinetic_auth_core.registry.login_request import LoginRequest, Reason
-from kinetic_auth_core.registry.observers import are_loading
+from kinetic_auth_core.registry.loading import are_loading
 from kinetic_auth_core.session import SalesforceSession, jwt_times
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.connections import Deadline

@@ -23,11 +23,11 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
+from kinetic_auth_core.events import LoginRequest, may_ask_a_person
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
-from kinetic_auth_core.registry.login_request import LoginRequest, may_ask_a_person
-from kinetic_auth_core.registry.validated_instances import ValidatedMeta
+from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (

@@ -23,8 +23,8 @@ from kinetic_auth_core.registry.discovery import (
     installed,
     normalized,
 )
-from kinetic_auth_core.registry.observers import Observers
-from kinetic_auth_core.registry.validated_instances import reference_problem
+from kinetic_auth_core.registry.loading import Observers
+from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds

@@ -17,10 +17,6 @@ class Kind(enum.Enum):
     OTHER = "other"  #: neither: only after a long time, or not known
 
 
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
-
-
 class Culprit(enum.Enum):
     """Which part of the credential a refusal blames, where it may be a stale one."""
 
@@ -43,7 +39,7 @@ class KnownError:
     error: str
     description: str
     kind: Kind
-    remedy: str = attrs.field(converter=_sentence)
+    remedy: str
     culprit: Culprit | None = None
 
     def fits(self, error: str, description: str | None) -> bool:
@@ -52,22 +48,22 @@ class KnownError:
 
 
 _HOST_AND_AUDIENCE = (
-    "set audience for this org: https://login.salesforce.com, https://test.salesforce.com (sandboxes, scratch "
+    "Set audience for this org: https://login.salesforce.com, https://test.salesforce.com (sandboxes, scratch "
     "orgs), the My Domain URL (orgs with External Client Apps) or the Experience site's URL; always one URL with "
-    "https://"
+    "https://."
 )
 _LOGIN_HOURS = (
-    "relax the IP restrictions in the app's policies, add this machine's address to the network's trusted range, "
-    "or widen the login hours in the user's profile; Login History names which of them refused"
+    "Relax the IP restrictions in the app's policies, add this machine's address to the network's trusted range, "
+    "or widen the login hours in the user's profile; Login History names which of them refused."
 )
-_STATUS_PAGE = "nothing is wrong with the settings; try later, and see status.salesforce.com"
+_STATUS_PAGE = "Nothing is wrong with the settings; try later, and see status.salesforce.com."
 
 EXPIRED_ASSERTION = KnownError(
     "invalid_grant",
     "expired authorization code",
     Kind.OTHER,
-    "the signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by"
-    " NTP; an assertion lives 3 minutes, and each login signs a new one",
+    "The signed assertion had expired when it arrived (jwt expired): this machine's clock is wrong. Set it by"
+    " NTP; an assertion lives 3 minutes, and each login signs a new one.",
 )
 
 ERROR_CODES: tuple[KnownError, ...] = (
@@ -75,33 +71,33 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "invalid_grant",
         "authentication failure",
         Kind.REJECTED,
-        "check username and password; append the security token to the password (security_token), or add this "
+        "Check username and password; append the security token to the password (security_token), or add this "
         "machine's address to the trusted IP range; and allow the username-password flow under OAuth and OpenID "
-        "Connect Settings. Login History names the cause. Repeating a wrong password locks the user out",
+        "Connect Settings. Login History names the cause. Repeating a wrong password locks the user out.",
         Culprit.SECRET,
     ),
     KnownError(
         "invalid_grant",
         "user hasn't approved this consumer",
         Kind.REJECTED,
-        "pre-approve the connected app for the user's profile: Permitted Users 'Admin approved users are "
+        "Pre-approve the connected app for the user's profile: Permitted Users 'Admin approved users are "
         "pre-authorized', then assign the profile or a permission set to the app; or login_url and audience point"
-        " at another org. New policies take about a minute",
+        " at another org. New policies take about a minute.",
     ),
     KnownError(
         "invalid_app_access",
         "user is not admin approved",
         Kind.REJECTED,
-        "assign the user's profile or a permission set to the app (Manage Profiles, Manage Permission Sets)",
+        "Assign the user's profile or a permission set to the app (Manage Profiles, Manage Permission Sets).",
     ),
     KnownError("invalid_grant", "audience is invalid", Kind.REJECTED, _HOST_AND_AUDIENCE),
     KnownError(
         "invalid_grant",
         "invalid assertion",
         Kind.REJECTED,
-        "the private key and the certificate that is uploaded to the app do not belong together: upload the "
+        "The private key and the certificate that is uploaded to the app do not belong together: upload the "
         "certificate of this key, or use the key of that certificate. If they do, it may have expired: kinetic-auth "
-        "cert check --cert FILE --key FILE tells both",
+        "cert check --cert FILE --key FILE tells both.",
         Culprit.KEY,
     ),
     EXPIRED_ASSERTION,
@@ -109,13 +105,13 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "invalid_grant",
         "expired access/refresh token",
         Kind.REJECTED,
-        "the refresh token was revoked or has expired: log in again to get a new one",
+        "The refresh token was revoked or has expired: log in again to get a new one.",
     ),
     KnownError(
         "invalid_grant",
         "token request is already being processed",
         Kind.TRANSIENT,
-        "another process uses the same refresh token at this moment; try again",
+        "Another process uses the same refresh token at this moment; try again.",
     ),
     KnownError("invalid_grant", "ip restricted or invalid login hours", Kind.REJECTED, _LOGIN_HOURS),
     KnownError("invalid_grant", "ip restricted", Kind.REJECTED, _LOGIN_HOURS),
@@ -124,69 +120,69 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "invalid_grant",
         "request not supported on this domain",
         Kind.REJECTED,
-        "set login_url to the org's My Domain, such as https://acme.my.salesforce.com",
+        "Set login_url to the org's My Domain, such as https://acme.my.salesforce.com.",
     ),
     KnownError(
         "invalid_grant",
         "no client credentials user enabled",
         Kind.REJECTED,
-        "set Run As on the app's client credentials flow",
+        "Set Run As on the app's client credentials flow.",
     ),
     KnownError(
-        "invalid_grant", "no valid scopes defined", Kind.REJECTED, "add the api scope to the app's OAuth scopes"
+        "invalid_grant", "no valid scopes defined", Kind.REJECTED, "Add the api scope to the app's OAuth scopes."
     ),
     KnownError(
         "invalid_request",
         "refresh_token scope is required",
         Kind.REJECTED,
-        "add the refresh_token, offline_access scope to the app, and pre-authorize its users",
+        "Add the refresh_token, offline_access scope to the app, and pre-authorize its users.",
     ),
-    KnownError("invalid_request", "scope parameter not supported", Kind.REJECTED, "leave scope out of the request"),
+    KnownError("invalid_request", "scope parameter not supported", Kind.REJECTED, "Leave scope out of the request."),
     KnownError(
         "invalid_client_id",
         "client identifier invalid",
         Kind.REJECTED,
-        "check client_id: it is the app's Consumer Key, and the app must be in the org that login_url names. A "
-        "new app takes 2 to 10 minutes",
+        "Check client_id: it is the app's Consumer Key, and the app must be in the org that login_url names. A "
+        "new app takes 2 to 10 minutes.",
     ),
     KnownError(
         "invalid_client",
         "invalid client credentials",
         Kind.REJECTED,
-        "check client_secret: it is the app's Consumer Secret",
+        "Check client_secret: it is the app's Consumer Secret.",
         Culprit.SECRET,
     ),
     KnownError(
         "app_not_found",
         "",
         Kind.REJECTED,
-        "install the External Client App in this org, or set both login_url and audience to the org's My Domain",
+        "Install the External Client App in this org, or set both login_url and audience to the org's My Domain.",
     ),
-    KnownError("oauth_flow_disabled", "", Kind.REJECTED, "enable this flow in the app's OAuth settings"),
+    KnownError("oauth_flow_disabled", "", Kind.REJECTED, "Enable this flow in the app's OAuth settings."),
     KnownError(
         "unsupported_grant_type",
         "",
         Kind.REJECTED,
-        "enable this flow for the app and the org; check that login_url begins with https://",
+        "Enable this flow for the app and the org; check that login_url begins with https://.",
     ),
-    KnownError("inactive_user", "", Kind.REJECTED, "the user is frozen or deactivated: reactivate it, or use another"),
-    KnownError("inactive_org", "", Kind.REJECTED, "the org is locked or closed: ask its administrator or Salesforce"),
+    KnownError("inactive_user", "", Kind.REJECTED, "The user is frozen or deactivated: reactivate it, or use another."),
+    KnownError("inactive_org", "", Kind.REJECTED, "The org is locked or closed: ask its administrator or Salesforce."),
     KnownError(
         "unknown_error",
         "retry your request",
         Kind.TRANSIENT,
-        "Salesforce asks to try again; if it stays so, login_url is the wrong host for this org",
+        "Salesforce asks to try again; if it stays so, login_url is the wrong host for this org.",
     ),
     KnownError("server_error", "", Kind.TRANSIENT, _STATUS_PAGE),
     KnownError("service_unavailable", "", Kind.TRANSIENT, _STATUS_PAGE),
     KnownError("system_down", "", Kind.TRANSIENT, _STATUS_PAGE),
-    KnownError("slow_down", "", Kind.TRANSIENT, "too many requests at once: wait, then try again"),
+    KnownError("slow_down", "", Kind.TRANSIENT, "Too many requests at once: wait, then try again."),
     KnownError(
         "rate_limit_exceeded",
         "",
         Kind.OTHER,
-        "more than 3,600 logins of this user within an hour: keep the session and reuse it instead of logging in "
-        "for each call, and wait",
+        "More than 3,600 logins of this user within an hour: keep the session and reuse it instead of logging in "
+        "for each call, and wait.",
     ),
 )
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import pluggy
 
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
-from kinetic_auth_core.events import LoginEvent
+from kinetic_auth_core.events import LoginEvent, LoginRequest
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
-from kinetic_auth_core.registry.login_request import LoginRequest
 from kinetic_auth_core.session import SalesforceSession
 
 if TYPE_CHECKING:

@@ -27,8 +27,14 @@ from kinetic_auth_core.login.identity import identity_of
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
-from kinetic_auth_core.registry.loading import check_reference, load_authenticator
-from kinetic_auth_core.registry.observers import Observers, are_loading, configured_observers, given_observers
+from kinetic_auth_core.registry.loading import (
+    Observers,
+    are_loading,
+    check_reference,
+    configured_observers,
+    given_observers,
+    load_authenticator,
+)
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import choose_store
 from kinetic_auth_core.sessions.source import SessionSource

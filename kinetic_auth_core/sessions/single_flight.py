@@ -17,9 +17,9 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
+from kinetic_auth_core.events import Reason, may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.registry.login_request import Reason, may_ask_a_person
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.stores.session_cache import CachedSession, Freshness, Lease, SessionCache
 

@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedResources
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.registry.loading import authenticator_problem
-from kinetic_auth_core.registry.login_request import may_ask_a_person
-from kinetic_auth_core.registry.observers import Observers, given_observers
+from kinetic_auth_core.registry.loading import Observers, authenticator_problem, given_observers
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
 from kinetic_auth_core.settings.schema import ExplainedSetting
