@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import functools
 import io
 import logging
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -136,15 +140,17 @@ def everything_said() -> Iterator[io.StringIO]:
         root.setLevel(level)
 
 
-_NETWORK = frozenset(
-    {
-        *("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"),
-        *("socket.sendto", "socket.sendmsg"),
-    }
+_NETWORK: tuple[tuple[Any, str], ...] = (
+    *((socket.socket, name) for name in ("connect", "connect_ex", "bind", "sendto", "sendmsg")),
+    *((socket, name) for name in ("getaddrinfo", "gethostbyname", "gethostbyaddr")),
 )
+_PROCESSES: tuple[tuple[Any, str], ...] = (
+    (subprocess.Popen, "__init__"),
+    *((os, name) for name in ("system", "fork", "posix_spawn", "execv", "execve") if hasattr(os, name)),
+)
+_FILES: tuple[tuple[Any, str], ...] = ((builtins, "open"), (io, "open"), (os, "open"))
 _CODE = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib", ".pth", ".zip")
 _METADATA = (".dist-info", ".egg-info", "site-packages")
-_PROCESSES = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"})
 
 
 def _other_threads() -> frozenset[int | None]:
@@ -162,48 +168,69 @@ class Activity:
 
     sent: list[str] = attrs.field(factory=list)
     read: list[str] = attrs.field(factory=list)
+    uses_network: bool = False
     _others: frozenset[int | None] = attrs.field(factory=_other_threads)
 
-    def note(self, event: str, args: tuple[Any, ...]) -> None:
-        """Take in an audit event of Python."""
-        if threading.get_ident() in self._others:
+    def note(self, name: str, *, network: bool) -> None:
+        """Take in a use of the network, or a started process."""
+        if threading.get_ident() not in self._others:
+            self.sent.append(name)
+            self.uses_network = self.uses_network or network
+
+    def note_file(self, path: Any, how: Any = "r") -> None:
+        """Take in a file that is opened."""
+        if threading.get_ident() in self._others or not isinstance(path, str | bytes | os.PathLike):
             return
-        if event in _NETWORK or event in _PROCESSES:
-            self.sent.append(event)
-        elif event == "open" and isinstance(args[0], str | bytes | os.PathLike):
-            path, mode, flags = args
-            if not set(mode or "") & set("wax") and not (flags or 0) & os.O_WRONLY:
-                name = os.path.realpath(os.fsdecode(path))
-                if not name.endswith(_CODE) and not any(part in name for part in _METADATA):
-                    self.read.append(name)
+        writes = how & os.O_WRONLY if isinstance(how, int) else set(how) & set("wax")
+        name = os.path.realpath(os.fsdecode(path))
+        if not writes and not name.endswith(_CODE) and not any(part in name for part in _METADATA):
+            self.read.append(name)
 
     @property
     def asked_this_machine(self) -> bool:
         """Whether it has read files or started processes, and has not used the network."""
-        return bool(self.read or self.sent) and _NETWORK.isdisjoint(self.sent)
-
-
-_watched: list[Activity] = []
-_hooked: list[bool] = []
-
-
-def _hook(event: str, args: tuple[Any, ...]) -> None:
-    for activity in _watched:
-        activity.note(event, args)
+        return bool(self.read or self.sent) and not self.uses_network
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[Activity]:
-    """Watch what this thread, and those that it starts, do with the network, processes and files."""
-    if not _hooked:  # an audit hook stays for the life of the process
-        _hooked.append(True)
-        sys.addaudithook(_hook)
+    """Watch what this thread, and those that it starts, do with the network, processes and files.
+
+    The functions of the standard library are replaced meanwhile. An audit hook would see more, and would stay for the
+    life of the process, where it disturbs the tracer of coverage in every thread.
+    """
     activity = Activity()
     before = set(threading.enumerate())
-    _watched.append(activity)
-    try:
+    with contextlib.ExitStack() as replaced:
+        for place, name in (*_NETWORK, *_PROCESSES):
+            label, network = f"{place.__name__}.{name}", (place, name) in _NETWORK
+            replaced.enter_context(_replaced(place, name, functools.partial(activity.note, label, network=network)))
+        for place, name in _FILES:
+            replaced.enter_context(_replaced(place, name, activity.note_file, passes_arguments=True))
         yield activity
         for thread in set(threading.enumerate()) - before:
             thread.join(1)
+
+
+@contextlib.contextmanager
+def _replaced(place: Any, name: str, note: Callable[..., None], *, passes_arguments: bool = False) -> Iterator[None]:
+    """A function of the standard library that notes its calls."""
+    original, is_own = getattr(place, name), name in vars(place)
+
+    @functools.wraps(original)
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        if passes_arguments:
+            path = args[0] if args else kwargs.get("file", kwargs.get("path"))
+            note(path, args[1] if len(args) > 1 else kwargs.get("mode", kwargs.get("flags", "r")))
+        else:
+            note()
+        return original(*args, **kwargs)
+
+    setattr(place, name, noting)
+    try:
+        yield
     finally:
-        _watched.remove(activity)
+        if is_own:
+            setattr(place, name, original)
+        else:
+            delattr(place, name)
