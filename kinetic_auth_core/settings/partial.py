@@ -23,7 +23,7 @@ class _Partial:
     __slots__ = ()
 
     def __init_subclass__(cls, **_options: Any) -> None:
-        """Nothing: it is no class of the plugin's."""
+        """Do nothing: hooks of the plugin's class for subclasses do not apply."""
 
     def __getattr__(self, name: str) -> Any:
         """Called for an attribute that is not there."""
