@@ -14,6 +14,7 @@ A package is the repository's root or a folder of `providers` with a `pyproject.
 """
 
 import concurrent.futures
+import fcntl
 import json
 import os
 import re
@@ -76,13 +77,14 @@ class Package:
 
     def is_newer_than(self, built: Path) -> bool:
         """Whether a source of the package, or of what its build reads, has changed since a file was built."""
-        sources = [*self.folder.glob("*.*"), self.folder / "LICENSE", *(self.folder / self.module).rglob("*")]
+        sources = [self.folder / name for name in _BESIDE_THE_MODULE]
+        sources += (self.folder / self.module).rglob("*")
         if self.is_core:
             sources += ROOT.glob("providers/*/pyproject.toml")
         return any(
             path.stat().st_mtime > built.stat().st_mtime
             for path in sources
-            if path.exists() and "__pycache__" not in path.parts
+            if path.is_file() and "__pycache__" not in path.parts and path.name != "_published.py"
         )
 
 
@@ -125,7 +127,9 @@ def build(folder: str | Path = BUILT) -> None:
             old.unlink()
         return run("uv", "build", "--quiet", "--out-dir", folder, package.folder)
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    folder.mkdir(parents=True, exist_ok=True)
+    with Path(f"{folder}.lock").open("w") as lock, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # environments that tox runs in parallel find each other's wheels
         if any(pool.map(build_one, packages())):
             sys.exit("packages: a build failed")
 

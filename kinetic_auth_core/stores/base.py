@@ -81,8 +81,8 @@ class SessionStore(abc.ABC):
         """A secret key for the names of sessions, the same for all processes that share them; None: it has none.
 
         Names are made of what tells users apart, which may be a secret alone. So the key must not be among the data
-        that the store keeps: someone who has these could guess at the secrets. Without a key, sources whose secrets count
-        share no session.
+        that the store keeps: someone who has these could guess at the secrets. Without a key, sources whose secrets
+        count share no session.
         """
         return None
 
