@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -16,9 +17,14 @@ from kinetic_auth_core.login.limits import Credential
 from kinetic_auth_core.oauth.retry import Tries
 from kinetic_auth_core.stores.session_cache import SessionCache
 
-# A busy machine does not fail a property.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
+# A busy machine does not fail a property. The tiers fast and compat try fewer examples; full tries all.
+hypothesis.settings.register_profile(
+    "ours",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
+)
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")
