@@ -12,13 +12,11 @@ import attrs
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.allowed_hosts import Guards
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.memory import MemoryStore, process_key
-from kinetic_auth_core.stores.session_lifetime import CachedSession
-from kinetic_auth_core.stores.stored_session import decoded, encoded
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -198,7 +196,7 @@ class SessionCache:
         key = self.key
         if not self._naming.is_constant and self.find_name() != key:
             return
-        stored = encoded(cached.session, cached.born_at, key)
+        stored = StoredValue(encoded(cached.session, cached.born_at, key), 1)
         expires_in_s = cached.expired_wall - time.time()
         if expires_in_s <= 0:
             return
