@@ -1,6 +1,7 @@
 """`kinetic-auth plugins`: the plugins of all four groups, whose they are, and whether they fit."""
 
 import json
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -75,7 +76,8 @@ def test_one_that_does_not_fit_is_shown_with_the_reason(
     outcome = run("plugins")
     assert outcome.code == 0
     [line] = [line for line in outcome.out.splitlines() if "acme-things" in line and "1.5" in line][:1]
-    assert "does not fit" in line
+    state = "does not import" if target == "Nothing" else "does not fit"
+    assert re.split(r" {2,}", line)[4] == row["state"] == state
     assert problem in " ".join(outcome.out.split())
 
 

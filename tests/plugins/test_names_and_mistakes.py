@@ -90,8 +90,8 @@ ROWS = {
     "YieldHook": (HOOK, "    def authenticate(self): yield\n", "or mark it with @hookimpl(wrapper=True)"),
     "StaticHook": (HOOK, "    @staticmethod\n    def authenticate(): ...\n", "has authenticate() as a static method"),
     "ClassHook": (HOOK, "    @classmethod\n    def authenticate(cls): ...\n", "has authenticate() as a class method"),
-    "WrongHook": (HOOK, "    def authenticat(self): ...\n", "unknown hook 'authenticat'"),
-    "WrongArgument": (HOOK, "    def authenticate(self, settings): ...\n", "{'settings'} are declared"),
+    "WrongHook": (HOOK, "    def authenticat(self): ...\n", "unknown hook 'authenticat' (did you mean 'authenticate'?); the hooks are: authenticate."),
+    "WrongArgument": (HOOK, "    def authenticate(self, settings): ...\n", "authenticate has no argument 'settings'; it has: request"),
     "Abstract": (
         "import abc\n" + HOOK.replace("{name}:", "{name}(abc.ABC):"),
         "    def authenticate(self): ...\n    @abc.abstractmethod\n    def more(self): ...\n",
