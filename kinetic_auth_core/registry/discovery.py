@@ -289,7 +289,9 @@ def misspelt_groups(entry_points: Callable[[], Any] = _entry_points) -> list[str
         entry_points: Reads the entry points.
     """
     try:
-        found = [point for point in entry_points() if _LIKE_OURS.match(point.group) and point.group not in _GROUPS]
+        points = entry_points()
+        groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
+        found = [point for group in groups for point in points.select(group=group)]
         owners = [point.dist.metadata["Name"] for point in found]
     except Exception:  # noqa: BLE001 - `installed` says what is wrong with the metadata
         return []
