@@ -29,8 +29,8 @@ PUBLISHED = NAMES
 #: The key of the config file that lists the allowed distributions.
 KEY = "allowed_plugins"
 
-#: The core's own plugins are always allowed.
-_CORE = "kinetic-auth-core"
+#: The core's distribution; its own plugins are always allowed.
+CORE = "kinetic-auth-core"
 #: What the name of an entry point looks like. Vendors put their own prefix in front: `acme-sso`.
 PLUGIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # As specified by packaging.python.org, "Names and normalization".
@@ -100,7 +100,7 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
 def installed_version() -> str:
     """The core's version, from the metadata of its package; `0+unknown` where that is not installed."""
     try:
-        return importlib.metadata.version(_CORE)
+        return importlib.metadata.version(CORE)
     except importlib.metadata.PackageNotFoundError:
         return "0+unknown"
 
@@ -196,7 +196,7 @@ class AllowedPlugins:
 
     def has(self, distribution: str) -> bool:
         """Whether the plugins of a distribution may be loaded."""
-        return self.names is None or normalized(distribution) in self.names | {_CORE}
+        return self.names is None or normalized(distribution) in self.names | {CORE}
 
     def refusal(self, plugin: InstalledPlugin) -> ProviderLoadError:
         """The error for a plugin that may not be loaded."""
