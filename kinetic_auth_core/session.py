@@ -201,10 +201,12 @@ class SalesforceSession:
             for name in _TEXTS
             if not isinstance(value := getattr(self, name), str) and not (name == "username" and value is None)
         ]
-        if isinstance(self.instance_url, str) and self.instance_url and not _URL.match(self.instance_url):
+        url: object = self.instance_url
+        extra: object = self.extra
+        if isinstance(url, str) and url and not _URL.match(url):
             problems.append("instance_url: expected a URL, such as https://acme.my.salesforce.com")
-        if not isinstance(self.extra, Mapping):
-            problems.append(f"extra: expected a mapping of text to text, got {type(self.extra).__name__}")
+        if not isinstance(extra, Mapping):
+            problems.append(f"extra: expected a mapping of text to text, got {type(extra).__name__}")
         if problems:
             raise InvalidSessionError.of("Cannot make a SalesforceSession", problems)
 
