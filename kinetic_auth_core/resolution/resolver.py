@@ -36,7 +36,7 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
 )
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
-from kinetic_auth_core.resolution.store import choose_store
+from kinetic_auth_core.resolution.store import DEFAULT_STORE, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
 
@@ -123,6 +123,7 @@ def inspect(
     keywords: Layer | None = None,
     configuration: Configuration | None = None,
     observers: Iterable[object] = (),
+    default_store: str = DEFAULT_STORE,
 ) -> Resolution:
     """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
 
@@ -134,6 +135,7 @@ def inspect(
         keywords: The settings that the caller gives.
         configuration: Replaces `config` and `env_file`, if they are loaded already.
         observers: As for `resolve`.
+        default_store: The store if the configuration names none.
     """
     found = Resolution()
     keywords = dict(keywords or {})
@@ -151,7 +153,7 @@ def inspect(
         found = Resolution(configuration)
         plugin, cls = _load(configuration)
         found = attrs.evolve(found, cls=cls)
-        rows, problems, spec = _merge(plugin, cls, keywords, configuration)
+        rows, problems, spec = _merge(plugin, cls, keywords, configuration, default_store)
         found = attrs.evolve(found, rows=rows)
         allowed = configuration.allowed
         configured, wrong = (
@@ -180,7 +182,7 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
 
 
 def _merge(
-    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration
+    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration, default_store: str
 ) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
     """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
     store = keywords.pop("store", None)
@@ -189,7 +191,7 @@ def _merge(
     prefix = configuration.variable_prefix
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
-    choice = choose_store(store.value if store else None, configuration)
+    choice = choose_store(store.value if store else None, configuration, default_store)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
     suggestions = [

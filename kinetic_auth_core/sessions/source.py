@@ -133,6 +133,16 @@ class SessionSource:
         """
         return self._single_flight.get()
 
+    def _replaced_session(self) -> SalesforceSession:
+        """A new session in place of the live one, which is discarded here and in the store but not revoked.
+
+        Raises:
+            KineticAuthError: The login failed.
+        """
+        if (session := self.peek()) is not None:
+            self._single_flight.drop(session)
+        return self.session()
+
     async def asession(self) -> SalesforceSession:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
