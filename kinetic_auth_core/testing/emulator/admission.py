@@ -11,10 +11,10 @@ from typing import Final
 
 import attrs
 
-from kinetic_auth_core.testing.emulator import error_rows as rows
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
+from kinetic_auth_core.testing.emulator.models import App, RefreshToken, User
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import App, RefreshToken, User
 
 API_SCOPES: Final = frozenset({"api", "full"})
 REFRESH_SCOPES: Final = frozenset({"refresh_token", "offline_access", "full"})
@@ -58,7 +58,7 @@ def known_app(org: Org, request: TokenRequest) -> App:
     """
     app = org.apps.get(request.client_id or "")
     if app is None:
-        raise OAuthError(*rows.CLIENT_ID)
+        raise OAuthError(*errors.CLIENT_ID)
     return app
 
 
@@ -69,7 +69,7 @@ def check_secret(app: App, request: TokenRequest) -> None:
         OAuthError: `invalid_client`: it is wrong or missing.
     """
     if request.client_secret != app.client_secret:
-        raise OAuthError(*rows.CLIENT_SECRET)
+        raise OAuthError(*errors.CLIENT_SECRET)
 
 
 def authenticated_app(org: Org, request: TokenRequest) -> App:
@@ -96,9 +96,9 @@ def check_app(org: Org, app: App, flow: str) -> None:
             the flow or the app as a whole is off.
     """
     if not app.installed or (app.external and not org.policy.my_domain):
-        raise OAuthError(*rows.APP_NOT_FOUND)
+        raise OAuthError(*errors.APP_NOT_FOUND)
     if not app.enabled or flow not in app.flows:
-        raise OAuthError(*rows.FLOW_DISABLED)
+        raise OAuthError(*errors.FLOW_DISABLED)
 
 
 def check_approval(user: User, app: App) -> None:
@@ -110,7 +110,7 @@ def check_approval(user: User, app: App) -> None:
     """
     if user.username.lower() not in app.preauthorised:
         raise OAuthError(
-            *(rows.NOT_ADMIN_APPROVED if app.permitted_users == "admin" else rows.NOT_APPROVED),
+            *(errors.NOT_ADMIN_APPROVED if app.permitted_users == "admin" else errors.NOT_APPROVED),
             history="Failed: Not approved for access",
         )
 
@@ -122,7 +122,7 @@ def check_scopes(app: App) -> None:
         OAuthError: `no valid scopes defined`: the app lacks the `api` scope.
     """
     if not app.scopes & API_SCOPES:
-        raise OAuthError(*rows.NO_SCOPES)
+        raise OAuthError(*errors.NO_SCOPES)
 
 
 def check_refresh_scope(app: App) -> None:
@@ -132,7 +132,7 @@ def check_refresh_scope(app: App) -> None:
         OAuthError: `refresh_token scope is required`.
     """
     if app.permitted_users == "self" and not app.scopes & REFRESH_SCOPES:
-        raise OAuthError(*rows.REFRESH_SCOPE)
+        raise OAuthError(*errors.REFRESH_SCOPE)
 
 
 def check_password(org: Org, user: User, password: str) -> None:
@@ -150,12 +150,12 @@ def check_password(org: Org, user: User, password: str) -> None:
     accepted = {user.password + user.security_token, *((user.password,) if user.trusted_ip else ())}
     with org.lock:
         if user.failed_logins >= org.policy.max_failed_logins:
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Password Lockout")
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Password Lockout")
         if password not in accepted:
             user.failed_logins += 1
             lacks_token = password == user.password
             history = "Failed: API security token required" if lacks_token else "Invalid Password"
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history=history)
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history=history)
         user.failed_logins = 0
 
 
@@ -169,10 +169,10 @@ def claim_refresh_token(org: Org, app: App, request: TokenRequest) -> RefreshTok
     with org.lock:
         held = org.refresh_tokens.get(request.form.get("refresh_token", ""))
         if held is None or held.app is not app:
-            raise OAuthError(*rows.EXPIRED_TOKEN)
+            raise OAuthError(*errors.EXPIRED_TOKEN)
         with naming(held.user, app):
             if held.in_use:
-                raise OAuthError(*rows.IN_PROCESS)
+                raise OAuthError(*errors.IN_PROCESS)
         held.in_use = True
 
     def release() -> None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
+from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
-from kinetic_auth_core.testing.emulator.records import App, User
+from kinetic_auth_core.testing.emulator.models import App, User
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "password": ("client_id", "client_secret", "username", "password", "security_token"),
@@ -57,7 +57,7 @@ class DefaultLogin:
         return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 
-def make_default_login(org: EmulatedOrg, user: User | None = None, app: App | None = None) -> DefaultLogin:
+def make_default_login(org: OrgAdministration, user: User | None = None, app: App | None = None) -> DefaultLogin:
     """Create a user and an app that every flow accepts.
 
     The first one in a process makes an RSA key, which all share.

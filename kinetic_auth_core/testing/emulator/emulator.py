@@ -10,18 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
-from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
-from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.emulator.faults import Fault
-from kinetic_auth_core.testing.emulator.private_folder import PrivateFolder, write_private
-from kinetic_auth_core.testing.emulator.records import RequestRecord
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.routing import EmulatorApp
 from kinetic_auth_core.testing.emulator.server import Server
+from kinetic_auth_core.testing.emulator.temporary_files import TemporaryFiles, write_private
 from kinetic_auth_core.testing.emulator.tls import Tls, TlsProfile
 
 
-class SalesforceEmulator(EmulatedOrg):
+class SalesforceEmulator(OrgAdministration):
     """A strict emulation of a Salesforce org on `127.0.0.1`, for tests of code that logs in to one.
 
     It checks a login as strictly as Salesforce does, and its answers have the same fields: none has `expires_in`, and
@@ -60,7 +59,7 @@ class SalesforceEmulator(EmulatedOrg):
         self._server: Server | None = None
         self._default: DefaultLogin | None = None
         self._lock = threading.RLock()
-        self._folder = PrivateFolder()
+        self._folder = TemporaryFiles()
 
     def __repr__(self) -> str:
         """Its address and org."""

@@ -9,12 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kinetic_auth_core.testing.emulator import admission
-from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
 from kinetic_auth_core.testing.emulator.assertions import check_assertion
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
-from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import (
+from kinetic_auth_core.testing.emulator.models import (
     CLIENT_CREDENTIALS,
     JWT_BEARER,
     PASSWORD,
@@ -22,6 +20,8 @@ from kinetic_auth_core.testing.emulator.records import (
     LoginRecord,
     Session,
 )
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
+from kinetic_auth_core.testing.emulator.org import Org
 
 Granted = tuple[dict[str, str], Session]
 
@@ -69,11 +69,11 @@ def _write(org: Org, request: TokenRequest, username: str | None, client_id: str
 def _grant(org: Org, request: TokenRequest) -> Granted:
     grant = _GRANTS.get(request.form.get("grant_type", ""))
     if grant is None:
-        raise OAuthError(*rows.GRANT_TYPE)
+        raise OAuthError(*errors.GRANT_TYPE)
     if not org.policy.active:
-        raise OAuthError(*rows.INACTIVE_ORG, history="Organization is Inactive")
+        raise OAuthError(*errors.INACTIVE_ORG, history="Organization is Inactive")
     if "scope" in request.form:
-        raise OAuthError(*rows.SCOPE_PARAMETER)
+        raise OAuthError(*errors.SCOPE_PARAMETER)
     return grant(org, request)
 
 
@@ -82,7 +82,7 @@ def _jwt_bearer(org: Org, request: TokenRequest) -> Granted:
     user = org.find_user(username)
     admission.check_app(org, app, "jwt-bearer")
     if user is None:
-        raise OAuthError(*rows.NOT_APPROVED, client_id=app.client_id)
+        raise OAuthError(*errors.NOT_APPROVED, client_id=app.client_id)
     with admission.naming(user, app):
         admission.check_approval(user, app)
         admission.check_refresh_scope(app)
@@ -106,12 +106,12 @@ def _password(org: Org, request: TokenRequest) -> Granted:
     admission.check_app(org, app, PASSWORD)
     user = org.find_user(request.form.get("username", ""))
     if user is None:
-        raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Invalid Username")
+        raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Invalid Username")
     with admission.naming(user, app):
         if org.policy.password_flow_blocked:
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Failed: Username-Password flow blocked")
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Failed: Username-Password flow blocked")
         if user.site_url is not None:
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Failed: Not available to site users")
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Failed: Not available to site users")
         admission.check_password(org, user, request.form.get("password", ""))
         if app.permitted_users == "admin":
             admission.check_approval(user, app)
@@ -123,11 +123,11 @@ def _password(org: Org, request: TokenRequest) -> Granted:
 def _client_credentials(org: Org, request: TokenRequest) -> Granted:
     app = admission.authenticated_app(org, request)
     if not org.policy.my_domain:
-        raise OAuthError(*rows.WRONG_DOMAIN)
+        raise OAuthError(*errors.WRONG_DOMAIN)
     admission.check_app(org, app, CLIENT_CREDENTIALS)
     user = org.find_user(app.run_as or "")
     if user is None:
-        raise OAuthError(*rows.NO_RUN_AS)
+        raise OAuthError(*errors.NO_RUN_AS)
     with admission.naming(user, app):
         admission.check_scopes(app)
         org.check_login(user, app, request.ip)

@@ -8,13 +8,13 @@ from typing import Any, Final
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator import admission
-from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
-from kinetic_auth_core.testing.emulator.fault_plan import FaultPlan
+from kinetic_auth_core.testing.emulator.faults import FaultPlan
 from kinetic_auth_core.testing.emulator.grants import answer_grant
+from kinetic_auth_core.testing.emulator.models import PASSWORD, User
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import PASSWORD, User
 
 JSON: Final = "application/json;charset=UTF-8"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -52,7 +52,7 @@ class OAuthEndpoints:
                 raise OAuthError("invalid_request", "must use HTTP POST")
             refusal = self._plan.take_refusal()
             if self._org.policy.require_https and not request.is_secure:
-                refusal = refusal or OAuthError(*rows.GRANT_TYPE)
+                refusal = refusal or OAuthError(*errors.GRANT_TYPE)
             response = json_answer(answer_grant(self._org, asked, refusal), headers=_NO_STORE)
         except OAuthError as refused:
             response = _refusal(refused)

@@ -20,9 +20,9 @@ from typing import Any, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kinetic_auth_core.testing.emulator import error_rows as rows
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
-from kinetic_auth_core.testing.emulator.records import App, LoginRecord, Policy, RefreshToken, Session, User, new_id
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
+from kinetic_auth_core.testing.emulator.models import App, LoginRecord, Policy, RefreshToken, Session, User, new_id
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 
 HOUR_S: Final = 3600
 
@@ -78,22 +78,22 @@ class Org:
             OAuthError: The user is inactive, outside their networks or hours, or over the hourly rate.
         """
         if not user.active:
-            raise OAuthError(*rows.INACTIVE_USER, history="User is Inactive")
+            raise OAuthError(*errors.INACTIVE_USER, history="User is Inactive")
         now = self.clock()
         outside = not (app.relax_ip or _within_ranges(ip, user.ip_ranges))
         untimely = not _within_hours(now, user.login_hours)
         if outside and untimely:
-            raise OAuthError(*rows.IP_OR_LOGIN_HOURS, history="Restricted IP")
+            raise OAuthError(*errors.IP_OR_LOGIN_HOURS, history="Restricted IP")
         if outside:
-            raise OAuthError(*rows.IP_RESTRICTED, history="Restricted IP")
+            raise OAuthError(*errors.IP_RESTRICTED, history="Restricted IP")
         if untimely:
-            raise OAuthError(*rows.LOGIN_HOURS, history="Restricted Time Period")
+            raise OAuthError(*errors.LOGIN_HOURS, history="Restricted Time Period")
         with self.lock:
             recent = user.recent_logins
             while recent and recent[0] <= now - HOUR_S:
                 recent.popleft()
             if len(recent) >= self.policy.logins_per_hour:
-                raise OAuthError(*rows.LOGIN_RATE, history="LOGIN_RATE_EXCEEDED")
+                raise OAuthError(*errors.LOGIN_RATE, history="LOGIN_RATE_EXCEEDED")
             recent.append(now)
 
     def open_session(self, user: User, app: App, grant: str, refresh_token: str | None = None) -> Session:

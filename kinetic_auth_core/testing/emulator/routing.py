@@ -13,14 +13,13 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import RequestRecord
 from kinetic_auth_core.testing.emulator.rest import RestEndpoints, data_error
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
-from kinetic_auth_core.testing.emulator.tables import DataError, Tables
+from kinetic_auth_core.testing.emulator.sobjects import DataError, Tables
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

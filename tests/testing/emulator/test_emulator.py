@@ -23,9 +23,9 @@ import requests
 
 import kinetic_auth_core
 from kinetic_auth_core.testing import Reset, SalesforceEmulator, Status, TlsProfile
-from kinetic_auth_core.testing.emulator.private_folder import _remove_tree
-from kinetic_auth_core.testing.emulator.records import long_id
+from kinetic_auth_core.testing.emulator.models import long_id
 from kinetic_auth_core.testing.emulator.server import order_reset
+from kinetic_auth_core.testing.emulator.temporary_files import _remove_tree
 from kinetic_auth_core.testing.pytest_plugin import salesforce_emulator  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("full_tier")

@@ -8,12 +8,12 @@ from typing import Any
 
 from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
+from kinetic_auth_core.testing.emulator.models import FLOWS, App, LoginRecord, Policy, User, new_id
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import FLOWS, App, LoginRecord, Policy, User, new_id
-from kinetic_auth_core.testing.emulator.tables import Tables
+from kinetic_auth_core.testing.emulator.sobjects import Tables
 
 
-class EmulatedOrg:
+class OrgAdministration:
     """One org; the part of `SalesforceEmulator` that needs no network.
 
     Args:
