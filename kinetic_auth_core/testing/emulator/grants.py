@@ -1,4 +1,4 @@
-"""The four grants of the token endpoint: from the form of a request to the fields of its answer.
+"""The grants of the token endpoint: from the form of a request to the fields of its answer.
 
 The fields of an answer differ by grant, so each grant lists its own.
 """
@@ -13,11 +13,11 @@ from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
 from kinetic_auth_core.testing.emulator.assertions import check_assertion
 from kinetic_auth_core.testing.emulator.models import (
+    AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
     JWT_BEARER,
     PASSWORD,
     REFRESH_TOKEN,
-    LoginRecord,
     Session,
 )
 from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
@@ -40,30 +40,17 @@ def answer_grant(org: Org, request: TokenRequest, refusal: OAuthError | None = N
     Raises:
         OAuthError: The request is rejected.
     """
+    grant_type = request.form.get("grant_type", "")
+    row = (grant_type if grant_type in _GRANTS else "unsupported", request.ip)
     try:
         if refusal is not None:
             raise refusal
         fields, session = _grant(org, request)
     except OAuthError as refused:
-        status = refused.history or f"Failed: {refused.description or refused.error}"
-        _write(org, request, refused.username, refused.client_id or request.client_id, status)
+        org.record_login(*row, refused.as_history(), refused.username, refused.client_id or request.client_id)
         raise
-    _write(org, request, session.user.username, session.app.client_id, "Success")
+    org.record_login(*row, "Success", session.user.username, session.app.client_id)
     return fields
-
-
-def _write(org: Org, request: TokenRequest, username: str | None, client_id: str | None, status: str) -> None:
-    grant_type = request.form.get("grant_type", "")
-    org.history.append(
-        LoginRecord(
-            time=org.clock(),
-            username=username,
-            client_id=client_id,
-            grant_type=grant_type if grant_type in _GRANTS else "unsupported",
-            ip=request.ip,
-            status=status,
-        )
-    )
 
 
 def _grant(org: Org, request: TokenRequest) -> Granted:
@@ -148,15 +135,31 @@ def _refresh(org: Org, request: TokenRequest) -> Granted:
     if app.require_secret_for_refresh or request.client_secret is not None:
         admission.check_secret(app, request)
     admission.check_app(org, app, REFRESH_TOKEN)
-    held = admission.claim_refresh_token(org, app, request)
-    with admission.naming(held.user, app):
-        org.check_login(held.user, app, request.ip)
-    rotate = org.policy.rotate_refresh_tokens
-    if rotate:
-        org.revoke(held.token)
-        held = org.new_refresh_token(held.user, app)
-    session = org.open_session(held.user, app, REFRESH_TOKEN, held.token)
-    return {**_signed(org, session), **({"refresh_token": held.token} if rotate else {})}, session
+    granted = admission.claim_refresh_token(org, app, request)
+    with admission.naming(granted.user, app):
+        org.check_login(granted.user, app, request.ip)
+    session = org.open_session(granted.user, app, REFRESH_TOKEN, granted)
+    fields = {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}
+    if org.policy.rotate_refresh_tokens:
+        org.rotate(granted)
+        fields["refresh_token"] = granted.token
+    return fields, session
+
+
+def _authorization_code(org: Org, request: TokenRequest) -> Granted:
+    app = admission.known_app(org, request)
+    if app.require_secret or request.client_secret is not None:
+        admission.check_secret(app, request)
+    admission.check_app(org, app, AUTHORIZATION_CODE)
+    code = admission.redeem_code(org, app, request)
+    with admission.naming(code.user, app):
+        org.check_login(code.user, app, request.ip)
+    granted = org.new_refresh_grant(code.user, app, code.scope)
+    session = org.open_session(code.user, app, AUTHORIZATION_CODE, granted)
+    fields = {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}
+    if admission.REFRESH_SCOPES.intersection(code.scope.split()):
+        fields["refresh_token"] = granted.token
+    return fields, session
 
 
 _GRANTS: Final[Mapping[str, Callable[[Org, TokenRequest], Granted]]] = {
@@ -164,6 +167,7 @@ _GRANTS: Final[Mapping[str, Callable[[Org, TokenRequest], Granted]]] = {
     PASSWORD: _password,
     CLIENT_CREDENTIALS: _client_credentials,
     REFRESH_TOKEN: _refresh,
+    AUTHORIZATION_CODE: _authorization_code,
 }
 
 

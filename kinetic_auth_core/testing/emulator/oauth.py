@@ -69,8 +69,8 @@ class OAuthEndpoints:
             return _refusal(refused)
         token = asked.form.get("token", "")
         session = self._org.peek(token)
-        granted = self._org.refresh_tokens.get(token)
-        if session is not None and session.app is app and session.grant != PASSWORD:
+        granted = self._org.refresh_grants.get(token)
+        if session is not None and session.app is app and session.flow != PASSWORD:
             fields = {
                 "scope": session.scope,
                 "username": session.user.username,
@@ -80,9 +80,9 @@ class OAuthEndpoints:
                 "iat": int(session.issued_at),
                 "nbf": int(session.issued_at),
             }
-        elif granted is not None and granted.app is app:
+        elif granted is not None and granted.app is app and granted.token == token:
             fields = {
-                "scope": " ".join(sorted(app.scopes)),
+                "scope": granted.scope,
                 "username": granted.user.username,
                 "sub": self._org.identity_url(granted.user),
                 "token_type": "refresh_token",
