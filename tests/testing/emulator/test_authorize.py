@@ -6,7 +6,9 @@ import base64
 import hashlib
 import re
 import secrets
-from typing import Any
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -344,3 +346,42 @@ def test_the_default_refresh_token_lives_on_and_is_replaced_once_revoked(sf: Sal
     assert sf.settings("refresh-token")["refresh_token"] == sf.env()["SF_REFRESH_TOKEN"] == first
     sf.revoke_all()
     assert sf.refresh_token != first
+
+
+class Callback(BaseHTTPRequestHandler):
+    """What an app listens with at its redirect."""
+
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"You can close this window.")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_real_browser_gets_through_login_and_consent(sf: SalesforceEmulator, browser: Browser, chromium: Any) -> None:
+    with HTTPServer(("127.0.0.1", 0), Callback) as app:
+        threading.Thread(target=app.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        redirect = f"http://localhost:{app.server_port}/OauthRedirect"
+        browser.app.redirect_uris.add(redirect)
+        page = browser.open(redirect_uri=redirect, prompt="login")
+        chromium.open(str(page.url))
+        for password in ("wrong", browser.client.user.password):
+            chromium.wait_for("#password")
+            chromium.run("document.querySelector('#username').value = ''")
+            chromium.type("#username", browser.client.user.username)
+            chromium.type("#password", password)
+            chromium.click("#Login")
+            if password == "wrong":
+                chromium.wait_for_text("Please check your username and password")
+        chromium.wait_for("#oaapprove")
+        chromium.click("#oaapprove")
+        chromium.wait_for_text("You can close this window.")
+        app.shutdown()
+    [sent] = [path for path in Callback.seen if path.startswith("/OauthRedirect")]
+    code = parse_qs(urlsplit(sent).query)["code"][0]
+    assert browser.exchange(code, redirect_uri=redirect).status_code == 200
