@@ -8,12 +8,12 @@ from typing import Any
 
 from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
-from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import FLOWS, App, LoginRecord, Policy, User, new_id
-from kinetic_auth_core.testing.emulator.tables import Tables
+from kinetic_auth_core.testing.emulator.models import FLOWS, App, LoginRecord, Policy, User, new_id
+from kinetic_auth_core.testing.emulator.org import Org, scope_of
+from kinetic_auth_core.testing.emulator.sobjects import Tables
 
 
-class EmulatedOrg:
+class OrgAdministration:
     """One org; the part of `SalesforceEmulator` that needs no network.
 
     Args:
@@ -99,7 +99,7 @@ class EmulatedOrg:
             client_id: The consumer key; made up if None.
             client_secret: The consumer secret; made up if None.
             certificates: The certificates to upload, PEM.
-            flows: The flows to enable, of `jwt-bearer`, `password`, `client_credentials`, `refresh_token`.
+            flows: The flows to enable, of `FLOWS`.
             scopes: The OAuth scopes to select.
             preauthorised: Usernames that an administrator has approved.
             **settings: Further fields of `App`.
@@ -167,7 +167,7 @@ class EmulatedOrg:
         """
         if not app.scopes & REFRESH_SCOPES:
             raise ValueError("the app has no scope for refresh tokens: add refresh_token")
-        return self._org.new_refresh_token(user, app).token
+        return self._org.new_refresh_grant(user, app, scope_of(app)).token
 
     # Tokens and history
 
