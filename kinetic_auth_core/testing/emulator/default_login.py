@@ -15,6 +15,7 @@ from kinetic_auth_core.testing.emulator.records import App, User
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "password": ("client_id", "client_secret", "username", "password", "security_token"),
     "jwt-bearer": ("client_id", "username", "private_key"),
+    "client-credentials": ("client_id", "client_secret"),
 }
 _CALLED: Mapping[str, str] = {"private_key": "private_key_pem"}
 
@@ -47,13 +48,13 @@ class DefaultLogin:
         """The settings that a provider needs to log in, except the login URL.
 
         Args:
-            provider: `"password"` or `"jwt-bearer"`.
+            provider: `"password"`, `"jwt-bearer"` or `"client-credentials"`.
 
         Raises:
             ValueError: It is another provider.
         """
         if provider not in _NEEDED:
-            raise ValueError(f"only the settings of {' and '.join(_NEEDED)} are known, not those of {provider!r}")
+            raise ValueError(f"only the settings of {', '.join(_NEEDED)} are known, not those of {provider!r}")
         return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 

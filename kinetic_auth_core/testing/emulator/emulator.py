@@ -168,7 +168,7 @@ class SalesforceEmulator(EmulatedOrg):
         """The settings that log in to this emulator as `default`: `resolve("password", **sf.settings("password"))`.
 
         Args:
-            provider: `"password"` or `"jwt-bearer"`.
+            provider: `"password"`, `"jwt-bearer"` or `"client-credentials"`.
 
         Raises:
             ValueError: It is another provider.
@@ -176,7 +176,7 @@ class SalesforceEmulator(EmulatedOrg):
         return {**self.default.settings(provider), **self._where()}
 
     def env(self) -> dict[str, str]:
-        """The same for both providers, by the names of the environment variables.
+        """The same for these providers, by the names of the environment variables.
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,

@@ -260,7 +260,7 @@ def test_the_settings_of_a_provider_are_its_keywords() -> None:
 
 
 def test_the_settings_of_another_provider_are_not_known(sf: SalesforceEmulator) -> None:
-    with pytest.raises(ValueError, match="only the settings of password and jwt-bearer are known, not those of 'sso'"):
+    with pytest.raises(ValueError, match="client-credentials are known, not those of 'sso'"):
         sf.settings("sso")
 
 
