@@ -54,8 +54,8 @@ _HOST_AND_AUDIENCE = (
 )
 _LOGIN_HOURS = (
     "Relax the IP restrictions in the app's policies (Policies or Manage, IP Relaxation), add this machine's address "
-    "to the trusted range (Setup, Network Access; or Login IP Ranges of the user's profile), or widen the Login Hours "
-    "of the profile; Setup, Login History names which of them refused."
+    "to the trusted range (Setup, Network Access; or Login IP Ranges of the user's profile), or widen the login hours "
+    "in the user's profile; Setup, Login History names which of them refused."
 )
 _STATUS_PAGE = "Nothing is wrong with the settings; try later, and see status.salesforce.com."
 
@@ -82,10 +82,10 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "invalid_grant",
         "user hasn't approved this consumer",
         Kind.REJECTED,
-        "Pre-approve the app for the user's profile: Permitted Users 'Admin approved users are pre-authorized', then "
-        "assign the profile or a permission set to the app (external client app: Policies, Edit; connected app: "
-        "Manage, Edit Policies, then Manage Profiles); or login_url and audience point at another org. New policies "
-        "take about a minute.",
+        "Pre-approve the connected app for the user's profile: Permitted Users 'Admin approved users are "
+        "pre-authorized', then assign the profile or a permission set to the app (external client app: Policies, "
+        "Edit; connected app: Manage, Edit Policies, then Manage Profiles); or login_url and audience point at another "
+        "org. New policies take about a minute.",
     ),
     KnownError(
         "invalid_app_access",
@@ -172,8 +172,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "app_not_found",
         "",
         Kind.REJECTED,
-        "Set login_url (and audience, if it is set) to the org's My Domain: Setup, My Domain, Current My Domain URL; "
-        "or install the External Client App in this org: Setup, External Client App Manager.",
+        "Install the External Client App in this org (Setup, External Client App Manager shows what is there), or set "
+        "login_url, and audience with jwt-bearer, to the org's My Domain: Setup, My Domain, Current My Domain URL.",
     ),
     KnownError(
         "oauth_flow_disabled",
@@ -195,7 +195,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "inactive_user",
         "",
         Kind.REJECTED,
-        "The user is frozen or deactivated: reactivate it (Setup, Users, the user, Unfreeze; or Edit, Active), or use another.",
+        "The user is frozen or deactivated: reactivate it (Setup, Users, the user, Unfreeze; or Edit, Active), or use "
+        "another.",
     ),
     KnownError("inactive_org", "", Kind.REJECTED, "The org is locked or closed: ask its administrator or Salesforce."),
     KnownError(
