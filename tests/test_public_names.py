@@ -80,6 +80,7 @@ FOR_PLUGINS = [
     "TransientAuthenticationError",
     "TransportError",
     "ValidatedMeta",
+    "api_version_setting",
     "check_seconds",
     "check_url",
     "current_tally",

@@ -24,7 +24,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, rows_in_memory, says_never_stored
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
@@ -211,7 +211,7 @@ def _merge(
         provider=plugin.name,
         make=cls,
         values=values,
-        rows=rows,
+        rows=rows_in_memory(rows) if says_never_stored(cls) else rows,
         distribution=plugin.owner,
         environment=configuration.environment,
         lookup=configuration.variables.lookup,
@@ -220,6 +220,7 @@ def _merge(
         store=choice.open,
         allowed=configuration.allowed_later,
         is_grant=issubclass(cls, GrantAuthenticator),
+        never_stored=says_never_stored(cls),
         identity=identity_of(
             cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
         ),

@@ -81,7 +81,7 @@ class SessionSource:
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         self._cache = SessionCache(
             spec.identity,
-            spec.store,
+            None if spec.never_stored else spec.store,
             options.session_lifetime,
             spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,

@@ -8,7 +8,7 @@ from typing import Any
 
 from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
-from kinetic_auth_core.testing.emulator.models import FLOWS, App, LoginRecord, Policy, User, new_id
+from kinetic_auth_core.testing.emulator.models import CLIENT_CREDENTIALS, FLOWS, App, LoginRecord, Policy, User, new_id
 from kinetic_auth_core.testing.emulator.org import Org, scope_of
 from kinetic_auth_core.testing.emulator.sobjects import Tables
 
@@ -151,6 +151,18 @@ class OrgAdministration:
             Their ids.
         """
         return [self._tables.insert(kind, record) for record in records]
+
+    def issue_access_token(self, app: App, user: User) -> str:
+        """Issue an access token without a request, as for something else than the code under test.
+
+        Args:
+            app: The app.
+            user: The user.
+
+        Returns:
+            The access token.
+        """
+        return self._org.open_session(user, app, CLIENT_CREDENTIALS).token
 
     def grant_refresh_token(self, app: App, user: User) -> str:
         """Grant a refresh token, as a login through the browser would.
