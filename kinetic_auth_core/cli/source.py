@@ -59,14 +59,15 @@ def command_source(
         KineticAuthError: As `resolve`.
     """
     found = _inspect(choice, settings, OWN_STORE)
-    if keeps and found.spec is not None and _store_of(found).source == "default" and not _made_own_folder():
+    is_own = found.spec is not None and _is_own(_store_of(found))
+    if keeps and is_own and not _made_own_folder():
         found = _inspect(choice, settings, DEFAULT_STORE)
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
     row = _store_of(found)
     with SessionSource._of(found.spec) as source:  # noqa: SLF001 - as `resolve` does
-        yield CommandSource(source, str(row.value), is_own=row.source == "default")
+        yield CommandSource(source, str(row.value), is_own=_is_own(row))
 
 
 def _inspect(choice: Choice, settings: Mapping[str, Any] | None, default_store: str) -> Resolution:
@@ -82,6 +83,10 @@ def _inspect(choice: Choice, settings: Mapping[str, Any] | None, default_store: 
 
 def _store_of(found: Resolution) -> ExplainedSetting:
     return next(row for row in found.rows if row.name == "store")
+
+
+def _is_own(row: ExplainedSetting) -> bool:
+    return row.source == "default" and row.value == OWN_STORE
 
 
 def _made_own_folder() -> bool:

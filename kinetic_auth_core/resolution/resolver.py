@@ -191,9 +191,12 @@ def _merge(
     prefix = configuration.variable_prefix
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
-    choice = choose_store(store.value if store else None, configuration, default_store)
+    is_stored = not says_never_stored(cls)
+    default = default_store if is_stored else DEFAULT_STORE
+    choice = choose_store(store.value if store else None, configuration, default)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
+    rows = rows if is_stored else rows_in_memory(rows)
     suggestions = [
         *name_suggestions(settings, configuration),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
@@ -211,7 +214,7 @@ def _merge(
         provider=plugin.name,
         make=cls,
         values=values,
-        rows=rows_in_memory(rows) if says_never_stored(cls) else rows,
+        rows=rows,
         distribution=plugin.owner,
         environment=configuration.environment,
         lookup=configuration.variables.lookup,
@@ -220,7 +223,7 @@ def _merge(
         store=choice.open,
         allowed=configuration.allowed_later,
         is_grant=issubclass(cls, GrantAuthenticator),
-        never_stored=says_never_stored(cls),
+        never_stored=not is_stored,
         identity=identity_of(
             cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
         ),
