@@ -41,6 +41,7 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.transport.connections import http_get
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -75,6 +76,7 @@ __all__ = [
     "check_url",
     "current_tally",
     "hookimpl",
+    "http_get",
     "known_error",
     "load_authenticator",
     "load_key_loader",
