@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.events import tallied
 from kinetic_auth_core.testing import (
     Answer,
     Delay,
@@ -27,7 +28,6 @@ from kinetic_auth_core.testing import (
     TlsProfile,
     Truncated,
 )
-from kinetic_auth_core.events import tallied
 from kinetic_auth_core.transport.client import TokenRequest, Transport
 from kinetic_auth_core.transport.connections import http_get
 

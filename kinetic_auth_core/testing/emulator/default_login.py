@@ -9,12 +9,15 @@ from collections.abc import Mapping
 import attrs
 
 from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
+from kinetic_auth_core.testing.emulator.exchange import TokenHandler
+from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
 from kinetic_auth_core.testing.emulator.records import App, User
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "password": ("client_id", "client_secret", "username", "password", "security_token"),
     "jwt-bearer": ("client_id", "username", "private_key"),
+    "token-exchange": ("client_id", "subject_token"),
 }
 _CALLED: Mapping[str, str] = {"private_key": "private_key_pem"}
 
@@ -30,6 +33,7 @@ class DefaultLogin:
         password: Their password, without the security token.
         security_token: Their security token.
         private_key_pem: The key whose certificate is uploaded to the app.
+        subject_token: A token of the identity provider, which lives for a day.
         user: The user's record, to change at will.
         app: The app's record, likewise.
     """
@@ -40,6 +44,7 @@ class DefaultLogin:
     password: str = attrs.field(repr=False)
     security_token: str = attrs.field(repr=False)
     private_key_pem: str = attrs.field(repr=False)
+    subject_token: str = attrs.field(repr=False)
     user: User = attrs.field(repr=False)
     app: App = attrs.field(repr=False)
 
@@ -47,7 +52,7 @@ class DefaultLogin:
         """The settings that a provider needs to log in, except the login URL.
 
         Args:
-            provider: `"password"` or `"jwt-bearer"`.
+            provider: One of those in `_NEEDED`.
 
         Raises:
             ValueError: It is another provider.
@@ -76,6 +81,11 @@ def make_default_login(org: EmulatedOrg, user: User | None = None, app: App | No
         certificates=[keys.certificate_pem], scopes={"api", "id", "refresh_token"}, run_as=user.username
     )
     app.preauthorised |= {user.username.lower()}
+    issuer, subject = org.identity_provider, f"system:serviceaccount:acme:{user.username.partition('@')[0]}"
+    app.token_handlers = app.token_handlers or [
+        TokenHandler(name="DefaultHandler", issuer=issuer.issuer, audience=AUDIENCE, keys=issuer.jwks)
+    ]
+    app.token_handlers[0].subjects[subject] = user.username
     return DefaultLogin(
         client_id=app.client_id,
         client_secret=app.client_secret,
@@ -83,6 +93,7 @@ def make_default_login(org: EmulatedOrg, user: User | None = None, app: App | No
         password=user.password,
         security_token=user.security_token,
         private_key_pem=keys.private_key_pem,
+        subject_token=issuer.issue(subject, exp=int(org.now()) + 86_400),
         user=user,
         app=app,
     )

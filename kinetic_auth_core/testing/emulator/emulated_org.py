@@ -22,6 +22,7 @@ class EmulatedOrg:
 
     Attributes:
         policy: The org's settings, to change at will.
+        identity_provider: Issues the subject tokens that the handler of `default.app` takes.
     """
 
     def __init__(self, clock: Callable[[], float], records_kept: int) -> None:
@@ -30,6 +31,7 @@ class EmulatedOrg:
         self._tables = Tables()
         self._org = Org(self.now, records_kept)
         self.policy: Policy = self._org.policy
+        self.identity_provider = self._org.identity_provider
 
     @property
     def org_id(self) -> str:
@@ -99,7 +101,7 @@ class EmulatedOrg:
             client_id: The consumer key; made up if None.
             client_secret: The consumer secret; made up if None.
             certificates: The certificates to upload, PEM.
-            flows: The flows to enable, of `jwt-bearer`, `password`, `client_credentials`, `refresh_token`.
+            flows: The flows to enable, of `FLOWS`.
             scopes: The OAuth scopes to select.
             preauthorised: Usernames that an administrator has approved.
             **settings: Further fields of `App`.

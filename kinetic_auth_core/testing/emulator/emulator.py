@@ -14,6 +14,7 @@ from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_
 from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
 from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
 from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.private_folder import PrivateFolder, write_private
 from kinetic_auth_core.testing.emulator.records import RequestRecord
 from kinetic_auth_core.testing.emulator.routing import EmulatorApp
@@ -164,11 +165,16 @@ class SalesforceEmulator(EmulatedOrg):
         """The private key of `default` in a file that only its owner can read and that `close` removes."""
         return self._folder.file("private-key.pem", self.default.private_key_pem.encode())
 
+    @property
+    def subject_token_path(self) -> Path:
+        """The subject token of `default`, likewise, as Kubernetes projects one into a pod."""
+        return self._folder.file("subject-token", self.default.subject_token.encode())
+
     def settings(self, provider: str) -> dict[str, str]:
         """The settings that log in to this emulator as `default`: `resolve("password", **sf.settings("password"))`.
 
         Args:
-            provider: `"password"` or `"jwt-bearer"`.
+            provider: `"password"`, `"jwt-bearer"` or `"token-exchange"`.
 
         Raises:
             ValueError: It is another provider.
@@ -176,14 +182,15 @@ class SalesforceEmulator(EmulatedOrg):
         return {**self.default.settings(provider), **self._where()}
 
     def env(self) -> dict[str, str]:
-        """The same for both providers, by the names of the environment variables.
+        """The same for all of them, by the names of the environment variables.
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
-            `SF_PRIVATE_KEY_PATH`, `SF_LOGIN_URL` and, with TLS, `SF_CA_BUNDLE`.
+            `SF_PRIVATE_KEY_PATH`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and, with TLS, `SF_CA_BUNDLE`.
         """
-        key = {"private_key_path": str(self.private_key_path)}
-        settings = {**self.default.settings("password"), **key, **self._where()}
+        token = f"oidc://file{self.subject_token_path}?audience={AUDIENCE}"
+        keys = {"private_key_path": str(self.private_key_path), "subject_token": token}
+        settings = {**self.default.settings("password"), **keys, **self._where()}
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
     def _where(self) -> dict[str, str]:

@@ -48,6 +48,9 @@ NO_RUN_AS: Final = ("invalid_grant", "no client credentials user enabled")
 NO_SCOPES: Final = ("invalid_grant", "no valid scopes defined")
 REFRESH_SCOPE: Final = ("invalid_request", "refresh_token scope is required")
 SCOPE_PARAMETER: Final = ("invalid_request", "scope parameter not supported")
+HANDLER_NOT_FOUND: Final = ("invalid_request", "token handler not found")
+HANDLER_VALIDATION: Final = ("invalid_request", "token handler validation failed")
+SCOPE: Final = ("invalid_scope", "the requested scope is not allowed")
 CLIENT_ID: Final = ("invalid_client_id", "client identifier invalid")
 CLIENT_SECRET: Final = ("invalid_client", "invalid client credentials")
 APP_NOT_FOUND: Final = ("app_not_found", "External client app is not installed in this org")
@@ -75,6 +78,8 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     NO_SCOPES,
     REFRESH_SCOPE,
     SCOPE_PARAMETER,
+    HANDLER_NOT_FOUND,
+    HANDLER_VALIDATION,
     CLIENT_ID,
     CLIENT_SECRET,
     APP_NOT_FOUND,

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kinetic_auth_core.testing.emulator import error_rows as rows
 from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator.identity_provider import IdentityProvider
 from kinetic_auth_core.testing.emulator.records import App, LoginRecord, Policy, RefreshToken, Session, User, new_id
 
 HOUR_S: Final = 3600
@@ -46,9 +47,11 @@ class Org:
         self.refresh_tokens: dict[str, RefreshToken] = {}
         self.history: deque[LoginRecord] = deque(maxlen=history_size)
         self.url = ""
+        self.identity_provider = IdentityProvider(clock, lambda: self.url)
 
     @functools.cached_property
-    def _signing_key(self) -> rsa.RSAPrivateKey:
+    def signing_key(self) -> rsa.RSAPrivateKey:
+        """The key of its JWT access tokens."""
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     @property
@@ -208,7 +211,7 @@ class Org:
             "exp": int(now + self.policy.session_timeout_s),
             "jti": secrets.token_urlsafe(16),
         }
-        return jwt.encode(claims, self._signing_key, algorithm="RS256", headers={"kid": self.id})
+        return jwt.encode(claims, self.signing_key, algorithm="RS256", headers={"kid": self.id})
 
 
 def _within_ranges(ip: str, ranges: tuple[str, ...]) -> bool:

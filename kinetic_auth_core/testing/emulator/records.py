@@ -10,11 +10,14 @@ import secrets
 import string
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from kinetic_auth_core.testing.emulator.keys import UploadedCertificate
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.testing.emulator.exchange import TokenHandler
 
 _LETTERS = string.ascii_letters + string.digits
 _CHECK = string.ascii_uppercase + "012345"
@@ -52,8 +55,9 @@ JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PASSWORD: Final = "password"  # noqa: S105 - the name of a grant
 CLIENT_CREDENTIALS: Final = "client_credentials"
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - the name of a grant
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
 
-FLOWS: Final = frozenset({"jwt-bearer", PASSWORD, CLIENT_CREDENTIALS, REFRESH_TOKEN})
+FLOWS: Final = frozenset({"jwt-bearer", PASSWORD, CLIENT_CREDENTIALS, REFRESH_TOKEN, "token-exchange"})
 """The flows that an app can allow, by the names that `App.flows` takes."""
 
 LOGIN_AUDIENCES: Final = frozenset({"https://login.salesforce.com", "https://test.salesforce.com"})
@@ -123,6 +127,8 @@ class App:
         run_as: The username that client credentials act for, or None.
         relax_ip: True to let users in from beyond their IP ranges.
         require_secret_for_refresh: True if a refresh requires the consumer secret.
+        require_secret_for_exchange: True if a token exchange requires the consumer secret.
+        token_handlers: The token exchange handlers that are enabled for it; the first is its default.
         external: True for an external client app, which is unknown at `login` and `test` hosts.
         installed: False for an app that exists in another org, not in this one.
     """
@@ -138,6 +144,8 @@ class App:
     run_as: str | None = None
     relax_ip: bool = False
     require_secret_for_refresh: bool = True
+    require_secret_for_exchange: bool = False
+    token_handlers: list[TokenHandler] = attrs.field(factory=list, repr=False)
     external: bool = False
     installed: bool = True
 
