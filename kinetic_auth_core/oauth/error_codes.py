@@ -142,8 +142,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "invalid_request",
         "token handler not found",
         Kind.REJECTED,
-        "Setup, Token Exchange Handlers: open the handler, click Enable New App, choose this app and the user to run as,"
-        " and tick the default handler; or correct token_handler, the name of the handler.",
+        "Setup, Token Exchange Handlers: open the handler, click Enable New App, choose this app and the user to run as"
+        ", and tick the default handler; or correct token_handler, the name of the handler.",
     ),
     KnownError(
         "invalid_request",
