@@ -60,7 +60,9 @@ class TokenHandler:
         try:
             header = jwt.get_unverified_header(token)
             _require(header["alg"] == "RS256", "wrong algorithm")
-            key = next((each for each in self.keys()["keys"] if each["kid"] == header.get("kid")), {})
+            key: Mapping[str, Any] = next(
+                (each for each in self.keys()["keys"] if each["kid"] == header.get("kid")), {}
+            )
             _require(key, "unknown key")
             claims = json.loads(jwt.PyJWS().decode(token, jwt.PyJWK(dict(key)).key, algorithms=["RS256"]))
         except (jwt.InvalidTokenError, ValueError, LookupError, RecursionError) as error:

@@ -74,7 +74,8 @@ def _problem(claims: dict[str, Any], audience: str, now: float, remedy: str) -> 
     for name in ("iss", "sub"):
         if not isinstance(claims.get(name), str) or not claims[name]:
             return Problem(f"the token has no {name}", "Ask the operators of the identity provider for it.")
-    expires, begins = claims.get("exp"), claims.get("nbf", 0)
+    expires: Any = claims.get("exp")
+    begins: Any = claims.get("nbf", 0)
     if not _is_time(expires) or not _is_time(begins):
         return Problem("the token does not say until when it is valid", "Use a token with exp, and nbf as a number.")
     if expires <= now:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,13 +64,13 @@ def test_a_pods_token_behind_links_is_read_as_kubernetes_replaces_it(
     first, second = (tmp_path / "..1", tmp_path / "..2")
     first.mkdir()
     (tmp_path / "sf").rename(first / "sf")
-    os.symlink("..1", tmp_path / "..data")
-    os.symlink("..data/sf", tmp_path / "link")
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "link").symlink_to("..data/sf")
     uri = f"oidc://file{tmp_path / 'link'}?audience=https://acme.my.salesforce.com"
     before = OidcLoader().load_key(reference(uri))
     pod()
     second.mkdir()
     (tmp_path / "sf").rename(second / "sf")
-    os.symlink("..2", tmp_path / "..next")
+    (tmp_path / "..next").symlink_to("..2")
     (tmp_path / "..next").replace(tmp_path / "..data")
     assert OidcLoader().load_key(reference(uri)) != before

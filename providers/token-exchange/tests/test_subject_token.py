@@ -78,9 +78,7 @@ def test_a_token_that_must_not_be_sent_says_why(claims: dict[str, Any], what: st
     assert problem.remedy.endswith(".")
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"secret", b"a.b", b"a.b.c.d.e", b"a.!!!.c", encoded([1]), encoded("x"), b"\xff.a.b"]
-)
+@pytest.mark.parametrize("raw", [b"", b"secret", b"a.b", b"a.b.c.d.e", b"a.!!!.c", encoded([1]), b"\xff.a.b"])
 def test_what_is_not_a_signed_jwt_is_refused(raw: bytes) -> None:
     problem = SubjectToken.read(raw, AUDIENCE, NOW, "")
     assert isinstance(problem, Problem)

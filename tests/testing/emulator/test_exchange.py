@@ -81,7 +81,7 @@ def issued(**claims: Any) -> Callable[[SalesforceEmulator], str]:
     return lambda sf: sf.identity_provider.issue(SUBJECT, **claims)
 
 
-def ahead(**offsets: int) -> Callable[[SalesforceEmulator], str]:
+def ahead(**offsets: Any) -> Callable[[SalesforceEmulator], str]:
     return lambda sf: sf.identity_provider.issue(
         SUBJECT, **{name: int(sf.now()) + offset for name, offset in offsets.items()}
     )
