@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -14,13 +14,17 @@ FILES = sorted(FOLDER.rglob("*-meta.xml"))
 SPACE = "{http://soap.sforce.com/2006/04/metadata}"
 
 
+def _root(file: str) -> ET.Element:
+    return ET.parse(next(FOLDER.rglob(file))).getroot()  # noqa: S314 - our own files
+
+
 def value(file: str, tag: str) -> str | None:
-    return ElementTree.parse(next(FOLDER.rglob(file))).getroot().findtext(f".//{SPACE}{tag}")
+    return _root(file).findtext(f".//{SPACE}{tag}")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_file_is_metadata_of_the_kind_that_its_folder_holds(path: Path) -> None:
-    root = ElementTree.parse(path).getroot()
+    root = _root(path.name)
     assert root.tag.startswith(SPACE)
     names = [element.text for element in root.iter(f"{SPACE}externalClientApplication")]
     assert set(names) <= {"KineticAuth"}
@@ -39,7 +43,7 @@ def test_the_flow_is_on_and_every_other_kind_of_token_is_off() -> None:
     assert value("*.ecaGlblOauth-meta.xml", "isTokenExchangeEnabled") == "true"
     assert value("*.ecaOauthPlcy-meta.xml", "isTokenExchangeFlowEnabled") == "true"
     assert value("*.ecaOauthPlcy-meta.xml", "permittedUsersPolicyType") == "AdminApprovedPreAuthorized"
-    handler = ElementTree.parse(next(FOLDER.rglob("*.oauthtokenexchangehandler-meta.xml"))).getroot()
+    handler = _root("*.oauthtokenexchangehandler-meta.xml")
     kinds = {each.tag.removeprefix(SPACE): each.text for each in handler if each.tag.endswith(("Supported", "Allowed"))}
     assert {name for name, text in kinds.items() if text == "true"} == {"isJwtSupported"}
 
