@@ -48,6 +48,7 @@ from kinetic_auth_core.settings.validators import (
     url_setting,
 )
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.transport.connections import http_get
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -83,6 +84,7 @@ __all__ = [
     "check_url",
     "current_tally",
     "hookimpl",
+    "http_get",
     "known_error",
     "load_authenticator",
     "load_key_loader",

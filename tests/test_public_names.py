@@ -85,6 +85,7 @@ FOR_PLUGINS = [
     "check_url",
     "current_tally",
     "hookimpl",
+    "http_get",
     "known_error",
     "load_authenticator",
     "load_key_loader",

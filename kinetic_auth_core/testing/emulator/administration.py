@@ -22,6 +22,7 @@ class OrgAdministration:
 
     Attributes:
         policy: The org's settings, to change at will.
+        identity_provider: Issues the subject tokens that the handler of `default.app` takes.
     """
 
     def __init__(self, clock: Callable[[], float], records_kept: int) -> None:
@@ -30,6 +31,7 @@ class OrgAdministration:
         self._tables = Tables()
         self._org = Org(self.now, records_kept)
         self.policy: Policy = self._org.policy
+        self.identity_provider = self._org.identity_provider
 
     @property
     def org_id(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.models import AUTHORIZATION_CODE, RefreshGrant, RequestRecord
 from kinetic_auth_core.testing.emulator.org import scope_of
 from kinetic_auth_core.testing.emulator.routing import EmulatorApp
@@ -166,6 +167,11 @@ class SalesforceEmulator(OrgAdministration):
         return self._folder.file("private-key.pem", self.default.private_key_pem.encode())
 
     @property
+    def subject_token_path(self) -> Path:
+        """The subject token of `default`, likewise, as Kubernetes projects one into a pod."""
+        return self._folder.file("subject-token", self.default.subject_token.encode())
+
+    @property
     def refresh_token(self) -> str:
         """A refresh token of `default`, which stays the same until it is revoked or replaced."""
         login = self.default
@@ -179,6 +185,7 @@ class SalesforceEmulator(OrgAdministration):
 
         Args:
             provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `web-login`,
+                `token-exchange`,
                 `access-token`, which gets a session that is opened for it.
 
         Raises:
@@ -196,9 +203,14 @@ class SalesforceEmulator(OrgAdministration):
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
-            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_LOGIN_URL` and, with TLS, `SF_CA_BUNDLE`.
+            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and,
+            with TLS, `SF_CA_BUNDLE`.
         """
-        more = {"private_key_path": str(self.private_key_path), "refresh_token": self.refresh_token}
+        more = {
+            "private_key_path": str(self.private_key_path),
+            "refresh_token": self.refresh_token,
+            "subject_token": f"oidc://file{self.subject_token_path}?audience={AUDIENCE}",
+        }
         settings = {**self.default.settings("password"), **more, **self._where()}
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
