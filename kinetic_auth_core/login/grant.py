@@ -54,6 +54,11 @@ class _GrantedError(Exception):
         self.failure = failure
 
 
+def _check_client_cert_key(instance: Any, _attribute: object, value: object) -> None:
+    if value is not None and instance.client_cert is None:
+        raise ConfigurationError("needs client_cert, the certificate of this key")
+
+
 @attrs.frozen(kw_only=True)
 class GrantAuthenticator(metaclass=ValidatedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
@@ -84,6 +89,12 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.", identity=False
+    )
+    client_cert: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.", identity=False
+    )
+    client_cert_key: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with the private key of client_cert.", identity=False, validator=_check_client_cert_key
     )
     _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
@@ -291,6 +302,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             deadline=self.deadline,
             proxy=self.proxy,
             ca_bundle=self.ca_bundle,
+            client_cert=self.client_cert,
+            client_cert_key=self.client_cert_key,
         )
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from kinetic_auth_core.config.merge import (
     Layer,
     all_layers,
     keyword_layer,
+    located,
     merge,
     name_suggestions,
     reference_suggestions,
@@ -240,6 +241,11 @@ def _merge(
             if not problems and found == list(error.problems):
                 raise  # it says all there is, perhaps with a remedy
             problems += found
+    if spec.is_grant and values.get("client_cert") is not None:
+        from kinetic_auth_core.transport.client_certificate import client_certificate_problems
+
+        found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
+        problems += located(found, merged.rows)
     if problems:
         return rows, [*problems, *suggestions], None
     for each in suggestions:
