@@ -12,6 +12,7 @@ import attrs
 
 from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, identity_of
@@ -252,6 +253,7 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
         redact_chain(error, _texts(values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        raise_interruption(error)
         cause = redacted_cause(error, _texts(values))
         found = refusals(spec.make, values.by_name) if isinstance(spec.make, type) else {}  # attrs stops at the first
         problems = located([f"{name}: {problem}" for name, problem in found.items()], spec.rows) or [describe(cause)]

@@ -13,6 +13,7 @@ import pluggy
 
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginRequest
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 
@@ -192,6 +193,7 @@ class LoginHooks:
             try:
                 implementation.function(*(facts[name] for name in implementation.argnames))
             except Exception as error:  # noqa: BLE001 - an observer may raise anything
+                raise_interruption(error)
                 logger.warning(
                     "observer %s raised %s in %s; the login continues",
                     *(implementation.plugin_name, type(error).__name__, hook),
@@ -224,6 +226,7 @@ class KeyLoaderHooks:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
+            raise_interruption(error)
             cause = redacted_cause(error, ())
         raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
 
@@ -241,6 +244,7 @@ class KeyLoaderHooks:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
+            raise_interruption(error)
             cause = redacted_cause(error, ())
             what = f"raised {describe(cause)}"
         else:

@@ -4,8 +4,7 @@ import functools
 import importlib.metadata
 import inspect
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pluggy
 from stevedore.driver import DriverManager
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -78,6 +78,7 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
     try:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}") from error
 
 
@@ -176,6 +177,7 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
     except KineticAuthError:
         raise
     except Exception as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
     return plugin
 
@@ -224,6 +226,7 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
     except ConfigurationError:
         raise
     except Exception as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"cannot be instantiated: {type(error).__name__}: {error}") from error
 
 
@@ -301,8 +304,12 @@ class Observers:
         Args:
             allowed: The plugins that may be loaded; no other is imported.
         """
-        with _being_loaded():
+        is_nested = _loading.get()
+        try:
+            _loading.set(True)
             installed = _without_table(allowed.searched_once())
+        finally:
+            _loading.set(is_nested)  # one call in C, which a signal cannot come before
         by_name = sorted([*self.configured, *installed], key=lambda named: named[0])
         names = {name for name, _ in by_name}
         return [*by_name, *((_unique(name, names), observer) for name, observer in self.given)]
@@ -341,7 +348,9 @@ def configured_observers(allowed: AllowedPlugins) -> tuple[tuple[Named, ...], tu
     """
     found: list[Named] = []
     problems: list[str] = []
-    with _being_loaded():
+    is_nested = _loading.get()
+    try:
+        _loading.set(True)
         for (group, name), table in allowed.tables.items():
             if not table.enabled:
                 continue
@@ -359,6 +368,8 @@ def configured_observers(allowed: AllowedPlugins) -> tuple[tuple[Named, ...], tu
                     logger.warning("%s is skipped: %s", table.source, error)
             except ConfigurationError as error:
                 problems += error.problems
+    finally:
+        _loading.set(is_nested)  # as above
     return tuple(found), tuple(problems)
 
 
@@ -371,15 +382,6 @@ def are_loading() -> bool:
     Otherwise the observer would be made again for that login, and log in again, endlessly.
     """
     return _loading.get()
-
-
-@contextmanager
-def _being_loaded() -> Iterator[None]:
-    token = _loading.set(True)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
 
 
 def _without_table(allowed: AllowedPlugins) -> list[Named]:
