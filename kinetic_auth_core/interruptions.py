@@ -6,6 +6,7 @@ Airflow), comes up where the errors of plugins and of the network do, and may be
 (docs/adr/0021-what-a-signal-handler-raises.md).
 """
 
+import itertools
 from collections.abc import Iterator
 from inspect import CO_VARARGS
 from types import FrameType
@@ -81,6 +82,4 @@ def _is_handler(frame: FrameType) -> bool:
     values = [frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]]
     if has_varargs:
         values += frame.f_locals.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ())
-    return any(
-        value is frame.f_back and isinstance(number, int) for number, value in zip(values, values[1:], strict=False)
-    )
+    return any(value is frame.f_back and isinstance(number, int) for number, value in itertools.pairwise(values))

@@ -86,9 +86,9 @@ def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
             for link in links:  # it grows; and it calls nothing of Python's own, for which the stack may have no room
                 if id(link) not in seen:
                     seen.add(id(link))
-                    try:
+                    try:  # noqa: SIM105 - suppress() is Python code, for which there may be no room
                         mark_interruption(link)
-                    except RecursionError:  # it is one itself: no handler raised it
+                    except RecursionError:
                         pass
                     try:
                         stacks += [(link, link.__traceback__)]

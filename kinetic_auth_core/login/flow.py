@@ -258,6 +258,15 @@ class LoginFlow:
         number = self._credentials.order()[0]
         return self._instances.get(number, self._credentials.load(number)).instance
 
+    def import_modules(self) -> None:
+        """Import all that a login needs, with the key loaders and the installed observers.
+
+        So no thread, fork or signal meets a module that is half imported.
+        """
+        self.spec.import_modules()
+        self._credentials.import_modules()
+        self._instances.hooks(None)
+
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""
         self._instances.close()

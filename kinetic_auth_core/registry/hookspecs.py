@@ -75,6 +75,13 @@ class KeyLoader:
     def check_reference(self, reference: "Reference") -> None:
         """Raise a `KeyLoadError` for a malformed reference. Optional; `resolve` calls it, so fetch nothing."""
 
+    @hookspec
+    def import_modules(self, reference: "Reference") -> None:
+        """Import what `load_key` needs for `reference`, such as an SDK. Optional; called when a source is made.
+
+        So no login imports: a fork, another thread or a signal would meet modules that are half there.
+        """
+
     @hookspec(firstresult=True)
     def identity(self, reference: "Reference") -> str | None:
         """Whom a reference names whose value is fresh at each login, such as `iss` and `sub` of a token. Optional.
@@ -252,6 +259,10 @@ class KeyLoaderHooks:
                 return found
             what = "returned an empty text" if found == "" else f"returned {type(found).__name__} instead of text"
         raise KeyLoadError(f"{reference}: identity() of its key loader {what}.") from cause
+
+    def import_modules(self, reference: "Reference") -> None:
+        """Have the key loader import what it needs for a reference, if it implements the hook."""
+        self._manager.hook.import_modules(reference=reference)
 
     def check_reference(self, reference: "Reference") -> None:
         """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""

@@ -40,6 +40,26 @@ if TYPE_CHECKING:
     from kinetic_auth_core.registry.references import Reference
 
 
+logger = logging.getLogger(__name__)
+
+
+def import_modules_of(plugin: object) -> None:
+    """Have a plugin import the modules that it needs later, if it has `import_modules`.
+
+    One that cannot be imported is reported by the login that needs it, in the words of the plugin.
+
+    Args:
+        plugin: A provider or session store: its class, or an instance.
+    """
+    import_modules = getattr(plugin, "import_modules", None)
+    try:
+        if import_modules is not None:
+            import_modules()
+    except Exception as error:  # noqa: BLE001 - a plugin's code
+        raise_interruption(error)
+        logger.debug("import_modules() of %s raised %s", plugin, type(error).__name__)
+
+
 class _FreshDriver(DriverManager[Any]):
     """stevedore's driver manager for the one plugin that was found.
 
@@ -281,8 +301,6 @@ def _invalid(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
     return ProviderLoadError(f"{plugin.label} {what}.", remedy=remedy)
 
 
-logger = logging.getLogger(__name__)
-
 Named = tuple[str, object]
 
 
@@ -307,7 +325,7 @@ class Observers:
         is_nested = _loading.get()
         try:
             _loading.set(True)
-            installed = _without_table(allowed.searched_once())
+            installed = _without_table(allowed)
         finally:
             _loading.set(is_nested)  # one call in C, which a signal cannot come before
         by_name = sorted([*self.configured, *installed], key=lambda named: named[0])

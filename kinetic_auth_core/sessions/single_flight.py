@@ -132,9 +132,7 @@ class Refresher:
         """Log in; in the background if there is a session that is stale."""
         rejected = self._rejected if stale is None else None
         reason: Reason = "rejected" if rejected else "refresh" if self._had_one or stale is not None else "first"
-        began = (
-            time.time()
-        )  # its birth: if this process is stopped in mid-login, others may get a younger one meanwhile
+        began = time.time()  # the session's birth: while this process is stopped in mid-login, others get younger ones
         session = self._flow.login(reason, rejected, interactive=stale is None and may_ask_a_person())
         made = self._found(CachedSession.of(session, self._lifetime_s, born_at=began))
         token = made.session.access_token
@@ -235,6 +233,9 @@ class SingleFlight:
                 flight = self._join(mine)
                 if flight is mine:
                     return self._run(mine).session
+            except BaseException:
+                self._finish(mine, None)  # the next caller that waits takes over
+                raise
             finally:
                 mine.is_over = True  # one store, so no signal comes between: no other caller waits for ever
             if flight is not None and (cached := _cached_of(_outcome(flight))) is not None:
@@ -342,9 +343,6 @@ class SingleFlight:
             cached = self._refresher.next_session()
         except KineticAuthError as error:
             self._finish(flight, error)
-            raise
-        except BaseException:
-            self._finish(flight, None)
             raise
         self._finish(flight, cached)
         return cached

@@ -181,6 +181,15 @@ class FileStore(SessionStore):
         derived=_displayed_default,
     )
 
+    @classmethod
+    def import_modules(cls) -> None:
+        """Import the libraries of locks and folders."""
+        import filelock
+        import platformdirs
+
+        platformdirs.user_state_path()  # it imports the module of this system
+        filelock.FileLock(os.devnull)
+
     def get(self, key: str) -> StoredValue | None:
         """The value of a key; None if there is none, it has expired, or it is damaged."""
         folder = self._folder(key)

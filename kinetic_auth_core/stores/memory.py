@@ -39,7 +39,7 @@ class MemoryStore(SessionStore):
 
     _values: dict[str, _Entry] = attrs.field(init=False, factory=dict)
     _leases: dict[str, _Lease] = attrs.field(init=False, factory=dict)
-    _generations: "itertools.count[int]" = attrs.field(init=False, factory=lambda: itertools.count(1))
+    _generations: Any = attrs.field(init=False, factory=lambda: itertools.count(1))
     _lock: Any = attrs.field(init=False, factory=threading.RLock)  # a signal handler may use the store, too
 
     def __attrs_post_init__(self) -> None:

@@ -22,10 +22,10 @@ _current: "ContextVar[weakref.ref[Deadline] | None]" = ContextVar("kinetic_auth_
 
 
 class Deadline:
-    """Bounds all that this thread, greenlet or task sends while it is entered. An outer deadline that ends earlier still holds.
+    """Bounds all that this thread, greenlet or task sends while it is entered.
 
-    It may be entered several times, one after the other: the time begins to run when it is entered first, and goes on
-    between.
+    An outer deadline that ends earlier still holds. It may be entered several times, one after the other: the time
+    begins to run when it is entered first, and goes on between.
 
     Args:
         seconds: How long; None: no bound.
