@@ -222,12 +222,11 @@ def _merge(
         binary=[each.name for each in schema(cls) if each.takes_bytes],
         options=options,
         store=choice.open,
-        allowed=configuration.allowed_later,
+        allowed=configuration.allowed,
         is_grant=issubclass(cls, GrantAuthenticator),
         never_stored=not is_stored,
-        identity=identity_of(
-            cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
-        ),
+        cls=cls,
+        identity=identity_of(cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed)),
     )
     if merged.problems or any(references(values)):
         problems += refused(cls, merged)
