@@ -17,10 +17,11 @@ from kinetic_auth_core.errors import (
     PrivateKeyNotFoundError,
     ServiceUnavailableError,
     SessionRejectedError,
+    StoreUnavailableError,
     TransientAuthenticationError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, current_tally, tallied
+from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import url_problem
@@ -41,13 +42,16 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
 
 __all__ = [
     "CONTRACT_VERSION",
+    "HOW_TO_MAKE_A_KEY",
     "AuthenticationError",
     "Authenticator",
     "ConfigurationError",
     "CredentialsRejectedError",
+    "FernetSealer",
     "GrantAuthenticator",
     "InteractionRequiredError",
     "KeyLoadError",
@@ -58,15 +62,19 @@ __all__ = [
     "LoginRequest",
     "LoginTally",
     "Once",
+    "PlainSealer",
     "PrivateKeyNotFoundError",
+    "ProviderState",
     "Reference",
     "SalesforceSession",
+    "Sealer",
     "ServiceUnavailableError",
     "SessionObserver",
     "SessionRejectedError",
     "SessionStore",
     "Setting",
     "Signer",
+    "StoreUnavailableError",
     "StoredValue",
     "TransientAuthenticationError",
     "TransportError",
@@ -75,6 +83,7 @@ __all__ = [
     "check_url",
     "current_tally",
     "hookimpl",
+    "keys_of",
     "known_error",
     "load_authenticator",
     "load_key_loader",

@@ -24,7 +24,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, is_single_use, make_instance, store_problem
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
@@ -36,7 +36,7 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
 )
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
-from kinetic_auth_core.resolution.store import choose_store
+from kinetic_auth_core.resolution.store import DEFAULT_STORE, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
 
@@ -187,7 +187,8 @@ def _merge(
     prefix = configuration.variable_prefix
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
-    choice = choose_store(store.value if store else None, configuration)
+    default = "file" if is_single_use(cls) else DEFAULT_STORE
+    choice = choose_store(store.value if store else None, configuration, default)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
     suggestions = [
@@ -216,6 +217,7 @@ def _merge(
         store=choice.open,
         allowed=configuration.allowed_later,
         is_grant=issubclass(cls, GrantAuthenticator),
+        is_single_use=is_single_use(cls),
         identity=identity_of(
             cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
         ),
@@ -232,6 +234,9 @@ def _merge(
             if not problems and found == list(error.problems):
                 raise  # it says all there is, perhaps with a remedy
             problems += found
+    if choice.cls is not None and (problem := store_problem(cls, values.get("username"), choice.cls)):
+        where = next(row.source for row in choice.rows if row.name == "store")
+        problems.append(f"store (from {where}): {problem}")
     if problems:
         return rows, [*problems, *suggestions], None
     for each in suggestions:

@@ -4,6 +4,7 @@
 """
 
 import abc
+from typing import ClassVar
 
 import attrs
 
@@ -28,7 +29,13 @@ class SessionStore(abc.ABC):
     raise any error if it cannot be reached or is full: the source logs a warning and continues with its own memory. A
     damaged value counts as missing. A constructor does no I/O. `kinetic_auth_core.testing.SessionStoreContract`
     is the test suite of this contract.
+
+    Attributes:
+        durable: Whether what `put` has stored is there for good when it returns: it outlives this process, and as far
+            as the operator has configured it, a crash. A provider whose token rotates needs such a store.
     """
+
+    durable: ClassVar[bool] = False
 
     @abc.abstractmethod
     def get(self, key: str) -> StoredValue | None:

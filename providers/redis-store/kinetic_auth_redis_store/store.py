@@ -9,26 +9,27 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core import ConfigurationError, Once, SessionStore, StoredValue, setting
-from kinetic_auth_core.plugins import ValidatedMeta, reset_after_fork
+from kinetic_auth_core.plugins import (
+    HOW_TO_MAKE_A_KEY,
+    FernetSealer,
+    PlainSealer,
+    Sealer,
+    ValidatedMeta,
+    keys_of,
+    reset_after_fork,
+)
 from kinetic_auth_redis_store import scripts
 from kinetic_auth_redis_store.address import check_url, connect
-from kinetic_auth_redis_store.sealing import HOW_TO_MAKE_A_KEY, Encrypted, Plain, Sealer
 
 logger = logging.getLogger(__name__)
 
 _MAX_TIMEOUT_S = 60
 
 
-def _keys(key: str | Sequence[str] | None) -> Sequence[str]:
-    if not key:
-        return []
-    return [key] if isinstance(key, str) else key
-
-
 def _check_key(instance: Any, _attribute: object, value: Any) -> None:
     """Check the keys; and, on a complete instance, whether they agree with `encrypt`."""
-    if keys := _keys(value):
-        Encrypted(keys)
+    if keys := keys_of(value):
+        FernetSealer(keys)
     if instance is None:
         return
     if instance.encrypt and not keys:
@@ -128,7 +129,7 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
 
     def naming_key(self) -> bytes | None:
         """Derived from the last key of the list, the oldest; None where sessions are stored in clear."""
-        keys = _keys(self.key)
+        keys = keys_of(self.key)
         return hmac.digest(keys[-1].encode(), b"kinetic-auth names of sessions", "sha256") if keys else None
 
     def close(self) -> None:
@@ -148,7 +149,7 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         return self._client.get(lambda: connect(self.url, self.timeout))
 
     def _seal(self) -> Sealer:
-        return self._sealer.get(lambda: Encrypted(_keys(self.key)) if self.encrypt else Plain())
+        return self._sealer.get(lambda: FernetSealer(keys_of(self.key)) if self.encrypt else PlainSealer())
 
     def _warn_of_unreadable(self) -> None:
         """Warn once: each login finds the value again until a session replaces it."""
