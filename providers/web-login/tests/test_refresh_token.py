@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import SalesforceEmulator
 
