@@ -272,7 +272,7 @@ class SingleUse:
         record = marked.record
         if error is None or marked.was_accepted:
             self._write(marked, Record(record.value))
-        elif error is not None and is_the_end(error):
+        elif is_the_end(error):
             self._write(marked, self._after_the_end(_lost_by(error)))
         elif self._begins_with_consent(record):
             self._write(marked, Record())

@@ -105,7 +105,7 @@ class Record:
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             return None
-        return found if isinstance(found.value, str | None) else None
+        return found if type(found.value) in {str, type(None)} else None
 
 
 class StateEntry:

@@ -158,10 +158,12 @@ def inspect(
             ((), ()) if are_loading() else configuration.observers.get(lambda: configured_observers(allowed))
         )
         problems += wrong
+        rows = (*rows, *(row for of_plugin in configuration.plugin_rows.values() for row in of_plugin))
+        found = attrs.evolve(found, rows=rows)
         if spec is None or problems:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
-        spec = attrs.evolve(spec, observers=Observers(configured, given))
+        spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, spec=spec)

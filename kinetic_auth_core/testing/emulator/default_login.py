@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -43,7 +44,7 @@ class DefaultLogin:
     user: User = attrs.field(repr=False)
     app: App = attrs.field(repr=False)
 
-    def settings(self, provider: str) -> dict[str, str]:
+    def settings(self, provider: str) -> dict[str, Any]:
         """The settings that a provider needs to log in, except the login URL.
 
         Args:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
 from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
@@ -164,7 +164,7 @@ class SalesforceEmulator(EmulatedOrg):
         """The private key of `default` in a file that only its owner can read and that `close` removes."""
         return self._folder.file("private-key.pem", self.default.private_key_pem.encode())
 
-    def settings(self, provider: str) -> dict[str, str]:
+    def settings(self, provider: str) -> dict[str, Any]:
         """The settings that log in to this emulator as `default`: `resolve("password", **sf.settings("password"))`.
 
         Args:

@@ -1,4 +1,4 @@
-"""kinetic-auth's providers for grants with a refresh token: one that is configured, and one by a login in the browser."""
+"""kinetic-auth's providers for grants with a refresh token: a configured one, or one from a login in the browser."""
 
 from kinetic_auth_web_login.refresh_token import RefreshTokenAuthenticator
 

@@ -16,8 +16,9 @@ def test_each_login_uses_the_token_that_the_last_one_got(settings: dict[str, Any
 
 
 def test_a_new_process_without_a_store_named_goes_on_with_the_newest_token(settings: dict[str, Any]) -> None:
-    for _ in range(3):
-        with kinetic.resolve("refresh-token", **settings) as source:
+    sources = [kinetic.resolve("refresh-token", **settings) for _ in range(3)]
+    for source in sources:
+        with source:
             source.authenticate()
-    rows = {row.name: row for row in source.explain()}
+    rows = {row.name: row for row in sources[-1].explain()}
     assert (rows["store"].value, rows["store"].source) == ("file", "default")
