@@ -366,6 +366,9 @@ class States:
         entry = self._entry(instance)
         spec = self._spec
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
+        if (known := self._secrets.get(entry.name)) is not None:
+            return known
+        entry.warn_of_what_may_be_lost()
         made = SingleUse(
             entry,
             spec.label,

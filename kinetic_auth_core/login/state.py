@@ -179,6 +179,19 @@ class StateEntry:
             return there
         raise failure
 
+    def warn_of_what_may_be_lost(self) -> None:
+        """Warn of what in the store's configuration may lose a record.
+
+        Raises:
+            StoreUnavailableError: The store failed.
+        """
+        try:
+            problems = list(self._store.durability_problems())
+        except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise self._unavailable(error) from None
+        for problem in problems:
+            logger.warning("%s: its token may be lost. The session store: %s", self._label, problem)
+
     def delete(self) -> bool:
         """Delete the record.
 

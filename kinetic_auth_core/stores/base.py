@@ -4,6 +4,7 @@
 """
 
 import abc
+from collections.abc import Sequence
 from typing import ClassVar
 
 import attrs
@@ -92,6 +93,16 @@ class SessionStore(abc.ABC):
         count share no session.
         """
         return None
+
+    def durability_problems(self) -> Sequence[str]:
+        """What in its configuration may lose a value that it has confirmed, as far as it can find out.
+
+        A source of a provider whose token rotates asks once, and warns of each.
+
+        Returns:
+            Ends of sentences that begin with "the session store: ".
+        """
+        return ()
 
     def close(self) -> None:  # noqa: B027 - a store may have nothing to close
         """Close connections. The next call opens new ones."""

@@ -4,7 +4,7 @@ import hmac
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -20,6 +20,7 @@ from kinetic_auth_core.plugins import (
 )
 from kinetic_auth_redis_store import scripts
 from kinetic_auth_redis_store.address import check_url, connect
+from kinetic_auth_redis_store.durability import DURABILITY_SETTINGS, durability_problems
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,11 @@ def _check_timeout(_instance: object, _attribute: object, value: float) -> None:
         raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_TIMEOUT_S}")
 
 
+def _check_replicas(_instance: object, _attribute: object, value: int) -> None:
+    if value < 0:
+        raise ConfigurationError("must be a number of replicas, 0 or more")
+
+
 @attrs.define(eq=False)
 class RedisStore(SessionStore, metaclass=ValidatedMeta):
     """Keeps sessions in Redis or Valkey, so that all processes of a deployment share one login.
@@ -62,10 +68,13 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         encrypt: False stores sessions in clear, without a key.
         prefix: The prefix of all names in Redis.
         timeout: Seconds for connecting, and for each answer.
+        replicas: How many replicas have to confirm a value before it counts as stored (`WAIT`).
 
     Raises:
         ConfigurationError: Settings are missing or wrong; all are named.
     """
+
+    durable: ClassVar[bool] = True
 
     url: str = setting(
         help="Where Redis is: redis://, rediss:// (TLS) or unix://; may hold a password.",
@@ -81,6 +90,7 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
     encrypt: bool = setting(True, help="False stores sessions in clear, without a key.")
     prefix: str = setting("kinetic-auth:", help="Prefix of all names in Redis.", validator=_check_prefix)
     timeout: float = setting(1.0, help="Seconds for connecting, and for each answer.", validator=_check_timeout)
+    replicas: int = setting(0, help="Replicas that have to confirm each value (WAIT).", validator=_check_replicas)
     _client: Once[Any] = attrs.field(init=False, repr=False, factory=Once)
     _sealer: Once[Sealer] = attrs.field(init=False, repr=False, factory=Once)
     _warned: threading.Lock = attrs.field(init=False, repr=False, factory=threading.Lock)
@@ -113,6 +123,10 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         name = self._name(key, "value")
         sealed = self._seal().seal(name, value)
         made = self._run(scripts.PUT, name, _text(generation), sealed, _milliseconds(expires_in_s))
+        if made is not None and self.replicas:
+            confirmed = self._redis().wait(self.replicas, _milliseconds(self.timeout / 2))
+            if confirmed < self.replicas:
+                logger.warning("%d of %d replicas have confirmed a value in time", confirmed, self.replicas)
         return None if made is None else int(made)
 
     def delete(self, key: str, *, generation: int | None = None) -> bool:
@@ -131,6 +145,20 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         """Derived from the last key of the list, the oldest; None where sessions are stored in clear."""
         keys = keys_of(self.key)
         return hmac.digest(keys[-1].encode(), b"kinetic-auth names of sessions", "sha256") if keys else None
+
+    def durability_problems(self) -> list[str]:
+        """What in the server's configuration can lose a value that `put` has stored, as far as it may be asked."""
+        from redis import RedisError
+
+        client = self._redis()
+        try:
+            found = {name: text for asked in DURABILITY_SETTINGS for name, text in client.config_get(asked).items()}
+            connected = client.info("replication").get("connected_slaves", 0)
+        except RedisError as error:
+            return [
+                f"its configuration may not be read ({type(error).__name__}), so nobody has checked that it is durable"
+            ]
+        return durability_problems(found, int(connected), self.replicas)
 
     def close(self) -> None:
         """Close the connections. The next call opens new ones."""
