@@ -1,6 +1,6 @@
-"""Rotating refresh tokens under load and crashes: no token is presented twice but by the one retry, and no grant is lost.
+"""Refresh tokens that rotate, under load and crashes: each is presented once, but for one retry, and no grant is lost.
 
-    python benchmarks/rotation.py [--store file|redis] [--processes 8] [--threads 8] [--rotations 1000] [--lease SECONDS]
+    python benchmarks/rotation.py [--store file|redis] [--processes 8] [--threads 8] [--rotations 1000] ...
 
 Processes with threads ask for sessions that live for a fraction of a second, from an org in this process that ends a
 grant when a spent token is presented. Then, one after the other:
@@ -16,7 +16,6 @@ more often than twice, or if a grant was lost whose answer was not.
 import argparse
 import contextlib
 import json
-import os
 import random
 import shutil
 import signal
@@ -33,7 +32,7 @@ import attrs
 
 sys.path[:0] = [str(Path(__file__).parent / "rotating")]
 
-from rotating_org import Fault, RotatingOrg, kill_after, kill_before
+from rotating_org import Fault, RotatingOrg, kill_after, kill_before  # noqa: E402 - the path is above
 
 DEADLINE_S = 2.0
 LIFE_S = 0.4
@@ -44,7 +43,7 @@ import attrs
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores.session_cache import SessionCache
 sys.path[:0] = [sys.argv[1]]
-from rotating import BrokerAuthenticator
+from acme_broker import BrokerAuthenticator
 
 options = json.loads(sys.argv[2])
 SessionCache.lease_s = options["lease_s"]
@@ -224,8 +223,8 @@ class Run:
             "threads": self.threads,
             "order": str(self.folder / "die"),
         }
-        examples = Path(__file__).parents[1] / "docs" / "examples"
-        command = [sys.executable, "-c", _WORKER, str(examples), json.dumps(options)]
+        example = Path(__file__).parents[1] / "docs" / "examples" / "rotating_provider"
+        command = [sys.executable, "-c", _WORKER, str(example), json.dumps(options)]
         pipe = subprocess.PIPE
         log = (self.folder / "log").open("a")
         self.workers.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, text=True))
@@ -293,7 +292,7 @@ def run(run: Run, rotations: int, points: list[str], *, failures: bool) -> None:
     for point in points:
         began, before = time.monotonic(), run.org.issued
         run.begin()
-        run.wait_for(random.randint(5, 15), 60)
+        run.wait_for(random.randint(5, 15), 60)  # noqa: S311 - hides nothing
         run.kill_one(point)
         if POINTS[point]:
             time.sleep(patience_s + DEADLINE_S)

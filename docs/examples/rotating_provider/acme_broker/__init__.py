@@ -18,9 +18,11 @@ class BrokerAuthenticator(kinetic.GrantAuthenticator):
     ticket: str = kinetic.setting(help="The first ticket.", secret=True)
 
     def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+        """The form fields, with the newest ticket."""
         ticket = request.state.get() or self.ticket
         return {"grant_type": "refresh_token", "client_id": self.client_id, "refresh_token": ticket}
 
     def granted(self, request: kinetic.LoginRequest, answer: Mapping[str, object]) -> None:
+        """Keep the ticket that replaces the one that was sent."""
         if isinstance(ticket := answer.get("refresh_token"), str):
             request.state.replace(ticket)
