@@ -14,6 +14,7 @@ KineticAuthError
     │   └── ServiceUnavailableError         ... without a usable response (also a TransportError)
     ├── TransportError                      no usable response: DNS, TLS, time-out, not JSON, too large
     ├── SessionRejectedError                a valid response that a guard rejects
+    ├── StoreUnavailableError               a login that may not go on without its store
     └── LoginBudgetError                    our own login limit, below Salesforce's
 ```
 
@@ -210,6 +211,10 @@ class ServiceUnavailableError(TransientAuthenticationError, TransportError):
 
 class SessionRejectedError(AuthenticationError):
     """A valid response that a guard rejects: wrong signature, an unsafe instance URL, another org."""
+
+
+class StoreUnavailableError(AuthenticationError):
+    """A login that may not go on without its session store, which failed or has not kept what the login needs."""
 
 
 class LoginBudgetError(AuthenticationError):

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -21,11 +22,20 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     SessionRejectedError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, current_tally, tallied
+from kinetic_auth_core.events import (
+    LoginEvent,
+    LoginRequest,
+    LoginTally,
+    ProviderState,
+    Reason,
+    current_tally,
+    tallied,
+)
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States, is_the_end
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
@@ -150,6 +160,8 @@ def _close_quietly(instance: Any) -> None:
 _FETCH_PAUSE_S = 5.0
 #: How long a thread waits at most for the first login of another one with the same credential.
 _FIRST_TRY_S = 600.0
+#: How long a refresh in the background waits for another login that presents the same secret.
+_WAIT_IN_BACKGROUND_S = 5.0
 
 
 @attrs.frozen
@@ -160,16 +172,22 @@ class _Login:
         request: What it is made for.
         tried: Takes in each instance as it is tried.
         deadline: Until when.
+        has_live: Whether there is a live session meanwhile.
     """
 
     request: LoginRequest
     tried: list[ProviderInstance]
     deadline: Deadline
+    has_live: Callable[[], bool]
 
-    def next_request(self) -> LoginRequest:
-        """The request for the instance that is tried next; the tries of those before it count."""
+    def next_request(self, state: ProviderState) -> LoginRequest:
+        """The request for the instance that is tried next; the tries of those before it count.
+
+        Args:
+            state: What the provider keeps from login to login.
+        """
         attempt = max(len(self.tried), current_tally().attempts + 1)
-        return attrs.evolve(self.request, now=time.time(), attempt=attempt)
+        return attrs.evolve(self.request, now=time.time(), attempt=attempt, state=state)
 
 
 class LoginFlow:
@@ -180,10 +198,19 @@ class LoginFlow:
         guard: Stops a credential that was refused just now.
         budget: Stops too many logins.
         resources: What it may share with other sources.
+        states: What the provider keeps from login to login.
     """
 
-    def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, resources: SharedResources) -> None:
+    def __init__(
+        self,
+        spec: LoginSpec,
+        guard: LockoutGuard,
+        budget: LoginBudget,
+        resources: SharedResources,
+        states: States,
+    ) -> None:
         self.spec = spec
+        self._states = states
         self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
         self._instances = ProviderInstances(spec, resources)
         self._guard = guard
@@ -192,7 +219,12 @@ class LoginFlow:
         self._in_use = ""
 
     def login(
-        self, reason: Reason = "asked", rejected: SalesforceSession | None = None, *, interactive: bool = False
+        self,
+        reason: Reason = "asked",
+        rejected: SalesforceSession | None = None,
+        *,
+        interactive: bool = False,
+        has_live: Callable[[], bool] = lambda: False,
     ) -> SalesforceSession:
         """Log in now, and call the observers.
 
@@ -200,6 +232,7 @@ class LoginFlow:
             reason: Why.
             rejected: The session that was reported, with the reason `rejected`.
             interactive: Whether a person may be asked.
+            has_live: Whether there is a live session meanwhile.
 
         Raises:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
@@ -218,7 +251,7 @@ class LoginFlow:
         )
         with tallied() as tally:
             try:
-                session = self._session(request, tried)
+                session = self._session(request, tried, has_live)
             except KineticAuthError as error:
                 logger.warning("%s", error)
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
@@ -248,6 +281,28 @@ class LoginFlow:
             for row in self.spec.rows
         )
 
+    def is_waiting_for_another(self) -> bool:
+        """Whether another login presents a secret that can be used once, so that its session is worth waiting for."""
+        if not self.spec.is_single_use:
+            return False
+        try:
+            secret = self._states.single_use(self.instance())
+            return secret is not None and secret.is_held()
+        except KineticAuthError as error:  # the login will say so
+            logger.debug("cannot tell whether another login is under way: %s", error)
+            return False
+
+    def forget_state(self) -> str | None:
+        """Delete what the provider has kept.
+
+        Returns:
+            The secret that it had, to be revoked; None if there was none.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._states.forget(self.instance())
+
     def instance(self) -> Any:
         """The provider's instance, as the next login would use it.
 
@@ -272,11 +327,13 @@ class LoginFlow:
         self._instances.close()
 
     @secret_boundary  # the observers and the log get errors without frames, too
-    def _session(self, request: LoginRequest, tried: list[ProviderInstance]) -> SalesforceSession:
+    def _session(
+        self, request: LoginRequest, tried: list[ProviderInstance], has_live: Callable[[], bool]
+    ) -> SalesforceSession:
         """Offer the credentials. `tried` takes in each instance as it is tried."""
         deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
         return self._credentials.offer(
-            lambda number: self._log_in_with_set(number, _Login(request, tried, deadline)), deadline
+            lambda number: self._log_in_with_set(number, _Login(request, tried, deadline, has_live)), deadline
         )
 
     def _log_in_with_set(self, number: int, login: "_Login") -> SalesforceSession:
@@ -301,7 +358,10 @@ class LoginFlow:
         if culprit_of(error.error, error.description) is None or deadline.has_passed:
             return None
         now = time.monotonic()
-        if isinstance(error, HeldBackError) and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:
+        if (
+            isinstance(error, HeldBackError | LostGrantError)
+            and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S
+        ):
             return None
         self._fetched_at[number] = now
         try:
@@ -331,12 +391,49 @@ class LoginFlow:
 
     def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
         self._guard.check(provider.credential)
+        secret = self._states.single_use(provider.instance)
+        if secret is None:
+            return self._within_budget(provider, login, self._states.open(provider.instance))
+        marked = self._mark(secret, login)
+        try:
+            return self._marked(secret, marked, provider, login)
+        except AuthenticationError as error:
+            if not (secret.is_over(error) and marked.before.value):
+                raise
+            logger.warning("%s", error)
+        return self._marked(secret, self._mark(secret, login), provider, login)  # by a consent
+
+    @staticmethod
+    def _mark(secret: SingleUse, login: "_Login") -> MarkedState:
+        in_background = login.request.reason == "refresh" and login.has_live()
+        return secret.mark(login.has_live, wait_s=_WAIT_IN_BACKGROUND_S if in_background else None)
+
+    def _marked(
+        self, secret: SingleUse, marked: MarkedState, provider: ProviderInstance, login: "_Login"
+    ) -> SalesforceSession:
+        """Log in with a secret that this login alone may present, and note what has become of it."""
+        tally = current_tally()
+        before = tally.attempts
+        error: BaseException | None = None
+        try:
+            with secret.renewed(marked):
+                return self._within_budget(provider, login, marked)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            was_read = marked.was_read and not self.spec.is_grant  # a grant's requests are counted
+            secret.settle(marked, error, was_sent=was_read or tally.attempts > before)
+            del error
+
+    def _within_budget(self, provider: ProviderInstance, login: "_Login", state: ProviderState) -> SalesforceSession:
         self._budget.spend()
         try:
             with login.deadline:
-                return self._authenticate(provider, login.next_request())
+                return self._authenticate(provider, login.next_request(state))
         except CredentialsRejectedError as error:
-            if not self.spec.never_stored:  # such a provider sends no credential, so none can be sent again
+            # one sends no credential that could be sent again; of the other the state remembers it, for good
+            if not (self.spec.never_stored or (self.spec.is_single_use and is_the_end(error))):
                 self._guard.remember(provider.credential, error)
             raise
 

@@ -67,6 +67,14 @@ EXPIRED_ASSERTION = KnownError(
     " NTP; an assertion lives 3 minutes, and each login signs a new one.",
 )
 
+REVOKED_TOKEN = KnownError(
+    "invalid_grant",
+    "expired access/refresh token",
+    Kind.REJECTED,
+    "The refresh token was revoked or has expired: log in again to get a new one.",
+    Culprit.SECRET,
+)
+
 ERROR_CODES: tuple[KnownError, ...] = (
     KnownError(
         "invalid_grant",
@@ -106,12 +114,7 @@ ERROR_CODES: tuple[KnownError, ...] = (
         Culprit.KEY,
     ),
     EXPIRED_ASSERTION,
-    KnownError(
-        "invalid_grant",
-        "expired access/refresh token",
-        Kind.REJECTED,
-        "The refresh token was revoked or has expired: log in again to get a new one.",
-    ),
+    REVOKED_TOKEN,
     KnownError(
         "invalid_grant",
         "token request is already being processed",
