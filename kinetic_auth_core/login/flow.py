@@ -17,14 +17,18 @@ from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
+    InteractionRequiredError,
     KeyLoadError,
     KineticAuthError,
+    RateLimitedError,
     SessionRejectedError,
+    TransportError,
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, current_tally, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
@@ -45,8 +49,7 @@ class ProviderInstance:
         values: What it was made from.
         instance: The instance.
         hooks: The observers, around it.
-        credential: What the guard against lockouts knows it by.
-        first_try: A lock, held by the thread that makes the first login with it; None once that has ended.
+        credential: What the guards know it by.
     """
 
     values: Values
@@ -55,15 +58,6 @@ class ProviderInstance:
     credential: Credential = attrs.field(
         init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
     )
-    first_try: Any = attrs.field(init=False, repr=False, factory=threading.RLock)
-
-    def __attrs_post_init__(self) -> None:
-        reset_after_fork(self)
-
-    def _after_fork(self) -> None:
-        """In the child: the thread that was trying may not be here."""
-        if self.first_try is not None:
-            self.first_try = threading.RLock()
 
 
 class ProviderInstances:
@@ -173,12 +167,12 @@ class LoginFlow:
 
     Args:
         spec: What to log in with.
-        guard: Stops a credential that was refused just now.
+        guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
         resources: What it may share with other sources.
     """
 
-    def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, resources: SharedResources) -> None:
+    def __init__(self, spec: LoginSpec, guard: LoginGuard, budget: LoginBudget, resources: SharedResources) -> None:
         self.spec = spec
         self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
         self._instances = ProviderInstances(spec, resources)
@@ -299,24 +293,41 @@ class LoginFlow:
     def _log_in_with(self, number: int, values: Values, login: "_Login") -> SalesforceSession:
         provider = self._instances.get(number, values)
         login.tried.append(provider)
-        if (lock := provider.first_try) is not None:
+        if (lock := first_tries().lock_of(provider.credential)) is not None:
             with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
-                if provider.first_try is not None:
-                    try:
-                        return self._guarded(provider, login)
-                    finally:
-                        provider.first_try = None
+                if first_tries().lock_of(provider.credential) is not None:
+                    return self._first_try(provider, login)
         return self._guarded(provider, login)
 
-    def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+    def _first_try(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
         self._guard.check(provider.credential)
-        self._budget.spend()
+        if not provider.credential.locks_out:
+            return self._guarded(provider, login)
+        lease = self._guard.turn(provider.credential)
+        try:
+            return self._guarded(provider, login)
+        finally:
+            if lease is not None:
+                self._guard.give_back(lease)
+
+    def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+        was_refused = self._guard.check(provider.credential)
+        spent, began = self._budget.spend(), time.time()
+        sent = _Sent(provider.instance)
         try:
             with login.deadline:
-                return self._authenticate(provider, login.next_request())
-        except CredentialsRejectedError as error:
-            self._guard.remember(provider.credential, error)
+                session = self._authenticate(provider, login.next_request())
+        except KineticAuthError as error:
+            self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
+            if isinstance(error, CredentialsRejectedError):
+                first_tries().note(provider.credential, is_good=False)
+            if isinstance(error, CredentialsRejectedError | RateLimitedError):
+                self._guard.remember(provider.credential, error, began)
             raise
+        first_tries().note(provider.credential, is_good=True)
+        if was_refused:
+            self._guard.forget(provider.credential)
+        return session
 
     def _authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
@@ -401,6 +412,31 @@ class LoginFlow:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.provider, event.username, in_use)
+
+
+class _Sent:
+    """What was sent since it was made, by the tally of the login that is under way.
+
+    Args:
+        instance: The provider's instance.
+    """
+
+    def __init__(self, instance: Any) -> None:
+        self._sends_by_us = getattr(type(instance), "authenticate", None) is GrantAuthenticator.authenticate
+        self._before = attrs.evolve(current_tally())
+
+    def may_have_arrived(self, error: KineticAuthError) -> bool:
+        """Whether a login that failed may have reached Salesforce.
+
+        A plugin that sends its own requests is believed where its error says that there was no connection.
+        """
+        tally, before = current_tally(), self._before
+        if self._sends_by_us or tally.attempts > before.attempts:
+            return tally.arrived > before.arrived
+        if not isinstance(error, AuthenticationError) or isinstance(error, InteractionRequiredError):
+            return False
+        has_no_connection = isinstance(error, TransportError) and not error.unanswered and error.status is None
+        return tally.asked > before.asked and not has_no_connection
 
 
 def _with_end(session: SalesforceSession) -> SalesforceSession:

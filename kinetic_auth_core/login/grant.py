@@ -63,13 +63,15 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     may set `provider_name`, for messages; `exactly_one_of`, groups of settings of which exactly one must be given;
     `answers_are_signed`, where an answer without a signature is refused if the client secret is known; and
     `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
-    arrived is then not repeated.
+    arrived is then not repeated; and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that
+    send the same are the same to the guard against lockouts, wherever the one is split.
     """
 
     provider_name: ClassVar[str] = ""
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     answers_are_signed: ClassVar[bool] = False
     counts_failed_logins: ClassVar[bool] = False
+    sent_as_one: ClassVar[tuple[str, ...]] = ()
 
     login_url: str = login_url_setting(kw_only=True)
     api_version: str = setting(

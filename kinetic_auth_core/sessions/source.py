@@ -12,7 +12,8 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import Observers, authenticator_problem, given_observers
@@ -86,9 +87,8 @@ class SessionSource:
             spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
             username=spec.displayed("username"),
-            refusals=self._resources.refusals,
         )
-        guard = LockoutGuard(self._cache, options.lockout_guard, spec.label, details)
+        guard = LoginGuard(self._cache, options.lockout_guard, spec.label, details)
         here = spec.identity.name_here(process_key())
         budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
         self._flow = LoginFlow(spec, guard, budget, self._resources)

@@ -216,6 +216,7 @@ class Transport:
                     masked=lambda text: request.quoted(self._masked(text)),
                     proxy=self._proxy_for(url),
                 )
+        current_tally().arrived += isinstance(outcome, TokenResponse) or outcome.unanswered
         if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
             raise TransportError(
                 outcome.message, remedy=outcome.remedy, retryable=outcome.retryable, unanswered=outcome.unanswered

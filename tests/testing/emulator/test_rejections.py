@@ -155,7 +155,7 @@ CAUSES: list[tuple[str, Callable[[Any], None], Callable[[Any], Any], str, str]] 
     ("plain http", set_policy(require_https=True), JWT, "unsupported_grant_type", "grant type not supported"),
     ("inactive user", set_user(active=False), JWT, "inactive_user", "user frozen or deactivated"),
     ("inactive org", set_policy(active=False), JWT, "inactive_org", "org locked or closed"),
-    ("rate", set_policy(logins_per_hour=0), JWT, "rate_limit_exceeded", ""),
+    ("rate", set_policy(logins_per_hour=0), JWT, "invalid_grant", "login rate exceeded"),
 ]
 
 
