@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from kinetic_auth_core.login.refusals import first_tries
 from kinetic_auth_core.oauth.retry import Tries
+from kinetic_auth_core.stores.memory import process_notes
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 # A busy machine does not fail a property. The tiers fast and compat try fewer examples; full tries all.
@@ -64,6 +66,13 @@ def _short_waits() -> Iterator[None]:
         ):
             patch.setattr(module, name, functools.lru_cache(100)(getattr(module, name)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_refusals_of_other_tests() -> None:
+    """A credential that one test has refused is not held back in the next one."""
+    process_notes.cache_clear()
+    first_tries.cache_clear()
 
 
 @pytest.fixture

@@ -319,12 +319,11 @@ class LoginFlow:
                 session = self._authenticate(provider, login.next_request())
         except KineticAuthError as error:
             self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
-            if isinstance(error, CredentialsRejectedError):
-                first_tries().note(provider.credential, is_good=False)
+            first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
             if isinstance(error, CredentialsRejectedError | RateLimitedError):
                 self._guard.remember(provider.credential, error, began)
             raise
-        first_tries().note(provider.credential, is_good=True)
+        first_tries().note(provider.credential, is_refused=False)
         if was_refused:
             self._guard.forget(provider.credential)
         return session

@@ -152,35 +152,35 @@ def _state(value: Any, name: str) -> str:
 
 
 class FirstTries:
-    """Which credentials this process has logged in with. Of the others, one try is made at a time."""
+    """Which credentials this process has tried without a refusal. Of the others, one try is made at a time."""
 
     def __init__(self) -> None:
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-        self._good: dict[str, None] = {}
+        self._tried: dict[str, None] = {}
         self._lock = threading.Lock()
         reset_after_fork(self)
 
     def lock_of(self, credential: Credential) -> Any:
-        """The lock for the tries of a credential; None once a login with it has succeeded."""
+        """The lock for the tries of a credential; None once it was tried and not refused."""
         tag = credential.password_tag(process_key())
         with self._lock:
-            return None if tag in self._good else self._locks.setdefault(tag, threading.RLock())
+            return None if tag in self._tried else self._locks.setdefault(tag, threading.RLock())
 
-    def note(self, credential: Credential, *, is_good: bool) -> None:
-        """Note how a login ended.
+    def note(self, credential: Credential, *, is_refused: bool) -> None:
+        """Note how a login ended: after an outage many may try at once, as many outages end by a time-out.
 
         Args:
             credential: What it was made with.
-            is_good: Whether it succeeded; otherwise it was refused.
+            is_refused: Whether it was refused.
         """
         tag = credential.password_tag(process_key())
         with self._lock:
-            if is_good:
-                self._good[tag] = None
-                if len(self._good) > _MOST_GOOD:
-                    del self._good[next(iter(self._good))]
+            if is_refused:
+                self._tried.pop(tag, None)
             else:
-                self._good.pop(tag, None)
+                self._tried[tag] = None
+                if len(self._tried) > _MOST_TRIED:
+                    del self._tried[next(iter(self._tried))]
 
     def _after_fork(self) -> None:
         """In the child: the thread that was trying may not be here."""
@@ -188,7 +188,7 @@ class FirstTries:
         self._locks = weakref.WeakValueDictionary()
 
 
-_MOST_GOOD = 10_000
+_MOST_TRIED = 10_000
 
 
 @functools.cache

@@ -14,6 +14,11 @@ _RESTRICTED: Final = "This session is not valid for use with"
 _IN_XML: Final = re.compile(rb"<(?:\w{1,20}:)?(errorCode|exceptionCode|message)>([^<]{0,400})</", re.ASCII)
 
 
+def is_taken(status: int) -> bool:
+    """Whether an answer shows that Salesforce has taken the token of its request."""
+    return status < 500 and status not in SUSPECT_STATUSES and not 300 <= status < 400
+
+
 def is_dead_session(status: int, body: bytes) -> bool:
     """Whether an answer says that the token is dead, and nothing else is wrong.
 

@@ -21,6 +21,7 @@ from kinetic_auth_core.events import Reason, may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.sessions.refused_sessions import RefusedSessions
 from kinetic_auth_core.stores.session_cache import CachedSession, Freshness, Lease, SessionCache
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Refresher:
         self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
         self._rejected: SalesforceSession | None = None
         self._had_one = False
+        self._refused = RefusedSessions(flow.spec.label)
 
     def mark_dead(self, session: SalesforceSession) -> bool:
         """Mark a session as dead, so that it is not read from the store again.
@@ -66,6 +68,14 @@ class Refresher:
         """
         self._rejected, self._had_one = rejected, False
 
+    def note_refused(self, session: SalesforceSession) -> None:
+        """Note that a session was reported dead, for the pause after too many fresh ones."""
+        self._refused.note_refused(session)
+
+    def note_taken(self, session: SalesforceSession) -> None:
+        """Note that Salesforce has answered a call with a session."""
+        self._refused.note_taken(session)
+
     def forget(self, session: SalesforceSession) -> None:
         """Delete a dead session from the store, so that no other process finds it there."""
         self._cache.forget(session)
@@ -84,6 +94,8 @@ class Refresher:
         while True:
             if cached := self.cached():
                 return self._found(cached)
+            if held := self._refused.held():
+                return held
             if (lease := self._cache.acquire(holder)) is not None:
                 return self._under_lease(lease, stale=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
@@ -120,6 +132,7 @@ class Refresher:
     def _found(self, cached: CachedSession) -> CachedSession:
         """A session that the callers get: what ended the one before it is over."""
         self._rejected, self._had_one = None, True
+        self._refused.note_got(cached)
         return cached
 
     def _log_in(self, stale: CachedSession | None) -> CachedSession:
@@ -129,10 +142,12 @@ class Refresher:
         session = self._flow.login(reason, rejected, interactive=stale is None and may_ask_a_person())
         made = self._found(CachedSession.of(session, self._lifetime_s))
         token = made.session.access_token
-        if token in self._dead:  # Salesforce may hand back the same session, alive again
-            self._dead.remove(token)
         self._made_here.append(token)
-        self._cache.write(made)
+        if token in self._dead:  # the very one that was refused: other processes are spared it
+            self._dead.remove(token)
+            self._refused.note_given_back(made)
+        else:
+            self._cache.write(made)
         return made
 
     def peek(self) -> CachedSession | None:
@@ -266,6 +281,8 @@ class SingleFlight:
         """
         with self._lock:
             is_news = self._refresher.mark_dead(session)
+            if is_rejected:
+                self._refresher.note_refused(session)
             is_live = self._cached is not None and self._cached.session.access_token == session.access_token
             if is_live or (is_news and self._cached is None):
                 self._refresher.note_end(session if is_rejected else None)

@@ -128,6 +128,9 @@ class SessionSource:
         When three quarters of `session_lifetime` have passed, the session is refreshed in the background, and no
         caller waits; when all of it has passed, all callers wait for the one that logs in.
 
+        After three sessions in a row that were reported dead within a minute of their login, no login is made for a
+        minute and more: until then this returns the session that was refused.
+
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
@@ -155,6 +158,10 @@ class SessionSource:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
         return not self._refresher.was_made_here(session)
 
+    def note_taken(self, session: SalesforceSession) -> None:
+        """Note that Salesforce has answered a call with a session, as the adapters do: it was not refused at once."""
+        self._refresher.note_taken(session)
+
     @secret_boundary
     def invalidate(self, session: SalesforceSession) -> None:
         """Report that a session is dead, typically after a 401.
@@ -167,8 +174,8 @@ class SessionSource:
             session: The session that was refused.
         """
         was_live, is_news = self._single_flight.drop(session, is_rejected=True)
-        if was_live:
-            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.label)
+        if was_live and is_news:
+            logger.info("%s: session rejected (401); it is discarded", self._flow.spec.label)
         if is_news:
             self._flow.notify_of_dead(session)
 
