@@ -25,7 +25,7 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.events import LoginRequest, may_ask_a_person
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession, default_api_version
@@ -277,7 +277,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
-            problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
+            cause = redacted_cause(error, secret_texts(self))
+            problem = f"its grant() raised {describe(cause).rstrip('.')}."
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
                 return TokenRequest(dict(fields), secret_texts(self))

@@ -10,6 +10,9 @@ import re
 
 import attrs
 
+#: The pause after the first refusal for too many logins, in seconds.
+FIRST_LIMIT_PAUSE_S = 300.0
+
 
 class Kind(enum.Enum):
     """What a refusal means for trying again."""

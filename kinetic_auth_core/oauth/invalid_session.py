@@ -29,6 +29,7 @@ def is_dead_session(status: int, body: bytes) -> bool:
     | 401 without a body, as HEAD gets it | yes: it cannot be distinguished from the first |
     | 401 or 403 `Bad_OAuth_Token` (userinfo, identity URL) | yes |
     | 400 `InvalidSessionId` (Bulk API v1) | yes |
+    | 400 `URL_NOT_RESET` | yes: the org has moved, and a login says where to |
     | anything else | no |
 
     JSON and XML are read by their fields, so that a message which quotes one of these words does not match.
@@ -44,7 +45,8 @@ def is_dead_session(status: int, body: bytes) -> bool:
         return False
     text = body.strip()
     if status == 400:
-        return ("exceptionCode", "InvalidSessionId") in _fields(text)
+        fields = _fields(text)
+        return ("exceptionCode", "InvalidSessionId") in fields or ("errorCode", "URL_NOT_RESET") in fields
     if text.strip(b'"') == b"Bad_OAuth_Token":
         return True
     if status == 403:

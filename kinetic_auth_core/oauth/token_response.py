@@ -24,7 +24,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.locations import instance_url_problem
-from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
+from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Kind, KnownError, known_error
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import SalesforceSession, harmless_texts, jwt_times, number
 from kinetic_auth_core.settings.coercion import is_encodable
@@ -110,8 +110,6 @@ _TEXTS = ("error", "error_description")
 _REST_ANSWERED = (
     "Check login_url: what answered is Salesforce's REST API or a page of it, and not the token endpoint of an org."
 )
-#: The pause after the first refusal for too many logins, in seconds.
-FIRST_LIMIT_PAUSE_S = 300.0
 #: What a gateway says whose request got no answer; the last five are those of Cloudflare and its like.
 _OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 

@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.private_folder import UNFINISHED, PrivateFolder
@@ -153,7 +153,7 @@ def _absolute(path: Any) -> Any:
     """An absolute path, which does not depend on the working folder; other values are left to the validator."""
     if not path or not isinstance(path, str | os.PathLike):
         return path
-    return str(expanded(path).absolute())
+    return str(absolute(expanded(path)))
 
 
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
