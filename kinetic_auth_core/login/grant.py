@@ -27,7 +27,7 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -70,8 +70,10 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     `answers_are_signed`, where an answer without a signature is refused if the client secret is known;
     `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
     arrived is then not repeated; `single_use`, where what `grant` gives can be sent once only, such as a refresh token
-    that rotates: a request that may have left is then not repeated, by no process that shares the store; and
-    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline.
+    that rotates: a request that may have left is then not repeated, by no process that shares the store;
+    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline;
+    and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that send the same are the same to
+    the guard against lockouts, wherever the one is split.
     """
 
     provider_name: ClassVar[str] = ""
@@ -80,6 +82,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     counts_failed_logins: ClassVar[bool] = False
     single_use: ClassVar[bool] = False
     asks_a_person: ClassVar[bool] = False
+    sent_as_one: ClassVar[tuple[str, ...]] = ()
 
     login_url: str = login_url_setting(kw_only=True)
     api_version: str = api_version_setting()
@@ -306,7 +309,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
-            problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
+            cause = redacted_cause(error, secret_texts(self))
+            problem = f"its grant() raised {describe(cause).rstrip('.')}."
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
                 return TokenRequest(dict(fields), secret_texts(self))

@@ -22,7 +22,7 @@ import attrs
 from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.interruptions import raise_interruption
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
@@ -157,7 +157,7 @@ def _absolute(path: Any) -> Any:
     """An absolute path, which does not depend on the working folder; other values are left to the validator."""
     if not path or not isinstance(path, str | os.PathLike):
         return path
-    return str(expanded(path).absolute())
+    return str(absolute(expanded(path)))
 
 
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
