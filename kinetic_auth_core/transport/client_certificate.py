@@ -27,7 +27,9 @@ class ClientCertificate:
     def state(self) -> tuple[tuple[int, ...], ...]:
         """What tells the files from what they were before: they may be renewed while the process runs."""
         found = []
-        for path in filter(None, (self.cert, self.key)):
+        for path in (self.cert, self.key):
+            if path is None:
+                continue
             try:
                 stat = expanded(path).stat()
             except (OSError, ValueError):  # said when they are loaded
