@@ -1,4 +1,4 @@
-# Needs only make and Python 3.11 or newer; `make test` a redis-server on PATH as well. `make` alone lists what there is.
+# Needs only make and Python 3.11 or newer; `make test` a redis-server and chromium on PATH as well. `make` alone lists what there is.
 
 # The Python to build with: `make demo PYTHON=python3.12`. Left out, the first that will do.
 PYTHON ?=

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.concurrency import Lazy, notice_fork
 from kinetic_auth_core.config.merge import construct, merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
@@ -24,6 +24,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginRequest, may_ask_a_person
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
@@ -176,6 +177,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     @secret_boundary
     def _with_each_key(self, request: LoginRequest) -> SalesforceSession:
         """Offer its keys in turn, beginning with the one that was accepted last."""
+        notice_fork()
         credentials: Credentials
         variants: list[Self]
         credentials, variants = self._by_key.get(self._one_for_each_key)
@@ -259,11 +261,13 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         try:
             self.granted(asked, answer)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, secrets)
             error.message, error.remedy = mask(error.message, secrets), mask(error.remedy, secrets)
             error.args = (error.message,)
             failure = error
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
             failure.__cause__ = redacted_cause(error, secrets)
         else:
@@ -279,6 +283,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):

@@ -153,6 +153,21 @@ ERROR_CODES: tuple[KnownError, ...] = (
     ),
     KnownError("invalid_request", "scope parameter not supported", Kind.REJECTED, "Leave scope out of the request."),
     KnownError(
+        "invalid_request",
+        "token handler not found",
+        Kind.REJECTED,
+        "Setup, Token Exchange Handlers: open the handler, click Enable New App, choose this app and the user to run as"
+        ", and tick the default handler; or correct token_handler, the name of the handler.",
+    ),
+    KnownError(
+        "invalid_request",
+        "token handler validation failed",
+        Kind.REJECTED,
+        "The org's token exchange handler refused the subject token; its Apex debug log says why (Setup, Debug Logs, a "
+        "trace of the user that the handler runs as). Compare issuer, audience and subject of the token with those in "
+        "the handler; a Remote Site Setting must allow the issuer's keys, and the subject's user must be active.",
+    ),
+    KnownError(
         "invalid_client_id",
         "client identifier invalid",
         Kind.REJECTED,

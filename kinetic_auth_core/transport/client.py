@@ -20,9 +20,10 @@ import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
-from kinetic_auth_core.concurrency import Lazy, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, notice_fork, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
@@ -208,6 +209,7 @@ class Transport:
     def _exchange(self, method: str, url: str, request: TokenRequest) -> TokenResponse:
         outcome: TokenResponse | Failure
         _refuse_plain_http(url)
+        notice_fork()  # the parent's connections are not ours
         with Deadline(self._limits.deadline_s):
             session = self._opened()
             current_tally().attempts += 1
@@ -220,6 +222,7 @@ class Transport:
                 ValueError,
                 OverflowError,
             ) as error:
+                raise_interruption(error)  # a handler's TimeoutError looks like the network's
                 host = urlsplit(url).hostname or url
                 outcome = describe_network_error(
                     error,

@@ -27,9 +27,7 @@ class ClientCertificate:
     def state(self) -> tuple[tuple[int, ...], ...]:
         """What tells the files from what they were before: they may be renewed while the process runs."""
         found = []
-        for path in (self.cert, self.key):
-            if path is None:
-                continue
+        for path in (each for each in (self.cert, self.key) if each):
             try:
                 stat = expanded(path).stat()
             except (OSError, ValueError):  # said when they are loaded

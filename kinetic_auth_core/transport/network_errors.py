@@ -4,14 +4,14 @@ import contextlib
 import http.client
 import re
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import attrs
 import requests
 import urllib3.exceptions
 
+from kinetic_auth_core.interruptions import chain as chain_of
 from kinetic_auth_core.redaction import LibraryError
 from kinetic_auth_core.transport.limits import CodingError
 
@@ -146,7 +146,7 @@ def describe_network_error(
         masked: Takes secrets out of the library's text.
         proxy: The URL of the proxy that was to carry the request; the message names its host and port alone.
     """
-    chain = list(_chain(error))
+    chain = list(chain_of(error))
     alert = next(filter(None, map(_alert_about_our_certificate, chain)), "")
     row = next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
     row = _EXPIRED if expired else _CERTIFICATE_WANTED if alert else row
@@ -216,15 +216,3 @@ def _matches(row: _Row, chain: list[BaseException]) -> bool:
     named = {kind for kind in row.types if isinstance(kind, str)}
     kinds = tuple(kind for kind in row.types if not isinstance(kind, str))
     return any(isinstance(link, kinds) or type(link).__name__ in named for link in chain)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it wraps in its arguments and `reason`, and its causes; each once."""
-    seen: set[int] = set()
-    queue: list[Any] = [error]
-    while queue:
-        link = queue.pop(0)
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
