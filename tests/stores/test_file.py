@@ -485,12 +485,6 @@ print(os.wait()[1], store.get("k").value)
     assert finish(start(script, folder)) == "0 b'child'"
 
 
-def test_importing_the_core_loads_no_filelock() -> None:
-    script = "import sys, kinetic_auth_core; print(kinetic_auth_core.FileStore, 'filelock' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith("False")
-
-
 @pytest.fixture(autouse=True)
 def _umask_as_before() -> Iterator[None]:
     before = os.umask(0o022)
