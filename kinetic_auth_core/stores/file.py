@@ -204,7 +204,7 @@ class FileStore(SessionStore):
         except DamagedEntryError as error:
             logger.warning("ignoring an entry of the session store in %s: %s", folder.path, error)
         try:
-            with _LockFile(folder, key) as lock:
+            with LockFile(folder, key) as lock:
                 lock.acquire(timeout_s=0)
                 if folder.read(key + _VALUE) == content:  # it was not replaced meanwhile
                     folder.remove(key + _VALUE)
@@ -221,7 +221,7 @@ class FileStore(SessionStore):
         """
         folder = self._folder(key)
         folder.make()
-        with _LockFile(folder, key) as lock:
+        with LockFile(folder, key) as lock:
             lock.acquire()
             entry = _entry(folder, key)
             if generation is not None and generation != (entry.generation if entry else 0):
@@ -237,7 +237,7 @@ class FileStore(SessionStore):
         folder = self._folder(key)
         if not folder.is_there():
             return False
-        with _LockFile(folder, key) as lock:
+        with LockFile(folder, key) as lock:
             lock.acquire()
             entry = _entry(folder, key)
             if entry is None or (generation is not None and generation != entry.generation):
@@ -248,7 +248,7 @@ class FileStore(SessionStore):
         """Acquire the lease of a key; see `SessionStore.acquire`. It expires by the machine's clock."""
         folder = self._folder(key)
         folder.make()
-        with _LockFile(folder, key) as lock:
+        with LockFile(folder, key) as lock:
             lock.acquire()
             now = time.time()
             lease = Lease.decoded(folder.read(key + _LEASE) or b"")
@@ -262,7 +262,7 @@ class FileStore(SessionStore):
         folder = self._folder(key)
         if not folder.is_there():
             return
-        with _LockFile(folder, key) as lock:
+        with LockFile(folder, key) as lock:
             lock.acquire()
             lease = Lease.decoded(folder.read(key + _LEASE) or b"")
             if lease is not None and lease.holder == holder:
@@ -280,7 +280,7 @@ class FileStore(SessionStore):
         key = folder.read(_NAMING_KEY) if folder.is_there() else None
         if key is None:
             folder.make()
-            with _LockFile(folder, _NAMING_KEY) as lock:
+            with LockFile(folder, _NAMING_KEY) as lock:
                 lock.acquire()
                 key = folder.read(_NAMING_KEY)
                 if key is None:
@@ -304,10 +304,10 @@ class FileStore(SessionStore):
         return PrivateFolder(self._path())
 
 
-class _LockFile(io.FileIO):
+class LockFile(io.FileIO):
     """A file that is locked to exclude all other threads and processes from a key, as long as it is open.
 
-        with _LockFile(folder, key) as lock:
+        with LockFile(folder, key) as lock:
             lock.acquire()
 
     The `with` block closes it in C, where no signal comes between: a lock that is left behind would stop all processes.
@@ -393,7 +393,7 @@ def _sweep_if_due(folder: PrivateFolder) -> None:
                 if (folder.age_s(name) or 0) > ABANDONED_AFTER_S:
                     folder.remove(name)
             elif (key := name.removesuffix(_VALUE)) != name or (key := name.removesuffix(_LEASE)) != name:
-                with contextlib.suppress(KineticAuthError), _LockFile(folder, key) as lock:
+                with contextlib.suppress(KineticAuthError), LockFile(folder, key) as lock:
                     lock.acquire(timeout_s=0)
                     if _is_expired(folder, name):
                         folder.remove(name)
