@@ -39,7 +39,14 @@ from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
-from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
+from kinetic_auth_core.settings.validators import (
+    api_version_setting,
+    check_seconds,
+    check_url,
+    login_url_setting,
+    single_line,
+    url_setting,
+)
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.transport.connections import http_get
 
@@ -72,6 +79,7 @@ __all__ = [
     "TransientAuthenticationError",
     "TransportError",
     "ValidatedMeta",
+    "api_version_setting",
     "check_seconds",
     "check_url",
     "current_tally",

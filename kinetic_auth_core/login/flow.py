@@ -315,7 +315,8 @@ class LoginFlow:
             with login.deadline:
                 return self._authenticate(provider, login.next_request())
         except CredentialsRejectedError as error:
-            self._guard.remember(provider.credential, error)
+            if not self.spec.never_stored:  # such a provider sends no credential, so none can be sent again
+                self._guard.remember(provider.credential, error)
             raise
 
     def _authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:

@@ -4,7 +4,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -102,6 +102,7 @@ class LoginSpec:
         is_grant: Whether the provider is a `GrantAuthenticator`.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
             reference then. Empty: they are made at the login.
+        never_stored: Whether the class says so: its sessions stay in this process's memory, whatever the store is.
         identity: Whose sessions they are.
     """
 
@@ -119,6 +120,7 @@ class LoginSpec:
     observers: Observers = attrs.field(factory=Observers)
     is_grant: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
+    never_stored: bool = False
     identity: Identity = attrs.field(kw_only=True, repr=False)
 
     @property
@@ -158,6 +160,32 @@ class LoginSpec:
         return Guards(
             self.options.expected_org_id, default_hosts(self.displayed("login_url")) if hosts is None else tuple(hosts)
         )
+
+
+def says_never_stored(cls: type) -> bool:
+    """Whether a provider's class has `never_stored = True`: its sessions are kept elsewhere already.
+
+    Args:
+        cls: The class.
+    """
+    return getattr(cls, "never_stored", False) is True
+
+
+def rows_in_memory(rows: Sequence[ExplainedSetting]) -> tuple[ExplainedSetting, ...]:
+    """The rows of a source whose sessions are never stored; a store that is configured nevertheless gets a note.
+
+    Args:
+        rows: All rows, those of the store among them.
+    """
+
+    def in_memory(row: ExplainedSetting) -> ExplainedSetting:
+        if row.name != "store" or row.value == "memory":
+            return row
+        return attrs.evolve(
+            row, value="memory", note=f"{row.value} is not used: the sessions of this provider are never stored"
+        )
+
+    return tuple(in_memory(row) for row in rows if not row.name.startswith("store."))
 
 
 def spec_for(
@@ -208,10 +236,11 @@ def spec_for(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
         key_lists(authenticator),
-        tuple(rows),
+        rows_in_memory(rows) if says_never_stored(cls) else tuple(rows),
         options=options,
         store=store,
         is_grant=isinstance(authenticator, GrantAuthenticator),
+        never_stored=says_never_stored(cls),
         identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
 

@@ -53,7 +53,7 @@ class _Named:
     layer: Callable[[Sequence[Setting]], Layer] = attrs.field(repr=False)
 
 
-def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
+def choose_store(keyword: object, configuration: Configuration, default: str = DEFAULT_STORE) -> StoreChoice:
     """Find the store: in the keyword, else the environment's table, its variables, `[defaults]`, `SF_STORE`.
 
     The place that names the store also gives its settings; `SF_STORE_*` fill the gaps.
@@ -61,6 +61,7 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     Args:
         keyword: A store, its name, or a table with `name`; None: not given.
         configuration: File, variables and environment.
+        default: The name of the store if none is named.
     """
     if isinstance(keyword, SessionStore):
         row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
@@ -69,8 +70,9 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
         named = _named(keyword, configuration)
     except ValueError as error:
         return StoreChoice(None, (), (f"store: {error}",))
-    if named is None:
+    if named is None and default == DEFAULT_STORE:
         return StoreChoice(None, (ExplainedSetting("store", DEFAULT_STORE, "default", secret=False),))
+    named = named or _Named(default, "default", lambda _: {})
     if not isinstance(named.name, str) or not named.name:
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"
         return StoreChoice(None, (), (what,))

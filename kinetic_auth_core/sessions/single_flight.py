@@ -20,8 +20,8 @@ from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, Ki
 from kinetic_auth_core.events import Reason, may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.stores.session_cache import CachedSession, Freshness, Lease, SessionCache
+from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
+from kinetic_auth_core.stores.session_cache import Lease, SessionCache
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core.registry.references import KNOWN_SCHEMES, load_builtin, parse_reference
 from kinetic_auth_core.testing import SalesforceEmulator
 
-LOGIN = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com"}
+LOGIN: dict[str, Any] = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com"}
 
 
 def parsed(text: str) -> kinetic.Reference:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.limits import Credential, LockoutGuard
-from kinetic_auth_core.stores.session_cache import CachedSession, SessionCache
+from kinetic_auth_core.session import CachedSession
+from kinetic_auth_core.stores.session_cache import SessionCache
 
 KEY = "0123456789abcdef"
 SESSION = {

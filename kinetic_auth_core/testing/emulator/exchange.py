@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 import jwt
 
-from kinetic_auth_core.testing.emulator import error_rows as rows
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -82,4 +82,4 @@ def _require(holds: object, what: str) -> None:
 
 
 def _refused(what: str) -> OAuthError:
-    return OAuthError(*rows.HANDLER_VALIDATION, history=f"Failed: Token handler: {what}")
+    return OAuthError(*errors.HANDLER_VALIDATION, history=f"Failed: Token handler: {what}")

@@ -13,15 +13,15 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.authorize import AuthorizeEndpoint
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
 from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityProvider
+from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import RequestRecord
 from kinetic_auth_core.testing.emulator.rest import RestEndpoints, data_error
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
-from kinetic_auth_core.testing.emulator.tables import DataError, Tables
+from kinetic_auth_core.testing.emulator.sobjects import DataError, Tables
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -42,7 +42,8 @@ class EmulatorApp:
     def __init__(self, org: Org, tables: Tables, plan: FaultPlan, requests_kept: int) -> None:
         self._org = org
         self._plan = plan
-        self._map = _routes(OAuthEndpoints(org, plan), RestEndpoints(org, tables), org.identity_provider)
+        endpoints = AuthorizeEndpoint(org), OAuthEndpoints(org, plan), RestEndpoints(org, tables)
+        self._map = _routes(*endpoints, org.identity_provider)
         self._lock = threading.Lock()
         self._records: deque[RequestRecord] = deque(maxlen=requests_kept)
         self._counts: Counter[tuple[str, str, int | None]] = Counter()
@@ -118,11 +119,14 @@ def _altered(fault: Fault, response: Response) -> Response:
     return response
 
 
-def _routes(oauth: OAuthEndpoints, rest: RestEndpoints, provider: IdentityProvider) -> Map:
+def _routes(
+    authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpoints, provider: IdentityProvider
+) -> Map:
     data = "/services/data/<version>"
     return Map(
         [
             Rule(TOKEN_PATH, endpoint=oauth.token),
+            Rule("/services/oauth2/authorize", endpoint=authorize.answer, methods=["GET", "POST"]),
             Rule("/services/oauth2/introspect", endpoint=oauth.introspect, methods=["POST"]),
             Rule("/services/oauth2/revoke", endpoint=oauth.revoke, methods=["POST"]),
             Rule("/services/oauth2/userinfo", endpoint=oauth.userinfo, methods=["GET", "POST"]),

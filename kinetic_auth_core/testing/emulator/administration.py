@@ -8,12 +8,12 @@ from typing import Any
 
 from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
-from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import FLOWS, App, LoginRecord, Policy, User, new_id
-from kinetic_auth_core.testing.emulator.tables import Tables
+from kinetic_auth_core.testing.emulator.models import CLIENT_CREDENTIALS, FLOWS, App, LoginRecord, Policy, User, new_id
+from kinetic_auth_core.testing.emulator.org import Org, scope_of
+from kinetic_auth_core.testing.emulator.sobjects import Tables
 
 
-class EmulatedOrg:
+class OrgAdministration:
     """One org; the part of `SalesforceEmulator` that needs no network.
 
     Args:
@@ -154,6 +154,18 @@ class EmulatedOrg:
         """
         return [self._tables.insert(kind, record) for record in records]
 
+    def issue_access_token(self, app: App, user: User) -> str:
+        """Issue an access token without a request, as for something else than the code under test.
+
+        Args:
+            app: The app.
+            user: The user.
+
+        Returns:
+            The access token.
+        """
+        return self._org.open_session(user, app, CLIENT_CREDENTIALS).token
+
     def grant_refresh_token(self, app: App, user: User) -> str:
         """Grant a refresh token, as a login through the browser would.
 
@@ -169,7 +181,7 @@ class EmulatedOrg:
         """
         if not app.scopes & REFRESH_SCOPES:
             raise ValueError("the app has no scope for refresh tokens: add refresh_token")
-        return self._org.new_refresh_token(user, app).token
+        return self._org.new_refresh_grant(user, app, scope_of(app)).token
 
     # Tokens and history
 
