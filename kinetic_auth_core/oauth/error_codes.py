@@ -195,9 +195,9 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "",
         Kind.REJECTED,
         "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement: Enable JWT Bearer Flow, "
-        "Enable Client Credentials Flow or Enable Token Exchange Flow (this one under Policies, too). Connected app: App "
-        "Manager, Edit: Use digital signatures (JWT), or Enable with the name of the flow. Password: Setup, OAuth and OpenID Connect Settings. If the app is blocked: Setup, "
-        "Connected Apps OAuth Usage, Unblock.",
+        "Enable Client Credentials Flow or Enable Token Exchange Flow (this one under Policies, too). Connected app: "
+        "App Manager, Edit: Use digital signatures (JWT), or Enable with the name of the flow. Password: Setup, OAuth "
+        "and OpenID Connect Settings. If the app is blocked: Setup, Connected Apps OAuth Usage, Unblock.",
     ),
     KnownError(
         "unsupported_grant_type",
