@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from werkzeug.wrappers import Request
+
 from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
-from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Answer, Fault, FaultPlan
 from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.models import AUTHORIZATION_CODE, RefreshGrant, RequestRecord
 from kinetic_auth_core.testing.emulator.org import scope_of
@@ -57,7 +59,7 @@ class SalesforceEmulator(OrgAdministration):
         self._port = port
         self._tls = Tls(TlsProfile() if tls is True else tls) if tls else None
         self._plan = FaultPlan()
-        self._app = EmulatorApp(self._org, self._tables, self._plan, records_kept)
+        self._app = EmulatorApp(self._org, self._data, self._plan, records_kept)
         self._server: Server | None = None
         self._default: DefaultLogin | None = None
         self._refresh_grant: RefreshGrant | None = None
@@ -260,6 +262,20 @@ class SalesforceEmulator(OrgAdministration):
             ValueError: `times` is less than 1.
         """
         self._plan.add(fault, times, path)
+
+    def add_endpoint(self, path: str, answer: Answer | Callable[[Request], Answer]) -> None:
+        """Put an endpoint of one's own behind the token check: an Apex REST class, a Bulk job.
+
+        Args:
+            path: Its path below `/services/`.
+            answer: What it answers to a request with a live token, or a function of the (werkzeug) request.
+
+        Raises:
+            ValueError: The path is elsewhere.
+        """
+        if not path.startswith("/services/"):
+            raise ValueError("an endpoint has its path below /services/")
+        self._app.rest.own[path] = answer
 
     def clear_faults(self) -> None:
         """Remove all pending rejections and faults."""
