@@ -5,8 +5,7 @@ import importlib.metadata
 import inspect
 import json
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +15,7 @@ import pluggy
 from stevedore.driver import DriverManager
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -40,6 +40,26 @@ from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:
     from kinetic_auth_core.registry.references import Reference
+
+
+logger = logging.getLogger(__name__)
+
+
+def import_modules_of(plugin: object) -> None:
+    """Have a plugin import the modules that it needs later, if it has `import_modules`.
+
+    One that cannot be imported is reported by the login that needs it, in the words of the plugin.
+
+    Args:
+        plugin: A provider or session store: its class, or an instance.
+    """
+    import_modules = getattr(plugin, "import_modules", None)
+    try:
+        if import_modules is not None:
+            import_modules()
+    except Exception as error:  # noqa: BLE001 - a plugin's code
+        raise_interruption(error)
+        logger.debug("import_modules() of %s raised %s", plugin, type(error).__name__)
 
 
 class _FreshDriver(DriverManager[Any]):
@@ -80,6 +100,7 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
     try:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}", "does not import") from error
 
 
@@ -173,6 +194,7 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
     except KineticAuthError:
         raise
     except Exception as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
     return plugin
 
@@ -221,6 +243,7 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
     except ConfigurationError:
         raise
     except Exception as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"cannot be instantiated: {type(error).__name__}: {error}") from error
 
 
@@ -292,8 +315,6 @@ def _mending(plugin: InstalledPlugin) -> str:
     return f"Update {plugin.distribution}"
 
 
-logger = logging.getLogger(__name__)
-
 Named = tuple[str, object]
 
 
@@ -315,8 +336,12 @@ class Observers:
         Args:
             allowed: The plugins that may be loaded; no other is imported.
         """
-        with _being_loaded():
-            installed = _without_table(allowed.searched_once())
+        is_nested = _loading.get()
+        try:
+            _loading.set(True)
+            installed = _without_table(allowed)
+        finally:
+            _loading.set(is_nested)  # one call in C, which a signal cannot come before
         by_name = sorted([*self.configured, *installed], key=lambda named: named[0])
         names = {name for name, _ in by_name}
         return [*by_name, *((_unique(name, names), observer) for name, observer in self.given)]
@@ -355,7 +380,9 @@ def configured_observers(allowed: AllowedPlugins) -> tuple[tuple[Named, ...], tu
     """
     found: list[Named] = []
     problems: list[str] = []
-    with _being_loaded():
+    is_nested = _loading.get()
+    try:
+        _loading.set(True)
         for (group, name), table in allowed.tables.items():
             if not table.enabled:
                 continue
@@ -373,6 +400,8 @@ def configured_observers(allowed: AllowedPlugins) -> tuple[tuple[Named, ...], tu
                     logger.warning("%s is skipped: %s", table.source, error)
             except ConfigurationError as error:
                 problems += error.problems
+    finally:
+        _loading.set(is_nested)  # as above
     return tuple(found), tuple(problems)
 
 
@@ -385,15 +414,6 @@ def are_loading() -> bool:
     Otherwise the observer would be made again for that login, and log in again, endlessly.
     """
     return _loading.get()
-
-
-@contextmanager
-def _being_loaded() -> Iterator[None]:
-    token = _loading.set(True)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
 
 
 def _without_table(allowed: AllowedPlugins) -> list[Named]:
