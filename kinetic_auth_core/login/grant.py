@@ -298,6 +298,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             deadline=self.deadline,
             proxy=self.proxy,
             ca_bundle=self.ca_bundle,
+            keep_alive=not self.counts_failed_logins,
         )
 
     def close(self) -> None:

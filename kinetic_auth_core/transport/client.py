@@ -27,8 +27,9 @@ from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
+from kinetic_auth_core.transport.kept import pool_classes
 from kinetic_auth_core.transport.limits import decoded
-from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error
+from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 
 _MAX_QUOTED = 300  # characters
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
@@ -83,21 +84,29 @@ _POOL_SIZE = 64  # connections kept for threads that log in at the same time
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with our TLS context and bounded sockets."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, *, keep_alive: bool) -> None:
         self._context = context
+        self._keep_alive = keep_alive
         super().__init__(pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = limits.POOL_CLASSES
+        self.poolmanager.pool_classes_by_scheme = self._pools(limits.POOL_CLASSES)
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
             kwargs["proxy_ssl_context"] = self._context
+        known = self.proxy_manager.get(proxy)
         manager = super().proxy_manager_for(proxy, **kwargs)
-        if hasattr(manager, "proxy"):  # SOCKS managers have connection classes of their own
-            manager.pool_classes_by_scheme = limits.POOL_CLASSES
+        is_socks = not hasattr(manager, "proxy")  # those have connection classes of their own
+        if manager is not known:
+            manager.pool_classes_by_scheme = self._pools(
+                manager.pool_classes_by_scheme if is_socks else limits.POOL_CLASSES
+            )
         return manager
+
+    def _pools(self, classes: dict[str, Any]) -> dict[str, Any]:
+        return pool_classes(classes, keep_alive=self._keep_alive)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         host_params: Any
@@ -153,6 +162,8 @@ class Transport:
         deadline: Seconds for the whole request; an earlier `Deadline` of its thread holds as well.
         proxy: The proxy's URL; None: `HTTPS_PROXY` and the like, as requests reads them.
         ca_bundle: A file or folder of CA certificates; None: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, else certifi's.
+        keep_alive: Whether a connection may be used again. False for requests that must not be sent twice: over a kept
+            connection that broke, nobody knows whether the request has arrived.
     """
 
     def __init__(
@@ -163,8 +174,10 @@ class Transport:
         deadline: float,
         proxy: str | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
+        keep_alive: bool = True,
     ) -> None:
         self._limits = Limits(connect_timeout, read_timeout, deadline)
+        self._keep_alive = keep_alive
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._session: Lazy[requests.Session] = Lazy()
@@ -197,9 +210,8 @@ class Transport:
         _refuse_plain_http(url)
         with Deadline(self._limits.deadline_s):
             session = self._session.get(self._open)
-            current_tally().attempts += 1
             try:
-                outcome = self._send(session, method, url, request)
+                outcome = self._send_over_a_live_connection(session, method, url, request)
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
@@ -226,6 +238,21 @@ class Transport:
         """Close the connections. The next login opens new ones."""
         if session := self._session.take():
             session.close()
+
+    def _send_over_a_live_connection(
+        self, session: requests.Session, method: str, url: str, request: TokenRequest
+    ) -> TokenResponse:
+        """Send a request; once more for each kept connection that turns out broken.
+
+        Only requests that may be sent twice go over kept connections.
+        """
+        while True:
+            current_tally().attempts += 1
+            try:
+                return self._send(session, method, url, request)
+            except requests.RequestException as error:
+                if not remaining_s() or not is_stale(error):
+                    raise
 
     def _send(self, session: requests.Session, method: str, url: str, request: TokenRequest) -> TokenResponse:
         began = time.time()
@@ -254,7 +281,7 @@ class Transport:
         session.headers["User-Agent"] = agent
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = "identity"
-        adapter = _Adapter(_tls_context(self._ca_bundle))
+        adapter = _Adapter(_tls_context(self._ca_bundle), keep_alive=self._keep_alive)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

@@ -55,7 +55,8 @@ def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     """
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _BoundedTLSSocket
+    # truststore.inject_into_ssl() puts its own class in place of ssl.SSLContext, which wraps sockets with `_ctx`.
+    getattr(context, "_ctx", context).sslsocket_class = _BoundedTLSSocket
     return context
 
 

@@ -13,6 +13,7 @@ import requests
 import urllib3.exceptions
 
 from kinetic_auth_core.redaction import LibraryError
+from kinetic_auth_core.transport.kept import StaleConnectionError
 from kinetic_auth_core.transport.limits import CodingError
 
 CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
@@ -149,6 +150,11 @@ def describe_network_error(
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_text_of(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
     return Failure(message, _remedy(row, chain), can_pass, row.unanswered, cause)
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether a request failed because a kept connection was broken already."""
+    return any(isinstance(link, StaleConnectionError) for link in _chain(error))
 
 
 def _remedy(row: _Row, chain: list[BaseException]) -> str:

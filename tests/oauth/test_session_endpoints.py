@@ -104,7 +104,7 @@ def test_a_rejected_app_raises_an_error_without_secrets(sf: SalesforceEmulator, 
 def test_an_instance_that_does_not_answer_raises_an_error(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("jwt-bearer", **settings)
     session = source.session()
-    sf.break_transport(Reset(), path="/services/oauth2/revoke")
+    sf.break_transport(Reset(), path="/services/oauth2/revoke", times=None)
     with pytest.raises(kinetic.TransportError, match=r"jwt-bearer revocation of .* failed"):
         source.revoke(session)
     assert source.session() is session
