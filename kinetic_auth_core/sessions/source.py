@@ -31,6 +31,27 @@ if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
 
 
+def _refuse_other_event_loops() -> None:
+    """Refuse trio and the like before a login begins that nobody would wait for.
+
+    Raises:
+        ConfigurationError: No event loop of asyncio runs in this thread.
+    """
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return
+    raise ConfigurationError(
+        "asession() needs an event loop of asyncio, and none is running in this thread.",
+        remedy="Call session() in a thread, such as await trio.to_thread.run_sync(source.session); or run the program "
+        "with asyncio.",
+    )
+
+
 class SessionSource:
     """The live session of one provider. Safe for threads and after `fork`.
 
@@ -137,8 +158,10 @@ class SessionSource:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
+            ConfigurationError: It is awaited in another event loop than asyncio's. Nothing is sent.
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        _refuse_other_event_loops()
         return await self._single_flight.aget()
 
     @secret_boundary
