@@ -39,7 +39,14 @@ from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
-from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
+from kinetic_auth_core.settings.validators import (
+    check_seconds,
+    check_url,
+    command_setting,
+    login_url_setting,
+    single_line,
+    url_setting,
+)
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 
 __all__ = [
@@ -73,6 +80,7 @@ __all__ = [
     "ValidatedMeta",
     "check_seconds",
     "check_url",
+    "command_setting",
     "current_tally",
     "hookimpl",
     "known_error",

@@ -80,6 +80,7 @@ FOR_PLUGINS = [
     "ValidatedMeta",
     "check_seconds",
     "check_url",
+    "command_setting",
     "current_tally",
     "hookimpl",
     "known_error",

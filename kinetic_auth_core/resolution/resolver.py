@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.environment import Configuration, how_to_name
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
     Layer,
@@ -172,7 +172,9 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
         return load_authenticator(configuration.provider, configuration.allowed)
     except UnknownProviderError as error:
         if configuration.named_by is None:
-            raise
+            if (problem := configuration.environment_problem(configuration.provider)) is None:
+                raise
+            raise UnknownProviderError(problem, remedy=how_to_name(configuration.provider)) from error
         what = f"{error.message.removesuffix('.')} (named by {configuration.named_by})."
         raise UnknownProviderError(what, remedy=error.remedy) from error
 
@@ -190,6 +192,9 @@ def _merge(
     choice = choose_store(store.value if store else None, configuration)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
+    if configuration.passed_over:
+        row = ExplainedSetting("environment", configuration.environment, "default", secret=False)
+        rows = (*rows, attrs.evolve(row, note=configuration.passed_over))
     suggestions = [
         *name_suggestions(settings, configuration),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
@@ -289,4 +294,5 @@ def _check_references(
             notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
         except KineticAuthError as error:
             problems.append(f"{name} (from {sources[name]}): {error}")
-    return tuple(attrs.evolve(row, note=notes.get(row.name, row.note)) for row in rows), problems
+    noted = (attrs.evolve(row, note="; ".join(filter(None, (notes.get(row.name), row.note)))) for row in rows)
+    return tuple(noted), problems

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import ssl
+import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -145,6 +146,8 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
         if found.is_dir():
             return limits.tls_context(None, str(found))
         state = found.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError("it is neither a file nor a folder")
         return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns))
     except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
         raise ConfigurationError(
