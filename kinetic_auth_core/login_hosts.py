@@ -1,4 +1,4 @@
-"""Login hosts: Salesforce's own domains, the canonical form of a login URL, and the addresses that only look like one."""
+"""Login hosts: Salesforce's own domains, the canonical form of a login URL, and addresses that only look like one."""
 
 import re
 from functools import lru_cache
@@ -89,11 +89,11 @@ def login_host_problem(url: str) -> str | None:
     if (meant := _meant(host)) is not None:
         return f"looks like a misspelling: write https://{meant}"
     path = parts.path.lower()
-    if path and is_within(host, SALESFORCE_DOMAINS) and not is_within(host, _SITES):
-        return f"has a path, which a login host has not: write https://{parts.netloc}"
     if "/services/" in f"{path}/":
         site = parts.path[: f"{path}/".index("/services/")]
-        return f"must be the host alone, without /services/...: write https://{parts.netloc}{site}"
+        return f"must be the host alone, without /services/...: write {parts.scheme}://{parts.netloc}{site}"
+    if path and is_within(host, SALESFORCE_DOMAINS) and not is_within(host, _SITES):
+        return f"has a path, which a login host has not: write https://{parts.netloc}"
     return None
 
 

@@ -12,6 +12,7 @@ import attrs
 
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.registry.references import Reference
@@ -263,6 +264,40 @@ def located(problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> list[s
         name, colon, what = problem.partition(": ")
         found.append(f"{name} (from {sources[name]}): {what}" if colon and name in sources else problem)
     return found
+
+
+def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> KineticAuthError:
+    """An error of a login about a file, with the setting that names the file and where that was set.
+
+    Args:
+        error: The error.
+        rows: The settings.
+
+    Returns:
+        A copy of it; the error itself where it names no file of a setting, or says where that was set.
+    """
+    if not isinstance(error, KeyLoadError | ConfigurationError):
+        return error
+    for row in rows:
+        is_path = not row.secret and isinstance(row.value, str | os.PathLike) and row.source not in _OWN_SOURCES
+        if is_path and row.source not in error.message and _names_file(error.message, os.fspath(row.value)):
+            return error.met_at(f"{row.name} (from {row.source})")
+    return error
+
+
+_OWN_SOURCES = {"default", "constructor"}
+
+
+def _names_file(message: str, path: str | bytes) -> bool:
+    """Whether a message has a path: as it is, without `~`, or made absolute."""
+    text = os.fsdecode(path)
+    if not text or not {os.sep, "."} & set(text):
+        return False
+    try:
+        forms = {text, str(expanded(text)), str(expanded(text).absolute())}
+    except (OSError, ConfigurationError):
+        forms = {text}
+    return any(re.search(rf"(?<![\w./-]){re.escape(form)}(?![\w/-])", message) for form in forms)
 
 
 def refused(cls: type, merged: MergedSettings) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -326,11 +327,14 @@ class LoginFlow:
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
         secrets, cause = secret_texts(provider.instance), None
+        what, failure = "", None
         try:
             session = provider.hooks.authenticate(request)
         except KineticAuthError as error:
             redact_chain(error, secrets)
-            raise
+            failure = with_place(error, self.spec.rows)
+            if failure is error:
+                raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             cause = redacted_cause(error, secrets)
             what = f"raised {describe(cause)}"
@@ -343,6 +347,8 @@ class LoginFlow:
                 if isinstance(session, SalesforceSession)
                 else (f"returned {type(session).__name__} instead of a SalesforceSession.")
             )
+        if failure is not None:
+            raise failure  # outside of the except block, so that it is not chained to its other self
         spec = self.spec
         label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (

@@ -378,7 +378,8 @@ def secret_texts(instance: Any) -> list[str]:
     """The secret settings of an instance that are text, which messages must not contain."""
     values = [each.value_of(instance) for each in schema(type(instance)) if each.secret]
     items = [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
-    return [item for item in items if isinstance(item, str)]
+    texts = [item.decode("utf-8", "ignore") if isinstance(item, bytes) else item for item in items]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:

@@ -94,8 +94,7 @@ def url_setting(
     Args:
         default: As for `setting`.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL in canonical form: without blanks around it, a default port, and a dot or slash at its
-            end; scheme and host in lower case.
+        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """
@@ -120,8 +119,7 @@ def login_url_setting(
     Args:
         default: As for `setting`; `attrs.NOTHING` makes it required.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL in canonical form: without blanks around it, a default port, and a dot or slash at its
-            end; scheme and host in lower case.
+        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """

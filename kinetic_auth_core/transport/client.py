@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 import requests
@@ -33,6 +33,7 @@ from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 
 _MAX_QUOTED = 300  # characters
+_MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such as %25u00DC
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
@@ -49,16 +50,19 @@ class TokenRequest:
     secrets: Collection[str] = attrs.field(default=(), repr=False)
 
     def masked(self, text: str) -> str:
-        """Text of the server without anything in it that we sent in confidence, as it is or URL-encoded."""
-        secrets = [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
-        encodable = [secret.encode("utf-8", "replace") for secret in secrets]
-        return mask(text, [*secrets, *map(quote, encodable), *map(quote_plus, encodable)])
+        """Text of the server without anything in it that we sent in confidence, as it is or encoded."""
+        return mask(text, self._confidential())
 
     def quoted(self, text: object) -> str:
         """Text of the server as a message may quote it: masked, short, printable; empty for any other value."""
         if not isinstance(text, str):
             return ""
-        return "".join(char if char.isprintable() else " " for char in self.masked(text)[:_MAX_QUOTED]).strip()
+        looked_at = _MAX_QUOTED + _MOST_ENCODED * max(map(len, self._confidential()), default=0)
+        masked = self.masked(text[:looked_at])[:_MAX_QUOTED]
+        return "".join(char if char.isprintable() else " " for char in masked).strip()
+
+    def _confidential(self) -> list[str]:
+        return [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
 
 
 @attrs.frozen
