@@ -58,9 +58,9 @@ def canonical_login_url(url: str) -> str:
         port = parts.port
     except ValueError:
         return url
-    if not parts.hostname or "\\" in url or not url.isprintable():  # a validator says what is wrong
-        return url.rstrip("/")
-    host = parts.hostname.removesuffix(".")
+    host = (parts.hostname or "").rstrip(".")
+    if not host or "\\" in url or not url.isprintable():  # a validator says what is wrong
+        return url
     host = f"[{host}]" if ":" in host else host
     with_port = host if port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{host}:{port}"
     user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""

@@ -415,7 +415,7 @@ def _accepted(setting: Setting, layered: LayeredValue, as_reference: Callable[[s
         if reference is not None:
             return reference, str(reference)
     value = setting.accept(layered.value, text=layered.text)
-    return value, setting.displayed(value)
+    return value, setting.displayed(setting.converted(value))
 
 
 def _accepted_list(

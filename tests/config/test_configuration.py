@@ -1,5 +1,6 @@
 """Which environment applies, which provider it names, and what happens if two names disagree."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -222,3 +223,89 @@ def test_an_unknown_provider_in_the_file_is_an_unknown_provider_error(write: Wri
     write("[environments.a]\nprovider = 'nope'\n")
     with pytest.raises(kinetic.UnknownProviderError, match="no provider 'nope' is installed"):
         kinetic.resolve(environment="a")
+
+
+# Names of environments
+
+
+@pytest.mark.parametrize(("one", "other"), [("prod-eu", "prod_eu"), ("prod", "PROD"), ("eu.west", "EU-WEST")])
+@pytest.mark.parametrize("chosen", [0, 1, 2])
+def test_environments_that_read_the_same_variables_are_an_error_whichever_is_chosen(
+    write: Write, login: dict[str, str], one: str, other: str, chosen: int
+) -> None:
+    path = write("".join(f"[environments.'{name}']\nprovider = 'password'\n" for name in (one, other, "dev")))
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(environment=(one, other, "dev")[chosen], **login)
+    prefix = re.sub(r"\W", "_", one).upper()
+    assert str(caught.value) == (
+        f"Cannot use {path}: environments {one} and {other} read the same variables, {prefix}_SF_*: rename all but one"
+    )
+
+
+@pytest.mark.parametrize("name", ["PROD", "Prod", "prod"])
+def test_the_name_of_an_environment_has_no_case(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write("[environments.prod]\nprovider = 'password'\n")
+    assert kinetic.resolve(environment=name, **login).environment == "prod"
+    monkeypatch.setenv("ENVIRONMENT", name)
+    assert kinetic.resolve(**login).environment == "prod"
+
+
+@pytest.mark.parametrize("where", ["process", ".env"])
+def test_an_ambient_environment_that_the_file_lacks_stops_no_app_that_names_a_provider(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    path = write(THREE)
+    source_of_it = "ENVIRONMENT"
+    if where == "process":
+        monkeypatch.setenv("ENVIRONMENT", "staging")
+    else:
+        source_of_it = f"ENVIRONMENT ({write('ENVIRONMENT=staging', '.env')})"
+    source = kinetic.resolve("password", **login)
+    assert source.environment == "dev"
+    row = next(row for row in source.explain() if row.name == "environment")
+    assert (row.value, row.note) == (
+        "dev",
+        f"{source_of_it}=staging is passed over: {path} has no such environment",
+    )
+
+
+def test_an_ambient_environment_of_another_provider_is_passed_over(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE)
+    monkeypatch.setenv("ENVIRONMENT", "prod")
+    notes = [row.note for row in kinetic.resolve("password", **login).explain() if row.name == "environment"]
+    assert notes == ["ENVIRONMENT=prod is passed over: that environment is for the provider 'jwt-bearer'"]
+
+
+def test_an_ambient_environment_is_passed_over_where_the_file_has_none(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("[defaults]\nprovider = 'password'\n")
+    monkeypatch.setenv("ENVIRONMENT", "staging")
+    source = kinetic.resolve(**login)
+    assert source.environment is None
+    assert [row.name for row in source.explain() if "passed over" in row.note] == ["environment"]
+
+
+@pytest.mark.parametrize("default", ["", "default_environment = 'dev'\n"])
+@pytest.mark.parametrize("name", ["prod", "PROD"])
+def test_an_environment_in_place_of_a_provider_says_how_to_write_it(write: Write, default: str, name: str) -> None:
+    path = write(default + "[environments.dev]\nprovider = 'password'\n[environments.prod]\nprovider = 'password'\n")
+    with pytest.raises(kinetic.UnknownProviderError) as caught:
+        kinetic.resolve(name)
+    assert str(caught.value) == (
+        f"{name!r} is an environment of {path}, not a provider. "
+        f'Remedy: Write resolve(environment="{name}"), or kinetic-auth with -e {name}.'
+    )
+
+
+def test_an_environment_in_place_of_a_provider_is_told_beside_a_named_environment(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE)
+    monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "dev")
+    with pytest.raises(kinetic.UnknownProviderError, match="'prod' is an environment of"):
+        kinetic.resolve("prod")

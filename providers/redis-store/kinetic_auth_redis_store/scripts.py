@@ -40,6 +40,24 @@ return text
 """
 )
 
+#: Argument: the longest value that is sent, in bytes. Returns value and generation, each nil where there is none; 0 for
+#: a foreign value, or one that is longer: others who write to the server could fill this process's memory by it.
+GET: Final = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then
+    return {false, false}
+end
+if kind ~= 'hash' then
+    return 0
+end
+for _, field in ipairs({'value', 'generation'}) do
+    if redis.call('HSTRLEN', KEYS[1], field) > tonumber(ARGV[1]) then
+        return 0
+    end
+end
+return {redis.call('HGET', KEYS[1], 'value'), redis.call('HGET', KEYS[1], 'generation')}
+"""
+
 #: Argument: the generation to delete, or "" for any. Returns how many were deleted.
 DELETE: Final = (
     _THERE

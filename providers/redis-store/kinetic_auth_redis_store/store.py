@@ -17,6 +17,7 @@ from kinetic_auth_redis_store.sealing import HOW_TO_MAKE_A_KEY, Encrypted, Plain
 logger = logging.getLogger(__name__)
 
 _MAX_TIMEOUT_S = 60
+_MAX_STORED_BYTES = 1024 * 1024  # a session has a few kilobytes
 
 
 def _keys(key: str | Sequence[str] | None) -> Sequence[str]:
@@ -88,17 +89,13 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         reset_after_fork(self)
 
     def get(self, key: str) -> StoredValue | None:
-        """The value; None if there is none, it has expired, or it cannot be decrypted."""
-        from redis import ResponseError
-
+        """The value; None if there is none, it has expired, is longer than 1 MiB, or cannot be decrypted."""
         name = self._name(key, "value")
-        try:
-            stored, generation = self._redis().hmget(name, ["value", "generation"])
-        except ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
-                raise
+        found = self._run(scripts.GET, name, _MAX_STORED_BYTES)
+        if not isinstance(found, list):
             self._warn_of_unreadable()
             return None
+        stored, generation = found
         if stored is None and generation is None:
             return None
         value = None if stored is None else self._seal().open(name, stored)
@@ -154,8 +151,8 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         """Warn once: each login finds the value again until a session replaces it."""
         if self._warned.acquire(blocking=False):  # never released: once
             logger.warning(
-                "a value in Redis cannot be read: wrong key or corrupted. It is ignored, and the next stored session "
-                "replaces it. Processes with another key log in separately"
+                "a value in Redis cannot be read: wrong key, corrupted or too long. It is ignored, and the next stored "
+                "session replaces it. Processes with another key log in separately"
             )
 
     def _after_fork(self) -> None:
