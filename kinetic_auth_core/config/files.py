@@ -411,7 +411,7 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     )
 
 
-def _same_variables(environments: Table) -> Iterator[str]:
+def _same_variables(environments: Mapping[str, Any]) -> Iterator[str]:
     """The environments that would read each other's variables, and so send one org's password to the other."""
     by_prefix: dict[str, list[str]] = {}
     for name in environments:

@@ -197,10 +197,10 @@ def merge(
         how_to_give: What the message about a missing setting says, with `{variable}` for its variable.
         prefix: The prefix of the environment's own variables, such as `PROD_`.
     """
-    groups = [tuple(group) for group in groups]
-    winners, problems = _winners(schema, groups, layers, how_to_give, prefix)
+    sets = [tuple(group) for group in groups]
+    winners, problems = _winners(schema, sets, layers, how_to_give, prefix)
     problems += _decided_by_found_files(schema, winners, prefix)
-    passed_over = _passed_over(schema, groups, layers, winners)
+    passed_over = _passed_over(schema, sets, layers, winners)
     values: dict[str, Any] = {}
     rows = []
     so_far = SimpleNamespace()  # for defaults that are derived from other settings
@@ -285,7 +285,7 @@ def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> Kin
     return error
 
 
-_OWN_SOURCES = {"default", "constructor"}
+_OWN_SOURCES = {"default", "constructor", "keyword"}  # nothing to look up
 
 
 def _names_file(message: str, path: str | bytes) -> bool:

@@ -178,5 +178,8 @@ def test_a_found_file_behind_another_users_link_is_refused(
         os.lchown(link, stranger, stranger)
     with pytest.raises(kinetic.ConfigurationError, match=r"is a symbolic link of another user \(uid 54321\)"):
         kinetic.resolve("password", **login)
-    named = {"env_file": link} if name == ".env" else {"config": link}
-    assert kinetic.resolve("password", **named, **login).provider == "password"
+    is_dotenv = name == ".env"
+    source = kinetic.resolve(
+        "password", config=None if is_dotenv else link, env_file=link if is_dotenv else None, **login
+    )
+    assert source.provider == "password"

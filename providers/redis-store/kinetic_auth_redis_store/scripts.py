@@ -50,12 +50,13 @@ end
 if kind ~= 'hash' then
     return 0
 end
-for _, field in ipairs({'value', 'generation'}) do
-    if redis.call('HSTRLEN', KEYS[1], field) > tonumber(ARGV[1]) then
+local found = {redis.call('HGET', KEYS[1], 'value'), redis.call('HGET', KEYS[1], 'generation')}
+for _, text in ipairs({found[1] or '', found[2] or ''}) do
+    if #text > tonumber(ARGV[1]) then
         return 0
     end
 end
-return {redis.call('HGET', KEYS[1], 'value'), redis.call('HGET', KEYS[1], 'generation')}
+return found
 """
 
 #: Argument: the generation to delete, or "" for any. Returns how many were deleted.

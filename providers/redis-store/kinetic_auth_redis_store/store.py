@@ -151,8 +151,8 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         """Warn once: each login finds the value again until a session replaces it."""
         if self._warned.acquire(blocking=False):  # never released: once
             logger.warning(
-                "a value in Redis cannot be read: wrong key, corrupted or too long. It is ignored, and the next stored "
-                "session replaces it. Processes with another key log in separately"
+                "a value in Redis cannot be read: wrong key or corrupted, or longer than 1 MiB. It is ignored, and the "
+                "next stored session replaces it. Processes with another key log in separately"
             )
 
     def _after_fork(self) -> None:
