@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
+from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -469,6 +470,7 @@ class LoginFlow:
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
         secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
+        what, failure = "", None
         try:
             session = provider.hooks.authenticate(request)
         except InvalidSessionError as error:
@@ -476,7 +478,9 @@ class LoginFlow:
         except KineticAuthError as error:
             raise_interruption(error)
             redact_chain(error, secrets)
-            raise
+            failure = with_place(error, self.spec.rows)
+            if failure is error:
+                raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
             cause = redacted_cause(error, secrets)
@@ -490,6 +494,8 @@ class LoginFlow:
             else:
                 what = f"returned {type(session).__name__} instead of a SalesforceSession."
                 remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
+        if failure is not None:
+            raise failure  # outside of the except block, so that it is not chained to its other self
         spec = self.spec
         label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (

@@ -1,6 +1,7 @@
 """`SessionSource`, the object that applications hold: it puts together sharing, refreshing and logging in."""
 
 import logging
+import sys
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -31,6 +32,24 @@ logger = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.token_response import RequestContext
     from kinetic_auth_core.transport.client import Transport
+
+
+def _refuse_trio() -> None:
+    """Refuse a task of trio before a login begins that nobody would wait for.
+
+    Raises:
+        ConfigurationError: This is a task of trio.
+    """
+    if (trio := sys.modules.get("trio")) is None:
+        return
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return
+    raise ConfigurationError(
+        "asession() needs an event loop of asyncio, and this task is trio's.",
+        remedy="Call session() in a thread: await trio.to_thread.run_sync(source.session); or run it with asyncio.",
+    )
 
 
 class SessionSource:
@@ -153,8 +172,10 @@ class SessionSource:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
+            ConfigurationError: It is awaited by a task of trio. Nothing is sent.
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        _refuse_trio()
         return await self._single_flight.aget()
 
     @secret_boundary
