@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, MutableMapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -80,7 +80,7 @@ def _exact_hosts(hosts: Iterable[str]) -> frozenset[str]:
     Raises:
         ConfigurationError: One is not a host name, or they are one text.
     """
-    named = [hosts] if isinstance(hosts, str) else list(hosts)
+    named: list[Any] = [hosts] if isinstance(hosts, str) else list(hosts)
     wrong = [each for each in named if not isinstance(each, str) or not _HOST.fullmatch(each.lower())]
     if wrong or isinstance(hosts, str):
         raise ConfigurationError(

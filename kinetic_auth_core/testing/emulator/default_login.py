@@ -59,8 +59,7 @@ class DefaultLogin:
         """The settings that a provider needs to log in, except the login URL and the refresh token.
 
         Args:
-            provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `token-exchange`,
-                `web-login`.
+            provider: One of those in `_NEEDED`.
 
         Raises:
             ValueError: It is another provider.

@@ -185,7 +185,8 @@ class SalesforceEmulator(OrgAdministration):
 
         Args:
             provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `web-login`,
-                `token-exchange`; `access-token`, which gets a session that is opened for it.
+                `token-exchange`,
+                `access-token`, which gets a session that is opened for it.
 
         Raises:
             ValueError: It is another provider.
@@ -202,12 +203,14 @@ class SalesforceEmulator(OrgAdministration):
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
-            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and, with TLS,
-            `SF_CA_BUNDLE`.
+            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and,
+            with TLS, `SF_CA_BUNDLE`.
         """
-        subject_token = f"oidc://file{self.subject_token_path}?audience={AUDIENCE}"
-        more = {"private_key_path": str(self.private_key_path), "refresh_token": self.refresh_token}
-        more |= {"subject_token": subject_token}
+        more = {
+            "private_key_path": str(self.private_key_path),
+            "refresh_token": self.refresh_token,
+            "subject_token": f"oidc://file{self.subject_token_path}?audience={AUDIENCE}",
+        }
         settings = {**self.default.settings("password"), **more, **self._where()}
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 

@@ -42,8 +42,9 @@ class EmulatorApp:
     def __init__(self, org: Org, tables: Tables, plan: FaultPlan, requests_kept: int) -> None:
         self._org = org
         self._plan = plan
-        endpoints = AuthorizeEndpoint(org), OAuthEndpoints(org, plan), RestEndpoints(org, tables)
-        self._map = _routes(*endpoints, org.identity_provider)
+        self._map = _routes(
+            AuthorizeEndpoint(org), OAuthEndpoints(org, plan), RestEndpoints(org, tables), org.identity_provider
+        )
         self._lock = threading.Lock()
         self._records: deque[RequestRecord] = deque(maxlen=requests_kept)
         self._counts: Counter[tuple[str, str, int | None]] = Counter()
