@@ -37,6 +37,16 @@ def normal_api_version(value: str) -> str:
     return f"v{match[1]}.{match[2] or 0}"
 
 
+#: Versions below the first are gone (HTTP 410 since Summer '25); those below the second end with Summer '28
+#: (Salesforce's API End-of-Life Policy).
+FIRST_API_VERSION, FIRST_LASTING_API_VERSION = 31, 41
+
+
+def is_retired(api_version: str) -> bool:
+    """Whether Salesforce answers a normal API version, such as `v30.0`, by 410."""
+    return int(api_version[1:].partition(".")[0]) < FIRST_API_VERSION
+
+
 _ORG_OF_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12})!")
 
 

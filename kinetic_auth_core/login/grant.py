@@ -5,6 +5,7 @@ request.
 """
 
 import abc
+import contextlib
 import itertools
 import logging
 import os
@@ -23,10 +24,10 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginRequest, may_ask_a_person
+from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -37,7 +38,7 @@ from kinetic_auth_core.settings.validators import (
     check_seconds,
     login_url_setting,
 )
-from kinetic_auth_core.transport.connections import Deadline, Transports
+from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.retry import LoginClock
@@ -66,15 +67,22 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
     Subclasses are attrs classes that add their settings and implement `grant`, and may implement `granted`. They
     may set `provider_name`, for messages; `exactly_one_of`, groups of settings of which exactly one must be given;
-    `answers_are_signed`, where an answer without a signature is refused if the client secret is known; and
+    `answers_are_signed`, where an answer without a signature is refused if the client secret is known;
     `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
-    arrived is then not repeated.
+    arrived is then not repeated; `single_use`, where what `grant` gives can be sent once only, such as a refresh token
+    that rotates: a request that may have left is then not repeated, by no process that shares the store;
+    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline;
+    and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that send the same are the same to
+    the guard against lockouts, wherever the one is split.
     """
 
     provider_name: ClassVar[str] = ""
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     answers_are_signed: ClassVar[bool] = False
     counts_failed_logins: ClassVar[bool] = False
+    single_use: ClassVar[bool] = False
+    asks_a_person: ClassVar[bool] = False
+    sent_as_one: ClassVar[tuple[str, ...]] = ()
 
     login_url: str = login_url_setting(kw_only=True)
     api_version: str = api_version_setting()
@@ -101,6 +109,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _clock: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # of the server, as far as known
     _by_key: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
+    _state: Lazy[InstanceState] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # without a source
 
     @abc.abstractmethod
     def grant(self, request: LoginRequest) -> Mapping[str, str]:
@@ -167,7 +176,14 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
     def _request(self) -> LoginRequest:
         """A request for a login without a source."""
+        if self.single_use and self._state.peek() is None:
+            logger.warning(
+                "%s is used without a SessionSource: a token that replaces the configured one is in the memory of this "
+                "instance alone, and is lost with it",
+                type(self).__name__,
+            )
         return LoginRequest(
+            state=self._state.get(InstanceState),
             provider=self.provider_name or type(self).__name__,
             host=urlsplit(self.login_url).netloc,
             username=getattr(self, "username", None),
@@ -212,7 +228,12 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             getattr(self, "username", None),
         )
         clock = LoginClock(self._clock.get(ServerClock), login.host)
-        tries = Tries(self.deadline, clock.cures, may_repeat_unanswered=not self.counts_failed_logins)
+        tries = Tries(
+            self.deadline,
+            clock.cures,
+            may_repeat_unanswered=not self.counts_failed_logins,
+            only_unsent=self.single_use,
+        )
         try:
             outcome: SalesforceSession | KineticAuthError = tries.run(
                 lambda: self._try(login, clock, attrs.evolve(asked, now=clock.now(), attempt=next(attempts)))
@@ -241,6 +262,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
                 client_secret=getattr(self, "client_secret", None),
                 must_be_signed=self.answers_are_signed,
                 granted=lambda answer: self._have_granted(login, asked, answer),
+                keeps_unsigned=self.single_use,
             )
         except TransportError:  # not Salesforce's answer, so it says nothing of its clock
             raise
@@ -271,6 +293,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
             failure.__cause__ = redacted_cause(error, secrets)
         else:
+            if isinstance(asked.state, AcceptedState):
+                asked.state.note_accepted()
             return
         raise _GrantedError(failure)
 
@@ -279,12 +303,14 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
         problem, cause = "", None
         try:
-            fields: object = self.grant(asked)
+            with not_counted() if self.asks_a_person and asked.interactive else contextlib.nullcontext():
+                fields: object = self.grant(asked)
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
-            problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
+            cause = redacted_cause(error, secret_texts(self))
+            problem = f"its grant() raised {describe(cause).rstrip('.')}."
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
                 return TokenRequest(dict(fields), secret_texts(self))
