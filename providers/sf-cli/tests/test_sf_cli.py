@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -221,3 +224,24 @@ def test_no_token_is_logged(made: SfCliAuthenticator, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.DEBUG):
         source_of(made).session()
     assert "canary" not in caplog.text
+
+
+def test_ctrl_c_ends_sf_and_all_that_it_has_started(stand_in: Any) -> None:
+    stand_in.script('sleep 300 & echo $! > "$here/child.new"; mv "$here/child.new" "$here/child"; wait')
+    script = f"""
+import kinetic_auth_core as kinetic
+kinetic.resolve("sf-cli", command={str(stand_in.path)!r}).session()
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    file = stand_in.folder / "child"
+    while not file.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    child = int(file.read_text())
+    for _ in range(100):
+        if not alive(child):
+            break
+        time.sleep(0.05)
+    assert not alive(child)
