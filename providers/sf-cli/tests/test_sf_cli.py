@@ -47,13 +47,13 @@ def test_sf_is_asked_for_the_org_and_without_colours(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     made.authenticate()
-    assert stand_in.calls == [f"{DISPLAY} --target-org dev {PLAIN}", f"{SHOW} --target-org dev {PLAIN}"]
+    assert stand_in.calls == [f"{DISPLAY} --target-org dev {PLAIN}", f"{SHOW} --target-org ada@acme.com {PLAIN}"]
 
 
 def test_without_target_org_sf_chooses_its_default(stand_in: Any) -> None:
     stand_in.shows(TOKEN, INSTANCE)
     SfCliAuthenticator(command=str(stand_in.path)).authenticate()
-    assert stand_in.calls[0] == f"{DISPLAY} {PLAIN}"
+    assert stand_in.calls == [f"{DISPLAY} {PLAIN}", f"{SHOW} --target-org ada@acme.com {PLAIN}"]
 
 
 def test_resolve_calls_nothing_and_the_first_session_does(stand_in: Any) -> None:
@@ -163,6 +163,15 @@ def test_an_answer_of_another_form_is_a_transport_error_without_a_token(
     assert isinstance(error, TransportError)
     assert said in str(error)
     assert leaked(error, TOKEN) == []
+
+
+def test_a_second_command_that_shows_no_token_either_is_a_transport_error(
+    made: SfCliAuthenticator, stand_in: Any
+) -> None:
+    stand_in.write("token", {"status": 0, "result": {"accessToken": "[REDACTED] Use another command"}})
+    error = error_of(made)
+    assert isinstance(error, TransportError)
+    assert "has no accessToken" in str(error)
 
 
 def test_json_behind_a_line_of_text_is_read(made: SfCliAuthenticator, stand_in: Any) -> None:
