@@ -17,6 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from kinetic_auth_core.concurrency import no_fork
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.transport.connections import bounded_timeout_s
 
@@ -101,7 +102,8 @@ def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     Raises:
         OSError: The file cannot be read, or holds no certificate (ssl.SSLError).
     """
-    context = ssl.create_default_context(cafile=cafile, capath=capath)
+    with no_fork:
+        context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
