@@ -119,8 +119,12 @@ class _Session(requests.Session):
 
 
 @functools.lru_cache(maxsize=16)
-def _context_of(ca_file: str, _state: tuple[int, ...]) -> ssl.SSLContext:
-    """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds."""
+def _context_of(ca_file: str, _state: tuple[int, ...], _class: type[ssl.SSLContext]) -> ssl.SSLContext:
+    """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds.
+
+    And one for each class of contexts: gevent replaces it, after which those of the class before recurse endlessly
+    (https://github.com/gevent/gevent/issues/1016).
+    """
     return limits.tls_context(ca_file, None)
 
 
@@ -137,7 +141,7 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
         if found.is_dir():
             return limits.tls_context(None, str(found))
         state = found.stat()
-        return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns))
+        return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns), ssl.SSLContext)
     except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
         raise ConfigurationError(
             f"{source}: {os.fspath(path)} cannot be used: {getattr(error, 'strerror', None) or error}.",

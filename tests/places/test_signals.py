@@ -103,13 +103,13 @@ def test_what_a_handler_raises_passes_as_it_is_and_nothing_is_sent_again(
 ) -> None:
     source = source_at(url_of(silent))
     signal.signal(signal.SIGALRM, Raising(error))
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
     began = time.monotonic()
     with pytest.raises(type(error)) as caught:
         getattr(source, method)()
     assert caught.value is error
     assert time.monotonic() - began < 5
-    assert requests_at(silent) == 1
+    assert requests_at(silent) <= 1
     assert secrets_in_locals(error) == []
     assert remaining_s() == float("inf")
 
@@ -117,7 +117,7 @@ def test_what_a_handler_raises_passes_as_it_is_and_nothing_is_sent_again(
 @pytest.mark.parametrize("form", HANDLERS)
 def test_a_handler_of_any_form_is_recognised(silent: socket.socket, form: str) -> None:
     signal.signal(signal.SIGALRM, HANDLERS[form](Raising(TimeoutError("over"))))
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
     with pytest.raises(TimeoutError, match="over") as caught:
         source_at(url_of(silent)).session()
     assert type(caught.value) is TimeoutError
@@ -126,7 +126,7 @@ def test_a_handler_of_any_form_is_recognised(silent: socket.socket, form: str) -
 def test_an_authenticator_without_a_source_lets_it_pass_as_well(silent: socket.socket) -> None:
     authenticator = kinetic.OAuthAuthenticator("id", "secret", "u@acme.example", PASSWORD, login_url=url_of(silent))
     signal.signal(signal.SIGALRM, Raising(TimeoutError("over")))
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
     with pytest.raises(TimeoutError, match="over") as caught:
         authenticator.authenticate()
     assert secrets_in_locals(caught.value) == []
