@@ -36,12 +36,14 @@ class StoreChoice:
         rows: For `explain()`.
         problems: Everything that is wrong, as sentences.
         values: The store's settings, some of them references.
+        cls: The store's class; None: this process's memory, or nobody knows.
     """
 
     open: SessionStore | Callable[[], SessionStore] | None = attrs.field(repr=False)
     rows: tuple[ExplainedSetting, ...]
     problems: tuple[str, ...] = ()
     values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    cls: type[SessionStore] | None = None
 
 
 @attrs.frozen
@@ -69,7 +71,7 @@ class _Named:
     layer: Callable[[Sequence[Setting]], Layer] = attrs.field(repr=False)
 
 
-def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
+def choose_store(keyword: object, configuration: Configuration, default: str = DEFAULT_STORE) -> StoreChoice:
     """Find the store: in the keyword, else the environment's table, its variables, `[defaults]`, `SF_STORE`.
 
     The place that names the store also gives its settings; `SF_STORE_*` fill the gaps.
@@ -77,16 +79,18 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     Args:
         keyword: A store, its name, or a table with `name`; None: not given.
         configuration: File, variables and environment.
+        default: The name of the store if none is named.
     """
     if isinstance(keyword, SessionStore):
         row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
-        return StoreChoice(keyword, (row,))
+        return StoreChoice(keyword, (row,), cls=type(keyword))
     try:
         named = _named(keyword, configuration)
     except ValueError as error:
         return StoreChoice(None, (), (f"store: {error}",))
-    if named is None:
+    if named is None and default == DEFAULT_STORE:
         return StoreChoice(None, (ExplainedSetting("store", DEFAULT_STORE, "default", secret=False),))
+    named = named or _Named(default, "default", lambda _: {})
     if not isinstance(named.name, str) or not named.name:
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"
         return StoreChoice(None, (), (what,))
@@ -123,7 +127,7 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
         for each in wrong
     ]
     is_own = named.name == DEFAULT_STORE
-    return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), merged.values)
+    return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), merged.values, cls)
 
 
 def _whole(value: Any) -> Any:

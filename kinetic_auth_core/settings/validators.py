@@ -8,7 +8,7 @@ import attrs
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import url_problem, without_slash
 from kinetic_auth_core.session import default_api_version, normal_api_version
-from kinetic_auth_core.settings.schema import setting
+from kinetic_auth_core.settings.schema import setting, with_help
 
 _MAX_SECONDS = 86_400  # a day
 DEFAULT_LOGIN_URL = "https://login.salesforce.com"
@@ -69,6 +69,7 @@ def check_seconds(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_SECONDS}")
 
 
+@with_help
 def url_setting(
     default: Any = attrs.NOTHING,
     *,
@@ -134,3 +135,15 @@ def check_api_version(_instance: object, _attribute: object, value: str) -> None
         ConfigurationError: It is not an API version.
     """
     normal_api_version(value)
+
+
+def api_version_setting() -> Any:
+    """The `api_version` setting: keyword-only; default: `SF_API_VERSION`, else v62.0. For providers without a grant."""
+    return setting(
+        attrs.Factory(default_api_version),
+        help="REST API version of the sessions, such as v62.0.",
+        identity=False,
+        converter=api_version_text,
+        validator=check_api_version,
+        kw_only=True,
+    )

@@ -21,6 +21,12 @@ def process_key() -> bytes:
     return os.urandom(32)
 
 
+@functools.cache
+def process_notes() -> "MemoryStore":
+    """What this process and its children keep of refused logins, for all sources."""
+    return MemoryStore()
+
+
 @attrs.frozen
 class _Entry:
     stored: StoredValue
@@ -56,7 +62,7 @@ class MemoryStore(SessionStore):
             stored = self._get(key)
             if generation is not None and generation != (stored.generation if stored else 0):
                 return None
-            following = next(self._generations)
+            following: int = next(self._generations)
             if following % _SWEEP_EVERY == 0:
                 self._delete_expired()
             self._values[key] = _Entry(StoredValue(bytes(value), following), time.monotonic() + expires_in_s)

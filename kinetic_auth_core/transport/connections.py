@@ -3,14 +3,18 @@
 The part of the transport that loads no HTTP library.
 """
 
+import contextlib
 import math
 import time
 import weakref
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.events import tallied
+from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
@@ -55,6 +59,13 @@ class Deadline:
         outer, self._outer = self._outer, None
         _current.set(None if outer is None else weakref.ref(outer))
 
+    def extend(self, seconds: float) -> None:
+        """Let it, and those around it, end that many seconds later."""
+        if self._ends_at is not None:
+            self._ends_at += seconds
+        if self._outer is not None:
+            self._outer.extend(seconds)
+
     def ends_at(self) -> float:
         """When it ends, or the one around it if that is earlier: seconds of the monotonic clock; infinite if never."""
         own = math.inf if self._ends_at is None else self._ends_at
@@ -64,6 +75,17 @@ class Deadline:
 def _current_deadline() -> Deadline | None:
     current = _current.get()
     return None if current is None else current()
+
+
+@contextlib.contextmanager
+def not_counted() -> Iterator[None]:
+    """Do not count the time inside towards this thread's deadlines: a person was asked."""
+    began, deadline = time.monotonic(), _current_deadline()
+    try:
+        yield
+    finally:
+        if deadline is not None:
+            deadline.extend(time.monotonic() - began)
 
 
 def remaining_s() -> float:
@@ -113,3 +135,34 @@ class Transports:
         for lazy in list(self._by_connection.values()):
             if transport := lazy.take():
                 transport.close()
+
+
+@secret_boundary
+def http_get(url: str, headers: Mapping[str, str], *, deadline_s: float = 10.0) -> tuple[int, bytes]:
+    """Ask a service for a secret, once, with the same care as a login: for key loaders.
+
+    Bounded in time and size; https, or http on the loopback interface; no redirect is followed, `~/.netrc` is not
+    read, no cookie is kept. Proxies and CA certificates are those of the environment. The request does not count as a
+    try of the login during which it is sent.
+
+    Args:
+        url: Of the resource, with its query.
+        headers: To send; their values are secrets and in no message.
+        deadline_s: Seconds for the whole request; an earlier deadline of the login holds as well.
+
+    Returns:
+        The HTTP status, and the body.
+
+    Raises:
+        TransportError: No usable answer, or a redirect.
+        ConfigurationError: The URL is plain http, or the CA certificates of the environment cannot be used.
+    """
+    from kinetic_auth_core.transport.client import TokenRequest, Transport
+
+    transport = Transport(connect_timeout=min(deadline_s, 5.0), read_timeout=deadline_s, deadline=deadline_s)
+    try:
+        with tallied():
+            response = transport.get(url, TokenRequest(headers))
+    finally:
+        transport.close()
+    return response.status, response.body

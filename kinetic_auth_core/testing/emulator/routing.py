@@ -13,14 +13,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.authorize import AuthorizeEndpoint
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityProvider
+from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import RequestRecord
-from kinetic_auth_core.testing.emulator.rest import RestEndpoints, data_error
+from kinetic_auth_core.testing.emulator.rest import WRONG_METHOD, RestEndpoints, data_error
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
-from kinetic_auth_core.testing.emulator.tables import DataError, Tables
+from kinetic_auth_core.testing.emulator.sobjects import SObjects
+from kinetic_auth_core.testing.emulator.soql import MISSING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -33,15 +35,16 @@ class EmulatorApp:
 
     Args:
         org: The org that answers.
-        tables: Its data.
+        data: Its records.
         plan: The faults to apply.
         requests_kept: Records of requests to keep; older ones are dropped.
     """
 
-    def __init__(self, org: Org, tables: Tables, plan: FaultPlan, requests_kept: int) -> None:
+    def __init__(self, org: Org, data: SObjects, plan: FaultPlan, requests_kept: int) -> None:
         self._org = org
         self._plan = plan
-        self._map = _routes(OAuthEndpoints(org, plan), RestEndpoints(org, tables))
+        self.rest = RestEndpoints(org, data)
+        self._map = _routes(AuthorizeEndpoint(org), OAuthEndpoints(org, plan), self.rest, org.identity_provider)
         self._lock = threading.Lock()
         self._records: deque[RequestRecord] = deque(maxlen=requests_kept)
         self._counts: Counter[tuple[str, str, int | None]] = Counter()
@@ -85,11 +88,10 @@ class EmulatorApp:
         try:
             endpoint, arguments = self._map.bind_to_environ(request.environ).match()
             response: Response = endpoint(request, **arguments)
-        except MethodNotAllowed:
-            return data_error(DataError("METHOD_NOT_ALLOWED", "HTTP method not allowed", 405))
         except HTTPException as refused:
-            status = refused.code or 500
-            return data_error(DataError("NOT_FOUND", "The requested resource does not exist", status))
+            if request.path.startswith("/services/") and not request.path.startswith("/services/oauth2/"):
+                return self.rest.other(request, is_known=isinstance(refused, MethodNotAllowed))
+            return data_error(request, MISSING if refused.code == 404 else WRONG_METHOD)
         return response
 
     def _record(self, request: Request, response: Response, fault: Fault | None) -> None:
@@ -117,15 +119,22 @@ def _altered(fault: Fault, response: Response) -> Response:
     return response
 
 
-def _routes(oauth: OAuthEndpoints, rest: RestEndpoints) -> Map:
+def _routes(
+    authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpoints, provider: IdentityProvider
+) -> Map:
     data = "/services/data/<version>"
     return Map(
         [
             Rule(TOKEN_PATH, endpoint=oauth.token),
+            Rule("/services/oauth2/authorize", endpoint=authorize.answer, methods=["GET", "POST"]),
             Rule("/services/oauth2/introspect", endpoint=oauth.introspect, methods=["POST"]),
             Rule("/services/oauth2/revoke", endpoint=oauth.revoke, methods=["POST"]),
             Rule("/services/oauth2/userinfo", endpoint=oauth.userinfo, methods=["GET", "POST"]),
             Rule("/id/<org_id>/<user_id>", endpoint=oauth.identity, methods=["GET", "POST"]),
+            Rule("/id/keys", endpoint=oauth.keys, methods=["GET"]),
+            Rule("/.well-known/openid-configuration", endpoint=oauth.configuration, methods=["GET"]),
+            Rule(f"{PATH}/keys", endpoint=provider.keys, methods=["GET"]),
+            Rule(f"{PATH}/token/<path:subject>", endpoint=provider.token, methods=["GET"]),
             Rule("/services/data", endpoint=rest.versions, methods=["GET"]),
             Rule(data, endpoint=rest.resources, methods=["GET"]),
             Rule(f"{data}/limits", endpoint=rest.limits, methods=["GET"]),
@@ -134,9 +143,10 @@ def _routes(oauth: OAuthEndpoints, rest: RestEndpoints) -> Map:
             Rule(f"{data}/query/<locator>", endpoint=rest.query_more, methods=["GET"]),
             Rule(f"{data}/queryAll/<locator>", endpoint=rest.query_more, methods=["GET"]),
             Rule(f"{data}/sobjects", endpoint=rest.objects, methods=["GET"]),
-            Rule(f"{data}/sobjects/<kind>", endpoint=rest.create, methods=["POST"]),
+            Rule(f"{data}/sobjects/<kind>", endpoint=rest.sobject, methods=["GET", "POST"]),
+            Rule(f"{data}/sobjects/<kind>/describe", endpoint=rest.describe, methods=["GET"]),
             Rule(f"{data}/sobjects/<kind>/<record_id>", endpoint=rest.record, methods=["GET", "PATCH", "DELETE"]),
-            Rule("/services/async/<path:rest>", endpoint=rest.bulk, methods=["GET", "POST"]),
+            Rule("/services/async/<path:rest>", endpoint=rest.bulk),
         ],
         strict_slashes=False,
         merge_slashes=False,
