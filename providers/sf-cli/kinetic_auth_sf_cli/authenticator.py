@@ -17,7 +17,7 @@ from kinetic_auth_core import (
     setting,
     single_line,
 )
-from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting, check_seconds
+from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting, check_seconds, command_setting
 from kinetic_auth_sf_cli.command import Failure, run
 
 #: How the text begins that stands in the place of a token since sf 2.136.8, of May 2026.
@@ -56,7 +56,9 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
         None, help="Alias or username of an org of `sf org list`; default: sf's own default org.", validator=_check_org
     )
     # It names an executable: declare here that it does not count from a config file that was found by searching.
-    command: str = setting("sf", help="The executable: a name on PATH, or a path.", kw_only=True, validator=single_line)
+    command: str = command_setting(
+        "sf", help="The executable: a name on PATH, or a path.", kw_only=True, validator=single_line
+    )
     deadline: float = setting(
         60.0, help="Seconds for all calls of sf at one login.", identity=False, kw_only=True, validator=check_seconds
     )
