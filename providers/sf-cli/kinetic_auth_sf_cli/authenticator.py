@@ -55,7 +55,6 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
     target_org: str | None = setting(
         None, help="Alias or username of an org of `sf org list`; default: sf's own default org.", validator=_check_org
     )
-    # It names an executable: declare here that it does not count from a config file that was found by searching.
     command: str = command_setting(
         "sf", help="The executable: a name on PATH, or a path.", kw_only=True, validator=single_line
     )
