@@ -474,6 +474,7 @@ class LoginFlow:
         try:
             session = provider.hooks.authenticate(request)
         except InvalidSessionError as error:
+            raise_interruption(error)
             what = f"returned an invalid session: {'; '.join(error.problems)}."
         except KineticAuthError as error:
             raise_interruption(error)

@@ -66,7 +66,10 @@ class DefaultLogin:
             ValueError: It is another provider.
         """
         if provider not in _NEEDED:
-            raise ValueError(f"only the settings of {', '.join(_NEEDED)} are known, not those of {provider!r}")
+            raise ValueError(
+                f"only the settings of {', '.join(_NEEDED)} are known, not those of {provider!r}; take what it needs "
+                "from emulator.default (client_id, client_secret, username, ...) and emulator.url"
+            )
         return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 
