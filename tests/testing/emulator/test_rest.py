@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import kinetic_core  # type: ignore[import-untyped]
 import pytest
@@ -82,14 +82,11 @@ def test_bulk_v1_answers_in_the_content_type_of_the_request(client: Any) -> None
     headers = {"X-SFDC-Session": client.token(), "Content-Type": "application/xml; charset=UTF-8"}
     url = client.sf.url + "/services/async/62.0/job"
     job = client.http.post(url, headers=headers, data=b"<jobInfo/>", timeout=10)
-    fields = {each.tag.rpartition("}")[2]: each.text for each in ElementTree.fromstring(job.content)}
+    fields = {each.tag.rpartition("}")[2]: each.text for each in ET.fromstring(job.content)}
     assert (job.status_code, fields["state"]) == (201, "Open")
     batch = client.http.post(f"{url}/{fields['id']}/batch", headers=headers, data=b"x", timeout=10)
     assert (batch.status_code, batch.headers["Content-Type"]) == (404, "application/xml")
-    assert (
-        ElementTree.fromstring(batch.content)[1].text
-        == f"the emulator has no /services/async/62.0/job/{fields['id']}/batch"
-    )
+    assert ET.fromstring(batch.content)[1].text == f"the emulator has no /services/async/62.0/job/{fields['id']}/batch"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +100,7 @@ def test_every_path_below_services_checks_the_token_and_then_says_that_it_is_not
     assert (dead.status_code, dead.json()) == (401, DEAD)
     as_xml = client.call(path, "00Ddead!x", headers={"Accept": "application/xml"})
     assert as_xml.status_code == 401
-    assert ElementTree.fromstring(as_xml.content)[0][0].text == "INVALID_SESSION_ID"
+    assert ET.fromstring(as_xml.content)[0][0].text == "INVALID_SESSION_ID"
     live = client.call(path, client.token())
     assert (live.status_code, live.json()[0]["errorCode"]) == (404, "NOT_FOUND")
     assert live.json()[0]["message"] == f"The emulator does not have this resource: {path}"
