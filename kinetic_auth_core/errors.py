@@ -10,10 +10,12 @@ KineticAuthError
 └── AuthenticationError                     the login failed
     ├── CredentialsRejectedError            retrying does not help, and may lock the user out
     ├── InteractionRequiredError            a person has to log in
+    ├── RateLimitedError                    Salesforce's limit on the logins of a user
     ├── TransientAuthenticationError        proven transient
     │   └── ServiceUnavailableError         ... without a usable response (also a TransportError)
     ├── TransportError                      no usable response: DNS, TLS, time-out, not JSON, too large
     ├── SessionRejectedError                a valid response that a guard rejects
+    ├── StoreUnavailableError               a login that may not go on without its store
     └── LoginBudgetError                    our own login limit, below Salesforce's
 ```
 
@@ -146,7 +148,8 @@ class AuthenticationError(KineticAuthError):
         status: The HTTP status, or None without a response.
         remedy: What to do; empty if unknown.
         retryable: Whether the same login can succeed later without a change.
-        retry_after_s: Seconds that the server asked to wait (`Retry-After`), or None.
+        retry_after_s: Seconds until it may be tried again, as the server asked (`Retry-After`) or our own pause says;
+            None if neither does.
         attempts: The number of requests for this login, including retries; 0 if none was sent.
         waited_s: Seconds of pauses between the requests.
         provider: The name of the provider, or None.
@@ -188,6 +191,13 @@ class InteractionRequiredError(AuthenticationError):
     """The login needs a person where none may be asked; the remedy is the command to run."""
 
 
+class RateLimitedError(AuthenticationError):
+    """Salesforce's limit on logins: this user has logged in too often within the last hour.
+
+    Its `retry_after_s` is the number of seconds until the next try: 300 at first, more with each further refusal.
+    """
+
+
 class TransientAuthenticationError(AuthenticationError):
     """Salesforce rejected the login for a reason that is known to be temporary."""
 
@@ -210,6 +220,10 @@ class ServiceUnavailableError(TransientAuthenticationError, TransportError):
 
 class SessionRejectedError(AuthenticationError):
     """A valid response that a guard rejects: wrong signature, an unsafe instance URL, another org."""
+
+
+class StoreUnavailableError(AuthenticationError):
+    """A login that may not go on without its session store, which failed or has not kept what the login needs."""
 
 
 class LoginBudgetError(AuthenticationError):

@@ -1,5 +1,6 @@
 """Reads a private key from text, bytes or a file, and signs with it. The formats are in `formats`."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
+from kinetic_auth_core.locations import absolute
 from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ class LocalSigner:
     private_key: "rsa.RSAPrivateKey" = attrs.field(repr=False)
     key_id: str
     algorithm: str = "RS256"
+
+    @classmethod
+    def import_modules(cls) -> None:
+        """Import what reading a key and signing with it need: cryptography, where it is installed."""
+        with contextlib.suppress(ImportError):
+            import kinetic_auth_core.keys.formats  # noqa: F401 - for `read_private_key`
 
     def sign(self, message: bytes) -> bytes:
         """Sign `message`."""
@@ -125,7 +133,7 @@ def _contents(key: str | bytes | Path, label: str, path_setting: str) -> bytes:
         return key.expanduser().read_bytes()
     except FileNotFoundError as error:
         raise PrivateKeyNotFoundError(
-            f"Private key not found: {key.expanduser().absolute()} does not exist.",
+            f"Private key not found: {absolute(key.expanduser())} does not exist.",
             remedy=f"Verify {path_setting}: that it is correct and that the file exists.",
             filename=str(key),
         ) from error

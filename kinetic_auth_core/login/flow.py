@@ -9,22 +9,37 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
+    InteractionRequiredError,
     KeyLoadError,
     KineticAuthError,
+    RateLimitedError,
     SessionRejectedError,
+    TransportError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, current_tally, tallied
+from kinetic_auth_core.events import (
+    LoginEvent,
+    LoginRequest,
+    LoginTally,
+    ProviderState,
+    Reason,
+    current_tally,
+    tallied,
+)
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
+from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States, is_the_end
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
@@ -45,8 +60,7 @@ class ProviderInstance:
         values: What it was made from.
         instance: The instance.
         hooks: The observers, around it.
-        credential: What the guard against lockouts knows it by.
-        first_try: A lock, held by the thread that makes the first login with it; None once that has ended.
+        credential: What the guards know it by.
     """
 
     values: Values
@@ -55,15 +69,6 @@ class ProviderInstance:
     credential: Credential = attrs.field(
         init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
     )
-    first_try: Any = attrs.field(init=False, repr=False, factory=threading.RLock)
-
-    def __attrs_post_init__(self) -> None:
-        reset_after_fork(self)
-
-    def _after_fork(self) -> None:
-        """In the child: the thread that was trying may not be here."""
-        if self.first_try is not None:
-            self.first_try = threading.RLock()
 
 
 class ProviderInstances:
@@ -141,11 +146,16 @@ def _close_quietly(instance: Any) -> None:
         try:
             close()
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
 
 
 #: While the guard holds a credential back, its secrets are not fetched again more often than this.
 _FETCH_PAUSE_S = 5.0
+#: How long a thread waits at most for the first login of another one with the same credential.
+_FIRST_TRY_S = 600.0
+#: How long a refresh in the background waits for another login that presents the same secret.
+_WAIT_IN_BACKGROUND_S = 5.0
 
 
 @attrs.frozen
@@ -156,16 +166,22 @@ class _Login:
         request: What it is made for.
         tried: Takes in each instance as it is tried.
         deadline: Until when.
+        has_live: Whether there is a live session meanwhile.
     """
 
     request: LoginRequest
     tried: list[ProviderInstance]
     deadline: Deadline
+    has_live: Callable[[], bool]
 
-    def next_request(self) -> LoginRequest:
-        """The request for the instance that is tried next; the tries of those before it count."""
+    def next_request(self, state: ProviderState) -> LoginRequest:
+        """The request for the instance that is tried next; the tries of those before it count.
+
+        Args:
+            state: What the provider keeps from login to login.
+        """
         attempt = max(len(self.tried), current_tally().attempts + 1)
-        return attrs.evolve(self.request, now=time.time(), attempt=attempt)
+        return attrs.evolve(self.request, now=time.time(), attempt=attempt, state=state)
 
 
 class LoginFlow:
@@ -173,13 +189,22 @@ class LoginFlow:
 
     Args:
         spec: What to log in with.
-        guard: Stops a credential that was refused just now.
+        guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
         resources: What it may share with other sources.
+        states: What the provider keeps from login to login.
     """
 
-    def __init__(self, spec: LoginSpec, guard: LockoutGuard, budget: LoginBudget, resources: SharedResources) -> None:
+    def __init__(
+        self,
+        spec: LoginSpec,
+        guard: LoginGuard,
+        budget: LoginBudget,
+        resources: SharedResources,
+        states: States,
+    ) -> None:
         self.spec = spec
+        self._states = states
         self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
         self._instances = ProviderInstances(spec, resources)
         self._guard = guard
@@ -188,7 +213,12 @@ class LoginFlow:
         self._in_use = ""
 
     def login(
-        self, reason: Reason = "asked", rejected: SalesforceSession | None = None, *, interactive: bool = False
+        self,
+        reason: Reason = "asked",
+        rejected: SalesforceSession | None = None,
+        *,
+        interactive: bool = False,
+        has_live: Callable[[], bool] = lambda: False,
     ) -> SalesforceSession:
         """Log in now, and call the observers.
 
@@ -196,10 +226,12 @@ class LoginFlow:
             reason: Why.
             rejected: The session that was reported, with the reason `rejected`.
             interactive: Whether a person may be asked.
+            has_live: Whether there is a live session meanwhile.
 
         Raises:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
+        notice_fork()
         began = time.monotonic()
         tried: list[ProviderInstance] = []
         request = LoginRequest(
@@ -213,7 +245,7 @@ class LoginFlow:
         )
         with tallied() as tally:
             try:
-                session = self._session(request, tried)
+                session = self._session(request, tried, has_live)
             except KineticAuthError as error:
                 logger.warning("%s", error)
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
@@ -243,25 +275,59 @@ class LoginFlow:
             for row in self.spec.rows
         )
 
+    def is_waiting_for_another(self) -> bool:
+        """Whether another login presents a secret that can be used once, so that its session is worth waiting for."""
+        if not self.spec.is_single_use:
+            return False
+        try:
+            secret = self._states.single_use(self.instance())
+            return secret is not None and secret.is_held()
+        except KineticAuthError as error:  # the login will say so
+            logger.debug("cannot tell whether another login is under way: %s", error)
+            return False
+
+    def forget_state(self) -> str | None:
+        """Delete what the provider has kept.
+
+        Returns:
+            The secret that it had, to be revoked; None if there was none.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._states.forget(self.instance())
+
     def instance(self) -> Any:
         """The provider's instance, as the next login would use it.
 
         Raises:
             KeyLoadError: A reference cannot be resolved.
         """
+        notice_fork()
         number = self._credentials.order()[0]
         return self._instances.get(number, self._credentials.load(number)).instance
+
+    def import_modules(self) -> None:
+        """Import all that a login needs, with the key loaders and the installed observers.
+
+        So no thread, fork or signal meets a module that is half imported.
+        """
+        self.spec.import_modules()
+        self._credentials.import_modules()
+        self._instances.hooks(None)
 
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""
         self._instances.close()
 
     @secret_boundary  # the observers and the log get errors without frames, too
-    def _session(self, request: LoginRequest, tried: list[ProviderInstance]) -> SalesforceSession:
+    def _session(
+        self, request: LoginRequest, tried: list[ProviderInstance], has_live: Callable[[], bool]
+    ) -> SalesforceSession:
         """Offer the credentials. `tried` takes in each instance as it is tried."""
         deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
         return self._credentials.offer(
-            lambda number: self._log_in_with_set(number, _Login(request, tried, deadline)), deadline
+            lambda number: self._log_in_with_set(number, _Login(request, tried, deadline, has_live)), deadline
         )
 
     def _log_in_with_set(self, number: int, login: "_Login") -> SalesforceSession:
@@ -286,7 +352,10 @@ class LoginFlow:
         if culprit_of(error.error, error.description) is None or deadline.has_passed:
             return None
         now = time.monotonic()
-        if isinstance(error, HeldBackError) and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:
+        if (
+            isinstance(error, HeldBackError | LostGrantError)
+            and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S
+        ):
             return None
         self._fetched_at[number] = now
         try:
@@ -299,24 +368,98 @@ class LoginFlow:
     def _log_in_with(self, number: int, values: Values, login: "_Login") -> SalesforceSession:
         provider = self._instances.get(number, values)
         login.tried.append(provider)
-        if (lock := provider.first_try) is not None:
-            with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
-                if provider.first_try is not None:
-                    try:
-                        return self._guarded(provider, login)
-                    finally:
-                        provider.first_try = None
+        if (lock := first_tries().lock_of(provider.credential)) is not None:
+            try:
+                # Of many threads one sends a password that may be wrong; the others wait for the outcome. Not for ever:
+                # that thread may wait for what the main one holds, while a signal handler runs there and comes here.
+                lock.acquire(timeout=min(self.spec.deadline_s or _FIRST_TRY_S, _FIRST_TRY_S))
+                if first_tries().lock_of(provider.credential) is not None:
+                    return self._first_try(provider, login)
+            finally:
+                with contextlib.suppress(RuntimeError):  # it was not acquired
+                    lock.release()
         return self._guarded(provider, login)
 
-    def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+    def _first_try(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
         self._guard.check(provider.credential)
-        self._budget.spend()
+        if not provider.credential.locks_out:
+            return self._guarded(provider, login)
+        lease = self._guard.turn(provider.credential)
+        try:
+            return self._guarded(provider, login)
+        finally:
+            if lease is not None:
+                self._guard.give_back(lease)
+
+    def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+        was_refused = self._guard.check(provider.credential)
+        session = self._with_state(provider, login)
+        first_tries().note(provider.credential, is_refused=False)
+        if was_refused:
+            self._guard.forget(provider.credential)
+        return session
+
+    def _with_state(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+        """Log in with what the provider keeps; what can be presented once only is marked before."""
+        secret = self._states.single_use(provider.instance)
+        if secret is None:
+            return self._within_budget(provider, login, self._states.open(provider.instance))
+        marked = self._mark(secret, login)
+        try:
+            return self._marked(secret, marked, provider, login)
+        except AuthenticationError as error:
+            if not (secret.is_over(error) and marked.before.value):
+                raise
+            logger.warning("%s", error)
+        return self._marked(secret, self._mark(secret, login), provider, login)  # by a consent
+
+    @staticmethod
+    def _mark(secret: SingleUse, login: "_Login") -> MarkedState:
+        in_background = login.request.reason == "refresh" and login.has_live()
+        return secret.mark(login.has_live, wait_s=_WAIT_IN_BACKGROUND_S if in_background else None)
+
+    def _marked(
+        self, secret: SingleUse, marked: MarkedState, provider: ProviderInstance, login: "_Login"
+    ) -> SalesforceSession:
+        """Log in with a secret that this login alone may present, and note what has become of it."""
+        tally = current_tally()
+        before = tally.attempts
+        error: BaseException | None = None
+        try:
+            with secret.renewed(marked):
+                return self._within_budget(provider, login, marked)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            was_read = marked.was_read and not self.spec.is_grant  # a grant's requests are counted
+            secret.settle(marked, error, was_sent=was_read or tally.attempts > before)
+            del error
+
+    def _within_budget(self, provider: ProviderInstance, login: "_Login", state: ProviderState) -> SalesforceSession:
+        spent, began = self._budget.spend(), time.time()
+        sent = _Sent(provider.instance)
         try:
             with login.deadline:
-                return self._authenticate(provider, login.next_request())
-        except CredentialsRejectedError as error:
-            self._guard.remember(provider.credential, error)
+                return self._authenticate(provider, login.next_request(state))
+        except KineticAuthError as error:
+            self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
+            first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
+            if isinstance(error, AuthenticationError) and self._is_to_be_remembered(error):
+                self._guard.remember(provider.credential, error, began)
             raise
+
+    def _is_to_be_remembered(self, error: AuthenticationError) -> bool:
+        """Whether the guard is to hold back the next login with this credential.
+
+        A provider whose sessions are never stored sends no credential that could be sent again; the end of a token that
+        can be used once is remembered by its state, for good.
+        """
+        if isinstance(error, RateLimitedError):
+            return True
+        if not isinstance(error, CredentialsRejectedError) or self.spec.never_stored:
+            return False
+        return not (self.spec.is_single_use and is_the_end(error))
 
     def _authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
@@ -329,9 +472,11 @@ class LoginFlow:
         try:
             session = provider.hooks.authenticate(request)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, secrets)
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             cause = redacted_cause(error, secrets)
             what = f"raised {describe(cause)}"
         else:
@@ -377,8 +522,10 @@ class LoginFlow:
     ) -> LoginEvent:
         username = session.username if session else None
         if not username and provider is not None:
-            with contextlib.suppress(Exception):  # a plugin's property
+            try:
                 username = getattr(provider.instance, "username", None)
+            except Exception as error:  # noqa: BLE001 - a plugin's property
+                raise_interruption(error)
         return LoginEvent(
             provider=self.spec.provider,
             distribution=self.spec.distribution,
@@ -401,6 +548,31 @@ class LoginFlow:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.provider, event.username, in_use)
+
+
+class _Sent:
+    """What was sent since it was made, by the tally of the login that is under way.
+
+    Args:
+        instance: The provider's instance.
+    """
+
+    def __init__(self, instance: Any) -> None:
+        self._sends_by_us = getattr(type(instance), "authenticate", None) is GrantAuthenticator.authenticate
+        self._before = attrs.evolve(current_tally())
+
+    def may_have_arrived(self, error: KineticAuthError) -> bool:
+        """Whether a login that failed may have reached Salesforce.
+
+        A plugin that sends its own requests is believed where its error says that there was no connection.
+        """
+        tally, before = current_tally(), self._before
+        if self._sends_by_us or tally.attempts > before.attempts:
+            return tally.arrived > before.arrived
+        if not isinstance(error, AuthenticationError) or isinstance(error, InteractionRequiredError):
+            return False
+        has_no_connection = isinstance(error, TransportError) and not error.unanswered and error.status is None
+        return tally.asked > before.asked and not has_no_connection
 
 
 def _with_end(session: SalesforceSession) -> SalesforceSession:

@@ -5,6 +5,7 @@ request.
 """
 
 import abc
+import contextlib
 import itertools
 import logging
 import os
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.concurrency import Lazy, notice_fork
 from kinetic_auth_core.config.merge import construct, merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
@@ -23,21 +24,21 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginRequest, may_ask_a_person
+from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
-from kinetic_auth_core.session import SalesforceSession, default_api_version
+from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (
-    api_version_text,
-    check_api_version,
+    api_version_setting,
     check_proxy,
     check_seconds,
     login_url_setting,
 )
-from kinetic_auth_core.transport.connections import Deadline, Transports
+from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.retry import LoginClock
@@ -55,30 +56,36 @@ class _GrantedError(Exception):
         self.failure = failure
 
 
+def _check_client_cert_key(instance: Any, _attribute: object, value: object) -> None:
+    if value is not None and instance.client_cert is None:
+        raise ConfigurationError("needs client_cert, the certificate of this key")
+
+
 @attrs.frozen(kw_only=True)
 class GrantAuthenticator(metaclass=ValidatedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
 
     Subclasses are attrs classes that add their settings and implement `grant`, and may implement `granted`. They
     may set `provider_name`, for messages; `exactly_one_of`, groups of settings of which exactly one must be given;
-    `answers_are_signed`, where an answer without a signature is refused if the client secret is known; and
+    `answers_are_signed`, where an answer without a signature is refused if the client secret is known;
     `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
-    arrived is then not repeated.
+    arrived is then not repeated; `single_use`, where what `grant` gives can be sent once only, such as a refresh token
+    that rotates: a request that may have left is then not repeated, by no process that shares the store;
+    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline;
+    and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that send the same are the same to
+    the guard against lockouts, wherever the one is split.
     """
 
     provider_name: ClassVar[str] = ""
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     answers_are_signed: ClassVar[bool] = False
     counts_failed_logins: ClassVar[bool] = False
+    single_use: ClassVar[bool] = False
+    asks_a_person: ClassVar[bool] = False
+    sent_as_one: ClassVar[tuple[str, ...]] = ()
 
     login_url: str = login_url_setting(kw_only=True)
-    api_version: str = setting(
-        attrs.Factory(default_api_version),
-        help="REST API version of the sessions, such as v62.0.",
-        identity=False,
-        converter=api_version_text,
-        validator=check_api_version,
-    )
+    api_version: str = api_version_setting()
     connect_timeout: float = setting(5.0, help="Seconds for connecting.", identity=False, validator=check_seconds)
     read_timeout: float = setting(
         30.0, help="Seconds without a byte from the server.", identity=False, validator=check_seconds
@@ -92,10 +99,17 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.", identity=False
     )
+    client_cert: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.", identity=False
+    )
+    client_cert_key: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with the private key of client_cert.", identity=False, validator=_check_client_cert_key
+    )
     _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _clock: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # of the server, as far as known
     _by_key: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
+    _state: Lazy[InstanceState] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # without a source
 
     @abc.abstractmethod
     def grant(self, request: LoginRequest) -> Mapping[str, str]:
@@ -162,7 +176,14 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
     def _request(self) -> LoginRequest:
         """A request for a login without a source."""
+        if self.single_use and self._state.peek() is None:
+            logger.warning(
+                "%s is used without a SessionSource: a token that replaces the configured one is in the memory of this "
+                "instance alone, and is lost with it",
+                type(self).__name__,
+            )
         return LoginRequest(
+            state=self._state.get(InstanceState),
             provider=self.provider_name or type(self).__name__,
             host=urlsplit(self.login_url).netloc,
             username=getattr(self, "username", None),
@@ -172,6 +193,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     @secret_boundary
     def _with_each_key(self, request: LoginRequest) -> SalesforceSession:
         """Offer its keys in turn, beginning with the one that was accepted last."""
+        notice_fork()
         credentials: Credentials
         variants: list[Self]
         credentials, variants = self._by_key.get(self._one_for_each_key)
@@ -206,7 +228,12 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             getattr(self, "username", None),
         )
         clock = LoginClock(self._clock.get(ServerClock), login.host)
-        tries = Tries(self.deadline, clock.cures, may_repeat_unanswered=not self.counts_failed_logins)
+        tries = Tries(
+            self.deadline,
+            clock.cures,
+            may_repeat_unanswered=not self.counts_failed_logins,
+            only_unsent=self.single_use,
+        )
         try:
             outcome: SalesforceSession | KineticAuthError = tries.run(
                 lambda: self._try(login, clock, attrs.evolve(asked, now=clock.now(), attempt=next(attempts)))
@@ -235,6 +262,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
                 client_secret=getattr(self, "client_secret", None),
                 must_be_signed=self.answers_are_signed,
                 granted=lambda answer: self._have_granted(login, asked, answer),
+                keeps_unsigned=self.single_use,
             )
         except TransportError:  # not Salesforce's answer, so it says nothing of its clock
             raise
@@ -255,14 +283,18 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         try:
             self.granted(asked, answer)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, secrets)
             error.message, error.remedy = mask(error.message, secrets), mask(error.remedy, secrets)
             error.args = (error.message,)
             failure = error
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
             failure.__cause__ = redacted_cause(error, secrets)
         else:
+            if isinstance(asked.state, AcceptedState):
+                asked.state.note_accepted()
             return
         raise _GrantedError(failure)
 
@@ -271,11 +303,14 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
         problem, cause = "", None
         try:
-            fields: object = self.grant(asked)
+            with not_counted() if self.asks_a_person and asked.interactive else contextlib.nullcontext():
+                fields: object = self.grant(asked)
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
-            problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
+            raise_interruption(error)
+            cause = redacted_cause(error, secret_texts(self))
+            problem = f"its grant() raised {describe(cause).rstrip('.')}."
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
                 return TokenRequest(dict(fields), secret_texts(self))
@@ -298,6 +333,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             deadline=self.deadline,
             proxy=self.proxy,
             ca_bundle=self.ca_bundle,
+            client_cert=self.client_cert,
+            client_cert_key=self.client_cert_key,
         )
 
     def close(self) -> None:

@@ -26,6 +26,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.interruptions import raise_interruption
+from kinetic_auth_core.locations import absolute
 from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.registry.hookspecs import Signer
@@ -158,7 +160,8 @@ def _slots(cls: type) -> list[str]:
 def _is_signer(value: Any) -> bool:
     try:
         return isinstance(value, Signer)
-    except Exception:  # noqa: BLE001 - a property of somebody else's class
+    except Exception as error:  # noqa: BLE001 - a property of somebody else's class
+        raise_interruption(error)
         return False
 
 
@@ -171,7 +174,7 @@ def class_name(named: Any) -> str:
     module, qualname = str(getattr(named, "__module__", "")), str(getattr(named, "__qualname__", ""))
     if module == "__main__":
         script = getattr(sys.modules.get("__main__"), "__file__", None)
-        module = f"__main__ {pathlib.Path(script).absolute()}" if script else ""
+        module = f"__main__ {absolute(pathlib.Path(script))}" if script else ""
     found: Any = sys.modules.get(str(getattr(named, "__module__", "")))
     for part in qualname.split("."):
         found = getattr(found, part, None)

@@ -4,7 +4,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +12,11 @@ import attrs
 
 from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, identity_of
+from kinetic_auth_core.login.state import has_seed
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
@@ -23,13 +25,15 @@ from kinetic_auth_core.registry.discovery import (
     installed,
     normalized,
 )
-from kinetic_auth_core.registry.loading import Observers
+from kinetic_auth_core.registry.loading import Observers, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.stores.base import SessionStore
+from kinetic_auth_core.stores.file import FileStore
+from kinetic_auth_core.stores.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +104,11 @@ class LoginSpec:
         allowed: Whose plugins may be loaded, for its references and observers.
         observers: Those of the application, and those that the config file has tables for.
         is_grant: Whether the provider is a `GrantAuthenticator`.
+        is_single_use: Whether what the provider logs in with can be presented once only.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
             reference then. Empty: they are made at the login.
+        cls: The provider's class.
+        never_stored: Whether the class says so: its sessions stay in this process's memory, whatever the store is.
         identity: Whose sessions they are.
     """
 
@@ -115,16 +122,27 @@ class LoginSpec:
     binary: Collection[str] = ()
     options: SourceOptions = attrs.field(factory=SourceOptions)
     store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
-    allowed: AllowedPlugins = ALL_ALLOWED
+    allowed: AllowedPlugins = attrs.field(factory=ALL_ALLOWED.searched_once)
     observers: Observers = attrs.field(factory=Observers)
     is_grant: bool = False
+    is_single_use: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
+    cls: type | None = None
+    never_stored: bool = False
     identity: Identity = attrs.field(kw_only=True, repr=False)
 
     @property
     def is_by_hand(self) -> bool:
         """Whether the instance was made by hand: it keeps its own connections."""
         return self.distribution is None
+
+    def import_modules(self) -> None:
+        """Import what a login needs of the core, the provider and the store."""
+        import kinetic_auth_core.oauth.retry
+        import kinetic_auth_core.oauth.session_endpoints  # noqa: F401 - which sends requests by the transport
+
+        for plugin in (self.cls, self.store):
+            import_modules_of(plugin)
 
     def displayed(self, name: str) -> str | None:
         """A setting that is not secret, as text; None where the provider has no such setting, or no value for it."""
@@ -160,6 +178,61 @@ class LoginSpec:
         )
 
 
+def says_never_stored(cls: type) -> bool:
+    """Whether a provider's class has `never_stored = True`: its sessions are kept elsewhere already.
+
+    Args:
+        cls: The class.
+    """
+    return getattr(cls, "never_stored", False) is True
+
+
+def rows_in_memory(rows: Sequence[ExplainedSetting]) -> tuple[ExplainedSetting, ...]:
+    """The rows of a source whose sessions are never stored; a store that is configured nevertheless gets a note.
+
+    Args:
+        rows: All rows, those of the store among them.
+    """
+
+    def in_memory(row: ExplainedSetting) -> ExplainedSetting:
+        if row.name != "store" or row.value == "memory":
+            return row
+        return attrs.evolve(
+            row, value="memory", note=f"{row.value} is not used: the sessions of this provider are never stored"
+        )
+
+    return tuple(in_memory(row) for row in rows if not row.name.startswith("store."))
+
+
+def is_single_use(cls: type) -> bool:
+    """Whether what a provider logs in with can be presented once only, as its class says."""
+    return getattr(cls, "single_use", False) is True
+
+
+def store_problem(cls: type, username: object, store: SessionStore | type[SessionStore]) -> str | None:
+    """Why a store cannot keep what a provider needs for its next login; None if it can.
+
+    Args:
+        cls: The provider's class.
+        username: The user that is configured, if any.
+        store: The store, or its class.
+    """
+    kind = store if isinstance(store, type) else type(store)
+    if not is_single_use(cls) or issubclass(kind, MemoryStore):  # which warns when there is something to lose
+        return None
+    if not kind.durable:
+        return (
+            f"{kind.__name__} does not promise to keep what it has stored (durable), and this provider's token can be "
+            "used once: use the file store, or redis"
+        )
+    if has_seed(cls) or username or issubclass(kind, FileStore):
+        return None
+    return (
+        f"without a username the session is of the person who logs in, and {kind.__name__} may be shared with others: "
+        "set username, or use the file store"
+    )
+
+
 def spec_for(
     authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None
 ) -> LoginSpec:
@@ -179,6 +252,11 @@ def spec_for(
             remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
         )
     cls: Any = type(authenticator)
+    is_named = store is not None
+    if store is None and is_single_use(cls):
+        store = FileStore()
+    if store is not None and (problem := store_problem(cls, getattr(authenticator, "username", None), store)):
+        raise ConfigurationError(f"Cannot make a SessionSource: store: {problem}")
     rows = []
     for each in schema(type(authenticator)):
         if each.secret and (problem := reference_problem(each.value_of(authenticator))):
@@ -200,7 +278,7 @@ def spec_for(
         for value in [each.value_of(options)]
     ]
     rows.append(
-        ExplainedSetting("store", type(store).__name__, "constructor", secret=False)
+        ExplainedSetting("store", type(store).__name__, "constructor" if is_named else "default", secret=False)
         if store is not None
         else ExplainedSetting("store", "memory", "default", secret=False)
     )
@@ -208,10 +286,13 @@ def spec_for(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
         key_lists(authenticator),
-        tuple(rows),
+        rows_in_memory(rows) if says_never_stored(cls) else tuple(rows),
         options=options,
         store=store,
         is_grant=isinstance(authenticator, GrantAuthenticator),
+        cls=cls,
+        never_stored=says_never_stored(cls),
+        is_single_use=is_single_use(cls),
         identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
 
@@ -252,6 +333,7 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
         redact_chain(error, _texts(values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        raise_interruption(error)
         cause = redacted_cause(error, _texts(values))
         found = refusals(spec.make, values.by_name) if isinstance(spec.make, type) else {}  # attrs stops at the first
         problems = located([f"{name}: {problem}" for name, problem in found.items()], spec.rows) or [describe(cause)]

@@ -4,6 +4,7 @@ Sources: RFC 6749, sections 5.1 and 5.2; the fields that Salesforce sends are in
 """
 
 import base64
+import encodings.utf_8_sig  # noqa: F401 - a codec is imported when it is first used, which is in a login
 import hashlib
 import hmac
 import json
@@ -17,13 +18,14 @@ import attrs
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
+    RateLimitedError,
     ServiceUnavailableError,
     SessionRejectedError,
     TransientAuthenticationError,
     TransportError,
 )
 from kinetic_auth_core.locations import instance_url_problem
-from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
+from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Kind, KnownError, known_error
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import SalesforceSession, harmless_texts, jwt_times, number
 from kinetic_auth_core.settings.coercion import is_encodable
@@ -106,6 +108,9 @@ _NOT_SALESFORCE = (
 )
 _STATUS_PAGE = "Try later, and see status.salesforce.com."
 _TEXTS = ("error", "error_description")
+_REST_ANSWERED = (
+    "Check login_url: what answered is Salesforce's REST API or a page of it, and not the token endpoint of an org."
+)
 #: What a gateway says whose request got no answer; the last five are those of Cloudflare and its like.
 _OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 
@@ -157,6 +162,7 @@ def read_response(
     client_secret: str | None,
     must_be_signed: bool = False,
     granted: Callable[[Mapping[str, object]], None] | None = None,
+    keeps_unsigned: bool = False,
 ) -> SalesforceSession:
     """Read the response to a token request.
 
@@ -168,6 +174,7 @@ def read_response(
         client_secret: Verifies the answer's `signature`; None: it is not verified.
         must_be_signed: An answer without a signature is refused, too, where the secret is known.
         granted: Sees all fields of a good answer, before it is decided whether its session is taken.
+        keeps_unsigned: It sees those of an answer with a wrong signature, too: the token that it replaces is spent.
 
     Raises:
         AuthenticationError: The endpoint refused, or its answer is not usable.
@@ -179,6 +186,8 @@ def read_response(
     if problems := unfit(values):
         what = f"the token response {', '.join(problems)}."
         raise context.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=response.status)
+    if granted is not None and keeps_unsigned:
+        granted(MappingProxyType(fields))
     has_to_fit = must_be_signed or "signature" in values
     if client_secret and has_to_fit and not _is_signed(values, client_secret):
         raise context.failed(
@@ -187,7 +196,7 @@ def read_response(
             remedy="Check login_url, and that client_secret is the secret of this very app.",
             status=response.status,
         )
-    if granted is not None:
+    if granted is not None and not keeps_unsigned:
         granted(MappingProxyType(fields))
     if problem := instance_url_problem(values["instance_url"]):
         raise context.failed(
@@ -229,14 +238,31 @@ def _extra(fields: Mapping[str, Any], request: TokenRequest) -> dict[str, str]:
 def refusal(response: TokenResponse, context: RequestContext, request: TokenRequest) -> AuthenticationError:
     """The error for an answer that is not a success."""
     fields = json_object(response.body)
-    if isinstance(fields, str):
+    if (listed := _of_rest(response.body)) is not None:
+        error = _refusal(response.status, listed, context, request, _REST_ANSWERED)
+    elif isinstance(fields, str):
         error = _no_answer(response, context, request, fields)
     elif not isinstance(fields.get("error"), str):
         error = _no_answer(response, context, request, "that is neither a session nor an error")
     else:
         error = _refusal(response.status, fields, context, request)
     error.retry_after_s = retry_after_s(response.headers, response.at)
+    if isinstance(error, RateLimitedError):
+        error.retry_after_s = max(error.retry_after_s or 0.0, FIRST_LIMIT_PAUSE_S)
     return error
+
+
+def _of_rest(body: bytes) -> dict[str, str] | None:
+    """The first error of Salesforce's REST layer (`[{"errorCode": ..., "message": ...}]`), by the names of OAuth's."""
+    try:
+        found = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    first = found[0] if isinstance(found, list) and found else found
+    if not isinstance(first, dict) or not isinstance(code := first.get("errorCode"), str) or "error" in first:
+        return None
+    message = first.get("message")
+    return {"error": code, "error_description": message if isinstance(message, str) else ""}
 
 
 def _no_answer(
@@ -257,7 +283,7 @@ def _no_answer(
 
 
 def _refusal(
-    status: int, fields: Mapping[str, Any], context: RequestContext, request: TokenRequest
+    status: int, fields: Mapping[str, Any], context: RequestContext, request: TokenRequest, otherwise: str = ""
 ) -> AuthenticationError:
     error, described, known = _told(fields, request)
     details = {"error": error, "description": described or None, "status": status}
@@ -265,8 +291,12 @@ def _refusal(
     if known is None:
         if status == 429 or status >= 500:
             return context.failed(TransientAuthenticationError, what, remedy=_STATUS_PAGE, retryable=True, **details)
-        return context.failed(AuthenticationError, what, **details)
-    kinds = {Kind.REJECTED: CredentialsRejectedError, Kind.TRANSIENT: TransientAuthenticationError}
+        return context.failed(AuthenticationError, what, remedy=otherwise, **details)
+    kinds = {
+        Kind.REJECTED: CredentialsRejectedError,
+        Kind.TRANSIENT: TransientAuthenticationError,
+        Kind.RATE_LIMITED: RateLimitedError,
+    }
     return context.failed(
         kinds.get(known.kind, AuthenticationError),
         what,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import pluggy
 
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
-from kinetic_auth_core.events import LoginEvent, LoginRequest
+from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 
@@ -73,6 +74,13 @@ class KeyLoader:
     @hookspec
     def check_reference(self, reference: "Reference") -> None:
         """Raise a `KeyLoadError` for a malformed reference. Optional; `resolve` calls it, so fetch nothing."""
+
+    @hookspec
+    def import_modules(self, reference: "Reference") -> None:
+        """Import what `load_key` needs for `reference`, such as an SDK. Optional; called when a source is made.
+
+        So no login imports: a fork, another thread or a signal would meet modules that are half there.
+        """
 
     @hookspec(firstresult=True)
     def identity(self, reference: "Reference") -> str | None:
@@ -143,6 +151,18 @@ def _with_request(implementation: Any) -> Any:
     return made
 
 
+class _Innermost:
+    """Counts the logins that no wrapper has refused: the last one to be registered is the innermost."""
+
+    @hookimpl(wrapper=True, trylast=True)
+    def authenticate(self) -> Any:
+        current_tally().asked += 1
+        return (yield)
+
+
+_INNERMOST = "kinetic-auth: innermost"
+
+
 class LoginHooks:
     """One provider instance and the observers, as one source calls them.
 
@@ -157,11 +177,13 @@ class LoginHooks:
             self._manager.register(_HookImplementations(observer), name)
         if provider is not None:
             self._manager.register(_HookImplementations(provider))
+            self._manager.register(_Innermost(), _INNERMOST)
 
     @property
     def wrappers(self) -> list[str]:
         """The observers that wrap `authenticate`, by name."""
-        return [each.plugin_name for each in self._manager.hook.authenticate.get_hookimpls() if each.wrapper]
+        found = self._manager.hook.authenticate.get_hookimpls()
+        return [each.plugin_name for each in found if each.wrapper and each.plugin_name != _INNERMOST]
 
     def authenticate(self, request: LoginRequest) -> object:
         """Call the provider's `authenticate` inside the observers' wrappers."""
@@ -192,6 +214,7 @@ class LoginHooks:
             try:
                 implementation.function(*(facts[name] for name in implementation.argnames))
             except Exception as error:  # noqa: BLE001 - an observer may raise anything
+                raise_interruption(error)
                 logger.warning(
                     "observer %s raised %s in %s; the login continues",
                     *(implementation.plugin_name, type(error).__name__, hook),
@@ -224,6 +247,7 @@ class KeyLoaderHooks:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
+            raise_interruption(error)
             cause = redacted_cause(error, ())
         raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
 
@@ -241,6 +265,7 @@ class KeyLoaderHooks:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
+            raise_interruption(error)
             cause = redacted_cause(error, ())
             what = f"raised {describe(cause)}"
         else:
@@ -248,6 +273,10 @@ class KeyLoaderHooks:
                 return found
             what = "returned an empty text" if found == "" else f"returned {type(found).__name__} instead of text"
         raise KeyLoadError(f"{reference}: identity() of its key loader {what}.") from cause
+
+    def import_modules(self, reference: "Reference") -> None:
+        """Have the key loader import what it needs for a reference, if it implements the hook."""
+        self._manager.hook.import_modules(reference=reference)
 
     def check_reference(self, reference: "Reference") -> None:
         """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""

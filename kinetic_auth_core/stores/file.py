@@ -13,17 +13,21 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
+from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.interruptions import raise_interruption
+from kinetic_auth_core.locations import absolute, expanded
+from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.private_folder import UNFINISHED, PrivateFolder
+from kinetic_auth_core.stores.sealing import FernetSealer, PlainSealer, Sealer, keys_of
 
 logger = logging.getLogger(__name__)
 
@@ -153,12 +157,17 @@ def _absolute(path: Any) -> Any:
     """An absolute path, which does not depend on the working folder; other values are left to the validator."""
     if not path or not isinstance(path, str | os.PathLike):
         return path
-    return str(expanded(path).absolute())
+    return str(absolute(expanded(path)))
 
 
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
     if value is not None and (not isinstance(value, str) or not value or "\0" in value):
         raise ConfigurationError("is empty, or not a path")
+
+
+def _check_key(_instance: object, _attribute: object, value: Any) -> None:
+    if keys := keys_of(value):
+        FernetSealer(keys)
 
 
 @attrs.define(eq=False)
@@ -170,7 +179,11 @@ class FileStore(SessionStore):
 
     Args:
         path: The folder. Default: `kinetic-auth/sessions` in the user's state folder.
+        key: A Fernet key; or a list, of which the first encrypts and all decrypt, so that keys can be rotated. Left
+            out: what is stored is in clear, readable by this user.
     """
+
+    durable: ClassVar[bool] = True
 
     path: str | os.PathLike[str] | None = setting(
         None,
@@ -179,6 +192,23 @@ class FileStore(SessionStore):
         validator=_check_path,
         derived=_displayed_default,
     )
+    key: str | Sequence[str] | None = setting(
+        None,
+        help="Fernet key that encrypts what is stored; or a list: the first encrypts, all decrypt.",
+        secret=True,
+        validator=_check_key,
+    )
+    _sealer: Lazy[Sealer] = attrs.field(init=False, repr=False, factory=Lazy)
+    _has_warned: bool = attrs.field(init=False, repr=False, default=False)
+
+    @classmethod
+    def import_modules(cls) -> None:
+        """Import the libraries of locks and folders."""
+        import filelock
+        import platformdirs
+
+        platformdirs.user_state_path()  # it imports the module of this system
+        filelock.FileLock(os.devnull)
 
     def get(self, key: str) -> StoredValue | None:
         """The value of a key; None if there is none, it has expired, or it is damaged."""
@@ -190,12 +220,15 @@ class FileStore(SessionStore):
         try:
             entry = Entry.decoded(content)
             if time.time() < entry.expires_at:
-                return StoredValue(entry.value, entry.generation)
+                return self._opened(key, entry)
         except DamagedEntryError as error:
             logger.warning("ignoring an entry of the session store in %s: %s", folder.path, error)
-        with contextlib.suppress(OSError, KineticAuthError), _locked(folder, key, timeout_s=0):
-            if folder.read(key + _VALUE) == content:  # it was not replaced meanwhile
-                folder.remove(key + _VALUE)
+        try:
+            with _locked(folder, key, timeout_s=0):
+                if folder.read(key + _VALUE) == content:  # it was not replaced meanwhile
+                    folder.remove(key + _VALUE)
+        except (OSError, KineticAuthError) as error:
+            raise_interruption(error)
         return None
 
     def put(self, key: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
@@ -213,7 +246,8 @@ class FileStore(SessionStore):
                 return None
             # By the clock, so that a generation is not repeated after the value was deleted.
             following = max(time.time_ns(), entry.generation + 1 if entry else 0)
-            folder.write(key + _VALUE, Entry(bytes(value), following, time.time() + expires_in_s).encoded())
+            sealed = self._seal().seal(key, bytes(value))
+            folder.write(key + _VALUE, Entry(sealed, following, time.time() + expires_in_s).encoded(), durably=True)
         _sweep_if_due(folder)
         return following
 
@@ -266,10 +300,23 @@ class FileStore(SessionStore):
                 key = folder.read(_NAMING_KEY)
                 if key is None:
                     key = os.urandom(_NAMING_KEY_BYTES)
-                    folder.write(_NAMING_KEY, key)
+                    folder.write(_NAMING_KEY, key, durably=True)
         if len(key) != _NAMING_KEY_BYTES:
             raise KineticAuthError(f"{folder.path / _NAMING_KEY} is damaged.", remedy="Delete it.")
         return key
+
+    def _opened(self, key: str, entry: Entry) -> StoredValue | None:
+        value = self._seal().open(key, entry.value)
+        if value is not None:
+            return StoredValue(value, entry.generation)
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning("an entry of the session store in %s cannot be read: it has another key", self._path())
+        return None
+
+    def _seal(self) -> Sealer:
+        keys = keys_of(self.key)
+        return self._sealer.get(lambda: FernetSealer(keys) if keys else PlainSealer())
 
     def _path(self) -> Path:
         return default_folder() if self.path is None else Path(self.path)
@@ -283,6 +330,9 @@ class FileStore(SessionStore):
         if not _KEY.fullmatch(key):
             raise ValueError("a key has 1 to 100 characters from A-Z a-z 0-9 . _ -")
         return PrivateFolder(self._path())
+
+
+FileStore.__init__ = secret_boundary(FileStore.__init__)  # type: ignore[method-assign]  # attrs has made it
 
 
 @contextlib.contextmanager
@@ -324,7 +374,7 @@ def _sweep_if_due(folder: PrivateFolder) -> None:
     age_s = folder.age_s(_SWEPT)
     if age_s is not None and 0 <= age_s < SWEEP_EVERY_S:
         return
-    with contextlib.suppress(OSError):
+    try:
         folder.write(_SWEPT, b"")
         for name in folder.names():
             if name.endswith(UNFINISHED):
@@ -334,6 +384,8 @@ def _sweep_if_due(folder: PrivateFolder) -> None:
                 with contextlib.suppress(KineticAuthError), _locked(folder, key, timeout_s=0):
                     if _is_expired(folder, name):
                         folder.remove(name)
+    except OSError as error:
+        raise_interruption(error)
 
 
 def _is_expired(folder: PrivateFolder, name: str) -> bool:

@@ -1,24 +1,32 @@
 """Descriptions of network errors: what the errors of requests and urllib3 mean, and what to do."""
 
-import contextlib
 import http.client
 import re
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
-from urllib.parse import urlsplit
+import ssl
+from collections.abc import Callable
 
 import attrs
 import requests
 import urllib3.exceptions
 
+from kinetic_auth_core.interruptions import chain as chain_of
 from kinetic_auth_core.redaction import LibraryError
 from kinetic_auth_core.transport.limits import CodingError
+from kinetic_auth_core.transport.proxies import host_and_port
 
 CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
 _CHECK_CA = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."
 _NEED_SOCKS = "For a SOCKS proxy: pip install PySocks."
-_CHECK_PROXY = "Check proxy (or HTTPS_PROXY) and its credentials."
+_CHECK_PROXY = "Check {source} and its credentials."
+_PROXY_WITHOUT_TLS = (
+    "Write http:// before the address of the proxy, in {source}: https:// is for a proxy that speaks TLS itself, also "
+    "where the host behind it does."
+)
+_STRICT = (
+    "Python 3.13 and newer take no certificate that differs from RFC 5280, such as one without key identifiers. Name "
+    "the CA in ca_bundle (or REQUESTS_CA_BUNDLE): certificates of a CA that is named there are not checked so strictly."
+)
 
 
 @attrs.frozen
@@ -69,7 +77,12 @@ _OTHER_NAME = "Check login_url: it has to name the host as its certificate does;
 #: Anything else is a matter of who signed it.
 _BY_CODE = {9: _EXPIRED_CERTIFICATE, 10: _EXPIRED_CERTIFICATE, 62: _OTHER_NAME, 64: _OTHER_NAME}
 
+_NOT_AS_RFC_5280 = re.compile(r"(?i)key identifier|key usage|basic constraints|not marked critical|issuer name empty")
+
 _BROKE = "the connection to {host} broke before an answer came."
+
+#: A server that answers a TLS handshake in clear: what OpenSSL says of it, by its versions.
+_NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE")
 
 # First match wins. A type that is given as text is compared by name, so that it is not imported.
 _ROWS = (
@@ -79,7 +92,11 @@ _ROWS = (
         (requests.exceptions.ProxyError,), "the proxy{proxy} did not connect to {host}: {reason}.", _CHECK_PROXY, True
     ),
     _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA),
-    _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed."),
+    _Row(
+        (requests.exceptions.SSLError,),
+        "no TLS connection to {host}: the handshake failed.",
+        f"{CHECK_HOST} If it wants a client certificate (mutual TLS), set client_cert and client_cert_key.",
+    ),
     _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve.", retryable=True),
     _Row(
         (requests.exceptions.ConnectTimeout,),
@@ -103,11 +120,24 @@ _ROWS = (
     ),
 )
 _BROKEN = _Row((), _BROKE, unanswered=True)
+_PROXY_IN_CLEAR = _Row(
+    (), "the proxy{proxy} does not speak TLS, but its address begins with https://.", _PROXY_WITHOUT_TLS
+)
 _EXPIRED = _Row(
     (),
     "no complete answer from {host} within the deadline of {limits.deadline_s:g} s.",
     retryable=True,
     unanswered=True,
+)
+_CERTIFICATE_WANTED = _Row(
+    (),
+    "{host} wants a client certificate (mutual TLS), and did not accept what it got: {alert}.",
+    "Set client_cert and client_cert_key to a certificate whose authority the org trusts: Setup, Certificate and Key "
+    "Management, Mutual Authentication Certificates.",
+)
+#: The alerts by which a server refuses the certificate of its client, or misses one (RFC 8446, section 6.2).
+_ABOUT_OUR_CERTIFICATE = re.compile(
+    r"ALERT_(CERTIFICATE_(REQUIRED|EXPIRED|REVOKED|UNKNOWN)|(BAD|NO|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA)"
 )
 #: What http.client says when a proxy refuses a tunnel because of its credentials or the host. A retry does not help.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
@@ -121,6 +151,7 @@ def describe_network_error(
     expired: bool,
     masked: Callable[[str], str],
     proxy: str | None = None,
+    proxy_source: str = "proxy",
 ) -> Failure:
     """Say what an error of requests or urllib3 means.
 
@@ -131,9 +162,15 @@ def describe_network_error(
         expired: Whether the deadline had passed.
         masked: Takes secrets out of the library's text.
         proxy: The URL of the proxy that was to carry the request; the message names its host and port alone.
+        proxy_source: The setting or variable that names it.
     """
-    chain = list(_chain(error))
-    row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
+    chain = list(chain_of(error))
+    alert = next(filter(None, map(_alert_about_our_certificate, chain)), "")
+    row = next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
+    row = _EXPIRED if expired else _CERTIFICATE_WANTED if alert else row
+    speaks_no_tls = any(_NO_TLS.search(str(link)) for link in chain if isinstance(link, ssl.SSLError))
+    if not expired and speaks_no_tls and (proxy or "").lower().startswith("https:"):
+        row = _PROXY_IN_CLEAR
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
     texts = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
     texts += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
@@ -142,29 +179,24 @@ def describe_network_error(
         host=host,
         limits=limits,
         tls=tls.rstrip("."),
+        alert=alert,
         reason=reason,
         error=masked(str(error)),
-        proxy=_named(proxy),
+        proxy=host_and_port(proxy),
     )
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_text_of(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
-    return Failure(message, _remedy(row, chain), can_pass, row.unanswered, cause)
+    remedy = _remedy(row, chain).format(source="proxy (or HTTPS_PROXY)" if proxy_source == "proxy" else proxy_source)
+    return Failure(message, remedy, can_pass, row.unanswered, cause)
 
 
 def _remedy(row: _Row, chain: list[BaseException]) -> str:
     if row.remedy != _CHECK_CA:
         return row.remedy
+    if any(_NOT_AS_RFC_5280.search(str(getattr(link, "verify_message", ""))) for link in chain):
+        return _STRICT
     codes = [getattr(link, "verify_code", None) for link in chain]
     return next((remedy for code, remedy in _BY_CODE.items() if code in codes), _CHECK_CA)
-
-
-def _named(proxy: str | None) -> str:
-    """A proxy's host and port with a blank before, and nothing else of its URL."""
-    with contextlib.suppress(ValueError):
-        parts = urlsplit(proxy or "")
-        if parts.hostname:
-            return f" {parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
-    return ""
 
 
 def _text_of(error: Exception, chain: list[BaseException], masked: Callable[[str], str]) -> str:
@@ -172,6 +204,13 @@ def _text_of(error: Exception, chain: list[BaseException], masked: Callable[[str
     quoting = [link for link in chain if isinstance(link, http.client.HTTPException | urllib3.exceptions.InvalidHeader)]
     quoting = [link for link in quoting if not isinstance(link, ConnectionError)]
     return ", ".join(type(link).__name__ for link in quoting) or masked(str(error))
+
+
+def _alert_about_our_certificate(error: BaseException) -> str:
+    """The server's alert about the client certificate, in small letters; empty for any other error."""
+    reason = getattr(error, "reason", None)
+    found = _ABOUT_OUR_CERTIFICATE.search(reason) if isinstance(reason, str) else None
+    return found[1].lower().replace("_", " ") if found else ""
 
 
 def _is_settled(error: BaseException) -> bool:
@@ -192,15 +231,3 @@ def _matches(row: _Row, chain: list[BaseException]) -> bool:
     named = {kind for kind in row.types if isinstance(kind, str)}
     kinds = tuple(kind for kind in row.types if not isinstance(kind, str))
     return any(isinstance(link, kinds) or type(link).__name__ in named for link in chain)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it wraps in its arguments and `reason`, and its causes; each once."""
-    seen: set[int] = set()
-    queue: list[Any] = [error]
-    while queue:
-        link = queue.pop(0)
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

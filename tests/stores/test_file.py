@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores import file
 from kinetic_auth_core.stores.file import Entry, Lease
 from kinetic_auth_core.stores.private_folder import PrivateFolder
 from kinetic_auth_core.testing import SessionStoreContract
+from kinetic_auth_core.testing.leaks import secrets_in
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals")
 KEY = "0123456789abcdef"
@@ -45,6 +47,75 @@ class TestContract(SessionStoreContract):
 
     def make_store(self) -> kinetic.FileStore:
         return kinetic.FileStore(self.folder)
+
+    def make_broken_store(self) -> kinetic.FileStore:
+        self.folder.mkdir(mode=0o755)
+        return kinetic.FileStore(self.folder)
+
+
+class TestEncryptedContract(TestContract):
+    key = Fernet.generate_key().decode()
+
+    def make_store(self) -> kinetic.FileStore:
+        return kinetic.FileStore(self.folder, key=self.key)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the names of open files are in /proc")
+def test_what_was_put_is_synced_with_its_name_before_put_returns(
+    store: kinetic.FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").resolve()
+        synced.append("folder" if path.is_dir() else path.suffix)
+        sync(descriptor)
+
+    store.put("key", b"value", expires_in_s=60)
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.put("key", b"another", expires_in_s=60)
+    assert synced == [".tmp", "folder"]
+
+
+def test_with_a_key_no_file_has_a_value_in_clear(folder: Path) -> None:
+    store = kinetic.FileStore(folder, key=Fernet.generate_key().decode())
+    store.put("key", b"canary-value", expires_in_s=60)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"canary-value" in path.read_bytes() for path in files)
+
+
+def test_a_list_of_keys_encrypts_with_the_first_and_opens_with_all(folder: Path) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    kinetic.FileStore(folder, key=old).put("key", b"value", expires_in_s=60)
+    both = kinetic.FileStore(folder, key=[new, old])
+    assert both.get("key").value == b"value"  # type: ignore[union-attr]
+    both.put("key", b"again", expires_in_s=60)
+    assert kinetic.FileStore(folder, key=new).get("key").value == b"again"  # type: ignore[union-attr]
+
+
+def test_an_entry_under_another_key_is_not_removed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    right, wrong = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    kinetic.FileStore(folder, key=right).put("key", b"value", expires_in_s=60)
+    for _ in range(2):
+        assert kinetic.FileStore(folder, key=wrong).get("key") is None
+    assert "it has another key" in caplog.text
+    assert kinetic.FileStore(folder, key=right).get("key") is not None
+
+
+def test_an_entry_that_was_copied_under_another_name_is_not_opened(folder: Path) -> None:
+    store = kinetic.FileStore(folder, key=Fernet.generate_key().decode())
+    store.put("mine", b"value", expires_in_s=60)
+    (folder / "yours.session").write_bytes((folder / "mine.session").read_bytes())
+    assert store.get("yours") is None
+
+
+def test_a_key_that_is_not_one_is_not_shown() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="not a Fernet key") as caught:
+        kinetic.FileStore(key="canary-key")
+    assert secrets_in(caught.value, "canary-key", is_test=lambda file: file == __file__) == []
+    assert "canary" not in repr(kinetic.FileStore(key=Fernet.generate_key().decode()))
 
 
 def start(script: str, *arguments: object, measured: bool = True) -> "subprocess.Popen[str]":

@@ -9,7 +9,16 @@ from typing import Any
 
 from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
-from kinetic_auth_core.testing.emulator.models import FLOWS, SYSTEM_RANDOM, App, LoginRecord, Policy, User, new_id
+from kinetic_auth_core.testing.emulator.models import (
+    CLIENT_CREDENTIALS,
+    FLOWS,
+    SYSTEM_RANDOM,
+    App,
+    LoginRecord,
+    Policy,
+    User,
+    new_id,
+)
 from kinetic_auth_core.testing.emulator.org import Org, scope_of
 from kinetic_auth_core.testing.emulator.sobjects import SObjects
 
@@ -24,6 +33,7 @@ class OrgAdministration:
 
     Attributes:
         policy: The org's settings, to change at will.
+        identity_provider: Issues the subject tokens that the handler of `default.app` takes.
     """
 
     def __init__(self, clock: Callable[[], float], records_kept: int, source: random.Random = SYSTEM_RANDOM) -> None:
@@ -32,6 +42,7 @@ class OrgAdministration:
         self._org = Org(self.now, records_kept, source)
         self._data = SObjects(self._org)
         self.policy: Policy = self._org.policy
+        self.identity_provider = self._org.identity_provider
 
     @property
     def org_id(self) -> str:
@@ -165,6 +176,18 @@ class OrgAdministration:
             Their ids.
         """
         return [self._data.insert(kind, record) for record in records]
+
+    def issue_access_token(self, app: App, user: User) -> str:
+        """Issue an access token without a request, as for something else than the code under test.
+
+        Args:
+            app: The app.
+            user: The user.
+
+        Returns:
+            The access token.
+        """
+        return self._org.open_session(user, app, CLIENT_CREDENTIALS).token
 
     def grant_refresh_token(self, app: App, user: User) -> str:
         """Grant a refresh token, as a login through the browser would.

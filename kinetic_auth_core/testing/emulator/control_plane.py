@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/__emulator__"
 _SECRETS: Final = frozenset({"client_secret", "password", "security_token"})
-_HIDDEN: Final = frozenset({"certificates", "recent_logins", "approvals"})
+_HIDDEN: Final = frozenset({"certificates", "recent_logins", "approvals", "token_handlers"})
 _FAULTS: Final = (
     "Alter", "Answer", "Delay", "Dribble", "Html", "Huge", "NotJson", "Raw", "Redirect", "Reset", "Status", "Truncated",
 )  # fmt: skip

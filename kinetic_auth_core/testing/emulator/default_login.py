@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
 from kinetic_auth_core.testing.emulator.administration import OrgAdministration
+from kinetic_auth_core.testing.emulator.exchange import TokenHandler
+from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
 from kinetic_auth_core.testing.emulator.models import SYSTEM_RANDOM, App, User, new_id, new_text
 
@@ -24,6 +27,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "client-credentials": ("client_id", "client_secret"),
     "refresh-token": ("client_id", "client_secret"),
     "web-login": ("client_id", "client_secret", "username"),
+    "token-exchange": ("client_id", "subject_token"),
 }
 _CALLED: Mapping[str, str] = {"private_key": "private_key_pem"}
 
@@ -39,6 +43,7 @@ class DefaultLogin:
         password: Their password, without the security token.
         security_token: Their security token.
         private_key_pem: The key whose certificate is uploaded to the app.
+        subject_token: A token of the identity provider, which lives for a day.
         user: The user's record, to change at will.
         app: The app's record, likewise.
     """
@@ -49,14 +54,15 @@ class DefaultLogin:
     password: str = attrs.field(repr=False)
     security_token: str = attrs.field(repr=False)
     private_key_pem: str = attrs.field(repr=False)
+    subject_token: str = attrs.field(repr=False)
     user: User = attrs.field(repr=False)
     app: App = attrs.field(repr=False)
 
-    def settings(self, provider: str) -> dict[str, str]:
+    def settings(self, provider: str) -> dict[str, Any]:
         """The settings that a provider needs to log in, except the login URL and the refresh token.
 
         Args:
-            provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `web-login`.
+            provider: One of those in `_NEEDED`.
 
         Raises:
             ValueError: It is another provider.
@@ -98,6 +104,11 @@ def make_default_login(
         run_as=user.username,
     )
     app.preauthorised |= {user.username.lower()}
+    issuer, subject = org.identity_provider, f"system:serviceaccount:acme:{user.username.partition('@')[0]}"
+    app.token_handlers = app.token_handlers or [
+        TokenHandler(name="DefaultHandler", issuer=issuer.issuer, audience=AUDIENCE, keys=issuer.jwks)
+    ]
+    app.token_handlers[0].subjects[subject] = user.username
     return DefaultLogin(
         client_id=app.client_id,
         client_secret=app.client_secret,
@@ -105,6 +116,7 @@ def make_default_login(
         password=user.password,
         security_token=user.security_token,
         private_key_pem=keys.private_key_pem,
+        subject_token=issuer.issue(subject, exp=int(org.now()) + 86_400),
         user=user,
         app=app,
     )

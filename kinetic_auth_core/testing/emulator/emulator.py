@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from werkzeug.wrappers import Request
 
@@ -20,6 +20,7 @@ from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.control_plane import ControlPlane
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Answer, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.models import (
     AUTHORIZATION_CODE,
     SYSTEM_RANDOM,
@@ -202,6 +203,11 @@ class SalesforceEmulator(OrgAdministration):
         return self._folder.file("private-key.pem", self.default.private_key_pem.encode())
 
     @property
+    def subject_token_path(self) -> Path:
+        """The subject token of `default`, likewise, as Kubernetes projects one into a pod."""
+        return self._folder.file("subject-token", self.default.subject_token.encode())
+
+    @property
     def refresh_token(self) -> str:
         """A refresh token of `default`, which stays the same until it is revoked or replaced."""
         login = self.default
@@ -211,11 +217,12 @@ class SalesforceEmulator(OrgAdministration):
                 self._refresh_grant = self._org.new_refresh_grant(login.user, login.app, scope_of(login.app), token)
             return self._refresh_grant.token
 
-    def settings(self, provider: str) -> dict[str, str]:
+    def settings(self, provider: str) -> dict[str, Any]:
         """The settings that log in to this emulator as `default`: `resolve("password", **sf.settings("password"))`.
 
         Args:
             provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `web-login`,
+                `token-exchange`,
                 `access-token`, which gets a session that is opened for it.
 
         Raises:
@@ -233,10 +240,14 @@ class SalesforceEmulator(OrgAdministration):
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
-            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_LOGIN_URL`; with a control token `SF_CONTROL_TOKEN`, and with
-            TLS `SF_CA_BUNDLE`.
+            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL`; with a control
+            token `SF_CONTROL_TOKEN`, and with TLS `SF_CA_BUNDLE`.
         """
-        more = {"private_key_path": str(self.private_key_path), "refresh_token": self.refresh_token}
+        more = {
+            "private_key_path": str(self.private_key_path),
+            "refresh_token": self.refresh_token,
+            "subject_token": f"oidc://file{self.subject_token_path}?audience={AUDIENCE}",
+        }
         if self.control_token is not None:
             more["control_token"] = self.control_token
         settings = {**self.default.settings("password"), **more, **self._where()}

@@ -18,6 +18,7 @@ from kinetic_auth_core.testing.emulator.models import (
     JWT_BEARER,
     PASSWORD,
     REFRESH_TOKEN,
+    TOKEN_EXCHANGE,
     Session,
 )
 from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
@@ -59,7 +60,7 @@ def _grant(org: Org, request: TokenRequest) -> Granted:
         raise OAuthError(*errors.GRANT_TYPE)
     if not org.policy.active:
         raise OAuthError(*errors.INACTIVE_ORG, history="Organization is Inactive")
-    if "scope" in request.form:
+    if "scope" in request.form and grant is not _token_exchange:
         raise OAuthError(*errors.SCOPE_PARAMETER)
     return grant(org, request)
 
@@ -162,12 +163,38 @@ def _authorization_code(org: Org, request: TokenRequest) -> Granted:
     return fields, session
 
 
+def _token_exchange(org: Org, request: TokenRequest) -> Granted:
+    app = admission.known_app(org, request)
+    if app.require_secret_for_exchange or request.client_secret is not None:
+        admission.check_secret(app, request)
+    admission.check_app(org, app, "token-exchange")
+    wanted = set(request.form.get("scope", "").split())
+    if not wanted <= app.scopes:
+        raise OAuthError(*errors.SCOPE)
+    name = request.form.get("token_handler")
+    handler = next((each for each in app.token_handlers if name in (None, each.name)), None)
+    if handler is None:
+        raise OAuthError(*errors.HANDLER_NOT_FOUND)
+    token, token_type = request.form.get("subject_token", ""), request.form.get("subject_token_type", "")
+    user = org.find_user(handler.username(token, token_type, org.clock()))
+    if user is None:
+        raise OAuthError(*errors.HANDLER_VALIDATION, history="Failed: Token handler: unknown user")
+    with admission.naming(user, app):
+        admission.check_approval(user, app)
+        admission.check_scopes(app)
+        org.check_login(user, app, request.ip)
+    session = org.open_session(user, app, "token-exchange")
+    session.scope = " ".join(sorted(wanted)) or session.scope
+    return {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}, session
+
+
 _GRANTS: Final[Mapping[str, Callable[[Org, TokenRequest], Granted]]] = {
     JWT_BEARER: _jwt_bearer,
     PASSWORD: _password,
     CLIENT_CREDENTIALS: _client_credentials,
     REFRESH_TOKEN: _refresh,
     AUTHORIZATION_CODE: _authorization_code,
+    TOKEN_EXCHANGE: _token_exchange,
 }
 
 

@@ -11,11 +11,14 @@ import random
 import string
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from kinetic_auth_core.testing.emulator.keys import UploadedCertificate
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.testing.emulator.exchange import TokenHandler
 
 SYSTEM_RANDOM: Final = random.SystemRandom()
 _LETTERS = string.ascii_letters + string.digits
@@ -61,8 +64,11 @@ PASSWORD: Final = "password"  # noqa: S105 - the name of a grant
 CLIENT_CREDENTIALS: Final = "client_credentials"
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - the name of a grant
 AUTHORIZATION_CODE: Final = "authorization_code"
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
 
-FLOWS: Final = frozenset({"jwt-bearer", PASSWORD, CLIENT_CREDENTIALS, REFRESH_TOKEN, AUTHORIZATION_CODE})
+FLOWS: Final = frozenset(
+    {"jwt-bearer", PASSWORD, CLIENT_CREDENTIALS, REFRESH_TOKEN, AUTHORIZATION_CODE, "token-exchange"}
+)
 """The flows that an app can allow, by the names that `App.flows` takes."""
 
 LOGIN_AUDIENCES: Final = frozenset({"https://login.salesforce.com", "https://test.salesforce.com"})
@@ -161,6 +167,8 @@ class App:
         require_pkce: True if a login in the browser requires PKCE (RFC 7636). A challenge that was sent always counts.
         require_secret: True if exchanging an authorization code requires the consumer secret.
         require_secret_for_refresh: True if a refresh requires the consumer secret.
+        require_secret_for_exchange: True if a token exchange requires the consumer secret.
+        token_handlers: The token exchange handlers that are enabled for it; the first is its default.
         external: True for an External Client App: no password flow, unknown at `login` and `test` hosts.
         installed: False for an app that exists in another org, not in this one.
     """
@@ -179,6 +187,8 @@ class App:
     require_pkce: bool = True
     require_secret: bool = True
     require_secret_for_refresh: bool = True
+    require_secret_for_exchange: bool = False
+    token_handlers: list[TokenHandler] = attrs.field(factory=list, repr=False)
     external: bool = False
     installed: bool = True
     approvals: dict[str, set[str]] = attrs.field(factory=dict, repr=False, init=False)

@@ -12,12 +12,14 @@ from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
 from kinetic_auth_core.testing.emulator.faults import FaultPlan
 from kinetic_auth_core.testing.emulator.grants import answer_grant
+from kinetic_auth_core.testing.emulator.identity_provider import jwks_of
 from kinetic_auth_core.testing.emulator.models import PASSWORD, User
 from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 from kinetic_auth_core.testing.emulator.org import Org
 
 JSON: Final = "application/json;charset=UTF-8"
 FORM: Final = "application/x-www-form-urlencoded"
+_ENDPOINTS: Final = {"token": "token", "introspection": "introspect", "revocation": "revoke", "userinfo": "userinfo"}
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -126,6 +128,16 @@ class OAuthEndpoints:
                 "urls": self._urls(user),
             }
         )
+
+    def configuration(self, _request: Request) -> Response:
+        """Answer `/.well-known/openid-configuration` (OpenID Connect Discovery 1.0)."""
+        url = self._org.url
+        endpoints = {f"{name}_endpoint": f"{url}/services/oauth2/{path}" for name, path in _ENDPOINTS.items()}
+        return json_answer({"issuer": url, "jwks_uri": f"{url}/id/keys", **endpoints})
+
+    def keys(self, _request: Request) -> Response:
+        """Answer `/id/keys`: the keys of the org's JWT access tokens (RFC 7517)."""
+        return json_answer(jwks_of(self._org.signing_key.public_key(), self._org.id))
 
     def _user_fields(self, user: User) -> dict[str, Any]:
         return {

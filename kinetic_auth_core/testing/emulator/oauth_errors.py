@@ -64,6 +64,8 @@ EC_APP_NOT_FOUND: Final = ("OAUTH_EC_APP_NOT_FOUND", "External client app is not
 APPROVAL_ERROR: Final = ("OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occurred during authentication")
 REFRESH_SCOPE: Final = ("invalid_request", "refresh_token scope is required")
 SCOPE_PARAMETER: Final = ("invalid_request", "scope parameter not supported")
+HANDLER_NOT_FOUND: Final = ("invalid_request", "token handler not found")
+HANDLER_VALIDATION: Final = ("invalid_request", "token handler validation failed")
 CLIENT_ID: Final = ("invalid_client_id", "client identifier invalid")
 CLIENT_SECRET: Final = ("invalid_client", "invalid client credentials")
 APP_NOT_FOUND: Final = ("app_not_found", "External client app is not installed in this org")
@@ -91,6 +93,8 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     NO_SCOPES,
     REFRESH_SCOPE,
     SCOPE_PARAMETER,
+    HANDLER_NOT_FOUND,
+    HANDLER_VALIDATION,
     CLIENT_ID,
     CLIENT_SECRET,
     APP_NOT_FOUND,
@@ -103,7 +107,14 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("service_unavailable", ""),
     ("system_down", ""),
     ("slow_down", ""),
+    LOGIN_RATE,
     ("rate_limit_exceeded", ""),
+    ("login_rate_exceeded", ""),
+    ("invalid_grant", "inactive user"),
+    ("invalid_grant", "inactive organization"),
+    ("OAUTH_APP_BLOCKED", "this app is blocked by admin"),
+    ("OAUTH_EC_APP_NOT_FOUND", ""),
+    ("OAUTH_APPROVAL_ERROR_GENERIC", ""),
 )
 """The `(error, description)` pairs of Salesforce's documents; an empty description means that the text is not known.
 Some have a natural cause here, and `SalesforceEmulator.refuse` injects any. Locked users and orgs and the login limit

@@ -23,6 +23,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kinetic_auth_core.testing.emulator import oauth_errors as errors
+from kinetic_auth_core.testing.emulator.identity_provider import IdentityProvider
 from kinetic_auth_core.testing.emulator.models import (
     SYSTEM_RANDOM,
     App,
@@ -61,9 +62,11 @@ class Org:
         self.history: deque[LoginRecord] = deque(maxlen=history_size)
         self.own_url = ""
         self.asked_url: ContextVar[str] = ContextVar("asked_url")
+        self.identity_provider = IdentityProvider(clock, lambda: self.url)
 
     @functools.cached_property
-    def _signing_key(self) -> rsa.RSAPrivateKey:
+    def signing_key(self) -> rsa.RSAPrivateKey:
+        """The key of its JWT access tokens."""
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     @property
@@ -267,7 +270,7 @@ class Org:
             "exp": int(now + self.policy.session_timeout_s),
             "jti": secrets.token_urlsafe(16),
         }
-        return jwt.encode(claims, self._signing_key, algorithm="RS256", headers={"kid": self.id})
+        return jwt.encode(claims, self.signing_key, algorithm="RS256", headers={"kid": self.id})
 
 
 def scope_of(app: App) -> str:

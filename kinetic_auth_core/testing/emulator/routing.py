@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 from kinetic_auth_core.testing.emulator.authorize import AuthorizeEndpoint
 from kinetic_auth_core.testing.emulator.control_plane import PREFIX, ControlPlane
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityProvider
 from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import FORM, OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
@@ -44,7 +45,7 @@ class EmulatorApp:
         self._org = org
         self._plan = plan
         self.rest = RestEndpoints(org, data)
-        self._map = _routes(AuthorizeEndpoint(org), OAuthEndpoints(org, plan), self.rest)
+        self._map = _routes(AuthorizeEndpoint(org), OAuthEndpoints(org, plan), self.rest, org.identity_provider)
         self.control: ControlPlane | None = None
         self.is_loopback = True
         self._lock = threading.Lock()
@@ -131,7 +132,9 @@ def _altered(fault: Fault, response: Response) -> Response:
     return response
 
 
-def _routes(authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpoints) -> Map:
+def _routes(
+    authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpoints, provider: IdentityProvider
+) -> Map:
     data = "/services/data/<version>"
     return Map(
         [
@@ -141,6 +144,10 @@ def _routes(authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpo
             Rule("/services/oauth2/revoke", endpoint=oauth.revoke, methods=["POST"]),
             Rule("/services/oauth2/userinfo", endpoint=oauth.userinfo, methods=["GET", "POST"]),
             Rule("/id/<org_id>/<user_id>", endpoint=oauth.identity, methods=["GET", "POST"]),
+            Rule("/id/keys", endpoint=oauth.keys, methods=["GET"]),
+            Rule("/.well-known/openid-configuration", endpoint=oauth.configuration, methods=["GET"]),
+            Rule(f"{PATH}/keys", endpoint=provider.keys, methods=["GET"]),
+            Rule(f"{PATH}/token/<path:subject>", endpoint=provider.token, methods=["GET"]),
             Rule("/services/data", endpoint=rest.versions, methods=["GET"]),
             Rule(data, endpoint=rest.resources, methods=["GET"]),
             Rule(f"{data}/limits", endpoint=rest.limits, methods=["GET"]),

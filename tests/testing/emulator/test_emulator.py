@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dotenv
 import pytest
@@ -270,12 +271,14 @@ def test_env_reaches_the_emulator_and_its_files_are_private(sf: SalesforceEmulat
     assert settings == sf.env()
     assert set(settings) == {
         "SF_CLIENT_ID", "SF_CLIENT_SECRET", "SF_USERNAME", "SF_PASSWORD", "SF_SECURITY_TOKEN", "SF_PRIVATE_KEY_PATH",
-        "SF_REFRESH_TOKEN", "SF_LOGIN_URL",
+        "SF_REFRESH_TOKEN", "SF_SUBJECT_TOKEN", "SF_LOGIN_URL",
     }  # fmt: skip
     key = Path(str(settings["SF_PRIVATE_KEY_PATH"]))
     assert key.read_text() == sf.default.private_key_pem
-    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, key, key.parent)]
-    assert modes == [0o600, 0o600, 0o700]
+    token = Path(urlsplit(str(settings["SF_SUBJECT_TOKEN"]).replace("oidc://file", "file://")).path)
+    assert token.read_text() == sf.default.subject_token
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, key, token, key.parent)]
+    assert modes == [0o600, 0o600, 0o600, 0o700]
     assert sf.write_env(path) == path
     folder = key.parent
     sf.close()
