@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core import redirection
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
@@ -77,6 +78,7 @@ class SessionSource:
         return source
 
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
+        self._redirection = redirection.current()
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
         options = spec.options
@@ -122,6 +124,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
+        redirection.check_source(self._redirection)
         has_live = lambda: self._single_flight.peek() is not None  # noqa: E731 - one use
         return self._flow.login(interactive=may_ask_a_person(), has_live=has_live)
 
@@ -137,6 +140,7 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        redirection.check_source(self._redirection)
         return self._single_flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
@@ -155,6 +159,7 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        redirection.check_source(self._redirection)
         return await self._single_flight.aget()
 
     @secret_boundary
