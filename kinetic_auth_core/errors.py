@@ -114,7 +114,20 @@ class ProviderNotInstalledError(UnknownProviderError, ImportError):
 
 
 class ProviderLoadError(ConfigurationError):
-    """A plugin was found, but it does not import, does not fit the hookspec, or two packages claim its name."""
+    """A plugin was found, but it does not import, does not fit the hookspec, or two packages claim its name.
+
+    Args:
+        message: As for every error.
+        remedy: As for every error.
+        problems: As for every `ConfigurationError`.
+        state: The word of `kinetic-auth plugins` for it: `does not import`, `does not fit` or `needs settings`.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str = "", problems: Iterable[str] = (), state: str = "does not fit"
+    ) -> None:
+        super().__init__(message, remedy=remedy, problems=problems)
+        self.state = state
 
 
 class KeyLoadError(KineticAuthError, ValueError):

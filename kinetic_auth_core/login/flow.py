@@ -45,7 +45,7 @@ from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading
-from kinetic_auth_core.session import SalesforceSession, jwt_times
+from kinetic_auth_core.session import InvalidSessionError, SalesforceSession, jwt_times
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.connections import Deadline
 
@@ -468,9 +468,11 @@ class LoginFlow:
             SessionRejectedError: A guard refuses the session.
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
-        secrets, cause = secret_texts(provider.instance), None
+        secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
         try:
             session = provider.hooks.authenticate(request)
+        except InvalidSessionError as error:
+            what = f"returned an invalid session: {'; '.join(error.problems)}."
         except KineticAuthError as error:
             raise_interruption(error)
             redact_chain(error, secrets)
@@ -480,21 +482,21 @@ class LoginFlow:
             cause = redacted_cause(error, secrets)
             what = f"raised {describe(cause)}"
         else:
-            if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
+            if isinstance(session, SalesforceSession) and session.access_token:
                 self._check(session, secrets)
                 return _with_end(session)
-            what = (
-                f"returned an invalid session: {problem}."
-                if isinstance(session, SalesforceSession)
-                else (f"returned {type(session).__name__} instead of a SalesforceSession.")
-            )
+            if isinstance(session, SalesforceSession):
+                what = "returned an invalid session: it has no access_token."
+            else:
+                what = f"returned {type(session).__name__} instead of a SalesforceSession."
+                remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
         spec = self.spec
         label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (
             f", or an observer around it ({', '.join(provider.hooks.wrappers)})," if provider.hooks.wrappers else ""
         )
         raise AuthenticationError(
-            f"the plugin {label}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
+            f"the plugin {label}{around} {what}", remedy=remedy, provider=spec.provider
         ) from cause
 
     def _check(self, session: SalesforceSession, secrets: list[str]) -> None:
@@ -583,11 +585,3 @@ def _with_end(session: SalesforceSession) -> SalesforceSession:
     (issued, expires), now = times, time.time()
     lives_s = [life_s for life_s in (expires - now, expires - (issued or now)) if life_s > 0]
     return attrs.evolve(session, expires_at=now + min(lives_s)) if lives_s else session
-
-
-def _problem(session: SalesforceSession) -> str | None:
-    """Why a plugin's session cannot be used; None if it can."""
-    texts: list[object] = [session.access_token, session.instance_url]
-    if not all(isinstance(text, str) for text in texts):
-        return "its access_token or its instance_url is not text"
-    return None if session.access_token else "it has no access_token"

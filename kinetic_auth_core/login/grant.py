@@ -28,6 +28,7 @@ from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest,
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -46,6 +47,29 @@ if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 logger = logging.getLogger(__name__)
+
+
+def _form_problem(fields: object) -> str | None:
+    """Why what `grant` returned is not a form, as the end of a sentence without a value; None if it is one."""
+    what = f"returned {type(fields).__name__}, not a mapping of text to text"
+    if not isinstance(fields, Mapping):
+        return what
+    for name, value in fields.items():
+        if not isinstance(name, str):
+            return f"{what}: the name of a field is {type(name).__name__}"
+        if not isinstance(value, str):
+            return f"{what}: {name!r} is {type(value).__name__}, not text"
+    return None
+
+
+def _class_and_owner(cls: type) -> str:
+    """A provider's class, with its package where that is installed, for an error that is a mistake of the class."""
+    place = (cls.__module__.partition(".")[0], cls.__qualname__)
+    for plugin in installed(AUTHENTICATORS):
+        module, _, name = plugin.target.partition(":")
+        if (module.partition(".")[0], name) == place:
+            return f"{cls.__qualname__} of {plugin.owner}"
+    return cls.__qualname__
 
 
 class _GrantedError(Exception):
@@ -223,7 +247,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         from kinetic_auth_core.oauth.token_response import RequestContext
 
         login = RequestContext(
-            self.provider_name or type(self).__name__,
+            self.provider_name or asked.provider or type(self).__name__,
             urlsplit(self.login_url).netloc,
             getattr(self, "username", None),
         )
@@ -310,12 +334,14 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
             cause = redacted_cause(error, secret_texts(self))
-            problem = f"its grant() raised {describe(cause).rstrip('.')}."
+            problem = f"raised {describe(cause).rstrip('.')}"
         else:
-            if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
-                return TokenRequest(dict(fields), secret_texts(self))
-            problem = f"its grant() returned {type(fields).__name__}, not a mapping of text to text."
-        raise login.failed(AuthenticationError, problem) from cause
+            wrong = _form_problem(fields)
+            if wrong is None:
+                return TokenRequest(dict(fields), secret_texts(self))  # type: ignore[call-overload]  # it is a mapping
+            problem = mask(wrong, secret_texts(self))
+        what = f"its grant() {problem} ({_class_and_owner(type(self))})."
+        raise login.failed(AuthenticationError, what, remedy="Report this to the plugin's authors.") from cause
 
     def share(self, transports: Transports) -> None:
         """Use shared connections instead of its own.

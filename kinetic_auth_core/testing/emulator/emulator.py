@@ -222,8 +222,7 @@ class SalesforceEmulator(OrgAdministration):
 
         Args:
             provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `web-login`,
-                `token-exchange`,
-                `access-token`, which gets a session that is opened for it.
+                `token-exchange`; `access-token`, which gets a session that is opened for it.
 
         Raises:
             ValueError: It is another provider.
