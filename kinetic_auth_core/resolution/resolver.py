@@ -46,6 +46,7 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
 )
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
+from kinetic_auth_core.resolution.redirected_login import redirected_spec
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
@@ -102,7 +103,7 @@ def resolve(
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
-    return SessionSource._of(found.spec)  # noqa: SLF001 - the one other place that makes sources
+    return SessionSource._of(redirected_spec(found.spec))  # noqa: SLF001 - the one other place that makes sources
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core import redirection
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
@@ -96,6 +97,7 @@ class SessionSource:
         return source
 
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
+        self._redirection = redirection.current()
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
         options = spec.options
@@ -141,6 +143,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
+        redirection.check_source(self._redirection)
         has_live = lambda: self._single_flight.peek() is not None  # noqa: E731 - one use
         return self._flow.login(interactive=may_ask_a_person(), has_live=has_live)
 
@@ -156,6 +159,7 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        redirection.check_source(self._redirection)
         return self._single_flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
@@ -175,6 +179,7 @@ class SessionSource:
             ConfigurationError: It is awaited by a task of trio. Nothing is sent.
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        redirection.check_source(self._redirection)
         _refuse_trio()
         return await self._single_flight.aget()
 

@@ -26,6 +26,7 @@ from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
+from kinetic_auth_core.redirection import check_address
 from kinetic_auth_core.transport import limits
 from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
@@ -239,6 +240,7 @@ class Transport:
     def _exchange(self, method: str, url: str, request: TokenRequest) -> TokenResponse:
         outcome: TokenResponse | Failure
         _refuse_plain_http(url)
+        check_address(url)
         notice_fork()  # the parent's connections are not ours
         with Deadline(self._limits.deadline_s):
             session = self._opened()
