@@ -5,44 +5,52 @@
     source = kinetic.resolve("jwt-bearer")     # or kinetic.resolve(environment="prod")
     session = source.session()                 # logged in once, shared by all threads
 
-This module re-exports the public names and defines nothing itself. `__version__` is the version of its package.
+This module re-exports the public names and defines nothing itself; each is loaded when it is first used.
+`__version__` is the version of its package.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kinetic_auth_core.concurrency import Once
-from kinetic_auth_core.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    CredentialsRejectedError,
-    InteractionRequiredError,
-    KeyLoadError,
-    KineticAuthError,
-    LoginBudgetError,
-    PrivateKeyNotFoundError,
-    ProviderLoadError,
-    RateLimitedError,
-    ServiceUnavailableError,
-    SessionRejectedError,
-    TransientAuthenticationError,
-    TransportError,
-    UnknownProviderError,
-)
-from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
-from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.logs import configure_logging
-from kinetic_auth_core.registry.discovery import installed_version
-from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
-from kinetic_auth_core.registry.references import Reference
-from kinetic_auth_core.resolution.resolver import resolve
-from kinetic_auth_core.resolution.source_pool import SourcePool
-from kinetic_auth_core.session import Introspection, SalesforceSession
-from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting, setting
-from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
-from kinetic_auth_core.stores.base import SessionStore, StoredValue
-from kinetic_auth_core.stores.file import FileStore
-from kinetic_auth_core.stores.memory import MemoryStore
+if TYPE_CHECKING:
+    from kinetic_auth_core.concurrency import Once
+    from kinetic_auth_core.errors import (
+        AuthenticationError,
+        ConfigurationError,
+        CredentialsRejectedError,
+        InteractionRequiredError,
+        KeyLoadError,
+        KineticAuthError,
+        LoginBudgetError,
+        PrivateKeyNotFoundError,
+        ProviderLoadError,
+        RateLimitedError,
+        ServiceUnavailableError,
+        SessionRejectedError,
+        TransientAuthenticationError,
+        TransportError,
+        UnknownProviderError,
+    )
+    from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
+    from kinetic_auth_core.login.grant import GrantAuthenticator
+    from kinetic_auth_core.logs import configure_logging
+    from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
+    from kinetic_auth_core.registry.references import Reference
+    from kinetic_auth_core.resolution.resolver import resolve
+    from kinetic_auth_core.resolution.source_pool import SourcePool
+    from kinetic_auth_core.session import Introspection, SalesforceSession
+    from kinetic_auth_core.sessions.source import SessionSource
+    from kinetic_auth_core.settings.schema import ExplainedSetting, setting
+    from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
+    from kinetic_auth_core.stores.base import SessionStore, StoredValue
+    from kinetic_auth_core.stores.file import FileStore
+    from kinetic_auth_core.stores.memory import MemoryStore
+
+    # kinetic-core's two names; where the provider is not installed, a type checker takes them for Any.
+    from kinetic_auth_jwt_bearer import JWTAuthenticator as JWTAuthenticator
+    from kinetic_auth_password import OAuthAuthenticator as OAuthAuthenticator
+
+    __version__: str
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -86,25 +94,78 @@ __all__ = [
     "url_setting",
 ]
 
+# The module of each public name (PEP 562).
+_MODULES = {
+    "Once": "concurrency",
+    "AuthenticationError": "errors",
+    "ConfigurationError": "errors",
+    "CredentialsRejectedError": "errors",
+    "InteractionRequiredError": "errors",
+    "KeyLoadError": "errors",
+    "KineticAuthError": "errors",
+    "LoginBudgetError": "errors",
+    "PrivateKeyNotFoundError": "errors",
+    "ProviderLoadError": "errors",
+    "RateLimitedError": "errors",
+    "ServiceUnavailableError": "errors",
+    "SessionRejectedError": "errors",
+    "TransientAuthenticationError": "errors",
+    "TransportError": "errors",
+    "UnknownProviderError": "errors",
+    "LoginEvent": "events",
+    "LoginRequest": "events",
+    "current_tally": "events",
+    "GrantAuthenticator": "login.grant",
+    "configure_logging": "logs",
+    "CONTRACT_VERSION": "registry.hookspecs",
+    "Signer": "registry.hookspecs",
+    "hookimpl": "registry.hookspecs",
+    "Reference": "registry.references",
+    "resolve": "resolution.resolver",
+    "SourcePool": "resolution.source_pool",
+    "Introspection": "session",
+    "SalesforceSession": "session",
+    "SessionSource": "sessions.source",
+    "ExplainedSetting": "settings.schema",
+    "setting": "settings.schema",
+    "login_url_setting": "settings.validators",
+    "single_line": "settings.validators",
+    "url_setting": "settings.validators",
+    "SessionStore": "stores.base",
+    "StoredValue": "stores.base",
+    "FileStore": "stores.file",
+    "MemoryStore": "stores.memory",
+}
 # kinetic-core's two names, for code that only changes its import. Not in __all__: a provider need not be installed.
 _KINETIC_CORE_NAMES = {"JWTAuthenticator": "jwt-bearer", "OAuthAuthenticator": "password"}
 
-if TYPE_CHECKING:
-    JWTAuthenticator: Any
-    OAuthAuthenticator: Any
-    __version__: str
-else:
+if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Load kinetic-core's names through the registry, and read the version, when they are asked for."""
-        if name == "__version__":
-            return installed_version()
-        if name not in _KINETIC_CORE_NAMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from kinetic_auth_core.errors import ProviderNotInstalledError
-        from kinetic_auth_core.registry.loading import load_authenticator
+        """Load a public name when it is first used; kinetic-core's through the registry."""
+        if name in _MODULES:
+            value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        elif name == "__version__":
+            from kinetic_auth_core.versions import installed_version
 
-        try:
-            return load_authenticator(_KINETIC_CORE_NAMES[name])[1]
-        except UnknownProviderError as error:
-            raise ProviderNotInstalledError(f"{name}: {error.message}", remedy=error.remedy) from error
+            return installed_version()
+        elif name in _KINETIC_CORE_NAMES:
+            return _provider_class(name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _provider_class(name: str) -> Any:
+    from kinetic_auth_core.errors import ProviderNotInstalledError, UnknownProviderError
+    from kinetic_auth_core.registry.loading import load_authenticator
+
+    try:
+        return load_authenticator(_KINETIC_CORE_NAMES[name])[1]
+    except UnknownProviderError as error:
+        raise ProviderNotInstalledError(f"{name}: {error.message}", remedy=error.remedy) from error

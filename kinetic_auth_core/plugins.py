@@ -21,6 +21,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, current_tally, tallied
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import url_problem
@@ -39,8 +40,16 @@ from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
-from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
+from kinetic_auth_core.settings.validators import (
+    api_version_setting,
+    check_seconds,
+    check_url,
+    login_url_setting,
+    single_line,
+    url_setting,
+)
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.transport.connections import http_get
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -71,10 +80,12 @@ __all__ = [
     "TransientAuthenticationError",
     "TransportError",
     "ValidatedMeta",
+    "api_version_setting",
     "check_seconds",
     "check_url",
     "current_tally",
     "hookimpl",
+    "http_get",
     "known_error",
     "load_authenticator",
     "load_key_loader",
@@ -82,6 +93,7 @@ __all__ = [
     "load_session_store",
     "login_url_setting",
     "parse_reference",
+    "raise_interruption",
     "read_certificate",
     "read_private_key",
     "reset_after_fork",

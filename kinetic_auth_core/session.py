@@ -1,16 +1,20 @@
-"""The session record: the result of a login, with what a REST client needs."""
+"""The session record: the result of a login, with what a REST client needs; its lifetime, and its form in a store."""
 
 import base64
+import enum
 import json
 import math
 import os
+import random
 import re
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Self
 
 import attrs
 
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.redaction import secret_boundary
 
 DEFAULT_API_VERSION = "v62.0"
@@ -217,6 +221,133 @@ class SalesforceSession:
 
 # The token is in no frame of a constructor that failed. Not as a decorator: type checkers know attrs' own __init__.
 SalesforceSession.__init__ = secret_boundary(SalesforceSession.__init__)  # type: ignore[method-assign]
+
+
+#: The part of the lifetime after which one caller refreshes in the background, before jitter.
+ADVISORY_FROM = 0.75
+#: The refreshes of a fleet that started together spread over this part of the lifetime.
+JITTER = 0.1
+
+
+class Freshness(enum.Enum):
+    """How old a session is, compared with its lifetime."""
+
+    FRESH = "fresh"  #: to be used
+    STALE = "stale"  #: to be used, and to be refreshed in the background
+    EXPIRED = "expired"  #: not to be used
+
+
+@attrs.frozen
+class CachedSession:
+    """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
+
+    The monotonic clock stands still while a function is frozen or a laptop sleeps; the wall clock can be set back. The
+    one that is further decides.
+
+    Attributes:
+        session: The session.
+        born_at: When the login was made: Unix seconds.
+        stale_monotonic: When it becomes stale, in seconds of the monotonic clock; the next three accordingly.
+        stale_wall: See there; Unix seconds.
+        expired_monotonic: See there.
+        expired_wall: See there.
+    """
+
+    session: SalesforceSession
+    born_at: float
+    stale_monotonic: float
+    stale_wall: float
+    expired_monotonic: float
+    expired_wall: float
+
+    @classmethod
+    def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
+        """A session that was logged in just now, or at `born_at` by another process.
+
+        Args:
+            session: The session.
+            lifetime_s: Its assumed lifetime, in seconds; it lives no longer than its `expires_at`.
+            born_at: Unix seconds.
+        """
+        now, monotonic = time.time(), time.monotonic()
+        born = now if born_at is None else min(born_at, now)  # another machine's clock may be ahead
+        if session.expires_at is not None:
+            lifetime_s = max(min(lifetime_s, session.expires_at - born), 0.0)
+        jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
+        expired_in = born + lifetime_s - now
+        stale_in = expired_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
+        return cls(session, born, monotonic + stale_in, now + stale_in, monotonic + expired_in, now + expired_in)
+
+    def freshness(self, at: tuple[float, float] | None = None) -> Freshness:
+        """How old it is, compared with its lifetime.
+
+        Args:
+            at: When: seconds of the monotonic and of the wall clock; None: now.
+        """
+        monotonic, now = at or (time.monotonic(), time.time())
+        if monotonic < self.stale_monotonic and now < self.stale_wall:
+            return Freshness.FRESH
+        return Freshness.STALE if monotonic < self.expired_monotonic and now < self.expired_wall else Freshness.EXPIRED
+
+
+_FORM = 2
+_MAX_LENGTH = 100_000
+_AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
+
+
+def encoded(session: SalesforceSession, born_at: float, name: str) -> bytes:
+    """The form of a session in a store; a subclass's own fields stay behind.
+
+    Args:
+        session: The session.
+        born_at: When it was, in Unix seconds.
+        name: Under which it is stored: an entry that is copied under another name is not taken.
+    """
+    fields = {attribute.name: getattr(session, attribute.name) for attribute in attrs.fields(SalesforceSession)}
+    return json.dumps({"form": _FORM, "name": name, "born_at": born_at, **fields}, default=str).encode()
+
+
+def decoded(raw: bytes, name: str) -> tuple[SalesforceSession, float] | str:
+    """A session and when it was born; or what keeps it from being one, without a word of what is there.
+
+    Args:
+        raw: What a store gave.
+        name: Under which the store has it.
+    """
+    if len(raw) > _MAX_LENGTH:
+        return "too long"
+    try:
+        fields: Any = json.loads(raw)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(fields, dict) or fields.pop("form", None) != _FORM:
+        return "another form"
+    if fields.pop("name", None) != name:
+        return "stored for another user"
+    return _session(fields)
+
+
+def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
+    born_at = fields.pop("born_at", None)
+    if not isinstance(born_at, int | float) or isinstance(born_at, bool):
+        return "no date"
+    known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
+    texts: dict[str, Any] = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
+    if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
+        return "fields are missing"
+    if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
+        return "no token"
+    if problem := instance_url_problem(texts["instance_url"]):
+        return f"its instance_url {problem}"
+    extra = fields.get("extra")
+    texts["extra"] = extra if isinstance(extra, dict) else {}
+    texts["expires_at"] = number(fields.get("expires_at"))
+    try:
+        return SalesforceSession(**texts), float(born_at)
+    except OverflowError:
+        return "no date"
+    except KineticAuthError:
+        return "its API version is not valid"
 
 
 @attrs.frozen

@@ -1,6 +1,8 @@
 """The public names: fixed, so that none is added or removed by accident."""
 
 import importlib.metadata
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
@@ -78,10 +80,12 @@ FOR_PLUGINS = [
     "TransientAuthenticationError",
     "TransportError",
     "ValidatedMeta",
+    "api_version_setting",
     "check_seconds",
     "check_url",
     "current_tally",
     "hookimpl",
+    "http_get",
     "known_error",
     "load_authenticator",
     "load_key_loader",
@@ -89,6 +93,7 @@ FOR_PLUGINS = [
     "load_session_store",
     "login_url_setting",
     "parse_reference",
+    "raise_interruption",
     "read_certificate",
     "read_private_key",
     "reset_after_fork",
@@ -120,6 +125,20 @@ def test_without_metadata_the_version_is_unknown(monkeypatch: pytest.MonkeyPatch
 def test_the_public_names_match_the_list() -> None:
     assert kinetic.__all__ == PUBLIC
     assert plugins.__all__ == FOR_PLUGINS
+    assert sorted(kinetic._MODULES, key=str.casefold) == sorted(PUBLIC, key=str.casefold)
+
+
+@pytest.mark.usefixtures("full_tier")
+def test_importing_the_package_loads_none_of_its_modules() -> None:
+    code = "import sys, kinetic_auth_core; print([x for x in sys.modules if x.startswith('kinetic_auth_core.')])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_public_name_is_loaded_once_and_listed() -> None:
+    assert kinetic.SalesforceSession is plugins.SalesforceSession
+    assert "SalesforceSession" in vars(kinetic)
+    assert {"resolve", "__version__", "FileStore"} <= {*dir(kinetic), "__version__"}
 
 
 @pytest.mark.parametrize("module", [kinetic, plugins], ids=["kinetic_auth_core", "plugins"])

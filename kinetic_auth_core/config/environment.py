@@ -14,7 +14,7 @@ from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, PluginTable, normalized
 from kinetic_auth_core.registry.references import Reference, parse_reference
-from kinetic_auth_core.settings.schema import suggest
+from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
 
 
 @attrs.frozen
@@ -31,6 +31,7 @@ class Configuration:
         allowed: The plugins that may be loaded. The installed packages are searched once per configuration.
         warned: The warnings that were logged, so that the sources of a pool do not repeat them.
         observers: Holds the observers that the file has tables for, so that the sources of a pool share them.
+        plugin_rows: The settings of the plugins that were made with a table of the file, by table.
     """
 
     variables: Variables = attrs.field(default=Variables(()), repr=False)
@@ -44,6 +45,7 @@ class Configuration:
     )
     warned: set[str] = attrs.field(factory=set, repr=False)
     observers: Lazy[Any] = attrs.field(factory=Lazy, repr=False, eq=False)
+    plugin_rows: dict[str, tuple[ExplainedSetting, ...]] = attrs.field(factory=dict, repr=False, eq=False)
 
     @classmethod
     def load(cls, config: str | os.PathLike[str] | None, env_file: str | os.PathLike[str] | None) -> "Configuration":
@@ -70,15 +72,11 @@ class Configuration:
         from kinetic_auth_core.config.plugin_settings import make_plugin  # which needs this module
 
         def make(table: PluginTable, cls: type) -> object:
-            return make_plugin(table, cls, self)
+            made, self.plugin_rows[table.source] = make_plugin(table, cls, self)
+            return made
 
         tables = {key: attrs.evolve(table, make=make) for key, table in self.file.allowed.tables.items()}
         return attrs.evolve(self.file.allowed, tables=tables)
-
-    @property
-    def allowed_later(self) -> AllowedPlugins:
-        """As `allowed`, for logins: the installed packages are searched again."""
-        return attrs.evolve(self.allowed, search=self.file.allowed.search)
 
     def as_reference(self, text: str) -> Reference | None:
         """The reference that a secret's text is; None if the text is the secret itself."""

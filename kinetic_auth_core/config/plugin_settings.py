@@ -10,19 +10,25 @@ import attrs
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import construct, file_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, ProviderLoadError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redacted_cause
 from kinetic_auth_core.registry.discovery import PluginTable
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
-from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, exactly_one_of, schema
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting, exactly_one_of, schema
 
 
-def make_plugin(table: PluginTable, cls: type, configuration: Configuration) -> object:
+def make_plugin(
+    table: PluginTable, cls: type, configuration: Configuration
+) -> tuple[object, tuple[ExplainedSetting, ...]]:
     """Make an observer or key loader with the settings of its table.
 
     Args:
         table: The table.
         cls: The plugin's attrs class.
         configuration: The file and the variables.
+
+    Returns:
+        The plugin, and a row for each of its settings, named as in the file: `observers.audit.path`.
 
     Raises:
         ConfigurationError: Settings are missing, unknown or wrong, or a secret cannot be read; all are named.
@@ -47,13 +53,15 @@ def make_plugin(table: PluginTable, cls: type, configuration: Configuration) -> 
     try:
         made, wrong = construct(cls, attrs.evolve(merged, values=values, problems=(*merged.problems, *problems)))
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        raise_interruption(error)
         secrets = [values[each.name] for each in settings if each.secret and isinstance(values.get(each.name), str)]
         cause = redacted_cause(error, secrets)
     if cause is not None:
         raise ProviderLoadError(f"{table.source}: its class cannot be instantiated: {describe(cause)}.") from cause
     if wrong:
         raise ConfigurationError.of(f"Cannot make the plugin of {table.source}", wrong)
-    return made
+    place = ".".join(table.keys)
+    return made, tuple(attrs.evolve(row, name=f"{place}.{row.name}") for row in merged.rows)
 
 
 def _resolved(value: Any, setting: Setting, configuration: Configuration) -> Any:

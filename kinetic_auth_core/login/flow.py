@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -25,6 +25,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, current_tally, tallied
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
@@ -135,11 +136,14 @@ def _close_quietly(instance: Any) -> None:
         try:
             close()
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
 
 
 #: While the guard holds a credential back, its secrets are not fetched again more often than this.
 _FETCH_PAUSE_S = 5.0
+#: How long a thread waits at most for the first login of another one with the same credential.
+_FIRST_TRY_S = 600.0
 
 
 @attrs.frozen
@@ -194,6 +198,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
+        notice_fork()
         began = time.monotonic()
         tried: list[ProviderInstance] = []
         request = LoginRequest(
@@ -243,8 +248,18 @@ class LoginFlow:
         Raises:
             KeyLoadError: A reference cannot be resolved.
         """
+        notice_fork()
         number = self._credentials.order()[0]
         return self._instances.get(number, self._credentials.load(number)).instance
+
+    def import_modules(self) -> None:
+        """Import all that a login needs, with the key loaders and the installed observers.
+
+        So no thread, fork or signal meets a module that is half imported.
+        """
+        self.spec.import_modules()
+        self._credentials.import_modules()
+        self._instances.hooks(None)
 
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""
@@ -294,9 +309,15 @@ class LoginFlow:
         provider = self._instances.get(number, values)
         login.tried.append(provider)
         if (lock := first_tries().lock_of(provider.credential)) is not None:
-            with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
+            try:
+                # Of many threads one sends a password that may be wrong; the others wait for the outcome. Not for ever:
+                # that thread may wait for what the main one holds, while a signal handler runs there and comes here.
+                lock.acquire(timeout=min(self.spec.deadline_s or _FIRST_TRY_S, _FIRST_TRY_S))
                 if first_tries().lock_of(provider.credential) is not None:
                     return self._first_try(provider, login)
+            finally:
+                with contextlib.suppress(RuntimeError):  # it was not acquired
+                    lock.release()
         return self._guarded(provider, login)
 
     def _first_try(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
@@ -320,7 +341,9 @@ class LoginFlow:
         except KineticAuthError as error:
             self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
             first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
-            if isinstance(error, CredentialsRejectedError | RateLimitedError):
+            is_limit = isinstance(error, RateLimitedError)
+            # A provider whose sessions are never stored sends no credential, so none can be sent again.
+            if is_limit or (isinstance(error, CredentialsRejectedError) and not self.spec.never_stored):
                 self._guard.remember(provider.credential, error, began)
             raise
         first_tries().note(provider.credential, is_refused=False)
@@ -339,9 +362,11 @@ class LoginFlow:
         try:
             session = provider.hooks.authenticate(request)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, secrets)
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             cause = redacted_cause(error, secrets)
             what = f"raised {describe(cause)}"
         else:
@@ -387,8 +412,10 @@ class LoginFlow:
     ) -> LoginEvent:
         username = session.username if session else None
         if not username and provider is not None:
-            with contextlib.suppress(Exception):  # a plugin's property
+            try:
                 username = getattr(provider.instance, "username", None)
+            except Exception as error:  # noqa: BLE001 - a plugin's property
+                raise_interruption(error)
         return LoginEvent(
             provider=self.spec.provider,
             distribution=self.spec.distribution,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.concurrency import Lazy, notice_fork
 from kinetic_auth_core.config.merge import construct, merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
@@ -24,15 +24,15 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginRequest, may_ask_a_person
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
-from kinetic_auth_core.session import SalesforceSession, default_api_version
+from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (
-    api_version_text,
-    check_api_version,
+    api_version_setting,
     check_proxy,
     check_seconds,
     login_url_setting,
@@ -55,6 +55,11 @@ class _GrantedError(Exception):
         self.failure = failure
 
 
+def _check_client_cert_key(instance: Any, _attribute: object, value: object) -> None:
+    if value is not None and instance.client_cert is None:
+        raise ConfigurationError("needs client_cert, the certificate of this key")
+
+
 @attrs.frozen(kw_only=True)
 class GrantAuthenticator(metaclass=ValidatedMeta):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
@@ -74,13 +79,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     sent_as_one: ClassVar[tuple[str, ...]] = ()
 
     login_url: str = login_url_setting(kw_only=True)
-    api_version: str = setting(
-        attrs.Factory(default_api_version),
-        help="REST API version of the sessions, such as v62.0.",
-        identity=False,
-        converter=api_version_text,
-        validator=check_api_version,
-    )
+    api_version: str = api_version_setting()
     connect_timeout: float = setting(5.0, help="Seconds for connecting.", identity=False, validator=check_seconds)
     read_timeout: float = setting(
         30.0, help="Seconds without a byte from the server.", identity=False, validator=check_seconds
@@ -93,6 +92,12 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.", identity=False
+    )
+    client_cert: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.", identity=False
+    )
+    client_cert_key: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with the private key of client_cert.", identity=False, validator=_check_client_cert_key
     )
     _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
@@ -174,6 +179,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     @secret_boundary
     def _with_each_key(self, request: LoginRequest) -> SalesforceSession:
         """Offer its keys in turn, beginning with the one that was accepted last."""
+        notice_fork()
         credentials: Credentials
         variants: list[Self]
         credentials, variants = self._by_key.get(self._one_for_each_key)
@@ -257,11 +263,13 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         try:
             self.granted(asked, answer)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, secrets)
             error.message, error.remedy = mask(error.message, secrets), mask(error.remedy, secrets)
             error.args = (error.message,)
             failure = error
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
             failure.__cause__ = redacted_cause(error, secrets)
         else:
@@ -277,6 +285,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             cause = redacted_cause(error, secret_texts(self))
             problem = f"its grant() raised {describe(cause).rstrip('.')}."
         else:
@@ -301,6 +310,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             deadline=self.deadline,
             proxy=self.proxy,
             ca_bundle=self.ca_bundle,
+            client_cert=self.client_cert,
+            client_cert_key=self.client_cert_key,
         )
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ class LoginBudget:
         self._spent: deque[tuple[float, ...]] = deque()
         self._warned = False
         self._last_failure = ""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     def spend(self) -> tuple[float, ...]:
@@ -105,7 +105,7 @@ class LoginBudget:
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 _BUDGETS_KEPT = 10_000

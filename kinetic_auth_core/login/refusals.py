@@ -156,7 +156,7 @@ class FirstTries:
     def __init__(self) -> None:
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._tried: dict[str, None] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     def lock_of(self, credential: Credential) -> Any:
@@ -183,7 +183,7 @@ class FirstTries:
 
     def _after_fork(self) -> None:
         """In the child: the thread that was trying may not be here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._locks = weakref.WeakValueDictionary()
 
 

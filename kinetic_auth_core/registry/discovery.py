@@ -17,6 +17,7 @@ import attrs
 
 from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.settings.schema import suggest
 from kinetic_auth_core.versions import CORE, installed_version
 
@@ -75,7 +76,8 @@ def _entry_points() -> Any:
     """The entry points of all installed packages; reading them takes about 20 ms."""
     try:
         return importlib.metadata.entry_points()
-    except Exception:  # noqa: BLE001 - one of them is damaged, whatever it raises
+    except Exception as error:  # noqa: BLE001 - one of them is damaged, whatever it raises
+        raise_interruption(error)
         found = [point for distribution in importlib.metadata.distributions() for point in _points_of(distribution)]
         return importlib.metadata.EntryPoints(found)
 
@@ -84,6 +86,7 @@ def _points_of(distribution: importlib.metadata.Distribution) -> list[importlib.
     try:
         return list(distribution.entry_points)
     except Exception as error:  # noqa: BLE001 - as above
+        raise_interruption(error)
         logger.warning("the entry points of %s are skipped: %s", _place(distribution), _why(error))
         return []
 
@@ -100,6 +103,7 @@ def _owner(point: importlib.metadata.EntryPoint) -> tuple[str, str] | None:
         about = distribution.metadata
         return (about["Name"], about["Version"] or "0") if about["Name"] else None
     except Exception as error:  # noqa: BLE001 - as above
+        raise_interruption(error)
         logger.warning(
             "the plugin %r is skipped: the metadata in %s: %s", point.name, _place(distribution), _why(error)
         )
@@ -120,7 +124,8 @@ def _damaged() -> Iterator[str]:
     for distribution in importlib.metadata.distributions():
         try:
             _ = list(distribution.entry_points), distribution.metadata
-        except Exception:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - as above
+            raise_interruption(error)
             yield _place(distribution)
 
 
@@ -144,6 +149,7 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
                 plugin = InstalledPlugin(point.name, point.value, *owner, point)
                 found.setdefault((point.name, normalized(owner[0])), plugin)
     except Exception as error:
+        raise_interruption(error)
         raise ProviderLoadError(
             f"the entry points of the installed packages cannot be read: {type(error).__name__}: {error}.",
             remedy="One of them is damaged: find it with pip check, and reinstall it.",
@@ -342,6 +348,7 @@ def _lacks_metadata(package: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         with contextlib.suppress(ImportError, ValueError):
             return importlib.util.find_spec(package.replace("-", "_")) is not None
-    except Exception:  # noqa: BLE001 - damaged metadata
+    except Exception as error:  # noqa: BLE001 - damaged metadata
+        raise_interruption(error)
         return False
     return False

@@ -13,6 +13,7 @@ from kinetic_auth_core.config.merge import (
     Layer,
     all_layers,
     keyword_layer,
+    located,
     merge,
     name_suggestions,
     reference_suggestions,
@@ -24,7 +25,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance
+from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, rows_in_memory, says_never_stored
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
@@ -36,7 +37,7 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
 )
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
-from kinetic_auth_core.resolution.store import choose_store
+from kinetic_auth_core.resolution.store import DEFAULT_STORE, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
 
@@ -123,6 +124,7 @@ def inspect(
     keywords: Layer | None = None,
     configuration: Configuration | None = None,
     observers: Iterable[object] = (),
+    default_store: str = DEFAULT_STORE,
 ) -> Resolution:
     """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
 
@@ -134,6 +136,7 @@ def inspect(
         keywords: The settings that the caller gives.
         configuration: Replaces `config` and `env_file`, if they are loaded already.
         observers: As for `resolve`.
+        default_store: The store if the configuration names none.
     """
     found = Resolution()
     keywords = dict(keywords or {})
@@ -151,17 +154,19 @@ def inspect(
         found = Resolution(configuration)
         plugin, cls = _load(configuration)
         found = attrs.evolve(found, cls=cls)
-        rows, problems, spec = _merge(plugin, cls, keywords, configuration)
+        rows, problems, spec = _merge(plugin, cls, keywords, configuration, default_store)
         found = attrs.evolve(found, rows=rows)
         allowed = configuration.allowed
         configured, wrong = (
             ((), ()) if are_loading() else configuration.observers.get(lambda: configured_observers(allowed))
         )
         problems += wrong
+        rows = (*rows, *(row for of_plugin in configuration.plugin_rows.values() for row in of_plugin))
+        found = attrs.evolve(found, rows=rows)
         if spec is None or problems:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
-        spec = attrs.evolve(spec, observers=Observers(configured, given))
+        spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, spec=spec)
@@ -178,7 +183,7 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
 
 
 def _merge(
-    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration
+    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration, default_store: str
 ) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
     """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
     store = keywords.pop("store", None)
@@ -187,9 +192,12 @@ def _merge(
     prefix = configuration.variable_prefix
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
-    choice = choose_store(store.value if store else None, configuration)
+    is_stored = not says_never_stored(cls)
+    default = default_store if is_stored else DEFAULT_STORE
+    choice = choose_store(store.value if store else None, configuration, default)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
+    rows = rows if is_stored else rows_in_memory(rows)
     suggestions = [
         *name_suggestions(settings, configuration),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
@@ -214,11 +222,11 @@ def _merge(
         binary=[each.name for each in schema(cls) if each.takes_bytes],
         options=options,
         store=choice.open,
-        allowed=configuration.allowed_later,
+        allowed=configuration.allowed,
         is_grant=issubclass(cls, GrantAuthenticator),
-        identity=identity_of(
-            cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
-        ),
+        never_stored=not is_stored,
+        cls=cls,
+        identity=identity_of(cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed)),
     )
     if merged.problems or any(references(values)):
         problems += refused(cls, merged)
@@ -232,6 +240,11 @@ def _merge(
             if not problems and found == list(error.problems):
                 raise  # it says all there is, perhaps with a remedy
             problems += found
+    if spec.is_grant and values.get("client_cert") is not None:
+        from kinetic_auth_core.transport.client_certificate import client_certificate_problems
+
+        found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
+        problems += located(found, merged.rows)
     if problems:
         return rows, [*problems, *suggestions], None
     for each in suggestions:

@@ -19,7 +19,7 @@ from kinetic_auth_core.config.merge import (
 from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
-from kinetic_auth_core.registry.loading import load_session_store
+from kinetic_auth_core.registry.loading import import_modules_of, load_session_store
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
@@ -45,6 +45,22 @@ class StoreChoice:
 
 
 @attrs.frozen
+class _Opener:
+    """Makes the store."""
+
+    cls: type[SessionStore]
+    credentials: Credentials = attrs.field(repr=False)
+
+    def __call__(self) -> SessionStore:
+        return self.cls(**self.credentials.load(0).by_name)
+
+    def import_modules(self) -> None:
+        """Import what the store needs, and the key loaders of its settings."""
+        import_modules_of(self.cls)
+        self.credentials.import_modules()
+
+
+@attrs.frozen
 class _Named:
     """The place that names the store, and the settings beside the name."""
 
@@ -53,7 +69,7 @@ class _Named:
     layer: Callable[[Sequence[Setting]], Layer] = attrs.field(repr=False)
 
 
-def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
+def choose_store(keyword: object, configuration: Configuration, default: str = DEFAULT_STORE) -> StoreChoice:
     """Find the store: in the keyword, else the environment's table, its variables, `[defaults]`, `SF_STORE`.
 
     The place that names the store also gives its settings; `SF_STORE_*` fill the gaps.
@@ -61,6 +77,7 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     Args:
         keyword: A store, its name, or a table with `name`; None: not given.
         configuration: File, variables and environment.
+        default: The name of the store if none is named.
     """
     if isinstance(keyword, SessionStore):
         row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
@@ -69,8 +86,9 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
         named = _named(keyword, configuration)
     except ValueError as error:
         return StoreChoice(None, (), (f"store: {error}",))
-    if named is None:
+    if named is None and default == DEFAULT_STORE:
         return StoreChoice(None, (ExplainedSetting("store", DEFAULT_STORE, "default", secret=False),))
+    named = named or _Named(default, "default", lambda _: {})
     if not isinstance(named.name, str) or not named.name:
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"
         return StoreChoice(None, (), (what,))
@@ -91,12 +109,9 @@ def choose_store(keyword: object, configuration: Configuration) -> StoreChoice:
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
     wrong = list(merged.problems)
     whole = {name: _whole(value) for name, value in merged.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed_later), rows=merged.rows)
+    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed), rows=merged.rows)
 
-    def open_store() -> SessionStore:
-        store: SessionStore = cls(**credentials.load(0).by_name)
-        return store
-
+    open_store = _Opener(cls, credentials)
     if wrong or any(references(merged.values)):
         wrong += refused(cls, merged)
     else:

@@ -12,8 +12,7 @@ from typing import ClassVar
 import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
-from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.stores.session_cache import CachedSession
+from kinetic_auth_core.session import CachedSession, SalesforceSession
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class RefusedSessions:
         self._last: SalesforceSession | None = None
         self._paused_at = (0.0, 0.0)  # seconds of the monotonic and of the wall clock
         self._pause_s = 0.0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     def note_got(self, cached: CachedSession) -> None:
@@ -109,4 +108,4 @@ class RefusedSessions:
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()

@@ -82,7 +82,7 @@ class SessionSource:
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         self._cache = SessionCache(
             spec.identity,
-            spec.store,
+            None if spec.never_stored else spec.store,
             options.session_lifetime,
             spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
@@ -94,6 +94,7 @@ class SessionSource:
         self._flow = LoginFlow(spec, guard, budget, self._resources)
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
+        self._flow.import_modules()
 
     @property
     def provider(self) -> str:
@@ -135,6 +136,16 @@ class SessionSource:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
         return self._single_flight.get()
+
+    def _replaced_session(self) -> SalesforceSession:
+        """A new session in place of the live one, which is discarded here and in the store but not revoked.
+
+        Raises:
+            KineticAuthError: The login failed.
+        """
+        if (session := self.peek()) is not None:
+            self._single_flight.drop(session)
+        return self.session()
 
     async def asession(self) -> SalesforceSession:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.

@@ -1,23 +1,19 @@
-"""A source's entry in its store: the session, how old it is, its form there, the lease to log in, and outages."""
+"""A source's entry in its store: the session, the lease to log in, and outages."""
 
-import enum
-import json
 import logging
-import random
-import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from collections.abc import Callable, Collection
+from typing import ClassVar, Protocol, TypeVar
 
 import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.locations import instance_url_problem
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
-from kinetic_auth_core.session import SalesforceSession, number
+from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.allowed_hosts import Guards
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
@@ -25,133 +21,6 @@ from kinetic_auth_core.stores.memory import MemoryStore, process_key, process_no
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-#: The part of the lifetime after which one caller refreshes in the background, before jitter.
-ADVISORY_FROM = 0.75
-#: The refreshes of a fleet that started together spread over this part of the lifetime.
-JITTER = 0.1
-
-
-class Freshness(enum.Enum):
-    """How old a session is, compared with its lifetime."""
-
-    FRESH = "fresh"  #: to be used
-    STALE = "stale"  #: to be used, and to be refreshed in the background
-    EXPIRED = "expired"  #: not to be used
-
-
-@attrs.frozen
-class CachedSession:
-    """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
-
-    The monotonic clock stands still while a function is frozen or a laptop sleeps; the wall clock can be set back. The
-    one that is further decides.
-
-    Attributes:
-        session: The session.
-        born_at: When the login was made: Unix seconds.
-        stale_monotonic: When it becomes stale, in seconds of the monotonic clock; the next three accordingly.
-        stale_wall: See there; Unix seconds.
-        expired_monotonic: See there.
-        expired_wall: See there.
-    """
-
-    session: SalesforceSession
-    born_at: float
-    stale_monotonic: float
-    stale_wall: float
-    expired_monotonic: float
-    expired_wall: float
-
-    @classmethod
-    def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
-        """A session that was logged in just now, or at `born_at` by another process.
-
-        Args:
-            session: The session.
-            lifetime_s: Its assumed lifetime, in seconds; it lives no longer than its `expires_at`.
-            born_at: Unix seconds.
-        """
-        now, monotonic = time.time(), time.monotonic()
-        born = now if born_at is None else min(born_at, now)  # another machine's clock may be ahead
-        if session.expires_at is not None:
-            lifetime_s = max(min(lifetime_s, session.expires_at - born), 0.0)
-        jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
-        expired_in = born + lifetime_s - now
-        stale_in = expired_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
-        return cls(session, born, monotonic + stale_in, now + stale_in, monotonic + expired_in, now + expired_in)
-
-    def freshness(self, at: tuple[float, float] | None = None) -> Freshness:
-        """How old it is, compared with its lifetime.
-
-        Args:
-            at: When: seconds of the monotonic and of the wall clock; None: now.
-        """
-        monotonic, now = at or (time.monotonic(), time.time())
-        if monotonic < self.stale_monotonic and now < self.stale_wall:
-            return Freshness.FRESH
-        return Freshness.STALE if monotonic < self.expired_monotonic and now < self.expired_wall else Freshness.EXPIRED
-
-
-_FORM = 2
-_MAX_LENGTH = 100_000
-_AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
-
-
-def encoded(session: SalesforceSession, born_at: float, name: str) -> StoredValue:
-    """A session for the store, in a record that does not show it; a subclass's own fields stay behind.
-
-    Args:
-        session: The session.
-        born_at: When it was, in Unix seconds.
-        name: Under which it is stored: an entry that is copied under another name is not taken.
-    """
-    fields = {attribute.name: getattr(session, attribute.name) for attribute in attrs.fields(SalesforceSession)}
-    return StoredValue(json.dumps({"form": _FORM, "name": name, "born_at": born_at, **fields}, default=str).encode(), 1)
-
-
-def decoded(raw: bytes, name: str) -> tuple[SalesforceSession, float] | str:
-    """A session and when it was born; or what keeps it from being one, without a word of what is there.
-
-    Args:
-        raw: What a store gave.
-        name: Under which the store has it.
-    """
-    if len(raw) > _MAX_LENGTH:
-        return "too long"
-    try:
-        fields: Any = json.loads(raw)
-    except (ValueError, RecursionError):
-        return "not JSON"
-    if not isinstance(fields, dict) or fields.pop("form", None) != _FORM:
-        return "another form"
-    if fields.pop("name", None) != name:
-        return "stored for another user"
-    return _session(fields)
-
-
-def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
-    born_at = fields.pop("born_at", None)
-    if not isinstance(born_at, int | float) or isinstance(born_at, bool):
-        return "no date"
-    known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
-    texts: dict[str, Any] = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
-    if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
-        return "fields are missing"
-    if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
-        return "no token"
-    if problem := instance_url_problem(texts["instance_url"]):
-        return f"its instance_url {problem}"
-    extra = fields.get("extra")
-    texts["extra"] = extra if isinstance(extra, dict) else {}
-    texts["expires_at"] = number(fields.get("expires_at"))
-    try:
-        return SalesforceSession(**texts), float(born_at)
-    except OverflowError:
-        return "no date"
-    except KineticAuthError:
-        return "its API version is not valid"
 
 
 #: How far another machine's clock may be ahead.
@@ -256,7 +125,7 @@ class SessionCache:
         self._guards = guards
         self._left_alone_until = 0.0
         self._has_answered = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     @property
@@ -298,6 +167,7 @@ class SessionCache:
             except ConfigurationError:
                 raise
             except Exception as error:  # noqa: BLE001 - as in _ask
+                raise_interruption(error)
                 self._note_outage("naming_key", _why(error, self._store))
                 return None
             return self._naming.name(naming_key)
@@ -317,31 +187,41 @@ class SessionCache:
 
         return self._ask("get", get)
 
-    def write(self, cached: CachedSession) -> None:
+    def write(self, cached: CachedSession, dead: Collection[str] = ()) -> CachedSession | None:
         """Store a session, unless a younger one has been stored meanwhile, or its login may have been another user's.
 
         What a reference stands for may have changed since the name was found: nobody knows which of the two logged in.
+
+        Args:
+            cached: The session.
+            dead: The tokens of sessions that are replaced, however young they are.
+
+        Returns:
+            The younger one that is there: this process was stopped in the middle of its login, others went on without
+            it, and its own session may be dead by now. Otherwise None.
         """
         key = self.key
         if not self._naming.is_constant and self.find_name() != key:
-            return
-        stored = encoded(cached.session, cached.born_at, key)
+            return None
+        stored = StoredValue(encoded(cached.session, cached.born_at, key), 1)
         expires_in_s = cached.expired_wall - time.time()
-        if expires_in_s <= 0:
-            return
 
-        def put(store: SessionStore) -> None:
+        def put(store: SessionStore) -> CachedSession | None:
             for _ in range(2):
                 before = store.get(key)
                 there = self._cached(before, key) if before else None
-                if there is not None and there.born_at > cached.born_at:
-                    return
+                is_live = there is not None and there.session.access_token not in dead
+                if there is not None and is_live and there.born_at > cached.born_at:
+                    return there
+                if expires_in_s <= 0:
+                    return None
                 generation = before.generation if before else 0
                 if store.put(key, stored.value, expires_in_s=expires_in_s, generation=generation) is not None:
-                    return
+                    return None
             store.put(key, stored.value, expires_in_s=expires_in_s)  # what is there is unreadable
+            return None
 
-        self._ask("put", put)
+        return self._ask("put", put)
 
     def forget(self, session: SalesforceSession) -> None:
         """Delete a session, if it is the stored one."""
@@ -370,6 +250,7 @@ class SessionCache:
         try:
             lease.store.release(lease.name, lease.holder)
         except Exception as error:  # noqa: BLE001 - as in _ask; the lease ends by itself
+            raise_interruption(error)
             self._note_outage("release", _why(error, lease.store))
 
     def read_notes(self, name_of: Callable[[bytes], str]) -> list[tuple[bytes, bytes]]:
@@ -443,6 +324,7 @@ class SessionCache:
             try:
                 store.close()
             except Exception as error:  # noqa: BLE001 - a plugin's class
+                raise_interruption(error)
                 logger.warning("close() of %s raised %s", type(store).__name__, type(error).__name__)
 
     def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
@@ -455,6 +337,7 @@ class SessionCache:
             began = time.monotonic()
             answer = ask(store)
         except Exception as error:
+            raise_interruption(error)
             if store is None and isinstance(error, ConfigurationError):
                 raise  # its settings are wrong: nothing that passes
             self._note_outage(operation, _why(error, store))
@@ -503,7 +386,7 @@ class SessionCache:
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 def _note_name(name_of: Callable[[bytes], str], naming_key: bytes) -> str:

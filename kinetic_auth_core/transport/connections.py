@@ -1,34 +1,34 @@
-"""How a login connects: connections shared by their settings, and the deadline of all that a thread sends.
+"""How a login connects: connections shared by their settings, and the deadline of all that a login sends.
 
 The part of the transport that loads no HTTP library.
 """
 
 import math
-import threading
 import time
 import weakref
+from collections.abc import Mapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.events import tallied
+from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
 
 
-class _Current(threading.local):
-    # Weak: an interrupt may keep `__exit__` from resetting it. Then the deadline ends with the frames that hold it.
-    deadline: "weakref.ref[Deadline] | None" = None
-
-
-_current = _Current()
+# A context variable, not a thread's: greenlets share their thread, and each has a context of its own.
+# Weak: a signal may keep `__exit__` from resetting it. Then the deadline ends with the frames that hold it.
+_current: "ContextVar[weakref.ref[Deadline] | None]" = ContextVar("kinetic_auth_deadline", default=None)
 
 
 class Deadline:
-    """Bounds all that this thread sends while it is entered. An outer deadline that ends earlier still holds.
+    """Bounds all that this thread, greenlet or task sends while it is entered.
 
-    It may be entered several times, one after the other: the time begins to run when it is entered first, and goes on
-    between.
+    An outer deadline that ends earlier still holds. It may be entered several times, one after the other: the time
+    begins to run when it is entered first, and goes on between.
 
     Args:
         seconds: How long; None: no bound.
@@ -45,18 +45,18 @@ class Deadline:
         return self._ends_at is not None and time.monotonic() >= self._ends_at
 
     def __enter__(self) -> None:
-        """Bound what this thread sends from now on."""
+        """Bound what is sent from now on."""
         self._outer = _current_deadline()
         if self._seconds is not None and self._ends_at is None:
             self._ends_at = time.monotonic() + self._seconds
-        _current.deadline = weakref.ref(self)
+        _current.set(weakref.ref(self))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Go back to the deadline around it, if there is one."""
         outer, self._outer = self._outer, None
-        _current.deadline = None if outer is None else weakref.ref(outer)
+        _current.set(None if outer is None else weakref.ref(outer))
 
     def ends_at(self) -> float:
         """When it ends, or the one around it if that is earlier: seconds of the monotonic clock; infinite if never."""
@@ -65,17 +65,18 @@ class Deadline:
 
 
 def _current_deadline() -> Deadline | None:
-    return _current.deadline() if _current.deadline is not None else None
+    current = _current.get()
+    return None if current is None else current()
 
 
 def remaining_s() -> float:
-    """Seconds until this thread's deadline, 0 once it has passed; infinite where there is none."""
+    """Seconds until the deadline, 0 once it has passed; infinite where there is none."""
     deadline = _current_deadline()
     return math.inf if deadline is None else max(deadline.ends_at() - time.monotonic(), 0.0)
 
 
 def bounded_timeout_s(timeout_s: float | None) -> float | None:
-    """A timeout in seconds (None: endless), shortened to what remains until this thread's deadline.
+    """A timeout in seconds (None: endless), shortened to what remains until the deadline.
 
     Raises:
         TimeoutError: The deadline has passed.
@@ -115,3 +116,34 @@ class Transports:
         for lazy in list(self._by_connection.values()):
             if transport := lazy.take():
                 transport.close()
+
+
+@secret_boundary
+def http_get(url: str, headers: Mapping[str, str], *, deadline_s: float = 10.0) -> tuple[int, bytes]:
+    """Ask a service for a secret, once, with the same care as a login: for key loaders.
+
+    Bounded in time and size; https, or http on the loopback interface; no redirect is followed, `~/.netrc` is not
+    read, no cookie is kept. Proxies and CA certificates are those of the environment. The request does not count as a
+    try of the login during which it is sent.
+
+    Args:
+        url: Of the resource, with its query.
+        headers: To send; their values are secrets and in no message.
+        deadline_s: Seconds for the whole request; an earlier deadline of the login holds as well.
+
+    Returns:
+        The HTTP status, and the body.
+
+    Raises:
+        TransportError: No usable answer, or a redirect.
+        ConfigurationError: The URL is plain http, or the CA certificates of the environment cannot be used.
+    """
+    from kinetic_auth_core.transport.client import TokenRequest, Transport
+
+    transport = Transport(connect_timeout=min(deadline_s, 5.0), read_timeout=deadline_s, deadline=deadline_s)
+    try:
+        with tallied():
+            response = transport.get(url, TokenRequest(headers))
+    finally:
+        transport.close()
+    return response.status, response.body

@@ -6,11 +6,12 @@ A tracer, such as that of coverage, needs room of its own at each line, also in 
 import inspect
 import sys
 import traceback
+from typing import Any
 
 import kinetic_auth_core as kinetic
 
 kind, secret, password = sys.argv[1:]
-settings = {"client_id": "id", "client_secret": secret, "username": "u@x.example", "password": password}
+settings: dict[str, Any] = {"client_id": "id", "client_secret": secret, "username": "u@x.example", "password": password}
 cls = kinetic.OAuthAuthenticator  # loaded here: its loading has no secret among its locals, and no boundary
 
 

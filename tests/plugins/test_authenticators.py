@@ -248,7 +248,9 @@ def test_a_package_with_damaged_metadata_is_named_and_stops_no_other(
     install: Install, caplog: pytest.LogCaptureFixture, damaged: str, content: bytes
 ) -> None:
     module = install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
-    source = kinetic.resolve("sso", sso_url="https://acme.my.salesforce.com", token="t")
+    settings = {"sso_url": "https://acme.my.salesforce.com", "token": "t"}
+    source = kinetic.resolve("sso", **settings)
+    cls = load_authenticator("sso")[1]
     (module / damaged).write_bytes(content)
     with pytest.raises(kinetic.UnknownProviderError) as caught:
         kinetic.resolve("sso")
@@ -256,6 +258,7 @@ def test_a_package_with_damaged_metadata_is_named_and_stops_no_other(
     assert "acme_sso-1.0.dist-info" in caught.value.remedy
     assert "acme_sso-1.0.dist-info" in caplog.text
     assert source.session().is_valid()
+    assert kinetic.SessionSource(cls(**settings)).session().is_valid()
     assert kinetic.resolve("password", client_id="c", client_secret="s", username="u@acme.example", password="p")
 
 

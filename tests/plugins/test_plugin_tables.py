@@ -106,6 +106,16 @@ def test_an_observer_has_the_settings_of_its_table(audit: list[Any], monkeypatch
     assert audit == [("/var/log/a", True, "canary-key", "p")]
 
 
+@pytest.mark.usefixtures("audit")
+def test_the_settings_of_a_table_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDIT_KEY", "canary-key")
+    path = write('[observers.audit]\npath = "/var/log/a"\nkey = "env://AUDIT_KEY"\n')
+    rows = {row.name: (row.value, row.source) for row in kinetic.resolve("fake").explain()}
+    assert rows["observers.audit.path"] == ("/var/log/a", f"{path}:observers.audit.path")
+    assert rows["observers.audit.key"] == ("env://AUDIT_KEY", f"{path}:observers.audit.key")
+    assert rows["observers.audit.loose"] == (False, "default")
+
+
 def test_what_is_wrong_with_a_table_is_an_error_of_resolve_beside_all_others(audit: list[Any]) -> None:
     path = write('[observers.audit]\npath = "/tmp/x"\nloos = true\nkey = "vault://x"\n')
     told = problems(tokn="x")

@@ -34,7 +34,7 @@ def session(sf: SalesforceEmulator) -> SalesforceSession:
         login.client_id, login.client_secret, login.username, login.password, login.security_token, sf.url
     )
     try:
-        return made.authenticate()  # type: ignore[no-any-return]  # loaded by name
+        return made.authenticate()
     finally:
         made.close()
 

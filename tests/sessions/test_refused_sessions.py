@@ -16,7 +16,7 @@ import requests
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
 from kinetic_auth_core.adapters.requests import SalesforceAuth
-from kinetic_auth_core.stores.session_cache import CachedSession
+from kinetic_auth_core.session import CachedSession
 from kinetic_auth_core.testing import SalesforceEmulator
 
 

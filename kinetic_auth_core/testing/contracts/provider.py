@@ -8,7 +8,6 @@ from __future__ import annotations
 import abc
 import contextlib
 import functools
-import io
 import os
 import pickle
 import threading
@@ -30,6 +29,18 @@ from kinetic_auth_core.testing.contracts.checks import (
     text_of_a_child,
     until,
     watched,
+)
+from kinetic_auth_core.testing.contracts.tenant import (
+    Attempt,
+    Tenant,
+    has_deadline,
+    is_outside_of_plugins,
+    log_in,
+    log_in_quietly,
+    secrets_found,
+    settings_of,
+    settings_with,
+    values_of,
 )
 from kinetic_auth_core.testing.emulator.emulator import SalesforceEmulator
 from kinetic_auth_core.testing.emulator.faults import Answer, Delay, Fault, Html, NotJson, Raw, Redirect, Reset, Status
@@ -61,26 +72,6 @@ _FAILURES: dict[str, Fault | None] = {
 
 #: The classes of providers that have sent a request to an emulated org.
 _asking: WeakSet[type] = WeakSet()
-
-
-@attrs.frozen
-class _Attempt:
-    """A login: the session or the error that it ended with, and what `authenticate` itself raised."""
-
-    session: Any = None
-    error: BaseException | None = None
-    raised: BaseException | None = None
-
-
-@attrs.frozen(eq=False)
-class _Tenant:
-    """A provider's instance and its org, with the login that was its default when the instance was made."""
-
-    provider: Any
-    org: SalesforceEmulator
-    source: Any
-    username: str
-    client_id: str
 
 
 class ProviderContract(abc.ABC):
@@ -144,12 +135,12 @@ class ProviderContract(abc.ABC):
         self._source(self.make_provider())
 
     def test_every_setting_has_a_help_text(self) -> None:
-        without = [each.name for each in _settings(self.make_provider()) if not each.help.strip()]
+        without = [each.name for each in settings_of(self.make_provider()) if not each.help.strip()]
         expected(not without, f"settings without a help text: {', '.join(without)}")
 
     def test_a_setting_that_holds_a_secret_is_declared_secret(self) -> None:
         provider, secrets = self.make_provider(), self._secrets_of_the_org()
-        for each in _settings(provider):
+        for each in settings_of(provider):
             value = each.value_of(provider)
             is_shown = not each.secret and isinstance(value, str) and any(secret in value for secret in secrets)
             expected(not is_shown, f"the setting {each.name} holds a secret and is not declared with secret=True")
@@ -242,10 +233,10 @@ class ProviderContract(abc.ABC):
     def test_an_org_that_does_not_answer_is_given_up_in_time(self) -> None:
         tenant = self._tenant(hurried=True)
         self._session(tenant)
-        limit_s = _HURRIED_S + _SLACK_S if _has_deadline(tenant.provider) else self.longest_login_s
+        limit_s = _HURRIED_S + _SLACK_S if has_deadline(tenant.provider) else self.longest_login_s
         self.emulator.break_transport(Delay(3600), times=None, path="*")
-        attempts: list[_Attempt] = []
-        thread = threading.Thread(target=lambda: attempts.append(_attempt(tenant)), daemon=True)
+        attempts: list[Attempt] = []
+        thread = threading.Thread(target=lambda: attempts.append(log_in(tenant)), daemon=True)
         began = time.monotonic()
         thread.start()
         thread.join(limit_s)
@@ -261,35 +252,35 @@ class ProviderContract(abc.ABC):
         tenant = self._tenant()
         shown = f"{tenant.provider!r}\n{tenant.provider}\n{tenant.source.explain()!r}"
         found = [secret for secret in self._secrets(tenant) if secret in shown]
-        expected(not found, f"repr, str or explain() show a secret: {_hint(tenant, found)}")
+        expected(not found, f"repr, str or explain() show a secret: {settings_with(tenant, found)}")
 
     def test_no_secret_is_logged(self) -> None:
         with everything_said() as said:
             tenant = self._tenant(hurried=True)
             session = self._session(tenant)
             self.emulator.refuse("invalid_grant", "authentication failure", times=None)
-            _attempt(tenant)
+            log_in(tenant)
         secrets = [*self._secrets(tenant), session.access_token]
-        found = [piece for secret in secrets for piece in _found(said, secret)]
-        expected(not found, f"the log or the output shows a secret: {_hint(tenant, found)}")
+        found = [piece for secret in secrets for piece in secrets_found(said, secret)]
+        expected(not found, f"the log or the output shows a secret: {settings_with(tenant, found)}")
 
     def test_no_secret_is_in_an_error(self) -> None:
         tenant = self._tenant(hurried=True)
         session = self._session(tenant)
         secrets = [*self._secrets(tenant), session.access_token]
         self.emulator.refuse("invalid_grant", "authentication failure", times=None)
-        attempts = {"refuses the login": _attempt(tenant)}
+        attempts = {"refuses the login": log_in(tenant)}
         self.emulator.clear_faults()
         for what in ("answers with an HTML page", "answers with broken JSON", "is down"):
             with self._failing(_FAILURES[what]):
-                attempts[what] = _attempt(tenant)
+                attempts[what] = log_in(tenant)
         for what, attempt in attempts.items():
             if attempt.error is None:
                 continue
-            found = secrets_in(attempt.error, *secrets, is_test=_is_outside_of_plugins)
+            found = secrets_in(attempt.error, *secrets, is_test=is_outside_of_plugins)
             if attempt.raised is not None:
-                found += secrets_in(attempt.raised.with_traceback(None), *secrets, is_test=_is_outside_of_plugins)
-            expected(not found, f"the error when the org {what} shows a secret: {_hint(tenant, found)}")
+                found += secrets_in(attempt.raised.with_traceback(None), *secrets, is_test=is_outside_of_plugins)
+            expected(not found, f"the error when the org {what} shows a secret: {settings_with(tenant, found)}")
 
     def test_no_secret_is_in_a_pickle(self) -> None:
         tenant = self._tenant(hurried=True)
@@ -301,7 +292,7 @@ class ProviderContract(abc.ABC):
         found = [secret for secret in self._secrets(tenant) if secret.encode() in pickled]
         expected(not found, "a pickle of the provider holds a secret; let __reduce__ raise a TypeError")
         self.emulator.refuse("invalid_grant", "authentication failure", times=None)
-        if (error := _attempt(tenant).error) is not None:
+        if (error := log_in(tenant).error) is not None:
             pickled = pickle.dumps(error)
             copied = pickle.loads(pickled)  # noqa: S301 - made in the line above
             expected(type(copied) is type(error) and str(copied) == str(error), "an error does not survive pickling")
@@ -343,7 +334,7 @@ class ProviderContract(abc.ABC):
         before = self._session(tenant).access_token
         requests = self.emulator.count()
         self.emulator.break_transport(Delay(0.3))
-        in_progress = threading.Thread(target=_log_in_quietly, args=(tenant,))
+        in_progress = threading.Thread(target=log_in_quietly, args=(tenant,))
         in_progress.start()
         if self._asks(tenant):
             until(lambda: self.emulator.count() > requests or not in_progress.is_alive(), "no request was sent")
@@ -363,13 +354,13 @@ class ProviderContract(abc.ABC):
         # Without the guard, the second login after a refusal would not reach the org.
         return self._opened.enter_context(kinetic.SessionSource(provider, lockout_guard=0))
 
-    def _tenant(self, *, hurried: bool = False) -> _Tenant:
+    def _tenant(self, *, hurried: bool = False) -> Tenant:
         provider, login = self.make_provider(), self.emulator.default
-        if hurried and _has_deadline(provider):
+        if hurried and has_deadline(provider):
             provider = attrs.evolve(provider, deadline=_HURRIED_S)
-        return _Tenant(provider, self.emulator, self._source(provider), login.username, login.client_id)
+        return Tenant(provider, self.emulator, self._source(provider), login.username, login.client_id)
 
-    def _others(self, first: _Tenant) -> list[_Tenant]:
+    def _others(self, first: Tenant) -> list[Tenant]:
         """Instances with other settings: for another user, through another app, in another org."""
         if not self._is_the_default(first, self._session(first)):
             changes: list[Callable[[], object]] = []
@@ -383,12 +374,12 @@ class ProviderContract(abc.ABC):
         for change in changes:
             change()
             tenant = self._tenant()
-            if _values(tenant.provider) != _values(first.provider):  # else they are the same by right
+            if values_of(tenant.provider) != values_of(first.provider):  # else they are the same by right
                 found.append(tenant)
         self._orgs.append(SalesforceEmulator().start())
         return [*found, self._tenant()]
 
-    def _session(self, tenant: _Tenant) -> Any:
+    def _session(self, tenant: Tenant) -> Any:
         """Log in, and check that the session is the tenant's own."""
         import kinetic_auth_core as kinetic
 
@@ -404,13 +395,13 @@ class ProviderContract(abc.ABC):
 
     _follows_the_default = False
 
-    def _is_the_default(self, tenant: _Tenant, session: Any) -> bool:
+    def _is_the_default(self, tenant: Tenant, session: Any) -> bool:
         """Whether the factory uses `emulator.default`; from now on, each session is compared with it."""
         holder = tenant.org.holder_of(session.access_token)
         self._follows_the_default = holder == (tenant.username, tenant.client_id)
         return self._follows_the_default
 
-    def _asks(self, tenant: _Tenant) -> bool:
+    def _asks(self, tenant: Tenant) -> bool:
         """Whether the provider asks the org; one that takes its sessions from elsewhere does not."""
         if tenant.org.count():
             _asking.add(type(tenant.provider))
@@ -429,10 +420,10 @@ class ProviderContract(abc.ABC):
                 self.emulator.start()
             self.emulator.clear_faults()
 
-    def _fails_well(self, tenant: _Tenant, what: str) -> None:
-        self._check_failure(tenant, _attempt(tenant), what)
+    def _fails_well(self, tenant: Tenant, what: str) -> None:
+        self._check_failure(tenant, log_in(tenant), what)
 
-    def _check_failure(self, tenant: _Tenant, attempt: _Attempt, what: str) -> None:
+    def _check_failure(self, tenant: Tenant, attempt: Attempt, what: str) -> None:
         import kinetic_auth_core as kinetic
 
         for error in filter(None, (attempt.raised, attempt.error)):
@@ -443,8 +434,8 @@ class ProviderContract(abc.ABC):
         if self._asks(tenant):
             expected(attempt.error, f"authenticate() returned a session, and the org {what}")
 
-    def _secrets(self, tenant: _Tenant) -> list[str]:
-        values = [each.value_of(tenant.provider) for each in _settings(tenant.provider) if each.secret]
+    def _secrets(self, tenant: Tenant) -> list[str]:
+        values = [each.value_of(tenant.provider) for each in settings_of(tenant.provider) if each.secret]
         items = [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
         texts = [item.decode(errors="replace") if isinstance(item, bytes) else item for item in items]
         found = {text for text in texts if isinstance(text, str) and len(text) >= _SHORTEST_SECRET}
@@ -454,71 +445,3 @@ class ProviderContract(abc.ABC):
     def _secrets_of_the_org(self) -> list[str]:
         login = self.emulator.default
         return [login.client_secret, login.password, login.security_token, login.private_key_pem]
-
-
-def _settings(provider: Any) -> Any:
-    from kinetic_auth_core.plugins import schema
-
-    return schema(type(provider))
-
-
-def _values(provider: Any) -> dict[str, Any]:
-    return {each.name: each.value_of(provider) for each in _settings(provider)}
-
-
-def _has_deadline(provider: Any) -> bool:
-    return any(each.name == "deadline" for each in _settings(provider))
-
-
-def _log_in_quietly(tenant: _Tenant) -> None:
-    with contextlib.suppress(Exception):
-        tenant.source.authenticate()
-
-
-def _attempt(tenant: _Tenant) -> _Attempt:
-    """Log in by a new source, and keep what came of it, and what the provider's own method raised."""
-    import kinetic_auth_core as kinetic
-
-    source = kinetic.SessionSource(tenant.provider, lockout_guard=0)
-    cls = type(tenant.provider)
-    original, is_own = getattr(cls, "authenticate", None), "authenticate" in vars(cls)
-    raised: list[BaseException] = []
-
-    def authenticate(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)  # type: ignore[misc]  # None is not called
-        except BaseException as error:
-            raised.append(error)
-            raise
-
-    if original is not None:
-        cls.authenticate = functools.wraps(original)(authenticate)
-    try:
-        return _Attempt(session=source.authenticate())
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - judged by the tests
-        return _Attempt(error=error, raised=raised[-1] if raised else None)
-    finally:
-        source.close()
-        if is_own:
-            cls.authenticate = original
-        elif original is not None:
-            del cls.authenticate
-
-
-def _found(said: io.StringIO, secret: str) -> list[str]:
-    return secrets_in(said.getvalue() or "nothing", secret, is_test=_is_outside_of_plugins)
-
-
-def _is_outside_of_plugins(file: str) -> bool:
-    """Whether a file is this one or a test: what its variables hold is not shown to users."""
-    return file == __file__ or os.path.basename(file).startswith(("test_", "conftest"))  # noqa: PTH119 - not a path
-
-
-def _hint(tenant: _Tenant, found: list[str]) -> str:
-    """Which settings the found secrets are of; never the secrets."""
-    names = [
-        each.name
-        for each in _settings(tenant.provider)
-        if any(isinstance(value := each.value_of(tenant.provider), str) and piece in value for piece in found)
-    ]
-    return ", ".join(names) or "one that the org has issued"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinetic_auth_core import SalesforceSession
-from kinetic_auth_core.stores.session_cache import ADVISORY_FROM, JITTER, CachedSession, Freshness
+from kinetic_auth_core.session import ADVISORY_FROM, JITTER, CachedSession, Freshness
 
 SESSION = SalesforceSession("00D!token", "https://acme.my.salesforce.com", "", "0")
 
