@@ -30,6 +30,7 @@ BASES: dict[type[Exception], tuple[type, ...]] = {
     ServiceUnavailableError: (kinetic.TransientAuthenticationError, kinetic.TransportError),
     kinetic.SessionRejectedError: (kinetic.AuthenticationError,),
     kinetic.LoginBudgetError: (kinetic.AuthenticationError,),
+    kinetic.RateLimitedError: (kinetic.AuthenticationError,),
 }
 
 EXTRAS: dict[type, dict[str, Any]] = {

@@ -16,6 +16,7 @@ from kinetic_auth_core.config.merge import (
     located,
     merge,
     name_suggestions,
+    quoted_values,
     reference_suggestions,
     refused,
     why_refused,
@@ -201,6 +202,7 @@ def _merge(
     suggestions = [
         *name_suggestions(settings, configuration),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
+        *quoted_values(settings, rows, everything),
     ]
     problems = [*merged.problems, *choice.problems, *wrong]
     of_source = {each.name for each in schema(SourceOptions)}
