@@ -146,7 +146,8 @@ def _warn_of_gaps(path: Path, text: str, values: Mapping[str, str | None]) -> No
         if unset and "SF_" in variable:
             logger.warning(
                 "%s (%s): ${%s} is not set, so nothing stands in its place; a password that contains ${ cannot be "
-                "written into a .env file: set it in the environment of the process, or in the config file as { value = ... }",
+                "written into a .env file: set it in the environment of the process, or in the config file as "
+                "{ value = ... }",
                 *(variable, path, "}, ${".join(unset)),
             )
 

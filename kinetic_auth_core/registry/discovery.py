@@ -329,8 +329,8 @@ def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> Unk
     if package and _lacks_metadata(package):
         module = package.replace("-", "_")
         remedy = (
-            f"{remedy}: {module} can be imported, but the metadata of its package ({module}-*.dist-info) is missing, so "
-            "it is not found by name. Where the packaging has dropped it, have it kept, such as by PyInstaller's "
+            f"{remedy}: {module} can be imported, but the metadata of its package ({module}-*.dist-info) is missing, "
+            "so it is not found by name. Where the packaging has dropped it, have it kept, such as by PyInstaller's "
             "--copy-metadata; or make the class by hand and pass it to SessionSource."
         )
     if damaged := list(_damaged()):
