@@ -76,7 +76,8 @@ class _Metadata(SfdcMetadataApi):
     @property
     def _session_header(self) -> Any:
         """The header of the next SOAP call, with the live token."""
-        return self._client.get_element("ns0:SessionHeader")(sessionId=self._session_id)
+        zeep: Any = self._client
+        return zeep.get_element("ns0:SessionHeader")(sessionId=self._session_id)
 
     @_session_header.setter
     def _session_header(self, value: Any) -> None:

@@ -343,9 +343,10 @@ class LoginFlow:
         except KineticAuthError as error:
             self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
             first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
-            is_limit = isinstance(error, RateLimitedError)
             # A provider whose sessions are never stored sends no credential, so none can be sent again.
-            if is_limit or (isinstance(error, CredentialsRejectedError) and not self.spec.never_stored):
+            if isinstance(error, RateLimitedError) or (
+                isinstance(error, CredentialsRejectedError) and not self.spec.never_stored
+            ):
                 self._guard.remember(provider.credential, error, began)
             raise
         first_tries().note(provider.credential, is_refused=False)

@@ -3,7 +3,7 @@
 Repeating a wrong password locks its user out. So a refused credential is not sent again for `lockout_guard` seconds,
 and the pause doubles with each further refusal. After `login rate exceeded` no login of that user is made for a while.
 Both hold in the whole process, and for all who share the store. What is kept is found by an HMAC under a key that the
-store's data do not contain; see docs/adr/0021-one-credential-in-every-spelling.md.
+store's data do not contain; see docs/adr/0024-one-credential-in-every-spelling.md.
 """
 
 import functools

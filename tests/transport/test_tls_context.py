@@ -3,6 +3,7 @@
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -13,7 +14,7 @@ from kinetic_auth_core.transport.limits import tls_context
 @pytest.mark.parametrize("where", ["/nonexistent/folder/keys.log", "keys.log"])
 def test_sslkeylogfile_has_no_effect(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSLKEYLOGFILE", where)
-    context = tls_context(certifi.where(), None, is_strict=True)
+    context: Any = tls_context(certifi.where(), None, is_strict=True)
     assert context.keylog_filename is None
     assert not Path("keys.log").exists()
 

@@ -78,7 +78,7 @@ def test_a_password_that_ends_with_the_security_token_is_told(caplog: pytest.Log
     from kinetic_auth_core import LoginRequest
     from kinetic_auth_password import OAuthAuthenticator
 
-    def told(**secrets: str) -> list[str]:
+    def told(**secrets: Any) -> list[str]:
         caplog.clear()
         made = OAuthAuthenticator("key", "secret", "ada@acme.example", **secrets)
         made.grant(LoginRequest())
