@@ -46,10 +46,6 @@ class HeldBackError(CredentialsRejectedError):
     """A login that was not tried, as the same credential was refused just now."""
 
 
-class HeldBackByLimitError(RateLimitedError):
-    """A login that was not tried, as Salesforce's limit was met a while ago."""
-
-
 class Credential:
     """What a provider's instance logs in with, as far as the guards have to know it.
 
@@ -220,7 +216,7 @@ class LoginGuard:
 
         Raises:
             HeldBackError: With what it was refused for.
-            HeldBackByLimitError: With the seconds until the next try.
+            RateLimitedError: With the seconds until the next try.
         """
         found = False
         now = time.time()
@@ -306,11 +302,11 @@ class LoginGuard:
             **self._details,
         )
 
-    def _limited(self, limit: "_Limit", now: float) -> HeldBackByLimitError:
+    def _limited(self, limit: "_Limit", now: float) -> RateLimitedError:
         left_s = min(limit.pause_s - (now - limit.at), limit.pause_s)
         reason = ": ".join(filter(None, (limit.error, limit.description))) or "by its provider"
         known = known_error(limit.error or "", limit.description)
-        error = HeldBackByLimitError(
+        error = RateLimitedError(
             f"{self._label} is not tried: Salesforce refused one {max(now - limit.at, 0.0):.0f} s ago, as this user "
             f"has logged in too often ({reason}). It is tried again in {left_s:.0f} s.",
             remedy=known.remedy if known else "",
