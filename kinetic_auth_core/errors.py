@@ -15,6 +15,7 @@ KineticAuthError
     │   └── ServiceUnavailableError         ... without a usable response (also a TransportError)
     ├── TransportError                      no usable response: DNS, TLS, time-out, not JSON, too large
     ├── SessionRejectedError                a valid response that a guard rejects
+    ├── StoreUnavailableError               a login that may not go on without its store
     └── LoginBudgetError                    our own login limit, below Salesforce's
 ```
 
@@ -113,7 +114,20 @@ class ProviderNotInstalledError(UnknownProviderError, ImportError):
 
 
 class ProviderLoadError(ConfigurationError):
-    """A plugin was found, but it does not import, does not fit the hookspec, or two packages claim its name."""
+    """A plugin was found, but it does not import, does not fit the hookspec, or two packages claim its name.
+
+    Args:
+        message: As for every error.
+        remedy: As for every error.
+        problems: As for every `ConfigurationError`.
+        state: The word of `kinetic-auth plugins` for it: `does not import`, `does not fit` or `needs settings`.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str = "", problems: Iterable[str] = (), state: str = "does not fit"
+    ) -> None:
+        super().__init__(message, remedy=remedy, problems=problems)
+        self.state = state
 
 
 class KeyLoadError(KineticAuthError, ValueError):
@@ -219,6 +233,10 @@ class ServiceUnavailableError(TransientAuthenticationError, TransportError):
 
 class SessionRejectedError(AuthenticationError):
     """A valid response that a guard rejects: wrong signature, an unsafe instance URL, another org."""
+
+
+class StoreUnavailableError(AuthenticationError):
+    """A login that may not go on without its session store, which failed or has not kept what the login needs."""
 
 
 class LoginBudgetError(AuthenticationError):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -19,13 +19,44 @@ INTERACTIVE_VARIABLE = "KINETIC_AUTH_INTERACTIVE"
 
 
 class ProviderState(Protocol):
-    """A secret that a provider keeps from login to login."""
+    """A secret that a provider keeps from login to login, such as a refresh token that rotates.
+
+    It is kept in the source's store, apart from the session and encrypted where the store encrypts, until 400 days
+    after its last change. The provider, the login URL, the client id and the configured seed are its name.
+    """
+
+    def get(self) -> str | None:
+        """The secret; None if there is none yet: the configured one is to be used."""
+
+    def replace(self, value: str) -> None:
+        """Keep another one from now on; a newer one is not overwritten.
+
+        It returns when the store has it for good. Where the store cannot take it, the process keeps it, goes on
+        trying, and warns.
+        """
+
+
+@runtime_checkable
+class AcceptedState(Protocol):
+    """A state that asks to be notified of a good answer."""
+
+    def note_accepted(self) -> None:
+        """Note that there was a good answer: a secret that it did not replace can be used again."""
+
+
+class InstanceState:
+    """A state in memory: that of an authenticator which is used without a source."""
+
+    def __init__(self) -> None:
+        self._value: str | None = None
 
     def get(self) -> str | None:
         """The secret; None if there is none yet."""
+        return self._value
 
     def replace(self, value: str) -> None:
         """Keep another one from now on."""
+        self._value = value
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +76,7 @@ class LoginRequest:
             `InteractionRequiredError`.
         now: Unix seconds, by the server's clock as far as known.
         attempt: Which try of this login it is, from 1.
-        state: What the provider keeps from login to login; None if it keeps nothing.
+        state: What the provider keeps from login to login.
     """
 
     provider: str = ""
@@ -57,7 +88,7 @@ class LoginRequest:
     interactive: bool = False
     now: float = attrs.field(factory=time.time)
     attempt: int = 1
-    state: ProviderState | None = attrs.field(default=None, repr=False)
+    state: ProviderState = attrs.field(factory=InstanceState, repr=False, eq=False)
 
 
 def may_ask_a_person() -> bool:

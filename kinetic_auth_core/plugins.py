@@ -17,10 +17,11 @@ from kinetic_auth_core.errors import (
     PrivateKeyNotFoundError,
     ServiceUnavailableError,
     SessionRejectedError,
+    StoreUnavailableError,
     TransientAuthenticationError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, current_tally, tallied
+from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
@@ -49,14 +50,17 @@ from kinetic_auth_core.settings.validators import (
     url_setting,
 )
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
 from kinetic_auth_core.transport.connections import http_get
 
 __all__ = [
     "CONTRACT_VERSION",
+    "HOW_TO_MAKE_A_KEY",
     "AuthenticationError",
     "Authenticator",
     "ConfigurationError",
     "CredentialsRejectedError",
+    "FernetSealer",
     "GrantAuthenticator",
     "InteractionRequiredError",
     "KeyLoadError",
@@ -67,15 +71,19 @@ __all__ = [
     "LoginRequest",
     "LoginTally",
     "Once",
+    "PlainSealer",
     "PrivateKeyNotFoundError",
+    "ProviderState",
     "Reference",
     "SalesforceSession",
+    "Sealer",
     "ServiceUnavailableError",
     "SessionObserver",
     "SessionRejectedError",
     "SessionStore",
     "Setting",
     "Signer",
+    "StoreUnavailableError",
     "StoredValue",
     "TransientAuthenticationError",
     "TransportError",
@@ -86,6 +94,7 @@ __all__ = [
     "current_tally",
     "hookimpl",
     "http_get",
+    "keys_of",
     "known_error",
     "load_authenticator",
     "load_key_loader",

@@ -59,8 +59,19 @@ def _major(api_version: str) -> int:
 _ORG_OF_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12})!")
 
 
-def _without_slash(url: str) -> str:
-    return url.rstrip("/")
+_URL = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
+
+
+#: The fields that are text.
+_TEXTS = ("access_token", "instance_url", "id", "issued_at", "signature", "token_type", "scope", "username")
+
+
+def _without_slash(url: Any) -> Any:
+    return url.rstrip("/") if isinstance(url, str) else url
+
+
+def _harmless_texts(fields: Any) -> Any:
+    return harmless_texts(fields) if isinstance(fields, Mapping) else fields
 
 
 def _version_or_default(value: str | None) -> str:
@@ -161,6 +172,10 @@ def _json_object(part: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+class InvalidSessionError(ConfigurationError):
+    """Arguments of a `SalesforceSession` have the wrong type: a mistake of the code that makes it."""
+
+
 @attrs.frozen
 class SalesforceSession:
     """One login's session. Frozen: a refreshed session is another record.
@@ -183,7 +198,8 @@ class SalesforceSession:
             that are text and neither tokens nor other secrets. All others are left out. It cannot be changed.
 
     Raises:
-        ConfigurationError: `api_version` is not an API version, or `expires_at` not a number.
+        ConfigurationError: `api_version` is not an API version, or `expires_at` not a number; or another field has the
+            wrong type. All fields of the wrong type are named, without their values.
     """
 
     access_token: str = attrs.field(repr=False)
@@ -196,7 +212,20 @@ class SalesforceSession:
     api_version: str = attrs.field(default=None, converter=_version_or_default, kw_only=True)
     username: str | None = attrs.field(default=None, kw_only=True)
     expires_at: float | None = attrs.field(default=None, converter=_seconds_or_none, kw_only=True)
-    extra: Mapping[str, str] = attrs.field(factory=dict, converter=harmless_texts, kw_only=True, repr=False)
+    extra: Mapping[str, str] = attrs.field(factory=dict, converter=_harmless_texts, kw_only=True, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        problems = [
+            f"{name}: expected text, got {type(value).__name__}"
+            for name in _TEXTS
+            if not isinstance(value := getattr(self, name), str) and not (name == "username" and value is None)
+        ]
+        if isinstance(self.instance_url, str) and self.instance_url and not _URL.match(self.instance_url):
+            problems.append("instance_url: expected a URL, such as https://acme.my.salesforce.com")
+        if not isinstance(self.extra, Mapping):
+            problems.append(f"extra: expected a mapping of text to text, got {type(self.extra).__name__}")
+        if problems:
+            raise InvalidSessionError.of("Cannot make a SalesforceSession", problems)
 
     @property
     def org_id(self) -> str | None:

@@ -29,6 +29,7 @@ BASES: dict[type[Exception], tuple[type, ...]] = {
     kinetic.TransportError: (kinetic.AuthenticationError,),
     ServiceUnavailableError: (kinetic.TransientAuthenticationError, kinetic.TransportError),
     kinetic.SessionRejectedError: (kinetic.AuthenticationError,),
+    kinetic.StoreUnavailableError: (kinetic.AuthenticationError,),
     kinetic.LoginBudgetError: (kinetic.AuthenticationError,),
     kinetic.RateLimitedError: (kinetic.AuthenticationError,),
 }

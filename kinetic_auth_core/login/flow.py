@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -24,19 +25,28 @@ from kinetic_auth_core.errors import (
     SessionRejectedError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, current_tally, tallied
+from kinetic_auth_core.events import (
+    LoginEvent,
+    LoginRequest,
+    LoginTally,
+    ProviderState,
+    Reason,
+    current_tally,
+    tallied,
+)
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
 from kinetic_auth_core.login.places import name_places
 from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
+from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States, is_the_end
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading
-from kinetic_auth_core.session import SalesforceSession, jwt_times
+from kinetic_auth_core.session import InvalidSessionError, SalesforceSession, jwt_times
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.connections import Deadline
 
@@ -145,6 +155,8 @@ def _close_quietly(instance: Any) -> None:
 _FETCH_PAUSE_S = 5.0
 #: How long a thread waits at most for the first login of another one with the same credential.
 _FIRST_TRY_S = 600.0
+#: How long a refresh in the background waits for another login that presents the same secret.
+_WAIT_IN_BACKGROUND_S = 5.0
 
 
 @attrs.frozen
@@ -155,16 +167,22 @@ class _Login:
         request: What it is made for.
         tried: Takes in each instance as it is tried.
         deadline: Until when.
+        has_live: Whether there is a live session meanwhile.
     """
 
     request: LoginRequest
     tried: list[ProviderInstance]
     deadline: Deadline
+    has_live: Callable[[], bool]
 
-    def next_request(self) -> LoginRequest:
-        """The request for the instance that is tried next; the tries of those before it count."""
+    def next_request(self, state: ProviderState) -> LoginRequest:
+        """The request for the instance that is tried next; the tries of those before it count.
+
+        Args:
+            state: What the provider keeps from login to login.
+        """
         attempt = max(len(self.tried), current_tally().attempts + 1)
-        return attrs.evolve(self.request, now=time.time(), attempt=attempt)
+        return attrs.evolve(self.request, now=time.time(), attempt=attempt, state=state)
 
 
 class LoginFlow:
@@ -175,10 +193,19 @@ class LoginFlow:
         guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
         resources: What it may share with other sources.
+        states: What the provider keeps from login to login.
     """
 
-    def __init__(self, spec: LoginSpec, guard: LoginGuard, budget: LoginBudget, resources: SharedResources) -> None:
+    def __init__(
+        self,
+        spec: LoginSpec,
+        guard: LoginGuard,
+        budget: LoginBudget,
+        resources: SharedResources,
+        states: States,
+    ) -> None:
         self.spec = spec
+        self._states = states
         self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
         self._instances = ProviderInstances(spec, resources)
         self._guard = guard
@@ -187,7 +214,12 @@ class LoginFlow:
         self._in_use = ""
 
     def login(
-        self, reason: Reason = "asked", rejected: SalesforceSession | None = None, *, interactive: bool = False
+        self,
+        reason: Reason = "asked",
+        rejected: SalesforceSession | None = None,
+        *,
+        interactive: bool = False,
+        has_live: Callable[[], bool] = lambda: False,
     ) -> SalesforceSession:
         """Log in now, and call the observers.
 
@@ -195,6 +227,7 @@ class LoginFlow:
             reason: Why.
             rejected: The session that was reported, with the reason `rejected`.
             interactive: Whether a person may be asked.
+            has_live: Whether there is a live session meanwhile.
 
         Raises:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
@@ -213,7 +246,7 @@ class LoginFlow:
         )
         with tallied() as tally:
             try:
-                session = self._session(request, tried)
+                session = self._session(request, tried, has_live)
             except KineticAuthError as error:
                 name_places(error, self.spec.rows)
                 logger.info("%s failed: %s", self.spec.label, type(error).__name__)  # its caller gets all of it
@@ -244,6 +277,28 @@ class LoginFlow:
             for row in self.spec.rows
         )
 
+    def is_waiting_for_another(self) -> bool:
+        """Whether another login presents a secret that can be used once, so that its session is worth waiting for."""
+        if not self.spec.is_single_use:
+            return False
+        try:
+            secret = self._states.single_use(self.instance())
+            return secret is not None and secret.is_held()
+        except KineticAuthError as error:  # the login will say so
+            logger.debug("cannot tell whether another login is under way: %s", error)
+            return False
+
+    def forget_state(self) -> str | None:
+        """Delete what the provider has kept.
+
+        Returns:
+            The secret that it had, to be revoked; None if there was none.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._states.forget(self.instance())
+
     def instance(self) -> Any:
         """The provider's instance, as the next login would use it.
 
@@ -268,11 +323,13 @@ class LoginFlow:
         self._instances.close()
 
     @secret_boundary  # the observers and the log get errors without frames, too
-    def _session(self, request: LoginRequest, tried: list[ProviderInstance]) -> SalesforceSession:
+    def _session(
+        self, request: LoginRequest, tried: list[ProviderInstance], has_live: Callable[[], bool]
+    ) -> SalesforceSession:
         """Offer the credentials. `tried` takes in each instance as it is tried."""
         deadline = Deadline(self.spec.deadline_s)  # its time begins when the first request is sent
         return self._credentials.offer(
-            lambda number: self._log_in_with_set(number, _Login(request, tried, deadline)), deadline
+            lambda number: self._log_in_with_set(number, _Login(request, tried, deadline, has_live)), deadline
         )
 
     def _log_in_with_set(self, number: int, login: "_Login") -> SalesforceSession:
@@ -297,7 +354,10 @@ class LoginFlow:
         if culprit_of(error.error, error.description) is None or deadline.has_passed:
             return None
         now = time.monotonic()
-        if isinstance(error, HeldBackError) and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:
+        if (
+            isinstance(error, HeldBackError | LostGrantError)
+            and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S
+        ):
             return None
         self._fetched_at[number] = now
         try:
@@ -335,24 +395,73 @@ class LoginFlow:
 
     def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
         was_refused = self._guard.check(provider.credential)
-        spent, began = self._budget.spend(), time.time()
-        sent = _Sent(provider.instance)
-        try:
-            with login.deadline:
-                session = self._authenticate(provider, login.next_request())
-        except KineticAuthError as error:
-            self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
-            first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
-            # A provider whose sessions are never stored sends no credential, so none can be sent again.
-            if isinstance(error, RateLimitedError) or (
-                isinstance(error, CredentialsRejectedError) and not self.spec.never_stored
-            ):
-                self._guard.remember(provider.credential, error, began)
-            raise
+        session = self._with_state(provider, login)
         first_tries().note(provider.credential, is_refused=False)
         if was_refused:
             self._guard.forget(provider.credential)
         return session
+
+    def _with_state(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+        """Log in with what the provider keeps; what can be presented once only is marked before."""
+        secret = self._states.single_use(provider.instance)
+        if secret is None:
+            return self._within_budget(provider, login, self._states.open(provider.instance))
+        marked = self._mark(secret, login)
+        try:
+            return self._marked(secret, marked, provider, login)
+        except AuthenticationError as error:
+            if not (secret.is_over(error) and marked.before.value):
+                raise
+            logger.warning("%s", error)
+        return self._marked(secret, self._mark(secret, login), provider, login)  # by a consent
+
+    @staticmethod
+    def _mark(secret: SingleUse, login: "_Login") -> MarkedState:
+        in_background = login.request.reason == "refresh" and login.has_live()
+        return secret.mark(login.has_live, wait_s=_WAIT_IN_BACKGROUND_S if in_background else None)
+
+    def _marked(
+        self, secret: SingleUse, marked: MarkedState, provider: ProviderInstance, login: "_Login"
+    ) -> SalesforceSession:
+        """Log in with a secret that this login alone may present, and note what has become of it."""
+        tally = current_tally()
+        before = tally.attempts
+        error: BaseException | None = None
+        try:
+            with secret.renewed(marked):
+                return self._within_budget(provider, login, marked)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            was_read = marked.was_read and not self.spec.is_grant  # a grant's requests are counted
+            secret.settle(marked, error, was_sent=was_read or tally.attempts > before)
+            del error
+
+    def _within_budget(self, provider: ProviderInstance, login: "_Login", state: ProviderState) -> SalesforceSession:
+        spent, began = self._budget.spend(), time.time()
+        sent = _Sent(provider.instance)
+        try:
+            with login.deadline:
+                return self._authenticate(provider, login.next_request(state))
+        except KineticAuthError as error:
+            self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
+            first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
+            if isinstance(error, AuthenticationError) and self._is_to_be_remembered(error):
+                self._guard.remember(provider.credential, error, began)
+            raise
+
+    def _is_to_be_remembered(self, error: AuthenticationError) -> bool:
+        """Whether the guard is to hold back the next login with this credential.
+
+        A provider whose sessions are never stored sends no credential that could be sent again; the end of a token that
+        can be used once is remembered by its state, for good.
+        """
+        if isinstance(error, RateLimitedError):
+            return True
+        if not isinstance(error, CredentialsRejectedError) or self.spec.never_stored:
+            return False
+        return not (self.spec.is_single_use and is_the_end(error))
 
     def _authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
@@ -361,9 +470,11 @@ class LoginFlow:
             SessionRejectedError: A guard refuses the session.
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
-        secrets, cause = secret_texts(provider.instance), None
+        secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
         try:
             session = provider.hooks.authenticate(request)
+        except InvalidSessionError as error:
+            what = f"returned an invalid session: {'; '.join(error.problems)}."
         except KineticAuthError as error:
             raise_interruption(error)
             redact_chain(error, secrets)
@@ -373,21 +484,21 @@ class LoginFlow:
             cause = redacted_cause(error, secrets)
             what = f"raised {describe(cause)}"
         else:
-            if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
+            if isinstance(session, SalesforceSession) and session.access_token:
                 self._check(session, secrets)
                 return _with_end(session)
-            what = (
-                f"returned an invalid session: {problem}."
-                if isinstance(session, SalesforceSession)
-                else (f"returned {type(session).__name__} instead of a SalesforceSession.")
-            )
+            if isinstance(session, SalesforceSession):
+                what = "returned an invalid session: it has no access_token."
+            else:
+                what = f"returned {type(session).__name__} instead of a SalesforceSession."
+                remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
         spec = self.spec
         label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (
             f", or an observer around it ({', '.join(provider.hooks.wrappers)})," if provider.hooks.wrappers else ""
         )
         raise AuthenticationError(
-            f"the plugin {label}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
+            f"the plugin {label}{around} {what}", remedy=remedy, provider=spec.provider
         ) from cause
 
     def _check(self, session: SalesforceSession, secrets: list[str]) -> None:
@@ -476,11 +587,3 @@ def _with_end(session: SalesforceSession) -> SalesforceSession:
     (issued, expires), now = times, time.time()
     lives_s = [life_s for life_s in (expires - now, expires - (issued or now)) if life_s > 0]
     return attrs.evolve(session, expires_at=now + min(lives_s)) if lives_s else session
-
-
-def _problem(session: SalesforceSession) -> str | None:
-    """Why a plugin's session cannot be used; None if it can."""
-    texts: list[object] = [session.access_token, session.instance_url]
-    if not all(isinstance(text, str) for text in texts):
-        return "its access_token or its instance_url is not text"
-    return None if session.access_token else "it has no access_token"

@@ -5,6 +5,7 @@ request.
 """
 
 import abc
+import contextlib
 import itertools
 import logging
 import os
@@ -23,10 +24,11 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginRequest, may_ask_a_person
+from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -37,7 +39,7 @@ from kinetic_auth_core.settings.validators import (
     check_seconds,
     login_url_setting,
 )
-from kinetic_auth_core.transport.connections import Deadline, Transports
+from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.retry import LoginClock
@@ -45,6 +47,29 @@ if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 logger = logging.getLogger(__name__)
+
+
+def _form_problem(fields: object) -> str | None:
+    """Why what `grant` returned is not a form, as the end of a sentence without a value; None if it is one."""
+    what = f"returned {type(fields).__name__}, not a mapping of text to text"
+    if not isinstance(fields, Mapping):
+        return what
+    for name, value in fields.items():
+        if not isinstance(name, str):
+            return f"{what}: the name of a field is {type(name).__name__}"
+        if not isinstance(value, str):
+            return f"{what}: {name!r} is {type(value).__name__}, not text"
+    return None
+
+
+def _class_and_owner(cls: type) -> str:
+    """A provider's class, with its package where that is installed, for an error that is a mistake of the class."""
+    place = (cls.__module__.partition(".")[0], cls.__qualname__)
+    for plugin in installed(AUTHENTICATORS):
+        module, _, name = plugin.target.partition(":")
+        if (module.partition(".")[0], name) == place:
+            return f"{cls.__qualname__} of {plugin.owner}"
+    return cls.__qualname__
 
 
 class _GrantedError(Exception):
@@ -66,16 +91,21 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
     Subclasses are attrs classes that add their settings and implement `grant`, and may implement `granted`. They
     may set `provider_name`, for messages; `exactly_one_of`, groups of settings of which exactly one must be given;
-    `answers_are_signed`, where an answer without a signature is refused if the client secret is known; and
+    `answers_are_signed`, where an answer without a signature is refused if the client secret is known;
     `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
-    arrived is then not repeated; and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that
-    send the same are the same to the guard against lockouts, wherever the one is split.
+    arrived is then not repeated; `single_use`, where what `grant` gives can be sent once only, such as a refresh token
+    that rotates: a request that may have left is then not repeated, by no process that shares the store;
+    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline;
+    and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that send the same are the same to
+    the guard against lockouts, wherever the one is split.
     """
 
     provider_name: ClassVar[str] = ""
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     answers_are_signed: ClassVar[bool] = False
     counts_failed_logins: ClassVar[bool] = False
+    single_use: ClassVar[bool] = False
+    asks_a_person: ClassVar[bool] = False
     sent_as_one: ClassVar[tuple[str, ...]] = ()
 
     login_url: str = login_url_setting(kw_only=True)
@@ -103,6 +133,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _clock: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # of the server, as far as known
     _by_key: Lazy[Any] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
+    _state: Lazy[InstanceState] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)  # without a source
 
     @abc.abstractmethod
     def grant(self, request: LoginRequest) -> Mapping[str, str]:
@@ -169,7 +200,14 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
     def _request(self) -> LoginRequest:
         """A request for a login without a source."""
+        if self.single_use and self._state.peek() is None:
+            logger.warning(
+                "%s is used without a SessionSource: a token that replaces the configured one is in the memory of this "
+                "instance alone, and is lost with it",
+                type(self).__name__,
+            )
         return LoginRequest(
+            state=self._state.get(InstanceState),
             provider=self.provider_name or type(self).__name__,
             host=urlsplit(self.login_url).netloc,
             username=getattr(self, "username", None),
@@ -209,12 +247,17 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         from kinetic_auth_core.oauth.token_response import RequestContext
 
         login = RequestContext(
-            self.provider_name or type(self).__name__,
+            self.provider_name or asked.provider or type(self).__name__,
             urlsplit(self.login_url).netloc,
             getattr(self, "username", None),
         )
         clock = LoginClock(self._clock.get(ServerClock), login.host)
-        tries = Tries(self.deadline, clock.cures, may_repeat_unanswered=not self.counts_failed_logins)
+        tries = Tries(
+            self.deadline,
+            clock.cures,
+            may_repeat_unanswered=not self.counts_failed_logins,
+            only_unsent=self.single_use,
+        )
         try:
             outcome: SalesforceSession | KineticAuthError = tries.run(
                 lambda: self._try(login, clock, attrs.evolve(asked, now=clock.now(), attempt=next(attempts)))
@@ -243,6 +286,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
                 client_secret=getattr(self, "client_secret", None),
                 must_be_signed=self.answers_are_signed,
                 granted=lambda answer: self._have_granted(login, asked, answer),
+                keeps_unsigned=self.single_use,
             )
         except TransportError:  # not Salesforce's answer, so it says nothing of its clock
             raise
@@ -273,6 +317,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
             failure.__cause__ = redacted_cause(error, secrets)
         else:
+            if isinstance(asked.state, AcceptedState):
+                asked.state.note_accepted()
             return
         raise _GrantedError(failure)
 
@@ -281,18 +327,21 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
 
         problem, cause = "", None
         try:
-            fields: object = self.grant(asked)
+            with not_counted() if self.asks_a_person and asked.interactive else contextlib.nullcontext():
+                fields: object = self.grant(asked)
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
             cause = redacted_cause(error, secret_texts(self))
-            problem = f"its grant() raised {describe(cause).rstrip('.')}."
+            problem = f"raised {describe(cause).rstrip('.')}"
         else:
-            if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
-                return TokenRequest(dict(fields), secret_texts(self))
-            problem = f"its grant() returned {type(fields).__name__}, not a mapping of text to text."
-        raise login.failed(AuthenticationError, problem) from cause
+            wrong = _form_problem(fields)
+            if wrong is None:
+                return TokenRequest(dict(fields), secret_texts(self))  # type: ignore[call-overload]  # it is a mapping
+            problem = mask(wrong, secret_texts(self))
+        what = f"its grant() {problem} ({_class_and_owner(type(self))})."
+        raise login.failed(AuthenticationError, what, remedy="Report this to the plugin's authors.") from cause
 
     def share(self, transports: Transports) -> None:
         """Use shared connections instead of its own.

@@ -16,6 +16,7 @@ from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, identity_of
+from kinetic_auth_core.login.state import has_seed
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
@@ -31,6 +32,8 @@ from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.stores.base import SessionStore
+from kinetic_auth_core.stores.file import FileStore
+from kinetic_auth_core.stores.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +104,7 @@ class LoginSpec:
         allowed: Whose plugins may be loaded, for its references and observers.
         observers: Those of the application, and those that the config file has tables for.
         is_grant: Whether the provider is a `GrantAuthenticator`.
+        is_single_use: Whether what the provider logs in with can be presented once only.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
             reference then. Empty: they are made at the login.
         cls: The provider's class.
@@ -121,6 +125,7 @@ class LoginSpec:
     allowed: AllowedPlugins = attrs.field(factory=ALL_ALLOWED.searched_once)
     observers: Observers = attrs.field(factory=Observers)
     is_grant: bool = False
+    is_single_use: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
     cls: type | None = None
     never_stored: bool = False
@@ -199,6 +204,35 @@ def rows_in_memory(rows: Sequence[ExplainedSetting]) -> tuple[ExplainedSetting, 
     return tuple(in_memory(row) for row in rows if not row.name.startswith("store."))
 
 
+def is_single_use(cls: type) -> bool:
+    """Whether what a provider logs in with can be presented once only, as its class says."""
+    return getattr(cls, "single_use", False) is True
+
+
+def store_problem(cls: type, username: object, store: SessionStore | type[SessionStore]) -> str | None:
+    """Why a store cannot keep what a provider needs for its next login; None if it can.
+
+    Args:
+        cls: The provider's class.
+        username: The user that is configured, if any.
+        store: The store, or its class.
+    """
+    kind = store if isinstance(store, type) else type(store)
+    if not is_single_use(cls) or issubclass(kind, MemoryStore):  # which warns when there is something to lose
+        return None
+    if not kind.durable:
+        return (
+            f"{kind.__name__} does not promise to keep what it has stored (durable), and this provider's token can be "
+            "used once: use the file store, or redis"
+        )
+    if has_seed(cls) or username or issubclass(kind, FileStore):
+        return None
+    return (
+        f"without a username the session is of the person who logs in, and {kind.__name__} may be shared with others: "
+        "set username, or use the file store"
+    )
+
+
 def spec_for(
     authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None
 ) -> LoginSpec:
@@ -218,6 +252,11 @@ def spec_for(
             remedy="Give an instance, such as FileStore(); names of stores are for resolve.",
         )
     cls: Any = type(authenticator)
+    is_named = store is not None
+    if store is None and is_single_use(cls):
+        store = FileStore()
+    if store is not None and (problem := store_problem(cls, getattr(authenticator, "username", None), store)):
+        raise ConfigurationError(f"Cannot make a SessionSource: store: {problem}")
     rows = []
     for each in schema(type(authenticator)):
         if each.secret and (problem := reference_problem(each.value_of(authenticator))):
@@ -239,7 +278,7 @@ def spec_for(
         for value in [each.value_of(options)]
     ]
     rows.append(
-        ExplainedSetting("store", type(store).__name__, "constructor", secret=False)
+        ExplainedSetting("store", type(store).__name__, "constructor" if is_named else "default", secret=False)
         if store is not None
         else ExplainedSetting("store", "memory", "default", secret=False)
     )
@@ -253,6 +292,7 @@ def spec_for(
         is_grant=isinstance(authenticator, GrantAuthenticator),
         cls=cls,
         never_stored=says_never_stored(cls),
+        is_single_use=is_single_use(cls),
         identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
 

@@ -95,6 +95,14 @@ EXPIRED_ASSERTION = KnownError(
     " NTP; an assertion lives 3 minutes, and each login signs a new one.",
 )
 
+REVOKED_TOKEN = KnownError(
+    "invalid_grant",
+    "expired access/refresh token",
+    Kind.REJECTED,
+    "The refresh token was revoked or has expired: log in again to get a new one.",
+    Culprit.SECRET,
+)
+
 ERROR_CODES: tuple[KnownError, ...] = (
     KnownError(
         "invalid_grant",
@@ -134,12 +142,7 @@ ERROR_CODES: tuple[KnownError, ...] = (
         Culprit.KEY,
     ),
     EXPIRED_ASSERTION,
-    KnownError(
-        "invalid_grant",
-        "expired access/refresh token",
-        Kind.REJECTED,
-        "The refresh token was revoked or has expired: log in again to get a new one.",
-    ),
+    REVOKED_TOKEN,
     KnownError(
         "invalid_grant",
         "token request is already being processed",
@@ -225,10 +228,10 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "oauth_flow_disabled",
         "",
         Kind.REJECTED,
-        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement: Enable JWT Bearer Flow or "
-        "Enable Client Credentials Flow. Connected app: App Manager, Edit: Use digital signatures (JWT) or Enable "
-        "Client Credentials Flow. Password: Setup, OAuth and OpenID Connect Settings. If the app is blocked: Setup, "
-        "Connected Apps OAuth Usage, Unblock.",
+        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement: Enable JWT Bearer Flow, "
+        "Enable Client Credentials Flow or Enable Token Exchange Flow (this one under Policies, too). Connected app: "
+        "App Manager, Edit: Use digital signatures (JWT), or Enable with the name of the flow. Password: Setup, OAuth "
+        "and OpenID Connect Settings. If the app is blocked: Setup, Connected Apps OAuth Usage, Unblock.",
     ),
     KnownError(
         "unsupported_grant_type",

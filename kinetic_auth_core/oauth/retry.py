@@ -157,6 +157,7 @@ class Tries:
         is_cured: Whether a refusal is cured by another try at once; asked of those that do not pass by themselves.
         may_repeat_unanswered: Whether a request that may have arrived is sent again. Not one with a password: each
             counts as a failed login if it is wrong (docs/adr/0013-what-is-tried-again.md).
+        only_unsent: Whether a request is repeated only if it provably did not leave.
 
     Attributes:
         first_pause_s: The longest that the first pause can be.
@@ -165,11 +166,17 @@ class Tries:
     first_pause_s: ClassVar[float] = FIRST_PAUSE_S
 
     def __init__(
-        self, deadline_s: float, is_cured: Callable[[AuthenticationError], bool], *, may_repeat_unanswered: bool
+        self,
+        deadline_s: float,
+        is_cured: Callable[[AuthenticationError], bool],
+        *,
+        may_repeat_unanswered: bool,
+        only_unsent: bool = False,
     ) -> None:
         self._deadline_s = deadline_s
         self._is_cured = is_cured
         self._may_repeat_unanswered = may_repeat_unanswered
+        self._only_unsent = only_unsent
         self._jitter = tenacity.wait_random_exponential(multiplier=self.first_pause_s, exp_base=GROWTH)
 
     def run(self, attempt: Callable[[], T]) -> T:
@@ -203,6 +210,9 @@ class Tries:
     def _is_worth_another(self, error: BaseException) -> bool:
         if not isinstance(error, AuthenticationError):
             return False
+        if self._only_unsent:
+            is_unsent = isinstance(error, TransportError) and error.status is None and not error.unanswered
+            return is_unsent and error.retryable
         if isinstance(error, TransportError) and error.unanswered and not self._may_repeat_unanswered:
             return False
         return error.retryable or self._is_cured(error)

@@ -162,6 +162,7 @@ def read_response(
     client_secret: str | None,
     must_be_signed: bool = False,
     granted: Callable[[Mapping[str, object]], None] | None = None,
+    keeps_unsigned: bool = False,
 ) -> SalesforceSession:
     """Read the response to a token request.
 
@@ -173,6 +174,7 @@ def read_response(
         client_secret: Verifies the answer's `signature`; None: it is not verified.
         must_be_signed: An answer without a signature is refused, too, where the secret is known.
         granted: Sees all fields of a good answer, before it is decided whether its session is taken.
+        keeps_unsigned: It sees those of an answer with a wrong signature, too: the token that it replaces is spent.
 
     Raises:
         AuthenticationError: The endpoint refused, or its answer is not usable.
@@ -184,6 +186,8 @@ def read_response(
     if problems := unfit(values):
         what = f"the token response {', '.join(problems)}."
         raise context.failed(TransportError, what, remedy=_NOT_SALESFORCE, status=response.status)
+    if granted is not None and keeps_unsigned:
+        granted(MappingProxyType(fields))
     has_to_fit = must_be_signed or "signature" in values
     if client_secret and has_to_fit and not _is_signed(values, client_secret):
         raise context.failed(
@@ -192,7 +196,7 @@ def read_response(
             remedy="Check login_url, and that client_secret is the secret of this very app.",
             status=response.status,
         )
-    if granted is not None:
+    if granted is not None and not keeps_unsigned:
         granted(MappingProxyType(fields))
     if problem := instance_url_problem(values["instance_url"]):
         raise context.failed(

@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import attrs
@@ -335,8 +336,10 @@ def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> Unk
         )
     if damaged := list(_damaged()):
         remedy = f"{remedy} The metadata of these cannot be read: {', '.join(damaged)}; reinstall them.".strip()
+    misplaced = "".join(f" {sentence}" for sentence in misspelt_groups())
     return UnknownProviderError(
-        f"no {_kind(group)} {name!r} is installed{suggest(name, names)}; installed: {', '.join(names) or 'none'}.",
+        f"no {_kind(group)} {name!r} is installed{suggest(name, names)}; installed: {', '.join(names) or 'none'}."
+        + misplaced,
         remedy=remedy,
     )
 
@@ -352,3 +355,38 @@ def _lacks_metadata(package: str) -> bool:
         raise_interruption(error)
         return False
     return False
+
+
+def misspelt_groups(entry_points: Callable[[], Any] = _entry_points) -> list[str]:
+    """A sentence for each entry point in a group that begins like ours and is none of them, so that nobody finds it.
+
+    Args:
+        entry_points: Reads the entry points.
+    """
+    try:
+        points = entry_points()
+        groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
+        found = [point for group in groups for point in points.select(group=group)]
+        owners = [point.dist.metadata["Name"] for point in found]
+    except Exception:  # noqa: BLE001 - `installed` says what is wrong with the metadata
+        return []
+    return sorted(
+        {
+            f"{owner} registers {point.name} in {point.group}; did you mean {_meant_group(point.group)}?"
+            for point, owner in zip(found, owners, strict=True)
+        }
+    )
+
+
+_GROUPS = (AUTHENTICATORS, KEY_LOADERS, SESSION_STORES, OBSERVERS)
+_LIKE_OURS = re.compile(r"kinetic[-_.]?auth", re.IGNORECASE)
+
+
+def _meant_group(group: str) -> str:
+    """The group of ours that is most like another one; what we call authenticators, others call providers."""
+    word = re.split(r"[.:]", group.lower())[-1].replace("-", "_")
+    if "provider" in word:
+        return AUTHENTICATORS
+    ours = {each.partition(".")[2]: each for each in _GROUPS}
+    close = get_close_matches(word, ours, n=1, cutoff=0.5)
+    return ours[close[0]] if close else f"{', '.join(_GROUPS[:-1])} or {_GROUPS[-1]}"

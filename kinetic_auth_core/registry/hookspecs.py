@@ -5,6 +5,7 @@
 
 import inspect
 import logging
+import traceback
 from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -216,11 +217,18 @@ class LoginHooks:
             except Exception as error:  # noqa: BLE001 - an observer may raise anything
                 raise_interruption(error)
                 logger.warning(
-                    "observer %s raised %s in %s; the login continues",
-                    *(implementation.plugin_name, type(error).__name__, hook),
+                    "observer %s raised %s in %s; the login continues%s",
+                    *(implementation.plugin_name, type(error).__name__, hook, _place(error)),
                 )
             finally:
                 _being_called.reset(token)
+
+
+def _place(error: BaseException) -> str:
+    """Where an observer raised: the last line in the file of its hook, as ` (file:line)`; no values."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)][1:]
+    own = [f" ({file}:{line})" for file, line in frames if file == frames[0][0]]
+    return own[-1] if own else ""
 
 
 class KeyLoaderHooks:

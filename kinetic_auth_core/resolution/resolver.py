@@ -26,7 +26,15 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, make_instance, rows_in_memory, says_never_stored
+from kinetic_auth_core.login.spec import (
+    LoginSpec,
+    SourceOptions,
+    is_single_use,
+    make_instance,
+    rows_in_memory,
+    says_never_stored,
+    store_problem,
+)
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
@@ -194,7 +202,7 @@ def _merge(
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
     is_stored = not says_never_stored(cls)
-    default = default_store if is_stored else DEFAULT_STORE
+    default = DEFAULT_STORE if not is_stored else "file" if is_single_use(cls) else default_store
     choice = choose_store(store.value if store else None, configuration, default)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
@@ -226,6 +234,7 @@ def _merge(
         store=choice.open,
         allowed=configuration.allowed,
         is_grant=issubclass(cls, GrantAuthenticator),
+        is_single_use=is_single_use(cls),
         never_stored=not is_stored,
         cls=cls,
         identity=identity_of(cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed)),
@@ -247,6 +256,9 @@ def _merge(
 
         found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
         problems += located(found, merged.rows)
+    if choice.cls is not None and (problem := store_problem(cls, values.get("username"), choice.cls)):
+        where = next(row.source for row in choice.rows if row.name == "store")
+        problems.append(f"store (from {where}): {problem}")
     if problems:
         return rows, [*problems, *suggestions], None
     for each in suggestions:

@@ -36,12 +36,14 @@ class StoreChoice:
         rows: For `explain()`.
         problems: Everything that is wrong, as sentences.
         values: The store's settings, some of them references.
+        cls: The store's class; None: this process's memory, or nobody knows.
     """
 
     open: SessionStore | Callable[[], SessionStore] | None = attrs.field(repr=False)
     rows: tuple[ExplainedSetting, ...]
     problems: tuple[str, ...] = ()
     values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    cls: type[SessionStore] | None = None
 
 
 @attrs.frozen
@@ -81,7 +83,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     """
     if isinstance(keyword, SessionStore):
         row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
-        return StoreChoice(keyword, (row,))
+        return StoreChoice(keyword, (row,), cls=type(keyword))
     try:
         named = _named(keyword, configuration)
     except ValueError as error:
@@ -125,7 +127,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
         for each in wrong
     ]
     is_own = named.name == DEFAULT_STORE
-    return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), merged.values)
+    return StoreChoice(None if is_own else open_store, tuple(rows), tuple(problems), merged.values, cls)
 
 
 def _whole(value: Any) -> Any:

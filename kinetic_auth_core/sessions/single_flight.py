@@ -98,7 +98,10 @@ class Refresher:
                 return self._found(cached)
             if held := self._refused.held():
                 return held
-            if (lease := self._cache.acquire(self._holder)) is not None:
+            is_held = self._flow.is_waiting_for_another()
+            if is_held:
+                give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
+            elif (lease := self._cache.acquire(self._holder)) is not None:
                 return self._under_lease(lease, stale=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
                 waited_s = self._cache.lease_s
@@ -116,6 +119,8 @@ class Refresher:
         self._cache.find_name()
         if cached := self.cached(younger_than=stale):
             return cached
+        if self._flow.is_waiting_for_another():
+            return None
         lease = self._cache.acquire(self._holder)
         return self._under_lease(lease, stale) if lease else None
 
@@ -146,7 +151,12 @@ class Refresher:
         rejected = self._rejected if stale is None else None
         reason: Reason = "rejected" if rejected else "refresh" if self._had_one or stale is not None else "first"
         began = time.time()  # the session's birth: while this process is stopped in mid-login, others get younger ones
-        session = self._flow.login(reason, rejected, interactive=stale is None and may_ask_a_person())
+        session = self._flow.login(
+            reason,
+            rejected,
+            interactive=stale is None and may_ask_a_person(),
+            has_live=lambda: stale is not None,
+        )
         made = self._found(CachedSession.of(session, self._lifetime_s, born_at=began))
         token = made.session.access_token
         self._made_here.append(token)

@@ -14,6 +14,7 @@ from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
 from kinetic_auth_core.login.refusals import LoginGuard
+from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import Observers, authenticator_problem, given_observers
@@ -91,7 +92,7 @@ class SessionSource:
         guard = LoginGuard(self._cache, options.lockout_guard, spec.label, details)
         here = spec.identity.name_here(process_key())
         budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
-        self._flow = LoginFlow(spec, guard, budget, self._resources)
+        self._flow = LoginFlow(spec, guard, budget, self._resources, States(spec, self._cache))
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
         self._flow.import_modules()
@@ -121,7 +122,8 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
-        return self._flow.login(interactive=may_ask_a_person())
+        has_live = lambda: self._single_flight.peek() is not None  # noqa: E731 - one use
+        return self._flow.login(interactive=may_ask_a_person(), has_live=has_live)
 
     def session(self) -> SalesforceSession:
         """The live session: from memory, then the store, else one login for all callers that wait.

@@ -17,7 +17,7 @@ from kinetic_auth_core.session import (
     normal_api_version,
     retires_soon,
 )
-from kinetic_auth_core.settings.schema import setting
+from kinetic_auth_core.settings.schema import setting, with_help
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ def check_seconds(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_SECONDS}")
 
 
+@with_help
 def url_setting(
     default: Any = attrs.NOTHING,
     *,

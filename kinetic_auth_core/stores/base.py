@@ -4,6 +4,8 @@
 """
 
 import abc
+from collections.abc import Sequence
+from typing import ClassVar
 
 import attrs
 
@@ -28,7 +30,13 @@ class SessionStore(abc.ABC):
     raise any error if it cannot be reached or is full: the source logs a warning and continues with its own memory. A
     damaged value counts as missing. A constructor does no I/O. `kinetic_auth_core.testing.SessionStoreContract`
     is the test suite of this contract.
+
+    Attributes:
+        durable: Whether what `put` has stored is there for good when it returns: it outlives this process, and as far
+            as the operator has configured it, a crash. A provider whose token rotates needs such a store.
     """
+
+    durable: ClassVar[bool] = False
 
     @abc.abstractmethod
     def get(self, key: str) -> StoredValue | None:
@@ -93,6 +101,16 @@ class SessionStore(abc.ABC):
         count share no session.
         """
         return None
+
+    def durability_problems(self) -> Sequence[str]:
+        """What in its configuration may lose a value that it has confirmed, as far as it can find out.
+
+        A source of a provider whose token rotates asks once, and warns of each.
+
+        Returns:
+            Ends of sentences that begin with "the session store: ".
+        """
+        return ()
 
     def close(self) -> None:  # noqa: B027 - a store may have nothing to close
         """Close connections. The next call opens new ones."""

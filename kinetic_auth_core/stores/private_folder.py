@@ -72,8 +72,13 @@ class PrivateFolder:
         with os.fdopen(descriptor, "rb") as file:
             return file.read()
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, *, durably: bool = False) -> None:
         """Replace a file as a whole; if that fails, the previous one remains.
+
+        Args:
+            name: Of the file.
+            content: All of it.
+            durably: Whether it is on the disk when this returns, with its name: it outlives a loss of power.
 
         Raises:
             OSError: It cannot be written; no part of it remains.
@@ -85,7 +90,12 @@ class PrivateFolder:
                 if hasattr(os, "fchmod"):
                     os.fchmod(file.fileno(), 0o600)  # the umask may have removed our own permissions
                 file.write(content)
+                if durably:
+                    file.flush()
+                    os.fsync(file.fileno())
             unfinished.replace(self.path / name)
+            if durably:
+                _sync(self.path)
         except BaseException:
             with contextlib.suppress(OSError):
                 unfinished.unlink()
@@ -124,6 +134,18 @@ def _make(path: Path) -> None:
         _make(path.parent)
     with contextlib.suppress(FileExistsError):  # another process was faster
         path.mkdir(mode=0o700)
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk. Windows does that by itself."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_if_shared(path: Path, link: os.stat_result, state: os.stat_result) -> None:

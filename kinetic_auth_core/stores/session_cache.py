@@ -350,6 +350,14 @@ class SessionCache:
             logger.info("the session store answers again")
         return answer
 
+    def opened_store(self) -> SessionStore | None:
+        """The store itself, for what is not a session; None: this process's memory.
+
+        Raises:
+            Exception: The store could not be opened, for whatever reason.
+        """
+        return None if self._place is None else self._opened(self._place)
+
     def _opened(self, place: SessionStore | Callable[[], SessionStore]) -> SessionStore:
         with self._lock:
             if self._store is None:

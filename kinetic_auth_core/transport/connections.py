@@ -3,10 +3,11 @@
 The part of the transport that loads no HTTP library.
 """
 
+import contextlib
 import math
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,13 @@ class Deadline:
         outer, self._outer = self._outer, None
         _current.set(None if outer is None else weakref.ref(outer))
 
+    def extend(self, seconds: float) -> None:
+        """Let it, and those around it, end that many seconds later."""
+        if self._ends_at is not None:
+            self._ends_at += seconds
+        if self._outer is not None:
+            self._outer.extend(seconds)
+
     def ends_at(self) -> float:
         """When it ends, or the one around it if that is earlier: seconds of the monotonic clock; infinite if never."""
         own = math.inf if self._ends_at is None else self._ends_at
@@ -67,6 +75,17 @@ class Deadline:
 def _current_deadline() -> Deadline | None:
     current = _current.get()
     return None if current is None else current()
+
+
+@contextlib.contextmanager
+def not_counted() -> Iterator[None]:
+    """Do not count the time inside towards this thread's deadlines: a person was asked."""
+    began, deadline = time.monotonic(), _current_deadline()
+    try:
+        yield
+    finally:
+        if deadline is not None:
+            deadline.extend(time.monotonic() - began)
 
 
 def remaining_s() -> float:

@@ -440,10 +440,10 @@ def test_an_invalid_session_becomes_an_authentication_error(install: Install, va
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ("None, 'https://acme.example', '', '0'", "its access_token or its instance_url is not text"),
+        ("None, 'https://acme.example', '', '0'", "access_token: expected text, got NoneType"),
         (
-            "b'00D!canary', 'https://acme.my.salesforce.com', '', '0'",
-            "its access_token or its instance_url is not text",
+            "b'00D!canary', 'https://acme.my.salesforce.com', None, '0'",
+            "access_token: expected text, got bytes; id: expected text, got NoneType",
         ),
         ("'', 'https://acme.my.salesforce.com', '', '0'", "it has no access_token"),
     ],

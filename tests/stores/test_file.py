@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores import file
 from kinetic_auth_core.stores.file import Entry, Lease
 from kinetic_auth_core.stores.private_folder import PrivateFolder
 from kinetic_auth_core.testing import SessionStoreContract
+from kinetic_auth_core.testing.leaks import secrets_in
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals")
 KEY = "0123456789abcdef"
@@ -45,6 +47,75 @@ class TestContract(SessionStoreContract):
 
     def make_store(self) -> kinetic.FileStore:
         return kinetic.FileStore(self.folder)
+
+    def make_broken_store(self) -> kinetic.FileStore:
+        self.folder.mkdir(mode=0o755)
+        return kinetic.FileStore(self.folder)
+
+
+class TestEncryptedContract(TestContract):
+    key = Fernet.generate_key().decode()
+
+    def make_store(self) -> kinetic.FileStore:
+        return kinetic.FileStore(self.folder, key=self.key)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the names of open files are in /proc")
+def test_what_was_put_is_synced_with_its_name_before_put_returns(
+    store: kinetic.FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").resolve()
+        synced.append("folder" if path.is_dir() else path.suffix)
+        sync(descriptor)
+
+    store.put("key", b"value", expires_in_s=60)
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.put("key", b"another", expires_in_s=60)
+    assert synced == [".tmp", "folder"]
+
+
+def test_with_a_key_no_file_has_a_value_in_clear(folder: Path) -> None:
+    store = kinetic.FileStore(folder, key=Fernet.generate_key().decode())
+    store.put("key", b"canary-value", expires_in_s=60)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"canary-value" in path.read_bytes() for path in files)
+
+
+def test_a_list_of_keys_encrypts_with_the_first_and_opens_with_all(folder: Path) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    kinetic.FileStore(folder, key=old).put("key", b"value", expires_in_s=60)
+    both = kinetic.FileStore(folder, key=[new, old])
+    assert both.get("key").value == b"value"  # type: ignore[union-attr]
+    both.put("key", b"again", expires_in_s=60)
+    assert kinetic.FileStore(folder, key=new).get("key").value == b"again"  # type: ignore[union-attr]
+
+
+def test_an_entry_under_another_key_is_not_removed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    right, wrong = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    kinetic.FileStore(folder, key=right).put("key", b"value", expires_in_s=60)
+    for _ in range(2):
+        assert kinetic.FileStore(folder, key=wrong).get("key") is None
+    assert "it has another key" in caplog.text
+    assert kinetic.FileStore(folder, key=right).get("key") is not None
+
+
+def test_an_entry_that_was_copied_under_another_name_is_not_opened(folder: Path) -> None:
+    store = kinetic.FileStore(folder, key=Fernet.generate_key().decode())
+    store.put("mine", b"value", expires_in_s=60)
+    (folder / "yours.session").write_bytes((folder / "mine.session").read_bytes())
+    assert store.get("yours") is None
+
+
+def test_a_key_that_is_not_one_is_not_shown() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="not a Fernet key") as caught:
+        kinetic.FileStore(key="canary-key")
+    assert secrets_in(caught.value, "canary-key", is_test=lambda file: file == __file__) == []
+    assert "canary" not in repr(kinetic.FileStore(key=Fernet.generate_key().decode()))
 
 
 def start(script: str, *arguments: object, measured: bool = True) -> "subprocess.Popen[str]":
@@ -297,7 +368,8 @@ def test_a_sweep_skips_a_locked_key(store: kinetic.FileStore, folder: Path) -> N
     store.put(KEY, b"value", expires_in_s=60)
     store.put("busy", b"value", expires_in_s=0)
     make_sweep_due(folder)
-    with file._locked(PrivateFolder(folder), "busy"), ThreadPoolExecutor() as pool:
+    with file.LockFile(PrivateFolder(folder), "busy") as lock, ThreadPoolExecutor() as pool:
+        lock.acquire()
         assert pool.submit(store.put, "another", b"value", expires_in_s=60).result()
     assert (folder / "busy.session").exists()
 
@@ -450,9 +522,10 @@ def test_of_many_threads_that_share_a_store_one_gets_the_lease_and_one_put_wins(
 def test_a_lock_held_too_long_is_an_error(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     place = PrivateFolder(folder)
-    with file._locked(place, KEY), pytest.raises(kinetic.KineticAuthError, match="was locked by another process"):
-        with file._locked(place, KEY, timeout_s=0.05):
-            pass
+    with file.LockFile(place, KEY) as lock, file.LockFile(place, KEY) as second:
+        lock.acquire()
+        with pytest.raises(kinetic.KineticAuthError, match="was locked by another process"):
+            second.acquire(timeout_s=0.05)
 
 
 @posix
@@ -463,7 +536,8 @@ import threading
 taken, over = threading.Event(), threading.Event()
 from kinetic_auth_core.stores import file
 def hold():
-    with file._locked(file.PrivateFolder(file.Path(sys.argv[1])), "k"):
+    with file.LockFile(file.PrivateFolder(file.Path(sys.argv[1])), "k") as lock:
+        lock.acquire()
         taken.set()
         over.wait()
 store.put("k", b"before", expires_in_s=60)
@@ -483,12 +557,6 @@ os.write(here, b".")
 print(os.wait()[1], store.get("k").value)
 """
     assert finish(start(script, folder)) == "0 b'child'"
-
-
-def test_importing_the_core_loads_no_filelock() -> None:
-    script = "import sys, kinetic_auth_core; print(kinetic_auth_core.FileStore, 'filelock' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith("False")
 
 
 @pytest.fixture(autouse=True)

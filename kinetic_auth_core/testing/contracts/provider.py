@@ -35,8 +35,10 @@ from kinetic_auth_core.testing.contracts.tenant import (
     Tenant,
     has_deadline,
     is_outside_of_plugins,
+    is_single_use,
     log_in,
     log_in_quietly,
+    new_store,
     secrets_found,
     settings_of,
     settings_with,
@@ -351,8 +353,12 @@ class ProviderContract(abc.ABC):
     def _source(self, provider: Any) -> Any:
         import kinetic_auth_core as kinetic
 
+        if self._store is None and is_single_use(provider):
+            self._store = new_store(self._opened)
         # Without the guard, the second login after a refusal would not reach the org.
-        return self._opened.enter_context(kinetic.SessionSource(provider, lockout_guard=0))
+        return self._opened.enter_context(kinetic.SessionSource(provider, store=self._store, lockout_guard=0))
+
+    _store: Any = None  # of all sources of a test, for a provider whose token can be used once
 
     def _tenant(self, *, hurried: bool = False) -> Tenant:
         provider, login = self.make_provider(), self.emulator.default

@@ -6,6 +6,7 @@ It uses only the methods of a store. The docstrings of `kinetic_auth_core.Sessio
 import abc
 import contextlib
 import os
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ def read(store: Any, key: str) -> tuple[bytes, int] | None:
 
 
 _BRIEFLY_S = 0.1
+_PROCESSES = 6
 _LONG_S = 600.0
 
 
@@ -33,11 +35,18 @@ class SessionStoreContract(abc.ABC):
 
     Each test uses its own keys, so a place may be shared between tests.
 
+    A store that says `durable = True` is tested for that, too: what `put` has stored outlives the process that stored
+    it, and a store that fails raises instead of pretending. What a loss of power leaves cannot be tested here.
+
     Attributes:
         shared: Whether other processes see what is stored. Then the child of a `fork` is tested too.
     """
 
     shared = False
+
+    def make_broken_store(self) -> Any:
+        """Return a handle on a place that cannot be reached or written; None: there is no such place to test."""
+        return None
 
     @abc.abstractmethod
     def make_store(self) -> Any:
@@ -246,3 +255,66 @@ class SessionStoreContract(abc.ABC):
 
             expect(in_a_child(child), "the child of a fork does not see the value and lease of its parent")
             expect(store.get(key).value == b"child's", "the parent of a fork does not see the value of its child")
+
+    # What `durable = True` promises
+
+    def test_what_a_durable_store_has_taken_outlives_a_process_that_is_killed(self) -> None:
+        with self._store() as (store, key):
+            if not (_is_durable(store) and hasattr(os, "fork")):
+                return
+            before = store.put(key, b"before", expires_in_s=_LONG_S)
+            store.close()
+            pid = os.fork()
+            if not pid:
+                with contextlib.suppress(BaseException):
+                    stored = self.make_store().put(key, b"after", expires_in_s=_LONG_S, generation=before)
+                    os.kill(os.getpid(), signal.SIGKILL if stored else signal.SIGTERM)
+                os._exit(1)
+            _, status = os.waitpid(pid, 0)
+            expect(os.WTERMSIG(status) == signal.SIGKILL, "put() of a child process did not store a value")
+            expect(store.get(key).value == b"after", "a value is gone with the process that has stored it")
+
+    def test_of_many_processes_that_replace_one_generation_of_a_durable_store_one_wins(self) -> None:
+        with self._store() as (store, key):
+            if not (_is_durable(store) and hasattr(os, "fork")):
+                return
+            generation = store.put(key, b"first", expires_in_s=_LONG_S)
+            store.close()
+            pids = []
+            for number in range(_PROCESSES):
+                pid = os.fork()
+                if not pid:
+                    code = 2
+                    with contextlib.suppress(BaseException):
+                        value = b"%d" % number
+                        made = self.make_store().put(key, value, expires_in_s=_LONG_S, generation=generation)
+                        code = 1 if made is None else 0
+                    os._exit(code)
+                pids.append(pid)
+            codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+            expect(2 not in codes, "put() raised in a child process")
+            expect(codes.count(0) == 1, f"{codes.count(0)} of {_PROCESSES} processes replaced one generation")
+            expect(store.get(key).value == b"%d" % codes.index(0), "the value of the winner is missing")
+
+    def test_a_value_of_a_durable_store_is_kept_for_400_days(self) -> None:
+        with self._store() as (store, key):
+            if not _is_durable(store):
+                return
+            expect(store.put(key, b"value", expires_in_s=400 * 86_400.0), "put() for 400 days stored nothing")
+            expect(store.get(key) is not None, "a value for 400 days is not there")
+
+    def test_a_durable_store_that_cannot_store_raises(self) -> None:
+        broken = self.make_broken_store()
+        if broken is None:
+            return
+        raised = False
+        with contextlib.closing(broken):
+            try:
+                broken.put(uuid.uuid4().hex, b"value", expires_in_s=_LONG_S)
+            except Exception:  # noqa: BLE001 - any error will do
+                raised = True
+        expect(raised, "put() of a store that cannot store raises nothing")
+
+
+def _is_durable(store: Any) -> bool:
+    return getattr(store, "durable", False) is True

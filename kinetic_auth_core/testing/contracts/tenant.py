@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def log_in(tenant: Tenant) -> Attempt:
     """Log in by a new source, and keep what came of it, and what the provider's own method raised."""
     import kinetic_auth_core as kinetic
 
-    source = kinetic.SessionSource(tenant.provider, lockout_guard=0)
+    opened = contextlib.ExitStack()
+    store = new_store(opened) if is_single_use(tenant.provider) else None  # a mark of the attempt before is not there
+    source = kinetic.SessionSource(tenant.provider, store=store, lockout_guard=0)
     cls = type(tenant.provider)
     original, is_own = getattr(cls, "authenticate", None), "authenticate" in vars(cls)
     raised: list[BaseException] = []
@@ -79,6 +82,7 @@ def log_in(tenant: Tenant) -> Attempt:
         return Attempt(error=error, raised=raised[-1] if raised else None)
     finally:
         source.close()
+        opened.close()
         if is_own:
             cls.authenticate = original
         elif original is not None:
@@ -104,3 +108,19 @@ def settings_with(tenant: Tenant, found: list[str]) -> str:
         if any(isinstance(value := each.value_of(tenant.provider), str) and piece in value for piece in found)
     ]
     return ", ".join(names) or "one that the org has issued"
+
+
+def is_single_use(provider: Any) -> bool:
+    """Whether a provider's class says that what it logs in with can be used once."""
+    return getattr(type(provider), "single_use", False) is True
+
+
+def new_store(opened: contextlib.ExitStack) -> Any:
+    """A store that the child of a fork shares, in a folder that is removed at the end.
+
+    Args:
+        opened: Removes it.
+    """
+    import kinetic_auth_core as kinetic
+
+    return kinetic.FileStore(opened.enter_context(tempfile.TemporaryDirectory()))

@@ -4,31 +4,33 @@ import hmac
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
 from kinetic_auth_core import ConfigurationError, Once, SessionStore, StoredValue, setting
-from kinetic_auth_core.plugins import ValidatedMeta, reset_after_fork
+from kinetic_auth_core.plugins import (
+    HOW_TO_MAKE_A_KEY,
+    FernetSealer,
+    PlainSealer,
+    Sealer,
+    ValidatedMeta,
+    keys_of,
+    reset_after_fork,
+)
 from kinetic_auth_redis_store import scripts
 from kinetic_auth_redis_store.address import check_url, connect
-from kinetic_auth_redis_store.sealing import HOW_TO_MAKE_A_KEY, Encrypted, Plain, Sealer
+from kinetic_auth_redis_store.durability import DURABILITY_SETTINGS, durability_problems
 
 logger = logging.getLogger(__name__)
 
 _MAX_TIMEOUT_S = 60
 
 
-def _keys(key: str | Sequence[str] | None) -> Sequence[str]:
-    if not key:
-        return []
-    return [key] if isinstance(key, str) else key
-
-
 def _check_key(instance: Any, _attribute: object, value: Any) -> None:
     """Check the keys; and, on a complete instance, whether they agree with `encrypt`."""
-    if keys := _keys(value):
-        Encrypted(keys)
+    if keys := keys_of(value):
+        FernetSealer(keys)
     if instance is None:
         return
     if instance.encrypt and not keys:
@@ -48,6 +50,11 @@ def _check_timeout(_instance: object, _attribute: object, value: float) -> None:
         raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_TIMEOUT_S}")
 
 
+def _check_replicas(_instance: object, _attribute: object, value: int) -> None:
+    if value < 0:
+        raise ConfigurationError("must be a number of replicas, 0 or more")
+
+
 @attrs.define(eq=False)
 class RedisStore(SessionStore, metaclass=ValidatedMeta):
     """Keeps sessions in Redis or Valkey, so that all processes of a deployment share one login.
@@ -61,10 +68,13 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         encrypt: False stores sessions in clear, without a key.
         prefix: The prefix of all names in Redis.
         timeout: Seconds for connecting, and for each answer.
+        replicas: How many replicas have to confirm a value before it counts as stored (`WAIT`).
 
     Raises:
         ConfigurationError: Settings are missing or wrong; all are named.
     """
+
+    durable: ClassVar[bool] = True
 
     url: str = setting(
         help="Where Redis is: redis://, rediss:// (TLS) or unix://; may hold a password.",
@@ -80,6 +90,7 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
     encrypt: bool = setting(True, help="False stores sessions in clear, without a key.")
     prefix: str = setting("kinetic-auth:", help="Prefix of all names in Redis.", validator=_check_prefix)
     timeout: float = setting(1.0, help="Seconds for connecting, and for each answer.", validator=_check_timeout)
+    replicas: int = setting(0, help="Replicas that have to confirm each value (WAIT).", validator=_check_replicas)
     _client: Once[Any] = attrs.field(init=False, repr=False, factory=Once)
     _sealer: Once[Sealer] = attrs.field(init=False, repr=False, factory=Once)
     _warned: threading.Lock = attrs.field(init=False, repr=False, factory=threading.Lock)
@@ -118,6 +129,10 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         name = self._name(key, "value")
         sealed = self._seal().seal(name, value)
         made = self._run(scripts.PUT, name, _text(generation), sealed, _milliseconds(expires_in_s))
+        if made is not None and self.replicas:
+            confirmed = self._redis().wait(self.replicas, _milliseconds(self.timeout / 2))
+            if confirmed < self.replicas:
+                logger.warning("%d of %d replicas have confirmed a value in time", confirmed, self.replicas)
         return None if made is None else int(made)
 
     def delete(self, key: str, *, generation: int | None = None) -> bool:
@@ -134,8 +149,22 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
 
     def naming_key(self) -> bytes | None:
         """Derived from the last key of the list, the oldest; None where sessions are stored in clear."""
-        keys = _keys(self.key)
+        keys = keys_of(self.key)
         return hmac.digest(keys[-1].encode(), b"kinetic-auth names of sessions", "sha256") if keys else None
+
+    def durability_problems(self) -> list[str]:
+        """What in the server's configuration can lose a value that `put` has stored, as far as it may be asked."""
+        from redis import RedisError
+
+        client = self._redis()
+        try:
+            found = {name: text for asked in DURABILITY_SETTINGS for name, text in client.config_get(asked).items()}
+            connected = client.info("replication").get("connected_slaves", 0)
+        except RedisError as error:
+            return [
+                f"its configuration may not be read ({type(error).__name__}), so nobody has checked that it is durable"
+            ]
+        return durability_problems(found, int(connected), self.replicas)
 
     def close(self) -> None:
         """Close the connections. The next call opens new ones."""
@@ -154,7 +183,7 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         return self._client.get(lambda: connect(self.url, self.timeout))
 
     def _seal(self) -> Sealer:
-        return self._sealer.get(lambda: Encrypted(_keys(self.key)) if self.encrypt else Plain())
+        return self._sealer.get(lambda: FernetSealer(keys_of(self.key)) if self.encrypt else PlainSealer())
 
     def _warn_of_unreadable(self) -> None:
         """Warn once: each login finds the value again until a session replaces it."""

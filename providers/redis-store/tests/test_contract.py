@@ -52,6 +52,9 @@ class _Contract(SessionStoreContract):
     def make_store(self) -> RedisStore:
         return RedisStore(self.url, **self.settings)
 
+    def make_broken_store(self) -> RedisStore:
+        return RedisStore("redis://127.0.0.1:9/0", **self.settings)
+
 
 class TestEncrypted(_Contract):
     @pytest.fixture(autouse=True)

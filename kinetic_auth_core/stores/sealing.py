@@ -1,15 +1,23 @@
 """Encrypts values with Fernet, and binds each to the name it is stored under.
 
-Without the binding, somebody who can write to Redis could give one user the session of another.
+Without the binding, somebody who can write to the store could give one user the session of another.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from kinetic_auth_core import ConfigurationError
+from kinetic_auth_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
+
+
+def keys_of(key: str | Sequence[str] | None) -> Sequence[str]:
+    """The keys of a store's setting `key`, which is one or a list."""
+    if not key:
+        return []
+    return [key] if isinstance(key, str) else key
+
 
 #: The command that makes a key, for messages.
 HOW_TO_MAKE_A_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
@@ -25,8 +33,8 @@ class Sealer(Protocol):
         """The value; None if it was sealed with another key or under another name, or was changed."""
 
 
-class Plain:
-    """Stores values as they are: for `encrypt = false`."""
+class PlainSealer:
+    """Stores values as they are."""
 
     def seal(self, name: str, value: bytes) -> bytes:  # noqa: ARG002 - the protocol of Sealer
         """The value itself."""
@@ -37,18 +45,22 @@ class Plain:
         return stored
 
 
-class Encrypted:
+class FernetSealer:
     """Encrypts with the first of its keys, and decrypts with any of them.
 
     Args:
         keys: Fernet keys.
 
     Raises:
-        ConfigurationError: One is not a Fernet key; it is not shown.
+        ConfigurationError: One is not a Fernet key; it is not shown. Or the package `cryptography` is missing.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        from cryptography.fernet import InvalidToken, MultiFernet
+        try:
+            from cryptography.fernet import InvalidToken, MultiFernet
+        except ImportError:
+            del keys
+            raise ConfigurationError("needs the package cryptography: pip install cryptography") from None
 
         fernets = [_fernet(key) for key in keys]
         if None in fernets:

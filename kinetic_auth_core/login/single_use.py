@@ -1,0 +1,406 @@
+"""Who may present a secret that can be used once, such as a refresh token that rotates.
+
+A login marks the secret in the store by compare-and-swap before it sends it; who wins that may send. What the answer
+says decides what becomes of the mark; the states of a token, and what each crash leaves, are in
+docs/adr/0021-a-token-is-presented-once.md.
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import attrs
+
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CredentialsRejectedError,
+    KeyLoadError,
+    TransientAuthenticationError,
+    TransportError,
+)
+from kinetic_auth_core.login.spec import LoginSpec
+from kinetic_auth_core.login.state import (
+    Lost,
+    Mark,
+    OpenState,
+    Record,
+    StateEntry,
+    StateWriter,
+    has_seed,
+    memory_of_states,
+    state_name,
+    store_unavailable,
+)
+from kinetic_auth_core.oauth.error_codes import REVOKED_TOKEN, Kind, known_error
+from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.session_cache import SessionCache
+
+logger = logging.getLogger(__name__)
+
+#: A mark that is further ahead than its length and this was made by a clock that is ahead of ours.
+_SKEW_S = 5.0
+#: How long a mark is renewed while a person is asked, in seconds.
+_LONGEST_CONSENT_S = 900.0
+
+
+class LostGrantError(CredentialsRejectedError):
+    """A login that was not tried, as its token cannot be used any more."""
+
+
+def token_was_not_used(error: BaseException) -> bool:
+    """Whether an error proves that the token endpoint has not used up the token that was sent, or that none was sent.
+
+    Args:
+        error: What the login raised.
+    """
+    if isinstance(error, TransportError):
+        is_unsent = error.status is None and not error.unanswered
+        return is_unsent or error.status == 429
+    if not isinstance(error, AuthenticationError):
+        return isinstance(error, ConfigurationError | KeyLoadError)
+    if error.status == 429:
+        return True
+    known = known_error(error.error or "", error.description)
+    if known is None or (error.status or 0) >= 500 or is_the_end(error):
+        return False
+    return known.kind is not Kind.TRANSIENT or known.error == "slow_down"
+
+
+def is_the_end(error: BaseException) -> bool:
+    """Whether an error says that the token is spent, revoked or expired."""
+    return isinstance(error, AuthenticationError) and REVOKED_TOKEN.fits(error.error or "", error.description)
+
+
+@attrs.define(eq=False)
+class MarkedState:
+    """The state of a provider as one login sees it, which has the mark: a `ProviderState`.
+
+    Attributes:
+        record: The record with the mark.
+        before: The record that was marked.
+        login: The id of the login.
+        was_read: Whether the provider has asked for the secret.
+        was_accepted: Whether there was a good answer.
+        new: The record that has replaced the marked one; None: nothing has.
+    """
+
+    _writer: StateWriter
+    record: Record
+    before: Record
+    login: str
+    _note_first: Callable[[], None]
+    was_read: bool = False
+    was_accepted: bool = False
+    new: Record | None = None
+
+    def get(self) -> str | None:
+        """The secret; None if nothing has replaced the configured one."""
+        self.was_read = True
+        return self.record.value if self.new is None else self.new.value
+
+    def replace(self, value: str) -> None:
+        """Keep another one from now on; a newer one is not overwritten."""
+        if self.new is not None and self.new.value == value:
+            return
+        self._note_first()
+        self.new = Record(value)
+        self._writer.write(self.new, self.login)
+
+    def note_accepted(self) -> None:
+        """Note that there was a good answer: a secret that it did not replace can be used again."""
+        self.was_accepted = True
+
+
+class SingleUse:
+    """One secret that can be presented once, as one source uses it.
+
+    Args:
+        entry: Where its record is.
+        label: What messages call the login.
+        deadline_s: How long a login takes at most, in seconds.
+        lease_s: How long the lease of a session lasts.
+        has_seed: Whether there is a configured secret to begin with; otherwise a person's consent is the beginning.
+        details: `provider`, `host` and `username`, for errors.
+
+    Attributes:
+        retry_after_s: How long a source waits after a login without an answer before the one retry.
+    """
+
+    poll_s: ClassVar[tuple[float, float]] = (0.02, 0.5)
+    retry_after_s: ClassVar[float] = 2.0
+
+    def __init__(
+        self,
+        entry: StateEntry,
+        label: str,
+        deadline_s: float,
+        lease_s: float,
+        *,
+        has_seed: bool,
+        details: dict[str, Any],
+    ) -> None:
+        self._entry = entry
+        self._label = label
+        self._has_seed = has_seed
+        self._details = details
+        self._lease_s = lease_s
+        self._patience_s = 2 * deadline_s + lease_s
+        self._writer = StateWriter(entry, label)
+        self._unanswered: tuple[str, float] | None = None  # a login of this source without an answer, and its end
+        self._unsent: str | None = (
+            None  # a login of this source whose mark could not be taken off, and which sent nothing
+        )
+        self._first_seen: dict[str, float] = {}  # logins whose marks are by a clock that is ahead of ours
+        self._has_warned = False
+
+    def is_held(self) -> bool:
+        """Whether another login presents the secret now, so that its session is worth waiting for."""
+        return self._is_held(self._entry.read())
+
+    def _is_held(self, record: Record) -> bool:
+        mark, now = record.mark, time.time()
+        if mark is None or mark.login == self._unsent or (self._unanswered and self._unanswered[0] == mark.login):
+            return False
+        if mark.until - now < self._patience_s + _SKEW_S:
+            return now < mark.until
+        seen_at = self._first_seen.setdefault(mark.login, time.monotonic())
+        return time.monotonic() - seen_at < self._patience_s
+
+    def mark(self, has_live: Callable[[], bool], *, wait_s: float | None = None) -> MarkedState:
+        """Get the right to present the secret. While another login has it, wait.
+
+        Args:
+            has_live: Whether there is a live session, which goes before a retry.
+            wait_s: How long to wait, in seconds; None: as long as others may have the right.
+
+        Raises:
+            StoreUnavailableError: The store failed, so nothing may be sent.
+            LostGrantError: The secret cannot be used any more.
+            TransientAuthenticationError: Another login has it, or its last login had no answer.
+        """
+        login, pause_s, began = uuid.uuid4().hex, self.poll_s[0], time.monotonic()
+        while True:
+            self._writer.flush()
+            record = self._entry.read()
+            if self._is_held(record):
+                if wait_s is not None and time.monotonic() - began >= wait_s:
+                    raise self._not_now("another login presents its token at the moment")
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 2, self.poll_s[1])
+                continue
+            tries = self._next_try(record, has_live)
+            lasts_s = self._lease_s if self._begins_with_consent(record) else self._patience_s
+            after = Record(record.value, Mark(login, time.time() + lasts_s, tries))
+            if (marked := self._entry.swap(record, after)) is not None:
+                self._unsent = None
+                return MarkedState(self._writer, marked, record, login, self._warn_of_memory)
+
+    def _begins_with_consent(self, record: Record) -> bool:
+        """Whether there is nothing to present, so that a person has to consent."""
+        return not self._has_seed and record.value is None
+
+    def _next_try(self, record: Record, has_live: Callable[[], bool]) -> int:
+        """Which presentation of the secret comes next, 1 or 2.
+
+        Raises:
+            LostGrantError: There is none.
+            TransientAuthenticationError: Not now.
+        """
+        if record.lost is not None and self._has_seed:
+            raise self._lost(record.lost)
+        mark = record.mark
+        if mark is None or record.lost is not None or self._begins_with_consent(record):
+            return 1
+        if mark.login == self._unsent:
+            return mark.tries
+        if mark.tries > 1:
+            self._entry.swap(record, self._after_the_end(Lost()))
+            raise self._lost(Lost())
+        if has_live():
+            raise self._not_now("its last login had no answer, and is repeated once the live session has ended")
+        if self._unanswered is not None and self._unanswered[0] == mark.login:
+            time.sleep(max(self._unanswered[1] + self.retry_after_s - time.monotonic(), 0))
+        logger.warning("%s: its last login had no answer; its token is presented a second and last time", self._label)
+        return 2
+
+    @contextmanager
+    def renewed(self, marked: MarkedState) -> Iterator[None]:
+        """Renew a short mark while the login is at it, as a person is asked and may take minutes."""
+        if not self._begins_with_consent(marked.record):
+            yield
+            return
+        stop = threading.Event()
+
+        give_up_at = time.monotonic() + _LONGEST_CONSENT_S  # an interrupt may keep us from stopping it
+
+        def renew() -> None:
+            while not stop.wait(self._lease_s / 3) and time.monotonic() < give_up_at:
+                mark = Mark(marked.login, time.time() + self._lease_s)
+                try:
+                    renewed = self._entry.swap(marked.record, attrs.evolve(marked.record, mark=mark))
+                except AuthenticationError as error:
+                    logger.warning("%s", error)
+                    continue
+                if renewed is None:
+                    return
+                marked.record = renewed
+
+        thread = threading.Thread(target=renew, name="kinetic-auth mark", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def settle(self, marked: MarkedState, error: BaseException | None, *, was_sent: bool) -> None:
+        """Record what has become of the secret.
+
+        Args:
+            marked: What the login had.
+            error: What it raised; None: it succeeded.
+            was_sent: Whether a request may have left.
+        """
+        if marked.new is not None:
+            return
+        record = marked.record
+        if error is None or marked.was_accepted:
+            self._write(marked, Record(record.value))
+        elif is_the_end(error):
+            self._write(marked, self._after_the_end(_lost_by(error)))
+        elif self._begins_with_consent(record):
+            self._write(marked, Record())
+        elif not was_sent or token_was_not_used(error):
+            self._unsent = marked.login
+            self._write(marked, _without_this_try(marked))
+        elif record.mark is not None and record.mark.tries > 1:
+            self._write(marked, self._after_the_end(_lost_by(error)))
+        else:
+            self._unanswered = (marked.login, time.monotonic())
+
+    def is_over(self, error: BaseException) -> bool:
+        """Whether an error ended a grant that a person can renew at once."""
+        return not self._has_seed and is_the_end(error)
+
+    def _write(self, marked: MarkedState, record: Record) -> None:
+        self._writer.write(record, marked.login)
+
+    def _after_the_end(self, lost: Lost) -> Record:
+        return Record(lost=lost) if self._has_seed else Record()
+
+    def _warn_of_memory(self) -> None:
+        if self._entry.is_memory and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s: its token has been replaced, and the new one is in the memory of this process alone: it is lost "
+                "when the process ends. Name a store that keeps it, such as file.",
+                self._label,
+            )
+
+    def _lost(self, lost: Lost) -> LostGrantError:
+        answer = ": ".join(filter(None, (lost.error, lost.description)))
+        why = f"it was refused ({answer})" if answer else "it was presented twice without an answer"
+        return LostGrantError(
+            f"{self._label} is not tried: its token cannot be used any more, as {why}.",
+            remedy="Get a new refresh token by a login of the user, and configure that one.",
+            error=lost.error or "invalid_grant",
+            description=lost.description,
+            **self._details,
+        )
+
+    def _not_now(self, why: str) -> TransientAuthenticationError:
+        return TransientAuthenticationError(f"{self._label} is not tried now: {why}.", retryable=True, **self._details)
+
+
+def _lost_by(error: BaseException) -> Lost:
+    return Lost(getattr(error, "error", None), getattr(error, "description", None))
+
+
+def _without_this_try(marked: MarkedState) -> Record:
+    """The record as it was before a presentation that did not happen."""
+    before = marked.before.mark
+    tries = marked.record.mark.tries if marked.record.mark else 1
+    if tries == 1 or before is None:
+        return Record(marked.record.value)
+    return Record(marked.record.value, attrs.evolve(before, until=time.time()))
+
+
+#: How long a login takes at most where its provider does not say, in seconds.
+_DEADLINE_S = 60.0
+
+
+class States:
+    """The states of one source: one for each configured secret.
+
+    Args:
+        spec: What the source logs in with.
+        cache: Has the store.
+    """
+
+    def __init__(self, spec: LoginSpec, cache: SessionCache) -> None:
+        self._spec = spec
+        self._cache = cache
+        self._secrets: dict[str, SingleUse] = {}
+        self._own: list[str] = []  # of a provider that may present its secret more than once
+        self._pid = os.getpid()
+
+    def open(self, instance: Any) -> OpenState:
+        """The state of a provider whose secret may be presented more than once; the store is not asked yet."""
+        return OpenState(lambda: self._entry(instance), self._own)
+
+    def single_use(self, instance: Any) -> SingleUse | None:
+        """The secret of a provider that can present it once; None: it is not such a provider.
+
+        Raises:
+            StoreUnavailableError: The store failed.
+            ConfigurationError: The store cannot keep it.
+        """
+        if not self._spec.is_single_use:
+            return None
+        entry = self._entry(instance)
+        spec = self._spec
+        details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
+        if (known := self._secrets.get(entry.name)) is not None:
+            return known
+        entry.warn_of_what_may_be_lost()
+        made = SingleUse(
+            entry,
+            spec.label,
+            spec.deadline_s or _DEADLINE_S,
+            self._cache.lease_s,
+            has_seed=has_seed(type(instance)),
+            details=details,
+        )
+        return self._secrets.setdefault(entry.name, made)
+
+    def forget(self, instance: Any) -> str | None:
+        """Delete a state.
+
+        Returns:
+            The secret that it had, to be revoked; None if there was none.
+
+        Raises:
+            StoreUnavailableError: The store failed.
+        """
+        entry = self._entry(instance)
+        record = entry.read()
+        entry.delete()
+        return record.value
+
+    def _entry(self, instance: Any) -> StateEntry:
+        label = self._spec.label
+        try:
+            store = self._cache.opened_store() or memory_of_states()
+            naming_key = store.naming_key()
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise store_unavailable(label, error) from None
+        name = state_name(type(instance), instance, self._spec.provider, naming_key)
+        return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._pid)

@@ -1,0 +1,468 @@
+"""A token that can be used once is presented once, and its successor is never lost while the store has it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import pytest
+from rotating_org import RotatingOrg, answer, drop, lose_the_answer
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.login.single_use import SingleUse
+from kinetic_auth_core.login.state import StateWriter
+from kinetic_auth_core.stores.session_cache import SessionCache
+from kinetic_auth_core.testing.contracts.checks import at_once, in_a_child, until
+
+
+@attrs.frozen
+class Rotating(kinetic.GrantAuthenticator):
+    single_use: ClassVar[bool] = True
+
+    client_id: str = kinetic.setting(help="Consumer Key.")
+    token: str = kinetic.setting(help="The first refresh token.", secret=True)
+    scope: str = kinetic.setting("api", help="What the session may do.")
+    client_secret: str = kinetic.setting("", help="Consumer Secret.", secret=True, identity=False)
+
+    def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+        token = request.state.get() or self.token
+        return {"grant_type": "refresh_token", "client_id": self.client_id, "refresh_token": token}
+
+    def granted(self, request: kinetic.LoginRequest, answer: Mapping[str, object]) -> None:
+        if isinstance(token := answer.get("refresh_token"), str):
+            request.state.replace(token)
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(SingleUse, "retry_after_s", 0.05)
+    monkeypatch.setattr(StateWriter, "tries_for_s", 0.2)
+    monkeypatch.setattr(SessionCache, "lease_s", 0.5)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def org(full_tier: None) -> Iterator[RotatingOrg]:
+    with RotatingOrg() as org:
+        yield org
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> kinetic.FileStore:
+    return kinetic.FileStore(tmp_path / "sessions")
+
+
+@pytest.fixture
+def make(org: RotatingOrg, store: kinetic.FileStore) -> Callable[..., kinetic.SessionSource]:
+    seed = org.consent()
+
+    def source(store: kinetic.SessionStore | None = store, **settings: Any) -> kinetic.SessionSource:
+        settings = {"client_id": "app", "token": seed, "login_url": org.url, "deadline": 0.5, **settings}
+        return kinetic.SessionSource(Rotating(**settings), store=store, lockout_guard=0)
+
+    return source
+
+
+def state_files(store: kinetic.FileStore) -> list[Path]:
+    return list(Path(str(store.path)).glob("*.state.session"))
+
+
+def restrict(store: kinetic.FileStore, mode: int) -> None:
+    """Make the store fail: a folder with this mode is refused."""
+    Path(str(store.path)).chmod(mode)
+
+
+# The token that is presented
+
+
+def test_each_login_presents_the_token_of_the_answer_before(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    for _ in range(3):
+        with make() as source:
+            source.authenticate()
+            source.authenticate()
+    assert list(org.presented.values()) == [1] * 6
+    assert len(org.kept) == 1
+
+
+def test_logins_of_many_threads_and_sources_present_each_token_once(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    sources = [make() for _ in range(4)]
+    at_once(lambda number: sources[number % 4].authenticate())
+    assert set(org.presented.values()) == {1}
+    assert org.refusals == 0
+
+
+def test_a_changed_scope_or_client_secret_does_not_lose_the_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    for settings in ({}, {"scope": "api id"}, {"client_secret": "canary-rotated"}, {"api_version": "v60.0"}):
+        make(**settings).session()
+    assert set(org.presented.values()) == {1}
+    assert org.refusals == 0
+
+
+def test_another_seed_or_app_or_host_begins_its_own_state(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    make().session()
+    second = org.consent()
+    make(token=second).session()
+    assert org.presented[second] == 1
+
+
+def test_a_spelling_of_the_login_url_does_not_lose_the_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    make().session()
+    make(login_url=f"{org.url}/".replace("http", "HTTP")).session()
+    assert org.refusals == 0
+
+
+def test_a_token_that_is_not_rotated_is_used_again(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    org.rotates = False
+    source = make()
+    for _ in range(3):
+        source.authenticate()
+    assert list(org.presented.values()) == [3]
+
+
+def test_a_session_that_a_guard_refuses_loses_no_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    refusing = kinetic.SessionSource(
+        make()._flow.instance(), store=store, lockout_guard=0, expected_org_id="00Dzz0000000009"
+    )
+    with pytest.raises(kinetic.SessionRejectedError):
+        refusing.session()
+    make().session()
+    assert org.refusals == 0
+
+
+# Marks
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(400, "invalid_client_id", "client identifier invalid"),
+        answer(400, "invalid_grant", "ip restricted"),
+        answer(400, "invalid_grant", "invalid login hours"),
+        answer(429, "slow_down"),
+    ],
+)
+def test_an_answer_that_the_token_was_not_used_frees_it_for_all(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, fault: Any
+) -> None:
+    org.fail_next(fault)
+    with pytest.raises(kinetic.AuthenticationError):
+        make().session()
+    began = time.monotonic()
+    make().session()
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        drop,
+        answer(503, "server_error"),
+        answer(400, "unknown_error", "retry your request"),
+        answer(400, "invalid_grant", "token request is already being processed"),
+    ],
+)
+def test_without_a_clear_answer_the_token_is_presented_once_more(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, fault: Any
+) -> None:
+    org.fail_next(fault)
+    source = make()
+    with pytest.raises(kinetic.AuthenticationError):
+        source.session()
+    assert len(org.requests) == 1
+    assert source.session().is_valid()
+    assert list(org.presented.values()) == [2]
+
+
+def test_if_the_second_try_fails_too_nothing_is_sent_any_more(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    org.fail_next(drop, drop)
+    source = make()
+    for _ in range(2):
+        with pytest.raises(kinetic.TransportError):
+            source.session()
+    for each in (source, make(), source):
+        with pytest.raises(kinetic.CredentialsRejectedError, match="presented twice without an answer") as caught:
+            each.session()
+        assert "refresh token" in caught.value.remedy
+    assert len(org.requests) == 2
+    make(token=org.consent()).session()
+
+
+def test_a_refused_token_is_not_sent_again(make: Callable[..., kinetic.SessionSource], org: RotatingOrg) -> None:
+    org.dead_families.add(0)
+    with pytest.raises(kinetic.CredentialsRejectedError):
+        make().session()
+    with pytest.raises(kinetic.CredentialsRejectedError, match="expired access/refresh token"):
+        make().session()
+    assert len(org.requests) == 1
+
+
+def test_others_leave_a_marked_token_alone_and_then_one_of_them_tries_it_again(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    org.fail_next(drop)
+    began = time.monotonic()
+    with pytest.raises(kinetic.TransportError):
+        make().session()
+    others = [make() for _ in range(4)]
+    at_once(lambda number: others[number].session(), 4)
+    assert time.monotonic() - began >= 1.4  # 2 x deadline + the lease
+    assert sorted(org.presented.values()) == [2]
+
+
+def test_while_a_session_is_alive_a_marked_token_is_not_presented_again(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    source = make()
+    live = source.session()
+    org.fail_next(drop)
+    for _ in range(2):
+        with pytest.raises(kinetic.AuthenticationError):
+            source.authenticate()
+    assert len(org.requests) == 2
+    assert source.session() == live
+    source.invalidate(live)
+    source.session()
+    assert org.refusals == 0
+
+
+def test_a_lost_answer_loses_the_grant_and_says_so(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    org.fail_next(lose_the_answer)
+    source = make()
+    with pytest.raises(kinetic.TransportError):
+        source.session()
+    for _ in range(2):
+        with pytest.raises(kinetic.CredentialsRejectedError, match="expired access/refresh token"):
+            source.session()
+    assert len(org.requests) == 2
+
+
+def test_a_login_that_is_vetoed_sends_nothing_and_marks_nothing(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    class Veto:
+        @kinetic.hookimpl(wrapper=True)
+        def authenticate(self, request: kinetic.LoginRequest) -> Any:
+            raise RuntimeError("not today")
+            yield
+
+    vetoed = kinetic.SessionSource(make()._flow.instance(), store=store, observers=[Veto()])
+    with pytest.raises(kinetic.AuthenticationError, match="not today"):
+        vetoed.session()
+    began = time.monotonic()
+    make().session()
+    assert time.monotonic() - began < 1
+    assert len(org.requests) == 1
+
+
+def test_an_org_that_is_down_marks_nothing(make: Callable[..., kinetic.SessionSource], org: RotatingOrg) -> None:
+    source = make(login_url="http://127.0.0.1:9")
+    for _ in range(3):
+        with pytest.raises(kinetic.TransportError):
+            source.session()
+
+
+# The store
+
+
+def test_without_its_store_nothing_is_sent_and_what_is_live_goes_on(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    source = make()
+    session = source.session()
+    restrict(store, 0o755)
+    assert source.session() == session
+    with pytest.raises(kinetic.StoreUnavailableError, match="can be read or written by others"):
+        source.authenticate()
+    assert len(org.requests) == 1
+    restrict(store, 0o700)
+    source.authenticate()
+    assert org.refusals == 0
+
+
+def test_a_new_token_that_the_store_cannot_take_is_kept_and_stored_as_soon_as_it_can(
+    make: Callable[..., kinetic.SessionSource],
+    org: RotatingOrg,
+    store: kinetic.FileStore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def break_the_store(handler: Any, form: dict[str, str]) -> bool:
+        restrict(store, 0o755)
+        return False
+
+    caplog.set_level(logging.INFO)
+    source = make()
+    org.fail_next(break_the_store)
+    session = source.session()
+    assert session.is_valid()
+    assert "kept in this process" in caplog.text
+    with pytest.raises(kinetic.StoreUnavailableError):
+        source.authenticate()
+    restrict(store, 0o700)
+    until(lambda: "has the new token now" in caplog.text, "the token was not stored")
+    make().authenticate()
+    assert org.refusals == 0
+    assert set(org.presented.values()) == {1}
+
+
+def test_a_record_that_cannot_be_read_is_neither_used_nor_overwritten(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    from cryptography.fernet import Fernet
+
+    first, second = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    make(store=kinetic.FileStore(store.path, key=first)).session()
+    with pytest.raises(kinetic.StoreUnavailableError, match="cannot be read"):
+        make(store=kinetic.FileStore(store.path, key=second)).session()
+    make(store=kinetic.FileStore(store.path, key=[second, first])).authenticate()
+    assert len(org.requests) == 2
+    assert org.refusals == 0
+
+
+def test_the_token_is_not_in_clear_where_the_store_encrypts(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    from cryptography.fernet import Fernet
+
+    make(store=kinetic.FileStore(store.path, key=Fernet.generate_key().decode())).session()
+    (token,) = org.kept
+    assert state_files(store)
+    for path in Path(str(store.path)).rglob("*"):
+        assert path.is_dir() or token.encode() not in path.read_bytes()
+
+
+def test_a_store_that_promises_nothing_is_refused(make: Callable[..., kinetic.SessionSource]) -> None:
+    class Forgetful(kinetic.FileStore):
+        durable: ClassVar[bool] = False
+
+    with pytest.raises(kinetic.ConfigurationError, match="durable"):
+        make(store=Forgetful())
+
+
+def test_without_a_store_the_users_file_store_has_it(
+    make: Callable[..., kinetic.SessionSource], tmp_path: Path
+) -> None:
+    source = make(store=None)
+    source.session()
+    assert list((tmp_path / "state").rglob("*.state.session"))
+    assert next(row for row in source.explain() if row.name == "store").value == "FileStore"
+
+
+# Memory
+
+
+def test_memory_warns_at_the_first_rotation(
+    make: Callable[..., kinetic.SessionSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make(store=kinetic.MemoryStore())
+    assert "memory" not in caplog.text
+    source.authenticate()
+    source.authenticate()
+    assert caplog.text.count("in the memory of this process alone") == 1
+
+
+def test_the_child_of_a_fork_does_not_use_what_is_in_the_memory_of_its_parent(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    source = make(store=kinetic.MemoryStore())
+    source.session()
+
+    def child() -> bool:
+        try:
+            source.authenticate()
+        except kinetic.StoreUnavailableError as error:
+            return "forked" in str(error)
+        return False
+
+    assert in_a_child(child)
+    source.authenticate()
+    assert org.refusals == 0
+
+
+def test_without_a_source_the_instance_keeps_it_and_warns(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, caplog: pytest.LogCaptureFixture
+) -> None:
+    instance = make()._flow.instance()
+    instance.authenticate()
+    instance.authenticate()
+    assert org.refusals == 0
+    assert caplog.text.count("without a SessionSource") == 1
+
+
+# Crashes
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_process_that_dies_leaves_a_token_that_others_use(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, stored: bool
+) -> None:
+    """It dies before it has sent anything, or once the answer is stored."""
+
+    class Killer:
+        @kinetic.hookimpl(wrapper=True)
+        def authenticate(self, request: kinetic.LoginRequest) -> Any:
+            if not stored:
+                os.kill(os.getpid(), signal.SIGKILL)
+            session = yield
+            os.kill(os.getpid(), signal.SIGKILL)
+            return session
+
+    instance, store = make()._flow.instance(), make()._flow.spec.store
+    pid = os.fork()
+    if not pid:
+        kinetic.SessionSource(instance, store=store, observers=[Killer()]).session()
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+    make().session()
+    assert set(org.presented.values()) == {1}
+
+
+def test_a_stopped_login_that_answers_too_late_does_not_overwrite_a_newer_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, caplog: pytest.LogCaptureFixture
+) -> None:
+    org.rotates = False
+    go_on = threading.Event()
+
+    class Slow:
+        @kinetic.hookimpl(wrapper=True)
+        def authenticate(self, request: kinetic.LoginRequest) -> Any:
+            session = yield
+            go_on.wait(20)
+            request.state.replace("canary-too-late")
+            return session
+
+    slow = kinetic.SessionSource(make()._flow.instance(), store=make()._flow.spec.store, observers=[Slow()])
+    thread = threading.Thread(target=slow.authenticate)
+    thread.start()
+    time.sleep(0.1)
+    org.rotates = True
+    make().authenticate()  # once the mark has ended
+    go_on.set()
+    thread.join()
+    assert "newer token is stored already" in caplog.text
+    make().authenticate()
+    assert "canary-too-late" not in org.presented
