@@ -44,7 +44,16 @@ FIRST_API_VERSION, FIRST_LASTING_API_VERSION = 31, 41
 
 def is_retired(api_version: str) -> bool:
     """Whether Salesforce answers a normal API version, such as `v30.0`, by 410."""
-    return int(api_version[1:].partition(".")[0]) < FIRST_API_VERSION
+    return _major(api_version) < FIRST_API_VERSION
+
+
+def retires_soon(api_version: str) -> bool:
+    """Whether Salesforce has said when a normal API version ends."""
+    return _major(api_version) < FIRST_LASTING_API_VERSION
+
+
+def _major(api_version: str) -> int:
+    return int(api_version[1:].partition(".")[0])
 
 
 _ORG_OF_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12})!")

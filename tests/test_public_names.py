@@ -29,6 +29,7 @@ PUBLIC = [
     "Once",
     "PrivateKeyNotFoundError",
     "ProviderLoadError",
+    "RateLimitedError",
     "Reference",
     "SalesforceSession",
     "ServiceUnavailableError",

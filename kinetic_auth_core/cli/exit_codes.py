@@ -6,6 +6,7 @@ from kinetic_auth_core.errors import (
     KeyLoadError,
     KineticAuthError,
     LoginBudgetError,
+    RateLimitedError,
     TransientAuthenticationError,
     TransportError,
 )
@@ -46,6 +47,7 @@ _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
     (TransientAuthenticationError, TRY_LATER),
     (TransportError, TRY_LATER),
     (LoginBudgetError, TRY_LATER),
+    (RateLimitedError, TRY_LATER),
     (AuthenticationError, REFUSED),
 )
 

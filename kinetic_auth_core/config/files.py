@@ -361,7 +361,11 @@ def _document(text: str) -> Table | str:
     try:
         table: Table = _masked(tomllib.loads(text))
     except ValueError as error:  # from tomllib, or a number that is too long
-        return f"is not valid TOML: {error}"
+        escapes = "escape" in str(error) or "Invalid hex value" in str(error) or "\\" in str(error)
+        hint = (
+            "; in double quotes a backslash begins an escape: write a Windows path in single quotes" if escapes else ""
+        )
+        return f"is not valid TOML: {error}{hint}"
     except RecursionError:
         return "is nested too deeply"
     return table
@@ -373,7 +377,11 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     Raises:
         ConfigurationError: It has unknown keys, or a key of the wrong type or in the wrong place.
     """
-    problems = [f"{key}: unknown key{suggest(key, _KEYS)}" for key in document if key not in _KEYS]
+    problems = [
+        f"{key}: unknown key{suggest(key, _KEYS) or ' (settings belong into [defaults] or [environments.NAME])'}"
+        for key in document
+        if key not in _KEYS
+    ]
     allowed = ALL_ALLOWED
     try:
         allowed = AllowedPlugins.read(document.get(KEY), file.source(KEY))

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.config.environment import Configuration
-from kinetic_auth_core.config.variables import Variables, has_references, interpolate
+from kinetic_auth_core.config.variables import Variables, has_references, interpolate, without_line_end
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import absolute, expanded
@@ -78,7 +78,7 @@ def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str
     return [
         {
             setting.name: LayeredValue(
-                value, layer.source(prefix + setting.env), text=True, is_variable=True, found=layer.how_to_name_it
+                without_line_end(value), layer.source(prefix + setting.env), text=True, is_variable=True, found=layer.how_to_name_it
             )
             for setting in schema
             if (value := layer.get(prefix + setting.env)) is not None
@@ -112,13 +112,18 @@ def file_layer(
     paths = {each.name for each in schema if each.is_path}
     secrets = {each.name for each in schema if each.secret}
     layer = {}
+
+    def lookup(name: str) -> str | None:
+        found = configuration.variables.lookup(name)
+        return None if found is None else without_line_end(found)
+
     for name, raw in table.items():
         if name in but_not:
             continue
         source = configuration.file.source(*keys, name)
         folder = absolute((configuration.file.path or Path()).parent)
         try:
-            value = _read(raw, configuration.variables.lookup, folder, is_path=name in paths, is_secret=name in secrets)
+            value = _read(raw, lookup, folder, is_path=name in paths, is_secret=name in secrets)
         except ValueError as error:
             layer[name] = LayeredValue(None, source, problem=str(error))
             continue
@@ -137,6 +142,8 @@ def _read(raw: Any, lookup: Callable[[str], str | None], folder: Path, *, is_pat
     if isinstance(literal, LiteralText):
         return literal
     value = interpolate(raw, lookup)
+    if isinstance(value, str):
+        value = without_line_end(value)
     if is_path and isinstance(value, str):
         return str(folder / expanded(value))
     if is_secret and isinstance(value, str) and value.startswith("file://"):
@@ -507,6 +514,34 @@ def reference_suggestions(
                     f"{row.name} (from {row.source}) is used as the secret itself, not as a reference "
                     f"(did you mean {meant[0]}://?)"
                 )
+    return found
+
+
+#: The source of a value from a variable: `SF_PASSWORD`, or `SF_PASSWORD (/srv/app/.env)`.
+_FROM_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*(?: \(|$)")
+
+
+def quoted_values(
+    settings: Sequence[Setting], rows: Iterable[ExplainedSetting], values: Mapping[str, Any]
+) -> list[str]:
+    """The variables whose value is in quotes, as `docker run --env-file` leaves them: a sentence for each.
+
+    Args:
+        settings: The settings; those that take keys are left out, whose quotes are removed.
+        rows: The same, as `explain()` has them.
+        values: Their values.
+    """
+    keys = {each.name for each in settings if each.takes_bytes}
+    found = []
+    for row in rows:
+        text = values.get(row.name)
+        if not isinstance(text, str) or row.name in keys or not _FROM_VARIABLE.match(row.source):
+            continue
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            found.append(
+                f"{row.name} (from {row.source}) is in quotes, which count as a part of it: docker run --env-file and "
+                "some shells leave them there; write the value without them"
+            )
     return found
 
 

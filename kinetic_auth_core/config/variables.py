@@ -4,6 +4,7 @@
 """
 
 import io
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +17,14 @@ from dotenv import dotenv_values
 from kinetic_auth_core.config.files import find_upwards, read_text, warn_if_others_write
 from kinetic_auth_core.locations import expanded, is_null
 
+logger = logging.getLogger(__name__)
+
 _REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
+
+
+def without_line_end(text: str) -> str:
+    """A value without the line break at its end, as `echo` and editors leave one in a secret of Kubernetes."""
+    return text.rstrip("\r\n")
 
 
 def has_references(value: Any) -> bool:
@@ -146,4 +154,28 @@ def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
     remedy = "Correct its path or its permissions."
     text = read_text(path, ".env file", how_to_name_it, remedy=remedy, may_be_pipe=True)
     values = dotenv_values(stream=io.StringIO(text, newline=None))
+    _warn_of_gaps(path, text, values)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _warn_of_gaps(path: Path, text: str, values: Mapping[str, str | None]) -> None:
+    """Warn of the variables of ours in which python-dotenv has put nothing in the place of a `${NAME}`."""
+    if "${" not in text:
+        return
+    written = dotenv_values(stream=io.StringIO(text, newline=None), interpolate=False)
+    for variable, value in written.items():
+        unset = [
+            match[1]
+            for match in _IN_DOTENV.finditer(value or "")
+            if match[2] is None and match[1] not in os.environ and match[1] not in values
+        ]
+        if unset and "SF_" in variable:
+            logger.warning(
+                "%s (%s): ${%s} is not set, so nothing stands in its place; a password that contains ${ cannot be "
+                "written into a .env file: set it in the environment of the process, or in the config file as "
+                "{ value = ... }",
+                *(variable, path, "}, ${".join(unset)),
+            )
+
+
+_IN_DOTENV = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")

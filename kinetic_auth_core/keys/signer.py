@@ -132,9 +132,12 @@ def _contents(key: str | bytes | Path, label: str, path_setting: str) -> bytes:
     try:
         return read_file(key.expanduser())
     except FileNotFoundError as error:
+        unexpanded = (
+            " $NAME is not replaced in a path: write ~, or ${NAME} in a config file." if "$" in str(key) else ""
+        )
         raise PrivateKeyNotFoundError(
             f"Private key not found: {absolute(key.expanduser())} does not exist.",
-            remedy=f"Verify {path_setting}: that it is correct and that the file exists.",
+            remedy=f"Verify {path_setting}: that it is correct and that the file exists.{unexpanded}",
             filename=str(key),
         ) from error
     except PermissionError as error:

@@ -39,6 +39,7 @@ from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.places import name_places
 from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States, is_the_end
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
@@ -248,7 +249,8 @@ class LoginFlow:
             try:
                 session = self._session(request, tried, has_live)
             except KineticAuthError as error:
-                logger.warning("%s", error)
+                name_places(error, self.spec.rows)
+                logger.info("%s failed: %s", self.spec.label, type(error).__name__)  # its caller gets all of it
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
                 event = self._event(tried[-1] if tried else None, None, tally, began, reason)
                 hooks.authentication_failed(self.spec.provider, error, event)

@@ -17,6 +17,7 @@ from kinetic_auth_core.config.merge import (
     located,
     merge,
     name_suggestions,
+    quoted_values,
     reference_suggestions,
     refused,
     why_refused,
@@ -216,6 +217,7 @@ def _merge(
     suggestions = [
         *name_suggestions(settings, configuration),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
+        *quoted_values(settings, rows, everything),
     ]
     problems = [*merged.problems, *choice.problems, *wrong]
     of_source = {each.name for each in schema(SourceOptions)}

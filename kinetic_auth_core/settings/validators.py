@@ -1,5 +1,7 @@
 """Ready-made settings and validators of a grant: URLs that receive credentials, names, seconds, proxies."""
 
+import functools
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,8 +10,17 @@ import attrs
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
-from kinetic_auth_core.session import default_api_version, normal_api_version
+from kinetic_auth_core.session import (
+    DEFAULT_API_VERSION,
+    FIRST_LASTING_API_VERSION,
+    default_api_version,
+    is_retired,
+    normal_api_version,
+    retires_soon,
+)
 from kinetic_auth_core.settings.schema import not_from_found_files, setting, with_help
+
+logger = logging.getLogger(__name__)
 
 _MAX_SECONDS = 86_400  # a day
 DEFAULT_LOGIN_URL = "https://login.salesforce.com"
@@ -168,7 +179,19 @@ def check_api_version(_instance: object, _attribute: object, value: str) -> None
     Raises:
         ConfigurationError: It is not an API version.
     """
-    normal_api_version(value)
+    version = normal_api_version(value)
+    if is_retired(version):
+        _warn_of_end(f"Salesforce has retired {version}: each REST call is answered by HTTP 410")
+    elif retires_soon(version):
+        _warn_of_end(f"Salesforce ends {version} with Summer '28")
+
+
+@functools.cache
+def _warn_of_end(what: str) -> None:
+    """Warn once in a process."""
+    logger.warning(
+        "api_version: %s; write v%d.0 or newer, such as %s", what, FIRST_LASTING_API_VERSION, DEFAULT_API_VERSION
+    )
 
 
 def api_version_setting() -> Any:
