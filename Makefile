@@ -1,4 +1,4 @@
-# Needs only make and Python 3.11 or newer; `make test` a redis-server on PATH as well. `make` alone lists what there is.
+# Needs only make and Python 3.11 or newer; `make test` a redis-server and chromium on PATH as well. `make` alone lists what there is.
 
 # The Python to build with: `make demo PYTHON=python3.12`. Left out, the first that will do.
 PYTHON ?=
@@ -6,7 +6,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo check test wheels fmt docs fuzz clean
+.PHONY: help demo check test clients wheels fmt docs fuzz clean
 
 # In one pip command: apart, a provider would look for the core on the package index.
 PACKAGES = ".[cli,testing]" $(patsubst %/pyproject.toml,./%,$(wildcard providers/*/pyproject.toml))
@@ -39,6 +39,13 @@ test: .tools/.installed ## every check: lint, types, docs, packages, all tests, 
 	@echo; grep -E '^=+ .*[0-9]+ passed.* in [0-9.]+s.* =+$$' .tox/test.log | tail -n 1 | grep . \
 		|| { echo "make test: no tests ran; one of Python 3.11, 3.12, 3.13 must be on PATH" >&2; exit 1; }
 
+# Their versions are pinned: a new one should arrive by a commit. sf needs a newer Node.js than most systems have.
+SF_CLI = @salesforce/cli@2.146.3
+NODE = node-$(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+clients: .clients/.installed ## test with the real sf from npm (needs npm), logged in to the emulator
+	@PATH="$(CURDIR)/.clients/node_modules/$(NODE)/bin:$(CURDIR)/.clients/node_modules/.bin:$$PATH" \
+		.clients/bin/python -m pytest -p no:cacheprovider tests/clients
+
 wheels: .venv/bin/python ## wheels of all packages and of what they depend on, into dist/
 	@.venv/bin/$(PIP) wheel --wheel-dir dist $(PACKAGES) ".[all]"
 	@echo 'installable by name: pip install --no-index --find-links dist "kinetic-auth-core[cli,jwt-bearer]"'
@@ -56,7 +63,7 @@ fuzz: .fuzz/.installed ## fuzz the parsers for FUZZ_SECONDS=60 altogether; what 
 	@.fuzz/bin/python fuzz/run.py $(FUZZ_SECONDS)
 
 clean: ## remove what the other targets made
-	rm -rf .venv .tools .fuzz .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist docs/_build
+	rm -rf .venv .tools .fuzz .clients .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist docs/_build
 
 .venv/.installed: $(SOURCES) | .venv/bin/python
 	@echo "installing the packages into .venv ..."
@@ -74,6 +81,12 @@ clean: ## remove what the other targets made
 		echo "Name another Python: make clean fuzz PYTHON=python3.12" >&2; exit 1; }
 	@echo "installing the packages into .fuzz ..."
 	@.fuzz/bin/$(PIP) install $(PACKAGES)
+	@touch $@
+
+.clients/.installed: $(SOURCES) | .clients/bin/python
+	@echo "installing sf and the packages into .clients ..."
+	@npm install --prefix .clients --silent --no-audit --no-fund $(SF_CLI) $(NODE)@22
+	@.clients/bin/$(PIP) install $(PACKAGES) pytest hypothesis
 	@touch $@
 
 %/bin/python:

@@ -40,9 +40,17 @@ from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
-from kinetic_auth_core.settings.validators import check_seconds, check_url, login_url_setting, single_line, url_setting
+from kinetic_auth_core.settings.validators import (
+    api_version_setting,
+    check_seconds,
+    check_url,
+    login_url_setting,
+    single_line,
+    url_setting,
+)
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
+from kinetic_auth_core.transport.connections import http_get
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -79,10 +87,12 @@ __all__ = [
     "TransientAuthenticationError",
     "TransportError",
     "ValidatedMeta",
+    "api_version_setting",
     "check_seconds",
     "check_url",
     "current_tally",
     "hookimpl",
+    "http_get",
     "keys_of",
     "known_error",
     "load_authenticator",

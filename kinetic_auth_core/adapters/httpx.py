@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
 from typing import Any
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
-from kinetic_auth_core.adapters.token_scope import Origin, TokenScope, carries, is_own, origin
+from kinetic_auth_core.adapters.token_scope import Origin, TokenScope, carries, origin
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
@@ -38,15 +38,16 @@ class SalesforceAuth(httpx.Auth):
 
     Args:
         source: The source of the session. It logs in at the first request, regardless of the request's host.
+        allowed_token_hosts: Exact names of further hosts that get the token, by https, such as `api.salesforce.com`.
 
     Raises:
-        ConfigurationError: `source` is not a source.
+        ConfigurationError: `source` is not a source, or an allowed host is not a host name.
         KineticAuthError: From the request: a login was needed, for the first time or after a rejection, and failed.
     """
 
-    def __init__(self, source: SessionSource) -> None:
+    def __init__(self, source: SessionSource, *, allowed_token_hosts: Iterable[str] = ()) -> None:
         self._source = checked_source("SalesforceAuth", source)
-        self._scope = TokenScope()
+        self._scope = TokenScope(allowed_token_hosts)
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """The steps for a `Client`; httpx calls it."""
@@ -60,7 +61,7 @@ class SalesforceAuth(httpx.Auth):
             if not _rewind(request.stream, position):
                 return
             session = self._source.session()
-            if not is_own(_origin(request), session):
+            if not self._scope.covers(_origin(request), session):
                 return
             response = yield self._authorized(request, session)
             if not self._source.was_stored(session):
@@ -80,7 +81,7 @@ class SalesforceAuth(httpx.Auth):
             if not _rewind(request.stream, position):
                 return
             session = await self._source.asession()
-            if not is_own(_origin(request), session):
+            if not self._scope.covers(_origin(request), session):
                 return
             response = yield self._authorized(request, session)
             if not self._source.was_stored(session):

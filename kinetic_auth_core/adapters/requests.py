@@ -1,7 +1,7 @@
 """requests: an `auth` that adds the live session, and repeats a request when its token has expired."""
 
 import contextlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urljoin
@@ -12,7 +12,7 @@ import requests.cookies
 import urllib3.exceptions
 
 from kinetic_auth_core.adapters.not_installed import checked_source
-from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, is_own, origin_of
+from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, origin_of
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
@@ -40,15 +40,16 @@ class SalesforceAuth(requests.auth.AuthBase):
 
     Args:
         source: The source of the session. It logs in at the first request, regardless of the request's host.
+        allowed_token_hosts: Exact names of further hosts that get the token, by https, such as `api.salesforce.com`.
 
     Raises:
-        ConfigurationError: `source` is not a source.
+        ConfigurationError: `source` is not a source, or an allowed host is not a host name.
         KineticAuthError: From the request: a login was needed, for the first time or after a rejection, and failed.
     """
 
-    def __init__(self, source: SessionSource) -> None:
+    def __init__(self, source: SessionSource, *, allowed_token_hosts: Iterable[str] = ()) -> None:
         self._source = checked_source("SalesforceAuth", source)
-        self._scope = TokenScope()
+        self._scope = TokenScope(allowed_token_hosts)
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
         """Authorize a request that is being prepared, and check its response."""
@@ -62,7 +63,7 @@ class SalesforceAuth(requests.auth.AuthBase):
     ) -> requests.Response:
         """Check a response; the returned one replaces it."""
         if response.is_redirect:
-            _detach_on_redirect(response.request.headers, response, session)
+            _detach_on_redirect(response.request.headers, response, session, self._scope)
         if not _is_refused(response, session):
             return response
         answer, dead = response, session
@@ -73,14 +74,14 @@ class SalesforceAuth(requests.auth.AuthBase):
             _ = answer.content  # read completely, so that the connection returns to the pool
             answer.close()
             fresh = self._source.session()
-            if not is_own(origin_of(answer.request.url or ""), fresh):
+            if not self._scope.covers(origin_of(answer.request.url or ""), fresh):
                 return answer
             answer = self._again(answer, fresh, options)
             if not (self._source.was_stored(fresh) and _is_refused(answer, fresh)):
                 break
             dead = fresh
         if answer.is_redirect:  # requests follows it with a copy of the first request
-            _detach_on_redirect(response.request.headers, answer, session)
+            _detach_on_redirect(response.request.headers, answer, session, self._scope)
         return answer
 
     def _again(
@@ -160,13 +161,16 @@ def _beginning(response: requests.Response) -> bytes:
 
 
 def _detach_on_redirect(
-    headers: MutableMapping[str, str], redirect: requests.Response, session: SalesforceSession
+    headers: MutableMapping[str, str],
+    redirect: requests.Response,
+    session: SalesforceSession,
+    scope: TokenScope | None = None,
 ) -> None:
     """Remove the token from a request that is redirected to another host: the next request copies its headers.
 
     requests itself removes `Authorization`, but not `X-SFDC-Session`, and keeps both if http becomes https.
     """
-    if not is_own(origin_of(urljoin(redirect.url, redirect.headers["Location"])), session):
+    if not (scope or TokenScope()).covers(origin_of(urljoin(redirect.url, redirect.headers["Location"])), session):
         detach(headers, session)
 
 

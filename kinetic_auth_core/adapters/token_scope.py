@@ -1,12 +1,14 @@
-"""Which host may receive a session's token: the session's own instance only. Used by all adapters."""
+"""Which host may receive a session's token: its own instance, and hosts that the caller names. Used by all adapters."""
 
 import logging
-from collections.abc import MutableMapping
-from typing import Final
+import re
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import is_loopback
 from kinetic_auth_core.session import SalesforceSession
 
@@ -16,6 +18,7 @@ BULK_HEADER: Final = "X-SFDC-Session"
 """The header in which Bulk API v1 expects the token."""
 
 _PORTS: Final = {"https": 443, "http": 80}
+_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @attrs.frozen
@@ -71,14 +74,49 @@ def detach(headers: MutableMapping[str, str], session: SalesforceSession) -> Non
         del headers[BULK_HEADER]
 
 
-class TokenScope:
-    """Adds tokens to requests to their session's instance, and warns once per host about requests to other hosts."""
+def _exact_hosts(hosts: Iterable[str]) -> frozenset[str]:
+    """Host names in lower case.
 
-    def __init__(self) -> None:
+    Raises:
+        ConfigurationError: One is not a host name, or they are one text.
+    """
+    named: list[Any] = [hosts] if isinstance(hosts, str) else list(hosts)
+    wrong = [each for each in named if not isinstance(each, str) or not _HOST.fullmatch(each.lower())]
+    if wrong or isinstance(hosts, str):
+        raise ConfigurationError(
+            f"allowed_token_hosts: {(wrong or named)[0]!r} is not a list of exact host names.",
+            remedy='Write each without scheme, port, path and *: ["api.salesforce.com"].',
+        )
+    return frozenset(each.lower() for each in named)
+
+
+class TokenScope:
+    """Adds tokens to requests to their session's instance, and warns once per host about requests to other hosts.
+
+    Args:
+        allowed_token_hosts: Exact names of further hosts that get the token, by https (or on loopback), on any port.
+
+    Raises:
+        ConfigurationError: One of them is not a host name.
+    """
+
+    def __init__(self, allowed_token_hosts: Iterable[str] = ()) -> None:
+        self._hosts = _exact_hosts(allowed_token_hosts)
         self._warned: set[str] = set()
 
+    def covers(self, target: Origin | None, session: SalesforceSession) -> bool:
+        """Whether the session's token may be sent to a target.
+
+        Args:
+            target: The origin of the request's URL, as the client parses it.
+            session: The session.
+        """
+        return is_own(target, session) or (
+            target is not None and target.may_carry_tokens and target.host in self._hosts
+        )
+
     def attach(self, headers: MutableMapping[str, str], target: Origin | None, session: SalesforceSession) -> bool:
-        """Authorize a request, if it goes to the session's own instance.
+        """Authorize a request, if it goes to the session's own instance or to a host that is allowed.
 
         `Authorization` is replaced, and `X-SFDC-Session` if the request has it. The headers of a request to any other
         host are not changed.
@@ -91,7 +129,7 @@ class TokenScope:
         Returns:
             Whether the request has the token now.
         """
-        if not is_own(target, session):
+        if not self.covers(target, session):
             self._warn(target, session)
             return False
         headers.update(session.auth_header)

@@ -19,6 +19,8 @@ UNEXPECTED = 6  #: Something that should not happen.
 EXPIRES_SOON = 7  #: `cert check`: the certificate is valid but expires soon.
 UNFIT_CERTIFICATE = 8  #: `cert check`: it has expired, belongs to another key, or Salesforce would not accept it.
 NO_SESSION = 9  #: `status`: there is no session, or it is dead.
+CANNOT_RUN = 126  #: `exec`: the command cannot be run.
+NOT_FOUND = 127  #: `exec`: the command was not found.
 INTERRUPTED = 130  #: Ctrl-C, as shells report it.
 
 #: For `--help`: what each code means.
@@ -32,6 +34,8 @@ MEANINGS = {
     EXPIRES_SOON: "the certificate expires soon (cert check)",
     UNFIT_CERTIFICATE: "the certificate has expired, belongs to another key, or is unusable (cert check)",
     NO_SESSION: "there is no live session (status)",
+    CANNOT_RUN: "the command cannot be run (exec)",
+    NOT_FOUND: "the command was not found (exec); exec gives the exit code of its command otherwise",
     INTERRUPTED: "interrupted",
 }
 

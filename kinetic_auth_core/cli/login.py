@@ -1,4 +1,4 @@
-"""`kinetic-auth login`: one login with the current configuration, to see whether it works."""
+"""`kinetic-auth login`: logs in with the current configuration, and keeps the session in the store."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,10 +8,11 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, session_facts
+from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.redaction import MASK
-from kinetic_auth_core.resolution.resolver import inspect, resolve
+from kinetic_auth_core.resolution.resolver import inspect
 from kinetic_auth_core.settings.schema import RESERVED_NAMES, schema
 
 _ELSEWHERE = {"environment", "config", "env_file", "provider"}
@@ -25,7 +26,7 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) 
     return [(name, value) for name, _, value in pairs]
 
 
-@click.command(cls=Command, short_help="Log in once and show the session.")
+@click.command(cls=Command, short_help="Log in and keep the session in the store.")
 @choice_options
 @click.option(
     "--set",
@@ -35,33 +36,30 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) 
     callback=_pairs,
     help="A setting; may be repeated. Not for secrets.",
 )
+@click.option("--fresh", is_flag=True, help="Log in again, even if the store has a live session.")
 @click.option("--show-token", is_flag=True, help="Show the access token.")
 @json_option
-def login(pairs: list[tuple[str, str]], show_token: bool, as_json: bool, **choice: str | None) -> None:
-    """Log in once and show the session. It is not stored.
+def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: bool, **choice: str | None) -> None:
+    """Log in, keep the session in the store, and show it. A live session in the store is shown without a login.
+
+    Without a configured store, sessions are kept in the user's own file store. `token` and `exec` use them.
 
     PROVIDER may be left out if the environment of the config file names it. Secrets come from the config file, the
     environment or .env, not from the command line.
 
     \b
     --json prints
-      {"provider", "environment", "instance_url", "base_url", "org_id", "user_id", "username",
+      {"provider", "environment", "store", "instance_url", "base_url", "org_id", "user_id", "username",
        "api_version", "issued_at", "issued_at_ms", "scope", "token_type", "access_token"}
     with null for missing values; "issued_at" is ISO 8601 in UTC, "access_token" null
     without --show-token.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     chosen = Choice(**choice)
     settings = _settings(pairs, chosen)
-    with resolve(
-        chosen.provider,
-        environment=chosen.environment,
-        config=chosen.config,
-        env_file=chosen.env_file,
-        **settings,
-    ) as source:
-        session = source.authenticate()
-    where = {"provider": source.provider, "environment": source.environment}
-    facts = {**where, **session_facts(session), "access_token": session.access_token if show_token else None}
+    with command_source(chosen, settings) as found:
+        source = found.source
+        session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
+    facts = {**found.facts(), **session_facts(session), "access_token": session.access_token if show_token else None}
     if as_json:
         emit_json(facts)
         return

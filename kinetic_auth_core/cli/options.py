@@ -39,18 +39,22 @@ def provider_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("provider", nargs=-1, callback=_only_one, metavar="[PROVIDER]")(function)
 
 
-def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`PROVIDER`, `--environment`, `--config` and `--env-file`: the fields of a `Choice`."""
+def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--environment`, `--config` and `--env-file`."""
     for decorator in (
         click.option("--env-file", metavar="FILE", help="The .env file. Default: the nearest, here or in a parent."),
         click.option(
             "--config", metavar="FILE", help="The config file. Default: KINETIC_AUTH_CONFIG, else the nearest."
         ),
         click.option("-e", "--environment", metavar="NAME", help="The environment. Default: the config file's."),
-        provider_argument,
     ):
         function = decorator(function)
     return function
+
+
+def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`PROVIDER`, `--environment`, `--config` and `--env-file`: the fields of a `Choice`."""
+    return provider_argument(config_options(function))
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,13 +8,8 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import NO_SESSION, TRY_LATER
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
+from kinetic_auth_core.cli.source import CommandSource, command_source
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.resolution.resolver import resolve
-from kinetic_auth_core.sessions.source import SessionSource
-
-
-def _source(choice: Choice) -> SessionSource:
-    return resolve(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
 
 
 @click.command(cls=Command, short_help="Show the stored session, and whether it is alive.")
@@ -32,11 +27,12 @@ def status(as_json: bool, **choice: str | None) -> None:
        "username", "api_version", "issued_at", "issued_at_ms", "scope", "token_type"}
     with null for missing values; "alive" is null if the store does not respond.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    with _source(Choice(**choice)) as source:
+    with command_source(Choice(**choice), keeps=False) as chosen:
+        source = chosen.source
         session = source.peek()
         alive = session is not None and source.is_alive(session)
         is_unknown = session is None and source.store_is_down
-    facts: dict[str, Any] = {**_where(source), "alive": None if is_unknown else alive}
+    facts: dict[str, Any] = {**chosen.facts(), "alive": None if is_unknown else alive}
     if session is not None:
         facts |= session_facts(session)
     if as_json:
@@ -44,7 +40,7 @@ def status(as_json: bool, **choice: str | None) -> None:
     else:
         emit_record(facts.items())
         if session is None:
-            note(_why_none(source))
+            note(_why_none(chosen))
     if not alive:
         click.get_current_context().exit(TRY_LATER if is_unknown else NO_SESSION)
 
@@ -56,7 +52,8 @@ def status(as_json: bool, **choice: str | None) -> None:
 def logout(shared: bool, as_json: bool, **choice: str | None) -> None:
     """Revoke the stored session, and remove it from the store.
 
-    Every process that shares it loses it, and logs in again when it next needs a session. So --shared is required.
+    Every process that shares it loses it, and logs in again when it next needs a session. So --shared is required,
+    except for the user's own file store, which is used if the configuration names no store.
 
     \b
     --json prints
@@ -64,36 +61,29 @@ def logout(shared: bool, as_json: bool, **choice: str | None) -> None:
     where "revoked" is false if there was no session, or it was dead already; or if the store does not respond (exit
     code 5).
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    with _source(Choice(**choice)) as source:
+    with command_source(Choice(**choice), keeps=False) as chosen:
+        source = chosen.source
         session = source.peek()
-        if session is not None and not shared:
+        if session is not None and not shared and not chosen.is_own:
             raise ConfigurationError(
-                f"the session in the store {_store_of(source)!r} is shared: every process that uses it would lose it.",
+                f"the session in the store {chosen.store!r} is shared: every process that uses it would lose it.",
                 remedy="Add --shared to confirm.",
             )
         revoked = session is not None and source.revoke(session)
-    facts = {**_where(source), "revoked": revoked}
+    facts = {**chosen.facts(), "revoked": revoked}
     if as_json:
         emit_json(facts)
     else:
         emit_record(facts.items())
         if session is None:
-            note(_why_none(source))
+            note(_why_none(chosen))
     if session is None and source.store_is_down:
         click.get_current_context().exit(TRY_LATER)
 
 
-def _where(source: SessionSource) -> dict[str, Any]:
-    return {"provider": source.provider, "environment": source.environment, "store": _store_of(source)}
-
-
-def _store_of(source: SessionSource) -> Any:
-    return next(row.value for row in source.explain() if row.name == "store")
-
-
-def _why_none(source: SessionSource) -> str:
-    if _store_of(source) == "memory":
-        return "No store is configured: each process keeps its session in its own memory."
-    if source.store_is_down:
+def _why_none(chosen: CommandSource) -> str:
+    if chosen.store == "memory":
+        return "The configured store is memory: each process keeps its session in its own memory."
+    if chosen.source.store_is_down:
         return "The store does not respond. It may still hold a live session: try again once it is back."
     return "The store has no session for this login."

@@ -411,7 +411,10 @@ class LoginFlow:
             with login.deadline:
                 return self._authenticate(provider, login.next_request(state))
         except CredentialsRejectedError as error:
-            if not (self.spec.is_single_use and is_the_end(error)):  # the state remembers that one, for good
+            is_remembered = self.spec.is_single_use and is_the_end(error)  # by the state, for good
+            if not (
+                self.spec.never_stored or is_remembered
+            ):  # the former sends no credential, so none can be sent again
                 self._guard.remember(provider.credential, error)
             raise
 

@@ -29,11 +29,10 @@ from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_l
 from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
-from kinetic_auth_core.session import SalesforceSession, default_api_version
+from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (
-    api_version_text,
-    check_api_version,
+    api_version_setting,
     check_proxy,
     check_seconds,
     login_url_setting,
@@ -77,13 +76,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     asks_a_person: ClassVar[bool] = False
 
     login_url: str = login_url_setting(kw_only=True)
-    api_version: str = setting(
-        attrs.Factory(default_api_version),
-        help="REST API version of the sessions, such as v62.0.",
-        identity=False,
-        converter=api_version_text,
-        validator=check_api_version,
-    )
+    api_version: str = api_version_setting()
     connect_timeout: float = setting(5.0, help="Seconds for connecting.", identity=False, validator=check_seconds)
     read_timeout: float = setting(
         30.0, help="Seconds without a byte from the server.", identity=False, validator=check_seconds

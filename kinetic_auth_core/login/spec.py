@@ -4,7 +4,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,6 +106,7 @@ class LoginSpec:
         is_single_use: Whether what the provider logs in with can be presented once only.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
             reference then. Empty: they are made at the login.
+        never_stored: Whether the class says so: its sessions stay in this process's memory, whatever the store is.
         identity: Whose sessions they are.
     """
 
@@ -124,6 +125,7 @@ class LoginSpec:
     is_grant: bool = False
     is_single_use: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
+    never_stored: bool = False
     identity: Identity = attrs.field(kw_only=True, repr=False)
 
     @property
@@ -194,6 +196,32 @@ def store_problem(cls: type, username: object, store: SessionStore | type[Sessio
     )
 
 
+def says_never_stored(cls: type) -> bool:
+    """Whether a provider's class has `never_stored = True`: its sessions are kept elsewhere already.
+
+    Args:
+        cls: The class.
+    """
+    return getattr(cls, "never_stored", False) is True
+
+
+def rows_in_memory(rows: Sequence[ExplainedSetting]) -> tuple[ExplainedSetting, ...]:
+    """The rows of a source whose sessions are never stored; a store that is configured nevertheless gets a note.
+
+    Args:
+        rows: All rows, those of the store among them.
+    """
+
+    def in_memory(row: ExplainedSetting) -> ExplainedSetting:
+        if row.name != "store" or row.value == "memory":
+            return row
+        return attrs.evolve(
+            row, value="memory", note=f"{row.value} is not used: the sessions of this provider are never stored"
+        )
+
+    return tuple(in_memory(row) for row in rows if not row.name.startswith("store."))
+
+
 def spec_for(
     authenticator: Any, options: SourceOptions = DEFAULT_OPTIONS, store: SessionStore | None = None
 ) -> LoginSpec:
@@ -247,11 +275,12 @@ def spec_for(
         getattr(authenticator, "provider_name", "") or type(authenticator).__name__,
         lambda **items: attrs.evolve(authenticator, **items) if items else authenticator,
         key_lists(authenticator),
-        tuple(rows),
+        rows_in_memory(rows) if says_never_stored(cls) else tuple(rows),
         options=options,
         store=store,
         is_grant=isinstance(authenticator, GrantAuthenticator),
         is_single_use=is_single_use(cls),
+        never_stored=says_never_stored(cls),
         identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
 

@@ -53,8 +53,9 @@ _HOST_AND_AUDIENCE = (
     "https://."
 )
 _LOGIN_HOURS = (
-    "Relax the IP restrictions in the app's policies, add this machine's address to the network's trusted range, "
-    "or widen the login hours in the user's profile; Login History names which of them refused."
+    "Relax the IP restrictions in the app's policies (Policies or Manage, IP Relaxation), add this machine's address "
+    "to the trusted range (Setup, Network Access; or Login IP Ranges of the user's profile), or widen the login hours "
+    "in the user's profile; Setup, Login History names which of them refused."
 )
 _STATUS_PAGE = "Nothing is wrong with the settings; try later, and see status.salesforce.com."
 
@@ -79,9 +80,10 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "invalid_grant",
         "authentication failure",
         Kind.REJECTED,
-        "Check username and password; append the security token to the password (security_token), or add this "
-        "machine's address to the trusted IP range; and allow the username-password flow under OAuth and OpenID "
-        "Connect Settings. Login History names the cause. Repeating a wrong password locks the user out.",
+        "Check username and password; append the security token to the password (security_token; Settings, Reset My "
+        "Security Token), or add this machine's address to the trusted IP range (Setup, Network Access); and allow the "
+        "username-password flow under OAuth and OpenID Connect Settings (Setup). Setup, Login History names the cause. "
+        "Repeating a wrong password locks the user out.",
         Culprit.SECRET,
     ),
     KnownError(
@@ -89,14 +91,17 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "user hasn't approved this consumer",
         Kind.REJECTED,
         "Pre-approve the connected app for the user's profile: Permitted Users 'Admin approved users are "
-        "pre-authorized', then assign the profile or a permission set to the app; or login_url and audience point"
-        " at another org. New policies take about a minute.",
+        "pre-authorized', then assign the profile or a permission set to the app (external client app: Policies, "
+        "Edit; connected app: Manage, Edit Policies, then Manage Profiles); or login_url and audience point at another "
+        "org. New policies take about a minute.",
     ),
     KnownError(
         "invalid_app_access",
         "user is not admin approved",
         Kind.REJECTED,
-        "Assign the user's profile or a permission set to the app (Manage Profiles, Manage Permission Sets).",
+        "Assign the user's profile or a permission set to the app. External client app: Setup, External Client App "
+        "Manager, the app, Policies, Edit, Select Profiles or Select Permission Sets. Connected app: Setup, Manage "
+        "Connected Apps, the app, Manage Profiles or Manage Permission Sets.",
     ),
     KnownError("invalid_grant", "audience is invalid", Kind.REJECTED, _HOST_AND_AUDIENCE),
     KnownError(
@@ -123,52 +128,94 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "invalid_grant",
         "request not supported on this domain",
         Kind.REJECTED,
-        "Set login_url to the org's My Domain, such as https://acme.my.salesforce.com.",
+        "Set login_url to the org's My Domain, such as https://acme.my.salesforce.com: Setup, My Domain, Current My "
+        "Domain URL.",
     ),
     KnownError(
         "invalid_grant",
         "no client credentials user enabled",
         Kind.REJECTED,
-        "Set Run As on the app's client credentials flow.",
+        "Set the user under Run As. External client app: Setup, External Client App Manager, the app, Policies, Edit, "
+        "OAuth Policies, Enable Client Credentials Flow, Run As. Connected app: Setup, App Manager, the app, Manage, "
+        "Edit Policies, Client Credentials Flow, Run As.",
     ),
     KnownError(
-        "invalid_grant", "no valid scopes defined", Kind.REJECTED, "Add the api scope to the app's OAuth scopes."
+        "invalid_grant",
+        "no valid scopes defined",
+        Kind.REJECTED,
+        "Add the api scope, 'Manage user data via APIs (api)', to Selected OAuth Scopes of the app (external client "
+        "app: Settings, Edit; connected app: App Manager, Edit).",
     ),
     KnownError(
         "invalid_request",
         "refresh_token scope is required",
         Kind.REJECTED,
-        "Add the refresh_token, offline_access scope to the app, and pre-authorize its users.",
+        "Add 'Perform requests at any time (refresh_token, offline_access)' to Selected OAuth Scopes of the app "
+        "(external client app: Settings, Edit; connected app: App Manager, Edit), and set Permitted Users to 'Admin "
+        "approved users are pre-authorized'.",
     ),
     KnownError("invalid_request", "scope parameter not supported", Kind.REJECTED, "Leave scope out of the request."),
+    KnownError(
+        "invalid_request",
+        "token handler not found",
+        Kind.REJECTED,
+        "Setup, Token Exchange Handlers: open the handler, click Enable New App, choose this app and the user to run as"
+        ", and tick the default handler; or correct token_handler, the name of the handler.",
+    ),
+    KnownError(
+        "invalid_request",
+        "token handler validation failed",
+        Kind.REJECTED,
+        "The org's token exchange handler refused the subject token; its Apex debug log says why (Setup, Debug Logs, a "
+        "trace of the user that the handler runs as). Compare issuer, audience and subject of the token with those in "
+        "the handler; a Remote Site Setting must allow the issuer's keys, and the subject's user must be active.",
+    ),
     KnownError(
         "invalid_client_id",
         "client identifier invalid",
         Kind.REJECTED,
-        "Check client_id: it is the app's Consumer Key, and the app must be in the org that login_url names. A "
-        "new app takes 2 to 10 minutes.",
+        "Check client_id: it is the app's Consumer Key (external client app: Settings, OAuth Settings, Consumer Key "
+        "and Secret; connected app: App Manager, View, Manage Consumer Details), and the app must be in the org that "
+        "login_url names. A new app takes 2 to 10 minutes.",
     ),
     KnownError(
         "invalid_client",
         "invalid client credentials",
         Kind.REJECTED,
-        "Check client_secret: it is the app's Consumer Secret.",
+        "Check client_secret: it is the app's Consumer Secret (external client app: Settings, OAuth Settings, Consumer "
+        "Key and Secret; connected app: App Manager, View, Manage Consumer Details).",
         Culprit.SECRET,
     ),
     KnownError(
         "app_not_found",
         "",
         Kind.REJECTED,
-        "Install the External Client App in this org, or set both login_url and audience to the org's My Domain.",
+        "Install the External Client App in this org (Setup, External Client App Manager shows what is there), or set "
+        "login_url, and audience with jwt-bearer, to the org's My Domain: Setup, My Domain, Current My Domain URL.",
     ),
-    KnownError("oauth_flow_disabled", "", Kind.REJECTED, "Enable this flow in the app's OAuth settings."),
+    KnownError(
+        "oauth_flow_disabled",
+        "",
+        Kind.REJECTED,
+        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement: Enable JWT Bearer Flow or "
+        "Enable Client Credentials Flow. Connected app: App Manager, Edit: Use digital signatures (JWT) or Enable "
+        "Client Credentials Flow. Password: Setup, OAuth and OpenID Connect Settings. If the app is blocked: Setup, "
+        "Connected Apps OAuth Usage, Unblock.",
+    ),
     KnownError(
         "unsupported_grant_type",
         "",
         Kind.REJECTED,
-        "Enable this flow for the app and the org; check that login_url begins with https://.",
+        "Enable this flow for the app (external client app: Settings, Flow Enablement) and the org (Setup, OAuth and "
+        "OpenID Connect Settings); check that login_url begins with https://.",
     ),
-    KnownError("inactive_user", "", Kind.REJECTED, "The user is frozen or deactivated: reactivate it, or use another."),
+    KnownError(
+        "inactive_user",
+        "",
+        Kind.REJECTED,
+        "The user is frozen or deactivated: reactivate it (Setup, Users, the user, Unfreeze; or Edit, Active), or use "
+        "another.",
+    ),
     KnownError("inactive_org", "", Kind.REJECTED, "The org is locked or closed: ask its administrator or Salesforce."),
     KnownError(
         "unknown_error",

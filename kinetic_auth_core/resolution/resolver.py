@@ -24,7 +24,15 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, is_single_use, make_instance, store_problem
+from kinetic_auth_core.login.spec import (
+    LoginSpec,
+    SourceOptions,
+    is_single_use,
+    make_instance,
+    rows_in_memory,
+    says_never_stored,
+    store_problem,
+)
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
@@ -123,6 +131,7 @@ def inspect(
     keywords: Layer | None = None,
     configuration: Configuration | None = None,
     observers: Iterable[object] = (),
+    default_store: str = DEFAULT_STORE,
 ) -> Resolution:
     """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
 
@@ -134,6 +143,7 @@ def inspect(
         keywords: The settings that the caller gives.
         configuration: Replaces `config` and `env_file`, if they are loaded already.
         observers: As for `resolve`.
+        default_store: The store if the configuration names none.
     """
     found = Resolution()
     keywords = dict(keywords or {})
@@ -151,7 +161,7 @@ def inspect(
         found = Resolution(configuration)
         plugin, cls = _load(configuration)
         found = attrs.evolve(found, cls=cls)
-        rows, problems, spec = _merge(plugin, cls, keywords, configuration)
+        rows, problems, spec = _merge(plugin, cls, keywords, configuration, default_store)
         found = attrs.evolve(found, rows=rows)
         allowed = configuration.allowed
         configured, wrong = (
@@ -180,7 +190,7 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
 
 
 def _merge(
-    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration
+    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration, default_store: str
 ) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
     """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
     store = keywords.pop("store", None)
@@ -189,10 +199,12 @@ def _merge(
     prefix = configuration.variable_prefix
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
-    default = "file" if is_single_use(cls) else DEFAULT_STORE
+    is_stored = not says_never_stored(cls)
+    default = "file" if is_single_use(cls) else default_store if is_stored else DEFAULT_STORE
     choice = choose_store(store.value if store else None, configuration, default)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
+    rows = rows if is_stored else rows_in_memory(rows)
     suggestions = [
         *name_suggestions(settings, configuration),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
@@ -220,6 +232,7 @@ def _merge(
         allowed=configuration.allowed_later,
         is_grant=issubclass(cls, GrantAuthenticator),
         is_single_use=is_single_use(cls),
+        never_stored=not is_stored,
         identity=identity_of(
             cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
         ),

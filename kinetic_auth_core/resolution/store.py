@@ -63,7 +63,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     Args:
         keyword: A store, its name, or a table with `name`; None: not given.
         configuration: File, variables and environment.
-        default: The store if none is named.
+        default: The name of the store if none is named.
     """
     if isinstance(keyword, SessionStore):
         row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)

@@ -82,7 +82,7 @@ class SessionSource:
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         self._cache = SessionCache(
             spec.identity,
-            spec.store,
+            None if spec.never_stored else spec.store,
             options.session_lifetime,
             spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
@@ -134,6 +134,16 @@ class SessionSource:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
         return self._single_flight.get()
+
+    def _replaced_session(self) -> SalesforceSession:
+        """A new session in place of the live one, which is discarded here and in the store but not revoked.
+
+        Raises:
+            KineticAuthError: The login failed.
+        """
+        if (session := self.peek()) is not None:
+            self._single_flight.drop(session)
+        return self.session()
 
     async def asession(self) -> SalesforceSession:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.

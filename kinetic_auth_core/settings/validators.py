@@ -134,3 +134,15 @@ def check_api_version(_instance: object, _attribute: object, value: str) -> None
         ConfigurationError: It is not an API version.
     """
     normal_api_version(value)
+
+
+def api_version_setting() -> Any:
+    """The `api_version` setting: keyword-only; default: `SF_API_VERSION`, else v62.0. For providers without a grant."""
+    return setting(
+        attrs.Factory(default_api_version),
+        help="REST API version of the sessions, such as v62.0.",
+        identity=False,
+        converter=api_version_text,
+        validator=check_api_version,
+        kw_only=True,
+    )

@@ -11,7 +11,7 @@ try:
     from kinetic_auth_core.testing.contracts.store import SessionStoreContract
     from kinetic_auth_core.testing.emulator.default_login import DefaultLogin
     from kinetic_auth_core.testing.emulator.emulator import SalesforceEmulator
-    from kinetic_auth_core.testing.emulator.error_rows import ERROR_ROWS
+    from kinetic_auth_core.testing.emulator.exchange import TokenHandler
     from kinetic_auth_core.testing.emulator.faults import (
         Alter,
         Answer,
@@ -27,8 +27,10 @@ try:
         Status,
         Truncated,
     )
+    from kinetic_auth_core.testing.emulator.identity_provider import IdentityProvider
     from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
-    from kinetic_auth_core.testing.emulator.records import FLOWS, App, LoginRecord, Policy, RequestRecord, User
+    from kinetic_auth_core.testing.emulator.models import FLOWS, App, LoginRecord, Policy, RequestRecord, User
+    from kinetic_auth_core.testing.emulator.oauth_errors import ERROR_ROWS
     from kinetic_auth_core.testing.emulator.tls import TlsProfile
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"cryptography", "jwt", "trustme", "werkzeug"}:
@@ -49,6 +51,7 @@ __all__ = [
     "Fault",
     "Html",
     "Huge",
+    "IdentityProvider",
     "KeyLoaderContract",
     "KeyPair",
     "LoginRecord",
@@ -63,6 +66,7 @@ __all__ = [
     "SessionStoreContract",
     "Status",
     "TlsProfile",
+    "TokenHandler",
     "Truncated",
     "User",
     "new_key_pair",

@@ -8,11 +8,13 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.events import tallied
+from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
@@ -135,3 +137,34 @@ class Transports:
         for lazy in list(self._by_connection.values()):
             if transport := lazy.take():
                 transport.close()
+
+
+@secret_boundary
+def http_get(url: str, headers: Mapping[str, str], *, deadline_s: float = 10.0) -> tuple[int, bytes]:
+    """Ask a service for a secret, once, with the same care as a login: for key loaders.
+
+    Bounded in time and size; https, or http on the loopback interface; no redirect is followed, `~/.netrc` is not
+    read, no cookie is kept. Proxies and CA certificates are those of the environment. The request does not count as a
+    try of the login during which it is sent.
+
+    Args:
+        url: Of the resource, with its query.
+        headers: To send; their values are secrets and in no message.
+        deadline_s: Seconds for the whole request; an earlier deadline of the login holds as well.
+
+    Returns:
+        The HTTP status, and the body.
+
+    Raises:
+        TransportError: No usable answer, or a redirect.
+        ConfigurationError: The URL is plain http, or the CA certificates of the environment cannot be used.
+    """
+    from kinetic_auth_core.transport.client import TokenRequest, Transport
+
+    transport = Transport(connect_timeout=min(deadline_s, 5.0), read_timeout=deadline_s, deadline=deadline_s)
+    try:
+        with tallied():
+            response = transport.get(url, TokenRequest(headers))
+    finally:
+        transport.close()
+    return response.status, response.body

@@ -20,6 +20,8 @@ import pytest
 from click.testing import CliRunner
 
 from kinetic_auth_core.cli.commands import cli
+from kinetic_auth_core.stores.file import default_folder
+from kinetic_auth_core.stores.private_folder import PrivateFolder
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 
 CANARIES = {
@@ -88,8 +90,9 @@ def _installed_packages_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _ordinary_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No colours, temporary files in the test's folder, and logging restored afterwards."""
+def _ordinary_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _clean_place: None) -> Iterator[None]:
+    """No colours, temporary files in the test's folder, sessions kept before, and logging restored afterwards."""
+    PrivateFolder(default_folder()).make()
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "temporary").mkdir()

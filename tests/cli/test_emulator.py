@@ -33,6 +33,7 @@ NAMES = [
     "SF_PASSWORD",
     "SF_SECURITY_TOKEN",
     "SF_PRIVATE_KEY_PATH",
+    "SF_REFRESH_TOKEN",
     "SF_LOGIN_URL",
 ]
 

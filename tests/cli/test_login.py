@@ -59,6 +59,7 @@ def test_json_has_the_same(run: Run, sf: SalesforceEmulator) -> None:
     assert document == {
         "provider": "jwt-bearer",
         "environment": None,
+        "store": "file",
         "instance_url": sf.url,
         "base_url": f"{sf.url}/services/data/v62.0",
         "org_id": sf.org_id,
@@ -324,6 +325,6 @@ def test_an_emulator_with_tls_is_reached_by_its_own_variables(run: Run) -> None:
         outcome = run("login", "password", env=org.env())
         assert outcome.code == 0
         assert outcome.table["instance_url"] == [org.url]
-        untrusting = run("login", "password", env={**org.env(), "SF_CA_BUNDLE": ""})
+        untrusting = run("login", "password", "--fresh", env={**org.env(), "SF_CA_BUNDLE": ""})
     assert untrusting.code == 5
     assert "certificate" in untrusting.message

@@ -44,13 +44,23 @@ def test_a_dead_session_exits_with_nine(run: Run, sf: SalesforceEmulator, stored
 
 
 @pytest.mark.usefixtures("default_env")
-def test_without_a_store_there_is_no_session_to_show(run: Run) -> None:
+def test_with_the_store_memory_there_is_no_session_to_show(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SF_STORE", "memory")
     outcome = run("status", "jwt-bearer")
     assert outcome.code == 9
-    assert "No store is configured: each process keeps its session in its own memory." in outcome.message
+    assert "The configured store is memory: each process keeps its session in its own memory." in outcome.message
     outcome = run("logout", "jwt-bearer", "--shared")
     assert outcome.code == 0
     assert outcome.table["revoked"] == ["false"]
+
+
+@pytest.mark.usefixtures("default_env")
+def test_without_a_configured_store_login_status_and_logout_use_the_users_own(run: Run, sf: SalesforceEmulator) -> None:
+    assert run("status", "jwt-bearer").code == 9
+    token = json.loads(run("login", "jwt-bearer", "--json", "--show-token").out)["access_token"]
+    assert run("status", "jwt-bearer").table["alive"] == ["true"]
+    assert run("logout", "jwt-bearer").table["revoked"] == ["true"]
+    assert not sf.is_live(token)
 
 
 @pytest.mark.usefixtures("default_env")

@@ -127,7 +127,7 @@ def test_every_toml_block_is_toml_and_every_config_file_resolves(page: Path, fil
 def test_every_command_of_a_page_can_be_parsed(page: Path) -> None:
     for block in blocks(page, "console"):
         for line in re.findall(r"^(?:\S+/)?kinetic-auth (.*)", block.text, re.MULTILINE):
-            words = shlex.split(re.split(r" [>|&#]", line)[0])
+            words = shlex.split(re.split(r" (?:[>|&#]|-- )", line)[0])
             asked = CliRunner().invoke(cli, [*words, "--help"], prog_name="kinetic-auth")
             assert asked.exit_code == 0, f"{page.name}: {line}\n{asked.stderr}"
             assert asked.stdout.startswith("Usage: kinetic-auth")

@@ -36,6 +36,8 @@ ANSWERS = [
     ("invalid_grant", "no valid scopes defined", REJECTED, ["api scope"]),
     ("invalid_request", "refresh_token scope is required for this app", REJECTED, ["refresh_token", "offline_access"]),
     ("invalid_request", "scope parameter not supported", REJECTED, ["scope"]),
+    ("invalid_request", "token handler not found", REJECTED, ["Enable New App", "token_handler"]),
+    ("invalid_request", "token handler validation failed", REJECTED, ["Debug Logs", "audience", "Remote Site"]),
     ("invalid_client_id", "client identifier invalid", REJECTED, ["Consumer Key", "2 to 10 minutes"]),
     ("invalid_client", "invalid client credentials", REJECTED, ["Consumer Secret"]),
     (

@@ -63,6 +63,11 @@ class Client:
         defaults = {"client_id": self.app.client_id, "client_secret": self.app.client_secret}
         return self.post(**{"grant_type": "refresh_token", "refresh_token": token, **defaults, **form})
 
+    def exchange(self, subject_token: str = "no token", **form: Any) -> requests.Response:
+        defaults = {"client_id": self.app.client_id, "subject_token_type": "urn:ietf:params:oauth:token-type:jwt"}
+        grant = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": subject_token}
+        return self.post(**{**grant, **defaults, **form})
+
     def token(self) -> str:
         return str(self.jwt().json()["access_token"])
 

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.events import tallied
 from kinetic_auth_core.testing import (
     Answer,
     Delay,
@@ -28,6 +29,7 @@ from kinetic_auth_core.testing import (
     Truncated,
 )
 from kinetic_auth_core.transport.client import TokenRequest, Transport
+from kinetic_auth_core.transport.connections import http_get
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 
@@ -399,3 +401,40 @@ def test_the_cause_holds_what_the_library_said_but_not_the_request() -> None:
 def test_the_form_shows_nothing() -> None:
     assert "canary" not in repr(FORM)
     assert FORM.masked("you sent canary-password and password") == "you sent ******** and password"
+
+
+SECRET = {"Authorization": "Bearer canary-request-token"}
+
+
+def test_a_key_loader_gets_status_and_body_and_its_request_is_no_try_of_the_login(sf: SalesforceEmulator) -> None:
+    sf.break_transport(Answer({"value": "t"}, status=203), path="/token")
+    with tallied() as tally:
+        assert http_get(f"{sf.url}/token?audience=a", SECRET) == (203, b'{"value": "t"}')
+    assert tally.attempts == 0
+    assert sf.requests[-1].method == "GET"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Redirect("https://elsewhere.example/"), "redirects to https://elsewhere.example/"),
+        (Huge(), "longer than"),
+        (Dribble(0.1), "deadline"),
+        (Delay(30), "deadline"),
+    ],
+    ids=["redirect", "huge", "dribble", "silence"],
+)
+def test_what_a_key_loader_asks_is_bounded_and_shows_no_header(
+    fault: Any, message: str, sf: SalesforceEmulator
+) -> None:
+    sf.break_transport(fault, path="/token")
+    began = time.monotonic()
+    with pytest.raises(TransportError, match=message) as caught:
+        http_get(f"{sf.url}/token", SECRET, deadline_s=0.5)
+    assert time.monotonic() - began < 3
+    assert "canary-request-token" not in f"{caught.value!r}{caught.value}{vars(caught.value)}"
+
+
+def test_a_key_loader_sends_nothing_over_plain_http() -> None:
+    with pytest.raises(ConfigurationError, match="without https"):
+        http_get("http://vault.example/token", SECRET)

@@ -5,16 +5,19 @@ Each raises the error that Salesforce answers with. The grants decide which chec
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 import attrs
 
-from kinetic_auth_core.testing.emulator import error_rows as rows
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
+from kinetic_auth_core.testing.emulator.models import PASSWORD, App, AuthorizationCode, RefreshGrant, User
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import App, RefreshToken, User
 
 API_SCOPES: Final = frozenset({"api", "full"})
 REFRESH_SCOPES: Final = frozenset({"refresh_token", "offline_access", "full"})
@@ -58,7 +61,7 @@ def known_app(org: Org, request: TokenRequest) -> App:
     """
     app = org.apps.get(request.client_id or "")
     if app is None:
-        raise OAuthError(*rows.CLIENT_ID)
+        raise OAuthError(*errors.CLIENT_ID)
     return app
 
 
@@ -69,7 +72,7 @@ def check_secret(app: App, request: TokenRequest) -> None:
         OAuthError: `invalid_client`: it is wrong or missing.
     """
     if request.client_secret != app.client_secret:
-        raise OAuthError(*rows.CLIENT_SECRET)
+        raise OAuthError(*errors.CLIENT_SECRET)
 
 
 def authenticated_app(org: Org, request: TokenRequest) -> App:
@@ -92,13 +95,13 @@ def check_app(org: Org, app: App, flow: str) -> None:
         flow: The flow, by its name in `FLOWS`.
 
     Raises:
-        OAuthError: `app_not_found`: not installed, or an external client app at a `login` host. `oauth_flow_disabled`:
-            the flow or the app as a whole is off.
+        OAuthError: `app_not_found`: not installed, or an External Client App at a `login` host. `oauth_flow_disabled`:
+            the flow or the app as a whole is off; External Client Apps have no password flow.
     """
     if not app.installed or (app.external and not org.policy.my_domain):
-        raise OAuthError(*rows.APP_NOT_FOUND)
-    if not app.enabled or flow not in app.flows:
-        raise OAuthError(*rows.FLOW_DISABLED)
+        raise OAuthError(*errors.APP_NOT_FOUND)
+    if not app.enabled or flow not in app.flows or (app.external and flow == PASSWORD):
+        raise OAuthError(*errors.FLOW_DISABLED)
 
 
 def check_approval(user: User, app: App) -> None:
@@ -108,9 +111,11 @@ def check_approval(user: User, app: App) -> None:
         OAuthError: `invalid_app_access` where an administrator must approve the user, `invalid_grant` where the user
             must.
     """
-    if user.username.lower() not in app.preauthorised:
+    username = user.username.lower()
+    approved = app.permitted_users == "self" and username in app.approvals
+    if username not in app.preauthorised and not approved:
         raise OAuthError(
-            *(rows.NOT_ADMIN_APPROVED if app.permitted_users == "admin" else rows.NOT_APPROVED),
+            *(errors.NOT_ADMIN_APPROVED if app.permitted_users == "admin" else errors.NOT_APPROVED),
             history="Failed: Not approved for access",
         )
 
@@ -122,7 +127,7 @@ def check_scopes(app: App) -> None:
         OAuthError: `no valid scopes defined`: the app lacks the `api` scope.
     """
     if not app.scopes & API_SCOPES:
-        raise OAuthError(*rows.NO_SCOPES)
+        raise OAuthError(*errors.NO_SCOPES)
 
 
 def check_refresh_scope(app: App) -> None:
@@ -132,51 +137,90 @@ def check_refresh_scope(app: App) -> None:
         OAuthError: `refresh_token scope is required`.
     """
     if app.permitted_users == "self" and not app.scopes & REFRESH_SCOPES:
-        raise OAuthError(*rows.REFRESH_SCOPE)
+        raise OAuthError(*errors.REFRESH_SCOPE)
 
 
-def check_password(org: Org, user: User, password: str) -> None:
+def check_password(org: Org, user: User, password: str, *, in_browser: bool = False) -> None:
     """Check a password with its security token, and count wrong ones.
 
     Args:
         org: The org.
         user: The user.
         password: The password, followed by the security token unless the user's network is trusted.
+        in_browser: It was typed into the login form, which takes the password alone.
 
     Raises:
         OAuthError: `authentication failure`: password or token wrong, or the user locked out. The login history says
             which; the answer does not.
     """
-    accepted = {user.password + user.security_token, *((user.password,) if user.trusted_ip else ())}
+    accepted = {user.password + user.security_token, *((user.password,) if user.trusted_ip or in_browser else ())}
     with org.lock:
         if user.failed_logins >= org.policy.max_failed_logins:
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Password Lockout")
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Password Lockout")
         if password not in accepted:
             user.failed_logins += 1
             lacks_token = password == user.password
             history = "Failed: API security token required" if lacks_token else "Invalid Password"
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history=history)
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history=history)
         user.failed_logins = 0
 
 
-def claim_refresh_token(org: Org, app: App, request: TokenRequest) -> RefreshToken:
-    """Reserve a refresh token until the answer has been sent.
+def claim_refresh_token(org: Org, app: App, request: TokenRequest) -> RefreshGrant:
+    """Reserve the grant of a refresh token until the answer has been sent.
 
     Raises:
-        OAuthError: `expired access/refresh token`: unknown, revoked or of another app. `token request is already being
-            processed`: another request has it.
+        OAuthError: `expired access/refresh token`: unknown, revoked or of another app; or spent, and then the whole
+            grant is revoked. `token request is already being processed`: another request has it.
     """
+    token = request.form.get("refresh_token", "")
     with org.lock:
-        held = org.refresh_tokens.get(request.form.get("refresh_token", ""))
-        if held is None or held.app is not app:
-            raise OAuthError(*rows.EXPIRED_TOKEN)
-        with naming(held.user, app):
-            if held.in_use:
-                raise OAuthError(*rows.IN_PROCESS)
-        held.in_use = True
+        granted = org.refresh_grants.get(token)
+        if granted is None or granted.app is not app:
+            raise OAuthError(*errors.EXPIRED_TOKEN)
+        with naming(granted.user, app):
+            if granted.in_use:
+                raise OAuthError(*errors.IN_PROCESS)
+            if granted.token != token:
+                org.revoke_grant(granted)
+                raise OAuthError(*errors.EXPIRED_TOKEN, history="Failed: refresh token used again")
+        granted.in_use = True
 
     def release() -> None:
-        held.in_use = False
+        granted.in_use = False
 
     request.endings.append(release)
-    return held
+    return granted
+
+
+def redeem_code(org: Org, app: App, request: TokenRequest) -> AuthorizationCode:
+    """Spend an authorization code, whether or not the rest of the request is right (RFC 6749, 4.1.3; RFC 7636, 4.6).
+
+    Raises:
+        OAuthError: The code is unknown, spent, expired or of another app; the redirect is not the one of the
+            authorization; the verifier does not belong to the challenge.
+    """
+    form = request.form
+    with org.lock:
+        code = org.codes.get(form.get("code", ""))
+        if code is None or code.app is not app:
+            raise OAuthError(*errors.CODE_INVALID)
+        spent, code.spent = code.spent, True
+    with naming(code.user, app):
+        if spent or org.clock() > code.expires_at:
+            raise OAuthError(*errors.EXPIRED_ASSERTION)
+        if form.get("redirect_uri") != code.redirect_uri:
+            raise OAuthError(*errors.REDIRECT_URI)
+        verifier = form.get("code_verifier")
+        if code.challenge is None and verifier is not None:
+            raise OAuthError(*errors.CODE_VERIFIER_UNEXPECTED)
+        if code.challenge is not None and code.challenge != _challenge(verifier or ""):
+            raise OAuthError(*errors.CODE_VERIFIER)
+    return code
+
+
+def _challenge(verifier: str) -> str | None:
+    """The S256 challenge of a verifier; None if it is not one: 43 to 128 unreserved characters."""
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier):
+        return None
+    digest = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")

@@ -7,10 +7,10 @@ from typing import Any, Final, NoReturn
 
 import jwt
 
-from kinetic_auth_core.testing.emulator import error_rows as rows
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
+from kinetic_auth_core.testing.emulator.models import App
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import App
 
 EXPIRY_ALLOWANCE_S: Final = 180
 """Seconds by which an assertion may have expired, to allow for clock skew."""
@@ -39,16 +39,16 @@ def check_assertion(org: Org, assertion: str) -> tuple[App, str]:
     issuer = claims.get("iss")
     subject = claims.get("prn", claims.get("sub"))
     if not isinstance(issuer, str) or not isinstance(subject, str):
-        raise OAuthError(*rows.ASSERTION)
+        raise OAuthError(*errors.ASSERTION)
     app = org.apps.get(issuer)
     try:
         if app is None:
-            raise OAuthError(*rows.CLIENT_ID)
+            raise OAuthError(*errors.CLIENT_ID)
         if not _signed_by(app, assertion, org.clock()):
-            raise OAuthError(*rows.ASSERTION, history="Failed: Invalid assertion signature")
+            raise OAuthError(*errors.ASSERTION, history="Failed: Invalid assertion signature")
         audience = claims.get("aud")
         if not isinstance(audience, str) or audience not in org.policy.audiences:
-            raise OAuthError(*rows.AUDIENCE)
+            raise OAuthError(*errors.AUDIENCE)
         _check_expiry(org, claims.get("exp"))
     except OAuthError as refused:
         user = org.find_user(subject)
@@ -63,9 +63,9 @@ def _claims(assertion: str) -> dict[str, Any]:
         payload = _JWS.decode_complete(assertion, options={"verify_signature": False})["payload"]
         claims = json.loads(payload, parse_constant=_no_number)
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
-        raise OAuthError(*rows.ASSERTION) from error
+        raise OAuthError(*errors.ASSERTION) from error
     if not isinstance(claims, dict):
-        raise OAuthError(*rows.ASSERTION)
+        raise OAuthError(*errors.ASSERTION)
     return claims
 
 
@@ -75,11 +75,11 @@ def _no_number(constant: str) -> NoReturn:
 
 def _check_expiry(org: Org, expiry: object) -> None:
     if isinstance(expiry, bool) or not isinstance(expiry, int | float):
-        raise OAuthError(*rows.ASSERTION)
+        raise OAuthError(*errors.ASSERTION)
     now = org.clock()
     # Compared, not subtracted: an integer may be too large for a float.
     if expiry < now - EXPIRY_ALLOWANCE_S or (org.policy.strict_exp and expiry > now + MAX_AHEAD_S):
-        raise OAuthError(*rows.EXPIRED_ASSERTION)
+        raise OAuthError(*errors.EXPIRED_ASSERTION)
 
 
 def _signed_by(app: App, assertion: str, now: float) -> bool:

@@ -9,13 +9,22 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
+from kinetic_auth_core.testing.emulator.administration import OrgAdministration
+from kinetic_auth_core.testing.emulator.exchange import TokenHandler
+from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
-from kinetic_auth_core.testing.emulator.records import App, User
+from kinetic_auth_core.testing.emulator.models import App, User
+
+WEB_LOGIN_REDIRECT = "http://localhost:1717/OauthRedirect"
+"""The redirect of the default app: that of `web-login` and of the `sf` command."""
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "password": ("client_id", "client_secret", "username", "password", "security_token"),
     "jwt-bearer": ("client_id", "username", "private_key"),
+    "client-credentials": ("client_id", "client_secret"),
+    "refresh-token": ("client_id", "client_secret"),
+    "web-login": ("client_id", "client_secret", "username"),
+    "token-exchange": ("client_id", "subject_token"),
 }
 _CALLED: Mapping[str, str] = {"private_key": "private_key_pem"}
 
@@ -31,6 +40,7 @@ class DefaultLogin:
         password: Their password, without the security token.
         security_token: Their security token.
         private_key_pem: The key whose certificate is uploaded to the app.
+        subject_token: A token of the identity provider, which lives for a day.
         user: The user's record, to change at will.
         app: The app's record, likewise.
     """
@@ -41,24 +51,25 @@ class DefaultLogin:
     password: str = attrs.field(repr=False)
     security_token: str = attrs.field(repr=False)
     private_key_pem: str = attrs.field(repr=False)
+    subject_token: str = attrs.field(repr=False)
     user: User = attrs.field(repr=False)
     app: App = attrs.field(repr=False)
 
     def settings(self, provider: str) -> dict[str, Any]:
-        """The settings that a provider needs to log in, except the login URL.
+        """The settings that a provider needs to log in, except the login URL and the refresh token.
 
         Args:
-            provider: `"password"` or `"jwt-bearer"`.
+            provider: One of those in `_NEEDED`.
 
         Raises:
             ValueError: It is another provider.
         """
         if provider not in _NEEDED:
-            raise ValueError(f"only the settings of {' and '.join(_NEEDED)} are known, not those of {provider!r}")
+            raise ValueError(f"only the settings of {', '.join(_NEEDED)} are known, not those of {provider!r}")
         return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 
-def make_default_login(org: EmulatedOrg, user: User | None = None, app: App | None = None) -> DefaultLogin:
+def make_default_login(org: OrgAdministration, user: User | None = None, app: App | None = None) -> DefaultLogin:
     """Create a user and an app that every flow accepts.
 
     The first one in a process makes an RSA key, which all share.
@@ -74,9 +85,18 @@ def make_default_login(org: EmulatedOrg, user: User | None = None, app: App | No
     keys = _key_pair()
     user = user or org.add_user(f"default-{secrets.token_hex(4)}@emulator.example")
     app = app or org.add_app(
-        certificates=[keys.certificate_pem], scopes={"api", "id", "refresh_token"}, run_as=user.username
+        certificates=[keys.certificate_pem],
+        scopes={"api", "id", "refresh_token"},
+        permitted_users="self",
+        redirect_uris={WEB_LOGIN_REDIRECT},
+        run_as=user.username,
     )
     app.preauthorised |= {user.username.lower()}
+    issuer, subject = org.identity_provider, f"system:serviceaccount:acme:{user.username.partition('@')[0]}"
+    app.token_handlers = app.token_handlers or [
+        TokenHandler(name="DefaultHandler", issuer=issuer.issuer, audience=AUDIENCE, keys=issuer.jwks)
+    ]
+    app.token_handlers[0].subjects[subject] = user.username
     return DefaultLogin(
         client_id=app.client_id,
         client_secret=app.client_secret,
@@ -84,6 +104,7 @@ def make_default_login(org: EmulatedOrg, user: User | None = None, app: App | No
         password=user.password,
         security_token=user.security_token,
         private_key_pem=keys.private_key_pem,
+        subject_token=issuer.issue(subject, exp=int(org.now()) + 86_400),
         user=user,
         app=app,
     )

@@ -10,18 +10,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
-from kinetic_auth_core.testing.emulator.emulated_org import EmulatedOrg
-from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.emulator.faults import Fault
-from kinetic_auth_core.testing.emulator.private_folder import PrivateFolder, write_private
-from kinetic_auth_core.testing.emulator.records import RequestRecord
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
+from kinetic_auth_core.testing.emulator.models import AUTHORIZATION_CODE, RefreshGrant, RequestRecord
+from kinetic_auth_core.testing.emulator.org import scope_of
 from kinetic_auth_core.testing.emulator.routing import EmulatorApp
 from kinetic_auth_core.testing.emulator.server import Server
+from kinetic_auth_core.testing.emulator.temporary_files import TemporaryFiles, write_private
 from kinetic_auth_core.testing.emulator.tls import Tls, TlsProfile
 
 
-class SalesforceEmulator(EmulatedOrg):
+class SalesforceEmulator(OrgAdministration):
     """A strict emulation of a Salesforce org on `127.0.0.1`, for tests of code that logs in to one.
 
     It checks a login as strictly as Salesforce does, and its answers have the same fields: none has `expires_in`, and
@@ -59,8 +60,9 @@ class SalesforceEmulator(EmulatedOrg):
         self._app = EmulatorApp(self._org, self._tables, self._plan, records_kept)
         self._server: Server | None = None
         self._default: DefaultLogin | None = None
+        self._refresh_grant: RefreshGrant | None = None
         self._lock = threading.RLock()
-        self._folder = PrivateFolder()
+        self._folder = TemporaryFiles()
 
     def __repr__(self) -> str:
         """Its address and org."""
@@ -153,7 +155,7 @@ class SalesforceEmulator(EmulatedOrg):
             The new one.
         """
         with self._lock:
-            before = self.default
+            before, self._refresh_grant = self.default, None
             self._default = make_default_login(
                 self, before.user if keep_user else None, before.app if keep_app else None
             )
@@ -164,26 +166,52 @@ class SalesforceEmulator(EmulatedOrg):
         """The private key of `default` in a file that only its owner can read and that `close` removes."""
         return self._folder.file("private-key.pem", self.default.private_key_pem.encode())
 
+    @property
+    def subject_token_path(self) -> Path:
+        """The subject token of `default`, likewise, as Kubernetes projects one into a pod."""
+        return self._folder.file("subject-token", self.default.subject_token.encode())
+
+    @property
+    def refresh_token(self) -> str:
+        """A refresh token of `default`, which stays the same until it is revoked or replaced."""
+        login = self.default
+        with self._org.lock:
+            if self._refresh_grant is None or self._refresh_grant.token not in self._org.refresh_grants:
+                self._refresh_grant = self._org.new_refresh_grant(login.user, login.app, scope_of(login.app))
+            return self._refresh_grant.token
+
     def settings(self, provider: str) -> dict[str, Any]:
         """The settings that log in to this emulator as `default`: `resolve("password", **sf.settings("password"))`.
 
         Args:
-            provider: `"password"` or `"jwt-bearer"`.
+            provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `web-login`,
+                `token-exchange`,
+                `access-token`, which gets a session that is opened for it.
 
         Raises:
             ValueError: It is another provider.
         """
-        return {**self.default.settings(provider), **self._where()}
+        if provider == "access-token":
+            session = self._org.open_session(self.default.user, self.default.app, AUTHORIZATION_CODE)
+            where = {"instance_url": self._org.instance_url, **self._where()}
+            return {"access_token": session.token, **{k: v for k, v in where.items() if k != "login_url"}}
+        token = {"refresh_token": self.refresh_token} if provider == "refresh-token" else {}
+        return {**self.default.settings(provider), **token, **self._where()}
 
     def env(self) -> dict[str, str]:
-        """The same for both providers, by the names of the environment variables.
+        """The same for these providers, by the names of the environment variables.
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
-            `SF_PRIVATE_KEY_PATH`, `SF_LOGIN_URL` and, with TLS, `SF_CA_BUNDLE`.
+            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and,
+            with TLS, `SF_CA_BUNDLE`.
         """
-        key = {"private_key_path": str(self.private_key_path)}
-        settings = {**self.default.settings("password"), **key, **self._where()}
+        more = {
+            "private_key_path": str(self.private_key_path),
+            "refresh_token": self.refresh_token,
+            "subject_token": f"oidc://file{self.subject_token_path}?audience={AUDIENCE}",
+        }
+        settings = {**self.default.settings("password"), **more, **self._where()}
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
     def _where(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The four grants of the token endpoint: from the form of a request to the fields of its answer.
+"""The grants of the token endpoint: from the form of a request to the fields of its answer.
 
 The fields of an answer differ by grant, so each grant lists its own.
 """
@@ -9,19 +9,20 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kinetic_auth_core.testing.emulator import admission
-from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
 from kinetic_auth_core.testing.emulator.assertions import check_assertion
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
-from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import (
+from kinetic_auth_core.testing.emulator.models import (
+    AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
     JWT_BEARER,
     PASSWORD,
     REFRESH_TOKEN,
-    LoginRecord,
+    TOKEN_EXCHANGE,
     Session,
 )
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
+from kinetic_auth_core.testing.emulator.org import Org
 
 Granted = tuple[dict[str, str], Session]
 
@@ -40,40 +41,27 @@ def answer_grant(org: Org, request: TokenRequest, refusal: OAuthError | None = N
     Raises:
         OAuthError: The request is rejected.
     """
+    grant_type = request.form.get("grant_type", "")
+    row = (grant_type if grant_type in _GRANTS else "unsupported", request.ip)
     try:
         if refusal is not None:
             raise refusal
         fields, session = _grant(org, request)
     except OAuthError as refused:
-        status = refused.history or f"Failed: {refused.description or refused.error}"
-        _write(org, request, refused.username, refused.client_id or request.client_id, status)
+        org.record_login(*row, refused.as_history(), refused.username, refused.client_id or request.client_id)
         raise
-    _write(org, request, session.user.username, session.app.client_id, "Success")
+    org.record_login(*row, "Success", session.user.username, session.app.client_id)
     return fields
-
-
-def _write(org: Org, request: TokenRequest, username: str | None, client_id: str | None, status: str) -> None:
-    grant_type = request.form.get("grant_type", "")
-    org.history.append(
-        LoginRecord(
-            time=org.clock(),
-            username=username,
-            client_id=client_id,
-            grant_type=grant_type if grant_type in _GRANTS else "unsupported",
-            ip=request.ip,
-            status=status,
-        )
-    )
 
 
 def _grant(org: Org, request: TokenRequest) -> Granted:
     grant = _GRANTS.get(request.form.get("grant_type", ""))
     if grant is None:
-        raise OAuthError(*rows.GRANT_TYPE)
+        raise OAuthError(*errors.GRANT_TYPE)
     if not org.policy.active:
-        raise OAuthError(*rows.INACTIVE_ORG, history="Organization is Inactive")
-    if "scope" in request.form:
-        raise OAuthError(*rows.SCOPE_PARAMETER)
+        raise OAuthError(*errors.INACTIVE_ORG, history="Organization is Inactive")
+    if "scope" in request.form and grant is not _token_exchange:
+        raise OAuthError(*errors.SCOPE_PARAMETER)
     return grant(org, request)
 
 
@@ -82,7 +70,7 @@ def _jwt_bearer(org: Org, request: TokenRequest) -> Granted:
     user = org.find_user(username)
     admission.check_app(org, app, "jwt-bearer")
     if user is None:
-        raise OAuthError(*rows.NOT_APPROVED, client_id=app.client_id)
+        raise OAuthError(*errors.NOT_APPROVED, client_id=app.client_id)
     with admission.naming(user, app):
         admission.check_approval(user, app)
         admission.check_refresh_scope(app)
@@ -106,12 +94,12 @@ def _password(org: Org, request: TokenRequest) -> Granted:
     admission.check_app(org, app, PASSWORD)
     user = org.find_user(request.form.get("username", ""))
     if user is None:
-        raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Invalid Username")
+        raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Invalid Username")
     with admission.naming(user, app):
         if org.policy.password_flow_blocked:
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Failed: Username-Password flow blocked")
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Failed: Username-Password flow blocked")
         if user.site_url is not None:
-            raise OAuthError(*rows.AUTHENTICATION_FAILURE, history="Failed: Not available to site users")
+            raise OAuthError(*errors.AUTHENTICATION_FAILURE, history="Failed: Not available to site users")
         admission.check_password(org, user, request.form.get("password", ""))
         if app.permitted_users == "admin":
             admission.check_approval(user, app)
@@ -123,11 +111,11 @@ def _password(org: Org, request: TokenRequest) -> Granted:
 def _client_credentials(org: Org, request: TokenRequest) -> Granted:
     app = admission.authenticated_app(org, request)
     if not org.policy.my_domain:
-        raise OAuthError(*rows.WRONG_DOMAIN)
+        raise OAuthError(*errors.WRONG_DOMAIN)
     admission.check_app(org, app, CLIENT_CREDENTIALS)
     user = org.find_user(app.run_as or "")
     if user is None:
-        raise OAuthError(*rows.NO_RUN_AS)
+        raise OAuthError(*errors.NO_RUN_AS)
     with admission.naming(user, app):
         admission.check_scopes(app)
         org.check_login(user, app, request.ip)
@@ -148,15 +136,56 @@ def _refresh(org: Org, request: TokenRequest) -> Granted:
     if app.require_secret_for_refresh or request.client_secret is not None:
         admission.check_secret(app, request)
     admission.check_app(org, app, REFRESH_TOKEN)
-    held = admission.claim_refresh_token(org, app, request)
-    with admission.naming(held.user, app):
-        org.check_login(held.user, app, request.ip)
-    rotate = org.policy.rotate_refresh_tokens
-    if rotate:
-        org.revoke(held.token)
-        held = org.new_refresh_token(held.user, app)
-    session = org.open_session(held.user, app, REFRESH_TOKEN, held.token)
-    return {**_signed(org, session), **({"refresh_token": held.token} if rotate else {})}, session
+    granted = admission.claim_refresh_token(org, app, request)
+    with admission.naming(granted.user, app):
+        org.check_login(granted.user, app, request.ip)
+    session = org.open_session(granted.user, app, REFRESH_TOKEN, granted)
+    fields = {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}
+    if org.policy.rotate_refresh_tokens:
+        org.rotate(granted)
+        fields["refresh_token"] = granted.token
+    return fields, session
+
+
+def _authorization_code(org: Org, request: TokenRequest) -> Granted:
+    app = admission.known_app(org, request)
+    if app.require_secret or request.client_secret is not None:
+        admission.check_secret(app, request)
+    admission.check_app(org, app, AUTHORIZATION_CODE)
+    code = admission.redeem_code(org, app, request)
+    with admission.naming(code.user, app):
+        org.check_login(code.user, app, request.ip)
+    granted = org.new_refresh_grant(code.user, app, code.scope)
+    session = org.open_session(code.user, app, AUTHORIZATION_CODE, granted)
+    fields = {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}
+    if admission.REFRESH_SCOPES.intersection(code.scope.split()):
+        fields["refresh_token"] = granted.token
+    return fields, session
+
+
+def _token_exchange(org: Org, request: TokenRequest) -> Granted:
+    app = admission.known_app(org, request)
+    if app.require_secret_for_exchange or request.client_secret is not None:
+        admission.check_secret(app, request)
+    admission.check_app(org, app, "token-exchange")
+    wanted = set(request.form.get("scope", "").split())
+    if not wanted <= app.scopes:
+        raise OAuthError(*errors.SCOPE)
+    name = request.form.get("token_handler")
+    handler = next((each for each in app.token_handlers if name in (None, each.name)), None)
+    if handler is None:
+        raise OAuthError(*errors.HANDLER_NOT_FOUND)
+    token, token_type = request.form.get("subject_token", ""), request.form.get("subject_token_type", "")
+    user = org.find_user(handler.username(token, token_type, org.clock()))
+    if user is None:
+        raise OAuthError(*errors.HANDLER_VALIDATION, history="Failed: Token handler: unknown user")
+    with admission.naming(user, app):
+        admission.check_approval(user, app)
+        admission.check_scopes(app)
+        org.check_login(user, app, request.ip)
+    session = org.open_session(user, app, "token-exchange")
+    session.scope = " ".join(sorted(wanted)) or session.scope
+    return {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}, session
 
 
 _GRANTS: Final[Mapping[str, Callable[[Org, TokenRequest], Granted]]] = {
@@ -164,6 +193,8 @@ _GRANTS: Final[Mapping[str, Callable[[Org, TokenRequest], Granted]]] = {
     PASSWORD: _password,
     CLIENT_CREDENTIALS: _client_credentials,
     REFRESH_TOKEN: _refresh,
+    AUTHORIZATION_CODE: _authorization_code,
+    TOKEN_EXCHANGE: _token_exchange,
 }
 
 

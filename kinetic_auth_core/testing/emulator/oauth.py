@@ -8,16 +8,18 @@ from typing import Any, Final
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator import admission
-from kinetic_auth_core.testing.emulator import error_rows as rows
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
-from kinetic_auth_core.testing.emulator.fault_plan import FaultPlan
+from kinetic_auth_core.testing.emulator.faults import FaultPlan
 from kinetic_auth_core.testing.emulator.grants import answer_grant
+from kinetic_auth_core.testing.emulator.identity_provider import jwks_of
+from kinetic_auth_core.testing.emulator.models import PASSWORD, User
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import PASSWORD, User
 
 JSON: Final = "application/json;charset=UTF-8"
 FORM: Final = "application/x-www-form-urlencoded"
+_ENDPOINTS: Final = {"token": "token", "introspection": "introspect", "revocation": "revoke", "userinfo": "userinfo"}
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -52,7 +54,7 @@ class OAuthEndpoints:
                 raise OAuthError("invalid_request", "must use HTTP POST")
             refusal = self._plan.take_refusal()
             if self._org.policy.require_https and not request.is_secure:
-                refusal = refusal or OAuthError(*rows.GRANT_TYPE)
+                refusal = refusal or OAuthError(*errors.GRANT_TYPE)
             response = json_answer(answer_grant(self._org, asked, refusal), headers=_NO_STORE)
         except OAuthError as refused:
             response = _refusal(refused)
@@ -69,8 +71,8 @@ class OAuthEndpoints:
             return _refusal(refused)
         token = asked.form.get("token", "")
         session = self._org.peek(token)
-        granted = self._org.refresh_tokens.get(token)
-        if session is not None and session.app is app and session.grant != PASSWORD:
+        granted = self._org.refresh_grants.get(token)
+        if session is not None and session.app is app and session.flow != PASSWORD:
             fields = {
                 "scope": session.scope,
                 "username": session.user.username,
@@ -80,9 +82,9 @@ class OAuthEndpoints:
                 "iat": int(session.issued_at),
                 "nbf": int(session.issued_at),
             }
-        elif granted is not None and granted.app is app:
+        elif granted is not None and granted.app is app and granted.token == token:
             fields = {
-                "scope": " ".join(sorted(app.scopes)),
+                "scope": granted.scope,
                 "username": granted.user.username,
                 "sub": self._org.identity_url(granted.user),
                 "token_type": "refresh_token",
@@ -126,6 +128,16 @@ class OAuthEndpoints:
                 "urls": self._urls(user),
             }
         )
+
+    def configuration(self, _request: Request) -> Response:
+        """Answer `/.well-known/openid-configuration` (OpenID Connect Discovery 1.0)."""
+        url = self._org.url
+        endpoints = {f"{name}_endpoint": f"{url}/services/oauth2/{path}" for name, path in _ENDPOINTS.items()}
+        return json_answer({"issuer": url, "jwks_uri": f"{url}/id/keys", **endpoints})
+
+    def keys(self, _request: Request) -> Response:
+        """Answer `/id/keys`: the keys of the org's JWT access tokens (RFC 7517)."""
+        return json_answer(jwks_of(self._org.signing_key.public_key(), self._org.id))
 
     def _user_fields(self, user: User) -> dict[str, Any]:
         return {

@@ -20,9 +20,19 @@ from typing import Any, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kinetic_auth_core.testing.emulator import error_rows as rows
-from kinetic_auth_core.testing.emulator.error_rows import OAuthError
-from kinetic_auth_core.testing.emulator.records import App, LoginRecord, Policy, RefreshToken, Session, User, new_id
+from kinetic_auth_core.testing.emulator import oauth_errors as errors
+from kinetic_auth_core.testing.emulator.identity_provider import IdentityProvider
+from kinetic_auth_core.testing.emulator.models import (
+    App,
+    AuthorizationCode,
+    LoginRecord,
+    Policy,
+    RefreshGrant,
+    Session,
+    User,
+    new_id,
+)
+from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 
 HOUR_S: Final = 3600
 
@@ -43,12 +53,15 @@ class Org:
         self.users: dict[str, User] = {}
         self.apps: dict[str, App] = {}
         self.sessions: dict[str, Session] = {}
-        self.refresh_tokens: dict[str, RefreshToken] = {}
+        self.refresh_grants: dict[str, RefreshGrant] = {}  # by each of its tokens, the spent ones too
+        self.codes: dict[str, AuthorizationCode] = {}
         self.history: deque[LoginRecord] = deque(maxlen=history_size)
         self.url = ""
+        self.identity_provider = IdentityProvider(clock, lambda: self.url)
 
     @functools.cached_property
-    def _signing_key(self) -> rsa.RSAPrivateKey:
+    def signing_key(self) -> rsa.RSAPrivateKey:
+        """The key of its JWT access tokens."""
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     @property
@@ -78,32 +91,42 @@ class Org:
             OAuthError: The user is inactive, outside their networks or hours, or over the hourly rate.
         """
         if not user.active:
-            raise OAuthError(*rows.INACTIVE_USER, history="User is Inactive")
+            raise OAuthError(*errors.INACTIVE_USER, history="User is Inactive")
         now = self.clock()
         outside = not (app.relax_ip or _within_ranges(ip, user.ip_ranges))
         untimely = not _within_hours(now, user.login_hours)
         if outside and untimely:
-            raise OAuthError(*rows.IP_OR_LOGIN_HOURS, history="Restricted IP")
+            raise OAuthError(*errors.IP_OR_LOGIN_HOURS, history="Restricted IP")
         if outside:
-            raise OAuthError(*rows.IP_RESTRICTED, history="Restricted IP")
+            raise OAuthError(*errors.IP_RESTRICTED, history="Restricted IP")
         if untimely:
-            raise OAuthError(*rows.LOGIN_HOURS, history="Restricted Time Period")
+            raise OAuthError(*errors.LOGIN_HOURS, history="Restricted Time Period")
         with self.lock:
             recent = user.recent_logins
             while recent and recent[0] <= now - HOUR_S:
                 recent.popleft()
             if len(recent) >= self.policy.logins_per_hour:
-                raise OAuthError(*rows.LOGIN_RATE, history="LOGIN_RATE_EXCEEDED")
+                raise OAuthError(*errors.LOGIN_RATE, history="LOGIN_RATE_EXCEEDED")
             recent.append(now)
 
-    def open_session(self, user: User, app: App, grant: str, refresh_token: str | None = None) -> Session:
+    def record_login(
+        self, grant_type: str, ip: str, status: str, username: str | None = None, client_id: str | None = None
+    ) -> None:
+        """Add a row to the login history."""
+        self.history.append(
+            LoginRecord(
+                time=self.clock(), username=username, client_id=client_id, grant_type=grant_type, ip=ip, status=status
+            )
+        )
+
+    def open_session(self, user: User, app: App, flow: str, refresh_grant: RefreshGrant | None = None) -> Session:
         """Issue an access token, or return the live one if the policy shares sessions.
 
         Args:
             user: Its user.
             app: The app it is issued to.
-            grant: The flow that led to it, by its name in `FLOWS`.
-            refresh_token: The refresh token it came from, if any.
+            flow: The flow that led to it, by its name in `FLOWS`.
+            refresh_grant: The grant it belongs to, if any; its scope is that of the session.
 
         Returns:
             The session.
@@ -119,11 +142,11 @@ class Org:
                 token=self._new_token(user, app, now),
                 user=user,
                 app=app,
-                grant=grant,
-                scope=" ".join(sorted(app.scopes)),
+                flow=flow,
+                scope=refresh_grant.scope if refresh_grant else scope_of(app),
                 issued_at=now,
                 last_used=now,
-                refresh_token=refresh_token,
+                refresh_grant=refresh_grant,
             )
             self.sessions[session.token] = session
             return session
@@ -133,12 +156,35 @@ class Org:
         digest = hmac.digest(app.client_secret.encode(), f"{identity}{issued_at}".encode(), hashlib.sha256)
         return base64.b64encode(digest).decode("ascii")
 
-    def new_refresh_token(self, user: User, app: App) -> RefreshToken:
-        """Grant a refresh token to an app for a user."""
-        granted = RefreshToken(f"5Aep{secrets.token_urlsafe(48)}", user, app, self.clock())
+    def new_code(self, user: User, app: App, scope: str, redirect_uri: str, challenge: str | None) -> str:
+        """Issue an authorization code."""
+        code = f"aPrx{secrets.token_urlsafe(48)}=="  # as Salesforce's end, so that a client has to decode them
+        end = self.clock() + self.policy.code_lifetime_s
         with self.lock:
-            self.refresh_tokens[granted.token] = granted
+            self.codes[code] = AuthorizationCode(user, app, scope, redirect_uri, challenge, end)
+        return code
+
+    def new_refresh_grant(self, user: User, app: App, scope: str) -> RefreshGrant:
+        """Grant a refresh token to an app for a user."""
+        granted = RefreshGrant(_new_refresh_token(), user, app, scope, self.clock())
+        with self.lock:
+            self.refresh_grants[granted.token] = granted
         return granted
+
+    def rotate(self, granted: RefreshGrant) -> None:
+        """Replace the refresh token of a grant; the one before is spent."""
+        with self.lock:
+            granted.spent.add(granted.token)
+            granted.token = _new_refresh_token()
+            self.refresh_grants[granted.token] = granted
+
+    def revoke_grant(self, granted: RefreshGrant) -> None:
+        """Void the refresh token of a grant and all access tokens that came from it."""
+        with self.lock:
+            for token in granted.spent | {granted.token}:
+                self.refresh_grants.pop(token, None)
+            for session in [each for each in self.sessions.values() if each.refresh_grant is granted]:
+                del self.sessions[session.token]
 
     # Tokens in use
 
@@ -176,10 +222,10 @@ class Org:
             Whether there was such a token.
         """
         with self.lock:
-            if self.refresh_tokens.pop(token, None) is None:
+            granted = self.refresh_grants.get(token)
+            if granted is None or granted.token != token:
                 return self.peek(token) is not None and self.sessions.pop(token, None) is not None
-            for session in [each for each in self.sessions.values() if each.refresh_token == token]:
-                del self.sessions[session.token]
+            self.revoke_grant(granted)
             return True
 
     def drop_sessions(self, *, refresh_tokens: bool) -> int:
@@ -188,7 +234,7 @@ class Org:
             count = len(self.sessions)
             self.sessions.clear()
             if refresh_tokens:
-                self.refresh_tokens.clear()
+                self.refresh_grants.clear()
             return count
 
     def _alive(self, session: Session, now: float) -> bool:
@@ -208,7 +254,16 @@ class Org:
             "exp": int(now + self.policy.session_timeout_s),
             "jti": secrets.token_urlsafe(16),
         }
-        return jwt.encode(claims, self._signing_key, algorithm="RS256", headers={"kid": self.id})
+        return jwt.encode(claims, self.signing_key, algorithm="RS256", headers={"kid": self.id})
+
+
+def scope_of(app: App) -> str:
+    """All scopes of an app, as the `scope` of an answer."""
+    return " ".join(sorted(app.scopes))
+
+
+def _new_refresh_token() -> str:
+    return f"5Aep{secrets.token_urlsafe(48)}"
 
 
 def _within_ranges(ip: str, ranges: tuple[str, ...]) -> bool:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
 
+from kinetic_auth_core.testing.emulator.models import new_id
 from kinetic_auth_core.testing.emulator.oauth import bearer, json_answer
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import new_id
-from kinetic_auth_core.testing.emulator.tables import DataError, Tables, make_locator, read_locator
+from kinetic_auth_core.testing.emulator.sobjects import DataError, Tables, make_locator, read_locator
 
 VERSIONS: Final = {f"v{number}.0": number for number in range(50, 66)}
 """The API versions that the emulator serves."""

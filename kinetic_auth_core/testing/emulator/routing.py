@@ -13,14 +13,15 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from kinetic_auth_core.testing.emulator.fault_plan import TOKEN_PATH, FaultPlan
-from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.authorize import AuthorizeEndpoint
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityProvider
+from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import RequestRecord
 from kinetic_auth_core.testing.emulator.rest import RestEndpoints, data_error
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
-from kinetic_auth_core.testing.emulator.tables import DataError, Tables
+from kinetic_auth_core.testing.emulator.sobjects import DataError, Tables
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -41,7 +42,9 @@ class EmulatorApp:
     def __init__(self, org: Org, tables: Tables, plan: FaultPlan, requests_kept: int) -> None:
         self._org = org
         self._plan = plan
-        self._map = _routes(OAuthEndpoints(org, plan), RestEndpoints(org, tables))
+        self._map = _routes(
+            AuthorizeEndpoint(org), OAuthEndpoints(org, plan), RestEndpoints(org, tables), org.identity_provider
+        )
         self._lock = threading.Lock()
         self._records: deque[RequestRecord] = deque(maxlen=requests_kept)
         self._counts: Counter[tuple[str, str, int | None]] = Counter()
@@ -117,15 +120,22 @@ def _altered(fault: Fault, response: Response) -> Response:
     return response
 
 
-def _routes(oauth: OAuthEndpoints, rest: RestEndpoints) -> Map:
+def _routes(
+    authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpoints, provider: IdentityProvider
+) -> Map:
     data = "/services/data/<version>"
     return Map(
         [
             Rule(TOKEN_PATH, endpoint=oauth.token),
+            Rule("/services/oauth2/authorize", endpoint=authorize.answer, methods=["GET", "POST"]),
             Rule("/services/oauth2/introspect", endpoint=oauth.introspect, methods=["POST"]),
             Rule("/services/oauth2/revoke", endpoint=oauth.revoke, methods=["POST"]),
             Rule("/services/oauth2/userinfo", endpoint=oauth.userinfo, methods=["GET", "POST"]),
             Rule("/id/<org_id>/<user_id>", endpoint=oauth.identity, methods=["GET", "POST"]),
+            Rule("/id/keys", endpoint=oauth.keys, methods=["GET"]),
+            Rule("/.well-known/openid-configuration", endpoint=oauth.configuration, methods=["GET"]),
+            Rule(f"{PATH}/keys", endpoint=provider.keys, methods=["GET"]),
+            Rule(f"{PATH}/token/<path:subject>", endpoint=provider.token, methods=["GET"]),
             Rule("/services/data", endpoint=rest.versions, methods=["GET"]),
             Rule(data, endpoint=rest.resources, methods=["GET"]),
             Rule(f"{data}/limits", endpoint=rest.limits, methods=["GET"]),

@@ -21,8 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from werkzeug.http import http_date
 from werkzeug.serving import DechunkedInput, ThreadedWSGIServer, WSGIRequestHandler
 
-from kinetic_auth_core.testing.emulator.fault_plan import FaultPlan
-from kinetic_auth_core.testing.emulator.faults import Fault
+from kinetic_auth_core.testing.emulator.faults import Fault, FaultPlan
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -6,21 +6,22 @@ from typing import ClassVar
 
 import attrs
 
-from kinetic_auth_core import GrantAuthenticator, LoginRequest, login_url_setting, setting, single_line
+from kinetic_auth_core import GrantAuthenticator, LoginRequest, Once, login_url_setting, setting, single_line
 
 logger = logging.getLogger(__name__)
 
 _RETIRING = (
-    "the username-password flow is blocked by default in orgs created since Summer '23, and External Client Apps do "
-    "not have it: move to 'jwt-bearer' (kinetic-auth-jwt-bearer) or the client credentials flow"
+    "Salesforce ends the username-password flow on 2027-02-20; orgs created since Summer '23 block it by default, and "
+    "External Client Apps do not have it: move to 'client-credentials' (kinetic-auth-client-credentials) or "
+    "'jwt-bearer' (kinetic-auth-jwt-bearer)"
 )
+#: Made once in a process: the warning has been given.
+_warned: Once[bool] = Once()
 
 
-@attrs.define
-class _Warned:
-    """Whether the warning has been given."""
-
-    done: bool = False
+def _warn(username: str, login_url: str) -> bool:
+    logger.warning("%s (user %s at %s)", _RETIRING, username, login_url)
+    return True
 
 
 @attrs.frozen
@@ -54,13 +55,10 @@ class OAuthAuthenticator(GrantAuthenticator):
         "", help="The user's security token, appended to the password.", secret=True, identity=False
     )
     login_url: str = login_url_setting()
-    _warned: _Warned = attrs.field(init=False, repr=False, eq=False, factory=_Warned)
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use it
         """The form fields; Salesforce wants password and security token in one."""
-        if not self._warned.done:
-            self._warned.done = True
-            logger.warning("%s (user %s at %s)", _RETIRING, self.username, self.login_url)
+        _warned.get(lambda: _warn(self.username, self.login_url))
         return {
             "grant_type": "password",
             "client_id": self.client_id,

@@ -29,6 +29,8 @@ REFUSALS: Mapping[tuple[str, str], tuple[str, type[AuthenticationError]]] = {
     ("invalid_grant", "no valid scopes defined"): ("api scope", CredentialsRejectedError),
     ("invalid_request", "refresh_token scope is required"): ("offline_access", CredentialsRejectedError),
     ("invalid_request", "scope parameter not supported"): ("Leave scope out", CredentialsRejectedError),
+    ("invalid_request", "token handler not found"): ("Enable New App", CredentialsRejectedError),
+    ("invalid_request", "token handler validation failed"): ("Debug Logs", CredentialsRejectedError),
     ("invalid_client_id", "client identifier invalid"): ("2 to 10 minutes", CredentialsRejectedError),
     ("invalid_client", "invalid client credentials"): ("client_secret", CredentialsRejectedError),
     ("app_not_found", "External client app is not installed in this org"): ("Install", CredentialsRejectedError),

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dotenv
 import pytest
@@ -23,9 +24,9 @@ import requests
 
 import kinetic_auth_core
 from kinetic_auth_core.testing import Reset, SalesforceEmulator, Status, TlsProfile
-from kinetic_auth_core.testing.emulator.private_folder import _remove_tree
-from kinetic_auth_core.testing.emulator.records import long_id
+from kinetic_auth_core.testing.emulator.models import long_id
 from kinetic_auth_core.testing.emulator.server import order_reset
+from kinetic_auth_core.testing.emulator.temporary_files import _remove_tree
 from kinetic_auth_core.testing.pytest_plugin import salesforce_emulator  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("full_tier")
@@ -260,7 +261,7 @@ def test_the_settings_of_a_provider_are_its_keywords() -> None:
 
 
 def test_the_settings_of_another_provider_are_not_known(sf: SalesforceEmulator) -> None:
-    with pytest.raises(ValueError, match="only the settings of password and jwt-bearer are known, not those of 'sso'"):
+    with pytest.raises(ValueError, match="only the settings of password, .* are known, not those of 'sso'"):
         sf.settings("sso")
 
 
@@ -270,12 +271,14 @@ def test_env_reaches_the_emulator_and_its_files_are_private(sf: SalesforceEmulat
     assert settings == sf.env()
     assert set(settings) == {
         "SF_CLIENT_ID", "SF_CLIENT_SECRET", "SF_USERNAME", "SF_PASSWORD", "SF_SECURITY_TOKEN", "SF_PRIVATE_KEY_PATH",
-        "SF_LOGIN_URL",
+        "SF_REFRESH_TOKEN", "SF_SUBJECT_TOKEN", "SF_LOGIN_URL",
     }  # fmt: skip
     key = Path(str(settings["SF_PRIVATE_KEY_PATH"]))
     assert key.read_text() == sf.default.private_key_pem
-    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, key, key.parent)]
-    assert modes == [0o600, 0o600, 0o700]
+    token = Path(urlsplit(str(settings["SF_SUBJECT_TOKEN"]).replace("oidc://file", "file://")).path)
+    assert token.read_text() == sf.default.subject_token
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, key, token, key.parent)]
+    assert modes == [0o600, 0o600, 0o600, 0o700]
     assert sf.write_env(path) == path
     folder = key.parent
     sf.close()

@@ -67,7 +67,9 @@ def test_client_credentials_may_come_as_basic_credentials(client: Any) -> None:
 def test_refresh_answers_without_a_new_refresh_token_unless_they_rotate(sf: SalesforceEmulator, client: Any) -> None:
     refresh_token = sf.grant_refresh_token(client.app, client.user)
     answer = client.refresh(refresh_token)
-    assert set(answer.json()) == {"id", "issued_at", "instance_url", "signature", "access_token"}
+    assert set(answer.json()) == {
+        "id", "issued_at", "instance_url", "signature", "access_token", "scope", "token_type",
+    }  # fmt: skip
     assert client.refresh(refresh_token).status_code == 200
 
 
@@ -75,8 +77,9 @@ def test_a_rotated_refresh_token_replaces_the_old_one(sf: SalesforceEmulator, cl
     sf.policy.rotate_refresh_tokens = True
     first = sf.grant_refresh_token(client.app, client.user)
     second = client.refresh(first).json()["refresh_token"]
-    assert client.refresh(first).json()["error_description"] == "expired access/refresh token"
+    assert second != first
     assert client.refresh(second).status_code == 200
+    assert client.refresh(first).json()["error_description"] == "expired access/refresh token"
 
 
 def test_a_refresh_needs_no_secret_if_the_app_does_not_require_it(sf: SalesforceEmulator, client: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kinetic_auth_core.testing import ERROR_ROWS, SalesforceEmulator
+from kinetic_auth_core.testing import ERROR_ROWS, SalesforceEmulator, TokenHandler
 
 BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 FAR_AWAY = ("203.0.113.0/24",)
@@ -41,6 +41,10 @@ def after(*changes: Callable[[Any], None]) -> Callable[[Any], None]:
             each(client)
 
     return change
+
+
+def trust_nobody(client: Any) -> None:
+    client.app.token_handlers = [TokenHandler(name="Nobody", issuer="", audience="", keys=lambda: {"keys": []})]
 
 
 NOTHING = after()
@@ -155,6 +159,8 @@ CAUSES: list[tuple[str, Callable[[Any], None], Callable[[Any], Any], str, str]] 
     ("plain http", set_policy(require_https=True), JWT, "unsupported_grant_type", "grant type not supported"),
     ("inactive user", set_user(active=False), JWT, "inactive_user", "user frozen or deactivated"),
     ("inactive org", set_policy(active=False), JWT, "inactive_org", "org locked or closed"),
+    ("no token handler", NOTHING, lambda c: c.exchange(), "invalid_request", "token handler not found"),
+    ("forged token", trust_nobody, lambda c: c.exchange(), "invalid_request", "token handler validation failed"),
     ("rate", set_policy(logins_per_hour=0), JWT, "rate_limit_exceeded", ""),
 ]
 

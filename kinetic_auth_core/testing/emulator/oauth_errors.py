@@ -31,6 +31,10 @@ class OAuthError(Exception):
     username: str | None = None
     client_id: str | None = None
 
+    def as_history(self) -> str:
+        """Its status in the login history."""
+        return self.history or f"Failed: {self.description or self.error}"
+
 
 AUTHENTICATION_FAILURE: Final = ("invalid_grant", "authentication failure")
 NOT_APPROVED: Final = ("invalid_grant", "user hasn't approved this consumer")
@@ -46,8 +50,22 @@ IP_OR_LOGIN_HOURS: Final = ("invalid_grant", "ip restricted or invalid login hou
 WRONG_DOMAIN: Final = ("invalid_grant", "request not supported on this domain")
 NO_RUN_AS: Final = ("invalid_grant", "no client credentials user enabled")
 NO_SCOPES: Final = ("invalid_grant", "no valid scopes defined")
+CODE_INVALID: Final = ("invalid_grant", "invalid authorization code")
+CODE_VERIFIER: Final = ("invalid_grant", "invalid code verifier")
+CODE_VERIFIER_UNEXPECTED: Final = ("invalid_grant", "unexpected code verifier")
+CODE_CHALLENGE: Final = ("invalid_request", "missing required code challenge")
+CODE_CHALLENGE_METHOD: Final = ("invalid_request", "code challenge method not supported")
+REDIRECT_URI: Final = ("redirect_uri_mismatch", "redirect_uri must match configuration")
+RESPONSE_TYPE: Final = ("unsupported_response_type", "response type not supported")
+SCOPE: Final = ("invalid_scope", "the requested scope is not allowed")
+ACCESS_DENIED: Final = ("access_denied", "end-user denied authorization")
+APP_BLOCKED: Final = ("OAUTH_APP_BLOCKED", "this app is blocked by admin")
+EC_APP_NOT_FOUND: Final = ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org")
+APPROVAL_ERROR: Final = ("OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occurred during authentication")
 REFRESH_SCOPE: Final = ("invalid_request", "refresh_token scope is required")
 SCOPE_PARAMETER: Final = ("invalid_request", "scope parameter not supported")
+HANDLER_NOT_FOUND: Final = ("invalid_request", "token handler not found")
+HANDLER_VALIDATION: Final = ("invalid_request", "token handler validation failed")
 CLIENT_ID: Final = ("invalid_client_id", "client identifier invalid")
 CLIENT_SECRET: Final = ("invalid_client", "invalid client credentials")
 APP_NOT_FOUND: Final = ("app_not_found", "External client app is not installed in this org")
@@ -75,6 +93,8 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     NO_SCOPES,
     REFRESH_SCOPE,
     SCOPE_PARAMETER,
+    HANDLER_NOT_FOUND,
+    HANDLER_VALIDATION,
     CLIENT_ID,
     CLIENT_SECRET,
     APP_NOT_FOUND,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-class PrivateFolder:
+class TemporaryFiles:
     """A temporary folder (mode 0700), made with its first file, and removed at exit at the latest."""
 
     def __init__(self) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
-from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.records import FLOWS, App, LoginRecord, Policy, User, new_id
-from kinetic_auth_core.testing.emulator.tables import Tables
+from kinetic_auth_core.testing.emulator.models import CLIENT_CREDENTIALS, FLOWS, App, LoginRecord, Policy, User, new_id
+from kinetic_auth_core.testing.emulator.org import Org, scope_of
+from kinetic_auth_core.testing.emulator.sobjects import Tables
 
 
-class EmulatedOrg:
+class OrgAdministration:
     """One org; the part of `SalesforceEmulator` that needs no network.
 
     Args:
@@ -22,6 +22,7 @@ class EmulatedOrg:
 
     Attributes:
         policy: The org's settings, to change at will.
+        identity_provider: Issues the subject tokens that the handler of `default.app` takes.
     """
 
     def __init__(self, clock: Callable[[], float], records_kept: int) -> None:
@@ -30,6 +31,7 @@ class EmulatedOrg:
         self._tables = Tables()
         self._org = Org(self.now, records_kept)
         self.policy: Policy = self._org.policy
+        self.identity_provider = self._org.identity_provider
 
     @property
     def org_id(self) -> str:
@@ -99,7 +101,7 @@ class EmulatedOrg:
             client_id: The consumer key; made up if None.
             client_secret: The consumer secret; made up if None.
             certificates: The certificates to upload, PEM.
-            flows: The flows to enable, of `jwt-bearer`, `password`, `client_credentials`, `refresh_token`.
+            flows: The flows to enable, of `FLOWS`.
             scopes: The OAuth scopes to select.
             preauthorised: Usernames that an administrator has approved.
             **settings: Further fields of `App`.
@@ -152,6 +154,18 @@ class EmulatedOrg:
         """
         return [self._tables.insert(kind, record) for record in records]
 
+    def issue_access_token(self, app: App, user: User) -> str:
+        """Issue an access token without a request, as for something else than the code under test.
+
+        Args:
+            app: The app.
+            user: The user.
+
+        Returns:
+            The access token.
+        """
+        return self._org.open_session(user, app, CLIENT_CREDENTIALS).token
+
     def grant_refresh_token(self, app: App, user: User) -> str:
         """Grant a refresh token, as a login through the browser would.
 
@@ -167,7 +181,7 @@ class EmulatedOrg:
         """
         if not app.scopes & REFRESH_SCOPES:
             raise ValueError("the app has no scope for refresh tokens: add refresh_token")
-        return self._org.new_refresh_token(user, app).token
+        return self._org.new_refresh_grant(user, app, scope_of(app)).token
 
     # Tokens and history
 

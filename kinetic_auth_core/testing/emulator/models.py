@@ -10,11 +10,14 @@ import secrets
 import string
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from kinetic_auth_core.testing.emulator.keys import UploadedCertificate
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.testing.emulator.exchange import TokenHandler
 
 _LETTERS = string.ascii_letters + string.digits
 _CHECK = string.ascii_uppercase + "012345"
@@ -52,8 +55,12 @@ JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PASSWORD: Final = "password"  # noqa: S105 - the name of a grant
 CLIENT_CREDENTIALS: Final = "client_credentials"
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - the name of a grant
+AUTHORIZATION_CODE: Final = "authorization_code"
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
 
-FLOWS: Final = frozenset({"jwt-bearer", PASSWORD, CLIENT_CREDENTIALS, REFRESH_TOKEN})
+FLOWS: Final = frozenset(
+    {"jwt-bearer", PASSWORD, CLIENT_CREDENTIALS, REFRESH_TOKEN, AUTHORIZATION_CODE, "token-exchange"}
+)
 """The flows that an app can allow, by the names that `App.flows` takes."""
 
 LOGIN_AUDIENCES: Final = frozenset({"https://login.salesforce.com", "https://test.salesforce.com"})
@@ -109,7 +116,7 @@ class User:
 
 @attrs.define(eq=False, kw_only=True)
 class App:
-    """A connected app or external client app. Every field but `client_id` may be changed while the emulator runs.
+    """A connected app or External Client App. Every field but `client_id` may be changed while the emulator runs.
 
     Args:
         client_id: The consumer key.
@@ -122,8 +129,13 @@ class App:
         permitted_users: `"admin"`: only pre-authorised users. `"self"`: any user may approve it for themselves.
         run_as: The username that client credentials act for, or None.
         relax_ip: True to let users in from beyond their IP ranges.
+        redirect_uris: The callback URLs; a request must name one of them exactly, port and path included.
+        require_pkce: True if a login in the browser requires PKCE (RFC 7636). A challenge that was sent always counts.
+        require_secret: True if exchanging an authorization code requires the consumer secret.
         require_secret_for_refresh: True if a refresh requires the consumer secret.
-        external: True for an external client app, which is unknown at `login` and `test` hosts.
+        require_secret_for_exchange: True if a token exchange requires the consumer secret.
+        token_handlers: The token exchange handlers that are enabled for it; the first is its default.
+        external: True for an External Client App: no password flow, unknown at `login` and `test` hosts.
         installed: False for an app that exists in another org, not in this one.
     """
 
@@ -137,9 +149,16 @@ class App:
     permitted_users: str = attrs.field(default="admin", validator=attrs.validators.in_(("admin", "self")))
     run_as: str | None = None
     relax_ip: bool = False
+    redirect_uris: set[str] = attrs.field(factory=set, converter=_set)
+    require_pkce: bool = True
+    require_secret: bool = True
     require_secret_for_refresh: bool = True
+    require_secret_for_exchange: bool = False
+    token_handlers: list[TokenHandler] = attrs.field(factory=list, repr=False)
     external: bool = False
     installed: bool = True
+    approvals: dict[str, set[str]] = attrs.field(factory=dict, repr=False, init=False)
+    """The scopes that users have approved in the browser, by username in lower case."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -158,7 +177,9 @@ class Policy:
         my_domain: True when the emulator's address counts as the org's My Domain; False makes it a `login` host.
         jwt_access_tokens: True to issue access tokens that are JWTs, False for opaque ones.
         reuse_sessions: True to return the live session when a user logs in again through the same app.
-        rotate_refresh_tokens: True to answer a refresh with a new refresh token and void the old one.
+        rotate_refresh_tokens: True to answer a refresh with a new refresh token. The old one is spent: presenting it
+            again revokes the grant, its newest refresh token and its access tokens.
+        code_lifetime_s: Seconds within which an authorization code has to be exchanged.
         restrict_rest_sessions: True to reject REST calls with "not valid for use with the REST API".
         query_batch_size: Records in one page of a query.
         client_ip: The address to assume for every client; None uses the real one, `127.0.0.1`.
@@ -178,6 +199,7 @@ class Policy:
     jwt_access_tokens: bool = False
     reuse_sessions: bool = False
     rotate_refresh_tokens: bool = False
+    code_lifetime_s: float = 900
     restrict_rest_sessions: bool = False
     query_batch_size: int = 2000
     client_ip: str | None = None
@@ -230,25 +252,40 @@ class RequestRecord:
 
 
 @attrs.define(eq=False)
-class Session:
-    """A live access token and its user, app and grant."""
+class RefreshGrant:
+    """What a user has granted to an app: one refresh token at a time, and those that rotation has replaced."""
 
     token: str = attrs.field(repr=False)
     user: User
     app: App
-    grant: str
     scope: str
     issued_at: float
-    last_used: float
-    refresh_token: str | None = attrs.field(default=None, repr=False)
+    in_use: bool = False
+    spent: set[str] = attrs.field(factory=set, repr=False)
 
 
 @attrs.define(eq=False)
-class RefreshToken:
-    """A refresh token that has been granted to an app for a user."""
+class Session:
+    """A live access token and its user, app and flow."""
 
     token: str = attrs.field(repr=False)
     user: User
     app: App
+    flow: str
+    scope: str
     issued_at: float
-    in_use: bool = False
+    last_used: float
+    refresh_grant: RefreshGrant | None = None
+
+
+@attrs.define(eq=False)
+class AuthorizationCode:
+    """An authorization code and what it is bound to."""
+
+    user: User
+    app: App
+    scope: str
+    redirect_uri: str
+    challenge: str | None
+    expires_at: float
+    spent: bool = False

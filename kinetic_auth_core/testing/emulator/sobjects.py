@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from kinetic_auth_core.testing.emulator.records import new_id
+from kinetic_auth_core.testing.emulator.models import new_id
 
 Record = dict[str, Any]
 

@@ -1,0 +1,118 @@
+"""One call of `sf` with `--json`: bounded in time and size, without colours, and without a question to anybody."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+_MAX_BYTES = 1024 * 1024
+_MAX_QUOTED = 300  # characters
+_ENDS_WITHIN_S = 2.0
+_TOKEN = re.compile(r"00D\w{12}(\w{3})?![\w.!/+=-]+|eyJ[\w-]+\.[\w.-]+|force://\S+|5Aep[\w.-]+")
+
+
+@attrs.frozen
+class Failure:
+    """Why there is no result.
+
+    Attributes:
+        name: The name that sf gives its error; `not-found`, `timeout` and `no-json` are ours.
+        what: What happened, as the end of a sentence, without a token.
+    """
+
+    name: str
+    what: str
+
+
+def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, object] | Failure:
+    """Call `sf`, and read the `result` of its JSON.
+
+    Args:
+        command: The executable: a name on PATH, or a path.
+        arguments: Its arguments.
+        ends_at: When it has to have ended, in seconds of the monotonic clock.
+    """
+    executable = shutil.which(os.path.expanduser(command))  # noqa: PTH111 - a name on PATH is no path
+    if executable is None:
+        return Failure("not-found", f"the command {command} is not on PATH and not an executable file.")
+    if ends_at - time.monotonic() <= 0:
+        return Failure("timeout", "it was not called, as there was no time left")
+    try:
+        output = _output([executable, *arguments], ends_at)
+    except OSError as error:
+        return Failure("not-found", f"the command {executable} cannot be run: {error.strerror or error}.")
+    if output is None:
+        return Failure("timeout", "it did not answer")
+    return _result(output)
+
+
+def _output(command: Sequence[str], ends_at: float) -> bytes | None:
+    """What it prints; None if it has not ended in time."""
+    environ = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    process = subprocess.Popen(  # noqa: S603 - the executable that the setting names
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # hints about updates; with --json, errors are on stdout
+        env={**environ, "NO_COLOR": "1"},
+        start_new_session=True,  # sf is a script that starts others: all of them are ended
+    )
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _kill(process)
+
+    timer = threading.Timer(max(ends_at - time.monotonic(), 0), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        output = process.stdout.read(_MAX_BYTES + 1)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and may still be writing its own files
+            process.wait(_ENDS_WITHIN_S if len(output) <= _MAX_BYTES else 0)
+        return None if late.is_set() else output
+    finally:
+        timer.cancel()
+        timer.join()
+        if process.returncode is None:
+            _kill(process)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End it with all that it has started; before it is waited for, so that its id is still its own."""
+    with contextlib.suppress(OSError):  # it has ended just now
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _result(output: bytes) -> Mapping[str, object] | Failure:
+    if len(output) > _MAX_BYTES:
+        return Failure("no-json", f"it printed more than {_MAX_BYTES} bytes.")
+    text = output.decode("utf-8", "replace")
+    try:
+        answer = json.loads(text[max(text.find("{"), 0) :])
+    except (ValueError, RecursionError):
+        return Failure("no-json", "it printed no JSON.")
+    result = answer.get("result") if isinstance(answer, dict) else None
+    if isinstance(result, dict) and answer.get("status") == 0:
+        return result
+    if not isinstance(answer, dict) or not isinstance(answer.get("name"), str):
+        return Failure("no-json", "it printed neither a result nor an error.")
+    name, message = answer["name"], answer.get("message")
+    said = " ".join(str(message).split())[:_MAX_QUOTED] if isinstance(message, str) else ""
+    quoted = "".join(char if char.isprintable() else " " for char in _TOKEN.sub("********", f"{name}: {said}"))
+    return Failure(name, quoted if quoted.endswith(".") else f"{quoted}.")

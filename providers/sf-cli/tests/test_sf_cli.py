@@ -1,0 +1,221 @@
+"""The session that `sf` has, how it is asked, how it renews, and what its errors become."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core import ConfigurationError, InteractionRequiredError, LoginRequest, TransportError
+from kinetic_auth_sf_cli import SfCliAuthenticator
+
+TOKEN, FRESH = "00D5g000004tXyz!AQ-canary-token", "00D5g000004tXyz!AQ-canary-fresh"
+INSTANCE = "https://acme.my.salesforce.com"
+DISPLAY, SHOW = "org display --json", "org auth show-access-token --json"
+PLAIN = "NO_COLOR=1 FORCE_COLOR=unset"
+
+
+@pytest.fixture
+def made(stand_in: Any) -> SfCliAuthenticator:
+    stand_in.shows(TOKEN, INSTANCE)
+    return SfCliAuthenticator("dev", command=str(stand_in.path))
+
+
+def source_of(made: SfCliAuthenticator) -> kinetic.SessionSource:
+    return kinetic.SessionSource(made)
+
+
+@pytest.mark.parametrize("redacted", [True, False])
+def test_both_forms_of_the_answer_give_the_session(stand_in: Any, redacted: bool) -> None:
+    stand_in.shows(TOKEN, INSTANCE, redacted=redacted)
+    session = SfCliAuthenticator(command=str(stand_in.path)).authenticate()
+    assert (session.access_token, session.instance_url, session.username) == (TOKEN, INSTANCE, "ada@acme.com")
+    assert session.org_id == "00D5g000004tXyz"
+    assert len(stand_in.calls) == (2 if redacted else 1)
+
+
+def test_sf_is_asked_for_the_org_and_without_colours(
+    made: SfCliAuthenticator, stand_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    made.authenticate()
+    assert stand_in.calls == [f"{DISPLAY} --target-org dev {PLAIN}", f"{SHOW} --target-org dev {PLAIN}"]
+
+
+def test_without_target_org_sf_chooses_its_default(stand_in: Any) -> None:
+    stand_in.shows(TOKEN, INSTANCE)
+    SfCliAuthenticator(command=str(stand_in.path)).authenticate()
+    assert stand_in.calls[0] == f"{DISPLAY} {PLAIN}"
+
+
+def test_resolve_calls_nothing_and_the_first_session_does(stand_in: Any) -> None:
+    stand_in.shows(TOKEN, INSTANCE)
+    with kinetic.resolve("sf-cli", command=str(stand_in.path)) as source:
+        assert stand_in.calls == []
+        assert source.session() == source.session()
+    assert len(stand_in.calls) == 2
+
+
+def test_a_refused_session_is_renewed_by_sf(made: SfCliAuthenticator, stand_in: Any) -> None:
+    source = source_of(made)
+    first = source.session()
+    stand_in.shows(FRESH, INSTANCE)
+    source.invalidate(first)
+    assert source.session().access_token == FRESH
+
+
+def test_the_token_that_was_refused_is_not_taken_again(made: SfCliAuthenticator, leaked: Any) -> None:
+    source = source_of(made)
+    source.invalidate(source.session())
+    for ask in (source.session, source.session, source.authenticate):
+        with pytest.raises(InteractionRequiredError, match="could not renew") as caught:
+            ask()
+    assert caught.value.remedy == f"Log in again: sf org login web --instance-url {INSTANCE} --alias dev"
+    assert leaked(caught.value, TOKEN) == []
+
+
+def test_a_session_of_somebody_else_does_not_count_as_refused(made: SfCliAuthenticator) -> None:
+    rejected = kinetic.SalesforceSession(FRESH, INSTANCE, "", "0")
+    assert made.authenticate(LoginRequest(reason="rejected", rejected=rejected)).access_token == TOKEN
+
+
+def test_no_store_gets_the_session(stand_in: Any, tmp_path: Path) -> None:
+    stand_in.shows(TOKEN, INSTANCE)
+    store = {"name": "file", "path": str(tmp_path / "store")}
+    with kinetic.resolve("sf-cli", command=str(stand_in.path), store=store) as source:
+        source.session()
+        (row,) = [row for row in source.explain() if row.name.startswith("store")]
+    assert list(tmp_path.rglob("*.session")) == []
+    assert (row.value, row.note) == ("memory", "file is not used: the sessions of this provider are never stored")
+
+
+def error_of(made: SfCliAuthenticator) -> Any:
+    with pytest.raises(kinetic.KineticAuthError) as caught:
+        made.authenticate()
+    return caught.value
+
+
+def test_a_missing_sf_is_an_error_that_says_how_to_install_it(tmp_path: Path) -> None:
+    error = error_of(SfCliAuthenticator(command=str(tmp_path / "none")))
+    assert isinstance(error, ConfigurationError)
+    assert "is not on PATH and not an executable file" in str(error)
+    assert "npm install --global @salesforce/cli" in error.remedy
+
+
+def test_a_file_that_cannot_be_run_is_the_same_error(stand_in: Any) -> None:
+    stand_in.path.write_text("#!/no/such/interpreter\n")
+    assert isinstance(error_of(SfCliAuthenticator(command=str(stand_in.path))), ConfigurationError)
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "kind", "remedy"),
+    [
+        ("NoDefaultEnvError", "No default environment found.", ConfigurationError, "sf config set target-org"),
+        ("NamedOrgNotFoundError", "Parsing --target-org \n\tNo auth", InteractionRequiredError, "sf org login web"),
+        ("RefreshTokenAuthError", "expired access/refresh token", InteractionRequiredError, "sf org login web"),
+        ("SfError", "Error: expired access/refresh token", InteractionRequiredError, "sf org login web"),
+        ("NoScratchInfo", "No information for scratch org", TransportError, "Run sf org display by hand"),
+    ],
+)
+def test_the_errors_of_sf_are_ours_with_a_remedy(
+    made: SfCliAuthenticator, stand_in: Any, name: str, message: str, kind: type[Exception], remedy: str
+) -> None:
+    stand_in.fails(name, message)
+    error = error_of(made)
+    assert isinstance(error, kind)
+    assert f"sf org display: {name}: " in str(error)
+    assert remedy in error.remedy
+    assert "\n" not in error.message
+
+
+def test_an_error_of_the_second_command_says_which_it_was(made: SfCliAuthenticator, stand_in: Any) -> None:
+    stand_in.write("token", {"name": "AccessTokenNotFound", "message": "none for ada", "status": 1})
+    assert "sf org auth show-access-token: AccessTokenNotFound: none for ada." in str(error_of(made))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("", "it printed no JSON"),
+        ("Warning: sf is broken", "it printed no JSON"),
+        ("[1, 2]", "it printed neither a result nor an error"),
+        ({"status": 0}, "it printed neither a result nor an error"),
+        ({"status": 0, "result": {"accessToken": TOKEN}}, "has no instanceUrl"),
+        ({"status": 0, "result": {"accessToken": 7, "instanceUrl": INSTANCE}}, "has no accessToken"),
+    ],
+)
+def test_an_answer_of_another_form_is_a_transport_error_without_a_token(
+    made: SfCliAuthenticator, stand_in: Any, answer: object, said: str, leaked: Any
+) -> None:
+    stand_in.answers(answer)
+    stand_in.write("token", {"status": 0, "result": {}})
+    error = error_of(made)
+    assert isinstance(error, TransportError)
+    assert said in str(error)
+    assert leaked(error, TOKEN) == []
+
+
+def test_json_behind_a_line_of_text_is_read(made: SfCliAuthenticator, stand_in: Any) -> None:
+    stand_in.script('echo "a hint of a plugin"; case "$*" in *show*) cat "$here/token";; *) cat "$here/display";; esac')
+    assert made.authenticate().access_token == TOKEN
+
+
+def test_a_token_in_a_message_of_sf_is_masked(made: SfCliAuthenticator, stand_in: Any, leaked: Any) -> None:
+    stand_in.fails("SomeError", f"the token {TOKEN} and force://a:b:5Aepcanary@acme are wrong")
+    error = error_of(made)
+    assert "********" in str(error)
+    assert leaked(error, "canary") == []
+
+
+def test_more_than_a_mebibyte_is_not_read(made: SfCliAuthenticator, stand_in: Any) -> None:
+    stand_in.script("yes")
+    assert "more than 1048576 bytes" in str(error_of(made))
+
+
+def test_the_deadline_ends_sf_and_all_that_it_has_started(stand_in: Any) -> None:
+    stand_in.script('sleep 300 & echo $! > "$here/child"; wait')
+    began = time.monotonic()
+    error = error_of(SfCliAuthenticator(command=str(stand_in.path), deadline=1))
+    assert isinstance(error, TransportError)
+    assert "did not answer within the deadline of 1 s" in str(error)
+    assert time.monotonic() - began < 10
+    child = int((stand_in.folder / "child").read_text())
+    for _ in range(100):
+        if not alive(child):
+            break
+        time.sleep(0.05)
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_a_child_that_holds_the_output_open_is_ended_by_the_deadline(stand_in: Any) -> None:
+    stand_in.script('sleep 300 & cat "$here/display"')
+    stand_in.shows(TOKEN, INSTANCE)
+    began = time.monotonic()
+    error_of(SfCliAuthenticator(command=str(stand_in.path), deadline=1))
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("target_org", ["--help", "a\nb", " dev", ""])
+def test_a_target_that_is_no_org_is_refused(target_org: str) -> None:
+    with pytest.raises(ConfigurationError, match="target_org"):
+        kinetic.resolve("sf-cli", target_org=target_org)
+
+
+def test_no_token_is_logged(made: SfCliAuthenticator, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        source_of(made).session()
+    assert "canary" not in caplog.text

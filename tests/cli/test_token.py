@@ -1,0 +1,158 @@
+"""`kinetic-auth token` and `exec`: what `login` made is what they hand out."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinetic_auth_core.stores.file import default_folder
+from kinetic_auth_core.testing import SalesforceEmulator
+
+Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
+SHOW = "import os, json; print(json.dumps(dict(os.environ)))"
+
+
+@pytest.fixture
+def kinetic_auth(full_tier: None) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The program, as a process of its own."""
+
+    def call(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()", *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    return call
+
+
+@pytest.mark.usefixtures("default_env")
+def test_three_calls_cost_one_login_and_print_the_token_alone(run: Run, sf: SalesforceEmulator) -> None:
+    before = sf.token_requests
+    assert run("login", "jwt-bearer").code == 0
+    first, second = run("token", "jwt-bearer"), run("token", "jwt-bearer")
+    assert sf.token_requests == before + 1
+    assert first.out == second.out
+    assert first.err == ""
+    assert first.out.count("\n") == 1
+    assert sf.is_live(first.out.strip())
+
+
+@pytest.mark.usefixtures("default_env")
+def test_a_fresh_login_replaces_the_stored_session_and_revokes_nothing(run: Run, sf: SalesforceEmulator) -> None:
+    old = run("token", "jwt-bearer").out.strip()
+    assert run("login", "jwt-bearer", "--fresh").code == 0
+    new = run("token", "jwt-bearer").out.strip()
+    assert new != old
+    assert sf.is_live(old)
+
+
+@pytest.mark.usefixtures("default_env")
+def test_the_formats(run: Run, sf: SalesforceEmulator) -> None:
+    token = run("token", "jwt-bearer").out.strip()
+    assert run("token", "jwt-bearer", "--format", "header").out == f"Authorization: Bearer {token}\n"
+    lines = run("token", "jwt-bearer", "--format", "env").out.splitlines()
+    assert dict(shlex.split(line)[0].split("=", 1) for line in lines) == {
+        "SF_ACCESS_TOKEN": token,
+        "SF_INSTANCE_URL": sf.url,
+    }
+    document = {"access_token": token, "instance_url": sf.url, "expires_at": None}
+    assert json.loads(run("token", "jwt-bearer", "--format", "json").out) == document
+    assert json.loads(run("token", "jwt-bearer", "--json").out) == document
+
+
+@pytest.mark.usefixtures("default_env")
+def test_where_sessions_are_kept_is_said_once(run: Run) -> None:
+    default_folder().rmdir()
+    first = run("token", "jwt-bearer")
+    assert f"No store is configured: sessions are kept in {default_folder()}" in first.message
+    assert default_folder().stat().st_mode & 0o777 == 0o700
+    assert run("token", "jwt-bearer").err == ""
+
+
+@pytest.mark.usefixtures("default_env")
+def test_without_a_usable_home_the_session_is_kept_in_memory(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "no-folder").write_text("")
+    outcome = run("token", "jwt-bearer", env={"HOME": str(tmp_path / "no-folder"), "XDG_STATE_HOME": ""})
+    assert outcome.code == 0
+    assert outcome.message.startswith("The session is not kept for the next command: ")
+    assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("default_env")
+def test_a_refused_password_is_not_sent_again_by_a_loop_of_commands(run: Run, sf: SalesforceEmulator) -> None:
+    before = sf.token_requests
+    outcomes = [run("token", "password", env={"SF_PASSWORD": "canary-wrong"}) for _ in range(4)]
+    assert {each.code for each in outcomes} == {4}
+    assert sf.token_requests == before + 1
+    assert not any(each.out for each in outcomes)
+
+
+@pytest.fixture
+def environment(default_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An environment `dev` of a config file, whose password is in a variable of another name."""
+    path = Path.cwd() / "kinetic-auth.toml"
+    path.write_text('[environments.dev]\nprovider = "password"\npassword = "${ITS_WORD}"\n')
+    path.chmod(0o600)
+    monkeypatch.setenv("ITS_WORD", default_env["SF_PASSWORD"])
+    return "dev"
+
+
+def test_exec_hands_the_session_on_and_leaves_secrets_out(
+    kinetic_auth: Any, environment: str, sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROD_SF_CLIENT_SECRET", "canary-other-environment")
+    monkeypatch.setenv("SF_STORE_KEY", "canary-store-key")
+    monkeypatch.setenv("SF_PASSPHRASE", "env://ELSEWHERE")
+    monkeypatch.setenv("ELSEWHERE", "canary-elsewhere")
+    monkeypatch.setenv("HARMLESS", "1")
+    outcome = kinetic_auth("exec", "-e", environment, "--", sys.executable, "-c", SHOW)
+    assert outcome.returncode == 0, outcome.stderr
+    seen = json.loads(outcome.stdout)
+    assert sf.is_live(seen["SF_ACCESS_TOKEN"])
+    assert (seen["SF_INSTANCE_URL"], seen["SF_API_VERSION"], seen["HARMLESS"]) == (sf.url, "v62.0", "1")
+    hidden = {"SF_PASSWORD", "SF_CLIENT_SECRET", "SF_SECURITY_TOKEN", "ITS_WORD", "PROD_SF_CLIENT_SECRET"}
+    assert not {*hidden, "SF_STORE_KEY", "SF_PASSPHRASE", "ELSEWHERE"} & seen.keys()
+    kept = kinetic_auth("exec", "-e", environment, "--keep-env", "--", sys.executable, "-c", SHOW)
+    assert hidden <= json.loads(kept.stdout).keys()
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("raise SystemExit(7)", 7), ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 128 + signal.SIGTERM)],
+)
+def test_exec_gives_the_exit_code_of_its_command(kinetic_auth: Any, code: str, expected: int) -> None:
+    assert kinetic_auth("exec", "-e", "dev", sys.executable, "-c", code).returncode == expected
+
+
+@pytest.mark.usefixtures("environment")
+def test_exec_of_what_cannot_be_run_is_127_or_126(kinetic_auth: Any, tmp_path: Path) -> None:
+    missing = kinetic_auth("exec", "-e", "dev", "--", "no-such-command-here")
+    assert (missing.returncode, missing.stdout) == (127, "")
+    assert "no-such-command-here: command not found" in missing.stderr
+    (tmp_path / "text").write_text("")
+    assert kinetic_auth("exec", "-e", "dev", "--", str(tmp_path / "text")).returncode == 126
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_exec_passes_signals_on(number: signal.Signals, tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, pathlib\n"
+        f"signal.signal({int(number)}, lambda *_: sys.exit(42))\n"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\n"
+        "signal.pause()\n"
+    )
+    main = "from kinetic_auth_core.cli import main; main()"
+    command = [sys.executable, "-c", main, "exec", "-e", "dev", "--", sys.executable, "-c", code]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    while not (tmp_path / "ready").exists():
+        assert process.poll() is None
+        os.sched_yield()
+    process.send_signal(number)
+    assert process.wait(30) == 42
