@@ -1,5 +1,6 @@
 """How Sphinx builds these pages: Markdown by MyST, the API from docstrings in Google's form."""
 
+import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -13,6 +14,7 @@ for _page in _pages.glob("*.md"):
     _page.unlink()
 for _page in sorted(Path(__file__).parents[1].glob("providers/*/docs.md")):
     _text = _page.read_text("utf-8").replace("](../../docs/", "](../")
+    _text = re.sub(r"\]\(\.\./([a-z-]+)/docs\.md", r"](\1.md", _text)
     _pages.joinpath(f"{_page.parent.name}.md").write_text(_text, "utf-8")
 
 project = "kinetic-auth"

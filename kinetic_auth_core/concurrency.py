@@ -1,10 +1,18 @@
-"""What threads and forks need: values that are made once, and objects that renew themselves in the child of a fork."""
+"""What threads, greenlets, forks and signal handlers need.
+
+Locks here are reentrant: a signal handler runs in the middle of any line of the main thread and may use the source
+itself, and greenlets share the thread of their hub. What a lock protects therefore has to be valid at every line.
+"""
 
 import os
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
+
+from kinetic_auth_core.errors import KineticAuthError
 
 T = TypeVar("T")
 
@@ -15,21 +23,57 @@ class Forkable(Protocol):
     def _after_fork(self) -> None: ...
 
 
-_forkables: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
+# Not a WeakSet: its methods are Python code, which a signal can interrupt half-way.
+_forkables: "set[weakref.ref[Forkable]]" = set()
+_process_id = os.getpid()
 
 
 def reset_after_fork(forkable: Forkable) -> None:
     """Have `_after_fork` called in the child of each `fork`, as long as the object lives."""
-    _forkables.add(forkable)
+    _forkables.add(weakref.ref(forkable, _forkables.discard))
+
+
+def notice_fork() -> None:
+    """Renew what belongs to the parent, in the child of a fork that Python did not see.
+
+    A fork in C, such as uWSGI's, runs none of the functions of `os.register_at_fork`. Called before anything that may
+    be the parent's is used: a connection, a lock, a login that is under way.
+    """
+    if _process_id != os.getpid():
+        _reset_all()
 
 
 def _reset_all() -> None:
-    for forkable in list(_forkables):
-        forkable._after_fork()  # noqa: SLF001 - the protocol of this module
+    global _process_id  # noqa: PLW0603 - the process is one for all
+    for reference in list(_forkables):
+        if (forkable := reference()) is not None:
+            forkable._after_fork()  # noqa: SLF001 - the protocol of this module
+    _process_id = os.getpid()  # last: a thread of the child that comes meanwhile renews them once more
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all)
+
+
+def current_runner() -> tuple[int, object]:
+    """Who runs this line: the thread, and the greenlet where one runs beside others in it (gevent, eventlet)."""
+    greenlet = sys.modules.get("greenlet")
+    current = greenlet.getcurrent() if greenlet else None
+    return threading.get_ident(), None if current is None or current.parent is None else current
+
+
+def pause_runner(seconds: float) -> None:
+    """Sleep, and let the other greenlets of this thread run, also where `time.sleep` is not patched."""
+    if type(time.sleep).__name__ == "builtin_function_or_method":
+        for name in ("gevent", "eventlet"):
+            if (library := sys.modules.get(name)) is not None:
+                library.sleep(seconds)
+                return
+    time.sleep(seconds)
+
+
+class ReentryError(KineticAuthError, RuntimeError):
+    """A value was requested by the function that makes it, or by a signal handler in the middle of that."""
 
 
 class Lazy(Generic[T]):
@@ -38,8 +82,8 @@ class Lazy(Generic[T]):
     __slots__ = ("__weakref__", "_lock", "_maker", "_value")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._maker: int | None = None
+        self._lock = threading.RLock()
+        self._maker: tuple[int, object] | None = None
         self._value: T | None = None
         reset_after_fork(self)
 
@@ -47,14 +91,15 @@ class Lazy(Generic[T]):
         """The value; made by `make` if there is none yet.
 
         Raises:
-            RuntimeError: `make` leads back here, where it would wait for itself.
+            ReentryError: `make` leads back here, where it would wait for itself.
         """
         if self._value is None:
-            if self._maker == threading.get_ident():
-                raise RuntimeError("a value was requested by the function that makes it")
+            runner = current_runner()
+            if self._maker == runner:
+                raise ReentryError("a value was requested by the function that makes it")
             with self._lock:
                 if self._value is None:
-                    self._maker = threading.get_ident()
+                    self._maker = runner
                     try:
                         self._value = make()
                     finally:
@@ -74,7 +119,7 @@ class Lazy(Generic[T]):
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
-        self._lock, self._maker = threading.Lock(), None
+        self._lock, self._maker = threading.RLock(), None
 
 
 Once = Lazy  #: The public name.

@@ -22,6 +22,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import url_problem
@@ -101,6 +102,7 @@ __all__ = [
     "load_session_store",
     "login_url_setting",
     "parse_reference",
+    "raise_interruption",
     "read_certificate",
     "read_private_key",
     "reset_after_fork",

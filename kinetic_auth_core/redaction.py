@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
+from kinetic_auth_core.interruptions import mark_interruption
+
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -84,6 +86,10 @@ def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
             for link in links:  # it grows; and it calls nothing of Python's own, for which the stack may have no room
                 if id(link) not in seen:
                     seen.add(id(link))
+                    try:  # noqa: SIM105 - suppress() is Python code, for which there may be no room
+                        mark_interruption(link)
+                    except RecursionError:
+                        pass
                     try:
                         stacks += [(link, link.__traceback__)]
                         link.__traceback__ = None

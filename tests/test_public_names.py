@@ -101,6 +101,7 @@ FOR_PLUGINS = [
     "load_session_store",
     "login_url_setting",
     "parse_reference",
+    "raise_interruption",
     "read_certificate",
     "read_private_key",
     "reset_after_fork",

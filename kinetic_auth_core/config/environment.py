@@ -78,11 +78,6 @@ class Configuration:
         tables = {key: attrs.evolve(table, make=make) for key, table in self.file.allowed.tables.items()}
         return attrs.evolve(self.file.allowed, tables=tables)
 
-    @property
-    def allowed_later(self) -> AllowedPlugins:
-        """As `allowed`, for logins: the installed packages are searched again."""
-        return attrs.evolve(self.allowed, search=self.file.allowed.search)
-
     def as_reference(self, text: str) -> Reference | None:
         """The reference that a secret's text is; None if the text is the secret itself."""
         if "://" not in text:

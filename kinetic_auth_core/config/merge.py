@@ -12,6 +12,7 @@ import attrs
 
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.registry.references import Reference
@@ -319,7 +320,8 @@ def _default(setting: Setting, so_far: object) -> Any:
     """The default for `explain()`; None if it is derived from a setting that is wrong."""
     try:
         return setting.default_value(so_far)
-    except Exception:  # noqa: BLE001 - the factory is a plugin's
+    except Exception as error:  # noqa: BLE001 - the factory is a plugin's
+        raise_interruption(error)
         return None
 
 

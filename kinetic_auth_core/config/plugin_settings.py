@@ -10,6 +10,7 @@ import attrs
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import construct, file_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, ProviderLoadError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redacted_cause
 from kinetic_auth_core.registry.discovery import PluginTable
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
@@ -52,6 +53,7 @@ def make_plugin(
     try:
         made, wrong = construct(cls, attrs.evolve(merged, values=values, problems=(*merged.problems, *problems)))
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        raise_interruption(error)
         secrets = [values[each.name] for each in settings if each.secret and isinstance(values.get(each.name), str)]
         cause = redacted_cause(error, secrets)
     if cause is not None:

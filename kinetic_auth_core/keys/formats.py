@@ -6,6 +6,7 @@ messages, but their tracebacks have keys among the locals: `signer.read_private_
 
 import base64
 import binascii
+import encodings.utf_16  # noqa: F401 - a codec is imported when it is first used, which is in a login
 import json
 import re
 from typing import Any

@@ -1,5 +1,6 @@
 """Reads a private key from text, bytes or a file, and signs with it. The formats are in `formats`."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -52,6 +53,12 @@ class LocalSigner:
     private_key: "rsa.RSAPrivateKey" = attrs.field(repr=False)
     key_id: str
     algorithm: str = "RS256"
+
+    @classmethod
+    def import_modules(cls) -> None:
+        """Import what reading a key and signing with it need: cryptography, where it is installed."""
+        with contextlib.suppress(ImportError):
+            import kinetic_auth_core.keys.formats  # noqa: F401 - for `read_private_key`
 
     def sign(self, message: bytes) -> bytes:
         """Sign `message`."""

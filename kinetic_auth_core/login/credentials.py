@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
@@ -69,6 +70,15 @@ class SecretLoader:
         gave = f"its key loader returned {type(loaded).__name__}, neither bytes nor a Signer"
         what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
         raise KeyLoadError(f"{reference}: {what}.")
+
+    def import_modules(self, reference: Reference) -> None:
+        """Import the key loader of a reference, and what it needs for that. What fails here is reported by `load`."""
+        if reference.scheme not in BUILTIN_SCHEMES:
+            try:
+                self._loader(reference.scheme).import_modules(reference)
+            except Exception as error:  # noqa: BLE001 - a plugin's code
+                raise_interruption(error)
+                logger.debug("import_modules() for %s:// raised %s", reference.scheme, type(error).__name__)
 
     def identity(self, reference: Reference) -> str | None:
         """Whom a reference names, where its key loader can tell; None: only its value tells.
@@ -178,6 +188,11 @@ class Credentials:
             KeyLoadError: A reference cannot be resolved.
         """
         return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
+
+    def import_modules(self) -> None:
+        """Import what resolving the references needs."""
+        for _, reference in references(self._values):
+            self._loader.import_modules(reference)
 
     def offer(self, log_in: Callable[[int], T], deadline: Deadline) -> T:
         """Log in with one set after the other, while the deadline lasts and it is the key that is refused or missing.

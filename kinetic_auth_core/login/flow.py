@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -31,6 +31,7 @@ from kinetic_auth_core.events import (
     current_tally,
     tallied,
 )
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget, SharedResources
@@ -151,6 +152,7 @@ def _close_quietly(instance: Any) -> None:
         try:
             close()
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
 
 
@@ -158,6 +160,8 @@ def _close_quietly(instance: Any) -> None:
 _FETCH_PAUSE_S = 5.0
 #: How long a refresh in the background waits for another login that presents the same secret.
 _WAIT_IN_BACKGROUND_S = 5.0
+#: How long a thread waits at most for the first login of another one with the same credential.
+_FIRST_TRY_S = 600.0
 
 
 @attrs.frozen
@@ -233,6 +237,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
+        notice_fork()
         began = time.monotonic()
         tried: list[ProviderInstance] = []
         request = LoginRequest(
@@ -304,8 +309,18 @@ class LoginFlow:
         Raises:
             KeyLoadError: A reference cannot be resolved.
         """
+        notice_fork()
         number = self._credentials.order()[0]
         return self._instances.get(number, self._credentials.load(number)).instance
+
+    def import_modules(self) -> None:
+        """Import all that a login needs, with the key loaders and the installed observers.
+
+        So no thread, fork or signal meets a module that is half imported.
+        """
+        self.spec.import_modules()
+        self._credentials.import_modules()
+        self._instances.hooks(None)
 
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""
@@ -360,12 +375,18 @@ class LoginFlow:
         provider = self._instances.get(number, values)
         login.tried.append(provider)
         if (lock := provider.first_try) is not None:
-            with lock:  # of many threads one sends a password that may be wrong; the others wait for the outcome
+            try:
+                # Of many threads one sends a password that may be wrong; the others wait for the outcome. Not for ever:
+                # that thread may wait for what the main one holds, while a signal handler runs there and comes here.
+                lock.acquire(timeout=min(self.spec.deadline_s or _FIRST_TRY_S, _FIRST_TRY_S))
                 if provider.first_try is not None:
                     try:
                         return self._guarded(provider, login)
                     finally:
                         provider.first_try = None
+            finally:
+                with contextlib.suppress(RuntimeError):  # it was not acquired
+                    lock.release()
         return self._guarded(provider, login)
 
     def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
@@ -429,9 +450,11 @@ class LoginFlow:
         try:
             session = provider.hooks.authenticate(request)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, secrets)
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             cause = redacted_cause(error, secrets)
             what = f"raised {describe(cause)}"
         else:
@@ -477,8 +500,10 @@ class LoginFlow:
     ) -> LoginEvent:
         username = session.username if session else None
         if not username and provider is not None:
-            with contextlib.suppress(Exception):  # a plugin's property
+            try:
                 username = getattr(provider.instance, "username", None)
+            except Exception as error:  # noqa: BLE001 - a plugin's property
+                raise_interruption(error)
         return LoginEvent(
             provider=self.spec.provider,
             distribution=self.spec.distribution,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.concurrency import Lazy, notice_fork
 from kinetic_auth_core.config.merge import construct, merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
@@ -25,6 +25,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person, tallied
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import hookimpl
@@ -53,6 +54,11 @@ class _GrantedError(Exception):
     def __init__(self, failure: KineticAuthError) -> None:
         super().__init__()
         self.failure = failure
+
+
+def _check_client_cert_key(instance: Any, _attribute: object, value: object) -> None:
+    if value is not None and instance.client_cert is None:
+        raise ConfigurationError("needs client_cert, the certificate of this key")
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +95,12 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
         None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.", identity=False
+    )
+    client_cert: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.", identity=False
+    )
+    client_cert_key: str | os.PathLike[str] | None = setting(
+        None, help="PEM file with the private key of client_cert.", identity=False, validator=_check_client_cert_key
     )
     _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
@@ -178,6 +190,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     @secret_boundary
     def _with_each_key(self, request: LoginRequest) -> SalesforceSession:
         """Offer its keys in turn, beginning with the one that was accepted last."""
+        notice_fork()
         credentials: Credentials
         variants: list[Self]
         credentials, variants = self._by_key.get(self._one_for_each_key)
@@ -267,11 +280,13 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         try:
             self.granted(asked, answer)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, secrets)
             error.message, error.remedy = mask(error.message, secrets), mask(error.remedy, secrets)
             error.args = (error.message,)
             failure = error
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
             failure.__cause__ = redacted_cause(error, secrets)
         else:
@@ -290,6 +305,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         except KineticAuthError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
             problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
         else:
             if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
@@ -313,6 +329,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             deadline=self.deadline,
             proxy=self.proxy,
             ca_bundle=self.ca_bundle,
+            client_cert=self.client_cert,
+            client_cert_key=self.client_cert_key,
         )
 
     def http_get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:

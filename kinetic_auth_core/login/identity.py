@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.registry.hookspecs import Signer
@@ -158,7 +159,8 @@ def _slots(cls: type) -> list[str]:
 def _is_signer(value: Any) -> bool:
     try:
         return isinstance(value, Signer)
-    except Exception:  # noqa: BLE001 - a property of somebody else's class
+    except Exception as error:  # noqa: BLE001 - a property of somebody else's class
+        raise_interruption(error)
         return False
 
 

@@ -57,7 +57,7 @@ class LoginBudget:
         self._clocks = clocks
         self._spent: deque[tuple[float, ...]] = deque()
         self._warned = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     def spend(self) -> None:
@@ -99,7 +99,7 @@ class LoginBudget:
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 _TAG_BYTES = 2

@@ -12,6 +12,7 @@ import attrs
 
 from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, identity_of
@@ -24,7 +25,7 @@ from kinetic_auth_core.registry.discovery import (
     installed,
     normalized,
 )
-from kinetic_auth_core.registry.loading import Observers
+from kinetic_auth_core.registry.loading import Observers, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
@@ -106,6 +107,7 @@ class LoginSpec:
         is_single_use: Whether what the provider logs in with can be presented once only.
         instances: The provider's instance for each set of credentials, where `resolve` has made them: no setting is a
             reference then. Empty: they are made at the login.
+        cls: The provider's class.
         never_stored: Whether the class says so: its sessions stay in this process's memory, whatever the store is.
         identity: Whose sessions they are.
     """
@@ -120,11 +122,12 @@ class LoginSpec:
     binary: Collection[str] = ()
     options: SourceOptions = attrs.field(factory=SourceOptions)
     store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
-    allowed: AllowedPlugins = ALL_ALLOWED
+    allowed: AllowedPlugins = attrs.field(factory=ALL_ALLOWED.searched_once)
     observers: Observers = attrs.field(factory=Observers)
     is_grant: bool = False
     is_single_use: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
+    cls: type | None = None
     never_stored: bool = False
     identity: Identity = attrs.field(kw_only=True, repr=False)
 
@@ -132,6 +135,14 @@ class LoginSpec:
     def is_by_hand(self) -> bool:
         """Whether the instance was made by hand: it keeps its own connections."""
         return self.distribution is None
+
+    def import_modules(self) -> None:
+        """Import what a login needs of the core, the provider and the store."""
+        import kinetic_auth_core.oauth.retry
+        import kinetic_auth_core.oauth.session_endpoints  # noqa: F401 - which sends requests by the transport
+
+        for plugin in (self.cls, self.store):
+            import_modules_of(plugin)
 
     def displayed(self, name: str) -> str | None:
         """A setting that is not secret, as text; None where the provider has no such setting, or no value for it."""
@@ -280,6 +291,7 @@ def spec_for(
         store=store,
         is_grant=isinstance(authenticator, GrantAuthenticator),
         is_single_use=is_single_use(cls),
+        cls=cls,
         never_stored=says_never_stored(cls),
         identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
@@ -321,6 +333,7 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
         redact_chain(error, _texts(values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+        raise_interruption(error)
         cause = redacted_cause(error, _texts(values))
         found = refusals(spec.make, values.by_name) if isinstance(spec.make, type) else {}  # attrs stops at the first
         problems = located([f"{name}: {problem}" for name, problem in found.items()], spec.rows) or [describe(cause)]

@@ -4,6 +4,7 @@ Sources: RFC 6749, sections 5.1 and 5.2; the fields that Salesforce sends are in
 """
 
 import base64
+import encodings.utf_8_sig  # noqa: F401 - a codec is imported when it is first used, which is in a login
 import hashlib
 import hmac
 import json

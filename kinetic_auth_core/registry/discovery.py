@@ -14,6 +14,7 @@ import attrs
 
 from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.settings.schema import suggest
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
@@ -89,6 +90,7 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
             if "Name" in (about := point.dist.metadata)
         }
     except Exception as error:
+        raise_interruption(error)
         raise ProviderLoadError(
             f"the entry points of the installed packages cannot be read: {type(error).__name__}: {error}.",
             remedy="One of them is damaged: find it with pip check, and reinstall it.",

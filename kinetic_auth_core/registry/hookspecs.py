@@ -13,6 +13,7 @@ import pluggy
 
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginRequest
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 
@@ -73,6 +74,13 @@ class KeyLoader:
     @hookspec
     def check_reference(self, reference: "Reference") -> None:
         """Raise a `KeyLoadError` for a malformed reference. Optional; `resolve` calls it, so fetch nothing."""
+
+    @hookspec
+    def import_modules(self, reference: "Reference") -> None:
+        """Import what `load_key` needs for `reference`, such as an SDK. Optional; called when a source is made.
+
+        So no login imports: a fork, another thread or a signal would meet modules that are half there.
+        """
 
     @hookspec(firstresult=True)
     def identity(self, reference: "Reference") -> str | None:
@@ -192,6 +200,7 @@ class LoginHooks:
             try:
                 implementation.function(*(facts[name] for name in implementation.argnames))
             except Exception as error:  # noqa: BLE001 - an observer may raise anything
+                raise_interruption(error)
                 logger.warning(
                     "observer %s raised %s in %s; the login continues",
                     *(implementation.plugin_name, type(error).__name__, hook),
@@ -224,6 +233,7 @@ class KeyLoaderHooks:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
+            raise_interruption(error)
             cause = redacted_cause(error, ())
         raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
 
@@ -241,6 +251,7 @@ class KeyLoaderHooks:
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
+            raise_interruption(error)
             cause = redacted_cause(error, ())
             what = f"raised {describe(cause)}"
         else:
@@ -248,6 +259,10 @@ class KeyLoaderHooks:
                 return found
             what = "returned an empty text" if found == "" else f"returned {type(found).__name__} instead of text"
         raise KeyLoadError(f"{reference}: identity() of its key loader {what}.") from cause
+
+    def import_modules(self, reference: "Reference") -> None:
+        """Have the key loader import what it needs for a reference, if it implements the hook."""
+        self._manager.hook.import_modules(reference=reference)
 
     def check_reference(self, reference: "Reference") -> None:
         """Have the key loader check a reference, if it implements the hook; its errors are not wrapped."""

@@ -4,8 +4,7 @@ import functools
 import importlib.metadata
 import inspect
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pluggy
 from stevedore.driver import DriverManager
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -38,6 +38,26 @@ from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:
     from kinetic_auth_core.registry.references import Reference
+
+
+logger = logging.getLogger(__name__)
+
+
+def import_modules_of(plugin: object) -> None:
+    """Have a plugin import the modules that it needs later, if it has `import_modules`.
+
+    One that cannot be imported is reported by the login that needs it, in the words of the plugin.
+
+    Args:
+        plugin: A provider or session store: its class, or an instance.
+    """
+    import_modules = getattr(plugin, "import_modules", None)
+    try:
+        if import_modules is not None:
+            import_modules()
+    except Exception as error:  # noqa: BLE001 - a plugin's code
+        raise_interruption(error)
+        logger.debug("import_modules() of %s raised %s", plugin, type(error).__name__)
 
 
 class _FreshDriver(DriverManager[Any]):
@@ -78,6 +98,7 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
     try:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}") from error
 
 
@@ -176,6 +197,7 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
     except KineticAuthError:
         raise
     except Exception as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
     return plugin
 
@@ -224,6 +246,7 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
     except ConfigurationError:
         raise
     except Exception as error:
+        raise_interruption(error)
         raise _invalid(plugin, f"cannot be instantiated: {type(error).__name__}: {error}") from error
 
 
@@ -278,8 +301,6 @@ def _invalid(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
     return ProviderLoadError(f"{plugin.label} {what}.", remedy=remedy)
 
 
-logger = logging.getLogger(__name__)
-
 Named = tuple[str, object]
 
 
@@ -301,8 +322,12 @@ class Observers:
         Args:
             allowed: The plugins that may be loaded; no other is imported.
         """
-        with _being_loaded():
-            installed = _without_table(allowed.searched_once())
+        is_nested = _loading.get()
+        try:
+            _loading.set(True)
+            installed = _without_table(allowed)
+        finally:
+            _loading.set(is_nested)  # one call in C, which a signal cannot come before
         by_name = sorted([*self.configured, *installed], key=lambda named: named[0])
         names = {name for name, _ in by_name}
         return [*by_name, *((_unique(name, names), observer) for name, observer in self.given)]
@@ -341,7 +366,9 @@ def configured_observers(allowed: AllowedPlugins) -> tuple[tuple[Named, ...], tu
     """
     found: list[Named] = []
     problems: list[str] = []
-    with _being_loaded():
+    is_nested = _loading.get()
+    try:
+        _loading.set(True)
         for (group, name), table in allowed.tables.items():
             if not table.enabled:
                 continue
@@ -359,6 +386,8 @@ def configured_observers(allowed: AllowedPlugins) -> tuple[tuple[Named, ...], tu
                     logger.warning("%s is skipped: %s", table.source, error)
             except ConfigurationError as error:
                 problems += error.problems
+    finally:
+        _loading.set(is_nested)  # as above
     return tuple(found), tuple(problems)
 
 
@@ -371,15 +400,6 @@ def are_loading() -> bool:
     Otherwise the observer would be made again for that login, and log in again, endlessly.
     """
     return _loading.get()
-
-
-@contextmanager
-def _being_loaded() -> Iterator[None]:
-    token = _loading.set(True)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
 
 
 def _without_table(allowed: AllowedPlugins) -> list[Named]:

@@ -13,6 +13,7 @@ from kinetic_auth_core.config.merge import (
     Layer,
     all_layers,
     keyword_layer,
+    located,
     merge,
     name_suggestions,
     reference_suggestions,
@@ -229,13 +230,12 @@ def _merge(
         binary=[each.name for each in schema(cls) if each.takes_bytes],
         options=options,
         store=choice.open,
-        allowed=configuration.allowed_later,
+        allowed=configuration.allowed,
         is_grant=issubclass(cls, GrantAuthenticator),
         is_single_use=is_single_use(cls),
         never_stored=not is_stored,
-        identity=identity_of(
-            cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed_later)
-        ),
+        cls=cls,
+        identity=identity_of(cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed)),
     )
     if merged.problems or any(references(values)):
         problems += refused(cls, merged)
@@ -252,6 +252,11 @@ def _merge(
     if choice.cls is not None and (problem := store_problem(cls, values.get("username"), choice.cls)):
         where = next(row.source for row in choice.rows if row.name == "store")
         problems.append(f"store (from {where}): {problem}")
+    if spec.is_grant and values.get("client_cert") is not None:
+        from kinetic_auth_core.transport.client_certificate import client_certificate_problems
+
+        found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
+        problems += located(found, merged.rows)
     if problems:
         return rows, [*problems, *suggestions], None
     for each in suggestions:

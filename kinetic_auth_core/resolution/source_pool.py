@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
@@ -74,7 +74,7 @@ class SourcePool:
         self._settings = settings
         self._resources = SharedResources()
         self._sources: OrderedDict[str, SessionSource] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     @secret_boundary
@@ -87,6 +87,7 @@ class SourcePool:
         Raises:
             ConfigurationError: As for `resolve`; it names the key.
         """
+        notice_fork()
         with self._lock:
             if (found := self._sources.get(key)) is not None:
                 self._sources.move_to_end(key)
@@ -108,6 +109,7 @@ class SourcePool:
         Args:
             key: As for `source`; an unknown key is ignored.
         """
+        notice_fork()
         with self._lock:
             source = self._sources.pop(key, None)
         if source is not None:
@@ -115,6 +117,7 @@ class SourcePool:
 
     def close(self) -> None:
         """Close all sources and their connections. The pool stays usable."""
+        notice_fork()
         with self._lock:
             sources, self._sources = list(self._sources.values()), OrderedDict()
         for source in sources:
@@ -160,4 +163,4 @@ class SourcePool:
 
     def _after_fork(self) -> None:
         """In the child, the thread that held the lock does not exist."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()

@@ -19,7 +19,7 @@ from kinetic_auth_core.config.merge import (
 from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
-from kinetic_auth_core.registry.loading import load_session_store
+from kinetic_auth_core.registry.loading import import_modules_of, load_session_store
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, Setting, exactly_one_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
@@ -44,6 +44,22 @@ class StoreChoice:
     problems: tuple[str, ...] = ()
     values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     cls: type[SessionStore] | None = None
+
+
+@attrs.frozen
+class _Opener:
+    """Makes the store."""
+
+    cls: type[SessionStore]
+    credentials: Credentials = attrs.field(repr=False)
+
+    def __call__(self) -> SessionStore:
+        return self.cls(**self.credentials.load(0).by_name)
+
+    def import_modules(self) -> None:
+        """Import what the store needs, and the key loaders of its settings."""
+        import_modules_of(self.cls)
+        self.credentials.import_modules()
 
 
 @attrs.frozen
@@ -95,12 +111,9 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
     wrong = list(merged.problems)
     whole = {name: _whole(value) for name, value in merged.values.items()}
-    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed_later), rows=merged.rows)
+    credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed), rows=merged.rows)
 
-    def open_store() -> SessionStore:
-        store: SessionStore = cls(**credentials.load(0).by_name)
-        return store
-
+    open_store = _Opener(cls, credentials)
     if wrong or any(references(merged.values)):
         wrong += refused(cls, merged)
     else:

@@ -3,6 +3,7 @@
 It comes from the store, or from one login for all processes that share the store.
 """
 
+import contextlib
 import contextvars
 import copy
 import logging
@@ -13,11 +14,10 @@ import uuid
 from collections import deque
 from concurrent.futures import Future
 
-import attrs
-
-from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.concurrency import current_runner, notice_fork, pause_runner, reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import Reason, may_ask_a_person
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
@@ -46,6 +46,8 @@ class Refresher:
         self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
         self._rejected: SalesforceSession | None = None
         self._had_one = False
+        self._holder = uuid.uuid4().hex  # the same for all its logins: one that was interrupted leaves its lease to it
+        reset_after_fork(self)
 
     def mark_dead(self, session: SalesforceSession) -> bool:
         """Mark a session as dead, so that it is not read from the store again.
@@ -78,16 +80,15 @@ class Refresher:
         Raises:
             KineticAuthError: The login failed.
         """
-        holder, pause_s = uuid.uuid4().hex, _FIRST_PAUSE_S
+        pause_s = _FIRST_PAUSE_S
         self._cache.find_name()
         give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
         while True:
             if cached := self.cached():
                 return self._found(cached)
-            is_held = self._flow.is_waiting_for_another()
-            if is_held:
+            if self._flow.is_waiting_for_another():
                 give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
-            elif (lease := self._cache.acquire(holder)) is not None:
+            elif (lease := self._cache.acquire(self._holder)) is not None:
                 return self._under_lease(lease, stale=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
                 waited_s = self._cache.lease_s
@@ -107,7 +108,7 @@ class Refresher:
             return cached
         if self._flow.is_waiting_for_another():
             return None
-        lease = self._cache.acquire(uuid.uuid4().hex)
+        lease = self._cache.acquire(self._holder)
         return self._under_lease(lease, stale) if lease else None
 
     def was_made_here(self, session: SalesforceSession) -> bool:
@@ -120,7 +121,11 @@ class Refresher:
                 return self._found(cached)
             return self._log_in(stale)
         finally:
-            self._cache.release(lease)
+            try:
+                self._cache.release(lease)
+            except BaseException:  # a signal handler raised in the middle of it
+                self._cache.release(lease)
+                raise
 
     def _found(self, cached: CachedSession) -> CachedSession:
         """A session that the callers get: what ended the one before it is over."""
@@ -131,19 +136,23 @@ class Refresher:
         """Log in; in the background if there is a session that is stale."""
         rejected = self._rejected if stale is None else None
         reason: Reason = "rejected" if rejected else "refresh" if self._had_one or stale is not None else "first"
+        began = time.time()  # the session's birth: while this process is stopped in mid-login, others get younger ones
         session = self._flow.login(
             reason,
             rejected,
             interactive=stale is None and may_ask_a_person(),
             has_live=lambda: stale is not None,
         )
-        made = self._found(CachedSession.of(session, self._lifetime_s))
+        made = self._found(CachedSession.of(session, self._lifetime_s, born_at=began))
         token = made.session.access_token
-        if token in self._dead:  # Salesforce may hand back the same session, alive again
-            self._dead.remove(token)
+        with contextlib.suppress(ValueError):
+            self._dead.remove(token)  # Salesforce may hand back the same session, alive again
         self._made_here.append(token)
-        self._cache.write(made)
-        return made
+        return self._cache.write(made, self._dead) or made
+
+    def _after_fork(self) -> None:
+        """In the child: the parent's lease is not ours."""
+        self._holder = uuid.uuid4().hex
 
     def peek(self) -> CachedSession | None:
         """The session in the store that `next_session` would give; without a login."""
@@ -170,23 +179,27 @@ _Outcome = CachedSession | KineticAuthError | None
 
 #: How long to wait after a refresh that failed, and at most after many.
 _BACK_OFF_S, _LONGEST_BACK_OFF_S = 5.0, 300.0
-#: How long to wait while another process refreshes.
+#: How long to wait while another process refreshes; and after which a caller looks whether the login it waits for still
+#: has an owner.
 _LOOK_AGAIN_S = 1.0
 
 
-@attrs.define(eq=False)
 class _Flight:
     """A login (or a look into the store) that is under way.
 
+    Args:
+        owner: Who runs it; None until a background thread has started.
+
     Attributes:
-        owner: The thread that runs it; None until a background thread has started.
+        is_over: Whether its owner has left it. The result may be missing then: a signal handler raised before it was
+            set.
         result: Its result: the session, the error, or None where it was interrupted and another caller has to run it.
     """
 
-    owner: int | None
-    result: "Future[_Outcome]" = attrs.field(factory=Future)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(self, owner: tuple[int, object] | None) -> None:
+        self.owner = owner
+        self.is_over = False
+        self.result: Future[_Outcome] = Future()
         self.result.set_running_or_notify_cancel()  # so that a cancelled task does not cancel the login of the others
 
 
@@ -203,7 +216,7 @@ class SingleFlight:
         self._flight: _Flight | None = None
         self._refresh_not_before = 0.0
         self._failures = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     def get(self) -> SalesforceSession:
@@ -220,21 +233,26 @@ class SingleFlight:
     @secret_boundary
     def _wait_or_log_in(self) -> SalesforceSession:
         """As `get`, where there is no session that is fresh."""
+        notice_fork()
         while True:
             if (session := self._current()) is not None:
                 return session
-            mine = _Flight(threading.get_ident())
+            mine = _Flight(current_runner())
             try:
                 flight = self._join(mine)
                 if flight is mine:
                     return self._run(mine).session
+            except BaseException:
+                self._finish(mine, None)  # the next caller that waits takes over
+                raise
             finally:
-                self._finish(mine, None)  # after an interrupt anywhere in between, no other caller may wait for ever
-            if flight is not None and (cached := _cached_of(flight.result.result())) is not None:
+                mine.is_over = True  # one store, so no signal comes between: no other caller waits for ever
+            if flight is not None and (cached := _cached_of(_outcome(flight))) is not None:
                 return cached.session
 
     def peek(self) -> SalesforceSession | None:
         """The session that `get` would give without a login, or None."""
+        notice_fork()
         cached = self._cached
         if cached is None or cached.freshness() is Freshness.EXPIRED:
             cached = self._refresher.peek()
@@ -246,23 +264,21 @@ class SingleFlight:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        import asyncio
-
+        notice_fork()
         while True:
             if (session := self._current()) is not None:
                 return session
             mine = _Flight(None)
+            is_started = False
             try:
                 flight = self._join(mine)
                 if flight is mine:
                     self._run_in_thread(mine, None)
-            except BaseException:
-                self._finish(mine, None)  # interrupted before its thread started: no other caller may wait for ever
-                raise
-            if flight is not None:
-                cached = _cached_of(await asyncio.wrap_future(flight.result))
-                if cached is not None:
-                    return cached.session
+                is_started = True
+            finally:
+                mine.is_over = not is_started
+            if flight is not None and (cached := _cached_of(await _aoutcome(flight))) is not None:
+                return cached.session
 
     def drop(self, session: SalesforceSession, *, is_rejected: bool = False) -> tuple[bool, bool]:
         """Discard a dead session. If another one is live already, nothing is discarded.
@@ -274,6 +290,7 @@ class SingleFlight:
         Returns:
             Whether it was the live one, and whether it is reported dead for the first time.
         """
+        notice_fork()
         with self._lock:
             is_news = self._refresher.mark_dead(session)
             is_live = self._cached is not None and self._cached.session.access_token == session.access_token
@@ -301,27 +318,28 @@ class SingleFlight:
 
     def _refresh(self, cached: CachedSession) -> None:
         """Start one thread that refreshes a session, which stays in use meanwhile."""
-        if self._flight is not None or time.monotonic() < self._refresh_not_before:
+        if (self._flight is not None and not self._flight.is_over) or time.monotonic() < self._refresh_not_before:
             return
         mine = _Flight(None)
+        is_started = False
         try:
             if self._join(mine, instead_of=cached) is mine:
                 self._run_in_thread(mine, cached)
+            is_started = True
         except AuthenticationError as error:  # the session stays in use
             logger.debug("no refresh in the background: %s", error)
             self._refresh_not_before = time.monotonic() + _LOOK_AGAIN_S
-        except BaseException:
-            self._finish(mine, None)  # as above
-            raise
+        finally:
+            mine.is_over = not is_started
 
     def _join(self, mine: _Flight, instead_of: CachedSession | None = None) -> _Flight | None:
         """The flight that is under way, `mine` if there was none; None if another session is live by now."""
         with self._lock:
             if self._cached is not instead_of:
                 return None
-            if self._flight is None:
+            if self._flight is None or self._flight.is_over:
                 self._flight = mine
-            if self._flight is not mine and self._flight.owner == threading.get_ident():
+            if self._flight is not mine and self._flight.owner == current_runner():
                 raise ConfigurationError(
                     "session() was called from within the login that makes the session.",
                     remedy="Observers and plugins must not use the source that logs in; use the hook's arguments.",
@@ -350,7 +368,7 @@ class SingleFlight:
         """
 
         def run() -> None:
-            flight.owner = threading.get_ident()
+            flight.owner = current_runner()
             try:
                 if stale is None:
                     self._run(flight)
@@ -361,7 +379,7 @@ class SingleFlight:
             except BaseException as error:  # noqa: BLE001 - no caller of this thread would see it
                 self._finish(flight, AuthenticationError(f"the login ended with {type(error).__name__}."))
             finally:
-                self._finish(flight, None)
+                flight.is_over = True
 
         try:
             context = contextvars.copy_context() if stale is None else contextvars.Context()
@@ -396,13 +414,43 @@ class SingleFlight:
                 if isinstance(outcome, CachedSession):
                     self._cached = outcome
                 self._flight = None
-            if not flight.result.done():  # under the lock: an interrupt in between must not leave others waiting
+            if not flight.result.done():
                 flight.result.set_result(outcome)
 
     def _after_fork(self) -> None:
         """In the child: the thread that was logging in is not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._flight = None
+
+
+def _outcome(flight: _Flight) -> _Outcome:
+    """Wait for the result of another caller's login; None where a signal handler took that caller out of it."""
+    shares_thread = flight.owner is not None and flight.owner[0] == current_runner()[0]
+    while not flight.is_over:
+        if shares_thread:  # another greenlet's: waiting for a lock would stop it, too
+            if flight.result.done():
+                break
+            pause_runner(_FIRST_PAUSE_S)
+        else:
+            try:
+                return flight.result.result(timeout=_LOOK_AGAIN_S)
+            except TimeoutError as error:
+                raise_interruption(error)
+    return flight.result.result() if flight.result.done() else None
+
+
+async def _aoutcome(flight: _Flight) -> _Outcome:
+    """As `_outcome`, for asyncio."""
+    import asyncio
+
+    result = asyncio.wrap_future(flight.result)
+    try:
+        while not (await asyncio.wait([result], timeout=_LOOK_AGAIN_S))[0]:
+            if flight.is_over and not flight.result.done():
+                return None
+        return result.result()
+    finally:
+        result.cancel()  # a loop that ends now gets no result any more; the login of the others goes on
 
 
 def _cached_of(outcome: _Outcome) -> CachedSession | None:

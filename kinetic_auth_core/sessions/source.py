@@ -95,6 +95,7 @@ class SessionSource:
         self._flow = LoginFlow(spec, guard, budget, self._resources, States(spec, self._cache))
         self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
         self._single_flight = SingleFlight(self._refresher)
+        self._flow.import_modules()
 
     @property
     def provider(self) -> str:

@@ -4,13 +4,13 @@ A validator may read other settings from its instance. Here it gets an object of
 known; where it reads another, its verdict does not count: it is asked again with the instance.
 """
 
-import contextlib
 import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
 
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.settings.schema import Setting, schema
 
@@ -51,7 +51,8 @@ def refusals(cls: type, values: Mapping[str, Any], unknown: Collection[str] = ()
     settings = {each.name: each for each in schema(cls)}
     try:
         instance = _instance_of(cls, settings, values, unknown)
-    except Exception:  # noqa: BLE001 - a metaclass that makes no subclass; the instance itself is checked later
+    except Exception as error:  # noqa: BLE001 - a metaclass that makes no subclass; the instance itself is checked later
+        raise_interruption(error)
         return {}
     secrets = [value for name, value in values.items() if settings[name].secret and isinstance(value, str)]
     found = {}
@@ -77,9 +78,11 @@ def _instance_of(
         setting = settings.get(name) if attribute.init else None
         if setting is not None and name in unknown:
             continue
-        with contextlib.suppress(Exception):  # a plugin's factory or converter; its field is unknown then
+        try:
             value = values[name] if setting is not None and name in values else _default(attribute.default, instance)
             object.__setattr__(instance, attribute.name, value if setting is None else setting.converted(value))
+        except Exception as error:  # noqa: BLE001 - a plugin's factory or converter; its field is unknown then
+            raise_interruption(error)
     return instance
 
 

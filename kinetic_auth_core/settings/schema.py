@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.settings.coercion import arms, coerce, is_list_type, is_path_type, item_types
 
@@ -258,6 +259,7 @@ class Setting:
         except KineticAuthError as error:
             raise ValueError(error.message) from None
         except Exception as error:
+            raise_interruption(error)
             if self.secret:  # the text of the error may quote the value
                 raise ValueError(f"was refused ({type(error).__name__})") from None
             raise ValueError(str(error) or type(error).__name__) from error
@@ -318,6 +320,7 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
     try:
         hints = typing.get_type_hints(cls)
     except Exception as error:
+        raise_interruption(error)
         what = f"an annotation of {cls.__qualname__} does not resolve at run time: {error}"
         raise ConfigurationError(what) from error
     found = []

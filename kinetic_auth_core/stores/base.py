@@ -85,6 +85,14 @@ class SessionStore(abc.ABC):
     def release(self, key: str, holder: str) -> None:
         """Release the lease, if `holder` still holds it."""
 
+    @classmethod  # noqa: B027 - a store may need none
+    def import_modules(cls) -> None:
+        """Import the modules that the store needs at its first use, such as a client library.
+
+        It is called when a source is made, so that no login imports: a fork, another thread or a signal would meet
+        modules that are half there.
+        """
+
     def naming_key(self) -> bytes | None:
         """A secret key for the names of sessions, the same for all processes that share them; None: it has none.
 

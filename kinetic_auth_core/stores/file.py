@@ -21,6 +21,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import expanded
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.schema import setting
@@ -200,6 +201,15 @@ class FileStore(SessionStore):
     _sealer: Lazy[Sealer] = attrs.field(init=False, repr=False, factory=Lazy)
     _has_warned: bool = attrs.field(init=False, repr=False, default=False)
 
+    @classmethod
+    def import_modules(cls) -> None:
+        """Import the libraries of locks and folders."""
+        import filelock
+        import platformdirs
+
+        platformdirs.user_state_path()  # it imports the module of this system
+        filelock.FileLock(os.devnull)
+
     def get(self, key: str) -> StoredValue | None:
         """The value of a key; None if there is none, it has expired, or it is damaged."""
         folder = self._folder(key)
@@ -213,9 +223,12 @@ class FileStore(SessionStore):
                 return self._opened(key, entry)
         except DamagedEntryError as error:
             logger.warning("ignoring an entry of the session store in %s: %s", folder.path, error)
-        with contextlib.suppress(OSError, KineticAuthError), _locked(folder, key, timeout_s=0):
-            if folder.read(key + _VALUE) == content:  # it was not replaced meanwhile
-                folder.remove(key + _VALUE)
+        try:
+            with _locked(folder, key, timeout_s=0):
+                if folder.read(key + _VALUE) == content:  # it was not replaced meanwhile
+                    folder.remove(key + _VALUE)
+        except (OSError, KineticAuthError) as error:
+            raise_interruption(error)
         return None
 
     def put(self, key: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
@@ -361,7 +374,7 @@ def _sweep_if_due(folder: PrivateFolder) -> None:
     age_s = folder.age_s(_SWEPT)
     if age_s is not None and 0 <= age_s < SWEEP_EVERY_S:
         return
-    with contextlib.suppress(OSError):
+    try:
         folder.write(_SWEPT, b"")
         for name in folder.names():
             if name.endswith(UNFINISHED):
@@ -371,6 +384,8 @@ def _sweep_if_due(folder: PrivateFolder) -> None:
                 with contextlib.suppress(KineticAuthError), _locked(folder, key, timeout_s=0):
                     if _is_expired(folder, name):
                         folder.remove(name)
+    except OSError as error:
+        raise_interruption(error)
 
 
 def _is_expired(folder: PrivateFolder, name: str) -> bool:

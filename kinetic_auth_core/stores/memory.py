@@ -1,9 +1,11 @@
 """Sessions in the memory of this process: the default store."""
 
 import functools
+import itertools
 import os
 import threading
 import time
+from typing import Any
 
 import attrs
 
@@ -37,8 +39,8 @@ class MemoryStore(SessionStore):
 
     _values: dict[str, _Entry] = attrs.field(init=False, factory=dict)
     _leases: dict[str, _Lease] = attrs.field(init=False, factory=dict)
-    _generation: int = attrs.field(init=False, default=0)
-    _lock: threading.Lock = attrs.field(init=False, factory=threading.Lock)
+    _generations: Any = attrs.field(init=False, factory=lambda: itertools.count(1))
+    _lock: Any = attrs.field(init=False, factory=threading.RLock)  # a signal handler may use the store, too
 
     def __attrs_post_init__(self) -> None:
         reset_after_fork(self)
@@ -54,11 +56,11 @@ class MemoryStore(SessionStore):
             stored = self._get(key)
             if generation is not None and generation != (stored.generation if stored else 0):
                 return None
-            self._generation += 1
-            if self._generation % _SWEEP_EVERY == 0:
+            following: int = next(self._generations)
+            if following % _SWEEP_EVERY == 0:
                 self._delete_expired()
-            self._values[key] = _Entry(StoredValue(bytes(value), self._generation), time.monotonic() + expires_in_s)
-            return self._generation
+            self._values[key] = _Entry(StoredValue(bytes(value), following), time.monotonic() + expires_in_s)
+            return following
 
     def delete(self, key: str, *, generation: int | None = None) -> bool:
         """Delete a value; see `SessionStore.delete`."""
@@ -66,7 +68,7 @@ class MemoryStore(SessionStore):
             stored = self._get(key)
             if stored is None or (generation is not None and generation != stored.generation):
                 return False
-            del self._values[key]
+            self._values.pop(key, None)
             return True
 
     def acquire(self, key: str, holder: str, *, expires_in_s: float) -> bool:
@@ -83,7 +85,7 @@ class MemoryStore(SessionStore):
         """Release the lease, if `holder` still holds it."""
         with self._lock:
             if (lease := self._leases.get(key)) is not None and lease.holder == holder:
-                del self._leases[key]
+                self._leases.pop(key, None)
 
     def naming_key(self) -> bytes:
         """A key of this process."""
@@ -96,10 +98,10 @@ class MemoryStore(SessionStore):
     def _delete_expired(self) -> None:
         """Keep a store of many keys from growing without limit."""
         now = time.monotonic()
-        for key in [key for key, entry in self._values.items() if entry.expires_at <= now]:
-            del self._values[key]
+        for key in [key for key, entry in list(self._values.items()) if entry.expires_at <= now]:
+            self._values.pop(key, None)
 
     def _after_fork(self) -> None:
         """In the child, the threads that held the lock or a lease do not exist."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._leases.clear()

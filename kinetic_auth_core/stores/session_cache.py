@@ -4,13 +4,14 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import ClassVar, Protocol, TypeVar
 
 import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.schema import secret_texts
@@ -127,7 +128,7 @@ class SessionCache:
         self._guards = guards
         self._left_alone_until = 0.0
         self._has_answered = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     @property
@@ -169,6 +170,7 @@ class SessionCache:
             except ConfigurationError:
                 raise
             except Exception as error:  # noqa: BLE001 - as in _ask
+                raise_interruption(error)
                 self._note_outage("naming_key", _why(error, self._store))
                 return None
             return self._naming.name(naming_key)
@@ -188,31 +190,41 @@ class SessionCache:
 
         return self._ask("get", get)
 
-    def write(self, cached: CachedSession) -> None:
+    def write(self, cached: CachedSession, dead: Collection[str] = ()) -> CachedSession | None:
         """Store a session, unless a younger one has been stored meanwhile, or its login may have been another user's.
 
         What a reference stands for may have changed since the name was found: nobody knows which of the two logged in.
+
+        Args:
+            cached: The session.
+            dead: The tokens of sessions that are replaced, however young they are.
+
+        Returns:
+            The younger one that is there: this process was stopped in the middle of its login, others went on without
+            it, and its own session may be dead by now. Otherwise None.
         """
         key = self.key
         if not self._naming.is_constant and self.find_name() != key:
-            return
+            return None
         stored = StoredValue(encoded(cached.session, cached.born_at, key), 1)
         expires_in_s = cached.expired_wall - time.time()
-        if expires_in_s <= 0:
-            return
 
-        def put(store: SessionStore) -> None:
+        def put(store: SessionStore) -> CachedSession | None:
             for _ in range(2):
                 before = store.get(key)
                 there = self._cached(before, key) if before else None
-                if there is not None and there.born_at > cached.born_at:
-                    return
+                is_live = there is not None and there.session.access_token not in dead
+                if there is not None and is_live and there.born_at > cached.born_at:
+                    return there
+                if expires_in_s <= 0:
+                    return None
                 generation = before.generation if before else 0
                 if store.put(key, stored.value, expires_in_s=expires_in_s, generation=generation) is not None:
-                    return
+                    return None
             store.put(key, stored.value, expires_in_s=expires_in_s)  # what is there is unreadable
+            return None
 
-        self._ask("put", put)
+        return self._ask("put", put)
 
     def forget(self, session: SalesforceSession) -> None:
         """Delete a session, if it is the stored one."""
@@ -241,6 +253,7 @@ class SessionCache:
         try:
             lease.store.release(lease.name, lease.holder)
         except Exception as error:  # noqa: BLE001 - as in _ask; the lease ends by itself
+            raise_interruption(error)
             self._note_outage("release", _why(error, lease.store))
 
     def read_refusals(self) -> list[tuple[str, bytes]]:
@@ -286,6 +299,7 @@ class SessionCache:
             try:
                 store.close()
             except Exception as error:  # noqa: BLE001 - a plugin's class
+                raise_interruption(error)
                 logger.warning("close() of %s raised %s", type(store).__name__, type(error).__name__)
 
     def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
@@ -298,6 +312,7 @@ class SessionCache:
             began = time.monotonic()
             answer = ask(store)
         except Exception as error:
+            raise_interruption(error)
             if store is None and isinstance(error, ConfigurationError):
                 raise  # its settings are wrong: nothing that passes
             self._note_outage(operation, _why(error, store))
@@ -354,7 +369,7 @@ class SessionCache:
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 def _why(error: Exception, store: SessionStore | None) -> str:

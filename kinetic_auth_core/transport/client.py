@@ -20,12 +20,14 @@ import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
-from kinetic_auth_core.concurrency import Lazy, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, notice_fork, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import limits
+from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
 from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error
@@ -123,7 +125,7 @@ def _context_of(ca_file: str, _state: tuple[int, ...]) -> ssl.SSLContext:
     return limits.tls_context(ca_file, None)
 
 
-def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
+def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
     named = {
         "ca_bundle": ca_bundle,
         "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
@@ -133,11 +135,16 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None) -> ssl.SSLContext:
     source, path = next((source, path) for source, path in named.items() if path)
     try:
         found = expanded(path)
-        if found.is_dir():
-            return limits.tls_context(None, str(found))
+        if found.is_dir() or certificate is not None:  # one with a key is not shared
+            context = limits.tls_context(*((None, str(found)) if found.is_dir() else (str(found), None)))
+            if certificate is not None:
+                certificate.load(context)
+            return context
         state = found.stat()
         return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns))
-    except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
+    except ConfigurationError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ConfigurationError(
             f"{source}: {os.fspath(path)} cannot be used: {getattr(error, 'strerror', None) or error}.",
             remedy="Give a PEM file of CA certificates, or a folder prepared with c_rehash.",
@@ -153,6 +160,9 @@ class Transport:
         deadline: Seconds for the whole request; an earlier `Deadline` of its thread holds as well.
         proxy: The proxy's URL; None: `HTTPS_PROXY` and the like, as requests reads them.
         ca_bundle: A file or folder of CA certificates; None: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, else certifi's.
+        client_cert: A PEM file with the certificate of this side, for mutual TLS; None: none. One that is renewed in
+            its place is used from the next request on.
+        client_cert_key: A PEM file with its key; None: it is in the same file.
     """
 
     def __init__(
@@ -163,10 +173,14 @@ class Transport:
         deadline: float,
         proxy: str | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
+        client_cert: str | os.PathLike[str] | None = None,
+        client_cert_key: str | os.PathLike[str] | None = None,
     ) -> None:
         self._limits = Limits(connect_timeout, read_timeout, deadline)
         self._proxy = proxy
         self._ca_bundle = ca_bundle
+        self._certificate = None if client_cert is None else ClientCertificate(client_cert, client_cert_key)
+        self._certificate_state: tuple[tuple[int, ...], ...] = ()
         self._session: Lazy[requests.Session] = Lazy()
         reset_after_fork(self)
 
@@ -195,8 +209,9 @@ class Transport:
     def _exchange(self, method: str, url: str, request: TokenRequest) -> TokenResponse:
         outcome: TokenResponse | Failure
         _refuse_plain_http(url)
+        notice_fork()  # the parent's connections are not ours
         with Deadline(self._limits.deadline_s):
-            session = self._session.get(self._open)
+            session = self._opened()
             current_tally().attempts += 1
             try:
                 outcome = self._send(session, method, url, request)
@@ -207,6 +222,7 @@ class Transport:
                 ValueError,
                 OverflowError,
             ) as error:
+                raise_interruption(error)  # a handler's TimeoutError looks like the network's
                 host = urlsplit(url).hostname or url
                 outcome = describe_network_error(
                     error,
@@ -246,6 +262,12 @@ class Transport:
             body = decoded(sent, coding, MAX_ANSWER_BYTES)
             return TokenResponse(response.status_code, response.headers, body, at)
 
+    def _opened(self) -> requests.Session:
+        """The session; another one where the client certificate was renewed in its place."""
+        if self._certificate is not None and self._certificate.state() != self._certificate_state:
+            self._session.take()  # not closed: another thread may be using it
+        return self._session.get(self._open)
+
     def _open(self) -> requests.Session:
         session = _Session()
         session.trust_env = False  # no credentials from ~/.netrc; proxies and CAs of the environment are read here
@@ -254,7 +276,8 @@ class Transport:
         session.headers["User-Agent"] = agent
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = "identity"
-        adapter = _Adapter(_tls_context(self._ca_bundle))
+        self._certificate_state = self._certificate.state() if self._certificate else ()
+        adapter = _Adapter(_tls_context(self._ca_bundle, self._certificate))
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

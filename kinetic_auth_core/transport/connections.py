@@ -1,14 +1,14 @@
-"""How a login connects: connections shared by their settings, and the deadline of all that a thread sends.
+"""How a login connects: connections shared by their settings, and the deadline of all that a login sends.
 
 The part of the transport that loads no HTTP library.
 """
 
 import contextlib
 import math
-import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +20,16 @@ if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
 
 
-class _Current(threading.local):
-    # Weak: an interrupt may keep `__exit__` from resetting it. Then the deadline ends with the frames that hold it.
-    deadline: "weakref.ref[Deadline] | None" = None
-
-
-_current = _Current()
+# A context variable, not a thread's: greenlets share their thread, and each has a context of its own.
+# Weak: a signal may keep `__exit__` from resetting it. Then the deadline ends with the frames that hold it.
+_current: "ContextVar[weakref.ref[Deadline] | None]" = ContextVar("kinetic_auth_deadline", default=None)
 
 
 class Deadline:
-    """Bounds all that this thread sends while it is entered. An outer deadline that ends earlier still holds.
+    """Bounds all that this thread, greenlet or task sends while it is entered.
 
-    It may be entered several times, one after the other: the time begins to run when it is entered first, and goes on
-    between.
+    An outer deadline that ends earlier still holds. It may be entered several times, one after the other: the time
+    begins to run when it is entered first, and goes on between.
 
     Args:
         seconds: How long; None: no bound.
@@ -49,18 +46,18 @@ class Deadline:
         return self._ends_at is not None and time.monotonic() >= self._ends_at
 
     def __enter__(self) -> None:
-        """Bound what this thread sends from now on."""
+        """Bound what is sent from now on."""
         self._outer = _current_deadline()
         if self._seconds is not None and self._ends_at is None:
             self._ends_at = time.monotonic() + self._seconds
-        _current.deadline = weakref.ref(self)
+        _current.set(weakref.ref(self))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Go back to the deadline around it, if there is one."""
         outer, self._outer = self._outer, None
-        _current.deadline = None if outer is None else weakref.ref(outer)
+        _current.set(None if outer is None else weakref.ref(outer))
 
     def extend(self, seconds: float) -> None:
         """Let it, and those around it, end that many seconds later."""
@@ -76,7 +73,8 @@ class Deadline:
 
 
 def _current_deadline() -> Deadline | None:
-    return _current.deadline() if _current.deadline is not None else None
+    current = _current.get()
+    return None if current is None else current()
 
 
 @contextlib.contextmanager
@@ -91,13 +89,13 @@ def not_counted() -> Iterator[None]:
 
 
 def remaining_s() -> float:
-    """Seconds until this thread's deadline, 0 once it has passed; infinite where there is none."""
+    """Seconds until the deadline, 0 once it has passed; infinite where there is none."""
     deadline = _current_deadline()
     return math.inf if deadline is None else max(deadline.ends_at() - time.monotonic(), 0.0)
 
 
 def bounded_timeout_s(timeout_s: float | None) -> float | None:
-    """A timeout in seconds (None: endless), shortened to what remains until this thread's deadline.
+    """A timeout in seconds (None: endless), shortened to what remains until the deadline.
 
     Raises:
         TimeoutError: The deadline has passed.

@@ -1,50 +1,98 @@
-"""Limits of a request: sockets whose reads end at a deadline, and bodies that are decompressed in bounded memory.
+"""Limits of a request: reads that end at a deadline, and bodies that are decompressed in bounded memory.
 
 A read time-out starts again with every byte that arrives, so a server that dribbles its headers outlives any of them.
 Here each read may last at most what is left until the deadline of the login that runs in this thread.
 """
 
 import http.client
+import io
+import queue
 import socket
 import ssl
 import zlib
+from collections import deque
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.transport.connections import bounded_timeout_s
 
 
-class _BoundedSocket(socket.socket):
+class _BoundedReads(io.RawIOBase):
+    """What a socket sends, as a file each of whose reads ends at the deadline.
+
+    It goes around the socket, and is not a socket's class of our own: gevent, eventlet and truststore each put theirs
+    in its place, at any time.
+
+    Args:
+        sock: The socket, whose time-out is set.
+        raw: The socket's own file.
+    """
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(bounded_timeout_s(self._sock.gettimeout()))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedReceiver:
+    """A socket that urllib3 reads by itself, for TLS inside of TLS, as through a proxy that is spoken to by https."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: Any) -> None:
+        object.__setattr__(self, "_sock", sock)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._sock, name, value)
+
     def recv(self, *args: Any) -> bytes:
-        """For urllib3's TLS inside of TLS, as through a proxy that is spoken to by https."""
-        self.settimeout(bounded_timeout_s(self.gettimeout()))
-        return super().recv(*args)
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(bounded_timeout_s(self.gettimeout()))
-        return super().recv_into(*args, **kwargs)
+        self._sock.settimeout(bounded_timeout_s(self._sock.gettimeout()))
+        received: bytes = self._sock.recv(*args)
+        return received
 
 
-class _BoundedTLSSocket(ssl.SSLSocket):
-    def do_handshake(self, block: bool = False) -> None:
-        """What connecting has left of the time, or a proxy's answer."""
-        self.settimeout(bounded_timeout_s(self.gettimeout()))
-        super().do_handshake(block)
+class _Kept(queue.Queue[Any]):
+    """urllib3's queue of idle connections, without a lock: a signal handler that logs in would wait for it for ever."""
 
-    def recv(self, *args: Any) -> bytes:
-        self.settimeout(bounded_timeout_s(self.gettimeout()))
-        return super().recv(*args)
+    def __init__(self, maxsize: int = 0) -> None:
+        self.maxsize = maxsize
+        self.queue: deque[Any] = deque()
 
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(bounded_timeout_s(self.gettimeout()))
-        return super().recv_into(*args, **kwargs)
+    def qsize(self) -> int:
+        return len(self.queue)
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002 - never waits
+        if len(self.queue) >= self.maxsize:
+            raise queue.Full
+        self.queue.append(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002 - as above
+        try:
+            return self.queue.pop()  # the last one: atomic, as append is
+        except IndexError:
+            raise queue.Empty from None
 
 
 def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
-    """A verifying TLS client context, 1.2 or newer, whose sockets obey the deadline.
+    """A verifying TLS client context, 1.2 or newer.
 
     Args:
         cafile: A file of trusted CA certificates in PEM form, or None.
@@ -55,7 +103,6 @@ def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     """
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _BoundedTLSSocket
     return context
 
 
@@ -69,14 +116,16 @@ def _connect(connection: HTTPConnection) -> socket.socket:
         raise NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
     last: OSError | None = None
     for family, kind, protocol, _, address in addresses:
-        opened = _BoundedSocket(family, kind, protocol)
+        opened = socket.socket(family, kind, protocol)
         try:
             for option in connection.socket_options or ():
                 opened.setsockopt(*option)
             opened.settimeout(bounded_timeout_s(connection.timeout))
             opened.connect(address)
+            opened.settimeout(bounded_timeout_s(connection.timeout))  # for the handshake: what connecting has left
         except OSError as error:
             opened.close()
+            raise_interruption(error)
             last = error
         else:
             return opened
@@ -86,7 +135,14 @@ def _connect(connection: HTTPConnection) -> socket.socket:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose headers are whole lines of name and value. urllib3 would log the others, with what is in them."""
+    """An answer that is read until the deadline, and whose headers are whole lines of name and value.
+
+    urllib3 would log other lines, with what is in them.
+    """
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_BoundedReads(sock, self.fp.detach()))
 
     def begin(self) -> None:
         super().begin()
@@ -114,6 +170,13 @@ class _TLSConnection(HTTPSConnection):
         except ConnectionError as error:
             raise NewConnectionError(self, f"no TLS handshake: {error}") from error
 
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        self.sock.settimeout(bounded_timeout_s(self.sock.gettimeout()))  # for the handshake: what the proxy has left
+
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
+        return _BoundedReceiver(super()._connect_tls_proxy(hostname, sock))
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
@@ -122,12 +185,14 @@ class BoundedPool(HTTPConnectionPool):
     """urllib3's pool for http, with bounded sockets."""
 
     ConnectionCls = _Connection
+    QueueCls = _Kept  # type: ignore[assignment]  # a queue, not one of its subclasses
 
 
 class BoundedTLSPool(HTTPSConnectionPool):
     """urllib3's pool for https, with bounded sockets."""
 
     ConnectionCls = _TLSConnection
+    QueueCls = _Kept  # type: ignore[assignment]  # a queue, not one of its subclasses
 
 
 POOL_CLASSES = {"http": BoundedPool, "https": BoundedTLSPool}

@@ -4,14 +4,14 @@ import contextlib
 import http.client
 import re
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import attrs
 import requests
 import urllib3.exceptions
 
+from kinetic_auth_core.interruptions import chain as chain_of
 from kinetic_auth_core.redaction import LibraryError
 from kinetic_auth_core.transport.limits import CodingError
 
@@ -79,7 +79,11 @@ _ROWS = (
         (requests.exceptions.ProxyError,), "the proxy{proxy} did not connect to {host}: {reason}.", _CHECK_PROXY, True
     ),
     _Row(("SSLCertVerificationError",), "the TLS certificate of {host} is not valid: {tls}.", _CHECK_CA),
-    _Row((requests.exceptions.SSLError,), "no TLS connection to {host}: the handshake failed."),
+    _Row(
+        (requests.exceptions.SSLError,),
+        "no TLS connection to {host}: the handshake failed.",
+        f"{CHECK_HOST} If it wants a client certificate (mutual TLS), set client_cert and client_cert_key.",
+    ),
     _Row((urllib3.exceptions.NameResolutionError,), "the host name {host} does not resolve.", retryable=True),
     _Row(
         (requests.exceptions.ConnectTimeout,),
@@ -109,6 +113,16 @@ _EXPIRED = _Row(
     retryable=True,
     unanswered=True,
 )
+_CERTIFICATE_WANTED = _Row(
+    (),
+    "{host} wants a client certificate (mutual TLS), and did not accept what it got: {alert}.",
+    "Set client_cert and client_cert_key to a certificate whose authority the org trusts: Setup, Certificate and Key "
+    "Management, Mutual Authentication Certificates.",
+)
+#: The alerts by which a server refuses the certificate of its client, or misses one (RFC 8446, section 6.2).
+_ABOUT_OUR_CERTIFICATE = re.compile(
+    r"ALERT_(CERTIFICATE_(REQUIRED|EXPIRED|REVOKED|UNKNOWN)|(BAD|NO|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA)"
+)
 #: What http.client says when a proxy refuses a tunnel because of its credentials or the host. A retry does not help.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
 
@@ -132,8 +146,10 @@ def describe_network_error(
         masked: Takes secrets out of the library's text.
         proxy: The URL of the proxy that was to carry the request; the message names its host and port alone.
     """
-    chain = list(_chain(error))
-    row = _EXPIRED if expired else next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
+    chain = list(chain_of(error))
+    alert = next(filter(None, map(_alert_about_our_certificate, chain)), "")
+    row = next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
+    row = _EXPIRED if expired else _CERTIFICATE_WANTED if alert else row
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
     texts = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
     texts += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
@@ -142,6 +158,7 @@ def describe_network_error(
         host=host,
         limits=limits,
         tls=tls.rstrip("."),
+        alert=alert,
         reason=reason,
         error=masked(str(error)),
         proxy=_named(proxy),
@@ -174,6 +191,13 @@ def _text_of(error: Exception, chain: list[BaseException], masked: Callable[[str
     return ", ".join(type(link).__name__ for link in quoting) or masked(str(error))
 
 
+def _alert_about_our_certificate(error: BaseException) -> str:
+    """The server's alert about the client certificate, in small letters; empty for any other error."""
+    reason = getattr(error, "reason", None)
+    found = _ABOUT_OUR_CERTIFICATE.search(reason) if isinstance(reason, str) else None
+    return found[1].lower().replace("_", " ") if found else ""
+
+
 def _is_settled(error: BaseException) -> bool:
     """Whether it will be the same next time: no such name, an unfit certificate, a proxy that refuses to connect."""
     if isinstance(error, socket.gaierror):
@@ -192,15 +216,3 @@ def _matches(row: _Row, chain: list[BaseException]) -> bool:
     named = {kind for kind in row.types if isinstance(kind, str)}
     kinds = tuple(kind for kind in row.types if not isinstance(kind, str))
     return any(isinstance(link, kinds) or type(link).__name__ in named for link in chain)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it wraps in its arguments and `reason`, and its causes; each once."""
-    seen: set[int] = set()
-    queue: list[Any] = [error]
-    while queue:
-        link = queue.pop(0)
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]

@@ -33,6 +33,8 @@ def test_every_setting_has_a_row_with_its_exact_source(write: Write, monkeypatch
         "deadline": f"SF_DEADLINE ({dotenv})",
         "proxy": "default",
         "ca_bundle": "default",
+        "client_cert": "default",
+        "client_cert_key": "default",
         "client_id": f"{path}:environments.prod.client_id",
         "client_secret": "PROD_SF_CLIENT_SECRET",
         "username": "keyword",

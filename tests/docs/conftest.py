@@ -1,6 +1,8 @@
 """A folder with the files that the pages mention, and an emulated org for their placeholders."""
 
+import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -55,6 +57,12 @@ def _a_deployment(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setenv(prefix + name, value)
     for name in ("STORE_KEY", "NEXT_STORE_KEY"):
         monkeypatch.setenv(name, Fernet.generate_key().decode())
+    monkeypatch.setenv("PROD_CLIENT_SECRET", sf.default.client_secret)
+    token = sf.issue_access_token(sf.default.app, sf.default.user)
+    monkeypatch.setenv("SF_ACCESS_TOKEN", token)
+    monkeypatch.setenv("SF_INSTANCE_URL", sf.url)
+    _write_stand_in_for_sf(Path("bin"), token, sf.url)
+    monkeypatch.setenv("PATH", f"{Path('bin').absolute()}{os.pathsep}{os.environ['PATH']}")
     for name in ("KEY_PASSPHRASE", "PROD_CLIENT_ID"):
         monkeypatch.setenv(name, sf.default.client_id)
     for prefix in ("DEV_", "PROD_"):  # those come from the pages' files
@@ -62,6 +70,14 @@ def _a_deployment(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> No
     for path in ("server.key", "keys/prod.key"):
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(sf.default.private_key_pem)
+
+
+def _write_stand_in_for_sf(folder: Path, token: str, instance_url: str) -> None:
+    """An executable `sf` that is logged in to the org, whatever it is asked."""
+    folder.mkdir(exist_ok=True)
+    answer = json.dumps({"status": 0, "result": {"accessToken": token, "instanceUrl": instance_url}})
+    (folder / "sf").write_text(f"#!/bin/sh\necho '{answer}'\n")
+    (folder / "sf").chmod(0o700)
 
 
 @pytest.fixture(autouse=True)

@@ -146,6 +146,34 @@ def test_the_first_steps_of_the_shell_run_unchanged(page: Path) -> None:
     assert re.search(r"^org_id +00D", ran.stdout, re.MULTILINE), ran.stdout
 
 
+def try_it_steps(page: Path) -> str:
+    """The commands of a provider's section "Try it without an org", but for the installation."""
+    section = page.read_text("utf-8").partition("\n## Try it without an org\n")[2].partition("\n## ")[0]
+    steps = [match["text"] for match in _FENCE.finditer(section) if match["language"] == "console"]
+    return "".join(step for step in steps if "pip install" not in step)
+
+
+TRY_IT = [pytest.param(page, id=page.parent.name) for page in PAGES if page.name == "docs.md" and try_it_steps(page)]
+
+
+@pytest.mark.parametrize("page", TRY_IT)
+def test_the_commands_of_a_providers_page_print_a_session(page: Path, tmp_path: Path) -> None:
+    programs = os.pathsep.join([str(_PROGRAM.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    ours = {name: value for name, value in os.environ.items() if "SF_" not in name}
+    (tmp_path / "reader").mkdir()
+    ran = subprocess.run(
+        ["bash", "-e", "-c", f"{try_it_steps(page)}\nwait"],
+        capture_output=True, text=True, check=False, timeout=100, env={**ours, "PATH": programs},
+        cwd=tmp_path / "reader",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"^org_id +00D", ran.stdout, re.MULTILINE), ran.stdout
+
+
+def test_each_grant_of_ours_has_such_commands() -> None:
+    assert {"client-credentials", "jwt-bearer", "password", "access-token"} <= {each.id for each in TRY_IT}
+
+
 def test_the_output_of_a_session_is_compared() -> None:
     block = Block(Path("page.md"), 1, "pycon", ">>> 1 + 1\n3\n", "")
     with contextlib.suppress(AssertionError):

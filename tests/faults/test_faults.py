@@ -106,7 +106,7 @@ def shown_by(error: kinetic.KineticAuthError) -> str:
 
 
 # A peer that resets before the handshake: CPython leaves the socket that it was making to the garbage collector.
-@pytest.mark.filterwarnings("ignore:unclosed .*_BoundedTLSSocket:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed .*SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.group}-{row.what[:60]}")
 def test_a_fault_raises_a_typed_error_in_time_without_secrets(
     row: Row,

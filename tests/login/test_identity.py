@@ -143,7 +143,7 @@ def test_two_classes_of_one_name_share_nothing(store: kinetic.SessionStore) -> N
     assert not is_shared(store, made("ada"), made("bob"))
 
 
-@pytest.mark.parametrize("name", ["proxy", "ca_bundle", "api_version", "deadline", "read_timeout"])
+@pytest.mark.parametrize("name", ["proxy", "ca_bundle", "client_cert", "api_version", "deadline", "read_timeout"])
 def test_a_setting_of_a_third_party_counts_whatever_its_name(name: str, store: kinetic.SessionStore) -> None:
     class Base:
         @kinetic.hookimpl

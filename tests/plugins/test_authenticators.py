@@ -240,11 +240,15 @@ def test_unreadable_entry_points_are_a_provider_load_error_and_break_no_login(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     module = install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
-    source = kinetic.resolve("sso", sso_url="https://acme.my.salesforce.com", token="t")
+    settings = {"sso_url": "https://acme.my.salesforce.com", "token": "t"}
+    source = kinetic.resolve("sso", **settings)
+    cls = load_authenticator("sso")[1]
     (module / "entry_points.txt").write_text("[kinetic_auth.authenticators]\nno equals sign\n")
     with pytest.raises(kinetic.ProviderLoadError, match="the entry points of the installed packages cannot be read: "):
         kinetic.resolve("sso")
     assert source.session().is_valid()
+    assert "observers are skipped: " not in caplog.text
+    assert kinetic.SessionSource(cls(**settings)).session().is_valid()
     assert "observers are skipped: " in caplog.text
 
 

@@ -183,14 +183,6 @@ def test_a_key_loader_that_does_not_fit_is_an_error_of_resolve(
     assert why in str(caught.value)
 
 
-def test_a_key_loader_that_no_longer_fits_is_an_error_of_the_login(install: Install, vault: Any) -> None:
-    install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Vault"}})
-    source = kinetic.resolve("fake", key=URI)
-    install("vault-loader", VAULT, {"key_loaders": {"vault": "vault_loader:Gone"}})
-    with pytest.raises(kinetic.ProviderLoadError, match="'vault' of vault-loader 1.0 .* does not import"):
-        source.session()
-
-
 def test_a_scheme_that_two_distributions_claim_is_an_error_of_resolve(install: Install, vault: Any) -> None:
     install("other-vault", VAULT, {"key_loaders": {"vault": "other_vault:Vault"}})
     with pytest.raises(kinetic.ConfigurationError) as caught:
@@ -201,13 +193,6 @@ def test_a_scheme_that_two_distributions_claim_is_an_error_of_resolve(install: I
     )
     assert "other-vault 1.0" in str(caught.value)
     assert "vault-loader 1.0" in str(caught.value)
-
-
-def test_a_key_loader_that_was_uninstalled_before_the_login_is_an_error(install: Install, vault: Any) -> None:
-    source = kinetic.resolve("fake", key=URI)
-    install("vault-loader", VAULT)
-    with pytest.raises(kinetic.UnknownProviderError, match="no key loader 'vault' is installed"):
-        source.session()
 
 
 def test_resolving_imports_only_the_loader_that_a_reference_names(install: Install, vault: Any) -> None:

@@ -101,10 +101,11 @@ def test_importing_the_core_imports_no_heavy_module() -> None:
     ("provider", "settings"),
     [("jwt-bearer", {"private_key_path": "key.pem"}), ("password", {"client_secret": "s", "password": "p"})],
 )
-def test_resolving_imports_no_heavy_module(provider: str, settings: dict[str, str]) -> None:
+def test_inspecting_a_configuration_imports_no_heavy_module(provider: str, settings: dict[str, str]) -> None:
     script = (
         "import json, sys, kinetic_auth_core\n"
-        f"kinetic_auth_core.resolve({provider!r}, **{LOGIN | settings}).explain()\n"
+        "from kinetic_auth_core.resolution.resolver import inspect, keyword_layer\n"
+        f"assert inspect({provider!r}, keywords=keyword_layer({LOGIN | settings})).spec\n"
         f"print(json.dumps([m for m in {HEAVY} if m in sys.modules]))\n"
     )
     assert json.loads(run(script)) == []

@@ -177,6 +177,7 @@ def test_any_secret_may_be_a_reference_and_nothing_else_is() -> None:
         ("kms://aws/alias/x", '"kinetic-auth-secret-manager[aws]"'),
         ("kms://azure/vault/x", '"kinetic-auth-secret-manager[azure]"'),
         ("kms://gcp/x", "kinetic-auth-secret-manager"),
+        ("oidc://github?audience=a", "kinetic-auth-token-exchange"),
     ],
 )
 def test_a_known_scheme_without_its_loader_names_the_package(
@@ -184,13 +185,13 @@ def test_a_known_scheme_without_its_loader_names_the_package(
 ) -> None:
     installed = importlib.metadata.entry_points
 
-    def without_the_package() -> importlib.metadata.EntryPoints:
+    def without_key_loaders() -> importlib.metadata.EntryPoints:
         groups = installed().groups
         return importlib.metadata.EntryPoints(
-            each for group in groups for each in installed(group=group) if "secret_manager" not in each.value
+            each for group in groups if group != "kinetic_auth.key_loaders" for each in installed(group=group)
         )
 
-    monkeypatch.setattr(importlib.metadata, "entry_points", without_the_package)
+    monkeypatch.setattr(importlib.metadata, "entry_points", without_key_loaders)
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.resolve("password", **LOGIN, password=reference, proxy=reference)
     why = f"no key loader '{reference.partition(':')[0]}' is installed; installed: none. Remedy: pip install {package}"

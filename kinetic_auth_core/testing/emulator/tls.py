@@ -18,11 +18,14 @@ class TlsProfile:
         hosts: Names and addresses the certificate is valid for.
         expired: True for a certificate that expired yesterday.
         maximum_version: The newest TLS version to speak, for example `ssl.TLSVersion.TLSv1_1`; None for any.
+        client_authority_pem: The authority of client certificates, PEM: every connection needs one of it (mutual TLS);
+            None to demand none.
     """
 
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
     expired: bool = False
     maximum_version: ssl.TLSVersion | None = None
+    client_authority_pem: str | None = None
 
 
 class Tls:
@@ -47,4 +50,7 @@ class Tls:
                 warnings.simplefilter("ignore", DeprecationWarning)  # the old version is intended
                 self.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
                 self.context.maximum_version = profile.maximum_version
+        if profile.client_authority_pem is not None:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(cadata=profile.client_authority_pem)
         certificate.configure_cert(self.context)

@@ -21,7 +21,7 @@ from kinetic_auth_core import (
     single_line,
     url_setting,
 )
-from kinetic_auth_core.plugins import read_private_key
+from kinetic_auth_core.plugins import LocalSigner, read_private_key
 
 if TYPE_CHECKING:
     from kinetic_auth_jwt_bearer.assertion import AssertionKey
@@ -106,6 +106,14 @@ class JWTAuthenticator(GrantAuthenticator):
         None, help="File with the key's certificate, to be warned before it expires.", identity=False, kw_only=True
     )
     _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+
+    @classmethod
+    def import_modules(cls) -> None:
+        """Import what the login needs: python-jose and cryptography. Called when a source is made."""
+        import kinetic_auth_jwt_bearer.assertion
+        import kinetic_auth_jwt_bearer.certificate  # noqa: F401 - as above
+
+        LocalSigner.import_modules()
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:
         """The form fields: a newly signed assertion.

@@ -19,7 +19,7 @@ POSITIONAL = ("client_id", "username", "private_key", "private_key_path", "login
 DEFAULTS = {"private_key": None, "private_key_path": None, "login_url": "https://login.salesforce.com"}
 KEYWORDS = {
     *("audience", "passphrase", "client_secret", "api_version", "connect_timeout", "read_timeout", "deadline"),
-    *("proxy", "ca_bundle", "private_certificate_path"),
+    *("proxy", "ca_bundle", "client_cert", "client_cert_key", "private_certificate_path"),
 }
 
 

@@ -17,7 +17,16 @@ from kinetic_auth_core.testing import SalesforceEmulator
 from kinetic_auth_password import OAuthAuthenticator
 
 POSITIONAL = ("client_id", "client_secret", "username", "password", "security_token", "login_url")
-KEYWORDS = {"api_version", "connect_timeout", "read_timeout", "deadline", "proxy", "ca_bundle"}
+KEYWORDS = {
+    "api_version",
+    "connect_timeout",
+    "read_timeout",
+    "deadline",
+    "proxy",
+    "ca_bundle",
+    "client_cert",
+    "client_cert_key",
+}
 CANARIES = ("canary-password", "canary-token", "canary-client-secret")
 
 

@@ -98,6 +98,12 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
     def __attrs_post_init__(self) -> None:
         reset_after_fork(self)
 
+    @classmethod
+    def import_modules(cls) -> None:
+        """Import redis-py and cryptography. Called when a source is made."""
+        import redis.backoff
+        import redis.retry  # noqa: F401 - all three are used in functions
+
     def get(self, key: str) -> StoredValue | None:
         """The value; None if there is none, it has expired, or it cannot be decrypted."""
         from redis import ResponseError

@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from kinetic_auth_core.plugins import raise_interruption
 from kinetic_auth_secret_manager.aws_failures import aws_problem
 from kinetic_auth_secret_manager.per_process import PerProcess
 from kinetic_auth_secret_manager.problems import Problem
@@ -66,6 +67,7 @@ class AwsClient:
                 with closing(self.connect()) as client:
                     return call(client)
             except (BotoCoreError, ClientError, ResponseParserError, KeyError, ValueError) as error:
+                raise_interruption(error)  # botocore wraps whatever is raised while it waits
                 return aws_problem(error, self.permission)
 
 

@@ -10,6 +10,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity import DefaultAzureCredential
 
+from kinetic_auth_core.plugins import raise_interruption
 from kinetic_auth_secret_manager.azure_failures import azure_problem
 from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.problems import Problem
@@ -52,6 +53,7 @@ class AzureClient:
             try:
                 return call(connections)
             except (AzureError, ValueError, NotImplementedError) as error:
+                raise_interruption(error)
                 return azure_problem(error, self.role)
 
 

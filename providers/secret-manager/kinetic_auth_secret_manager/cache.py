@@ -39,7 +39,7 @@ class Nothing:
 class _Entry:
     """The value and the last problem of one key. `reads` counts the reads, so that waiting callers see a new one."""
 
-    lock: threading.Lock = attrs.field(factory=threading.Lock)
+    lock: Any = attrs.field(factory=threading.RLock)  # a signal handler may come here, too
     reads: int = 0
     good: Any = attrs.field(default=Nothing, repr=False)
     read_at: tuple[float, ...] = ()
@@ -122,4 +122,4 @@ class Cache(Generic[T]):
     def _after_fork(self) -> None:
         """In the child no thread of the parent is reading."""
         for entry in self._entries.values():
-            entry.lock = threading.Lock()
+            entry.lock = threading.RLock()

@@ -1,4 +1,4 @@
-"""The two key loaders. The modules of a cloud are imported when a reference first names it."""
+"""The two key loaders. The modules of a cloud are imported when a source has a reference that names it."""
 
 import importlib
 import json
@@ -58,10 +58,15 @@ def _checked(reference: Reference, places: Mapping[str, _Place]) -> Target:
     return target
 
 
+def _import(target: Target, places: Mapping[str, _Place]) -> ModuleType:
+    """The module that reads a target, with its SDK."""
+    place = places[target.source]
+    return import_sdk(f"kinetic_auth_secret_manager.{place.module}", place.extra, target.reference)
+
+
 def _load(reference: Reference, places: Mapping[str, _Place], cache: Cache[Any]) -> Any:
     target = _checked(reference, places)
-    place = places[target.source]
-    module = import_sdk(f"kinetic_auth_secret_manager.{place.module}", place.extra, reference)
+    module = _import(target, places)
     return cache.get(
         target.key,
         lambda: module.read(target),
@@ -104,6 +109,15 @@ class SecretManagerLoader:
         """
         _checked(reference, _SECRETS)
 
+    @hookimpl
+    def import_modules(self, reference: Reference) -> None:
+        """Import the SDK that a reference needs.
+
+        Raises:
+            KeyLoadError: It is not installed, or the reference is not valid.
+        """
+        _import(_checked(reference, _SECRETS), _SECRETS)
+
 
 @attrs.frozen
 class KmsLoader:
@@ -135,6 +149,15 @@ class KmsLoader:
             KeyLoadError: The service or an option is unknown, or a part is missing or malformed.
         """
         _checked(reference, _KEYS)
+
+    @hookimpl
+    def import_modules(self, reference: Reference) -> None:
+        """Import the SDK that a reference needs.
+
+        Raises:
+            KeyLoadError: It is not installed, or the reference is not valid.
+        """
+        _import(_checked(reference, _KEYS), _KEYS)
 
 
 def import_sdk(module: str, extra: str, reference: Reference) -> ModuleType:

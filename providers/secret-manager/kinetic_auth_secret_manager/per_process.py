@@ -20,7 +20,7 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._value: T | None = None
         reset_after_fork(self)
 
@@ -32,5 +32,5 @@ class PerProcess(Generic[T]):
             return self._value
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._value = None

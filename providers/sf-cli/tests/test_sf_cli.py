@@ -72,8 +72,10 @@ def test_a_refused_session_is_renewed_by_sf(made: SfCliAuthenticator, stand_in: 
 def test_the_token_that_was_refused_is_not_taken_again(made: SfCliAuthenticator, leaked: Any) -> None:
     source = source_of(made)
     source.invalidate(source.session())
-    for ask in (source.session, source.session, source.authenticate):
-        with pytest.raises(InteractionRequiredError, match="could not renew") as caught:
+    with pytest.raises(InteractionRequiredError, match="could not renew") as caught:
+        source.session()
+    for ask in (source.session, source.authenticate):
+        with pytest.raises(InteractionRequiredError, match="could not renew"):
             ask()
     assert caught.value.remedy == f"Log in again: sf org login web --instance-url {INSTANCE} --alias dev"
     assert leaked(caught.value, TOKEN) == []
@@ -127,7 +129,7 @@ def test_the_errors_of_sf_are_ours_with_a_remedy(
 ) -> None:
     stand_in.fails(name, message)
     error = error_of(made)
-    assert isinstance(error, kind)
+    assert type(error) is kind
     assert f"sf org display: {name}: " in str(error)
     assert remedy in error.remedy
     assert "\n" not in error.message

@@ -1,0 +1,80 @@
+"""All that a login needs is imported when its source has been made: no thread, fork or signal meets half a module."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kinetic_auth_core.testing import KeyPair, Reset, SalesforceEmulator, Status
+
+LOG_IN = """
+import asyncio, json, os, sys, threading
+import kinetic_auth_core as kinetic
+
+provider, settings = json.loads(sys.stdin.read())
+source = kinetic.resolve(provider, lockout_guard=0, **settings)
+before = set(sys.modules)
+
+def attempt(ask, *arguments):
+    try:
+        ask(*arguments)
+    except kinetic.KineticAuthError as error:
+        print(type(error).__name__)
+
+for _ in range(2):
+    attempt(source.session)
+    attempt(source.authenticate)
+source.peek()
+if session := source.peek():
+    attempt(source.is_alive, session)
+    attempt(source.revoke, session)
+source.close()
+print(sorted(set(sys.modules) - before - {"asyncio"}))
+"""
+
+
+def imported(provider: str, settings: dict[str, object]) -> list[str]:
+    """What logins print: errors, and last the modules that they imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOG_IN],
+        input=json.dumps([provider, settings]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("provider", ["jwt-bearer", "password"])
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_a_login_imports_nothing(sf: SalesforceEmulator, provider: str, store: str, tmp_path: Path) -> None:
+    settings: dict[str, object] = {**sf.settings(provider), "deadline": 5}
+    if store == "file":
+        settings["store"] = {"name": "file", "path": str(tmp_path / "sessions")}
+    assert imported(provider, settings) == ["[]"]
+
+
+@pytest.mark.parametrize("provider", ["jwt-bearer", "password"])
+def test_a_login_that_fails_imports_nothing(sf: SalesforceEmulator, provider: str) -> None:
+    settings: dict[str, object] = {**sf.settings(provider), "deadline": 5}
+    sf.refuse("invalid_grant", "ip restricted")
+    for fault in (Status(503), Reset(), Status(503)):
+        sf.break_transport(fault)
+    *errors, modules = imported(provider, settings)
+    assert errors
+    assert modules == "[]"
+
+
+def test_an_unknown_host_imports_nothing(key_pair: KeyPair) -> None:
+    settings: dict[str, object] = {
+        "client_id": "id",
+        "username": "u@acme.example",
+        "private_key": key_pair.private_key_pem,
+    }
+    *errors, modules = imported("jwt-bearer", {**settings, "login_url": "https://login.invalid", "deadline": 1})
+    assert set(errors) == {"TransportError"}
+    assert modules == "[]"
