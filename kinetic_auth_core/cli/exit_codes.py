@@ -6,6 +6,7 @@ from kinetic_auth_core.errors import (
     KeyLoadError,
     KineticAuthError,
     LoginBudgetError,
+    StoreUnavailableError,
     TransientAuthenticationError,
     TransportError,
 )
@@ -46,6 +47,7 @@ _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
     (TransientAuthenticationError, TRY_LATER),
     (TransportError, TRY_LATER),
     (LoginBudgetError, TRY_LATER),
+    (StoreUnavailableError, TRY_LATER),
     (AuthenticationError, REFUSED),
 )
 
