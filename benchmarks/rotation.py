@@ -253,6 +253,9 @@ class Run:
         """Wait until the org has issued that many more tokens."""
         until, wanted = time.monotonic() + timeout_s, self.org.issued + rotations
         while self.org.issued < wanted:
+            if all(worker.poll() is not None for worker in self.workers):
+                self.problems.append("all workers have ended")
+                return
             if time.monotonic() > until:
                 self.problems.append(f"there were no {rotations} rotations within {timeout_s:.0f} s")
                 return
