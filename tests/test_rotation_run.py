@@ -15,7 +15,7 @@ ROTATION = Path(__file__).parents[1] / "benchmarks" / "rotation.py"
 
 @pytest.mark.parametrize(("store", "points"), [("file", "marked,sent,spent,answered,stored"), ("redis", "sent")])
 def test_no_token_is_presented_twice_and_no_grant_is_lost(store: str, points: str) -> None:
-    size = ["--processes", "2", "--threads", "3", "--rotations", "10", "--lease", "1"]
+    size = ["--processes", "2", "--threads", "3", "--rotations", "10", "--lease", "1", "--deadline", "4"]
     command = [sys.executable, str(ROTATION), "--store", store, *size, "--points", points]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout.endswith("problems: none\n"), done.stdout + done.stderr
