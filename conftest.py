@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from kinetic_auth_core.login.limits import Credential
+from kinetic_auth_core.login.refusals import first_tries
 from kinetic_auth_core.oauth.retry import Tries
+from kinetic_auth_core.stores.memory import process_notes
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 # A busy machine does not fail a property. The tiers fast and compat try fewer examples; full tries all.
@@ -44,9 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _short_waits() -> Iterator[None]:
     """Spend little time on what most tests are not about.
 
-    The pauses between the tries of a login (0.1 s and more) and the hash of a refused credential (50 ms) take a
-    hundredth of their time. The check that an RSA key's factors are primes (35 ms) and the search for plugins among
-    the installed packages (20 ms) are done once for each key, and once for each group of plugins.
+    The pauses between the tries of a login (0.1 s and more) take a hundredth of their time. The check that an RSA
+    key's factors are primes (35 ms) and the search for plugins among the installed packages (20 ms) are done once for
+    each key, and once for each group of plugins.
     """
     all_plugins, path_of_the_run = importlib.metadata.entry_points, list(sys.path)
     once = functools.cache(all_plugins)
@@ -57,7 +58,6 @@ def _short_waits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.metadata, "entry_points", entry_points)
         patch.setattr(Tries, "first_pause_s", 0.002)
-        patch.setattr(Credential, "scrypt_n", 2)
         for module, name in (
             (serialization, "load_pem_private_key"),
             (serialization, "load_der_private_key"),
@@ -66,6 +66,13 @@ def _short_waits() -> Iterator[None]:
         ):
             patch.setattr(module, name, functools.lru_cache(100)(getattr(module, name)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_refusals_of_other_tests() -> None:
+    """A credential that one test has refused is not held back in the next one."""
+    process_notes.cache_clear()
+    first_tries.cache_clear()
 
 
 @pytest.fixture

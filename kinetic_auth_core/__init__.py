@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         LoginBudgetError,
         PrivateKeyNotFoundError,
         ProviderLoadError,
+        RateLimitedError,
         ServiceUnavailableError,
         SessionRejectedError,
         StoreUnavailableError,
@@ -71,6 +72,7 @@ __all__ = [
     "Once",
     "PrivateKeyNotFoundError",
     "ProviderLoadError",
+    "RateLimitedError",
     "Reference",
     "SalesforceSession",
     "ServiceUnavailableError",
@@ -106,6 +108,7 @@ _MODULES = {
     "LoginBudgetError": "errors",
     "PrivateKeyNotFoundError": "errors",
     "ProviderLoadError": "errors",
+    "RateLimitedError": "errors",
     "ServiceUnavailableError": "errors",
     "SessionRejectedError": "errors",
     "StoreUnavailableError": "errors",
@@ -146,7 +149,7 @@ if not TYPE_CHECKING:
         if name in _MODULES:
             value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         elif name == "__version__":
-            from kinetic_auth_core.registry.discovery import installed_version
+            from kinetic_auth_core.versions import installed_version
 
             return installed_version()
         elif name in _KINETIC_CORE_NAMES:

@@ -10,6 +10,7 @@ KineticAuthError
 └── AuthenticationError                     the login failed
     ├── CredentialsRejectedError            retrying does not help, and may lock the user out
     ├── InteractionRequiredError            a person has to log in
+    ├── RateLimitedError                    Salesforce's limit on the logins of a user
     ├── TransientAuthenticationError        proven transient
     │   └── ServiceUnavailableError         ... without a usable response (also a TransportError)
     ├── TransportError                      no usable response: DNS, TLS, time-out, not JSON, too large
@@ -113,7 +114,20 @@ class ProviderNotInstalledError(UnknownProviderError, ImportError):
 
 
 class ProviderLoadError(ConfigurationError):
-    """A plugin was found, but it does not import, does not fit the hookspec, or two packages claim its name."""
+    """A plugin was found, but it does not import, does not fit the hookspec, or two packages claim its name.
+
+    Args:
+        message: As for every error.
+        remedy: As for every error.
+        problems: As for every `ConfigurationError`.
+        state: The word of `kinetic-auth plugins` for it: `does not import`, `does not fit` or `needs settings`.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str = "", problems: Iterable[str] = (), state: str = "does not fit"
+    ) -> None:
+        super().__init__(message, remedy=remedy, problems=problems)
+        self.state = state
 
 
 class KeyLoadError(KineticAuthError, ValueError):
@@ -147,7 +161,8 @@ class AuthenticationError(KineticAuthError):
         status: The HTTP status, or None without a response.
         remedy: What to do; empty if unknown.
         retryable: Whether the same login can succeed later without a change.
-        retry_after_s: Seconds that the server asked to wait (`Retry-After`), or None.
+        retry_after_s: Seconds until it may be tried again, as the server asked (`Retry-After`) or our own pause says;
+            None if neither does.
         attempts: The number of requests for this login, including retries; 0 if none was sent.
         waited_s: Seconds of pauses between the requests.
         provider: The name of the provider, or None.
@@ -187,6 +202,13 @@ class CredentialsRejectedError(AuthenticationError):
 
 class InteractionRequiredError(AuthenticationError):
     """The login needs a person where none may be asked; the remedy is the command to run."""
+
+
+class RateLimitedError(AuthenticationError):
+    """Salesforce's limit on logins: this user has logged in too often within the last hour.
+
+    Its `retry_after_s` is the number of seconds until the next try: 300 at first, more with each further refusal.
+    """
 
 
 class TransientAuthenticationError(AuthenticationError):

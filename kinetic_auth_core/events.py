@@ -136,9 +136,19 @@ class LoginEvent:
 
 @attrs.define
 class LoginTally:
-    """Counts the requests and pauses of one login; filled by the code that makes them."""
+    """Counts the requests and pauses of one login; filled by the code that makes them.
+
+    Attributes:
+        attempts: Requests that were tried.
+        arrived: Those of them that may have reached the server.
+        asked: How often the provider's own `authenticate` was called: a wrapper may have refused the login before.
+        key_fingerprint: SHA-256 of the signing key's public key, as hex; None without one.
+        waited_s: Seconds of pauses.
+    """
 
     attempts: int = 0
+    arrived: int = 0
+    asked: int = 0
     key_fingerprint: str | None = None
     waited_s: float = 0.0
 

@@ -21,6 +21,14 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         raise ConfigurationError(f"{path} begins with the home folder of an unknown user") from None
 
 
+def absolute(path: Path) -> Path:
+    """A path from the root; as it is, where the working directory has been removed."""
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        return path
+
+
 def is_there(path: Path) -> bool:
     """Whether a file exists; False if this process may not look."""
     try:

@@ -37,11 +37,32 @@ def normal_api_version(value: str) -> str:
     return f"v{match[1]}.{match[2] or 0}"
 
 
+#: Versions below the first are gone (HTTP 410 since Summer '25); those below the second end with Summer '28
+#: (Salesforce's API End-of-Life Policy).
+FIRST_API_VERSION, FIRST_LASTING_API_VERSION = 31, 41
+
+
+def is_retired(api_version: str) -> bool:
+    """Whether Salesforce answers a normal API version, such as `v30.0`, by 410."""
+    return int(api_version[1:].partition(".")[0]) < FIRST_API_VERSION
+
+
 _ORG_OF_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12})!")
 
 
-def _without_slash(url: str) -> str:
-    return url.rstrip("/")
+_URL = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
+
+
+#: The fields that are text.
+_TEXTS = ("access_token", "instance_url", "id", "issued_at", "signature", "token_type", "scope", "username")
+
+
+def _without_slash(url: Any) -> Any:
+    return url.rstrip("/") if isinstance(url, str) else url
+
+
+def _harmless_texts(fields: Any) -> Any:
+    return harmless_texts(fields) if isinstance(fields, Mapping) else fields
 
 
 def _version_or_default(value: str | None) -> str:
@@ -142,6 +163,10 @@ def _json_object(part: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+class InvalidSessionError(ConfigurationError):
+    """Arguments of a `SalesforceSession` have the wrong type: a mistake of the code that makes it."""
+
+
 @attrs.frozen
 class SalesforceSession:
     """One login's session. Frozen: a refreshed session is another record.
@@ -164,7 +189,8 @@ class SalesforceSession:
             that are text and neither tokens nor other secrets. All others are left out. It cannot be changed.
 
     Raises:
-        ConfigurationError: `api_version` is not an API version, or `expires_at` not a number.
+        ConfigurationError: `api_version` is not an API version, or `expires_at` not a number; or another field has the
+            wrong type. All fields of the wrong type are named, without their values.
     """
 
     access_token: str = attrs.field(repr=False)
@@ -177,7 +203,20 @@ class SalesforceSession:
     api_version: str = attrs.field(default=None, converter=_version_or_default, kw_only=True)
     username: str | None = attrs.field(default=None, kw_only=True)
     expires_at: float | None = attrs.field(default=None, converter=_seconds_or_none, kw_only=True)
-    extra: Mapping[str, str] = attrs.field(factory=dict, converter=harmless_texts, kw_only=True, repr=False)
+    extra: Mapping[str, str] = attrs.field(factory=dict, converter=_harmless_texts, kw_only=True, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        problems = [
+            f"{name}: expected text, got {type(value).__name__}"
+            for name in _TEXTS
+            if not isinstance(value := getattr(self, name), str) and not (name == "username" and value is None)
+        ]
+        if isinstance(self.instance_url, str) and self.instance_url and not _URL.match(self.instance_url):
+            problems.append("instance_url: expected a URL, such as https://acme.my.salesforce.com")
+        if not isinstance(self.extra, Mapping):
+            problems.append(f"extra: expected a mapping of text to text, got {type(self.extra).__name__}")
+        if problems:
+            raise InvalidSessionError.of("Cannot make a SalesforceSession", problems)
 
     @property
     def org_id(self) -> str | None:

@@ -198,3 +198,33 @@ def test_equal_sessions_are_equal_and_hash_alike() -> None:
     assert made() == made()
     assert len({made(), made()}) == 1
     assert made() != made(scope="api")
+
+
+def test_fields_of_the_wrong_type_are_named_without_their_values() -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.SalesforceSession(b"00D!canary", None, 5, ["0"], None, username=7, extra=["canary"])  # type: ignore[arg-type]
+    for name, kind in (
+        ("access_token", "bytes"),
+        ("instance_url", "NoneType"),
+        ("id", "int"),
+        ("issued_at", "list"),
+        ("signature", "NoneType"),
+        ("username", "int"),
+    ):
+        assert f"{name}: expected text, got {kind}" in caught.value.problems
+    assert "extra: expected a mapping of text to text, got list" in caught.value.problems
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "canary" not in str([caught.value, *(frame.locals for frame in stack if frame.filename != __file__)])
+
+
+@pytest.mark.parametrize("url", ["acme.my.salesforce.com", "https://", "ftp://acme.example", "00D!canary"])
+def test_an_instance_url_is_a_url(url: str) -> None:
+    with pytest.raises(
+        kinetic.ConfigurationError, match="instance_url: expected a URL, such as https://acme"
+    ) as caught:
+        kinetic.SalesforceSession("00D!canary", url, "", "0")
+    assert "canary" not in str(caught.value)
+
+
+def test_a_session_without_token_and_url_can_be_made_and_is_not_valid() -> None:
+    assert not kinetic.SalesforceSession("", "", "", "0").is_valid()

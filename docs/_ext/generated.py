@@ -26,10 +26,16 @@ from kinetic_auth_core.registry.loading import load_authenticator, load_session_
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 _FAULTS = Path(__file__).parents[1] / "faults.csv"
-_AGAIN = {Kind.REJECTED: "no", Kind.TRANSIENT: "yes", Kind.OTHER: "not at once"}
+_AGAIN = {
+    Kind.REJECTED: "no",
+    Kind.TRANSIENT: "yes",
+    Kind.RATE_LIMITED: "after minutes",
+    Kind.OTHER: "not at once",
+}
 _RAISED = {
     Kind.REJECTED: "CredentialsRejectedError",
     Kind.TRANSIENT: "TransientAuthenticationError",
+    Kind.RATE_LIMITED: "RateLimitedError",
     Kind.OTHER: "AuthenticationError",
 }
 

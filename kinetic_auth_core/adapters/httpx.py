@@ -7,7 +7,7 @@ from typing import Any
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
 from kinetic_auth_core.adapters.token_scope import Origin, TokenScope, carries, origin
-from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
+from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 
@@ -55,16 +55,18 @@ class SalesforceAuth(httpx.Auth):
         position = _position(request.stream)
         response = yield self._authorized(request, session)
         for _ in range(2):  # twice only if the second session comes from the store, and has expired as well
+            self._note(response, session)
             if not (_is_suspect(response, session) and is_dead_session(response.status_code, _beginning(response))):
                 return
             self._source.invalidate(session)
             if not _rewind(request.stream, position):
                 return
-            session = self._source.session()
-            if not self._scope.covers(_origin(request), session):
-                return
+            dead, session = session, self._source.session()
+            if session.access_token == dead.access_token or not self._scope.covers(_origin(request), session):
+                return  # the source makes no other one for now, or it is elsewhere
             response = yield self._authorized(request, session)
             if not self._source.was_stored(session):
+                self._note(response, session)
                 return
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
@@ -73,6 +75,7 @@ class SalesforceAuth(httpx.Auth):
         position = _position(request.stream)
         response = yield self._authorized(request, session)
         for _ in range(2):  # as above
+            self._note(response, session)
             if not (
                 _is_suspect(response, session) and is_dead_session(response.status_code, await _abeginning(response))
             ):
@@ -80,12 +83,17 @@ class SalesforceAuth(httpx.Auth):
             await asyncio.to_thread(self._source.invalidate, session)  # it may call a store
             if not _rewind(request.stream, position):
                 return
-            session = await self._source.asession()
-            if not self._scope.covers(_origin(request), session):
-                return
+            dead, session = session, await self._source.asession()
+            if session.access_token == dead.access_token or not self._scope.covers(_origin(request), session):
+                return  # as above
             response = yield self._authorized(request, session)
             if not self._source.was_stored(session):
+                self._note(response, session)
                 return
+
+    def _note(self, response: httpx.Response, session: SalesforceSession) -> None:
+        if is_taken(response.status_code) and carries(response.request.headers, session):
+            self._source.note_taken(session)
 
     def _authorized(self, request: httpx.Request, session: SalesforceSession) -> httpx.Request:
         self._scope.attach(request.headers, _origin(request), session)

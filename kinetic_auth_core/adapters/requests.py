@@ -13,7 +13,7 @@ import urllib3.exceptions
 
 from kinetic_auth_core.adapters.not_installed import checked_source
 from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, origin_of
-from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session
+from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 
@@ -65,6 +65,7 @@ class SalesforceAuth(requests.auth.AuthBase):
         if response.is_redirect:
             _detach_on_redirect(response.request.headers, response, session, self._scope)
         if not _is_refused(response, session):
+            self._note(response, session)
             return response
         answer, dead = response, session
         for _ in range(2):  # twice only if the second session comes from the store, and has expired as well
@@ -74,15 +75,21 @@ class SalesforceAuth(requests.auth.AuthBase):
             _ = answer.content  # read completely, so that the connection returns to the pool
             answer.close()
             fresh = self._source.session()
-            if not self._scope.covers(origin_of(answer.request.url or ""), fresh):
-                return answer
+            is_same = fresh.access_token == dead.access_token
+            if is_same or not self._scope.covers(origin_of(answer.request.url or ""), fresh):
+                return answer  # the source makes no other one for now, or it is elsewhere
             answer = self._again(answer, fresh, options)
+            self._note(answer, fresh)
             if not (self._source.was_stored(fresh) and _is_refused(answer, fresh)):
                 break
             dead = fresh
         if answer.is_redirect:  # requests follows it with a copy of the first request
             _detach_on_redirect(response.request.headers, answer, session, self._scope)
         return answer
+
+    def _note(self, answer: requests.Response, session: SalesforceSession) -> None:
+        if is_taken(answer.status_code) and carries(answer.request.headers, session):
+            self._source.note_taken(session)
 
     def _again(
         self, refused: requests.Response, fresh: SalesforceSession, options: dict[str, Any]

@@ -11,6 +11,7 @@ from kinetic_auth_core.sessions.source import SessionSource
 
 try:
     from simple_salesforce.api import Salesforce
+    from simple_salesforce.metadata import SfdcMetadataApi
 except ModuleNotFoundError as error:
     raise not_installed("simple-salesforce", error) from error
 
@@ -41,12 +42,52 @@ class _Client(Salesforce):
     def session_id(self, value: str) -> None:
         """Ignored: simple-salesforce sets its argument here."""
 
+    @property
+    def mdapi(self) -> Any:
+        """The metadata API. Each of its calls carries the live token."""
+        if self._mdapi is None:
+            self._mdapi = _Metadata(
+                source=self._source,
+                session=self.session,
+                session_id=self.session_id,
+                instance=self.sf_instance,
+                metadata_url=self.metadata_url,
+                api_version=self.sf_version,
+                headers=self.headers,
+            )
+        return self._mdapi
+
+
+class _Metadata(SfdcMetadataApi):
+    """simple-salesforce's metadata API, whose token is that of the live session."""
+
+    def __init__(self, source: SessionSource, **options: Any) -> None:
+        self._source = source
+        super().__init__(**options)
+
+    @property
+    def _session_id(self) -> str:
+        return self._source.session().access_token
+
+    @_session_id.setter
+    def _session_id(self, value: str) -> None:
+        """Ignored: simple-salesforce sets its argument here."""
+
+    @property
+    def _session_header(self) -> Any:
+        """The header of the next SOAP call, with the live token."""
+        return self._client.get_element("ns0:SessionHeader")(sessionId=self._session_id)
+
+    @_session_header.setter
+    def _session_header(self, value: Any) -> None:
+        """Ignored, as above."""
+
 
 def connect(source: SessionSource, *, session: requests.Session | None = None, **options: Any) -> Salesforce:
     """A `simple_salesforce.Salesforce` whose token is renewed, for REST, `bulk`, `bulk2`, `apexecute` and the rest.
 
-    The `requests` adapter repeats a call whose token has expired. The metadata API (`mdapi`) has its token in the body
-    of each call: it starts with the live one, which is not renewed.
+    The `requests` adapter repeats a call whose token has expired. A call of the metadata API (`mdapi`) has its token in
+    its body: it carries the live one, and is not repeated.
 
         client = connect(source)
         client.query("SELECT Id FROM Account")

@@ -1,5 +1,7 @@
 """`kinetic-auth plugins`: the plugins of all groups, whose they are, whether they fit, their import time."""
 
+import contextlib
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +10,11 @@ import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.exit_codes import USAGE
 from kinetic_auth_core.cli.options import json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table, error_block
 from kinetic_auth_core.config.environment import Configuration
-from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.errors import KineticAuthError, UnknownProviderError
 from kinetic_auth_core.registry.discovery import (
     AUTHENTICATORS,
     KEY_LOADERS,
@@ -19,8 +22,11 @@ from kinetic_auth_core.registry.discovery import (
     SESSION_STORES,
     AllowedPlugins,
     InstalledPlugin,
+    misspelt_groups,
 )
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
+from kinetic_auth_core.registry.validation import settings_not_declared_secret
+from kinetic_auth_core.settings.schema import suggest
 
 
 @attrs.frozen
@@ -50,39 +56,82 @@ _KINDS = (
 class _Row:
     kind: _Kind
     plugin: InstalledPlugin
-    allowed: bool
-    error: KineticAuthError | None
-    import_ms: float | None
+    state: str
+    error: KineticAuthError | None = None
+    import_ms: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
-    def state(self) -> str:
-        if not self.allowed:
-            return "not allowed"
-        return "does not fit" if self.error else "fits"
+    def fits(self) -> bool:
+        return self.state in ("fits", "needs settings")
 
 
 @click.command(cls=Command, short_help="List the plugins of all kinds, and whether they fit.")
+@click.argument("name", required=False)
 @json_option
-def plugins(as_json: bool) -> None:
+@click.pass_context
+def plugins(context: click.Context, name: str | None, as_json: bool) -> None:
     """List the plugins of all kinds: whose each is, whether it fits the contract or why not, and its import time.
 
-    Each plugin is imported, except those that allowed_plugins of the config file excludes. The time counts what no
-    plugin before it in the list has imported.
+    With a NAME, of a plugin or of a distribution, only those are listed, and the exit code is 2 if one of them does not
+    fit: a test for an author's CI.
+
+    \b
+    The states:
+      fits             it imports and fits the contract
+      needs settings   it fits, and its table in the config file lacks settings
+      does not import  importing it raises an error
+      does not fit     it breaks the contract
+      not allowed      allowed_plugins of the config file excludes it; it is not imported
+      switched off     its table has enabled = false; it is not imported
+
+    The time counts what no plugin before it in the list has imported. A setting that is called like a secret and is not
+    declared as one, and a group of entry points that is misspelt, are warnings.
 
     \b
     --json prints
-      {"plugins": [{"kind", "group", "name", "distribution", "version", "target",
-                    "fits", "allowed", "error", "remedy", "import_ms"}]}
-    where "error" is null for a plugin that fits, and "import_ms" for one that is not imported.
+      {"plugins": [{"kind", "group", "name", "distribution", "version", "target", "state",
+                    "fits", "allowed", "error", "remedy", "warnings", "import_ms"}],
+       "misspelt_groups": [...]}
+    where "error" is null for a state of "fits", and "import_ms" for a plugin that is not imported.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     allowed = Configuration.load(None, None).allowed
-    rows = [_examined(kind, plugin, allowed) for kind in _KINDS for plugin in allowed.search(kind.group)]
+    found = [(kind, plugin) for kind in _KINDS for plugin in allowed.search(kind.group)]
+    misspelt = misspelt_groups()
+    if name is not None:
+        found = _named(name, found, misspelt)
+    rows = [_examined(kind, plugin, allowed) for kind, plugin in found]
     if as_json:
-        emit_json({"plugins": [_facts(row) for row in rows]})
-        return
+        emit_json({"plugins": [_facts(row) for row in rows], "misspelt_groups": misspelt})
+    else:
+        _print(rows, misspelt)
+    if name is not None and not all(row.fits for row in rows):
+        context.exit(USAGE)
+
+
+def _named(
+    name: str, found: list[tuple[_Kind, InstalledPlugin]], misspelt: list[str]
+) -> list[tuple[_Kind, InstalledPlugin]]:
+    """The plugins of a name or of a distribution.
+
+    Raises:
+        UnknownProviderError: There is none.
+    """
+    names = {known for _, each in found for known in (each.name, each.distribution, f"{each.distribution}:{each.name}")}
+    if name not in names:
+        raise UnknownProviderError(
+            " ".join([f"no plugin or distribution {name!r} is installed{suggest(name, sorted(names))}.", *misspelt])
+        )
+    return [
+        (kind, each)
+        for kind, each in found
+        if name in (each.name, each.distribution, f"{each.distribution}:{each.name}")
+    ]
+
+
+def _print(rows: list[_Row], misspelt: list[str]) -> None:
     if not rows:
         emit("No plugin is installed.")
-        return
     emit_table(
         ("kind", "name", "distribution", "version", "state", "import"),
         [
@@ -98,20 +147,39 @@ def plugins(as_json: bool) -> None:
         ],
     )
     # A name of two distributions is one error.
-    for error in {(row.kind.name, row.plugin.name, row.allowed): row.error for row in rows if row.error}.values():
+    for error in {(row.kind.name, row.plugin.name, row.state): row.error for row in rows if row.error}.values():
         emit("\n" + error_block(error.message, error.remedy))
+    for warning in [*(warning for row in rows for warning in row.warnings), *misspelt]:
+        emit(f"\nWarning: {warning}")
 
 
 def _examined(kind: _Kind, plugin: InstalledPlugin, allowed: AllowedPlugins) -> _Row:
     if not allowed.has(plugin.distribution):  # though another one of that name may be
-        return _Row(kind, plugin, allowed=False, error=allowed.refusal(plugin), import_ms=None)
+        return _Row(kind, plugin, "not allowed", allowed.refusal(plugin))
+    table = allowed.tables.get((kind.group, plugin.name))
+    if table is not None and not table.enabled:
+        return _Row(kind, plugin, "switched off")
     began, error = time.perf_counter(), None
     try:
         kind.load(plugin.name, allowed)
     except KineticAuthError as problem:
         error = problem
     import_ms = round((time.perf_counter() - began) * 1000, 1)
-    return _Row(kind, plugin, allowed=True, error=error, import_ms=import_ms)
+    # An error without a state is one of the settings in the config file.
+    state = "fits" if error is None else getattr(error, "state", "needs settings")
+    return _Row(kind, plugin, state, error, import_ms, _warnings(plugin) if state in ("fits", "needs settings") else ())
+
+
+def _warnings(plugin: InstalledPlugin) -> tuple[str, ...]:
+    with contextlib.suppress(Exception):  # what is wrong with it has been found
+        cls = plugin.point.load()  # it has been imported
+        if inspect.isclass(cls) and attrs.has(cls):
+            return tuple(
+                f"the setting {name!r} of {plugin.label} is called like a secret, and is shown in logs and explain(): "
+                "declare it with secret=True."
+                for name in settings_not_declared_secret(cls)
+            )
+    return ()
 
 
 def _facts(row: _Row) -> dict[str, Any]:
@@ -119,9 +187,11 @@ def _facts(row: _Row) -> dict[str, Any]:
         "kind": row.kind.name,
         "group": row.kind.group,
         **{name: getattr(row.plugin, name) for name in ("name", "distribution", "version", "target")},
-        "fits": row.state == "fits",
-        "allowed": row.allowed,
+        "state": row.state,
+        "fits": row.fits,
+        "allowed": row.state != "not allowed",
         "error": row.error.message if row.error else None,
         "remedy": row.error.remedy if row.error else None,
+        "warnings": row.warnings,
         "import_ms": row.import_ms,
     }

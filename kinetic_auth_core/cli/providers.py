@@ -51,7 +51,7 @@ class _Row:
     def state(self) -> str:
         if not self.allowed:
             return "not allowed"
-        return "broken" if self.error else "works"
+        return getattr(self.error, "state", "does not fit") if self.error else "works"
 
 
 def _list(as_json: bool, allowed: AllowedPlugins) -> None:

@@ -13,7 +13,7 @@ import attrs
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate
 from kinetic_auth_core.interruptions import raise_interruption
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.settings.partial import refusals
@@ -109,7 +109,7 @@ def file_layer(
         if name in but_not:
             continue
         source = configuration.file.source(*keys, name)
-        folder = (configuration.file.path or Path()).parent.absolute()
+        folder = absolute((configuration.file.path or Path()).parent)
         try:
             value = _read(raw, configuration.variables.lookup, folder, is_path=name in paths, is_secret=name in secrets)
         except ValueError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
+from kinetic_auth_core.locations import absolute
 from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _contents(key: str | bytes | Path, label: str, path_setting: str) -> bytes:
         return key.expanduser().read_bytes()
     except FileNotFoundError as error:
         raise PrivateKeyNotFoundError(
-            f"Private key not found: {key.expanduser().absolute()} does not exist.",
+            f"Private key not found: {absolute(key.expanduser())} does not exist.",
             remedy=f"Verify {path_setting}: that it is correct and that the file exists.",
             filename=str(key),
         ) from error

@@ -18,9 +18,12 @@ from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
+    InteractionRequiredError,
     KeyLoadError,
     KineticAuthError,
+    RateLimitedError,
     SessionRejectedError,
+    TransportError,
 )
 from kinetic_auth_core.events import (
     LoginEvent,
@@ -34,14 +37,15 @@ from kinetic_auth_core.events import (
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import Credential, HeldBackError, LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States, is_the_end
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
 from kinetic_auth_core.oauth.error_codes import culprit_of
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks
 from kinetic_auth_core.registry.loading import are_loading
-from kinetic_auth_core.session import SalesforceSession, jwt_times
+from kinetic_auth_core.session import InvalidSessionError, SalesforceSession, jwt_times
 from kinetic_auth_core.settings.schema import ExplainedSetting, secret_texts
 from kinetic_auth_core.transport.connections import Deadline
 
@@ -56,8 +60,7 @@ class ProviderInstance:
         values: What it was made from.
         instance: The instance.
         hooks: The observers, around it.
-        credential: What the guard against lockouts knows it by.
-        first_try: A lock, held by the thread that makes the first login with it; None once that has ended.
+        credential: What the guards know it by.
     """
 
     values: Values
@@ -66,15 +69,6 @@ class ProviderInstance:
     credential: Credential = attrs.field(
         init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
     )
-    first_try: Any = attrs.field(init=False, repr=False, factory=threading.RLock)
-
-    def __attrs_post_init__(self) -> None:
-        reset_after_fork(self)
-
-    def _after_fork(self) -> None:
-        """In the child: the thread that was trying may not be here."""
-        if self.first_try is not None:
-            self.first_try = threading.RLock()
 
 
 class ProviderInstances:
@@ -158,10 +152,10 @@ def _close_quietly(instance: Any) -> None:
 
 #: While the guard holds a credential back, its secrets are not fetched again more often than this.
 _FETCH_PAUSE_S = 5.0
-#: How long a refresh in the background waits for another login that presents the same secret.
-_WAIT_IN_BACKGROUND_S = 5.0
 #: How long a thread waits at most for the first login of another one with the same credential.
 _FIRST_TRY_S = 600.0
+#: How long a refresh in the background waits for another login that presents the same secret.
+_WAIT_IN_BACKGROUND_S = 5.0
 
 
 @attrs.frozen
@@ -195,7 +189,7 @@ class LoginFlow:
 
     Args:
         spec: What to log in with.
-        guard: Stops a credential that was refused just now.
+        guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
         resources: What it may share with other sources.
         states: What the provider keeps from login to login.
@@ -204,7 +198,7 @@ class LoginFlow:
     def __init__(
         self,
         spec: LoginSpec,
-        guard: LockoutGuard,
+        guard: LoginGuard,
         budget: LoginBudget,
         resources: SharedResources,
         states: States,
@@ -382,23 +376,39 @@ class LoginFlow:
     def _log_in_with(self, number: int, values: Values, login: "_Login") -> SalesforceSession:
         provider = self._instances.get(number, values)
         login.tried.append(provider)
-        if (lock := provider.first_try) is not None:
+        if (lock := first_tries().lock_of(provider.credential)) is not None:
             try:
                 # Of many threads one sends a password that may be wrong; the others wait for the outcome. Not for ever:
                 # that thread may wait for what the main one holds, while a signal handler runs there and comes here.
                 lock.acquire(timeout=min(self.spec.deadline_s or _FIRST_TRY_S, _FIRST_TRY_S))
-                if provider.first_try is not None:
-                    try:
-                        return self._guarded(provider, login)
-                    finally:
-                        provider.first_try = None
+                if first_tries().lock_of(provider.credential) is not None:
+                    return self._first_try(provider, login)
             finally:
                 with contextlib.suppress(RuntimeError):  # it was not acquired
                     lock.release()
         return self._guarded(provider, login)
 
-    def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+    def _first_try(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
         self._guard.check(provider.credential)
+        if not provider.credential.locks_out:
+            return self._guarded(provider, login)
+        lease = self._guard.turn(provider.credential)
+        try:
+            return self._guarded(provider, login)
+        finally:
+            if lease is not None:
+                self._guard.give_back(lease)
+
+    def _guarded(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+        was_refused = self._guard.check(provider.credential)
+        session = self._with_state(provider, login)
+        first_tries().note(provider.credential, is_refused=False)
+        if was_refused:
+            self._guard.forget(provider.credential)
+        return session
+
+    def _with_state(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
+        """Log in with what the provider keeps; what can be presented once only is marked before."""
         secret = self._states.single_use(provider.instance)
         if secret is None:
             return self._within_budget(provider, login, self._states.open(provider.instance))
@@ -435,17 +445,29 @@ class LoginFlow:
             del error
 
     def _within_budget(self, provider: ProviderInstance, login: "_Login", state: ProviderState) -> SalesforceSession:
-        self._budget.spend()
+        spent, began = self._budget.spend(), time.time()
+        sent = _Sent(provider.instance)
         try:
             with login.deadline:
                 return self._authenticate(provider, login.next_request(state))
-        except CredentialsRejectedError as error:
-            is_remembered = self.spec.is_single_use and is_the_end(error)  # by the state, for good
-            if not (
-                self.spec.never_stored or is_remembered
-            ):  # the former sends no credential, so none can be sent again
-                self._guard.remember(provider.credential, error)
+        except KineticAuthError as error:
+            self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
+            first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
+            if isinstance(error, AuthenticationError) and self._is_to_be_remembered(error):
+                self._guard.remember(provider.credential, error, began)
             raise
+
+    def _is_to_be_remembered(self, error: AuthenticationError) -> bool:
+        """Whether the guard is to hold back the next login with this credential.
+
+        A provider whose sessions are never stored sends no credential that could be sent again; the end of a token that
+        can be used once is remembered by its state, for good.
+        """
+        if isinstance(error, RateLimitedError):
+            return True
+        if not isinstance(error, CredentialsRejectedError) or self.spec.never_stored:
+            return False
+        return not (self.spec.is_single_use and is_the_end(error))
 
     def _authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
@@ -454,9 +476,11 @@ class LoginFlow:
             SessionRejectedError: A guard refuses the session.
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
-        secrets, cause = secret_texts(provider.instance), None
+        secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
         try:
             session = provider.hooks.authenticate(request)
+        except InvalidSessionError as error:
+            what = f"returned an invalid session: {'; '.join(error.problems)}."
         except KineticAuthError as error:
             raise_interruption(error)
             redact_chain(error, secrets)
@@ -466,21 +490,21 @@ class LoginFlow:
             cause = redacted_cause(error, secrets)
             what = f"raised {describe(cause)}"
         else:
-            if isinstance(session, SalesforceSession) and (problem := _problem(session)) is None:
+            if isinstance(session, SalesforceSession) and session.access_token:
                 self._check(session, secrets)
                 return _with_end(session)
-            what = (
-                f"returned an invalid session: {problem}."
-                if isinstance(session, SalesforceSession)
-                else (f"returned {type(session).__name__} instead of a SalesforceSession.")
-            )
+            if isinstance(session, SalesforceSession):
+                what = "returned an invalid session: it has no access_token."
+            else:
+                what = f"returned {type(session).__name__} instead of a SalesforceSession."
+                remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
         spec = self.spec
         label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (
             f", or an observer around it ({', '.join(provider.hooks.wrappers)})," if provider.hooks.wrappers else ""
         )
         raise AuthenticationError(
-            f"the plugin {label}{around} {what}", remedy="Report this to the plugin's authors.", provider=spec.provider
+            f"the plugin {label}{around} {what}", remedy=remedy, provider=spec.provider
         ) from cause
 
     def _check(self, session: SalesforceSession, secrets: list[str]) -> None:
@@ -536,6 +560,31 @@ class LoginFlow:
             logger.info("%s login of %s: %s", event.provider, event.username, in_use)
 
 
+class _Sent:
+    """What was sent since it was made, by the tally of the login that is under way.
+
+    Args:
+        instance: The provider's instance.
+    """
+
+    def __init__(self, instance: Any) -> None:
+        self._sends_by_us = getattr(type(instance), "authenticate", None) is GrantAuthenticator.authenticate
+        self._before = attrs.evolve(current_tally())
+
+    def may_have_arrived(self, error: KineticAuthError) -> bool:
+        """Whether a login that failed may have reached Salesforce.
+
+        A plugin that sends its own requests is believed where its error says that there was no connection.
+        """
+        tally, before = current_tally(), self._before
+        if self._sends_by_us or tally.attempts > before.attempts:
+            return tally.arrived > before.arrived
+        if not isinstance(error, AuthenticationError) or isinstance(error, InteractionRequiredError):
+            return False
+        has_no_connection = isinstance(error, TransportError) and not error.unanswered and error.status is None
+        return tally.asked > before.asked and not has_no_connection
+
+
 def _with_end(session: SalesforceSession) -> SalesforceSession:
     """A session that says when its token ends, where the token does and the provider has not said so."""
     times = jwt_times(session.access_token) if session.expires_at is None else None
@@ -544,11 +593,3 @@ def _with_end(session: SalesforceSession) -> SalesforceSession:
     (issued, expires), now = times, time.time()
     lives_s = [life_s for life_s in (expires - now, expires - (issued or now)) if life_s > 0]
     return attrs.evolve(session, expires_at=now + min(lives_s)) if lives_s else session
-
-
-def _problem(session: SalesforceSession) -> str | None:
-    """Why a plugin's session cannot be used; None if it can."""
-    texts: list[object] = [session.access_token, session.instance_url]
-    if not all(isinstance(text, str) for text in texts):
-        return "its access_token or its instance_url is not text"
-    return None if session.access_token else "it has no access_token"

@@ -27,7 +27,8 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person, tallied
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -46,6 +47,29 @@ if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 logger = logging.getLogger(__name__)
+
+
+def _form_problem(fields: object) -> str | None:
+    """Why what `grant` returned is not a form, as the end of a sentence without a value; None if it is one."""
+    what = f"returned {type(fields).__name__}, not a mapping of text to text"
+    if not isinstance(fields, Mapping):
+        return what
+    for name, value in fields.items():
+        if not isinstance(name, str):
+            return f"{what}: the name of a field is {type(name).__name__}"
+        if not isinstance(value, str):
+            return f"{what}: {name!r} is {type(value).__name__}, not text"
+    return None
+
+
+def _class_and_owner(cls: type) -> str:
+    """A provider's class, with its package where that is installed, for an error that is a mistake of the class."""
+    place = (cls.__module__.partition(".")[0], cls.__qualname__)
+    for plugin in installed(AUTHENTICATORS):
+        module, _, name = plugin.target.partition(":")
+        if (module.partition(".")[0], name) == place:
+            return f"{cls.__qualname__} of {plugin.owner}"
+    return cls.__qualname__
 
 
 class _GrantedError(Exception):
@@ -70,8 +94,10 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     `answers_are_signed`, where an answer without a signature is refused if the client secret is known;
     `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
     arrived is then not repeated; `single_use`, where what `grant` gives can be sent once only, such as a refresh token
-    that rotates: a request that may have left is then not repeated, by no process that shares the store; and
-    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline.
+    that rotates: a request that may have left is then not repeated, by no process that shares the store;
+    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline;
+    and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that send the same are the same to
+    the guard against lockouts, wherever the one is split.
     """
 
     provider_name: ClassVar[str] = ""
@@ -80,6 +106,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     counts_failed_logins: ClassVar[bool] = False
     single_use: ClassVar[bool] = False
     asks_a_person: ClassVar[bool] = False
+    sent_as_one: ClassVar[tuple[str, ...]] = ()
 
     login_url: str = login_url_setting(kw_only=True)
     api_version: str = api_version_setting()
@@ -220,7 +247,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         from kinetic_auth_core.oauth.token_response import RequestContext
 
         login = RequestContext(
-            self.provider_name or type(self).__name__,
+            self.provider_name or asked.provider or type(self).__name__,
             urlsplit(self.login_url).netloc,
             getattr(self, "username", None),
         )
@@ -306,12 +333,15 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
-            problem, cause = f"its grant() raised {type(error).__name__}.", redacted_cause(error, secret_texts(self))
+            cause = redacted_cause(error, secret_texts(self))
+            problem = f"raised {describe(cause).rstrip('.')}"
         else:
-            if isinstance(fields, Mapping) and all(isinstance(text, str) for pair in fields.items() for text in pair):
-                return TokenRequest(dict(fields), secret_texts(self))
-            problem = f"its grant() returned {type(fields).__name__}, not a mapping of text to text."
-        raise login.failed(AuthenticationError, problem) from cause
+            wrong = _form_problem(fields)
+            if wrong is None:
+                return TokenRequest(dict(fields), secret_texts(self))  # type: ignore[call-overload]  # it is a mapping
+            problem = mask(wrong, secret_texts(self))
+        what = f"its grant() {problem} ({_class_and_owner(type(self))})."
+        raise login.failed(AuthenticationError, what, remedy="Report this to the plugin's authors.") from cause
 
     def share(self, transports: Transports) -> None:
         """Use shared connections instead of its own.

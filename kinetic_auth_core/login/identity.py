@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.interruptions import raise_interruption
+from kinetic_auth_core.locations import absolute
 from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.registry.hookspecs import Signer
@@ -173,7 +174,7 @@ def class_name(named: Any) -> str:
     module, qualname = str(getattr(named, "__module__", "")), str(getattr(named, "__qualname__", ""))
     if module == "__main__":
         script = getattr(sys.modules.get("__main__"), "__file__", None)
-        module = f"__main__ {pathlib.Path(script).absolute()}" if script else ""
+        module = f"__main__ {absolute(pathlib.Path(script))}" if script else ""
     found: Any = sys.modules.get(str(getattr(named, "__module__", "")))
     for part in qualname.split("."):
         found = getattr(found, part, None)

@@ -1,29 +1,16 @@
-"""Limits on logging in: the guard against lockouts, the login budget, and what the sources of a pool share of them.
+"""The login budget, our own limit on the number of logins; and what the sources of a pool share."""
 
-Repeating a wrong password locks its user out of Salesforce. So within `lockout_guard` seconds of a refusal the same
-credential fails at once, in every process that shares the store. What the store holds of it are two bytes of a keyed
-hash that is slow to make: enough to see that the credential has changed, and too little to guess it.
-"""
-
-import hashlib
-import hmac
-import json
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 
 from kinetic_auth_core.concurrency import Lazy, reset_after_fork
-from kinetic_auth_core.errors import CredentialsRejectedError, LoginBudgetError
-from kinetic_auth_core.login.identity import is_connection_setting, plain
-from kinetic_auth_core.oauth.error_codes import known_error
-from kinetic_auth_core.settings.schema import schema
-from kinetic_auth_core.stores.memory import MemoryStore
-from kinetic_auth_core.stores.session_cache import SessionCache
+from kinetic_auth_core.errors import KineticAuthError, LoginBudgetError
 from kinetic_auth_core.transport.connections import Transports
 
 logger = logging.getLogger(__name__)
@@ -34,7 +21,7 @@ _WARN_AT = 0.8
 
 
 class LoginBudget:
-    """Counts the logins of one source within the last hour.
+    """Counts the logins of one source within the last hour that may have reached Salesforce.
 
     Args:
         limit: How many there may be.
@@ -57,14 +44,18 @@ class LoginBudget:
         self._clocks = clocks
         self._spent: deque[tuple[float, ...]] = deque()
         self._warned = False
+        self._last_failure = ""
         self._lock = threading.RLock()
         reset_after_fork(self)
 
-    def spend(self) -> None:
+    def spend(self) -> tuple[float, ...]:
         """Count a login that is about to be made.
 
+        Returns:
+            What `failed` takes back.
+
         Raises:
-            LoginBudgetError: There were too many within the last hour.
+            LoginBudgetError: There were too many within the last hour; it names the last failure.
         """
         with self._lock:
             now = tuple(clock() for clock in self._clocks)
@@ -75,17 +66,32 @@ class LoginBudget:
                 wait = WINDOW_S - self._age(now, self._spent[0])
                 raise LoginBudgetError(
                     f"{self._label}: {spent} logins within the last hour are all that login_budget allows; the next "
-                    f"one in {wait:.0f} s.",
+                    f"one in {wait:.0f} s.{self._last_failure}",
                     remedy="Find out which code discards sessions: share one source, and call invalidate() only with a "
                     "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
                     **self._details,
                 )
             self._spent.append(now)
             was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
-        if self._warned and not was_warned:
+            is_first_warning = self._warned and not was_warned
+        if is_first_warning:
             logger.warning(
                 "%s: %d of %d logins of this hour's login_budget are spent", self._label, spent + 1, self._limit
             )
+        return now
+
+    def failed(self, spent: tuple[float, ...], error: KineticAuthError, *, counts: bool) -> None:
+        """Note that a login failed.
+
+        Args:
+            spent: What `spend` returned.
+            error: Its error.
+            counts: Whether it may have reached Salesforce; otherwise it is not counted.
+        """
+        with self._lock:
+            self._last_failure = f" The last failure: {error.message}"
+            if not counts and spent in self._spent:
+                self._spent.remove(spent)
 
     def is_idle(self) -> bool:
         """Whether no login was counted within the last hour."""
@@ -102,152 +108,6 @@ class LoginBudget:
         self._lock = threading.RLock()
 
 
-_TAG_BYTES = 2
-_MAX_KEPT = 8  # refusals at a time: the keys of a list, a password and the one before
-_MAX_TEXT = 300
-#: What one guess at a credential costs an attacker who knows its tag: 16 MiB, and some 50 ms.
-SCRYPT_N = 2**14
-#: How far another machine's clock may be ahead.
-_SKEW_S = 300.0
-
-
-class HeldBackError(CredentialsRejectedError):
-    """A login that was not tried, as the same credential was refused just now."""
-
-
-@attrs.frozen(eq=False)
-class Credential:
-    """What a provider's instance logs in with, as far as the guard has to know it.
-
-    Args:
-        instance: Its settings are the credential.
-
-    Attributes:
-        scrypt_n: The cost of its hash, as scrypt counts it.
-    """
-
-    scrypt_n: ClassVar[int] = SCRYPT_N
-    _instance: Any = attrs.field(repr=False)
-    _tags: dict[str, str] = attrs.field(init=False, repr=False, factory=dict)
-
-    def tag(self, key: str) -> str:
-        """Two bytes of a slow hash that distinguish it from other credentials; computed once for each name.
-
-        Connection settings are left out: with a longer time-out the same password is still wrong.
-
-        Args:
-            key: The name of the source in a store.
-        """
-        if (tag := self._tags.get(key)) is None:
-            tag = self._tags[key] = self._made(key.encode())
-        return tag
-
-    def _made(self, key: bytes) -> str:
-        settings = [each for each in schema(type(self._instance)) if not is_connection_setting(each)]
-        shown = {each.name: plain(each.value_of(self._instance)) for each in settings}
-        slow = hashlib.scrypt(json.dumps(shown, sort_keys=True).encode(), salt=key, n=self.scrypt_n, r=8, p=1)
-        return hmac.digest(key, slow, hashlib.sha256)[:_TAG_BYTES].hex()
-
-
-@attrs.frozen
-class LockoutGuard:
-    """Remembers refusals where the sessions are kept.
-
-    Args:
-        cache: Where.
-        guard_s: For how long, in seconds; 0: not at all.
-        label: What messages call the login.
-        details: `provider`, `host` and `username`, for errors.
-    """
-
-    _cache: SessionCache
-    _guard_s: float
-    _label: str
-    _details: Mapping[str, Any]
-
-    def check(self, credential: "Credential") -> None:
-        """Stop a login whose credential was refused just now.
-
-        Raises:
-            HeldBackError: With what it was refused for.
-        """
-        if not self._guard_s:
-            return
-        for name, raw in self._cache.read_refusals():  # nearly always nothing; the tag is slow to make
-            refusals = self._read(raw)
-            tag = credential.tag(name) if refusals else ""
-            if refusal := next((each for each in refusals if each["tag"] == tag), None):
-                raise self._again(refusal)
-
-    def remember(self, credential: "Credential", error: CredentialsRejectedError) -> None:
-        """Remember a refusal."""
-        if not self._guard_s:
-            return
-        refusal = {
-            "at": time.time(),
-            "error": _sayable(error.error),
-            "description": _sayable(error.description),
-            "status": error.status,
-        }
-
-        def added(name: str, before: bytes) -> bytes:
-            tag = credential.tag(name)
-            others = [each for each in self._read(before) if each["tag"] != tag]
-            return json.dumps([{"tag": tag, **refusal}, *others][:_MAX_KEPT]).encode()
-
-        self._cache.write_refusals(added, self._guard_s)
-
-    def _again(self, refusal: Mapping[str, Any]) -> HeldBackError:
-        error, description, status = refusal["error"], refusal["description"], refusal["status"]
-        age = _age(refusal)
-        known = known_error(error or "", description)
-        reason = ": ".join(filter(None, (error, description))) or "by its provider"
-        return HeldBackError(
-            f"{self._label} is not tried: the same credential was refused {age:.0f} s ago ({reason}), and repeating it "
-            f"could lock the user out. It is tried again in {max(self._guard_s - age, 0):.0f} s (lockout_guard), or at "
-            "once with another.",
-            remedy=known.remedy if known else "",
-            error=error,
-            description=description,
-            status=status,
-            **self._details,
-        )
-
-    def _read(self, raw: bytes) -> list[dict[str, Any]]:
-        """The refusals that still hold; no more than `remember` keeps, or another writer could hold back every tag."""
-        try:
-            found = json.loads(raw) if raw else []
-        except (ValueError, RecursionError):
-            return []
-        if not isinstance(found, list):
-            return []
-        now = time.time()
-        refusals = [each for each in found[:_MAX_KEPT] if _is_refusal(each)]
-        return [each for each in refusals if -_SKEW_S < now - each["at"] < self._guard_s]
-
-
-def _age(refusal: Mapping[str, Any]) -> float:
-    return max(time.time() - float(refusal["at"]), 0.0)
-
-
-def _is_refusal(found: Any) -> bool:
-    """Whether a value from the store is a well-formed refusal; other writers of the store may put anything there."""
-    if not isinstance(found, dict) or not isinstance(found.get("tag"), str):
-        return False
-    if not isinstance(found.get("at"), float) or not isinstance(found.get("status"), int | None):
-        return False
-    return all(_is_sayable(found.get(name)) for name in ("error", "description"))
-
-
-def _sayable(text: str | None) -> str | None:
-    """Text as it is kept: plugins may say anything."""
-    return None if text is None else "".join(char if char.isprintable() else "?" for char in text)[:_MAX_TEXT]
-
-
-def _is_sayable(text: Any) -> bool:
-    return text is None or (isinstance(text, str) and text.isprintable() and len(text) <= _MAX_TEXT)
-
-
 _BUDGETS_KEPT = 10_000
 
 
@@ -258,12 +118,10 @@ class SharedResources:
     Attributes:
         transports: The connections.
         observers: The observers, each with its name, loaded at the first login.
-        refusals: What the guards against lockouts remember, so that it outlives a source that makes room for another.
     """
 
     transports: Transports = attrs.field(factory=Transports)
     observers: Lazy[list[tuple[str, object]]] = attrs.field(factory=Lazy)
-    refusals: MemoryStore = attrs.field(factory=MemoryStore)
     _budgets: dict[str, LoginBudget] = attrs.field(factory=dict)
 
     def budget(self, key: str, make: Callable[[], LoginBudget]) -> LoginBudget:

@@ -178,6 +178,32 @@ class LoginSpec:
         )
 
 
+def says_never_stored(cls: type) -> bool:
+    """Whether a provider's class has `never_stored = True`: its sessions are kept elsewhere already.
+
+    Args:
+        cls: The class.
+    """
+    return getattr(cls, "never_stored", False) is True
+
+
+def rows_in_memory(rows: Sequence[ExplainedSetting]) -> tuple[ExplainedSetting, ...]:
+    """The rows of a source whose sessions are never stored; a store that is configured nevertheless gets a note.
+
+    Args:
+        rows: All rows, those of the store among them.
+    """
+
+    def in_memory(row: ExplainedSetting) -> ExplainedSetting:
+        if row.name != "store" or row.value == "memory":
+            return row
+        return attrs.evolve(
+            row, value="memory", note=f"{row.value} is not used: the sessions of this provider are never stored"
+        )
+
+    return tuple(in_memory(row) for row in rows if not row.name.startswith("store."))
+
+
 def is_single_use(cls: type) -> bool:
     """Whether what a provider logs in with can be presented once only, as its class says."""
     return getattr(cls, "single_use", False) is True
@@ -205,32 +231,6 @@ def store_problem(cls: type, username: object, store: SessionStore | type[Sessio
         f"without a username the session is of the person who logs in, and {kind.__name__} may be shared with others: "
         "set username, or use the file store"
     )
-
-
-def says_never_stored(cls: type) -> bool:
-    """Whether a provider's class has `never_stored = True`: its sessions are kept elsewhere already.
-
-    Args:
-        cls: The class.
-    """
-    return getattr(cls, "never_stored", False) is True
-
-
-def rows_in_memory(rows: Sequence[ExplainedSetting]) -> tuple[ExplainedSetting, ...]:
-    """The rows of a source whose sessions are never stored; a store that is configured nevertheless gets a note.
-
-    Args:
-        rows: All rows, those of the store among them.
-    """
-
-    def in_memory(row: ExplainedSetting) -> ExplainedSetting:
-        if row.name != "store" or row.value == "memory":
-            return row
-        return attrs.evolve(
-            row, value="memory", note=f"{row.value} is not used: the sessions of this provider are never stored"
-        )
-
-    return tuple(in_memory(row) for row in rows if not row.name.startswith("store."))
 
 
 def spec_for(
@@ -290,9 +290,9 @@ def spec_for(
         options=options,
         store=store,
         is_grant=isinstance(authenticator, GrantAuthenticator),
-        is_single_use=is_single_use(cls),
         cls=cls,
         never_stored=says_never_stored(cls),
+        is_single_use=is_single_use(cls),
         identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
     )
 

@@ -5,8 +5,13 @@ table in the docs (`errors`) is made from this module.
 """
 
 import enum
+import html
+import re
 
 import attrs
+
+#: The pause after the first refusal for too many logins, in seconds.
+FIRST_LIMIT_PAUSE_S = 300.0
 
 
 class Kind(enum.Enum):
@@ -14,14 +19,16 @@ class Kind(enum.Enum):
 
     REJECTED = "rejected"  #: retrying would not help, and may lock the user out
     TRANSIENT = "transient"  #: the same login can succeed later by itself
-    OTHER = "other"  #: neither: only after a long time, or not known
+    RATE_LIMITED = "rate limited"  #: the user has logged in too often: only after minutes
+    OTHER = "other"  #: none of these, or not known
 
 
 class Culprit(enum.Enum):
     """Which part of the credential a refusal blames, where it may be a stale one."""
 
     KEY = "the key"
-    SECRET = "a secret"  # noqa: S105 - a password, a client secret
+    PASSWORD = "the user and the password"  # noqa: S105 - a name
+    SECRET = "a secret"  # noqa: S105 - such as a client secret
 
 
 @attrs.frozen
@@ -44,7 +51,15 @@ class KnownError:
 
     def fits(self, error: str, description: str | None) -> bool:
         """Whether an answer of the token endpoint is of this row."""
-        return self.error == error.lower() and (description or "").strip().lower().startswith(self.description)
+        return self.error == error.strip().lower() and _plain(description or "").startswith(_plain(self.description))
+
+
+_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "`": "'", "_": " "})
+
+
+def _plain(description: str) -> str:
+    """A description in the one spelling of the table: lower case, single blanks, straight quotes, no HTML entities."""
+    return re.sub(r"\s+", " ", html.unescape(description).translate(_QUOTES)).strip().lower()
 
 
 _HOST_AND_AUDIENCE = (
@@ -56,6 +71,19 @@ _LOGIN_HOURS = (
     "Relax the IP restrictions in the app's policies (Policies or Manage, IP Relaxation), add this machine's address "
     "to the trusted range (Setup, Network Access; or Login IP Ranges of the user's profile), or widen the login hours "
     "in the user's profile; Setup, Login History names which of them refused."
+)
+_LOGIN_RATE = (
+    "More than 3,600 logins of this user within an hour: keep the session and reuse it instead of logging in for each "
+    "call, share it among processes (store), and wait; Login History shows who logs in."
+)
+_INACTIVE_USER = (
+    "The user is frozen or deactivated: reactivate it (Setup, Users, the user, Unfreeze; or Edit, Active), or use "
+    "another."
+)
+_INACTIVE_ORG = "The org is locked or closed: ask its administrator or Salesforce."
+_APP_BLOCKED = (
+    "An administrator has blocked the app, or it is not installed in this org: install it, or unblock it in Setup, "
+    "Connected Apps OAuth Usage."
 )
 _STATUS_PAGE = "Nothing is wrong with the settings; try later, and see status.salesforce.com."
 
@@ -84,7 +112,7 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "Security Token), or add this machine's address to the trusted IP range (Setup, Network Access); and allow the "
         "username-password flow under OAuth and OpenID Connect Settings (Setup). Setup, Login History names the cause. "
         "Repeating a wrong password locks the user out.",
-        Culprit.SECRET,
+        Culprit.PASSWORD,
     ),
     KnownError(
         "invalid_grant",
@@ -139,6 +167,9 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "OAuth Policies, Enable Client Credentials Flow, Run As. Connected app: Setup, App Manager, the app, Manage, "
         "Edit Policies, Client Credentials Flow, Run As.",
     ),
+    KnownError("invalid_grant", "login rate exceeded", Kind.RATE_LIMITED, _LOGIN_RATE),
+    KnownError("invalid_grant", "inactive user", Kind.REJECTED, _INACTIVE_USER),
+    KnownError("invalid_grant", "inactive org", Kind.REJECTED, _INACTIVE_ORG),
     KnownError(
         "invalid_grant",
         "no valid scopes defined",
@@ -197,10 +228,10 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "oauth_flow_disabled",
         "",
         Kind.REJECTED,
-        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement: Enable JWT Bearer Flow or "
-        "Enable Client Credentials Flow. Connected app: App Manager, Edit: Use digital signatures (JWT) or Enable "
-        "Client Credentials Flow. Password: Setup, OAuth and OpenID Connect Settings. If the app is blocked: Setup, "
-        "Connected Apps OAuth Usage, Unblock.",
+        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement: Enable JWT Bearer Flow, "
+        "Enable Client Credentials Flow or Enable Token Exchange Flow (this one under Policies, too). Connected app: "
+        "App Manager, Edit: Use digital signatures (JWT), or Enable with the name of the flow. Password: Setup, OAuth "
+        "and OpenID Connect Settings. If the app is blocked: Setup, Connected Apps OAuth Usage, Unblock.",
     ),
     KnownError(
         "unsupported_grant_type",
@@ -209,14 +240,11 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "Enable this flow for the app (external client app: Settings, Flow Enablement) and the org (Setup, OAuth and "
         "OpenID Connect Settings); check that login_url begins with https://.",
     ),
-    KnownError(
-        "inactive_user",
-        "",
-        Kind.REJECTED,
-        "The user is frozen or deactivated: reactivate it (Setup, Users, the user, Unfreeze; or Edit, Active), or use "
-        "another.",
-    ),
-    KnownError("inactive_org", "", Kind.REJECTED, "The org is locked or closed: ask its administrator or Salesforce."),
+    KnownError("inactive_user", "", Kind.REJECTED, _INACTIVE_USER),
+    KnownError("inactive_org", "", Kind.REJECTED, _INACTIVE_ORG),
+    KnownError("oauth_app_blocked", "", Kind.REJECTED, _APP_BLOCKED),
+    KnownError("oauth_ec_app_not_found", "", Kind.REJECTED, _APP_BLOCKED),
+    KnownError("oauth_approval_error_generic", "", Kind.REJECTED, _APP_BLOCKED),
     KnownError(
         "unknown_error",
         "retry your request",
@@ -227,13 +255,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
     KnownError("service_unavailable", "", Kind.TRANSIENT, _STATUS_PAGE),
     KnownError("system_down", "", Kind.TRANSIENT, _STATUS_PAGE),
     KnownError("slow_down", "", Kind.TRANSIENT, "Too many requests at once: wait, then try again."),
-    KnownError(
-        "rate_limit_exceeded",
-        "",
-        Kind.OTHER,
-        "More than 3,600 logins of this user within an hour: keep the session and reuse it instead of logging in "
-        "for each call, and wait.",
-    ),
+    KnownError("rate_limit_exceeded", "", Kind.RATE_LIMITED, _LOGIN_RATE),
+    KnownError("login_rate_exceeded", "", Kind.RATE_LIMITED, _LOGIN_RATE),
 )
 
 

@@ -14,6 +14,11 @@ _RESTRICTED: Final = "This session is not valid for use with"
 _IN_XML: Final = re.compile(rb"<(?:\w{1,20}:)?(errorCode|exceptionCode|message)>([^<]{0,400})</", re.ASCII)
 
 
+def is_taken(status: int) -> bool:
+    """Whether an answer shows that Salesforce has taken the token of its request."""
+    return status < 500 and status not in SUSPECT_STATUSES and not 300 <= status < 400
+
+
 def is_dead_session(status: int, body: bytes) -> bool:
     """Whether an answer says that the token is dead, and nothing else is wrong.
 
@@ -24,6 +29,7 @@ def is_dead_session(status: int, body: bytes) -> bool:
     | 401 without a body, as HEAD gets it | yes: it cannot be distinguished from the first |
     | 401 or 403 `Bad_OAuth_Token` (userinfo, identity URL) | yes |
     | 400 `InvalidSessionId` (Bulk API v1) | yes |
+    | 400 `URL_NOT_RESET` | yes: the org has moved, and a login says where to |
     | anything else | no |
 
     JSON and XML are read by their fields, so that a message which quotes one of these words does not match.
@@ -39,7 +45,8 @@ def is_dead_session(status: int, body: bytes) -> bool:
         return False
     text = body.strip()
     if status == 400:
-        return ("exceptionCode", "InvalidSessionId") in _fields(text)
+        fields = _fields(text)
+        return ("exceptionCode", "InvalidSessionId") in fields or ("errorCode", "URL_NOT_RESET") in fields
     if text.strip(b'"') == b"Bad_OAuth_Token":
         return True
     if status == 403:

@@ -18,13 +18,14 @@ import attrs
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
+    RateLimitedError,
     ServiceUnavailableError,
     SessionRejectedError,
     TransientAuthenticationError,
     TransportError,
 )
 from kinetic_auth_core.locations import instance_url_problem
-from kinetic_auth_core.oauth.error_codes import Kind, KnownError, known_error
+from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Kind, KnownError, known_error
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import SalesforceSession, harmless_texts, jwt_times, number
 from kinetic_auth_core.settings.coercion import is_encodable
@@ -107,6 +108,9 @@ _NOT_SALESFORCE = (
 )
 _STATUS_PAGE = "Try later, and see status.salesforce.com."
 _TEXTS = ("error", "error_description")
+_REST_ANSWERED = (
+    "Check login_url: what answered is Salesforce's REST API or a page of it, and not the token endpoint of an org."
+)
 #: What a gateway says whose request got no answer; the last five are those of Cloudflare and its like.
 _OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 
@@ -234,14 +238,31 @@ def _extra(fields: Mapping[str, Any], request: TokenRequest) -> dict[str, str]:
 def refusal(response: TokenResponse, context: RequestContext, request: TokenRequest) -> AuthenticationError:
     """The error for an answer that is not a success."""
     fields = json_object(response.body)
-    if isinstance(fields, str):
+    if (listed := _of_rest(response.body)) is not None:
+        error = _refusal(response.status, listed, context, request, _REST_ANSWERED)
+    elif isinstance(fields, str):
         error = _no_answer(response, context, request, fields)
     elif not isinstance(fields.get("error"), str):
         error = _no_answer(response, context, request, "that is neither a session nor an error")
     else:
         error = _refusal(response.status, fields, context, request)
     error.retry_after_s = retry_after_s(response.headers, response.at)
+    if isinstance(error, RateLimitedError):
+        error.retry_after_s = max(error.retry_after_s or 0.0, FIRST_LIMIT_PAUSE_S)
     return error
+
+
+def _of_rest(body: bytes) -> dict[str, str] | None:
+    """The first error of Salesforce's REST layer (`[{"errorCode": ..., "message": ...}]`), by the names of OAuth's."""
+    try:
+        found = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    first = found[0] if isinstance(found, list) and found else found
+    if not isinstance(first, dict) or not isinstance(code := first.get("errorCode"), str) or "error" in first:
+        return None
+    message = first.get("message")
+    return {"error": code, "error_description": message if isinstance(message, str) else ""}
 
 
 def _no_answer(
@@ -262,7 +283,7 @@ def _no_answer(
 
 
 def _refusal(
-    status: int, fields: Mapping[str, Any], context: RequestContext, request: TokenRequest
+    status: int, fields: Mapping[str, Any], context: RequestContext, request: TokenRequest, otherwise: str = ""
 ) -> AuthenticationError:
     error, described, known = _told(fields, request)
     details = {"error": error, "description": described or None, "status": status}
@@ -270,8 +291,12 @@ def _refusal(
     if known is None:
         if status == 429 or status >= 500:
             return context.failed(TransientAuthenticationError, what, remedy=_STATUS_PAGE, retryable=True, **details)
-        return context.failed(AuthenticationError, what, **details)
-    kinds = {Kind.REJECTED: CredentialsRejectedError, Kind.TRANSIENT: TransientAuthenticationError}
+        return context.failed(AuthenticationError, what, remedy=otherwise, **details)
+    kinds = {
+        Kind.REJECTED: CredentialsRejectedError,
+        Kind.TRANSIENT: TransientAuthenticationError,
+        Kind.RATE_LIMITED: RateLimitedError,
+    }
     return context.failed(
         kinds.get(known.kind, AuthenticationError),
         what,

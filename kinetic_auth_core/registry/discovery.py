@@ -4,10 +4,14 @@ All of it is read from the packages' metadata, so listing plugins imports none o
 distributions claim a name, or if a plugin may not be loaded. `loading` imports a plugin and checks that it fits.
 """
 
+import contextlib
 import functools
 import importlib.metadata
+import importlib.util
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import attrs
@@ -16,6 +20,11 @@ from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.settings.schema import suggest
+from kinetic_auth_core.versions import CORE, installed_version
+
+__all__ = ["installed_version"]
+
+logger = logging.getLogger(__name__)
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"
@@ -29,8 +38,6 @@ PUBLISHED = NAMES
 #: The key of the config file that lists the allowed distributions.
 KEY = "allowed_plugins"
 
-#: The core's own plugins are always allowed.
-_CORE = "kinetic-auth-core"
 #: What the name of an entry point looks like. Vendors put their own prefix in front: `acme-sso`.
 PLUGIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # As specified by packaging.python.org, "Names and normalization".
@@ -68,13 +75,66 @@ class InstalledPlugin:
 
 def _entry_points() -> Any:
     """The entry points of all installed packages; reading them takes about 20 ms."""
-    return importlib.metadata.entry_points()
+    try:
+        return importlib.metadata.entry_points()
+    except Exception as error:  # noqa: BLE001 - one of them is damaged, whatever it raises
+        raise_interruption(error)
+        found = [point for distribution in importlib.metadata.distributions() for point in _points_of(distribution)]
+        return importlib.metadata.EntryPoints(found)
+
+
+def _points_of(distribution: importlib.metadata.Distribution) -> list[importlib.metadata.EntryPoint]:
+    try:
+        return list(distribution.entry_points)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise_interruption(error)
+        logger.warning("the entry points of %s are skipped: %s", _place(distribution), _why(error))
+        return []
+
+
+def _owner(point: importlib.metadata.EntryPoint) -> tuple[str, str] | None:
+    """Name and version of the distribution that has an entry point; None where it has none that can be read.
+
+    What an interrupted `pip install -U` leaves (`~ame-1.0.dist-info`) is not installed: pip ignores it, too.
+    """
+    distribution = point.dist
+    if distribution is None or _place(distribution).rpartition("/")[2].startswith("~"):
+        return None
+    try:
+        about = distribution.metadata
+        return (about["Name"], about["Version"] or "0") if about["Name"] else None
+    except Exception as error:  # noqa: BLE001 - as above
+        raise_interruption(error)
+        logger.warning(
+            "the plugin %r is skipped: the metadata in %s: %s", point.name, _place(distribution), _why(error)
+        )
+        return None
+
+
+def _place(distribution: importlib.metadata.Distribution) -> str:
+    """The folder of a distribution's metadata."""
+    return str(getattr(distribution, "_path", "a package")).replace("\\", "/").rstrip("/")
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _damaged() -> Iterator[str]:
+    """The folders of installed packages whose metadata cannot be read."""
+    for distribution in importlib.metadata.distributions():
+        try:
+            _ = list(distribution.entry_points), distribution.metadata
+        except Exception as error:  # noqa: BLE001 - as above
+            raise_interruption(error)
+            yield _place(distribution)
 
 
 def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> list[InstalledPlugin]:
     """All plugins of a group, sorted by name, including those that may not be loaded.
 
-    A name occurs twice if two distributions claim it. A package without metadata is ignored: its owner is unknown.
+    A name occurs twice if two distributions claim it; a distribution that is found twice counts once. A package whose
+    metadata cannot be read, or has no name, is left out: its owner is unknown. The log names it.
 
     Args:
         group: The entry points' group.
@@ -83,27 +143,19 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
     Raises:
         ProviderLoadError: The metadata of the installed packages cannot be read.
     """
+    found: dict[tuple[str, str], InstalledPlugin] = {}
     try:
-        found = {
-            InstalledPlugin(point.name, point.value, about["Name"], about["Version"], point)
-            for point in entry_points().select(group=group)
-            if "Name" in (about := point.dist.metadata)
-        }
+        for point in entry_points().select(group=group):
+            if (owner := _owner(point)) is not None:
+                plugin = InstalledPlugin(point.name, point.value, *owner, point)
+                found.setdefault((point.name, normalized(owner[0])), plugin)
     except Exception as error:
         raise_interruption(error)
         raise ProviderLoadError(
             f"the entry points of the installed packages cannot be read: {type(error).__name__}: {error}.",
             remedy="One of them is damaged: find it with pip check, and reinstall it.",
         ) from error
-    return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
-
-
-def installed_version() -> str:
-    """The core's version, from the metadata of its package; `0+unknown` where that is not installed."""
-    try:
-        return importlib.metadata.version(_CORE)
-    except importlib.metadata.PackageNotFoundError:
-        return "0+unknown"
+    return sorted(found.values(), key=lambda plugin: (plugin.name, plugin.distribution))
 
 
 def normalized(name: str) -> str:
@@ -197,7 +249,7 @@ class AllowedPlugins:
 
     def has(self, distribution: str) -> bool:
         """Whether the plugins of a distribution may be loaded."""
-        return self.names is None or normalized(distribution) in self.names | {_CORE}
+        return self.names is None or normalized(distribution) in self.names | {CORE}
 
     def refusal(self, plugin: InstalledPlugin) -> ProviderLoadError:
         """The error for a plugin that may not be loaded."""
@@ -275,7 +327,66 @@ def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> Unk
     extras = [extra for extra in EXTRAS.get(package, ()) if f"{place}-".startswith(f"{extra}-")]
     wanted = f'"{package}[{extras[0]}]"' if extras else package
     remedy = f"pip install {wanted}" if package else ""
+    if package and _lacks_metadata(package):
+        module = package.replace("-", "_")
+        remedy = (
+            f"{module} can be imported, but the metadata of its package ({module}-*.dist-info) is missing, so it is "
+            "not found by name. Have the packaging keep it, such as by PyInstaller's --copy-metadata; or make the "
+            "class by hand and pass it to SessionSource."
+        )
+    if damaged := list(_damaged()):
+        remedy = f"{remedy} The metadata of these cannot be read: {', '.join(damaged)}; reinstall them.".strip()
+    misplaced = "".join(f" {sentence}" for sentence in misspelt_groups())
     return UnknownProviderError(
-        f"no {_kind(group)} {name!r} is installed{suggest(name, names)}; installed: {', '.join(names) or 'none'}.",
+        f"no {_kind(group)} {name!r} is installed{suggest(name, names)}; installed: {', '.join(names) or 'none'}."
+        + misplaced,
         remedy=remedy,
     )
+
+
+def _lacks_metadata(package: str) -> bool:
+    """Whether a package is there, but without its metadata: as after slim packaging."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        with contextlib.suppress(ImportError, ValueError):
+            return importlib.util.find_spec(package.replace("-", "_")) is not None
+    except Exception as error:  # noqa: BLE001 - damaged metadata
+        raise_interruption(error)
+        return False
+    return False
+
+
+def misspelt_groups(entry_points: Callable[[], Any] = _entry_points) -> list[str]:
+    """A sentence for each entry point in a group that begins like ours and is none of them, so that nobody finds it.
+
+    Args:
+        entry_points: Reads the entry points.
+    """
+    try:
+        points = entry_points()
+        groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
+        found = [point for group in groups for point in points.select(group=group)]
+        owners = [point.dist.metadata["Name"] for point in found]
+    except Exception:  # noqa: BLE001 - `installed` says what is wrong with the metadata
+        return []
+    return sorted(
+        {
+            f"{owner} registers {point.name} in {point.group}; did you mean {_meant_group(point.group)}?"
+            for point, owner in zip(found, owners, strict=True)
+        }
+    )
+
+
+_GROUPS = (AUTHENTICATORS, KEY_LOADERS, SESSION_STORES, OBSERVERS)
+_LIKE_OURS = re.compile(r"kinetic[-_.]?auth", re.IGNORECASE)
+
+
+def _meant_group(group: str) -> str:
+    """The group of ours that is most like another one; what we call authenticators, others call providers."""
+    word = re.split(r"[.:]", group.lower())[-1].replace("-", "_")
+    if "provider" in word:
+        return AUTHENTICATORS
+    ours = {each.partition(".")[2]: each for each in _GROUPS}
+    close = get_close_matches(word, ours, n=1, cutoff=0.5)
+    return ours[close[0]] if close else f"{', '.join(_GROUPS[:-1])} or {_GROUPS[-1]}"

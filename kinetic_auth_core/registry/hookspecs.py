@@ -5,6 +5,7 @@
 
 import inspect
 import logging
+import traceback
 from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import pluggy
 
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
-from kinetic_auth_core.events import LoginEvent, LoginRequest
+from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
@@ -151,6 +152,18 @@ def _with_request(implementation: Any) -> Any:
     return made
 
 
+class _Innermost:
+    """Counts the logins that no wrapper has refused: the last one to be registered is the innermost."""
+
+    @hookimpl(wrapper=True, trylast=True)
+    def authenticate(self) -> Any:
+        current_tally().asked += 1
+        return (yield)
+
+
+_INNERMOST = "kinetic-auth: innermost"
+
+
 class LoginHooks:
     """One provider instance and the observers, as one source calls them.
 
@@ -165,11 +178,13 @@ class LoginHooks:
             self._manager.register(_HookImplementations(observer), name)
         if provider is not None:
             self._manager.register(_HookImplementations(provider))
+            self._manager.register(_Innermost(), _INNERMOST)
 
     @property
     def wrappers(self) -> list[str]:
         """The observers that wrap `authenticate`, by name."""
-        return [each.plugin_name for each in self._manager.hook.authenticate.get_hookimpls() if each.wrapper]
+        found = self._manager.hook.authenticate.get_hookimpls()
+        return [each.plugin_name for each in found if each.wrapper and each.plugin_name != _INNERMOST]
 
     def authenticate(self, request: LoginRequest) -> object:
         """Call the provider's `authenticate` inside the observers' wrappers."""
@@ -202,11 +217,18 @@ class LoginHooks:
             except Exception as error:  # noqa: BLE001 - an observer may raise anything
                 raise_interruption(error)
                 logger.warning(
-                    "observer %s raised %s in %s; the login continues",
-                    *(implementation.plugin_name, type(error).__name__, hook),
+                    "observer %s raised %s in %s; the login continues%s",
+                    *(implementation.plugin_name, type(error).__name__, hook, _place(error)),
                 )
             finally:
                 _being_called.reset(token)
+
+
+def _place(error: BaseException) -> str:
+    """Where an observer raised: the last line in the file of its hook, as ` (file:line)`; no values."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)][1:]
+    own = [f" ({file}:{line})" for file, line in frames if file == frames[0][0]]
+    return own[-1] if own else ""
 
 
 class KeyLoaderHooks:

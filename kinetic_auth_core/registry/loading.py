@@ -3,10 +3,12 @@
 import functools
 import importlib.metadata
 import inspect
+import json
 import logging
 from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import attrs
 import pluggy
@@ -32,7 +34,7 @@ from kinetic_auth_core.registry.hookspecs import (
     SessionObserver,
     plugin_manager,
 )
-from kinetic_auth_core.registry.validation import hook_mistake, method_mistake
+from kinetic_auth_core.registry.validation import hook_mistake, method_mistake, settings_mistake, spec_mistake
 from kinetic_auth_core.settings.schema import reserved_names_of, schema
 from kinetic_auth_core.stores.base import SessionStore
 
@@ -99,7 +101,7 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
         raise_interruption(error)
-        raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}") from error
+        raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}", "does not import") from error
 
 
 def authenticator_problem(cls: type) -> str | None:
@@ -113,21 +115,20 @@ def _authenticator_problem(cls: Any) -> str | None:
         return "is not an attrs class: decorate it with @attrs.frozen"
     if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
         return "has settings of its own but no decorator: decorate it with @attrs.frozen"
-    if mistake := hook_mistake(cls) or method_mistake(cls):
+    if mistake := hook_mistake(cls) or method_mistake(cls) or spec_mistake(cls, Authenticator):
         return mistake
     manager = plugin_manager(Authenticator)
     try:
-        manager.register(cls)
+        manager.register(cls, cls.__qualname__)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         return f"does not fit the hookspec: {' '.join(str(error).split())}"
     implementations = manager.hook.authenticate.get_hookimpls()
     if not [each for each in implementations if not (each.wrapper or each.hookwrapper)]:
         return "has no authenticate() that is marked with @kinetic_auth_core.hookimpl"
-    try:
-        taken = reserved_names_of(cls)
-    except ConfigurationError as error:
-        return f"has unusable settings: {error.message}"
+    if mistake := settings_mistake(cls):
+        return mistake
+    taken = reserved_names_of(cls)
     return f"uses reserved setting names: {', '.join(taken)}; rename them" if taken else None
 
 
@@ -171,12 +172,8 @@ def load_session_store(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tupl
     cls: type[SessionStore] = loaded
     if not attrs.has(loaded):
         raise _invalid(plugin, "is not an attrs class: decorate it with @attrs.frozen or @attrs.define")
-    if mistake := method_mistake(cls):
+    if mistake := method_mistake(cls) or settings_mistake(cls):
         raise _invalid(plugin, mistake)
-    try:
-        schema(cls)
-    except ConfigurationError as error:
-        raise _invalid(plugin, f"has unusable settings: {error.message}") from error
     return plugin, cls
 
 
@@ -251,16 +248,19 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
 
 
 def _check_settings(group: str, plugin: InstalledPlugin, cls: type, *, has_table: bool) -> None:
-    try:
-        settings = schema(cls)
-    except ConfigurationError as error:
-        raise _invalid(plugin, f"has unusable settings: {error.message}") from error
+    if mistake := settings_mistake(cls):
+        raise _invalid(plugin, mistake)
+    settings = schema(cls)
     if taken := sorted({each.name for each in settings} & {*TABLE_KEYS}):
         raise _invalid(plugin, f"uses reserved setting names: {', '.join(taken)}; rename them")
     if not has_table and (needed := [each.name for each in settings if each.required]):
+        if problem := hooks_problem(group, cls):
+            raise _invalid(plugin, problem)
         table = f"[{group.partition('.')[2]}.{plugin.name}]"
         raise ProviderLoadError(
-            f"{plugin.label} needs {' and '.join(needed)}.", remedy=f"Give it in {table} of the config file."
+            f"{plugin.label} needs {' and '.join(needed)}.",
+            remedy=f"Give it in {table} of the config file.",
+            state="needs settings",
         )
 
 
@@ -271,11 +271,12 @@ def hooks_problem(group: str, instance: object) -> str | None:
         group: `kinetic_auth.observers` or `kinetic_auth.key_loaders`.
         instance: The object, or a module.
     """
-    if mistake := hook_mistake(instance):
+    specs = (SessionObserver, Authenticator) if group == OBSERVERS else (KeyLoader,)
+    if mistake := hook_mistake(instance) or spec_mistake(instance, *specs):
         return mistake
-    manager = plugin_manager(*((SessionObserver, Authenticator) if group == OBSERVERS else (KeyLoader,)))
+    manager = plugin_manager(*specs)
     try:
-        manager.register(instance)
+        manager.register(instance, getattr(instance, "__name__", type(instance).__qualname__))
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         return f"does not fit the hookspec: {' '.join(str(error).split())}"
@@ -296,9 +297,22 @@ def _wrappers(manager: pluggy.PluginManager, hook: str) -> list[pluggy.HookImpl]
     return [each for each in (caller.get_hookimpls() if caller else ()) if each.wrapper or each.hookwrapper]
 
 
-def _invalid(plugin: InstalledPlugin, what: str) -> ProviderLoadError:
-    remedy = f"Update {plugin.distribution}, or report this to its authors."
-    return ProviderLoadError(f"{plugin.label} {what}.", remedy=remedy)
+def _invalid(plugin: InstalledPlugin, what: str, state: str = "does not fit") -> ProviderLoadError:
+    remedy = f"{_mending(plugin)}, or report this to its authors."
+    return ProviderLoadError(f"{plugin.label} {what}.", remedy=remedy, state=state)
+
+
+def _mending(plugin: InstalledPlugin) -> str:
+    """What mends a plugin: its source, if it is installed editable (PEP 610); else another version."""
+    try:
+        text = getattr(plugin.point.dist, "read_text", lambda _: None)("direct_url.json")
+        origin = json.loads(text or "{}")
+        if origin["dir_info"]["editable"] is True:
+            module, folder = plugin.target.partition(":")[0], unquote(urlsplit(origin["url"]).path)
+            return f"If it is yours, mend {module} in {folder}"
+    except (ValueError, LookupError, TypeError, AttributeError, OSError):  # not there, or written by something else
+        pass
+    return f"Update {plugin.distribution}"
 
 
 Named = tuple[str, object]

@@ -1,7 +1,9 @@
 """Checks of plugins: of a class when it is loaded, and of its instances once their constructors have returned."""
 
 import abc
+import functools
 import inspect
+import re
 from typing import Any
 
 import attrs
@@ -18,10 +20,13 @@ from kinetic_auth_core.settings.schema import (
     exactly_one_of,
     group_problem,
     schema,
+    suggest,
 )
 
 _MARK = f"{PROJECT}_impl"
 _CORE = "kinetic_auth_core."
+#: How settings are called whose value is usually a secret.
+_SECRET_NAME = re.compile(r"(?:.*_)?(?:password|secret|token|private_key|passphrase)", re.IGNORECASE)
 
 
 def marked(plugin: object) -> dict[str, Any]:
@@ -42,6 +47,66 @@ def hook_mistake(plugin: object) -> str | None:
         if mistake := _mistake(name, raw, "a hook", may_yield=may_yield):
             return mistake
     return None
+
+
+def spec_mistake(plugin: object, *specs: type) -> str | None:
+    """Which hook, or which argument of a hook, the hookspecs do not have, as the end of a sentence; None if they do.
+
+    Args:
+        plugin: The plugin's class, object or module.
+        specs: The classes of the hookspecs.
+    """
+    hooks = {
+        name: list(inspect.signature(function).parameters)[1:]
+        for spec in specs
+        for name, function in vars(spec).items()
+        if hasattr(function, f"{PROJECT}_spec")
+    }
+    for name, raw in marked(plugin).items():
+        options = _options(raw) or {}
+        hook = options.get("specname") or name
+        if hook in hooks:
+            if wrong := [each for each in _arguments(plugin, name) if each not in hooks[hook]]:
+                what = " and ".join(map(repr, wrong))
+                return f"does not fit the hookspec: {hook} has no argument {what}; it has: {', '.join(hooks[hook])}"
+        elif not options.get("optionalhook"):
+            found = f"unknown hook {hook!r}{suggest(hook, hooks)}"
+            return f"does not fit the hookspec: {found}; the hooks are: {', '.join(hooks)}"
+    return None
+
+
+def _arguments(plugin: object, name: str) -> list[str]:
+    """The arguments that an implementation of a hook wants: those without a default."""
+    try:
+        parameters = list(inspect.signature(getattr(plugin, name)).parameters.values())
+    except (TypeError, ValueError):  # a callable without a signature
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = parameters[1:] if inspect.isclass(plugin) else parameters  # a class's function has `self` as well
+    return [each.name for each in own if each.kind in kinds and each.default is each.empty]
+
+
+def settings_mistake(cls: type) -> str | None:
+    """What is wrong with the declaration of a class's settings, as the end of a sentence; None if nothing is."""
+    try:
+        return _settings_mistake(cls)
+    except ConfigurationError as error:
+        return f"has unusable settings: {error.message}"
+
+
+@functools.cache
+def _settings_mistake(cls: Any) -> str | None:
+    for each in schema(cls):
+        if mistake := each.mistake():
+            return f"has an unusable setting {each.name!r}: {mistake}"
+    return None
+
+
+def settings_not_declared_secret(cls: type) -> list[str]:
+    """The settings of a class that are called like a secret, take text, and are not declared with `secret=True`."""
+    return [
+        each.name for each in schema(cls) if not each.secret and each.takes_text and _SECRET_NAME.fullmatch(each.name)
+    ]
 
 
 def method_mistake(cls: type) -> str | None:
@@ -126,6 +191,8 @@ class ValidatedMeta(abc.ABCMeta):
     @secret_boundary
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the instance, then check it."""
+        if mistake := settings_mistake(cls):
+            raise ConfigurationError(f"{cls.__name__} {mistake}.")
         with construction(True):
             instance = super().__call__(*args, **kwargs)
         with construction(False):

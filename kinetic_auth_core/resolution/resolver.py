@@ -201,7 +201,7 @@ def _merge(
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     _warn_of_an_empty_environment(configuration, layers)
     is_stored = not says_never_stored(cls)
-    default = "file" if is_single_use(cls) else default_store if is_stored else DEFAULT_STORE
+    default = DEFAULT_STORE if not is_stored else "file" if is_single_use(cls) else default_store
     choice = choose_store(store.value if store else None, configuration, default)
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
@@ -249,14 +249,14 @@ def _merge(
             if not problems and found == list(error.problems):
                 raise  # it says all there is, perhaps with a remedy
             problems += found
-    if choice.cls is not None and (problem := store_problem(cls, values.get("username"), choice.cls)):
-        where = next(row.source for row in choice.rows if row.name == "store")
-        problems.append(f"store (from {where}): {problem}")
     if spec.is_grant and values.get("client_cert") is not None:
         from kinetic_auth_core.transport.client_certificate import client_certificate_problems
 
         found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
         problems += located(found, merged.rows)
+    if choice.cls is not None and (problem := store_problem(cls, values.get("username"), choice.cls)):
+        where = next(row.source for row in choice.rows if row.name == "store")
+        problems.append(f"store (from {where}): {problem}")
     if problems:
         return rows, [*problems, *suggestions], None
     for each in suggestions:

@@ -21,6 +21,7 @@ from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
+from kinetic_auth_core.sessions.refused_sessions import RefusedSessions
 from kinetic_auth_core.stores.session_cache import Lease, SessionCache
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Refresher:
         self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
         self._rejected: SalesforceSession | None = None
         self._had_one = False
+        self._refused = RefusedSessions(flow.spec.label)
         self._holder = uuid.uuid4().hex  # the same for all its logins: one that was interrupted leaves its lease to it
         reset_after_fork(self)
 
@@ -68,6 +70,14 @@ class Refresher:
         """
         self._rejected, self._had_one = rejected, False
 
+    def note_refused(self, session: SalesforceSession) -> None:
+        """Note that a session was reported dead, for the pause after too many fresh ones."""
+        self._refused.note_refused(session)
+
+    def note_taken(self, session: SalesforceSession) -> None:
+        """Note that Salesforce has answered a call with a session."""
+        self._refused.note_taken(session)
+
     def forget(self, session: SalesforceSession) -> None:
         """Delete a dead session from the store, so that no other process finds it there."""
         self._cache.forget(session)
@@ -86,6 +96,8 @@ class Refresher:
         while True:
             if cached := self.cached():
                 return self._found(cached)
+            if held := self._refused.held():
+                return held
             if self._flow.is_waiting_for_another():
                 give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
             elif (lease := self._cache.acquire(self._holder)) is not None:
@@ -130,6 +142,7 @@ class Refresher:
     def _found(self, cached: CachedSession) -> CachedSession:
         """A session that the callers get: what ended the one before it is over."""
         self._rejected, self._had_one = None, True
+        self._refused.note_got(cached)
         return cached
 
     def _log_in(self, stale: CachedSession | None) -> CachedSession:
@@ -145,9 +158,12 @@ class Refresher:
         )
         made = self._found(CachedSession.of(session, self._lifetime_s, born_at=began))
         token = made.session.access_token
-        with contextlib.suppress(ValueError):
-            self._dead.remove(token)  # Salesforce may hand back the same session, alive again
         self._made_here.append(token)
+        if token in self._dead:  # the very one that was refused: other processes are spared it
+            with contextlib.suppress(ValueError):
+                self._dead.remove(token)
+            self._refused.note_given_back(made)
+            return made
         return self._cache.write(made, self._dead) or made
 
     def _after_fork(self) -> None:
@@ -293,6 +309,8 @@ class SingleFlight:
         notice_fork()
         with self._lock:
             is_news = self._refresher.mark_dead(session)
+            if is_rejected:
+                self._refresher.note_refused(session)
             is_live = self._cached is not None and self._cached.session.access_token == session.access_token
             if is_live or (is_news and self._cached is None):
                 self._refresher.note_end(session if is_rejected else None)

@@ -12,7 +12,8 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import LockoutGuard, LoginBudget, SharedResources
+from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
@@ -87,9 +88,8 @@ class SessionSource:
             spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
             username=spec.displayed("username"),
-            refusals=self._resources.refusals,
         )
-        guard = LockoutGuard(self._cache, options.lockout_guard, spec.label, details)
+        guard = LoginGuard(self._cache, options.lockout_guard, spec.label, details)
         here = spec.identity.name_here(process_key())
         budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
         self._flow = LoginFlow(spec, guard, budget, self._resources, States(spec, self._cache))
@@ -131,6 +131,9 @@ class SessionSource:
         When three quarters of `session_lifetime` have passed, the session is refreshed in the background, and no
         caller waits; when all of it has passed, all callers wait for the one that logs in.
 
+        After three sessions in a row that were reported dead within a minute of their login, no login is made for a
+        minute and more: until then this returns the session that was refused.
+
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
@@ -168,6 +171,10 @@ class SessionSource:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
         return not self._refresher.was_made_here(session)
 
+    def note_taken(self, session: SalesforceSession) -> None:
+        """Note that Salesforce has answered a call with a session, as the adapters do: it was not refused at once."""
+        self._refresher.note_taken(session)
+
     @secret_boundary
     def invalidate(self, session: SalesforceSession) -> None:
         """Report that a session is dead, typically after a 401.
@@ -180,8 +187,8 @@ class SessionSource:
             session: The session that was refused.
         """
         was_live, is_news = self._single_flight.drop(session, is_rejected=True)
-        if was_live:
-            logger.info("%s: session rejected (401); it is discarded and the next call logs in", self._flow.spec.label)
+        if was_live and is_news:
+            logger.info("%s: session rejected (401); it is discarded", self._flow.spec.label)
         if is_news:
             self._flow.notify_of_dead(session)
 

@@ -5,12 +5,15 @@ a setting is and which values it accepts; the `config` package reads the values.
 """
 
 import contextlib
+import dis
 import functools
+import inspect
+import sys
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import attrs
 
@@ -20,6 +23,29 @@ from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.settings.coercion import arms, coerce, is_list_type, is_path_type, item_types
 
 METADATA_KEY = "kinetic_auth_core.setting"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def with_help(declare: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function that declares a setting: without `help=` the error names the setting, its file and its line.
+
+    Args:
+        declare: The function.
+    """
+
+    @functools.wraps(declare)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "help" not in kwargs:
+            frame = sys._getframe(1)  # noqa: SLF001 - the class body; inspect's own way reads the source, too
+            stored = (each for each in dis.get_instructions(frame.f_code) if each.offset > frame.f_lasti)
+            name = next((repr(each.argval) for each in stored if each.opname.startswith("STORE_")), "")
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            raise TypeError(f'the setting {name} ({place}) has no help: write setting(..., help="What it is.")')
+        return declare(*args, **kwargs)
+
+    return wrapper
 
 
 class LiteralText(str):
@@ -39,6 +65,7 @@ class KeyList:
     items: tuple[Any, ...] = attrs.field(repr=False)
 
 
+@with_help
 def setting(
     default: Any = attrs.NOTHING,
     *,
@@ -111,7 +138,18 @@ def deferred(validator: Any) -> Callable[[Any, Any, Any], None]:
         if not (_under_construction.get() and getattr(type(instance), "validates_after_init", False)):
             run(instance, attribute, value)
 
+    validate.validators = validator if isinstance(validator, list | tuple) else (validator,)  # type: ignore[attr-defined]
     return validate
+
+
+def _single(validator: Any) -> Iterator[Any]:
+    """The validators that a field's validator is made of; attrs joins several, and `deferred` wraps them."""
+    parts = getattr(validator, "validators", None) or getattr(validator, "_validators", None)
+    if isinstance(parts, list | tuple):
+        for part in parts:
+            yield from _single(part)
+    elif validator is not None:
+        yield validator
 
 
 @attrs.frozen
@@ -163,6 +201,13 @@ class Setting:
     def takes_bytes(self) -> bool:
         """Whether it takes bytes, or a list of bytes."""
         return bytes in (*arms(self.type), *(item for arm in arms(self.type) for item in item_types(arm)))
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether it takes text or bytes, or a list of them."""
+        return self.takes_bytes or any(
+            each in (str, Any) for arm in arms(self.type) for each in (arm, *item_types(arm))
+        )
 
     def declared_with(self, other: "Setting") -> bool:
         """Whether it is the other one, inherited from the class that declares it.
@@ -220,6 +265,27 @@ class Setting:
         if convert is None or isinstance(convert, attrs.Converter):  # the latter may need the instance
             return value
         return self._guarded(convert, value)
+
+    def mistake(self) -> str | None:
+        """What is wrong with its declaration, as the end of a sentence; None if nothing is."""
+        for validator in _single(self._attribute.validator):
+            try:
+                signature = inspect.signature(validator)
+            except (TypeError, ValueError):  # a callable without a signature
+                continue
+            try:
+                signature.bind(None, None, None)
+            except TypeError:
+                name = getattr(validator, "__name__", type(validator).__name__)
+                return f"its validator is {name}{signature}, but it is called as {name}(instance, attribute, value)"
+        is_computed = isinstance(self.default, attrs.Factory) or isinstance(self._attribute.converter, attrs.Converter)  # type: ignore[arg-type]  # as above
+        if self.default is None or self.required or is_computed:
+            return None
+        try:
+            self.accept(self.default)
+        except ValueError as error:
+            return f"its default does not fit its type: {error}"
+        return None
 
     def check(self, instance: Any) -> None:
         """Check the value of a complete instance, by type and validator.

@@ -8,7 +8,7 @@ import attrs
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import url_problem, without_slash
 from kinetic_auth_core.session import default_api_version, normal_api_version
-from kinetic_auth_core.settings.schema import setting
+from kinetic_auth_core.settings.schema import setting, with_help
 
 _MAX_SECONDS = 86_400  # a day
 DEFAULT_LOGIN_URL = "https://login.salesforce.com"
@@ -69,6 +69,7 @@ def check_seconds(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError(f"must be a number of seconds above 0, up to {_MAX_SECONDS}")
 
 
+@with_help
 def url_setting(
     default: Any = attrs.NOTHING,
     *,

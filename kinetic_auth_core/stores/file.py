@@ -8,21 +8,23 @@ A file holds either a lease, or a value after a line with its checksum.
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
 import re
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy
+from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.interruptions import raise_interruption
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
@@ -157,7 +159,7 @@ def _absolute(path: Any) -> Any:
     """An absolute path, which does not depend on the working folder; other values are left to the validator."""
     if not path or not isinstance(path, str | os.PathLike):
         return path
-    return str(expanded(path).absolute())
+    return str(absolute(expanded(path)))
 
 
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
@@ -203,12 +205,10 @@ class FileStore(SessionStore):
 
     @classmethod
     def import_modules(cls) -> None:
-        """Import the libraries of locks and folders."""
-        import filelock
+        """Import the library that knows the user's folders."""
         import platformdirs
 
         platformdirs.user_state_path()  # it imports the module of this system
-        filelock.FileLock(os.devnull)
 
     def get(self, key: str) -> StoredValue | None:
         """The value of a key; None if there is none, it has expired, or it is damaged."""
@@ -224,7 +224,8 @@ class FileStore(SessionStore):
         except DamagedEntryError as error:
             logger.warning("ignoring an entry of the session store in %s: %s", folder.path, error)
         try:
-            with _locked(folder, key, timeout_s=0):
+            with LockFile(folder, key) as lock:
+                lock.acquire(timeout_s=0)
                 if folder.read(key + _VALUE) == content:  # it was not replaced meanwhile
                     folder.remove(key + _VALUE)
         except (OSError, KineticAuthError) as error:
@@ -240,7 +241,8 @@ class FileStore(SessionStore):
         """
         folder = self._folder(key)
         folder.make()
-        with _locked(folder, key):
+        with LockFile(folder, key) as lock:
+            lock.acquire()
             entry = _entry(folder, key)
             if generation is not None and generation != (entry.generation if entry else 0):
                 return None
@@ -256,7 +258,8 @@ class FileStore(SessionStore):
         folder = self._folder(key)
         if not folder.is_there():
             return False
-        with _locked(folder, key):
+        with LockFile(folder, key) as lock:
+            lock.acquire()
             entry = _entry(folder, key)
             if entry is None or (generation is not None and generation != entry.generation):
                 return False
@@ -266,7 +269,8 @@ class FileStore(SessionStore):
         """Acquire the lease of a key; see `SessionStore.acquire`. It expires by the machine's clock."""
         folder = self._folder(key)
         folder.make()
-        with _locked(folder, key):
+        with LockFile(folder, key) as lock:
+            lock.acquire()
             now = time.time()
             lease = Lease.decoded(folder.read(key + _LEASE) or b"")
             if lease is not None and lease.holder != holder and lease.is_held(now):
@@ -279,7 +283,8 @@ class FileStore(SessionStore):
         folder = self._folder(key)
         if not folder.is_there():
             return
-        with _locked(folder, key):
+        with LockFile(folder, key) as lock:
+            lock.acquire()
             lease = Lease.decoded(folder.read(key + _LEASE) or b"")
             if lease is not None and lease.holder == holder:
                 folder.remove(key + _LEASE)
@@ -296,7 +301,8 @@ class FileStore(SessionStore):
         key = folder.read(_NAMING_KEY) if folder.is_there() else None
         if key is None:
             folder.make()
-            with _locked(folder, _NAMING_KEY):
+            with LockFile(folder, _NAMING_KEY) as lock:
+                lock.acquire()
                 key = folder.read(_NAMING_KEY)
                 if key is None:
                     key = os.urandom(_NAMING_KEY_BYTES)
@@ -335,28 +341,71 @@ class FileStore(SessionStore):
 FileStore.__init__ = secret_boundary(FileStore.__init__)  # type: ignore[method-assign]  # attrs has made it
 
 
-@contextlib.contextmanager
-def _locked(folder: PrivateFolder, key: str, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
-    """Exclude all other threads and processes from a key.
+class LockFile(io.FileIO):
+    """A file that is locked to exclude all other threads and processes from a key, as long as it is open.
 
-    Raises:
-        KineticAuthError: Another process holds the lock for too long.
+        with LockFile(folder, key) as lock:
+            lock.acquire()
+
+    The `with` block closes it in C, where no signal comes between: a lock that is left behind would stop all processes.
+
+    Args:
+        folder: Where it is. Several keys share one file, which is made once and stays.
+        key: The key.
     """
-    import filelock
 
-    name = f"{hashlib.sha256(key.encode()).hexdigest()[0]}.lock"
-    # One instance for each operation: filelock's are reentrant, so threads that share one would not exclude each other.
-    lock = filelock.FileLock(folder.path / name, timeout=timeout_s, mode=0o600)
-    try:
-        lock.acquire(poll_interval=_POLL_S)
-    except filelock.Timeout:
-        raise KineticAuthError(
-            f"The session store's folder {folder.path} was locked by another process for {timeout_s:.0f} s."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    def __init__(self, folder: PrivateFolder, key: str) -> None:
+        path = folder.path / f"{hashlib.sha256(key.encode()).hexdigest()[0]}.lock"
+        super().__init__(path, "ab", opener=_open_lock)
+        reset_after_fork(self)
+
+    def acquire(self, timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        """Wait for the lock.
+
+        Raises:
+            KineticAuthError: Another process holds it for too long.
+        """
+        give_up_at = time.monotonic() + timeout_s
+        while not _is_locked_now(self.fileno()):
+            if time.monotonic() >= give_up_at:
+                folder = Path(os.fsdecode(self.name)).parent
+                raise KineticAuthError(
+                    f"The session store's folder {folder} was locked by another process for {timeout_s:.0f} s."
+                )
+            time.sleep(_POLL_S)
+
+    def _after_fork(self) -> None:
+        """In the child, which has the file open as well: it would keep the parent's lock."""
+        self.close()
+
+
+def _open_lock(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    if hasattr(os, "fchmod"):
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600)  # the umask may have removed our own permissions
+    return descriptor
+
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _is_locked_now(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _is_locked_now(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def _entry(folder: PrivateFolder, key: str) -> Entry | None:
@@ -381,7 +430,8 @@ def _sweep_if_due(folder: PrivateFolder) -> None:
                 if (folder.age_s(name) or 0) > ABANDONED_AFTER_S:
                     folder.remove(name)
             elif (key := name.removesuffix(_VALUE)) != name or (key := name.removesuffix(_LEASE)) != name:
-                with contextlib.suppress(KineticAuthError), _locked(folder, key, timeout_s=0):
+                with contextlib.suppress(KineticAuthError), LockFile(folder, key) as lock:
+                    lock.acquire(timeout_s=0)
                     if _is_expired(folder, name):
                         folder.remove(name)
     except OSError as error:

@@ -21,6 +21,12 @@ def process_key() -> bytes:
     return os.urandom(32)
 
 
+@functools.cache
+def process_notes() -> "MemoryStore":
+    """What this process and its children keep of refused logins, for all sources."""
+    return MemoryStore()
+
+
 @attrs.frozen
 class _Entry:
     stored: StoredValue

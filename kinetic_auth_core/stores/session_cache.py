@@ -17,7 +17,7 @@ from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded,
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.allowed_hosts import Guards
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
-from kinetic_auth_core.stores.memory import MemoryStore, process_key
+from kinetic_auth_core.stores.memory import MemoryStore, process_key, process_notes
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class FixedName:
 
 
 class SessionCache:
-    """One source's session, lease and refusals in a store.
+    """One source's session, lease and notes on refusals in a store.
 
     Args:
         naming: Finds the name under which they are kept; or the name.
@@ -90,7 +90,6 @@ class SessionCache:
         api_version: For the sessions that come from the store; None: as they were stored.
         guards: What such a session must be like; None: any will do.
         username: Whose session it must be, where the session says so; None: anybody's.
-        refusals: Where this process keeps refusals, beside the store; None: in a memory of its own.
 
     Attributes:
         lease_s: Who holds the lease logs in while all others wait. One that dies blocks them no longer than this.
@@ -111,7 +110,6 @@ class SessionCache:
         *,
         guards: Guards | None = None,
         username: str | None = None,
-        refusals: MemoryStore | None = None,
     ) -> None:
         self._naming = FixedName(naming) if isinstance(naming, str) else naming
         self._name: str | None = None
@@ -120,7 +118,6 @@ class SessionCache:
         self._here = self._naming.name_here(process_key())
         self._username = username
         self._own = MemoryStore()
-        self._own_refusals = refusals or MemoryStore()
         self._place = store
         self._store: SessionStore | None = None
         self._lifetime_s = lifetime_s
@@ -138,7 +135,7 @@ class SessionCache:
 
     @property
     def key(self) -> str:
-        """Under which name session and refusals are kept; it tells nothing."""
+        """Under which name the session is kept; it tells nothing."""
         return self._name or self.find_name()
 
     def find_name(self) -> str:
@@ -256,40 +253,68 @@ class SessionCache:
             raise_interruption(error)
             self._note_outage("release", _why(error, lease.store))
 
-    def read_refusals(self) -> list[tuple[str, bytes]]:
-        """What `write_refusals` kept, in the store and in this process: one of them may be out of reach later.
-
-        Returns:
-            Each with the name under which it is kept.
-        """
-
-        def get(store: SessionStore, name: str) -> tuple[str, bytes]:
-            found = store.get(f"{name}.refused")
-            return name, found.value if found else b""
-
-        key = self.key
-        return [get(self._own_refusals, self._here), self._ask("get", lambda store: get(store, key))]
-
-    def write_refusals(self, change: Callable[[str, bytes], bytes], expires_in_s: float) -> None:
-        """Keep the refusals of credentials.
+    def read_notes(self, name_of: Callable[[bytes], str]) -> list[tuple[bytes, bytes]]:
+        """What `change_notes` kept, in the store and in this process: one of them may be out of reach later.
 
         Args:
-            change: Makes the new value of the name under which it is kept, and of the one that is there, or of nothing.
-            expires_in_s: How long it is kept, in seconds.
+            name_of: Gives the name under which they are kept, from the naming key of the place.
+
+        Returns:
+            The notes of each place, with its naming key.
         """
 
-        def write(store: SessionStore, key: str) -> None:
-            name = f"{key}.refused"
+        def get(store: SessionStore, naming_key: bytes | None) -> list[tuple[bytes, bytes]]:
+            found = store.get(_note_name(name_of, naming_key)) if naming_key else None
+            return [(naming_key, found.value)] if naming_key and found else []
+
+        _ = self.key
+        own = get(process_notes(), process_key())
+        return [*own, *self._ask("get", lambda store: get(store, store.naming_key()))]
+
+    def change_notes(
+        self, name_of: Callable[[bytes], str], change: Callable[[bytes, bytes], bytes], expires_in_s: float
+    ) -> None:
+        """Change what is kept, in the store and in this process.
+
+        Args:
+            name_of: As for `read_notes`.
+            change: Makes the new notes, from the naming key of the place and the notes that are there, or nothing.
+            expires_in_s: How long they are kept, in seconds.
+        """
+
+        def write(store: SessionStore, naming_key: bytes | None) -> None:
+            if not naming_key:
+                return
+            name = _note_name(name_of, naming_key)
             for _ in range(_TRIES):
                 found = store.get(name)
                 value, generation = (found.value, found.generation) if found else (b"", 0)
-                if store.put(name, change(key, value), expires_in_s=expires_in_s, generation=generation) is not None:
+                changed = change(naming_key, value)
+                if store.put(name, changed, expires_in_s=expires_in_s, generation=generation) is not None:
                     return
-            store.put(name, change(key, b""), expires_in_s=expires_in_s)
+            store.put(name, change(naming_key, b""), expires_in_s=expires_in_s)
 
-        key = self.key
-        write(self._own_refusals, self._here)
-        self._ask("put", lambda store: write(store, key))
+        _ = self.key
+        write(process_notes(), process_key())
+        self._ask("put", lambda store: write(store, store.naming_key()))
+
+    def acquire_note(self, name_of: Callable[[bytes], str], holder: str) -> "Lease | None":
+        """Take the lease of what is kept, for `lease_s` seconds; None if another process has it.
+
+        Args:
+            name_of: As for `read_notes`.
+            holder: Who takes it.
+        """
+
+        def acquire(store: SessionStore) -> Lease | None:
+            naming_key = store.naming_key()
+            if not naming_key:  # nothing is shared there
+                return Lease(self._own, holder, holder)
+            name = _note_name(name_of, naming_key)
+            return Lease(store, name, holder) if store.acquire(name, holder, expires_in_s=self.lease_s) else None
+
+        _ = self.key
+        return self._ask("acquire", acquire)
 
     def close(self) -> None:
         """Give the store's connections back; the next use opens new ones."""
@@ -370,6 +395,10 @@ class SessionCache:
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock = threading.RLock()
+
+
+def _note_name(name_of: Callable[[bytes], str], naming_key: bytes) -> str:
+    return f"{name_of(naming_key)}.refused"
 
 
 def _why(error: Exception, store: SessionStore | None) -> str:

@@ -33,7 +33,7 @@ try:
     from kinetic_auth_core.testing.emulator.oauth_errors import ERROR_ROWS
     from kinetic_auth_core.testing.emulator.tls import TlsProfile
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in {"cryptography", "jwt", "trustme", "werkzeug"}:
+    if (error.name or "").partition(".")[0] not in {"cryptography", "jwt", "lark", "trustme", "werkzeug"}:
         raise
     raise ImportError(
         f'kinetic_auth_core.testing needs {error.name}: pip install "kinetic-auth-core[testing]"', name=error.name

@@ -10,7 +10,6 @@ import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
@@ -31,6 +30,8 @@ from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
 from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error
+from kinetic_auth_core.transport.proxies import proxy_problem, variable_of
+from kinetic_auth_core.versions import installed_version
 
 _MAX_QUOTED = 300  # characters
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
@@ -120,9 +121,9 @@ class _Session(requests.Session):
 
 
 @functools.lru_cache(maxsize=16)
-def _context_of(ca_file: str, _state: tuple[int, ...]) -> ssl.SSLContext:
+def _context_of(ca_file: str, _state: tuple[int, ...], *, is_strict: bool) -> ssl.SSLContext:
     """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds."""
-    return limits.tls_context(ca_file, None)
+    return limits.tls_context(ca_file, None, is_strict=is_strict)
 
 
 def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
@@ -135,13 +136,15 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCe
     source, path = next((source, path) for source, path in named.items() if path)
     try:
         found = expanded(path)
+        is_strict = source == "certifi"
         if found.is_dir() or certificate is not None:  # one with a key is not shared
-            context = limits.tls_context(*((None, str(found)) if found.is_dir() else (str(found), None)))
+            where = (None, str(found)) if found.is_dir() else (str(found), None)
+            context = limits.tls_context(*where, is_strict=is_strict)
             if certificate is not None:
                 certificate.load(context)
             return context
         state = found.stat()
-        return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns))
+        return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns), is_strict=is_strict)
     except ConfigurationError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -212,9 +215,10 @@ class Transport:
         notice_fork()  # the parent's connections are not ours
         with Deadline(self._limits.deadline_s):
             session = self._opened()
+            proxies = self._proxies(url)
             current_tally().attempts += 1
             try:
-                outcome = self._send(session, method, url, request)
+                outcome = self._send(session, method, url, request, proxies)
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
@@ -230,8 +234,10 @@ class Transport:
                     limits=self._limits,
                     expired=remaining_s() == 0,
                     masked=lambda text: request.quoted(self._masked(text)),
-                    proxy=self._proxy_for(url),
+                    proxy=(proxy := self._proxy_for(url, proxies)),
+                    proxy_source="proxy" if self._proxy or not proxy else variable_of(url, proxy),
                 )
+        current_tally().arrived += isinstance(outcome, TokenResponse) or outcome.unanswered
         if isinstance(outcome, Failure):  # outside of the except block: the chain must not hold what requests raised
             raise TransportError(
                 outcome.message, remedy=outcome.remedy, retryable=outcome.retryable, unanswered=outcome.unanswered
@@ -243,7 +249,9 @@ class Transport:
         if session := self._session.take():
             session.close()
 
-    def _send(self, session: requests.Session, method: str, url: str, request: TokenRequest) -> TokenResponse:
+    def _send(
+        self, session: requests.Session, method: str, url: str, request: TokenRequest, proxies: dict[str, str]
+    ) -> TokenResponse:
         began = time.time()
         is_post = method == "POST"
         with session.request(
@@ -254,7 +262,7 @@ class Transport:
             timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,
-            proxies=self._proxies(url),
+            proxies=proxies,
         ) as response:
             at = (began + time.time()) / 2
             sent = b"".join(_pieces(response))
@@ -272,7 +280,7 @@ class Transport:
         session = _Session()
         session.trust_env = False  # no credentials from ~/.netrc; proxies and CAs of the environment are read here
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        agent = f"kinetic-auth/{version('kinetic-auth-core')} {requests.utils.default_user_agent()}"
+        agent = f"kinetic-auth/{installed_version()} {requests.utils.default_user_agent()}"
         session.headers["User-Agent"] = agent
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = "identity"
@@ -283,12 +291,23 @@ class Transport:
         return session
 
     def _proxies(self, url: str) -> dict[str, str]:
-        return {"all": self._proxy} if self._proxy else requests.utils.get_environ_proxies(url)
+        """The proxies, as requests takes them.
 
-    def _proxy_for(self, url: str) -> str | None:
-        """The proxy's URL; None where there is none or an invalid one: that was an error before."""
+        Raises:
+            ConfigurationError: That of the environment cannot be used.
+        """
+        if self._proxy:
+            return {"all": self._proxy}
+        proxies: dict[str, str] = requests.utils.get_environ_proxies(url)
+        chosen = self._proxy_for(url, proxies)
+        if chosen and (problem := proxy_problem(chosen)):
+            raise ConfigurationError(f"{variable_of(url, chosen)}: {problem}.")
+        return proxies
+
+    def _proxy_for(self, url: str, proxies: dict[str, str]) -> str | None:
+        """The proxy's URL; None where there is none."""
         with contextlib.suppress(ValueError):
-            return requests.utils.select_proxy(url, self._proxies(url))
+            return requests.utils.select_proxy(url, proxies)
         return None
 
     def _masked(self, text: str) -> str:

@@ -9,6 +9,7 @@ import io
 import queue
 import socket
 import ssl
+import sys
 import zlib
 from collections import deque
 from typing import Any
@@ -91,17 +92,26 @@ class _Kept(queue.Queue[Any]):
             raise queue.Empty from None
 
 
-def tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
+def tls_context(cafile: str | None, capath: str | None, *, is_strict: bool) -> ssl.SSLContext:
     """A verifying TLS client context, 1.2 or newer.
+
+    It writes no keys to the file that SSLKEYLOGFILE names: who has them can read the credentials.
 
     Args:
         cafile: A file of trusted CA certificates in PEM form, or None.
         capath: A folder of them, as OpenSSL hashes it, or None.
+        is_strict: Whether certificates must be as RFC 5280 says, which Python checks from 3.13 on. CAs of companies
+            often are not, such as those that leave out the key identifiers (urllib3#3665).
 
     Raises:
         OSError: The file cannot be read, or holds no certificate (ssl.SSLError).
     """
-    context = ssl.create_default_context(cafile=cafile, capath=capath)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile, capath)
+    if sys.version_info >= (3, 13):  # as ssl.create_default_context does
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if is_strict:
+            context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

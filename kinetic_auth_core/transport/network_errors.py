@@ -1,11 +1,10 @@
 """Descriptions of network errors: what the errors of requests and urllib3 mean, and what to do."""
 
-import contextlib
 import http.client
 import re
 import socket
+import ssl
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import attrs
 import requests
@@ -14,11 +13,20 @@ import urllib3.exceptions
 from kinetic_auth_core.interruptions import chain as chain_of
 from kinetic_auth_core.redaction import LibraryError
 from kinetic_auth_core.transport.limits import CodingError
+from kinetic_auth_core.transport.proxies import host_and_port
 
 CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
 _CHECK_CA = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."
 _NEED_SOCKS = "For a SOCKS proxy: pip install PySocks."
-_CHECK_PROXY = "Check proxy (or HTTPS_PROXY) and its credentials."
+_CHECK_PROXY = "Check {source} and its credentials."
+_PROXY_WITHOUT_TLS = (
+    "Write http:// before the address of the proxy, in {source}: https:// is for a proxy that speaks TLS itself, also "
+    "where the host behind it does."
+)
+_STRICT = (
+    "Python 3.13 and newer take no certificate that differs from RFC 5280, such as one without key identifiers. Name "
+    "the CA in ca_bundle (or REQUESTS_CA_BUNDLE): certificates of a CA that is named there are not checked so strictly."
+)
 
 
 @attrs.frozen
@@ -69,7 +77,12 @@ _OTHER_NAME = "Check login_url: it has to name the host as its certificate does;
 #: Anything else is a matter of who signed it.
 _BY_CODE = {9: _EXPIRED_CERTIFICATE, 10: _EXPIRED_CERTIFICATE, 62: _OTHER_NAME, 64: _OTHER_NAME}
 
+_NOT_AS_RFC_5280 = re.compile(r"(?i)key identifier|key usage|basic constraints|not marked critical|issuer name empty")
+
 _BROKE = "the connection to {host} broke before an answer came."
+
+#: A server that answers a TLS handshake in clear: what OpenSSL says of it, by its versions.
+_NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE")
 
 # First match wins. A type that is given as text is compared by name, so that it is not imported.
 _ROWS = (
@@ -107,6 +120,9 @@ _ROWS = (
     ),
 )
 _BROKEN = _Row((), _BROKE, unanswered=True)
+_PROXY_IN_CLEAR = _Row(
+    (), "the proxy{proxy} does not speak TLS, but its address begins with https://.", _PROXY_WITHOUT_TLS
+)
 _EXPIRED = _Row(
     (),
     "no complete answer from {host} within the deadline of {limits.deadline_s:g} s.",
@@ -135,6 +151,7 @@ def describe_network_error(
     expired: bool,
     masked: Callable[[str], str],
     proxy: str | None = None,
+    proxy_source: str = "proxy",
 ) -> Failure:
     """Say what an error of requests or urllib3 means.
 
@@ -145,11 +162,15 @@ def describe_network_error(
         expired: Whether the deadline had passed.
         masked: Takes secrets out of the library's text.
         proxy: The URL of the proxy that was to carry the request; the message names its host and port alone.
+        proxy_source: The setting or variable that names it.
     """
     chain = list(chain_of(error))
     alert = next(filter(None, map(_alert_about_our_certificate, chain)), "")
     row = next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
     row = _EXPIRED if expired else _CERTIFICATE_WANTED if alert else row
+    speaks_no_tls = any(_NO_TLS.search(str(link)) for link in chain if isinstance(link, ssl.SSLError))
+    if not expired and speaks_no_tls and (proxy or "").lower().startswith("https:"):
+        row = _PROXY_IN_CLEAR
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
     texts = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
     texts += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
@@ -161,27 +182,21 @@ def describe_network_error(
         alert=alert,
         reason=reason,
         error=masked(str(error)),
-        proxy=_named(proxy),
+        proxy=host_and_port(proxy),
     )
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_text_of(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
-    return Failure(message, _remedy(row, chain), can_pass, row.unanswered, cause)
+    remedy = _remedy(row, chain).format(source="proxy (or HTTPS_PROXY)" if proxy_source == "proxy" else proxy_source)
+    return Failure(message, remedy, can_pass, row.unanswered, cause)
 
 
 def _remedy(row: _Row, chain: list[BaseException]) -> str:
     if row.remedy != _CHECK_CA:
         return row.remedy
+    if any(_NOT_AS_RFC_5280.search(str(getattr(link, "verify_message", ""))) for link in chain):
+        return _STRICT
     codes = [getattr(link, "verify_code", None) for link in chain]
     return next((remedy for code, remedy in _BY_CODE.items() if code in codes), _CHECK_CA)
-
-
-def _named(proxy: str | None) -> str:
-    """A proxy's host and port with a blank before, and nothing else of its URL."""
-    with contextlib.suppress(ValueError):
-        parts = urlsplit(proxy or "")
-        if parts.hostname:
-            return f" {parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
-    return ""
 
 
 def _text_of(error: Exception, chain: list[BaseException], masked: Callable[[str], str]) -> str:

@@ -171,7 +171,7 @@ def test_a_body_is_sent_again(sf: SalesforceEmulator, call: Caller, how: str) ->
         record = {"Name": name}
         body: Any = {"json": record} if how == "json" else {"content": json.dumps(record).encode()}
         assert call("POST", f"{sf.url}{DATA}/sobjects/Note__c", **body).status_code == 201
-        ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{name}'"}  # noqa: S608 - SOQL of the test
+        ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{name}'"}
         assert call("GET", sf.url + QUERY, params=ask).json()["totalSize"] == 1
     assert sf.token_requests == 2
 

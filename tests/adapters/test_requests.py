@@ -147,7 +147,7 @@ def test_a_body_is_sent_again_from_its_first_position(
     body = BODIES[kind](record(kind))
     answer = http.post(f"{sf.url}{DATA}/sobjects/Note__c", data=body, timeout=10)
     assert answer.status_code == 201
-    ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{kind}'"}  # noqa: S608 - SOQL of the test
+    ask = {"q": f"SELECT Id FROM Note__c WHERE Name = '{kind}'"}
     assert http.get(sf.url + QUERY, params=ask, timeout=10).json()["totalSize"] == 1
     assert sf.token_requests == 2
     if hasattr(body, "close"):

@@ -187,6 +187,49 @@ def test_a_grant_of_another_type_than_text_is_an_error(sf: SalesforceEmulator, g
         Odd("id", "secret", login_url=sf.url).authenticate()
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"grant_type": "x", "n": 5}, "'n' is int, not text"),
+        ({"grant_type": "x", "key": b"canary"}, "'key' is bytes, not text"),
+        ({5: "canary"}, "the name of a field is int"),
+        ({"secret": None}, "'********' is NoneType, not text"),
+    ],
+)
+def test_a_field_of_the_form_that_is_not_text_is_named_with_its_class(
+    sf: SalesforceEmulator, given: Any, problem: str
+) -> None:
+    @attrs.frozen
+    class Odd(ClientCredentials):
+        def grant(self, request: kinetic.LoginRequest) -> Any:
+            return given
+
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        Odd("id", "secret", login_url=sf.url).authenticate()
+    assert f"not a mapping of text to text: {problem} ({Odd.__qualname__})." in caught.value.message
+    assert caught.value.remedy == "Report this to the plugin's authors."
+    assert "canary" not in str(caught.value)
+
+
+def test_messages_have_the_name_by_which_the_provider_was_resolved_and_its_package(
+    sf: SalesforceEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme_grants.py").write_text(
+        "import attrs\nimport kinetic_auth_core as kinetic\n\n@attrs.frozen\n"
+        "class Acme(kinetic.GrantAuthenticator):\n    def grant(self, request):\n        return {'n': 5}\n"
+    )
+    info = tmp_path / "acme_grants-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-grants\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text("[kinetic_auth.authenticators]\nacme-sso = acme_grants:Acme\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with kinetic.resolve("acme-sso", login_url=sf.url) as source, pytest.raises(kinetic.AuthenticationError) as caught:
+        source.session()
+    assert caught.value.message.startswith("acme-sso login at 127.0.0.1:")
+    assert caught.value.message.endswith("'n' is int, not text (Acme of acme-grants 1.5).")
+    assert caught.value.provider == "acme-sso"
+
+
 @pytest.mark.parametrize("proxy", ["http://", "http://proxy:0", "http://proxy:port"])
 def test_a_proxy_needs_a_host_and_a_port_that_exists(proxy: str) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="proxy: needs a host, and a port between 1 and 65535"):

@@ -174,8 +174,8 @@ def test_no_other_refusal_tries_the_next_key(
 ) -> None:
     keys = [current.private_key_pem, following.private_key_pem]
     for source in (
-        kinetic.resolve("jwt-bearer", private_key=keys, **org.settings),
-        kinetic.SessionSource(JWTAuthenticator(private_key=keys, **org.settings)),
+        kinetic.resolve("jwt-bearer", private_key=keys, lockout_guard=0, **org.settings),
+        kinetic.SessionSource(JWTAuthenticator(private_key=keys, **org.settings), lockout_guard=0),
         JWTAuthenticator(private_key=keys, **org.settings),
     ):
         tries = 4 if error == "server_error" else 1  # it passes by itself, so the same key is tried again

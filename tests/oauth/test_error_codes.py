@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, known_error
 
-REJECTED, TRANSIENT, OTHER = Kind.REJECTED, Kind.TRANSIENT, Kind.OTHER
+REJECTED, TRANSIENT, OTHER, RATE_LIMITED = Kind.REJECTED, Kind.TRANSIENT, Kind.OTHER, Kind.RATE_LIMITED
 
 # What the endpoint answers, whether it can pass by itself, and words that the remedy must have.
 ANSWERS = [
@@ -55,7 +55,14 @@ ANSWERS = [
     ("service_unavailable", "", TRANSIENT, ["status.salesforce.com"]),
     ("system_down", "", TRANSIENT, ["status.salesforce.com"]),
     ("slow_down", "", TRANSIENT, ["wait"]),
-    ("rate_limit_exceeded", "", OTHER, ["3,600", "reuse"]),
+    ("invalid_grant", "login rate exceeded", RATE_LIMITED, ["3,600", "reuse"]),
+    ("rate_limit_exceeded", "", RATE_LIMITED, ["3,600", "reuse"]),
+    ("login_rate_exceeded", "", RATE_LIMITED, ["3,600", "reuse"]),
+    ("invalid_grant", "inactive user", REJECTED, ["reactivate"]),
+    ("invalid_grant", "inactive organization", REJECTED, ["administrator"]),
+    ("oauth_app_blocked", "this app is blocked by admin", REJECTED, ["OAuth Usage"]),
+    ("oauth_ec_app_not_found", "", REJECTED, ["install it"]),
+    ("oauth_approval_error_generic", "", REJECTED, ["install it"]),
 ]
 
 
@@ -83,6 +90,20 @@ def test_case_spaces_and_further_words_do_not_matter(
     assert known_error(error.upper(), f"  {description.title()}: and more ") == row
     if not description:
         assert known_error(error, None) == row
+
+
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [
+        ("invalid_grant", "user hasn\u2019t approved this consumer"),
+        ("invalid_grant", "user hasn&#39;t approved this consumer"),
+        ("invalid_grant", "LOGIN_RATE_EXCEEDED"),
+        ("invalid_grant", "login  rate\nexceeded"),
+        (" invalid_grant ", "authentication failure"),
+    ],
+)
+def test_a_description_is_known_in_each_spelling_that_is_sent(error: str, description: str) -> None:
+    assert known_error(error, description) is not None
 
 
 def test_every_row_is_matched_by_its_own_answer() -> None:

@@ -236,20 +236,41 @@ def test_a_package_without_metadata_is_ignored(install: Install) -> None:
     assert [plugin for plugin in installed("kinetic_auth.observers") if plugin.name == "gone"] == []
 
 
-def test_unreadable_entry_points_are_a_provider_load_error_and_break_no_login(
-    install: Install, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("damaged", "content"),
+    [
+        ("entry_points.txt", b"[kinetic_auth.authenticators]\nno equals sign\n"),
+        ("entry_points.txt", b"[kinetic_auth.authenticators]\nsso = acme_sso:J\xf6rg\n"),
+        ("METADATA", b"Metadata-Version: 2.1\nName: acme-sso\nVersion: 1.0\nAuthor: J\xf6rg\n"),
+    ],
+)
+def test_a_package_with_damaged_metadata_is_named_and_stops_no_other(
+    install: Install, caplog: pytest.LogCaptureFixture, damaged: str, content: bytes
 ) -> None:
     module = install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
     settings = {"sso_url": "https://acme.my.salesforce.com", "token": "t"}
     source = kinetic.resolve("sso", **settings)
     cls = load_authenticator("sso")[1]
-    (module / "entry_points.txt").write_text("[kinetic_auth.authenticators]\nno equals sign\n")
-    with pytest.raises(kinetic.ProviderLoadError, match="the entry points of the installed packages cannot be read: "):
+    (module / damaged).write_bytes(content)
+    with pytest.raises(kinetic.UnknownProviderError) as caught:
         kinetic.resolve("sso")
+    assert "The metadata of these cannot be read: " in caught.value.remedy
+    assert "acme_sso-1.0.dist-info" in caught.value.remedy
+    assert "acme_sso-1.0.dist-info" in caplog.text
     assert source.session().is_valid()
-    assert "observers are skipped: " not in caplog.text
     assert kinetic.SessionSource(cls(**settings)).session().is_valid()
-    assert "observers are skipped: " in caplog.text
+    assert kinetic.resolve("password", client_id="c", client_secret="s", username="u@acme.example", password="p")
+
+
+def test_what_an_interrupted_upgrade_leaves_is_no_rival(install: Install) -> None:
+    info = install("acme-sso", SSO, {"authenticators": {"sso": "acme_sso:SsoAuthenticator"}})
+    for name in ("~cme_sso-0.9.dist-info", "acme_sso-0.9.dist-info"):
+        (info.parent / name).mkdir()
+        for file in info.iterdir():
+            text = file.read_text().replace("Version: 1.0", "Version: 0.9")
+            (info.parent / name / file.name).write_text(text)
+    assert [each.distribution for each in installed(AUTHENTICATORS) if each.name == "sso"] == ["acme-sso"]
+    assert kinetic.resolve("sso", sso_url="https://acme.my.salesforce.com", token="t").provider == "sso"
 
 
 def test_an_edited_entry_point_is_seen_at_once(install: Install) -> None:
@@ -419,10 +440,10 @@ def test_an_invalid_session_becomes_an_authentication_error(install: Install, va
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ("None, 'https://acme.example', '', '0'", "its access_token or its instance_url is not text"),
+        ("None, 'https://acme.example', '', '0'", "access_token: expected text, got NoneType"),
         (
-            "b'00D!canary', 'https://acme.my.salesforce.com', '', '0'",
-            "its access_token or its instance_url is not text",
+            "b'00D!canary', 'https://acme.my.salesforce.com', None, '0'",
+            "access_token: expected text, got bytes; id: expected text, got NoneType",
         ),
         ("'', 'https://acme.my.salesforce.com', '', '0'", "it has no access_token"),
     ],

@@ -11,7 +11,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS
-from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_session_store
+from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 
 Install = Callable[..., Path]
 
@@ -90,12 +90,62 @@ ROWS = {
     "YieldHook": (HOOK, "    def authenticate(self): yield\n", "or mark it with @hookimpl(wrapper=True)"),
     "StaticHook": (HOOK, "    @staticmethod\n    def authenticate(): ...\n", "has authenticate() as a static method"),
     "ClassHook": (HOOK, "    @classmethod\n    def authenticate(cls): ...\n", "has authenticate() as a class method"),
-    "WrongHook": (HOOK, "    def authenticat(self): ...\n", "unknown hook 'authenticat'"),
-    "WrongArgument": (HOOK, "    def authenticate(self, settings): ...\n", "{'settings'} are declared"),
+    "WrongHook": (
+        HOOK,
+        "    def authenticat(self): ...\n",
+        "unknown hook 'authenticat' (did you mean 'authenticate'?); the hooks are: authenticate.",
+    ),
+    "WrongArgument": (
+        HOOK,
+        "    def authenticate(self, settings): ...\n",
+        "authenticate has no argument 'settings'; it has: request",
+    ),
     "Abstract": (
         "import abc\n" + HOOK.replace("{name}:", "{name}(abc.ABC):"),
         "    def authenticate(self): ...\n    @abc.abstractmethod\n    def more(self): ...\n",
         "lacks more(), which its base class leaves to it",
+    ),
+    "KeywordMisspelt": (
+        HOOK.replace("hookimpl\n", "hookimpl(specname='authentikate')\n"),
+        "    def log_in(self, req): ...\n",
+        "unknown hook 'authentikate' (did you mean 'authenticate'?)",
+    ),
+    "TwoArguments": (HOOK, "    def authenticate(self, req, now): ...\n", "has no argument 'req' and 'now'; it has:"),
+    "Validator": (
+        HOOK,
+        "    def authenticate(self): ...\n    n: int = kinetic.setting(1, help='', validator=lambda value: None)\n",
+        "has an unusable setting 'n': its validator is <lambda>(value), but it is called as <lambda>(instance, ",
+    ),
+    "OneOfTheValidators": (
+        GRANT,
+        (
+            "    def at_least(value): ...\n    def grant(self, request): ...\n"
+            "    n: int = kinetic.setting(1, help='', validator=[attrs.validators.ge(0), at_least])\n"
+        ),
+        "its validator is at_least(value)",
+    ),
+    "AttrsOwnValidator": (
+        GRANT,
+        (
+            "    n: int = kinetic.setting(1, help='')\n    @n.validator\n    def _at_least(self, value): ...\n"
+            "    def grant(self, request): ...\n"
+        ),
+        "has an unusable setting 'n': its validator is _at_least(self, value)",
+    ),
+    "Default": (
+        HOOK,
+        "    def authenticate(self): ...\n    n: int = kinetic.setting('three', help='')\n",
+        "has an unusable setting 'n': its default does not fit its type: expected a whole number, got text",
+    ),
+    "PlainDefault": (
+        HOOK,
+        "    def authenticate(self): ...\n    n: list[str] = 'a,b'\n",
+        "has an unusable setting 'n': its default does not fit its type: expected a list, got text",
+    ),
+    "ConvertedDefault": (
+        HOOK,
+        "    def authenticate(self): ...\n    n: int = kinetic.setting('three', help='', converter=int)\n",
+        "has an unusable setting 'n': its default does not fit its type: invalid literal for int()",
     ),
     "Reserved": (
         HOOK,
@@ -166,3 +216,147 @@ def test_a_class_that_two_distributions_bring_is_found_by_either_name(two: None)
     plugin, cls = load_authenticator("second-sso:sso")
     assert plugin.point.group == AUTHENTICATORS
     assert cls is importlib.import_module("second_sso").Provider
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        "kinetic.setting(1, help='', validator=[attrs.validators.ge(0), lambda *given: None])",
+        "kinetic.setting(None, help='')",
+        "kinetic.setting(attrs.Factory(list), help='')",
+        "kinetic.setting('3', help='', converter=int)",
+        "kinetic.setting('3', help='', converter=attrs.Converter(lambda value, instance: 3, takes_self=True))",
+        "kinetic.setting(3, help='', validator=attrs.validators.optional(attrs.validators.instance_of(int)))",
+    ],
+)
+def test_a_setting_that_attrs_takes_is_no_mistake(install: Install, declaration: str) -> None:
+    source = (
+        f"@attrs.frozen\nclass P:\n    n: int = {declaration}\n    @kinetic.hookimpl\n    def authenticate(self): ...\n"
+    )
+    install("good", source, {"authenticators": {"acme-good": "good:P"}})
+    assert load_authenticator("acme-good")[1] is importlib.import_module("good").P
+
+
+def test_the_mistake_is_found_when_an_instance_is_made_by_hand() -> None:
+    def at_least(value: int) -> None: ...
+
+    @attrs.frozen
+    class Direct(kinetic.GrantAuthenticator):
+        n: int = kinetic.setting(1, help="", validator=at_least)
+
+        def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+            return {}
+
+    with pytest.raises(kinetic.ConfigurationError, match=r"^Direct has an unusable setting 'n': its validator is at_l"):
+        Direct()
+
+
+@pytest.mark.parametrize(
+    ("group", "source", "load"),
+    [
+        (
+            "observers",
+            "@attrs.frozen\nclass P:\n{}    @kinetic.hookimpl\n    def session_issued(self): ...\n",
+            load_observer,
+        ),
+        (
+            "key_loaders",
+            "@attrs.frozen\nclass P:\n{}    @kinetic.hookimpl\n    def load_key(self): ...\n",
+            load_key_loader,
+        ),
+        ("session_stores", "@attrs.frozen\nclass P(kinetic.MemoryStore):\n{}", load_session_store),
+    ],
+)
+def test_the_settings_of_every_kind_of_plugin_are_checked(
+    install: Install, group: str, source: str, load: Callable[[str], object]
+) -> None:
+    bad = source.format("    n: int = kinetic.setting('three', help='')\n")
+    install("bad", bad, {group: {"acme-bad": "bad:P"}})
+    with pytest.raises(kinetic.ProviderLoadError, match=r"\(bad:P\) has an unusable setting 'n': its default"):
+        load("acme-bad")
+
+
+def test_a_misspelt_hook_of_an_observer_shows_the_hooks_of_observers(install: Install) -> None:
+    source = "@attrs.frozen\nclass P:\n    path: str\n    @kinetic.hookimpl\n    def session_isued(self): ...\n"
+    install("bad", source, {"observers": {"acme-bad": "bad:P"}})
+    with pytest.raises(kinetic.ProviderLoadError) as caught:  # found though its required setting is not there
+        load_observer("acme-bad")
+    assert (
+        "unknown hook 'session_isued' (did you mean 'session_issued'?); the hooks are: session_issued, "
+        "authentication_failed, session_invalidated, authenticate." in caught.value.message
+    )
+
+
+@pytest.mark.parametrize(
+    ("declaration", "name"),
+    [
+        ("token: str = kinetic.setting(\n        secret=True,\n    )", "token"),
+        ("url = kinetic.url_setting(env='X')", "url"),
+    ],
+)
+def test_a_setting_without_help_is_named_with_its_place(install: Install, declaration: str, name: str) -> None:
+    install("bad", f"@attrs.frozen\nclass P:\n    {declaration}\n", {"authenticators": {"acme-bad": "bad:P"}})
+    with pytest.raises(kinetic.ProviderLoadError) as caught:
+        load_authenticator("acme-bad")
+    assert f"does not import: TypeError: the setting {name!r} (" in caught.value.message
+    assert 'bad.py:6) has no help: write setting(..., help="What it is.").' in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("origin", "remedy"),
+    [
+        (None, "Update bad, or report this to its authors."),
+        ('{"url": "file:///src/bad", "dir_info": {}}', "Update bad, or report this to its authors."),
+        ("not JSON", "Update bad, or report this to its authors."),
+        (
+            '{"url": "file:///src/my%20plugin", "dir_info": {"editable": true}}',
+            "If it is yours, mend bad in /src/my plugin, or report this to its authors.",
+        ),
+    ],
+)
+def test_the_remedy_is_for_the_author_where_the_source_is_installed(
+    install: Install, origin: str | None, remedy: str
+) -> None:
+    info = install("bad", "class P: ...\n", {"authenticators": {"acme-bad": "bad:P"}})
+    if origin is not None:
+        (info / "direct_url.json").write_text(origin)
+    with pytest.raises(kinetic.ProviderLoadError) as caught:
+        load_authenticator("acme-bad")
+    assert caught.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("group", "meant"),
+    [
+        ("kinetic_auth.providers", "kinetic_auth.authenticators"),
+        ("kinetic_auth.authenticator", "kinetic_auth.authenticators"),
+        ("kinetic_auth.key-loader", "kinetic_auth.key_loaders"),
+        ("kinetic_auth.stores", "kinetic_auth.session_stores"),
+        ("kinetic-auth.observers", "kinetic_auth.observers"),
+        ("kinetic_auth_core.authenticators", "kinetic_auth.authenticators"),
+        ("kinetic_auth.x", "kinetic_auth.authenticators, kinetic_auth.key_loaders, kinetic_auth.session_stores or"),
+    ],
+)
+def test_a_misspelt_group_is_named_where_its_plugin_is_not_found(install: Install, group: str, meant: str) -> None:
+    info = install("acme-bad", "", {})
+    (info / "entry_points.txt").write_text(f"[{group}]\nbad-group = acme_bad:P\n")
+    with pytest.raises(kinetic.UnknownProviderError) as caught:
+        kinetic.resolve("bad-group")
+    assert f"acme-bad registers bad-group in {group}; did you mean {meant}" in str(caught.value)
+
+
+def test_groups_of_others_are_not_named(install: Install) -> None:
+    info = install("acme-bad", "", {})
+    (info / "entry_points.txt").write_text("[acme.kinetic_auth]\nx = acme_bad:P\n[pytest11]\ny = acme_bad\n")
+    with pytest.raises(kinetic.UnknownProviderError) as caught:
+        kinetic.resolve("x")
+    assert "registers" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["None", "{}"])
+def test_a_provider_that_returns_no_session_is_shown_what_to_return(install: Install, value: str) -> None:
+    source = HOOK.format(name="P", body=f"    def authenticate(self): return {value}\n")
+    install("bad", source, {"authenticators": {"acme-bad": "bad:P"}})
+    with pytest.raises(kinetic.AuthenticationError) as caught:
+        kinetic.resolve("acme-bad").session()
+    assert "end its authenticate() with: return kinetic.SalesforceSession(...)" in caught.value.remedy

@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.sessions.refused_sessions import RefusedSessions
 from kinetic_auth_core.testing import Delay, SalesforceEmulator
 
 
@@ -98,7 +99,8 @@ def test_a_refresh_that_fails_is_logged_once_and_the_session_stays_in_use(caplog
         eventually(lambda: source.session() is None)  # expired: now every caller gets the error
 
 
-def test_no_reader_sees_a_mixture_of_two_sessions() -> None:
+def test_no_reader_sees_a_mixture_of_two_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RefusedSessions, "fresh_s", 0.0)  # fifty are refused at once
     """Twenty threads read while the session is replaced fifty times; token and URL of one login belong together."""
 
     @attrs.frozen

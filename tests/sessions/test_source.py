@@ -125,7 +125,7 @@ def test_the_log_reports_a_dead_session_once(
     (message,) = [
         record.getMessage() for record in caplog.records if record.name == "kinetic_auth_core.sessions.source"
     ]
-    assert "session rejected (401); it is discarded and the next call logs in" in message
+    assert "session rejected (401); it is discarded" in message
     assert sf.default.username in message
     assert dead.access_token not in message
 
@@ -503,14 +503,14 @@ def test_a_reference_in_an_instance_made_by_hand_is_refused() -> None:
 
 @attrs.frozen
 class Odd:
-    """A plugin with an invalid URL that returns wrong types and fails to close."""
+    """A plugin with an invalid URL that returns an odd identity and fails to close."""
 
     login_url: str = "http://[bad"
     events: list[Any] = attrs.field(factory=list)
 
     @kinetic.hookimpl
     def authenticate(self) -> kinetic.SalesforceSession:
-        return kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", None, "0")  # type: ignore[arg-type]
+        return kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "no URL", "0")
 
     def close(self) -> None:
         raise OSError("close failed")

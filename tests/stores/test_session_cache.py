@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.login.limits import Credential, LockoutGuard
 from kinetic_auth_core.session import CachedSession
 from kinetic_auth_core.stores.session_cache import SessionCache
 
@@ -133,8 +132,8 @@ def test_an_outage_is_logged_once_and_the_process_continues_with_its_own_memory(
     session_cache.write(cached())
     session_cache.release(lease)
     assert token_in(session_cache) == "00D!canary-token"
-    session_cache.write_refusals(lambda _name, _before: b"[]", 60)
-    assert (KEY, b"[]") in session_cache.read_refusals()
+    session_cache.change_notes(bytes.hex, lambda _key, _before: b"[]", 60)
+    assert [value for _, value in session_cache.read_notes(bytes.hex)] == [b"[]", b"[]"]
     assert store.calls == ["acquire"]  # and is left alone from then on
     (warning,) = warnings(caplog)
     assert warning.startswith("the session store failed (acquire); this process goes on with its own memory")
@@ -314,7 +313,6 @@ def test_arbitrary_stored_values_do_not_raise(raw: bytes) -> None:
     store.put(f"{KEY}.refused", raw, expires_in_s=60)
     assert session_cache.read() is None
     session_cache.forget(cached().session)
-    LockoutGuard(session_cache, 60.0, "the login", {}).check(Credential(kinetic.FileStore()))
     session_cache.write(cached())
     assert token_in(session_cache) == "00D!canary-token"
 
@@ -338,25 +336,6 @@ def test_damaged_stored_sessions_do_not_raise(fields: dict[str, Any]) -> None:
         found.freshness()
 
 
-@given(
-    st.fixed_dictionaries(
-        {
-            "tag": st.text(),
-            "at": st.floats() | st.integers(),
-            "status": st.none() | st.integers(),
-            "error": st.text() | st.none(),
-            "description": st.text() | st.integers(),
-        }
-    )
-)
-def test_damaged_stored_refusals_do_not_raise(refusal: dict[str, Any]) -> None:
-    store = kinetic.MemoryStore()
-    store.put(f"{KEY}.refused", json.dumps([refusal, 7, None]).encode(), expires_in_s=60)
-    LockoutGuard(SessionCache(KEY, lambda: store, 7200.0, None), 60.0, "the login", {}).check(
-        Credential(kinetic.FileStore())
-    )
-
-
 @pytest.mark.parametrize("answer", [b"bytes", 7, "text"])
 def test_a_wrong_type_returned_by_a_store_is_an_outage(answer: object, caplog: pytest.LogCaptureFixture) -> None:
     class Odd(FlakyStore):
@@ -365,5 +344,5 @@ def test_a_wrong_type_returned_by_a_store_is_an_outage(answer: object, caplog: p
 
     session_cache = SessionCache(KEY, Odd, 7200.0, None)
     assert session_cache.read() is None
-    assert set(session_cache.read_refusals()) == {(KEY, b"")}
+    assert session_cache.read_notes(lambda _key: "nobody") == []
     assert warnings(caplog)[0].startswith("the session store failed (get)")

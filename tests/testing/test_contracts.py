@@ -53,7 +53,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1, done.stdout + done.stderr
     found: dict[str, dict[str, bool]] = {}
-    for case in ET.parse(folder / "out.xml").iter("testcase"):  # noqa: S314 - pytest's own, of the line above
+    for case in ET.parse(folder / "out.xml").iter("testcase"):
         passed = case.find("failure") is None and case.find("error") is None
         found.setdefault(case.attrib["classname"].rpartition(".")[2], {})[case.attrib["name"]] = passed
     return found

@@ -10,7 +10,7 @@ from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
 from kinetic_auth_core.testing.emulator.models import CLIENT_CREDENTIALS, FLOWS, App, LoginRecord, Policy, User, new_id
 from kinetic_auth_core.testing.emulator.org import Org, scope_of
-from kinetic_auth_core.testing.emulator.sobjects import Tables
+from kinetic_auth_core.testing.emulator.sobjects import SObjects
 
 
 class OrgAdministration:
@@ -28,8 +28,8 @@ class OrgAdministration:
     def __init__(self, clock: Callable[[], float], records_kept: int) -> None:
         self._source_of_time = clock
         self._ahead_s = 0.0
-        self._tables = Tables()
         self._org = Org(self.now, records_kept)
+        self._data = SObjects(self._org)
         self.policy: Policy = self._org.policy
         self.identity_provider = self._org.identity_provider
 
@@ -152,7 +152,7 @@ class OrgAdministration:
         Returns:
             Their ids.
         """
-        return [self._tables.insert(kind, record) for record in records]
+        return [self._data.insert(kind, record) for record in records]
 
     def issue_access_token(self, app: App, user: User) -> str:
         """Issue an access token without a request, as for something else than the code under test.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final, NoReturn
 
 import jwt
@@ -74,11 +75,15 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def _check_expiry(org: Org, expiry: object) -> None:
+    strict = org.policy.strict_exp
+    # As text by simple-salesforce and the sample of Salesforce's help page; in milliseconds by @salesforce/core.
+    if isinstance(expiry, str) and not strict and re.fullmatch(r"\d{1,20}(\.\d{1,20})?", expiry):
+        expiry = float(expiry)
     if isinstance(expiry, bool) or not isinstance(expiry, int | float):
         raise OAuthError(*errors.ASSERTION)
     now = org.clock()
     # Compared, not subtracted: an integer may be too large for a float.
-    if expiry < now - EXPIRY_ALLOWANCE_S or (org.policy.strict_exp and expiry > now + MAX_AHEAD_S):
+    if expiry < now - EXPIRY_ALLOWANCE_S or (strict and expiry > now + MAX_AHEAD_S):
         raise OAuthError(*errors.EXPIRED_ASSERTION)
 
 

@@ -59,7 +59,8 @@ class DefaultLogin:
         """The settings that a provider needs to log in, except the login URL and the refresh token.
 
         Args:
-            provider: One of those in `_NEEDED`.
+            provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `token-exchange`,
+                `web-login`.
 
         Raises:
             ValueError: It is another provider.

@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from werkzeug.wrappers import Request
+
 from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
-from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Answer, Fault, FaultPlan
 from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.models import AUTHORIZATION_CODE, RefreshGrant, RequestRecord
 from kinetic_auth_core.testing.emulator.org import scope_of
@@ -57,7 +59,7 @@ class SalesforceEmulator(OrgAdministration):
         self._port = port
         self._tls = Tls(TlsProfile() if tls is True else tls) if tls else None
         self._plan = FaultPlan()
-        self._app = EmulatorApp(self._org, self._tables, self._plan, records_kept)
+        self._app = EmulatorApp(self._org, self._data, self._plan, records_kept)
         self._server: Server | None = None
         self._default: DefaultLogin | None = None
         self._refresh_grant: RefreshGrant | None = None
@@ -185,8 +187,7 @@ class SalesforceEmulator(OrgAdministration):
 
         Args:
             provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `web-login`,
-                `token-exchange`,
-                `access-token`, which gets a session that is opened for it.
+                `token-exchange`; `access-token`, which gets a session that is opened for it.
 
         Raises:
             ValueError: It is another provider.
@@ -203,14 +204,12 @@ class SalesforceEmulator(OrgAdministration):
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
-            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and,
-            with TLS, `SF_CA_BUNDLE`.
+            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and, with TLS,
+            `SF_CA_BUNDLE`.
         """
-        more = {
-            "private_key_path": str(self.private_key_path),
-            "refresh_token": self.refresh_token,
-            "subject_token": f"oidc://file{self.subject_token_path}?audience={AUDIENCE}",
-        }
+        subject_token = f"oidc://file{self.subject_token_path}?audience={AUDIENCE}"
+        more = {"private_key_path": str(self.private_key_path), "refresh_token": self.refresh_token}
+        more |= {"subject_token": subject_token}
         settings = {**self.default.settings("password"), **more, **self._where()}
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
@@ -263,6 +262,20 @@ class SalesforceEmulator(OrgAdministration):
             ValueError: `times` is less than 1.
         """
         self._plan.add(fault, times, path)
+
+    def add_endpoint(self, path: str, answer: Answer | Callable[[Request], Answer]) -> None:
+        """Put an endpoint of one's own behind the token check: an Apex REST class, a Bulk job.
+
+        Args:
+            path: Its path below `/services/`.
+            answer: What it answers to a request with a live token, or a function of the (werkzeug) request.
+
+        Raises:
+            ValueError: The path is elsewhere.
+        """
+        if not path.startswith("/services/"):
+            raise ValueError("an endpoint has its path below /services/")
+        self._app.rest.own[path] = answer
 
     def clear_faults(self) -> None:
         """Remove all pending rejections and faults."""

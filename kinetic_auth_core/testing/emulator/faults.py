@@ -218,7 +218,7 @@ class Answer(Fault):
     content_type: str = "application/json;charset=UTF-8"
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
-    def replace(self) -> Response | None:
+    def replace(self) -> Response:
         """Return the answer."""
         body = self.body if isinstance(self.body, bytes | str) else json.dumps(self.body)
         return Response(body, self.status, dict(self.headers), content_type=self.content_type)

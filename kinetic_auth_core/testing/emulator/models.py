@@ -55,8 +55,8 @@ JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PASSWORD: Final = "password"  # noqa: S105 - the name of a grant
 CLIENT_CREDENTIALS: Final = "client_credentials"
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - the name of a grant
-AUTHORIZATION_CODE: Final = "authorization_code"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
+AUTHORIZATION_CODE: Final = "authorization_code"
 
 FLOWS: Final = frozenset(
     {"jwt-bearer", PASSWORD, CLIENT_CREDENTIALS, REFRESH_TOKEN, AUTHORIZATION_CODE, "token-exchange"}
@@ -172,7 +172,7 @@ class Policy:
         logins_per_hour: Logins granted to one user within an hour.
         max_failed_logins: Wrong passwords in a row that lock a user out.
         audiences: The `aud` values accepted. The emulator adds its own address when it starts.
-        strict_exp: True to reject an `exp` more than five minutes ahead.
+        strict_exp: True to reject an `exp` that is text, or more than five minutes ahead. Real clients send both.
         require_https: True to reject token requests over plain http.
         my_domain: True when the emulator's address counts as the org's My Domain; False makes it a `login` host.
         jwt_access_tokens: True to issue access tokens that are JWTs, False for opaque ones.
@@ -193,7 +193,7 @@ class Policy:
     logins_per_hour: int = 3600
     max_failed_logins: int = 10
     audiences: set[str] = attrs.field(factory=lambda: set(LOGIN_AUDIENCES), converter=_set)
-    strict_exp: bool = True
+    strict_exp: bool = False
     require_https: bool = False
     my_domain: bool = True
     jwt_access_tokens: bool = False

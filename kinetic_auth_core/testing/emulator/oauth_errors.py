@@ -74,7 +74,7 @@ GRANT_TYPE: Final = ("unsupported_grant_type", "grant type not supported")
 INACTIVE_USER: Final = ("inactive_user", "user frozen or deactivated")
 INACTIVE_ORG: Final = ("inactive_org", "org locked or closed")
 RETRY: Final = ("unknown_error", "retry your request")
-LOGIN_RATE: Final = ("rate_limit_exceeded", "")
+LOGIN_RATE: Final = ("invalid_grant", "login rate exceeded")
 
 ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     AUTHENTICATION_FAILURE,
@@ -108,6 +108,13 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("system_down", ""),
     ("slow_down", ""),
     LOGIN_RATE,
+    ("rate_limit_exceeded", ""),
+    ("login_rate_exceeded", ""),
+    ("invalid_grant", "inactive user"),
+    ("invalid_grant", "inactive organization"),
+    ("OAUTH_APP_BLOCKED", "this app is blocked by admin"),
+    ("OAUTH_EC_APP_NOT_FOUND", ""),
+    ("OAUTH_APPROVAL_ERROR_GENERIC", ""),
 )
 """Every known `(error, description)` pair of the token endpoint; an empty description means that the text is not known.
 Each one has a natural cause here or is injected by `SalesforceEmulator.refuse`.

@@ -19,9 +19,10 @@ from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityP
 from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.rest import RestEndpoints, data_error
+from kinetic_auth_core.testing.emulator.rest import WRONG_METHOD, RestEndpoints, data_error
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
-from kinetic_auth_core.testing.emulator.sobjects import DataError, Tables
+from kinetic_auth_core.testing.emulator.sobjects import SObjects
+from kinetic_auth_core.testing.emulator.soql import MISSING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -34,17 +35,16 @@ class EmulatorApp:
 
     Args:
         org: The org that answers.
-        tables: Its data.
+        data: Its records.
         plan: The faults to apply.
         requests_kept: Records of requests to keep; older ones are dropped.
     """
 
-    def __init__(self, org: Org, tables: Tables, plan: FaultPlan, requests_kept: int) -> None:
+    def __init__(self, org: Org, data: SObjects, plan: FaultPlan, requests_kept: int) -> None:
         self._org = org
         self._plan = plan
-        self._map = _routes(
-            AuthorizeEndpoint(org), OAuthEndpoints(org, plan), RestEndpoints(org, tables), org.identity_provider
-        )
+        self.rest = RestEndpoints(org, data)
+        self._map = _routes(AuthorizeEndpoint(org), OAuthEndpoints(org, plan), self.rest, org.identity_provider)
         self._lock = threading.Lock()
         self._records: deque[RequestRecord] = deque(maxlen=requests_kept)
         self._counts: Counter[tuple[str, str, int | None]] = Counter()
@@ -88,11 +88,10 @@ class EmulatorApp:
         try:
             endpoint, arguments = self._map.bind_to_environ(request.environ).match()
             response: Response = endpoint(request, **arguments)
-        except MethodNotAllowed:
-            return data_error(DataError("METHOD_NOT_ALLOWED", "HTTP method not allowed", 405))
         except HTTPException as refused:
-            status = refused.code or 500
-            return data_error(DataError("NOT_FOUND", "The requested resource does not exist", status))
+            if request.path.startswith("/services/") and not request.path.startswith("/services/oauth2/"):
+                return self.rest.other(request, is_known=isinstance(refused, MethodNotAllowed))
+            return data_error(request, MISSING if refused.code == 404 else WRONG_METHOD)
         return response
 
     def _record(self, request: Request, response: Response, fault: Fault | None) -> None:
@@ -144,9 +143,10 @@ def _routes(
             Rule(f"{data}/query/<locator>", endpoint=rest.query_more, methods=["GET"]),
             Rule(f"{data}/queryAll/<locator>", endpoint=rest.query_more, methods=["GET"]),
             Rule(f"{data}/sobjects", endpoint=rest.objects, methods=["GET"]),
-            Rule(f"{data}/sobjects/<kind>", endpoint=rest.create, methods=["POST"]),
+            Rule(f"{data}/sobjects/<kind>", endpoint=rest.sobject, methods=["GET", "POST"]),
+            Rule(f"{data}/sobjects/<kind>/describe", endpoint=rest.describe, methods=["GET"]),
             Rule(f"{data}/sobjects/<kind>/<record_id>", endpoint=rest.record, methods=["GET", "PATCH", "DELETE"]),
-            Rule("/services/async/<path:rest>", endpoint=rest.bulk, methods=["GET", "POST"]),
+            Rule("/services/async/<path:rest>", endpoint=rest.bulk),
         ],
         strict_slashes=False,
         merge_slashes=False,

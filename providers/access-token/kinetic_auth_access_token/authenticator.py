@@ -12,8 +12,8 @@ from kinetic_auth_core import (
     LoginRequest,
     SalesforceSession,
     hookimpl,
+    login_url_setting,
     setting,
-    url_setting,
 )
 from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting
 
@@ -65,8 +65,9 @@ class AccessTokenAuthenticator(metaclass=ValidatedMeta):
     never_stored: ClassVar[bool] = True
 
     access_token: str = setting(help="Access token of a session.", secret=True, validator=_check_token)
-    instance_url: str = url_setting(
-        help="The org's own URL, such as https://acme.my.salesforce.com.", validator=_check_instance
+    # Checked as a login URL is: it is the host that gets the token, and a found file must not redirect that.
+    instance_url: str = login_url_setting(
+        attrs.NOTHING, help="The org's own URL, such as https://acme.my.salesforce.com.", validator=_check_instance
     )
     api_version: str = api_version_setting()
     _refusals: _Refusals = attrs.field(init=False, repr=False, eq=False, factory=_Refusals)

@@ -46,6 +46,7 @@ class OAuthAuthenticator(GrantAuthenticator):
     provider_name: ClassVar[str] = "password"
     answers_are_signed: ClassVar[bool] = True
     counts_failed_logins: ClassVar[bool] = True
+    sent_as_one: ClassVar[tuple[str, ...]] = ("password", "security_token")
 
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     client_secret: str = setting(help="Consumer Secret of the connected app.", secret=True, identity=False)

@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_run_is_the_same_error(stand_in: Any) -> None:
     ],
 )
 def test_the_errors_of_sf_are_ours_with_a_remedy(
-    made: SfCliAuthenticator, stand_in: Any, name: str, message: str, kind: type[Exception], remedy: str
+    made: SfCliAuthenticator, stand_in: Any, name: str, message: str, kind: type[kinetic.KineticAuthError], remedy: str
 ) -> None:
     stand_in.fails(name, message)
     error = error_of(made)

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 
 from fault_rows.causes import refused
 from fault_rows.row import PASSES, Row
-from kinetic_auth_core import AuthenticationError, CredentialsRejectedError, TransientAuthenticationError
+from kinetic_auth_core import (
+    AuthenticationError,
+    CredentialsRejectedError,
+    RateLimitedError,
+    TransientAuthenticationError,
+)
 from kinetic_auth_core.testing import ERROR_ROWS
 
 # A word of each remedy, and what else than CredentialsRejectedError it is: typed from what was observed, not from the
@@ -43,7 +48,14 @@ REFUSALS: Mapping[tuple[str, str], tuple[str, type[AuthenticationError]]] = {
     ("service_unavailable", ""): ("status.salesforce.com", TransientAuthenticationError),
     ("system_down", ""): ("status.salesforce.com", TransientAuthenticationError),
     ("slow_down", ""): ("wait", TransientAuthenticationError),
-    ("rate_limit_exceeded", ""): ("3,600", AuthenticationError),
+    ("invalid_grant", "login rate exceeded"): ("3,600", RateLimitedError),
+    ("rate_limit_exceeded", ""): ("3,600", RateLimitedError),
+    ("login_rate_exceeded", ""): ("3,600", RateLimitedError),
+    ("invalid_grant", "inactive user"): ("reactivate", CredentialsRejectedError),
+    ("invalid_grant", "inactive organization"): ("administrator", CredentialsRejectedError),
+    ("OAUTH_APP_BLOCKED", "this app is blocked by admin"): ("unblock", CredentialsRejectedError),
+    ("OAUTH_EC_APP_NOT_FOUND", ""): ("install it", CredentialsRejectedError),
+    ("OAUTH_APPROVAL_ERROR_GENERIC", ""): ("install it", CredentialsRejectedError),
 }
 ROWS = [
     Row(

@@ -271,7 +271,7 @@ def test_env_reaches_the_emulator_and_its_files_are_private(sf: SalesforceEmulat
     assert settings == sf.env()
     assert set(settings) == {
         "SF_CLIENT_ID", "SF_CLIENT_SECRET", "SF_USERNAME", "SF_PASSWORD", "SF_SECURITY_TOKEN", "SF_PRIVATE_KEY_PATH",
-        "SF_REFRESH_TOKEN", "SF_SUBJECT_TOKEN", "SF_LOGIN_URL",
+        "SF_REFRESH_TOKEN", "SF_LOGIN_URL", "SF_SUBJECT_TOKEN",
     }  # fmt: skip
     key = Path(str(settings["SF_PRIVATE_KEY_PATH"]))
     assert key.read_text() == sf.default.private_key_pem

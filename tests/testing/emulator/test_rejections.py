@@ -161,7 +161,7 @@ CAUSES: list[tuple[str, Callable[[Any], None], Callable[[Any], Any], str, str]] 
     ("inactive org", set_policy(active=False), JWT, "inactive_org", "org locked or closed"),
     ("no token handler", NOTHING, lambda c: c.exchange(), "invalid_request", "token handler not found"),
     ("forged token", trust_nobody, lambda c: c.exchange(), "invalid_request", "token handler validation failed"),
-    ("rate", set_policy(logins_per_hour=0), JWT, "rate_limit_exceeded", ""),
+    ("rate", set_policy(logins_per_hour=0), JWT, "invalid_grant", "login rate exceeded"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import kinetic_core  # type: ignore[import-untyped]
 import pytest
@@ -10,7 +11,7 @@ import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceExpiredSession
 
-from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.testing import Answer, SalesforceEmulator
 
 DATA = "/services/data/v62.0"
 DEAD = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
@@ -28,7 +29,9 @@ def test_versions_are_listed_without_a_token(client: Any) -> None:
 
 def test_everything_else_needs_a_live_token(sf: SalesforceEmulator, client: Any) -> None:
     token = client.token()
-    assert set(client.call(DATA, token).json()) == {"limits", "query", "queryAll", "sobjects"}
+    resources = client.call(DATA, token).json()
+    assert set(resources) == {"limits", "query", "queryAll", "sobjects", "identity"}
+    assert resources["identity"] == f"{sf.url}/id/{sf.org_id}/{client.user.id}"
     assert client.call(f"{DATA}/limits/", token).json()["DailyApiRequests"]["Max"] == 15000
     sf.expire_all()
     for path in (
@@ -75,6 +78,47 @@ def test_bulk_v1_has_its_own_error_for_a_dead_token(client: Any) -> None:
     assert client.call("/services/async/62.0/job/750", client.token()).status_code == 200
 
 
+def test_bulk_v1_answers_in_the_content_type_of_the_request(client: Any) -> None:
+    headers = {"X-SFDC-Session": client.token(), "Content-Type": "application/xml; charset=UTF-8"}
+    url = client.sf.url + "/services/async/62.0/job"
+    job = client.http.post(url, headers=headers, data=b"<jobInfo/>", timeout=10)
+    fields = {each.tag.rpartition("}")[2]: each.text for each in ET.fromstring(job.content)}
+    assert (job.status_code, fields["state"]) == (201, "Open")
+    batch = client.http.post(f"{url}/{fields['id']}/batch", headers=headers, data=b"x", timeout=10)
+    assert (batch.status_code, batch.headers["Content-Type"]) == (404, "application/xml")
+    assert ET.fromstring(batch.content)[1].text == f"the emulator has no /services/async/62.0/job/{fields['id']}/batch"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/services/apexrest/Foo", "/services/data/v62.0/nowhere", "/services/data/v62.0/composite", "/services/x/y"],
+)
+def test_every_path_below_services_checks_the_token_and_then_says_that_it_is_not_emulated(
+    client: Any, path: str
+) -> None:
+    dead = client.call(path, "00Ddead!x", "POST")
+    assert (dead.status_code, dead.json()) == (401, DEAD)
+    as_xml = client.call(path, "00Ddead!x", headers={"Accept": "application/xml"})
+    assert as_xml.status_code == 401
+    assert ET.fromstring(as_xml.content)[0][0].text == "INVALID_SESSION_ID"
+    live = client.call(path, client.token())
+    assert (live.status_code, live.json()[0]["errorCode"]) == (404, "NOT_FOUND")
+    assert live.json()[0]["message"] == f"The emulator does not have this resource: {path}"
+    assert "<errorCode>NOT_FOUND" in client.call(path, client.token(), headers={"Accept": "application/xml"}).text
+
+
+def test_an_endpoint_of_ones_own_is_behind_the_token_check(sf: SalesforceEmulator, client: Any) -> None:
+    sf.add_endpoint("/services/apexrest/Foo", Answer({"foo": 1}))
+    sf.add_endpoint("/services/apexrest/Echo", lambda request: Answer(request.get_data(), content_type="text/plain"))
+    token = client.token()
+    assert client.call("/services/apexrest/Foo", token).json() == {"foo": 1}
+    assert client.call("/services/apexrest/Echo", token, "POST", data=b"hello").content == b"hello"
+    sf.expire_all()
+    assert client.call("/services/apexrest/Foo", token).status_code == 401
+    with pytest.raises(ValueError, match="below /services/"):
+        sf.add_endpoint("/elsewhere", Answer({}))
+
+
 def test_a_query_gives_records_with_attributes(client: Any) -> None:
     answer = query(client, "SELECT Id, Name FROM Account LIMIT 2").json()
     assert (answer["totalSize"], answer["done"]) == (2, True)
@@ -83,27 +127,148 @@ def test_a_query_gives_records_with_attributes(client: Any) -> None:
     assert record["attributes"] == {"type": "Account", "url": f"{DATA}/sobjects/Account/{record['Id']}"}
 
 
-def test_queries_filter_order_and_count(sf: SalesforceEmulator, client: Any) -> None:
-    sf.add_records("Account", {"Name": "O'Neil", "City": "Cork"})
-    assert query(client, "select Name, City from account where Name = 'O\\'Neil'").json()["totalSize"] == 1
-    assert query(client, "SELECT Id FROM Account ORDER BY Name DESC LIMIT 4").json()["totalSize"] == 4
-    counted = query(client, "SELECT COUNT() FROM Account", "queryAll").json()
-    assert (counted["totalSize"], counted["records"]) == (6, [])
-    assert query(client, "SELECT City FROM Account LIMIT 1").json()["records"][0]["City"] is None
+@pytest.fixture
+def rows(sf: SalesforceEmulator) -> None:
+    sf.add_records(
+        "Thing__c",
+        {"Name": "O'Neil", "Size__c": 3, "On__c": True, "At__c": "2026-01-02T00:00:00.000+0000"},
+        {"Name": "beta%", "Size__c": 1.5, "On__c": False, "At__c": "2026-03-01T00:00:00.000+0000"},
+        {"Name": "Alpha", "Size__c": None, "On__c": True, "At__c": None},
+    )
 
 
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    ("condition", "names"),
+    [
+        ("name = 'o\\'neil'", ["O'Neil"]),
+        ("NAME != 'ALPHA'", ["O'Neil", "beta%"]),
+        ("Size__c > 1.5", ["O'Neil"]),
+        ("Size__c >= 1.5 AND On__c = false", ["beta%"]),
+        ("Size__c = null", ["Alpha"]),
+        ("Size__c != 3", ["beta%", "Alpha"]),
+        ("Name IN ('alpha', 'x')", ["Alpha"]),
+        ("Name NOT IN ('alpha')", ["O'Neil", "beta%"]),
+        ("Name LIKE '%A%'", ["beta%", "Alpha"]),
+        ("Name LIKE 'beta\\%'", ["beta%"]),
+        ("Name LIKE 'alph_'", ["Alpha"]),
+        ("Name LIKE 'alpha_'", []),
+        ("At__c < 2026-02-01T00:00:00Z", ["O'Neil"]),
+        ("At__c >= 2026-03-01", ["beta%"]),
+        ("(Name = 'alpha' OR Name = 'beta%') AND NOT On__c = true", ["beta%"]),
+    ],
+)
+def test_conditions_find_the_rows_that_salesforce_would(client: Any, condition: str, names: list[str]) -> None:
+    answer = query(client, f"SELECT Name FROM thing__C WHERE {condition}")
+    assert answer.status_code == 200, answer.text
+    assert [row["Name"] for row in answer.json()["records"]] == names
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("Name", ["Alpha", "beta%", "O'Neil"]),
+        ("name desc", ["O'Neil", "beta%", "Alpha"]),
+        ("Size__c", ["Alpha", "beta%", "O'Neil"]),
+        ("Size__c DESC NULLS LAST", ["O'Neil", "beta%", "Alpha"]),
+        ("On__c, Name DESC LIMIT 2", ["beta%", "O'Neil"]),
+    ],
+)
+def test_rows_come_in_order(client: Any, order: str, names: list[str]) -> None:
+    answer = query(client, f"SELECT Name FROM Thing__c ORDER BY {order}").json()
+    assert [row["Name"] for row in answer["records"]] == names
+
+
+@pytest.mark.usefixtures("rows")
+def test_rows_are_counted(client: Any) -> None:
+    counted = query(client, "SELECT COUNT() FROM Thing__c WHERE On__c = true", "queryAll").json()
+    assert (counted["totalSize"], counted["done"], counted["records"]) == (2, True, [])
+
+
+@pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize(
     ("soql", "code"),
     [
         ("", "MALFORMED_QUERY"),
         ("DELETE FROM Account", "MALFORMED_QUERY"),
+        ("SELECTName FROM Account", "MALFORMED_QUERY"),
+        ("SELECT Owner.Name FROM Account", "MALFORMED_QUERY"),
+        ("SELECT Name FROM Account WHERE Name = 'a' AND Name = 'b' OR Name = 'c'", "MALFORMED_QUERY"),
+        ("SELECT Name FROM Account GROUP BY Name", "MALFORMED_QUERY"),
+        ("SELECT COUNT(Id) FROM Account", "MALFORMED_QUERY"),
+        ("SELECT Id FROM Account WHERE CreatedDate = TODAY", "MALFORMED_QUERY"),
+        ("SELECT Id FROM Account WHERE CreatedDate > 2026-13-01", "MALFORMED_QUERY"),
+        ("SELECT Id FROM Account WHERE Id IN (SELECT Id FROM Account)", "MALFORMED_QUERY"),
+        ("SELECT Id FROM Account -- a comment", "MALFORMED_QUERY"),
+        ('SELECT Id FROM Account WHERE Name = "a"', "MALFORMED_QUERY"),
+        ("SELECT Id FROM Account WHERE IsDeleted > true", "MALFORMED_QUERY"),
         ("SELECT Id FROM Nothing", "INVALID_TYPE"),
         ("SELECT Nothing FROM Account", "INVALID_FIELD"),
+        ("SELECT Id FROM Account WHERE Nmae = 'x'", "INVALID_FIELD"),
+        ("SELECT Id FROM Account ORDER BY Nmae", "INVALID_FIELD"),
+        ("SELECT COUNT() FROM Account WHERE Nmae = 'x'", "INVALID_FIELD"),
+        ("SELECT Id FROM Account WHERE Name = 5", "INVALID_FIELD"),
+        ("SELECT Id FROM Thing__c WHERE Size__c = '5'", "INVALID_FIELD"),
+        ("SELECT Id FROM Thing__c WHERE Size__c LIKE '5'", "INVALID_FIELD"),
+        ("SELECT Id FROM Thing__c WHERE On__c = 1", "INVALID_FIELD"),
+        ("SELECT Id FROM Account WHERE Name > 2026-01-01", "INVALID_FIELD"),
     ],
 )
-def test_an_unsupported_query_is_a_typed_error(client: Any, soql: str, code: str) -> None:
+def test_a_query_that_is_not_understood_is_an_error_and_never_wrong_rows(client: Any, soql: str, code: str) -> None:
     answer = query(client, soql)
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, code)
+
+
+def test_an_id_is_found_in_both_of_its_forms(client: Any) -> None:
+    record_id = query(client, "SELECT Id FROM Account LIMIT 1").json()["records"][0]["Id"]
+    for form in (record_id, record_id[:15]):
+        assert query(client, f"SELECT Id FROM Account WHERE Id = '{form}'").json()["totalSize"] == 1
+        assert client.call(f"{DATA}/sobjects/account/{form}", client.token()).json()["Id"] == record_id
+
+
+def test_users_and_the_organization_are_those_of_the_org(sf: SalesforceEmulator, client: Any) -> None:
+    token = client.token()
+    user = client.call(f"/services/data/v51.0/sobjects/User/{client.user.id}", token).json()
+    assert (user["Id"], user["Username"], user["IsActive"]) == (client.user.id, client.user.username, True)
+    found = query(client, f"SELECT Username FROM User WHERE Id = '{client.user.id}'").json()["records"]
+    assert found[0]["Username"] == client.user.username
+    org = query(client, "SELECT Id, Name, IsSandbox, InstanceName, TrialExpirationDate FROM Organization").json()
+    assert org["records"][0]["Id"] == sf.org_id
+    refused = client.call(f"{DATA}/sobjects/User", token, "POST", json={"Username": "x"})
+    assert (refused.status_code, "read-only" in refused.text) == (400, True)
+
+
+def test_columns_and_descriptions_name_the_fields(sf: SalesforceEmulator, client: Any) -> None:
+    sf.add_records("Account", {"Name": "x", "Size__c": 2})
+    token = client.token()
+    asked = {"q": "SELECT id, name FROM account", "columns": "true"}
+    columns = client.call(f"{DATA}/query", token, params=asked).json()
+    assert [each["columnName"] for each in columns["columnMetadata"]] == ["Id", "Name"]
+    assert (columns["entityName"], columns["idSelected"]) == ("Account", True)
+    fields = {each["name"]: each for each in client.call(f"{DATA}/sobjects/account/describe", token).json()["fields"]}
+    assert (fields["Id"]["type"], fields["Size__c"]["type"], fields["Size__c"]["custom"]) == ("id", "double", True)
+    basic = client.call(f"{DATA}/sobjects/Account", token).json()
+    assert basic["objectDescribe"]["keyPrefix"] == "001"
+    assert client.call(f"{DATA}/sobjects/Nothing/describe", token).status_code == 404
+
+
+@pytest.mark.parametrize(("number", "status"), [("30.0", 410), ("31.0", 200), ("66.0", 200), ("99.0", 404), ("x", 404)])
+def test_versions_from_31_to_the_newest_exist(client: Any, number: str, status: int) -> None:
+    assert client.call(f"/services/data/v{number}/limits", client.token()).status_code == status
+
+
+def test_the_newest_version_follows_the_clock(sf: SalesforceEmulator, client: Any) -> None:
+    newest = client.http.get(f"{sf.url}/services/data", timeout=10).json()[-1]["version"]
+    sf.advance(365 * 86400)
+    later = client.http.get(f"{sf.url}/services/data", timeout=10).json()[-1]["version"]
+    assert float(later) == float(newest) + 3
+
+
+def test_answers_count_the_calls_of_the_day(client: Any) -> None:
+    token = client.token()
+    first, second = (client.call(f"{DATA}/limits", token).headers["Sforce-Limit-Info"] for _ in range(2))
+    assert (first, second) == ("api-usage=1/15000", "api-usage=2/15000")
 
 
 def test_a_long_result_comes_in_pages(sf: SalesforceEmulator, client: Any) -> None:
@@ -141,7 +306,6 @@ def test_a_record_other_than_a_json_object_is_a_typed_error(client: Any, body: s
 def test_unknown_paths_versions_and_methods_are_errors_in_json(client: Any) -> None:
     token = client.token()
     assert client.call("/nowhere", token).json()[0]["errorCode"] == "NOT_FOUND"
-    assert client.call("/services/data/v20.0/limits", token).status_code == 404
     wrong = client.call(f"{DATA}/limits", token, "DELETE")
     assert (wrong.status_code, wrong.json()[0]["errorCode"]) == (405, "METHOD_NOT_ALLOWED")
 

@@ -1,20 +1,19 @@
 """A provider for kinetic-auth: asks Acme's single sign-on service for a Salesforce session."""
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from urllib.parse import urlsplit
 
 import attrs
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.plugins import ValidatedMeta
 
 if TYPE_CHECKING:
     import requests
 
-_SAFE_URL = r"https://.+|http://(localhost|127\.0\.0\.1)([:/].*)?"
-
 
 @attrs.frozen
-class SsoAuthenticator:
+class SsoAuthenticator(metaclass=ValidatedMeta):
     """Exchanges a service token for a Salesforce session.
 
     Args:
@@ -22,9 +21,9 @@ class SsoAuthenticator:
         token: The service token that the SSO desk hands out.
     """
 
-    sso_url: str = kinetic.setting(
-        help="Where to ask.", env="ACME_SSO_URL", validator=attrs.validators.matches_re(_SAFE_URL)
-    )
+    read_timeout_s: ClassVar[float] = 30
+
+    sso_url: str = kinetic.url_setting(help="Where to ask.", env="ACME_SSO_URL")
     token: str = kinetic.setting(help="Service token of the SSO desk.", secret=True)
 
     @kinetic.hookimpl
@@ -33,7 +32,7 @@ class SsoAuthenticator:
 
         Raises:
             CredentialsRejectedError: The service does not know the token.
-            TransportError: There is no usable answer.
+            TransportError: There is no usable answer, such as a page in HTML, or fields are missing or not text.
         """
         answer = self._ask()
         if answer.status_code in (401, 403):
@@ -48,13 +47,20 @@ class SsoAuthenticator:
                 retryable=answer.status_code >= 500,
                 **self._facts(answer.status_code),
             )
-        fields = answer.json()
-        return kinetic.SalesforceSession(
-            fields["access_token"],
-            fields["instance_url"],
-            fields["id"],
-            fields["issued_at"],
-            username=fields.get("username"),
+        try:
+            fields = answer.json()
+            return kinetic.SalesforceSession(
+                fields["access_token"],
+                fields["instance_url"],
+                fields["id"],
+                fields["issued_at"],
+                username=fields.get("username"),
+            )
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            failure = type(error).__name__
+        # Outside of the handler: the error of a JSON parser holds the text, and so perhaps the session's token.
+        raise kinetic.TransportError(
+            f"the answer of {self._host} is not a session ({failure}).", **self._facts(answer.status_code)
         )
 
     def __reduce__(self) -> NoReturn:
@@ -77,7 +83,7 @@ class SsoAuthenticator:
 
         try:
             # As `auth`, not as a header: a header would give way to an entry of ~/.netrc.
-            return requests.post(self.sso_url, auth=bearer, timeout=(5, 30), allow_redirects=False)
+            return requests.post(self.sso_url, auth=bearer, timeout=(5, self.read_timeout_s), allow_redirects=False)
         except requests.RequestException as error:
             failure = type(error).__name__
         # Outside of the handler: the library's error holds the request, and so the token.

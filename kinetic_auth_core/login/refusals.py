@@ -1,0 +1,418 @@
+"""What Salesforce refused, and when it may be sent again: the guard against lockouts, and the pause after its limit.
+
+Repeating a wrong password locks its user out. So a refused credential is not sent again for `lockout_guard` seconds,
+and the pause doubles with each further refusal. After `login rate exceeded` no login of that user is made for a while.
+Both hold in the whole process, and for all who share the store. What is kept is found by an HMAC under a key that the
+store's data do not contain; see docs/adr/0021-one-credential-in-every-spelling.md.
+"""
+
+import functools
+import hashlib
+import hmac
+import json
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.errors import AuthenticationError, CredentialsRejectedError, RateLimitedError
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.identity import canonical_login_url, class_name, is_connection_setting, plain
+from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Culprit, culprit_of, known_error
+from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.stores.memory import process_key
+from kinetic_auth_core.stores.session_cache import Lease, SessionCache
+
+#: The longest pause; `lockout_guard` may be longer.
+LONGEST_PAUSE_S = 1800.0
+#: How long a refusal counts towards the next pause.
+_KEPT_S = 86_400.0
+#: A limit that was met this long ago says nothing of the next one.
+_LIMIT_KEPT_S = 7200.0
+_MAX_KEPT = 8  # refusals of a user: the keys of a list, a password and the one before
+_MAX_TEXT = 300
+_MAX_COUNT = 1000
+#: How far another machine's clock may be ahead.
+_SKEW_S = 300.0
+
+
+class HeldBackError(CredentialsRejectedError):
+    """A login that was not tried, as the same credential was refused just now."""
+
+
+class HeldBackByLimitError(RateLimitedError):
+    """A login that was not tried, as Salesforce's limit was met a while ago."""
+
+
+class Credential:
+    """What a provider's instance logs in with, as far as the guards have to know it.
+
+    Two are the same if their values are: a user name in any case, a host in any spelling, settings from any source, and
+    the parts of a password as they are sent. Connection settings are left out: with a longer time-out the same password
+    is still wrong.
+
+    Args:
+        instance: Its settings are the credential.
+
+    Attributes:
+        locks_out: Whether Salesforce counts its failures towards a lockout.
+    """
+
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
+        self.locks_out = bool(getattr(instance, "counts_failed_logins", False))
+        self._tags: dict[tuple[str, bytes], str] = {}
+
+    def tag(self, key: bytes) -> str:
+        """Distinguishes it from all other credentials.
+
+        Args:
+            key: Of the place where the tag is kept.
+        """
+        return self._tag("credential", key)
+
+    def password_tag(self, key: bytes) -> str:
+        """The same for its user and password alone, with any app; that of all of it where it has no such settings."""
+        return self._tag("password", key)
+
+    def user_tag(self, key: bytes) -> str:
+        """The same for its user alone; that of its app where it has no user, or of all of it."""
+        return self._tag("user", key)
+
+    def _tag(self, kind: str, key: bytes) -> str:
+        if (tag := self._tags.get((kind, key))) is None:
+            text = json.dumps([kind, *getattr(self, f"_{kind}")()])
+            tag = hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+            self._tags[kind, key] = tag
+        return tag
+
+    @functools.cached_property
+    def _values(self) -> dict[str, Any]:
+        is_grant = isinstance(self._instance, GrantAuthenticator)
+        settings = schema(type(self._instance))
+        values = {
+            each.name: each.value_of(self._instance)
+            for each in settings
+            if not (is_grant and is_connection_setting(each))
+        }
+        if isinstance(url := values.get("login_url"), str):
+            values["login_url"] = canonical_login_url(url)
+        if isinstance(user := values.get("username"), str):
+            values["username"] = user.strip().casefold()
+        parts = self._parts()
+        if parts and all(isinstance(values[name], str) for name in parts):
+            values[parts[0]] = "".join([values.pop(name) for name in parts])
+        return values
+
+    def _parts(self) -> list[str]:
+        """The settings that are sent as one, such as a password and a security token."""
+        names = [each.name for each in schema(type(self._instance))]
+        return [name for name in getattr(self._instance, "sent_as_one", ()) if name in names]
+
+    @functools.cached_property
+    def _written(self) -> dict[str, str]:
+        return {name: plain(value) + _state(value, name) for name, value in sorted(self._values.items())}
+
+    def _credential(self) -> list[Any]:
+        return [class_name(type(self._instance)), self._written]
+
+    def _password(self) -> list[Any]:
+        parts = self._parts()
+        if not parts or not self._values.get("username"):
+            return self._credential()
+        return [self._values.get("login_url"), self._values["username"], self._written[parts[0]]]
+
+    def _user(self) -> list[Any]:
+        for name in ("username", "client_id"):
+            if isinstance(value := self._values.get(name), str) and value:
+                return [self._values.get("login_url"), name, value]
+        return self._credential()
+
+    def __repr__(self) -> str:
+        """The class, and nothing of the values."""
+        return f"Credential({type(self._instance).__name__})"
+
+
+def _state(value: Any, name: str) -> str:
+    """When a file was written that a setting names: another key in the same file is another credential."""
+    if name.endswith("_path") and value:
+        try:
+            found = Path(value).stat()
+        except (OSError, ValueError, TypeError):
+            return ""
+        return f" {found.st_mtime_ns} {found.st_size}"
+    return ""
+
+
+class FirstTries:
+    """Which credentials this process has tried without a refusal. Of the others, one try is made at a time."""
+
+    def __init__(self) -> None:
+        self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        self._tried: dict[str, None] = {}
+        self._lock = threading.RLock()
+        reset_after_fork(self)
+
+    def lock_of(self, credential: Credential) -> Any:
+        """The lock for the tries of a credential; None once it was tried and not refused."""
+        tag = credential.password_tag(process_key())
+        with self._lock:
+            return None if tag in self._tried else self._locks.setdefault(tag, threading.RLock())
+
+    def note(self, credential: Credential, *, is_refused: bool) -> None:
+        """Note how a login ended: after an outage many may try at once, as many outages end by a time-out.
+
+        Args:
+            credential: What it was made with.
+            is_refused: Whether it was refused.
+        """
+        tag = credential.password_tag(process_key())
+        with self._lock:
+            if is_refused:
+                self._tried.pop(tag, None)
+            else:
+                self._tried[tag] = None
+                if len(self._tried) > _MOST_TRIED:
+                    del self._tried[next(iter(self._tried))]
+
+    def _after_fork(self) -> None:
+        """In the child: the thread that was trying may not be here."""
+        self._lock = threading.RLock()
+        self._locks = weakref.WeakValueDictionary()
+
+
+_MOST_TRIED = 10_000
+
+
+@functools.cache
+def first_tries() -> FirstTries:
+    """That of this process."""
+    return FirstTries()
+
+
+@attrs.frozen
+class LoginGuard:
+    """Keeps refusals where the sessions are kept, and in this process.
+
+    Args:
+        cache: Where.
+        guard_s: The first pause after a refusal, in seconds; 0: no pause.
+        label: What messages call the login.
+        details: `provider`, `host` and `username`, for errors.
+    """
+
+    _cache: SessionCache
+    _guard_s: float
+    _label: str
+    _details: Mapping[str, Any]
+
+    def check(self, credential: Credential) -> bool:
+        """Stop a login whose credential was refused just now, or whose user has met Salesforce's limit.
+
+        Returns:
+            Whether there is something to forget when the login succeeds.
+
+        Raises:
+            HeldBackError: With what it was refused for.
+            HeldBackByLimitError: With the seconds until the next try.
+        """
+        found = False
+        now = time.time()
+        for key, raw in self._cache.read_notes(credential.user_tag):  # nearly always nothing
+            notes = _Notes.read(raw)
+            if (limit := notes.limit) is not None:
+                found = True
+                if -_SKEW_S < now - limit.at < limit.pause_s:
+                    raise self._limited(limit, now)
+            mine = {credential.tag(key), credential.password_tag(key)} if notes.refusals else set()
+            for refusal in [each for each in notes.refusals if each.tag in mine]:
+                found = True
+                if self._guard_s and -_SKEW_S < now - refusal.at < self._pause_s(refusal.count):
+                    raise self._again(refusal, now)
+        return found
+
+    def turn(self, credential: Credential) -> Lease | None:
+        """Wait until no other process tries the same user: of many that start with a wrong password, one sends it.
+
+        Returns:
+            The lease, to be given back; None where it was not to be had in time.
+
+        Raises:
+            HeldBackError: It was refused meanwhile.
+        """
+        holder, pause_s, left_s = uuid.uuid4().hex, 0.02, self._cache.lease_s
+        while (lease := self._cache.acquire_note(credential.user_tag, holder)) is None and left_s > 0:
+            time.sleep(pause_s)
+            left_s -= pause_s
+            pause_s = min(pause_s * 2, 0.5)
+            self.check(credential)
+        return lease
+
+    def give_back(self, lease: Lease) -> None:
+        """Let the next one try."""
+        self._cache.release(lease)
+
+    def remember(self, credential: Credential, error: AuthenticationError, began: float) -> None:
+        """Remember a refusal. A `RateLimitedError` gets the seconds until the next try.
+
+        Args:
+            credential: What was refused.
+            error: How.
+            began: When the login began, in Unix seconds.
+        """
+        if isinstance(error, RateLimitedError):
+            self._cache.change_notes(
+                credential.user_tag, lambda _key, raw: _Notes.read(raw).with_limit(error, began), _LIMIT_KEPT_S
+            )
+        elif self._guard_s:
+            is_password = credential.locks_out and culprit_of(error.error, error.description) is Culprit.PASSWORD
+            tag_of = credential.password_tag if is_password else credential.tag
+            self._cache.change_notes(
+                credential.user_tag,
+                lambda key, raw: _Notes.read(raw).with_refusal(tag_of(key), error),
+                max(_KEPT_S, 2 * self._guard_s),
+            )
+
+    def forget(self, credential: Credential) -> None:
+        """Forget what was refused, as a login has succeeded."""
+        self._cache.change_notes(
+            credential.user_tag,
+            lambda key, raw: _Notes.read(raw).without({credential.tag(key), credential.password_tag(key)}),
+            max(_KEPT_S, 2 * self._guard_s),
+        )
+
+    def _pause_s(self, count: int) -> float:
+        return min(self._guard_s * 2.0 ** min(count - 1, 60), max(LONGEST_PAUSE_S, self._guard_s))
+
+    def _again(self, refusal: "_Refusal", now: float) -> HeldBackError:
+        age_s = max(now - refusal.at, 0.0)
+        known = known_error(refusal.error or "", refusal.description)
+        reason = ": ".join(filter(None, (refusal.error, refusal.description))) or "by its provider"
+        times = f", {refusal.count} times by now" if refusal.count > 1 else ""
+        return HeldBackError(
+            f"{self._label} is not tried: the same credential was refused {age_s:.0f} s ago ({reason}{times}), and "
+            f"repeating it could lock the user out. It is tried again in {self._pause_s(refusal.count) - age_s:.0f} s "
+            "(lockout_guard), or at once with another.",
+            remedy=known.remedy if known else "",
+            error=refusal.error,
+            description=refusal.description,
+            status=refusal.status,
+            **self._details,
+        )
+
+    def _limited(self, limit: "_Limit", now: float) -> HeldBackByLimitError:
+        left_s = min(limit.pause_s - (now - limit.at), limit.pause_s)
+        reason = ": ".join(filter(None, (limit.error, limit.description))) or "by its provider"
+        known = known_error(limit.error or "", limit.description)
+        error = HeldBackByLimitError(
+            f"{self._label} is not tried: Salesforce refused one {max(now - limit.at, 0.0):.0f} s ago, as this user "
+            f"has logged in too often ({reason}). It is tried again in {left_s:.0f} s.",
+            remedy=known.remedy if known else "",
+            error=limit.error,
+            description=limit.description,
+            status=limit.status,
+            **self._details,
+        )
+        error.retry_after_s = left_s
+        return error
+
+
+@attrs.frozen
+class _Refusal:
+    """That of one credential: when the last was, how many there were, and what the server said."""
+
+    tag: str
+    at: float
+    count: int
+    error: str | None
+    description: str | None
+    status: int | None
+
+
+@attrs.frozen
+class _Limit:
+    """That Salesforce's limit was met: when, for how long nothing is sent, and how often in a row."""
+
+    at: float
+    pause_s: float
+    count: int
+    error: str | None
+    description: str | None
+    status: int | None
+
+
+@attrs.frozen
+class _Notes:
+    """What is kept of one user."""
+
+    refusals: tuple[_Refusal, ...] = ()
+    limit: _Limit | None = None
+
+    @classmethod
+    def read(cls, raw: bytes) -> "_Notes":
+        """Those in a store, as far as they are well formed: other writers may put anything there."""
+        try:
+            found = json.loads(raw) if raw else None
+        except (ValueError, RecursionError):
+            return cls()
+        if not isinstance(found, dict):
+            return cls()
+        listed = found.get("refusals")
+        refusals = [_record(_Refusal, each) for each in (listed[:_MAX_KEPT] if isinstance(listed, list) else ())]
+        return cls(tuple(filter(None, refusals)), _record(_Limit, found.get("limit")))
+
+    def with_refusal(self, tag: str, error: AuthenticationError) -> bytes:
+        before = next((each.count for each in self.refusals if each.tag == tag), 0)
+        others = [each for each in self.refusals if each.tag != tag]
+        refusal = _Refusal(tag, time.time(), min(before + 1, _MAX_COUNT), *_said(error))
+        return attrs.evolve(self, refusals=(refusal, *others)[:_MAX_KEPT]).written()
+
+    def with_limit(self, error: RateLimitedError, began: float) -> bytes:
+        """With another limit that was met; logins that were under way together count as one."""
+        before, now = self.limit, time.time()
+        is_news = before is None or before.at < began
+        count = 1 if before is None or now - before.at > _LIMIT_KEPT_S else before.count + is_news
+        asked_s = min(error.retry_after_s or 0.0, _LIMIT_KEPT_S)
+        pause_s = max(min(FIRST_LIMIT_PAUSE_S * 2.0 ** (min(count, 60) - 1), LONGEST_PAUSE_S), asked_s)
+        error.retry_after_s = pause_s
+        return attrs.evolve(self, limit=_Limit(now, pause_s, min(count, _MAX_COUNT), *_said(error))).written()
+
+    def without(self, tags: set[str]) -> bytes:
+        return _Notes(tuple(each for each in self.refusals if each.tag not in tags)).written()
+
+    def written(self) -> bytes:
+        return json.dumps(attrs.asdict(self)).encode()
+
+
+def _record(cls: type, found: Any) -> Any:
+    """A record of the store; None where it is not well formed."""
+    names = {each.name for each in attrs.fields(cls)}
+    if not isinstance(found, dict) or found.keys() != names:
+        return None
+    texts = [found["error"], found["description"]]
+    fits = (
+        all(text is None or (isinstance(text, str) and text.isprintable() and len(text) <= _MAX_TEXT) for text in texts)
+        and isinstance(found["status"], int | None)
+        and type(found["count"]) is int
+        and 0 < found["count"] <= _MAX_COUNT
+        and type(found["at"]) is float
+        and isinstance(found.get("tag", ""), str)
+        and type(found.get("pause_s", 0.0)) is float
+        and 0 <= found.get("pause_s", 0.0) <= _LIMIT_KEPT_S
+    )
+    return cls(**found) if fits else None
+
+
+def _said(error: AuthenticationError) -> tuple[str | None, str | None, int | None]:
+    return _sayable(error.error), _sayable(error.description), error.status
+
+
+def _sayable(text: str | None) -> str | None:
+    """Text as it is kept: plugins may say anything."""
+    return None if text is None else "".join(char if char.isprintable() else "?" for char in text)[:_MAX_TEXT]
