@@ -6,7 +6,11 @@ from kinetic_auth_core.errors import (
     KeyLoadError,
     KineticAuthError,
     LoginBudgetError,
+<<<<<<< HEAD
     RateLimitedError,
+=======
+    StoreUnavailableError,
+>>>>>>> state
     TransientAuthenticationError,
     TransportError,
 )
@@ -47,7 +51,11 @@ _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
     (TransientAuthenticationError, TRY_LATER),
     (TransportError, TRY_LATER),
     (LoginBudgetError, TRY_LATER),
+<<<<<<< HEAD
     (RateLimitedError, TRY_LATER),
+=======
+    (StoreUnavailableError, TRY_LATER),
+>>>>>>> state
     (AuthenticationError, REFUSED),
 )
 

@@ -289,11 +289,19 @@ class LoginFlow:
             logger.debug("cannot tell whether another login is under way: %s", error)
             return False
 
-    def forget_state(self) -> str | None:
+    def newest_token(self) -> str | None:
+        """The token of its own that the provider would present at the next login; None if it keeps none.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._states.newest(self.instance())
+
+    def forget_state(self) -> bool:
         """Delete what the provider has kept.
 
         Returns:
-            The secret that it had, to be revoked; None if there was none.
+            Whether there was anything.
 
         Raises:
             KineticAuthError: The store failed.

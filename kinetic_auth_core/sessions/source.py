@@ -240,6 +240,43 @@ class SessionSource:
         self._single_flight.drop(session)
         return revoked
 
+    @property
+    def keeps_token(self) -> bool:
+        """Whether the provider keeps a token of its own from login to login, such as a refresh token that rotates."""
+        return self._flow.spec.is_single_use
+
+    @secret_boundary
+    def end_grant(self, *, revokes: bool = True) -> bool:
+        """Delete what the provider keeps from login to login, such as a refresh token: the next login begins again.
+
+        A provider whose configured token has been replaced since needs a new one then.
+
+        Args:
+            revokes: Revoke that token first, with all sessions that came from it.
+
+        Returns:
+            Whether a token was revoked; False as well if it was dead already.
+
+        Raises:
+            KineticAuthError: It could not be revoked, or the store failed; nothing was deleted.
+        """
+        from kinetic_auth_core.oauth import session_endpoints
+        from kinetic_auth_core.oauth.token_response import RequestContext
+
+        instance = self._flow.instance()
+        token = self._flow.newest_token() if revokes and isinstance(instance, GrantAuthenticator) else None
+        revoked = False
+        if token is not None:
+            host = urlsplit(instance.login_url).netloc
+            context = RequestContext(self.provider, host, self._flow.spec.displayed("username"), "revocation")
+            revoked = session_endpoints.revoke_token(instance.connection(), instance.login_url, token, context)
+        self._flow.forget_state()
+        return revoked
+
+    def drop(self, session: SalesforceSession) -> None:
+        """Forget a session, here and in the store, without revoking it: other holders of it go on."""
+        self._single_flight.drop(session)
+
     @secret_boundary
     def is_alive(self, session: SalesforceSession) -> bool:
         """Ask the REST API whether it takes a session. Nothing is thrown away; see `invalidate`.
