@@ -6,11 +6,8 @@ from kinetic_auth_core.errors import (
     KeyLoadError,
     KineticAuthError,
     LoginBudgetError,
-<<<<<<< HEAD
     RateLimitedError,
-=======
     StoreUnavailableError,
->>>>>>> state
     TransientAuthenticationError,
     TransportError,
 )
@@ -51,11 +48,8 @@ _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
     (TransientAuthenticationError, TRY_LATER),
     (TransportError, TRY_LATER),
     (LoginBudgetError, TRY_LATER),
-<<<<<<< HEAD
     (RateLimitedError, TRY_LATER),
-=======
     (StoreUnavailableError, TRY_LATER),
->>>>>>> state
     (AuthenticationError, REFUSED),
 )
 

@@ -78,7 +78,11 @@ def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str
     return [
         {
             setting.name: LayeredValue(
-                without_line_end(value), layer.source(prefix + setting.env), text=True, is_variable=True, found=layer.how_to_name_it
+                without_line_end(value),
+                layer.source(prefix + setting.env),
+                text=True,
+                is_variable=True,
+                found=layer.how_to_name_it,
             )
             for setting in schema
             if (value := layer.get(prefix + setting.env)) is not None
