@@ -330,9 +330,9 @@ def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> Unk
     if package and _lacks_metadata(package):
         module = package.replace("-", "_")
         remedy = (
-            f"{module} can be imported, but the metadata of its package ({module}-*.dist-info) is missing, so it is "
-            "not found by name. Have the packaging keep it, such as by PyInstaller's --copy-metadata; or make the "
-            "class by hand and pass it to SessionSource."
+            f"{remedy}: {module} can be imported, but the metadata of its package ({module}-*.dist-info) is missing, "
+            "so it is not found by name. Where the packaging has dropped it, have it kept, such as by PyInstaller's "
+            "--copy-metadata; or make the class by hand and pass it to SessionSource."
         )
     if damaged := list(_damaged()):
         remedy = f"{remedy} The metadata of these cannot be read: {', '.join(damaged)}; reinstall them.".strip()

@@ -32,10 +32,12 @@ EXPECTED = {
     "CredentialsRejectedError": 4,
     "InteractionRequiredError": 4,
     "SessionRejectedError": 4,
+    "StoreUnavailableError": 5,
     "TransientAuthenticationError": 5,
     "TransportError": 5,
     "ServiceUnavailableError": 5,
     "LoginBudgetError": 5,
+    "RateLimitedError": 5,
 }
 
 
