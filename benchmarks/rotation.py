@@ -34,7 +34,6 @@ sys.path[:0] = [str(Path(__file__).parent / "rotating")]
 
 from rotating_org import Fault, RotatingOrg, kill_after, kill_before  # noqa: E402 - the path is above
 
-DEADLINE_S = 2.0
 LIFE_S = 0.4
 #: A worker: threads that ask one source for sessions. It prints what they have got, once in a while.
 _WORKER = """
@@ -200,6 +199,7 @@ class Run:
     place: Place
     processes: int
     threads: int
+    deadline_s: float
     lease_s: float
     folder: Path
     workers: list[subprocess.Popen[str]] = attrs.field(factory=list)
@@ -218,7 +218,7 @@ class Run:
             **self.place.options,
             "ticket": self.ticket,
             "login_url": self.org.url,
-            "deadline_s": DEADLINE_S,
+            "deadline_s": self.deadline_s,
             "lease_s": self.lease_s,
             "threads": self.threads,
             "order": str(self.folder / "die"),
@@ -238,7 +238,7 @@ class Run:
                 worker.communicate()
                 continue
             try:
-                said, _ = worker.communicate("\n", timeout=6 * DEADLINE_S + 4 * self.lease_s + 30)
+                said, _ = worker.communicate("\n", timeout=6 * self.deadline_s + 4 * self.lease_s + 30)
             except subprocess.TimeoutExpired:
                 self.problems.append("a worker hangs")
                 worker.kill()
@@ -253,6 +253,9 @@ class Run:
         """Wait until the org has issued that many more tokens."""
         until, wanted = time.monotonic() + timeout_s, self.org.issued + rotations
         while self.org.issued < wanted:
+            if all(worker.poll() is not None for worker in self.workers):
+                self.problems.append("all workers have ended")
+                return
             if time.monotonic() > until:
                 self.problems.append(f"there were no {rotations} rotations within {timeout_s:.0f} s")
                 return
@@ -284,7 +287,7 @@ POINTS = {"marked": False, "sent": False, "spent": True, "answered": True, "stor
 
 def run(run: Run, rotations: int, points: list[str], *, failures: bool) -> None:
     """Make one run and print what came of it."""
-    patience_s = 2 * DEADLINE_S + run.lease_s
+    patience_s = 2 * run.deadline_s + run.lease_s
     began, before = time.monotonic(), run.org.issued
     run.begin()
     run.wait_for(rotations, rotations * 2 + 60)
@@ -295,7 +298,7 @@ def run(run: Run, rotations: int, points: list[str], *, failures: bool) -> None:
         run.wait_for(random.randint(5, 15), 60)  # noqa: S311 - hides nothing
         run.kill_one(point)
         if POINTS[point]:
-            time.sleep(patience_s + DEADLINE_S)
+            time.sleep(patience_s + 2)
         else:
             run.wait_for(10, patience_s + 60)
         if point == "answered":  # the answer has arrived, and died with its process: the retry is due
@@ -321,7 +324,7 @@ def _report(run: Run, name: str, began: float, before: int, *, may_be_lost: bool
         run.problems.append(f"{name}: {len(too_often)} tokens were presented too often")
         run.org.unanswered.update(too_often)
     outcomes = ", ".join(f"{kind} {count}" for kind, count in sorted(total.items()))
-    what = "grant lost with the answer" if lost else "grant kept"
+    what = ("grant lost with the answer" if may_be_lost else "grant LOST") if lost else "grant kept"
     print(f"{name}: {run.org.issued - before - 1} rotations in {took_s:.0f} s, {what}; {outcomes}", flush=True)
 
 
@@ -333,13 +336,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--rotations", type=int, default=1000)
     parser.add_argument("--lease", type=float, default=15.0, help="seconds of the lease (15)")
+    parser.add_argument("--deadline", type=float, default=10.0, help="seconds that a login may take (10)")
     parser.add_argument("--points", default=",".join(POINTS), help="where processes are killed")
     parser.add_argument("--no-failures", action="store_true", help="the store does not fail")
     asked = parser.parse_args()
     points = [each for each in asked.points.split(",") if each]
     where = file_place if asked.store == "file" else redis_place
     with where() as place, RotatingOrg(LIFE_S) as org, tempfile.TemporaryDirectory() as folder:
-        made = Run(org, place, asked.processes, asked.threads, asked.lease, Path(folder))
+        made = Run(org, place, asked.processes, asked.threads, asked.deadline, asked.lease, Path(folder))
         try:
             run(made, asked.rotations, points, failures=not asked.no_failures)
         finally:

@@ -91,6 +91,7 @@ FOR_PLUGINS = [
     "api_version_setting",
     "check_seconds",
     "check_url",
+    "command_setting",
     "current_tally",
     "hookimpl",
     "http_get",

@@ -42,7 +42,7 @@ class RotatingOrg:
         self._serial = 0
         self._faults: collections.deque[Fault] = collections.deque()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.daemon_threads = True
         self._server.org = self  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -153,6 +153,13 @@ def kill_after(handler: "_Handler", form: dict[str, str]) -> bool:
     """Kill the process that asks once its token is spent, before it gets the answer."""
     handler.org.refresh(form)
     return kill_before(handler, form)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that was killed."""
 
 
 class _Handler(BaseHTTPRequestHandler):

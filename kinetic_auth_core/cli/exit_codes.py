@@ -7,6 +7,7 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     LoginBudgetError,
     RateLimitedError,
+    StoreUnavailableError,
     TransientAuthenticationError,
     TransportError,
 )
@@ -48,6 +49,7 @@ _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
     (TransportError, TRY_LATER),
     (LoginBudgetError, TRY_LATER),
     (RateLimitedError, TRY_LATER),
+    (StoreUnavailableError, TRY_LATER),
     (AuthenticationError, REFUSED),
 )
 

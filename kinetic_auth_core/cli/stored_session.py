@@ -45,32 +45,38 @@ def status(as_json: bool, **choice: str | None) -> None:
         click.get_current_context().exit(TRY_LATER if is_unknown else NO_SESSION)
 
 
-@click.command(cls=Command, short_help="Revoke the stored session.")
+@click.command(cls=Command, short_help="Revoke the stored session and the refresh token.")
 @choice_options
 @click.option("--shared", is_flag=True, help="Confirm that every process which shares it loses it.")
+@click.option("--local", is_flag=True, help="Only delete what is stored; revoke nothing.")
 @json_option
-def logout(shared: bool, as_json: bool, **choice: str | None) -> None:
-    """Revoke the stored session, and remove it from the store.
+def logout(shared: bool, local: bool, as_json: bool, **choice: str | None) -> None:
+    """Revoke the stored session and the refresh token, and remove both from the store.
 
-    Every process that shares it loses it, and logs in again when it next needs a session. So --shared is required,
-    except for the user's own file store, which is used if the configuration names no store.
+    Every process that shares them loses them, and logs in again when it next needs a session. So --shared is required,
+    except for the user's own file store, which is used if the configuration names no store. A provider that begins with
+    a configured refresh token needs a new one afterwards, also after --local.
 
     \b
     --json prints
-      {"provider", "environment", "store", "revoked"}
-    where "revoked" is false if there was no session, or it was dead already; or if the store does not respond (exit
-    code 5).
+      {"provider", "environment", "store", "revoked", "grant_revoked"}
+    where "revoked" and "grant_revoked" (of the refresh token) are false if there was none, it was dead already, or
+    --local was given; or if the store does not respond (exit code 5).
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     with command_source(Choice(**choice), keeps=False) as chosen:
         source = chosen.source
         session = source.peek()
-        if session is not None and not shared and not chosen.is_own:
+        keeps_token = source.keeps_token
+        if (session is not None or keeps_token) and not shared and not chosen.is_own:
             raise ConfigurationError(
                 f"the session in the store {chosen.store!r} is shared: every process that uses it would lose it.",
                 remedy="Add --shared to confirm.",
             )
-        revoked = session is not None and source.revoke(session)
-    facts = {**chosen.facts(), "revoked": revoked}
+        revoked = session is not None and not local and source.revoke(session)
+        if session is not None:
+            source.drop(session)
+        grant_revoked = keeps_token and source.end_grant(revokes=not local)
+    facts = {**chosen.facts(), "revoked": revoked, "grant_revoked": grant_revoked}
     if as_json:
         emit_json(facts)
     else:

@@ -15,7 +15,7 @@ import attrs
 from dotenv import dotenv_values
 
 from kinetic_auth_core.config.files import find_upwards, read_text, warn_if_others_write
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import expanded, is_null
 
 logger = logging.getLogger(__name__)
 
@@ -72,10 +72,12 @@ class VariableLayer:
     Attributes:
         values: Name to text. An empty value counts as not set.
         path: The `.env` file; None for the process.
+        how_to_name_it: For a file that was found by searching: the argument that names it; None otherwise.
     """
 
     values: Mapping[str, str] = attrs.field(repr=False)
     path: Path | None = None
+    how_to_name_it: str | None = None
 
     def get(self, name: str) -> str | None:
         """The value, or None if it is not set or empty."""
@@ -107,26 +109,50 @@ class Variables:
         if env_file is not None:
             path = expanded(env_file)
             warn_if_others_write(path, "env_file")
-        elif path := find_upwards(".env"):
+        elif path := find_upwards(".env", may_be_pipe=True):
             how_to_name_it = f'env_file="{path}"'
         process = VariableLayer(os.environ)
-        return cls((process,) if path is None else (process, VariableLayer(_read(path, how_to_name_it), path)))
+        if path is None or is_null(path):
+            return cls((process,))
+        return cls((process, VariableLayer(_read(path, how_to_name_it), path, how_to_name_it)))
 
     def find(self, name: str) -> tuple[str, str] | None:
         """Value and source of a variable, from the highest layer that sets it."""
-        for layer in self.layers:
-            if (value := layer.get(name)) is not None:
-                return value, layer.source(name)
-        return None
+        layer = self.layer_of(name)
+        return None if layer is None else (layer.values[name], layer.source(name))
+
+    def layer_of(self, name: str) -> VariableLayer | None:
+        """The highest layer that sets a variable."""
+        return next((layer for layer in self.layers if layer.get(name) is not None), None)
 
     def lookup(self, name: str) -> str | None:
         """The value for a `${NAME}` in a config file; an empty value counts here."""
         return next((layer.values[name] for layer in self.layers if name in layer.values), None)
 
+    def found_file_of(self, text: str, found: str | None) -> str | None:
+        """Whether a value of a config file was decided by a file that nobody named.
+
+        Args:
+            text: The value as it is written in the config file.
+            found: How to name that config file, if it was found by searching.
+
+        Returns:
+            How to name the file that decided it: `.env`, if a variable came from there, or the config file; None if the
+            caller did, who named the files, or set the variable that is all of the value.
+        """
+        names = [match[1] for match in _REFERENCE.finditer(text) if match[1]]
+        layers = [next((layer for layer in self.layers if name in layer.values), None) for name in names]
+        for layer in layers:
+            if layer is not None and layer.how_to_name_it is not None:
+                return layer.how_to_name_it
+        is_a_variable = len(layers) == 1 and layers[0] is not None and _REFERENCE.fullmatch(text)
+        return None if is_a_variable and layers[0] and layers[0].values[names[0]] else found
+
 
 def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
     """Read a file; one that was found instead of named must be trusted."""
-    text = read_text(path, ".env file", how_to_name_it, remedy="Correct its path or its permissions.")
+    remedy = "Correct its path or its permissions."
+    text = read_text(path, ".env file", how_to_name_it, remedy=remedy, may_be_pipe=True)
     values = dotenv_values(stream=io.StringIO(text, newline=None))
     _warn_of_gaps(path, text, values)
     return {name: value for name, value in values.items() if value is not None}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
-from kinetic_auth_core.locations import absolute
+from kinetic_auth_core.locations import absolute, read_file
 from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _contents(key: str | bytes | Path, label: str, path_setting: str) -> bytes:
     if not isinstance(key, Path):
         return _encoded(key) or b""
     try:
-        return key.expanduser().read_bytes()
+        return read_file(key.expanduser())
     except FileNotFoundError as error:
         unexpanded = (
             " $NAME is not replaced in a path: write ~, or ${NAME} in a config file." if "$" in str(key) else ""

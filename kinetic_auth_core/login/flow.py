@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
+from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -288,11 +289,19 @@ class LoginFlow:
             logger.debug("cannot tell whether another login is under way: %s", error)
             return False
 
-    def forget_state(self) -> str | None:
+    def newest_token(self) -> str | None:
+        """The token of its own that the provider would present at the next login; None if it keeps none.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._states.newest(self.instance())
+
+    def forget_state(self) -> bool:
         """Delete what the provider has kept.
 
         Returns:
-            The secret that it had, to be revoked; None if there was none.
+            Whether there was anything.
 
         Raises:
             KineticAuthError: The store failed.
@@ -471,14 +480,18 @@ class LoginFlow:
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
         secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
+        what, failure = "", None
         try:
             session = provider.hooks.authenticate(request)
         except InvalidSessionError as error:
+            raise_interruption(error)
             what = f"returned an invalid session: {'; '.join(error.problems)}."
         except KineticAuthError as error:
             raise_interruption(error)
             redact_chain(error, secrets)
-            raise
+            failure = with_place(error, self.spec.rows)
+            if failure is error:
+                raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
             cause = redacted_cause(error, secrets)
@@ -492,6 +505,8 @@ class LoginFlow:
             else:
                 what = f"returned {type(session).__name__} instead of a SalesforceSession."
                 remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
+        if failure is not None:
+            raise failure  # outside of the except block, so that it is not chained to its other self
         spec = self.spec
         label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (

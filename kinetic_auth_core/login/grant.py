@@ -24,7 +24,7 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person
+from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person, tallied
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
@@ -361,7 +361,28 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             ca_bundle=self.ca_bundle,
             client_cert=self.client_cert,
             client_cert_key=self.client_cert_key,
+            keep_alive=not (self.counts_failed_logins or self.single_use),
         )
+
+    def http_get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Ask the org for a resource, once, over the connections of the login.
+
+        Args:
+            url: Of the resource.
+            headers: To send; their values are secrets and in no message.
+
+        Returns:
+            The HTTP status, and the body.
+
+        Raises:
+            TransportError: No usable answer, or a redirect.
+        """
+        from kinetic_auth_core.transport.client import TokenRequest
+
+        values = [part for value in headers.values() for part in (value, value.partition(" ")[2]) if part]
+        with tallied():  # it is not a try of the login
+            response = self.connection().get(url, TokenRequest(dict(headers), values))
+        return response.status, response.body
 
     def close(self) -> None:
         """Close the connections. The next login opens new ones."""

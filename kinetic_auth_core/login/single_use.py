@@ -24,6 +24,7 @@ from kinetic_auth_core.errors import (
     TransientAuthenticationError,
     TransportError,
 )
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.login.state import (
     Lost,
@@ -34,6 +35,7 @@ from kinetic_auth_core.login.state import (
     StateWriter,
     has_seed,
     memory_of_states,
+    seed_of,
     state_name,
     store_unavailable,
 )
@@ -379,19 +381,30 @@ class States:
         )
         return self._secrets.setdefault(entry.name, made)
 
-    def forget(self, instance: Any) -> str | None:
+    def newest(self, instance: Any) -> str | None:
+        """The secret that the next login would present; None if there is none, or it is not a token.
+
+        Raises:
+            StoreUnavailableError: The store failed.
+        """
+        record = self._entry(instance).read()
+        if record.value is not None or record.lost is not None or not self._spec.is_single_use:
+            return record.value
+        seeds = [value for value in seed_of(type(instance), instance).secrets.values() if isinstance(value, str)]
+        return seeds[0] if len(seeds) == 1 else None
+
+    def forget(self, instance: Any) -> bool:
         """Delete a state.
 
         Returns:
-            The secret that it had, to be revoked; None if there was none.
+            Whether there was one.
 
         Raises:
             StoreUnavailableError: The store failed.
         """
         entry = self._entry(instance)
-        record = entry.read()
-        entry.delete()
-        return record.value
+        self._secrets.pop(entry.name, None)
+        return entry.delete()
 
     def _entry(self, instance: Any) -> StateEntry:
         label = self._spec.label
@@ -401,6 +414,7 @@ class States:
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             raise store_unavailable(label, error) from None
         name = state_name(type(instance), instance, self._spec.provider, naming_key)
         return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._pid)

@@ -21,8 +21,26 @@ def revoke(transport: Transport, session: SalesforceSession, context: RequestCon
     Raises:
         AuthenticationError: It could not be revoked.
     """
-    request = TokenRequest({"token": session.access_token}, [session.access_token])
-    response = ask(transport.post, f"{session.instance_url}/services/oauth2/revoke", request, context)
+    return revoke_token(transport, session.instance_url, session.access_token, context)
+
+
+def revoke_token(transport: Transport, host_url: str, token: str, context: RequestContext) -> bool:
+    """Revoke an access token, or a refresh token with all access tokens that came from it.
+
+    Args:
+        transport: Carries the request.
+        host_url: The host that is asked: the session's instance, or the one that logs in.
+        token: The token.
+        context: For errors.
+
+    Returns:
+        True; False if it was dead already.
+
+    Raises:
+        AuthenticationError: It could not be revoked.
+    """
+    request = TokenRequest({"token": token}, [token])
+    response = ask(transport.post, f"{host_url}/services/oauth2/revoke", request, context)
     if response.status == 200:
         return True
     error = refusal(response, context, request)

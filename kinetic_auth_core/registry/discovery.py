@@ -363,17 +363,14 @@ def misspelt_groups(entry_points: Callable[[], Any] = _entry_points) -> list[str
     Args:
         entry_points: Reads the entry points.
     """
-    try:
-        points = entry_points()
-        groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
-        found = [point for group in groups for point in points.select(group=group)]
-        owners = [point.dist.metadata["Name"] for point in found]
-    except Exception:  # noqa: BLE001 - `installed` says what is wrong with the metadata
-        return []
+    points = entry_points()
+    groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
+    found = [(point, _owner(point)) for group in groups for point in points.select(group=group)]
     return sorted(
         {
-            f"{owner} registers {point.name} in {point.group}; did you mean {_meant_group(point.group)}?"
-            for point, owner in zip(found, owners, strict=True)
+            f"{owner[0]} registers {point.name} in {point.group}; did you mean {_meant_group(point.group)}?"
+            for point, owner in found
+            if owner is not None
         }
     )
 

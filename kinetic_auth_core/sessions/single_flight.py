@@ -98,8 +98,7 @@ class Refresher:
                 return self._found(cached)
             if held := self._refused.held():
                 return held
-            is_held = self._flow.is_waiting_for_another()
-            if is_held:
+            if self._flow.is_waiting_for_another():
                 give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
             elif (lease := self._cache.acquire(self._holder)) is not None:
                 return self._under_lease(lease, stale=None)

@@ -32,6 +32,7 @@ EXPECTED = {
     "CredentialsRejectedError": 4,
     "InteractionRequiredError": 4,
     "SessionRejectedError": 4,
+    "StoreUnavailableError": 5,
     "TransientAuthenticationError": 5,
     "TransportError": 5,
     "ServiceUnavailableError": 5,

@@ -76,6 +76,7 @@ def test_every_setting_of_a_provider_has_a_help_text_and_is_in_a_table(provider:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_providers_readme_lists_its_own_settings_with_their_variables(provider: str) -> None:
     readme = (folder_of(provider) / "README.md").read_text("utf-8")
+    readme = readme.partition(f"\n## {provider}\n")[2].partition("\n## ")[0] or readme  # a package of two providers
     table = re.findall(r"^\| (`.*?`) \| (`.*?`) \|", readme, re.MULTILINE)
     listed = [pair for names, variables in table for pair in zip(names.split(", "), variables.split(", "), strict=True)]
     cls = load_authenticator(provider)[1]

@@ -64,7 +64,7 @@ def make(org: RotatingOrg, store: kinetic.FileStore) -> Callable[..., kinetic.Se
     seed = org.consent()
 
     def source(store: kinetic.SessionStore | None = store, **settings: Any) -> kinetic.SessionSource:
-        settings = {"client_id": "app", "token": seed, "login_url": org.url, "deadline": 0.5, **settings}
+        settings = {"client_id": "app", "token": seed, "login_url": org.url, "deadline": 1.0, **settings}
         return kinetic.SessionSource(Rotating(**settings), store=store, lockout_guard=0)
 
     return source
@@ -170,7 +170,7 @@ def test_an_answer_that_the_token_was_not_used_frees_it_for_all(
         make().session()
     began = time.monotonic()
     make().session()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_others_leave_a_marked_token_alone_and_then_one_of_them_tries_it_again(
         make().session()
     others = [make() for _ in range(4)]
     at_once(lambda number: others[number].session(), 4)
-    assert time.monotonic() - began >= 1.4  # 2 x deadline + the lease
+    assert time.monotonic() - began >= 2.4  # 2 x deadline + the lease
     assert sorted(org.presented.values()) == [2]
 
 
@@ -275,7 +275,7 @@ def test_a_login_that_is_vetoed_sends_nothing_and_marks_nothing(
         vetoed.session()
     began = time.monotonic()
     make().session()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
     assert len(org.requests) == 1
 
 

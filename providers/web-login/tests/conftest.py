@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import socket
+import webbrowser
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+import requests
+from chromium import chromium
 
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 from kinetic_auth_core.testing.pytest_plugin import leaked_secrets as leaked
 from kinetic_auth_core.testing.pytest_plugin import no_ambient_settings
 
-__all__ = ["leaked", "no_ambient_settings"]  # fixtures from elsewhere
+__all__ = ["chromium", "leaked", "no_ambient_settings"]  # fixtures from elsewhere
 
 USERNAME = "admin@acme.com.dev"
 
@@ -52,4 +58,75 @@ def settings(sf: SalesforceEmulator, app: App, user: User) -> dict[str, Any]:
         "client_secret": app.client_secret,
         "refresh_token": sf.grant_refresh_token(app, user),
         "login_url": sf.url,
+    }
+
+
+@attrs.define
+class Person:
+    """Somebody with a browser, who gets the addresses that are opened, and logs in with requests.
+
+    Attributes:
+        sf: The org.
+        username: What is typed.
+        password: What is typed.
+        opened: The addresses that were opened.
+        pages: The last answers to what the person did, one for each address.
+    """
+
+    sf: SalesforceEmulator
+    username: str
+    password: str
+    decision: str = "oaapprove"
+    meanwhile: Callable[[str], None] | None = None
+    opened: list[str] = attrs.field(factory=list)
+    pages: list[requests.Response] = attrs.field(factory=list)
+
+    def open(self, address: str) -> bool:
+        """What `webbrowser.open` is replaced by."""
+        self.opened.append(address)
+        if self.meanwhile is not None:
+            self.meanwhile(address)
+        if self.decision:
+            self.pages.append(self.walk(address))
+        return True
+
+    def walk(self, address: str) -> requests.Response:
+        """Log in and decide; the last page."""
+        http = requests.Session()
+        http.trust_env = False
+        page = http.get(address, timeout=10)
+        for _ in range(2):  # a login form, and a consent where none was given before
+            if 'name="pw"' in page.text:
+                page = http.post(page.url, data={"username": self.username, "pw": self.password}, timeout=10)
+            if found := re.search(r'name="authorization" value="([^"]+)"', page.text):
+                page = http.post(page.url, data={"authorization": found[1], self.decision: "1"}, timeout=10)
+        return page
+
+
+@pytest.fixture
+def person(sf: SalesforceEmulator, user: User, monkeypatch: pytest.MonkeyPatch) -> Person:
+    monkeypatch.setenv("KINETIC_AUTH_INTERACTIVE", "1")
+    found = Person(sf, user.username, "canary-password")
+    monkeypatch.setattr(webbrowser, "open", found.open)
+    return found
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def web_settings(sf: SalesforceEmulator, app: App, free_port: int) -> dict[str, Any]:
+    """All that a login in the browser needs, by the names of the settings."""
+    app.redirect_uris = {f"http://localhost:{free_port}/OauthRedirect"}
+    app.permitted_users = "self"
+    return {
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "login_url": sf.url,
+        "redirect_port": free_port,
     }
