@@ -24,6 +24,7 @@ from kinetic_auth_core.errors import (
     TransientAuthenticationError,
     TransportError,
 )
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.login.state import (
     Lost,
@@ -401,6 +402,7 @@ class States:
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             raise store_unavailable(label, error) from None
         name = state_name(type(instance), instance, self._spec.provider, naming_key)
         return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._pid)

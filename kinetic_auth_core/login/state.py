@@ -19,6 +19,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, StoreUnavailableError
+from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.identity import UnwritableError, canonical_login_url, written
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.settings.schema import schema, secret_texts
@@ -140,6 +141,7 @@ class StateEntry:
         try:
             found = self._store.get(self.name)
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             raise self._unavailable(error) from None
         if found is None:
             return Record()
@@ -164,6 +166,7 @@ class StateEntry:
         try:
             generation = self._store.put(self.name, raw, expires_in_s=KEPT_S, generation=before.generation)
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             failure = self._unavailable(error)
         else:
             if generation is not None:
@@ -188,6 +191,7 @@ class StateEntry:
         try:
             problems = list(self._store.durability_problems())
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             raise self._unavailable(error) from None
         for problem in problems:
             logger.warning("%s: its token may be lost. The session store: %s", self._label, problem)
@@ -204,6 +208,7 @@ class StateEntry:
         try:
             return self._store.delete(self.name)
         except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
             raise self._unavailable(error) from None
 
     def _refuse_in_a_child(self, record: Record | None) -> None:
