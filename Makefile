@@ -21,7 +21,7 @@ SOURCES = $(shell find pyproject.toml hatch_build.py README.md LICENSE kinetic_a
 PYENV_PATH = $(shell root=$$(pyenv root 2>/dev/null) && printf ':%s' "$$root"/versions/3.1[123].*/bin)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.installed ## install into .venv, then log in both ways against a local emulator
 	@.venv/bin/kinetic-auth demo

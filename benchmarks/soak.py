@@ -1,17 +1,22 @@
 """Many threads, many faults, for a long time: every call ends in a session or a typed error, and nothing leaks.
 
-    python benchmarks/soak.py [SECONDS] [THREADS]
+    python benchmarks/soak.py [SECONDS] [THREADS] [PROCESSES]
 
 Threads ask sources for sessions and say now and then that one is dead, while one token request in five runs into a
 fault at random: refusals, 5xx, resets, truncated and hostile answers. Ends with 1 if a call ended otherwise, if it took
 longer than its deadline allows, or if threads, open files or memory grew from the first part of the run to the last.
+
+Meanwhile signals interrupt the main thread in the middle of its calls, PROCESSES children at a time are forked and some
+of them stopped for a while (SIGSTOP), and a process with gevent asks as well.
 """
 
 import collections
 import gc
 import json
 import logging
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -57,6 +62,38 @@ with SalesforceEmulator(records_kept=1000) as sf:
 MORE_THREADS, MORE_FILES, MORE_KIB = 2, 8, 8 * 1024
 
 
+#: What a process with gevent does until its input ends; 0 if every call ended as it must.
+_GREENLETS = """
+from gevent import monkey; monkey.patch_all()
+import json, logging, random, sys, time
+import gevent
+import kinetic_auth_core as kinetic
+
+logging.disable(logging.CRITICAL)
+settings, seconds = json.loads(sys.argv[1]), float(sys.argv[2])
+source = kinetic.resolve("jwt-bearer", session_lifetime=5, **settings)
+ends_at = time.monotonic() + seconds
+
+def ask():
+    while time.monotonic() < ends_at:
+        try:
+            session = source.authenticate() if random.random() < 0.2 else source.session()
+            if random.random() < 0.1:
+                source.invalidate(session)
+        except kinetic.KineticAuthError:
+            pass
+        gevent.sleep(0.01)
+
+jobs = [gevent.spawn(ask) for _ in range(8)]
+gevent.joinall(jobs, timeout=seconds + 60, raise_error=True)
+sys.exit(0 if all(job.successful() for job in jobs) else 1)
+"""
+
+
+class _InterruptError(Exception):
+    """What the signal handler raises."""
+
+
 class Soak:
     """One run.
 
@@ -64,17 +101,20 @@ class Soak:
         env: The variables that reach the org.
         threads: How many ask.
         seconds: For how long.
+        processes: How many children are forked at a time; 0: neither these, nor signals, nor greenlets.
     """
 
-    def __init__(self, env: dict[str, str], threads: int, seconds: float) -> None:
+    def __init__(self, env: dict[str, str], threads: int, seconds: float, processes: int = 0) -> None:
         self._threads = threads
+        self._processes = processes
+        self._is_armed = False
         self._seconds = seconds
         self._start = threading.Barrier(threads)
         self._stop = threading.Event()
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.bad: list[str] = []
         self.longest_s = 0.0
-        settings = {
+        settings = self._settings = {
             "client_id": env["SF_CLIENT_ID"],
             "username": env["SF_USERNAME"],
             "private_key_path": env["SF_PRIVATE_KEY_PATH"],
@@ -92,11 +132,21 @@ class Soak:
         workers = [threading.Thread(target=self._ask, daemon=True) for _ in range(self._threads)]
         for thread in workers:
             thread.start()
+        others = [threading.Thread(target=self._fork, daemon=True) for _ in range(self._processes)]
+        if self._processes:
+            others.append(threading.Thread(target=self._run_greenlets, daemon=True))
+            signal.signal(signal.SIGALRM, self._interrupt)
+        for thread in others:
+            thread.start()
         samples = []
         for _ in range(10):
-            time.sleep(self._seconds / 10)
+            self._wait(time.monotonic() + self._seconds / 10)
             samples.append(held())
         self._stop.set()
+        for thread in others:
+            thread.join(120)
+            if thread.is_alive():
+                self.bad.append("a process hangs")
         for thread in workers:
             thread.join(DEADLINE_S * 4)
             if thread.is_alive():
@@ -104,6 +154,73 @@ class Soak:
         for source in self._sources:
             source.close()
         return samples
+
+    def _interrupt(self, *_: object) -> None:
+        if self._is_armed:
+            raise _InterruptError
+
+    def _wait(self, ends_at: float) -> None:
+        """Let time pass; with calls that signals interrupt, if there are processes at all."""
+        source = self._sources[0]
+        while (left_s := ends_at - time.monotonic()) > 0:
+            if not self._processes:
+                time.sleep(left_s)
+                continue
+            try:
+                try:
+                    self._is_armed = True
+                    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 0.05))  # noqa: S311 - picks moments
+                    source.invalidate(source.session())
+                    self.outcomes["session"] += 1
+                finally:
+                    self._is_armed = False
+            except _InterruptError:
+                self.outcomes["interrupted"] += 1
+            except kinetic.KineticAuthError as error:
+                self.outcomes[type(error).__name__] += 1
+            except BaseException as error:  # noqa: BLE001 - this is what must not be
+                self.bad.append(f"interrupted: {type(error).__name__}: {error}")
+            self._is_armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _fork(self) -> None:
+        """Fork one child after the other, each in the middle of what the threads do; stop every second one."""
+        number = 0
+        while not self._stop.wait(0.2):
+            number += 1
+            pid = os.fork()
+            if pid == 0:
+                self._be_child()
+            if number % 2:
+                time.sleep(0.02)
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(0.3)
+                os.kill(pid, signal.SIGCONT)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            self.outcomes["child"] += 1
+            if status:
+                self.bad.append(f"a child ended with {status}")
+
+    def _be_child(self) -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)  # a child that hangs ends with -14
+        status = 0
+        for source in self._sources:
+            for ask in (source.session, source.authenticate):
+                try:
+                    ask()
+                except kinetic.KineticAuthError:
+                    pass
+                except BaseException:  # noqa: BLE001 - this is what must not be
+                    status = 1
+        os._exit(status)
+
+    def _run_greenlets(self) -> None:
+        command = [sys.executable, "-c", _GREENLETS, json.dumps(self._settings), str(self._seconds * 0.8)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.outcomes["process with gevent"] += 1
+        if done.returncode:
+            self.bad.append(f"the process with gevent ended with {done.returncode}: {done.stderr[-500:]}")
 
     def _ask(self) -> None:
         chance = random.Random()  # noqa: S311 - picks faults
@@ -150,15 +267,16 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 32
+    processes = int(sys.argv[3]) if len(sys.argv) > 3 else 4
     command = [sys.executable, "-c", _SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        soak = Soak(json.loads(server.stdout.readline()), threads, seconds)
+        soak = Soak(json.loads(server.stdout.readline()), threads, seconds, processes)
         samples = soak.run()
         token_requests, faults = json.loads(server.communicate("stop\n")[0])
     problems = [*soak.bad[:10], *leaks(samples)]
     print(
-        f"{seconds:.0f} s, {threads} threads: {sum(soak.outcomes.values())} calls, {token_requests} token requests, "
-        f"{faults} faults"
+        f"{seconds:.0f} s, {threads} threads, {processes} processes: {sum(soak.outcomes.values())} calls, "
+        f"{token_requests} token requests, {faults} faults"
     )
     print("outcomes:", ", ".join(f"{name} {count}" for name, count in soak.outcomes.most_common()))
     print(f"longest call: {soak.longest_s:.2f} s")

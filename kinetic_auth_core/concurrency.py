@@ -45,14 +45,46 @@ def notice_fork() -> None:
 
 def _reset_all() -> None:
     global _process_id  # noqa: PLW0603 - the process is one for all
+    no_fork.after_in_child()
     for reference in list(_forkables):
         if (forkable := reference()) is not None:
             forkable._after_fork()  # noqa: SLF001 - the protocol of this module
     _process_id = os.getpid()  # last: a thread of the child that comes meanwhile renews them once more
 
 
+class _NoFork:
+    """A lock that `os.fork` waits for: a child would inherit the locks inside of a library in C, held by nobody.
+
+    A fork in C does not wait.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._is_held_by_fork = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def before_fork(self) -> None:
+        self._is_held_by_fork = self._lock.acquire(timeout=_LONGEST_WAIT_S)
+
+    def after_in_parent(self) -> None:
+        if self._is_held_by_fork:
+            self._is_held_by_fork = False
+            self._lock.release()
+
+    def after_in_child(self) -> None:
+        self._lock, self._is_held_by_fork = threading.RLock(), False
+
+
+_LONGEST_WAIT_S = 5.0
+no_fork = _NoFork()  #: For `with`: what must not be interrupted by a fork, such as OpenSSL reading certificates.
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
+    os.register_at_fork(before=no_fork.before_fork, after_in_parent=no_fork.after_in_parent, after_in_child=_reset_all)
 
 
 def current_runner() -> tuple[int, object]:

@@ -27,7 +27,7 @@ def raise_interruption(error: BaseException) -> None:
         BaseException: What the handler raised.
     """
     for link in chain(error):
-        if mark_interruption(link):
+        if mark_interruption(link) and not any(map(mark_interruption, _wrapped(link))):
             context = link.__context__
             if context is not None and not _passed_a_handler(context):
                 context = None  # what the handler has interrupted: it may hold the request
@@ -56,8 +56,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         if isinstance(link, BaseException) and id(link) not in seen:
             seen.add(id(link))
             yield link
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+            queue += [*_wrapped(link), link.__cause__, link.__context__]
             queue += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+
+
+def _wrapped(error: BaseException) -> list[BaseException]:
+    """What an error of a library was made from, whose traceback it may have (urllib3)."""
+    return [each for each in (*error.args, getattr(error, "reason", None)) if isinstance(each, BaseException)]
 
 
 def _passed_a_handler(error: BaseException) -> bool:

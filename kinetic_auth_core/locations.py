@@ -1,9 +1,13 @@
 """Paths and URLs as people write them: paths with `~`, and which URLs may carry credentials."""
 
+import errno
+import io
 import ipaddress
 import os
+import stat
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from kinetic_auth_core.errors import ConfigurationError
@@ -27,6 +31,90 @@ def absolute(path: Path) -> Path:
         return path.absolute()
     except FileNotFoundError:
         return path
+
+
+#: The longest file that is read: a config file, key, certificate, secret or stored session has a few kilobytes.
+MAX_FILE_BYTES = 1024 * 1024
+_WRITER_WITHIN_S = 30.0  # a person may have to allow it
+
+
+def read_file(
+    path: Path,
+    *,
+    may_be_pipe: bool = False,
+    follow_links: bool = True,
+    check: Callable[[os.stat_result], None] | None = None,
+) -> bytes:
+    """Read a file as a whole, in bounded time and memory: no device, no pipe, at most 1 MiB.
+
+    Args:
+        path: The file.
+        may_be_pipe: Whether a named pipe is read as well, up to its end: 1Password has `.env` files of that kind.
+        follow_links: Whether the path may be a symbolic link.
+        check: Called with the state of the open file, before anything is read.
+
+    Raises:
+        OSError: It cannot be read, is no file, or is too long; `strerror` says which.
+        ValueError: The path has a NUL in it.
+    """
+    _refuse_unreadable(path.stat(), may_be_pipe=may_be_pipe)  # before it is opened: that may block, or rewind a tape
+    flags = _READ if follow_links else _READ | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        state = os.fstat(descriptor)
+        _refuse_unreadable(state, may_be_pipe=may_be_pipe)
+        if check is not None:
+            check(state)
+        pieces = _pipe(file) if stat.S_ISFIFO(state.st_mode) else iter(lambda: file.read(_PIECE_BYTES), b"")
+        content = b""
+        for piece in pieces:
+            content += piece or b""
+            if len(content) > MAX_FILE_BYTES:
+                raise OSError(errno.EFBIG, f"it is longer than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+_PIECE_BYTES = 65_536
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _refuse_unreadable(state: os.stat_result, *, may_be_pipe: bool) -> None:
+    if stat.S_ISDIR(state.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISREG(state.st_mode) or (may_be_pipe and stat.S_ISFIFO(state.st_mode)):
+        return
+    kind = "a pipe" if stat.S_ISFIFO(state.st_mode) else "a socket" if stat.S_ISSOCK(state.st_mode) else "a device"
+    raise OSError(errno.EINVAL, f"it is {kind}, not a file")
+
+
+def _pipe(file: io.RawIOBase) -> Iterator[bytes]:
+    """What is written into a pipe, until its writer closes it.
+
+    Raises:
+        OSError: Nobody writes for half a minute.
+    """
+    give_up_at = time.monotonic() + _WRITER_WITHIN_S
+    has_begun = False
+    while True:
+        piece = file.read(_PIECE_BYTES)  # None: a writer is there and has not written yet; empty: there is no writer
+        if piece:
+            has_begun, give_up_at = True, time.monotonic() + _WRITER_WITHIN_S
+            yield piece
+        elif piece == b"" and has_begun:
+            return
+        elif time.monotonic() >= give_up_at:
+            raise OSError(errno.ETIMEDOUT, f"it is a pipe into which nothing was written for {_WRITER_WITHIN_S:g} s")
+        else:
+            time.sleep(0.01)
+
+
+def is_null(path: Path) -> bool:
+    """Whether a path leads to the null device, which stands for no file at all."""
+    try:
+        state, null = path.stat(), Path(os.devnull).stat()
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISCHR(state.st_mode) and state.st_rdev == null.st_rdev
 
 
 def is_there(path: Path) -> bool:
@@ -56,7 +144,7 @@ def url_problem(url: object) -> str | None:
         return "names no host"
     if "@" in parts.netloc:
         return "has a user or password in it; leave them out"
-    if parts.query or parts.fragment:
+    if parts.query or parts.fragment or "?" in url or "#" in url:
         return "has a query or fragment; leave it out"
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         return f"is plain http, which would send credentials in the clear: write https://{parts.hostname}"
@@ -78,8 +166,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def without_slash(value: Any) -> Any:
-    """Converter: strip blanks around a URL and slashes at its end; anything but text is returned unchanged."""
-    return value.strip().rstrip("/") if isinstance(value, str) else value

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
+from kinetic_auth_core.encoded_secrets import find_secrets
 from kinetic_auth_core.interruptions import mark_interruption
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,17 @@ class LibraryError(Exception):
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a foreign text. Those under 4 characters stay: they are parts of common words."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= 4:
-            text = text.replace(secret, MASK)
-    return text
+    """Take secrets out of a foreign text, also encoded ones. Those under 4 characters stay: they are parts of words.
+
+    Args:
+        text: The text.
+        secrets: What must not show.
+    """
+    pieces, end = [], 0
+    for begin, after in find_secrets(text, secrets):
+        pieces += [text[end:begin], MASK]
+        end = after
+    return "".join([*pieces, text[end:]])
 
 
 def redacted_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:

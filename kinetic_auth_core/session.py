@@ -44,7 +44,16 @@ FIRST_API_VERSION, FIRST_LASTING_API_VERSION = 31, 41
 
 def is_retired(api_version: str) -> bool:
     """Whether Salesforce answers a normal API version, such as `v30.0`, by 410."""
-    return int(api_version[1:].partition(".")[0]) < FIRST_API_VERSION
+    return _major(api_version) < FIRST_API_VERSION
+
+
+def retires_soon(api_version: str) -> bool:
+    """Whether Salesforce has said when a normal API version ends."""
+    return _major(api_version) < FIRST_LASTING_API_VERSION
+
+
+def _major(api_version: str) -> int:
+    return int(api_version[1:].partition(".")[0])
 
 
 _ORG_OF_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12})!")
@@ -206,15 +215,17 @@ class SalesforceSession:
     extra: Mapping[str, str] = attrs.field(factory=dict, converter=_harmless_texts, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        values: dict[str, Any] = {name: getattr(self, name) for name in (*_TEXTS, "extra")}
+        extra = values.pop("extra")
         problems = [
             f"{name}: expected text, got {type(value).__name__}"
-            for name in _TEXTS
-            if not isinstance(value := getattr(self, name), str) and not (name == "username" and value is None)
+            for name, value in values.items()
+            if not isinstance(value, str) and not (name == "username" and value is None)
         ]
-        if isinstance(self.instance_url, str) and self.instance_url and not _URL.match(self.instance_url):
+        if isinstance(url := values["instance_url"], str) and url and not _URL.match(url):
             problems.append("instance_url: expected a URL, such as https://acme.my.salesforce.com")
-        if not isinstance(self.extra, Mapping):
-            problems.append(f"extra: expected a mapping of text to text, got {type(self.extra).__name__}")
+        if not isinstance(extra, Mapping):
+            problems.append(f"extra: expected a mapping of text to text, got {type(extra).__name__}")
         if problems:
             raise InvalidSessionError.of("Cannot make a SalesforceSession", problems)
 

@@ -3,7 +3,7 @@
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,26 @@ def sf(_org: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
     """An emulated org, shared by all tests: count by differences, and order faults freely."""
     yield _org
     _org.clear_faults()
+
+
+@pytest.fixture
+def works() -> Callable[..., None]:
+    """Notes in docs/emulator-clients.csv that an operation of a client works with the emulator.
+
+    `CLIENT_TABLE=write` writes the row; otherwise the table has to have it already.
+    """
+    table = Path(__file__).parents[1] / "docs" / "emulator-clients.csv"
+
+    def note(client: str, version: str, login: str, what: str) -> None:
+        head, *rows = table.read_text(encoding="utf-8").splitlines()
+        known = {row.partition(",")[0] + "," + ",".join(row.split(",")[2:]): row for row in rows}
+        row = f'{client},{version},{login},"{what}"'
+        if os.environ.get("CLIENT_TABLE") == "write":
+            known[f'{client},{login},"{what}"'] = row
+            table.write_text("\n".join([head, *sorted(known.values()), ""]), encoding="utf-8")
+        assert f'{client},{login},"{what}"' in known, "make clients writes docs/emulator-clients.csv"
+
+    return note
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ BASES: dict[type[Exception], tuple[type, ...]] = {
     kinetic.SessionRejectedError: (kinetic.AuthenticationError,),
     kinetic.StoreUnavailableError: (kinetic.AuthenticationError,),
     kinetic.LoginBudgetError: (kinetic.AuthenticationError,),
+    kinetic.RateLimitedError: (kinetic.AuthenticationError,),
 }
 
 EXTRAS: dict[type, dict[str, Any]] = {

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
+import contextvars
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
-from kinetic_auth_core.adapters.token_scope import Origin, TokenScope, carries, origin
+from kinetic_auth_core.adapters.token_scope import BULK_HEADER, Origin, TokenScope, carries, origin
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
@@ -28,13 +31,13 @@ class SalesforceAuth(httpx.Auth):
 
     It works like `kinetic_auth_core.adapters.requests.SalesforceAuth`: when the token has expired, one login serves all
     and each request is repeated once; the token is sent only to the session's own instance. An `AsyncClient` does not
-    block its event loop, which has to be asyncio's.
+    block its event loop, which has to be asyncio's, and needs no worker of its executor.
 
     A body is sent again if it is bytes, a form, JSON, or files that can be rewound. For an iterator or a generator the
     rejection is returned; the next request uses the new session.
 
-    httpx removes `Authorization` from a redirect to another host, but no other header: do not use
-    `follow_redirects=True` for requests that have `X-SFDC-Session`.
+    A redirect to another host receives no token: httpx removes `Authorization` from it, and `X-SFDC-Session`, which
+    httpx would send on, is in no redirected request.
 
     Args:
         source: The source of the session. It logs in at the first request, regardless of the request's host.
@@ -56,7 +59,9 @@ class SalesforceAuth(httpx.Auth):
         response = yield self._authorized(request, session)
         for _ in range(2):  # twice only if the second session comes from the store, and has expired as well
             self._note(response, session)
-            if not (_is_suspect(response, session) and is_dead_session(response.status_code, _beginning(response))):
+            if not (
+                _is_suspect(request, response, session) and is_dead_session(response.status_code, _beginning(response))
+            ):
                 return
             self._source.invalidate(session)
             if not _rewind(request.stream, position):
@@ -77,10 +82,11 @@ class SalesforceAuth(httpx.Auth):
         for _ in range(2):  # as above
             self._note(response, session)
             if not (
-                _is_suspect(response, session) and is_dead_session(response.status_code, await _abeginning(response))
+                _is_suspect(request, response, session)
+                and is_dead_session(response.status_code, await _abeginning(response))
             ):
                 return
-            await asyncio.to_thread(self._source.invalidate, session)  # it may call a store
+            await _in_a_thread(self._source.invalidate, session)  # it may call a store
             if not _rewind(request.stream, position):
                 return
             dead, session = session, await self._source.asession()
@@ -96,8 +102,62 @@ class SalesforceAuth(httpx.Auth):
             self._source.note_taken(session)
 
     def _authorized(self, request: httpx.Request, session: SalesforceSession) -> httpx.Request:
-        self._scope.attach(request.headers, _origin(request), session)
+        if self._scope.attach(request.headers, _origin(request), session) and BULK_HEADER in request.headers:
+            request.headers = _HeadersOfOneRequest(request.headers, session.access_token)
         return request
+
+
+async def _in_a_thread(function: Callable[[SalesforceSession], None], session: SalesforceSession) -> None:
+    """Call a function in a thread of its own: all workers of the event loop's executor may wait for this very call."""
+    result: Future[None] = Future()
+    result.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            function(session)
+        except BaseException as error:  # noqa: BLE001 - raised by the task that waits
+            result.set_exception(error)
+        else:
+            result.set_result(None)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="kinetic-auth invalidate", daemon=True).start()
+    await asyncio.wrap_future(result)
+
+
+class _HeadersOfOneRequest(httpx.Headers):
+    """Headers of a request with `X-SFDC-Session`, which no copy of them has.
+
+    httpx makes the headers of a redirected request by copying these, and removes `Authorization` alone.
+
+    Args:
+        headers: The headers.
+        token: The value of `X-SFDC-Session`.
+    """
+
+    def __init__(self, headers: httpx.Headers, token: str) -> None:
+        super().__init__([pair for pair in headers.raw if pair[0].lower() != BULK_HEADER.lower().encode()])
+        self._token = token
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        return [*super().raw, (BULK_HEADER.encode(), self._token.encode())]
+
+    def __contains__(self, key: object) -> bool:
+        return _is_bulk_header(key) or super().__contains__(key)
+
+    def __getitem__(self, key: str) -> str:
+        return self._token if _is_bulk_header(key) else super().__getitem__(key)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        if _is_bulk_header(key):
+            self._token = value
+        else:
+            super().__setitem__(key, value)
+
+
+def _is_bulk_header(key: object) -> bool:
+    return isinstance(key, str) and key.lower() == BULK_HEADER.lower()
 
 
 class _ReplayedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -168,8 +228,10 @@ def _decoded(response: httpx.Response, read: list[bytes]) -> bytes:
     return body
 
 
-def _is_suspect(response: httpx.Response, session: SalesforceSession) -> bool:
+def _is_suspect(request: httpx.Request, response: httpx.Response, session: SalesforceSession) -> bool:
     """Whether a response may reject this session. After a redirect the request may not have its token."""
+    if BULK_HEADER in request.headers and BULK_HEADER not in response.request.headers:
+        return False
     return response.status_code in SUSPECT_STATUSES and carries(response.request.headers, session)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
-from kinetic_auth_core.adapters.requests import SalesforceAuth
+from kinetic_auth_core.adapters.requests import InstanceSession
 from kinetic_auth_core.sessions.source import SessionSource
 
 try:
@@ -29,7 +29,7 @@ def connect(source: SessionSource, *, session: requests.Session | None = None) -
     """A `kinetic_core.SalesforceClient` whose token is renewed, also in its `bulk` and `metadata` clients.
 
     A request whose token has expired is repeated, also between two pages of a query or in the middle of a bulk job.
-    Connections are kept open between calls.
+    Connections are kept open between calls. A request to any other host than the session's instance is refused.
 
         client = connect(source)
         client.query("SELECT Id FROM Account")
@@ -43,11 +43,10 @@ def connect(source: SessionSource, *, session: requests.Session | None = None) -
 
     Raises:
         ConfigurationError: `source` is not a source.
-        KineticAuthError: The login failed.
+        KineticAuthError: The login failed. From a call: it would have gone to another host.
     """
     checked_source("connect", source)
-    http = requests.Session() if session is None else session
-    http.auth = SalesforceAuth(source)
+    http = InstanceSession(requests.Session() if session is None else session, source)
     live = LiveSession(source)
     names = {"requests": _Requests(http)}
     client = _with_globals(kinetic_core.SalesforceClient, names)(live)
@@ -81,7 +80,7 @@ class LiveSession:
 class _Requests:
     """The module requests, with the HTTP functions of our requests session."""
 
-    def __init__(self, http: requests.Session) -> None:
+    def __init__(self, http: InstanceSession) -> None:
         self._http = http
 
     def __getattr__(self, name: str) -> Any:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import requests.auth
@@ -12,7 +12,8 @@ import requests.cookies
 import urllib3.exceptions
 
 from kinetic_auth_core.adapters.not_installed import checked_source
-from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, origin_of
+from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, is_own, origin_of
+from kinetic_auth_core.errors import SessionRejectedError
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
@@ -20,6 +21,7 @@ from kinetic_auth_core.sessions.source import SessionSource
 __all__ = ["SalesforceAuth"]
 
 _CHUNK_BYTES: Final = 65_536
+_KEEP_THE_BODY: Final = frozenset({307, 308})  # redirects that are followed with method and body (RFC 9110)
 
 
 class SalesforceAuth(requests.auth.AuthBase):
@@ -36,7 +38,8 @@ class SalesforceAuth(requests.auth.AuthBase):
 
     The token is sent only to the session's own instance, by https or on loopback: `Authorization` is set there, and
     `X-SFDC-Session` if the request has it. A request to any other host keeps its headers, and a warning is logged once
-    per host. A redirect to another host does not receive the token.
+    per host. A redirect to another host does not receive the token; one that would take a body with the token there is
+    not followed.
 
     Args:
         source: The source of the session. It logs in at the first request, regardless of the request's host.
@@ -44,7 +47,8 @@ class SalesforceAuth(requests.auth.AuthBase):
 
     Raises:
         ConfigurationError: `source` is not a source, or an allowed host is not a host name.
-        KineticAuthError: From the request: a login was needed, for the first time or after a rejection, and failed.
+        KineticAuthError: From the request: a login was needed, for the first time or after a rejection, and failed;
+            or a redirect would have taken the token to another host.
     """
 
     def __init__(self, source: SessionSource, *, allowed_token_hosts: Iterable[str] = ()) -> None:
@@ -114,6 +118,82 @@ def _is_refused(answer: requests.Response, session: SalesforceSession) -> bool:
     return is_dead_session(answer.status_code, _beginning(answer))
 
 
+class InstanceSession:
+    """A requests session for a client library, whose requests go to the instance of the live session and nowhere else.
+
+    Such a client puts the token into each request itself, and takes URLs from cursors, answers and its caller.
+    Everything but the requests is that of the session it wraps.
+
+    Args:
+        http: The requests session that carries the requests; its `auth` is set.
+        source: The source of the session.
+    """
+
+    def __init__(self, http: requests.Session, source: SessionSource) -> None:
+        http.auth = SalesforceAuth(source)
+        self._http = http
+        self._source = source
+
+    def request(self, method: str, url: str, *args: Any, **options: Any) -> requests.Response:
+        """As in requests.
+
+        Raises:
+            SessionRejectedError: The URL is that of another host. Nothing is sent.
+        """
+        target, session = origin_of(_as_sent(url)), self._source.session()
+        if not is_own(target, session):
+            where = target.host if target else "a URL without a host"
+            raise SessionRejectedError(
+                f"a request to {where} would have taken the session's token there, so it was not sent; the session is "
+                f"for {session.instance_url}.",
+                remedy="Check where the URL or cursor comes from. Connect again if the org has moved to another host.",
+            )
+        return self._http.request(method, url, *args, **options)
+
+    def get(self, url: str, **options: Any) -> requests.Response:
+        """As in requests."""
+        return self.request("GET", url, **options)
+
+    def options(self, url: str, **options: Any) -> requests.Response:
+        """As in requests."""
+        return self.request("OPTIONS", url, **options)
+
+    def head(self, url: str, **options: Any) -> requests.Response:
+        """As in requests."""
+        return self.request("HEAD", url, **{"allow_redirects": False, **options})
+
+    def post(self, url: str, data: Any = None, json: Any = None, **options: Any) -> requests.Response:
+        """As in requests."""
+        return self.request("POST", url, data=data, json=json, **options)
+
+    def put(self, url: str, data: Any = None, **options: Any) -> requests.Response:
+        """As in requests."""
+        return self.request("PUT", url, data=data, **options)
+
+    def patch(self, url: str, data: Any = None, **options: Any) -> requests.Response:
+        """As in requests."""
+        return self.request("PATCH", url, data=data, **options)
+
+    def delete(self, url: str, **options: Any) -> requests.Response:
+        """As in requests."""
+        return self.request("DELETE", url, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # copy and pickle read these before `_http` is set
+            raise AttributeError(name)
+        if name == "send":
+            raise AttributeError("send: a client of connect() sends by request()")
+        return getattr(self._http, name)
+
+
+def _as_sent(url: str) -> str:
+    """A URL as requests sends it: it reads some in another way than the standard library does."""
+    try:
+        return requests.Request("GET", url).prepare().url or ""
+    except requests.RequestException:  # requests says so itself, if it gets that far
+        return ""
+
+
 class _ReplayedBody:
     """A response body that can be read from its beginning, although a part has been read already.
 
@@ -178,7 +258,19 @@ def _detach_on_redirect(
     requests itself removes `Authorization`, but not `X-SFDC-Session`, and keeps both if http becomes https.
     """
     if not (scope or TokenScope()).covers(origin_of(urljoin(redirect.url, redirect.headers["Location"])), session):
+        if redirect.status_code in _KEEP_THE_BODY and _holds_token(redirect.request.body, session):
+            raise SessionRejectedError(
+                f"{urlsplit(redirect.url).hostname} redirects a request whose body has the session's token to another "
+                "host, so it is not followed.",
+                remedy="Check the URL of the request; Salesforce does not redirect such calls.",
+            )
         detach(headers, session)
+
+
+def _holds_token(body: Any, session: SalesforceSession) -> bool:
+    """Whether a body has the session's token, or that of another session in a SOAP envelope."""
+    text = body.encode() if isinstance(body, str) else body
+    return isinstance(text, bytes) and (session.access_token.encode() in text or b"sessionId>" in text)
 
 
 def _position(body: Any) -> int | None:

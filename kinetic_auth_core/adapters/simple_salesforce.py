@@ -5,7 +5,7 @@ from typing import Any, Final
 import requests
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
-from kinetic_auth_core.adapters.requests import SalesforceAuth
+from kinetic_auth_core.adapters.requests import InstanceSession
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.sessions.source import SessionSource
 
@@ -76,7 +76,8 @@ class _Metadata(SfdcMetadataApi):
     @property
     def _session_header(self) -> Any:
         """The header of the next SOAP call, with the live token."""
-        return self._client.get_element("ns0:SessionHeader")(sessionId=self._session_id)
+        client: Any = self._client
+        return client.get_element("ns0:SessionHeader")(sessionId=self._session_id)
 
     @_session_header.setter
     def _session_header(self, value: Any) -> None:
@@ -92,7 +93,8 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
         client = connect(source)
         client.query("SELECT Id FROM Account")
 
-    simple-salesforce uses https only, regardless of the instance's URL.
+    simple-salesforce uses https only, regardless of the instance's URL. A request to any other host than the session's
+    instance, as a foreign cursor of `query_more` asks for, is refused.
 
     Args:
         source: The source of the session.
@@ -105,7 +107,7 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
 
     Raises:
         ConfigurationError: A login option was given, or `source` is not a source.
-        KineticAuthError: The login failed.
+        KineticAuthError: The login failed. From a call: it would have gone to another host.
     """
     checked_source("connect", source)
     if options_given := sorted(_LOGIN_OPTIONS & options.keys()):
@@ -114,5 +116,4 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
     if http is None:
         http = requests.Session()
         http.proxies.update(options.pop("proxies", None) or {})  # it ignores them for a foreign session
-    http.auth = SalesforceAuth(source)
-    return _Client(source, session=http, **options)
+    return _Client(source, session=InstanceSession(http, source), **options)

@@ -1,6 +1,7 @@
 """`kinetic-auth emulator`: emulates a Salesforce org on this machine until it is stopped."""
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
+from typing import Any, Final
 
 import click
 
@@ -16,10 +18,22 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.output import emit, note
 from kinetic_auth_core.errors import ConfigurationError
 
+_MARK: Final = "# Written by kinetic-auth emulator, which removes this file when it ends."
+
 
 @click.command(cls=Command, short_help="Emulate a Salesforce org on this machine, for tests.")
+@click.option("--host", default="127.0.0.1", help="The address to listen on; 0.0.0.0 for a service container.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on. Default: a free one.")
 @click.option("--tls", is_flag=True, help="Serve https, with a certificate authority of its own (SF_CA_BUNDLE).")
+@click.option("--seed", metavar="TEXT", help="Make the credentials from TEXT: the same text, the same credentials.")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a rule of the org: rotate_refresh_tokens=true.",
+)
+@click.option("--control-token", metavar="TEXT", help="What the control plane wants as a bearer token.")
 @click.option(
     "--env-file",
     "written",  # not env_file, which would be read
@@ -27,11 +41,28 @@ from kinetic_auth_core.errors import ConfigurationError
     metavar="FILE",
     help="Write the settings to FILE instead of stdout.",
 )
-def emulator(port: int, tls: bool, written: Path | None) -> None:
+@click.option(
+    "--write-config",
+    "config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a kinetic-auth.toml to FILE.",
+)
+def emulator(  # noqa: PLR0917 - the options of the command
+    host: str,
+    port: int,
+    tls: bool,
+    seed: str | None,
+    policies: tuple[str, ...],
+    control_token: str | None,
+    written: Path | None,
+    config: Path | None,
+) -> None:
     """Emulate a Salesforce org on 127.0.0.1, until SIGINT (Ctrl-C) or SIGTERM.
 
-    Prints the settings that log in to it, as a .env file. The private key is in a temporary folder, which is removed
-    at the end. Needs the extra "testing".
+    Prints the settings that log in to it, as a .env file. The private key is in a temporary folder; it and the files
+    that were written are removed at the end. Tests in other languages drive it over HTTP, at /__emulator__/. Needs the
+    extra "testing".
 
     \b
       kinetic-auth emulator --env-file .env &      # the file appears once the org answers
@@ -40,7 +71,12 @@ def emulator(port: int, tls: bool, written: Path | None) -> None:
       kill %1
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     testing = load_testing()
-    with _signals_to_stop() as stop, contextlib.closing(testing.SalesforceEmulator(port=port, tls=tls)) as org:
+    for path in (written, config):
+        _check_free(path)
+    org = testing.SalesforceEmulator(port=port, tls=tls, host=host, seed=seed, control_token=control_token)
+    for text in policies:
+        _set_policy(org.policy, text)
+    with _signals_to_stop() as stop, contextlib.closing(org), contextlib.ExitStack() as files:
         try:
             org.start()
         except OSError as error:
@@ -48,11 +84,13 @@ def emulator(port: int, tls: bool, written: Path | None) -> None:
                 f"the emulator cannot listen on port {port}: {error.strerror or error}.",
                 remedy="Choose another --port, or leave it out for a free one.",
             ) from error
+        if config is not None:
+            _write(files, config, _config_file(org))
         settings = "\n".join(f"{name}={dotenv_value(value)}" for name, value in org.env().items())
         if written is None:
             emit(settings)
         else:
-            _write(written, settings + "\n")
+            _write(files, written, settings + "\n")
         note(f"The org {org.org_id} is at {org.url} until Ctrl-C or SIGTERM.")
         where = "With the lines above in .env" if written is None else f"Its settings are in {written}"
         is_found = written is None or written.resolve() == Path.cwd() / ".env"
@@ -62,15 +100,73 @@ def emulator(port: int, tls: bool, written: Path | None) -> None:
         stop.recv(1)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, atomically: a script that waits for it never reads half of it."""
+def _set_policy(policy: Any, text: str) -> None:
+    """Set a rule of the org from the text of an option.
+
+    Raises:
+        ConfigurationError: There is no such rule, or the value does not fit it.
+    """
+    name, _, value = text.partition("=")
+    known = sorted(each for each in policy.__slots__ if not each.startswith("_"))
+    if name not in known:
+        raise ConfigurationError(f"--policy {name}: there is no such rule.", remedy=f"Choose from {', '.join(known)}.")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    try:
+        setattr(policy, name, parsed)
+    except (TypeError, ValueError) as error:
+        reason = str(error.args[0]) if error.args else type(error).__name__
+        raise ConfigurationError(f"--policy {name}: {value!r} does not fit: {reason}.") from error
+
+
+def _config_file(org: Any) -> str:
+    """A `kinetic-auth.toml` with one environment, which logs in by JWT; it holds no secret."""
+    settings = org.settings("jwt-bearer") | {"private_key_path": str(org.private_key_path)}
+    del settings["private_key"]
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    head = ['default_environment = "emulator"', "", "[environments.emulator]", 'provider = "jwt-bearer"']
+    return "\n".join([*head, *lines, ""])
+
+
+def _check_free(path: Path | None) -> None:
+    """Make sure that a file can be replaced, and removed at the end.
+
+    Raises:
+        ConfigurationError: It has content that an emulator has not written.
+    """
+    try:
+        before = path.read_bytes()[:1000] if path is not None and path.is_file() else b""
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+    if before.strip() and not before.startswith(_MARK.encode()):
+        raise ConfigurationError(
+            f"{path} exists, and no emulator has written it; it would be removed at the end.",
+            remedy="Name another file, or move this one away.",
+        )
+
+
+def _write(files: contextlib.ExitStack, path: Path, text: str) -> None:
+    """Write a file that only its owner can read, and have it removed at the end if it is still the same.
+
+    It is written atomically: a script that waits for it never reads half of it.
+    """
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    marked = f"{_MARK}\n{text}"
     try:
         unfinished.touch(mode=0o600)
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(marked, encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+    files.callback(_remove, path.absolute(), marked)
+
+
+def _remove(path: Path, text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        if path.read_text(encoding="utf-8") == text:
+            path.unlink()
 
 
 def dotenv_value(value: str) -> str:

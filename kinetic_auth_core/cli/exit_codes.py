@@ -6,6 +6,7 @@ from kinetic_auth_core.errors import (
     KeyLoadError,
     KineticAuthError,
     LoginBudgetError,
+    RateLimitedError,
     StoreUnavailableError,
     TransientAuthenticationError,
     TransportError,
@@ -47,6 +48,7 @@ _BY_ERROR: tuple[tuple[type[KineticAuthError], int], ...] = (
     (TransientAuthenticationError, TRY_LATER),
     (TransportError, TRY_LATER),
     (LoginBudgetError, TRY_LATER),
+    (RateLimitedError, TRY_LATER),
     (StoreUnavailableError, TRY_LATER),
     (AuthenticationError, REFUSED),
 )

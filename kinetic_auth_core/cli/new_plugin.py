@@ -2,10 +2,12 @@
 
 import datetime as dt
 import importlib.metadata
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
+from urllib.parse import unquote, urlsplit
 
 import attrs
 import click
@@ -16,6 +18,7 @@ from kinetic_auth_core.cli.output import emit, emit_json
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, PUBLISHED, SESSION_STORES
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES
+from kinetic_auth_core.versions import CORE
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SUFFIX = ".tmpl"
@@ -24,12 +27,13 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @attrs.frozen
 class _Kind:
-    """What a kind of plugin is called, where it is registered, and how its users name it."""
+    """What a kind of plugin is called, where it is registered, how its users name it, and what its tests are."""
 
     group: str
     noun: str
     class_suffix: str
     usage: str
+    tests: str = "The tests are those that each $noun has to pass; add your own."
 
 
 _KINDS: Mapping[str, _Kind] = {
@@ -45,7 +49,13 @@ _KINDS: Mapping[str, _Kind] = {
     "session-store": _Kind(
         SESSION_STORES, "session store", "Store", 'Use it with `store = { name = "${entry}" }` in the config file.'
     ),
-    "observer": _Kind(OBSERVERS, "observer", "Observer", "Once it is installed, it is notified of each login."),
+    "observer": _Kind(
+        OBSERVERS,
+        "observer",
+        "Observer",
+        "Once it is installed, it is notified of each login.",
+        "The tests log in by a provider of their own, with the observer's table of a config file; add your own.",
+    ),
 }
 
 #: Names that the core and the packages of this project have.
@@ -91,7 +101,16 @@ def new_plugin(name: str, kind: str, vendor: str | None, output: str | None, as_
         emit_json({**facts, "class": words["cls"], "folder": str(folder), "files": files})
         return
     emit("\n".join(str(folder / path) for path in files))
-    emit(f'\nNext:\n  cd {folder}\n  pip install -e ".[test]"\n  pytest\n  kinetic-auth plugins')
+    emit("\nNext:\n" + "\n".join(f"  {step}" for step in _next_steps(entry, folder)))
+
+
+def _next_steps(entry: str, folder: Path) -> list[str]:
+    """The commands that install the package and run its tests; the core comes from where this one is from."""
+    origin = importlib.metadata.distribution(CORE).read_text("direct_url.json")  # PEP 610: not there, if from an index
+    url = urlsplit(json.loads(origin)["url"] if origin else "")
+    core = [f'pip install "{unquote(url.path)}[cli,testing]"'] if url.scheme == "file" else []
+    enter = ["python -m venv .venv && . .venv/bin/activate"]
+    return [f"cd {folder}", *enter, *core, 'pip install -e ".[test]"', "pytest", f"kinetic-auth plugins {entry}"]
 
 
 def _entry_name(name: str, vendor: str | None, group: str) -> str:
@@ -112,7 +131,7 @@ def _entry_name(name: str, vendor: str | None, group: str) -> str:
 def _words(entry: str, kind: _Kind) -> dict[str, str]:
     """What stands for what in the templates."""
     distribution = f"{entry}-kinetic-auth"
-    major, minor = importlib.metadata.version("kinetic-auth-core").split(".")[:2]
+    major, minor = importlib.metadata.version(CORE).split(".")[:2]
     camel = "".join(part.capitalize() for part in entry.split("-"))
     return {
         "entry": entry,
@@ -121,10 +140,12 @@ def _words(entry: str, kind: _Kind) -> dict[str, str]:
         "cls": camel if camel.endswith(kind.class_suffix) else camel + kind.class_suffix,
         "group": kind.group,
         "noun": kind.noun,
+        "a_noun": f"An {kind.noun}" if kind.noun[0] in "aeiou" else f"A {kind.noun}",
         "env": entry.replace("-", "_").upper(),
         "core": f">={major}.{minor},<{int(major) + 1}",
         "year": str(dt.datetime.now(dt.UTC).year),
         "usage": Template(kind.usage).substitute(entry=entry),
+        "tests": Template(kind.tests).safe_substitute(noun=kind.noun),
     }
 
 

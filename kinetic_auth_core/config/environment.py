@@ -1,7 +1,6 @@
 """The configuration besides keywords: environment variables and config file, read once, and the environment chosen."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import Lazy
-from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places
+from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places, variable_prefix
 from kinetic_auth_core.config.variables import Variables, interpolate
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, PluginTable, normalized
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
@@ -32,6 +31,7 @@ class Configuration:
         warned: The warnings that were logged, so that the sources of a pool do not repeat them.
         observers: Holds the observers that the file has tables for, so that the sources of a pool share them.
         plugin_rows: The settings of the plugins that were made with a table of the file, by table.
+        passed_over: What `ENVIRONMENT` says, where that is not taken for the name of an environment, and why.
     """
 
     variables: Variables = attrs.field(default=Variables(()), repr=False)
@@ -46,6 +46,7 @@ class Configuration:
     warned: set[str] = attrs.field(factory=set, repr=False)
     observers: Lazy[Any] = attrs.field(factory=Lazy, repr=False, eq=False)
     plugin_rows: dict[str, tuple[ExplainedSetting, ...]] = attrs.field(factory=dict, repr=False, eq=False)
+    passed_over: str = ""
 
     @classmethod
     def load(cls, config: str | os.PathLike[str] | None, env_file: str | os.PathLike[str] | None) -> "Configuration":
@@ -65,7 +66,7 @@ class Configuration:
     @property
     def variable_prefix(self) -> str:
         """`PROD_` for the environment `prod`: the prefix of its own `SF_*` variables; empty without an environment."""
-        return "" if self.environment is None else re.sub(r"\W", "_", self.environment).upper() + "_"
+        return "" if self.environment is None else variable_prefix(self.environment)
 
     def _allowed(self) -> AllowedPlugins:
         """Which plugins may be loaded; those with a table in the file are made with its settings."""
@@ -94,16 +95,17 @@ class Configuration:
         Raises:
             ConfigurationError: No provider is known, the environment is not in the file, or it names another provider.
         """
-        name, named_by = self._environment(environment)
+        name, named_by, passed_over = self._environment(environment, provider)
         table: Mapping[str, Any] = Table()
         if name is not None and self.file.path is not None:
-            if name not in self.file.environments:
+            found = self.file.environment_named(name)
+            if found is None:
                 known = ", ".join(self.file.environments) or "none"
                 raise ConfigurationError(
                     f"the environment {name!r} (from {named_by}) is not in {self.file.path}; "
                     f"it has: {known}{suggest(name, self.file.environments)}."
                 )
-            table = self.file.environments[name]
+            name, table = found, self.file.environments[found]
         keys = ("environments", name, "provider") if name and "provider" in table else ("defaults", "provider")
         own_provider = self._provider(table.get("provider", self.file.defaults.get("provider")), keys)
         chosen = own_provider if provider is None else provider
@@ -113,24 +115,54 @@ class Configuration:
             key = self.file.source(*keys) if provider is None else None
             if own_provider is not None and ":" in own_provider and ":" not in chosen:
                 chosen = own_provider  # the file says whose
-            return attrs.evolve(self, provider=chosen, environment=name, table=table, named_by=key)
+            return attrs.evolve(
+                self, provider=chosen, environment=name, table=table, named_by=key, passed_over=passed_over
+            )
         if named_by == "default_environment":
-            return attrs.evolve(self, provider=chosen)
+            return attrs.evolve(self, provider=chosen, passed_over=passed_over)
+        if problem := self.environment_problem(chosen):
+            raise UnknownProviderError(problem, remedy=how_to_name(chosen))
         raise ConfigurationError(
             f"the environment {name!r} (from {named_by}) is for the provider {own_provider!r}, "
             f"but {provider!r} was asked for.",
             remedy="Name one or the other, or an environment of that provider.",
         )
 
-    def _environment(self, environment: str | None) -> tuple[str | None, str]:
-        """The environment's name, and what named it."""
+    def environment_problem(self, provider: str) -> str | None:
+        """What to say of a provider that is the name of an environment; None if it is not."""
+        name = self.file.environment_named(provider)
+        return None if name is None else f"{provider!r} is an environment of {self.file.path}, not a provider."
+
+    def _environment(self, environment: str | None, provider: str | None) -> tuple[str | None, str, str]:
+        """The environment's name, what named it, and what `ENVIRONMENT` says if that was passed over.
+
+        Other programs use `ENVIRONMENT` too. It stops nothing where the caller names a provider, or where the file has
+        no environments.
+        """
         if environment is not None:
-            return environment, "the argument"
+            return environment, "the argument", ""
         if found := self.variables.find("KINETIC_AUTH_ENVIRONMENT"):
-            return found
+            return *found, ""
         if self.file.path is None:
-            return None, ""
-        return self.variables.find("ENVIRONMENT") or (self.file.default_environment, "default_environment")
+            return None, "", ""
+        passed_over = ""
+        if found := self.variables.find("ENVIRONMENT"):
+            why = self._why_not(found[0], provider)
+            if not why:
+                return *found, ""
+            passed_over = f"{found[1]}={found[0]} is passed over: {why}"
+        return self.file.default_environment, "default_environment", passed_over
+
+    def _why_not(self, ambient: str, provider: str | None) -> str:
+        """Why an ambient name is not taken for an environment; empty if it is, rightly or wrongly."""
+        name = self.file.environment_named(ambient)
+        if name is None:
+            is_harmless = provider is not None or not self.file.environments
+            return f"{self.file.path} has no such environment" if is_harmless else ""
+        own = self.file.environments[name].get("provider", self.file.defaults.get("provider"))
+        if provider is None or not isinstance(own, str) or "${" in own or _is_same(own, provider):
+            return ""
+        return f"that environment is for the provider {own!r}"
 
     def _provider(self, value: Any, keys: tuple[str, ...]) -> str | None:
         """The provider that the file names."""
@@ -143,6 +175,11 @@ class Configuration:
         if not isinstance(value, str) or not value:
             raise ConfigurationError(f"{self.file.source(*keys)}: expected text, the name of a provider.")
         return value
+
+
+def how_to_name(environment: str) -> str:
+    """How to write what was meant by an environment that was given as a provider."""
+    return f'Write resolve(environment="{environment}"), or kinetic-auth with -e {environment}.'
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ folder that is searched, so a found file is refused where others can change it. 
 
 import logging
 import os
+import re
 import shlex
 import stat
 import tomllib
@@ -17,7 +18,7 @@ import attrs
 import platformdirs
 
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import expanded, is_there
+from kinetic_auth_core.locations import expanded, is_null, is_there, read_file
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     KEY,
@@ -45,13 +46,37 @@ def folders_upwards() -> Iterator[Path]:
     yield from start.parents
 
 
-def find_upwards(name: str) -> Path | None:
-    """The nearest file of that name in the working directory or a parent."""
-    return next((folder / name for folder in folders_upwards() if is_there(folder / name)), None)
+def find_upwards(name: str, *, may_be_pipe: bool = False) -> Path | None:
+    """The nearest file of that name in the working directory or a parent; one that leads to the null device counts.
+
+    Args:
+        name: The file's name.
+        may_be_pipe: Whether a named pipe counts.
+    """
+    for folder in folders_upwards():
+        path = folder / name
+        if is_there(path) or is_null(path) or (may_be_pipe and _is_pipe(path)):
+            return path
+    return None
 
 
-def read_text(path: Path, kind: str, how_to_name_it: str | None, *, remedy: str, named_by: str = "") -> str:
-    """Read a file that was named, or one that was found by searching, if it is trusted.
+def _is_pipe(path: Path) -> bool:
+    try:
+        return path.is_fifo()
+    except (OSError, ValueError):
+        return False
+
+
+def read_text(
+    path: Path,
+    kind: str,
+    how_to_name_it: str | None,
+    *,
+    remedy: str,
+    named_by: str = "",
+    may_be_pipe: bool = False,
+) -> str:
+    """Read a file of at most 1 MiB that was named, or one that was found by searching, if it is trusted.
 
     Args:
         path: The file.
@@ -59,15 +84,18 @@ def read_text(path: Path, kind: str, how_to_name_it: str | None, *, remedy: str,
         how_to_name_it: For a found file: the argument that names it explicitly, such as ``config="..."``.
         remedy: What to do if it cannot be read.
         named_by: The argument or variable that named it, for messages.
+        may_be_pipe: Whether a named pipe is read as well.
 
     Raises:
         ConfigurationError: It cannot be read, is not UTF-8, or is not trusted.
     """
+
+    def check(state: os.stat_result) -> None:
+        if how_to_name_it is not None:
+            refuse_if_not_ours(path, state, how_to_name_it)
+
     try:
-        with path.open("rb") as file:
-            if how_to_name_it is not None:
-                refuse_if_not_ours(path, os.fstat(file.fileno()), how_to_name_it)
-            raw = file.read()
+        raw = read_file(path, may_be_pipe=may_be_pipe, check=check)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if isinstance(error, ConfigurationError):
             raise
@@ -82,7 +110,7 @@ def read_text(path: Path, kind: str, how_to_name_it: str | None, *, remedy: str,
 
 
 def refuse_if_not_ours(path: Path, state: os.stat_result, how_to_name_it: str) -> None:
-    """Refuse a found file that another user owns or that others can write.
+    """Refuse a found file that another user owns, that others can write, or that another user's link leads to.
 
     Root's files are trusted: root controls the machine anyway. So is a file that the user's private group can
     write (same name as the user, no other members), which is usual under umask 002.
@@ -101,12 +129,45 @@ def refuse_if_not_ours(path: Path, state: os.stat_result, how_to_name_it: str) -
         why = f"it belongs to another user (uid {state.st_uid})"
     elif (writable := _writable_by_others(state)) is not None:
         why = writable
+    elif (linked := _link_of_another(path)) is not None:
+        why = linked
     else:
         return
     raise ConfigurationError(
         f"{path} was found by searching, but {why}, so it is not used.",
         remedy=f"Make it yours (chown, chmod go-w), or name it explicitly: {how_to_name_it}.",
     )
+
+
+_MOST_LINKS = 40  # as Linux follows
+
+
+def _link_of_another(path: Path) -> str | None:
+    """Whose link a path leads through, if that is neither this user nor root; None if there is no such link."""
+    todo, at = list(reversed(path.absolute().parts)), Path()
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == os.pardir:
+            at = at.parent
+            continue
+        at = at / part
+        state = at.lstat()
+        if not stat.S_ISLNK(state.st_mode):
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return "it is reached through too many links"
+        if state.st_uid not in (os.getuid(), 0):
+            return f"{at} is a symbolic link of another user (uid {state.st_uid})"
+        todo += reversed(at.readlink().parts)
+        at = at.parent
+    return None
+
+
+def variable_prefix(environment: str) -> str:
+    """The prefix of an environment's own variables: `PROD_` for `prod`, `EU_WEST_` for `eu-west`."""
+    return re.sub(r"\W", "_", environment).upper() + "_"
 
 
 def warn_if_others_write(path: Path, named_by: str) -> None:
@@ -189,6 +250,7 @@ class ConfigFile:
         defaults: The `[defaults]` table.
         environments: The `[environments.*]` tables by name.
         allowed: The plugins that may be loaded, and the tables `[observers.*]` and `[key_loaders.*]`.
+        how_to_name_it: For a file that was found by searching: the argument that names it; None for a named one.
     """
 
     path: Path | None = None
@@ -197,6 +259,11 @@ class ConfigFile:
     defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
     environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=Table, repr=False)
     allowed: AllowedPlugins = ALL_ALLOWED
+    how_to_name_it: str | None = None
+
+    def environment_named(self, name: str) -> str | None:
+        """The environment of that name, as the file spells it; names compare without regard to case."""
+        return next((each for each in self.environments if each.casefold() == name.casefold()), None)
 
     def source(self, *keys: str) -> str:
         """The name of a key of this file, for `explain()` and errors."""
@@ -216,16 +283,25 @@ def load_config(config: str | os.PathLike[str] | None, variables: "Variables") -
     """
     if config is not None:
         return _named(expanded(config), "config")
-    if named := variables.find("KINETIC_AUTH_CONFIG"):
-        return _named(expanded(named[0]), named[1])
+    if layer := variables.layer_of("KINETIC_AUTH_CONFIG"):
+        path, source = expanded(layer.values["KINETIC_AUTH_CONFIG"]), layer.source("KINETIC_AUTH_CONFIG")
+        if layer.how_to_name_it is None:
+            return _named(path, source)
+        return _found(path, source)  # nobody named the .env that names it
     for path in _candidates():
-        return _parse(path, "search", how_to_name_it=f'config="{path}"')
+        return _found(path, "search")
     return ConfigFile()
 
 
 def _named(path: Path, named_by: str) -> ConfigFile:
+    if is_null(path):
+        return ConfigFile()
     warn_if_others_write(path, named_by)
     return _parse(path, named_by)
+
+
+def _found(path: Path, named_by: str) -> ConfigFile:
+    return ConfigFile() if is_null(path) else _parse(path, named_by, how_to_name_it=f'config="{path}"')
 
 
 def searched_places() -> str:
@@ -253,8 +329,8 @@ def _candidates() -> Iterator[Path]:
 def _mentions_us(path: Path) -> bool:
     """Whether a `pyproject.toml` has our table. A broken file that does not even mention it is ignored."""
     try:
-        raw = path.read_bytes()
-    except OSError:
+        raw = read_file(path)
+    except (OSError, ValueError):
         return False
     if TABLE_NAME.encode() not in raw:
         return False
@@ -277,7 +353,7 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
         if not isinstance(tool, dict) or not isinstance(tool.get(TABLE_NAME), dict):
             raise ConfigurationError(f"{path} (from {named_by}) has no [tool.{TABLE_NAME}] table.")
         document, prefix = tool[TABLE_NAME], f"tool.{TABLE_NAME}."
-    return _shaped(ConfigFile(path, prefix), document)
+    return _shaped(ConfigFile(path, prefix, how_to_name_it=how_to_name_it), document)
 
 
 def _document(text: str) -> Table | str:
@@ -285,7 +361,11 @@ def _document(text: str) -> Table | str:
     try:
         table: Table = _masked(tomllib.loads(text))
     except ValueError as error:  # from tomllib, or a number that is too long
-        return f"is not valid TOML: {error}"
+        escapes = "escape" in str(error) or "Invalid hex value" in str(error) or "\\" in str(error)
+        hint = (
+            "; in double quotes a backslash begins an escape: write a Windows path in single quotes" if escapes else ""
+        )
+        return f"is not valid TOML: {error}{hint}"
     except RecursionError:
         return "is nested too deeply"
     return table
@@ -297,7 +377,11 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     Raises:
         ConfigurationError: It has unknown keys, or a key of the wrong type or in the wrong place.
     """
-    problems = [f"{key}: unknown key{suggest(key, _KEYS)}" for key in document if key not in _KEYS]
+    problems = [
+        f"{key}: unknown key{suggest(key, _KEYS) or ' (settings belong into [defaults] or [environments.NAME])'}"
+        for key in document
+        if key not in _KEYS
+    ]
     allowed = ALL_ALLOWED
     try:
         allowed = AllowedPlugins.read(document.get(KEY), file.source(KEY))
@@ -312,6 +396,7 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
     tables = {"defaults": defaults}
     if isinstance(environments, dict):
         tables |= {f"environments.{name}": table for name, table in environments.items()}
+        problems += _same_variables(environments)
     else:
         problems.append("environments: expected tables, [environments.<name>]")
     for name, table in tables.items():
@@ -332,6 +417,16 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
         environments=environments,
         allowed=attrs.evolve(allowed, tables=plugins),
     )
+
+
+def _same_variables(environments: Mapping[str, Any]) -> Iterator[str]:
+    """The environments that would read each other's variables, and so send one org's password to the other."""
+    by_prefix: dict[str, list[str]] = {}
+    for name in environments:
+        by_prefix.setdefault(variable_prefix(name), []).append(name)
+    for prefix, names in by_prefix.items():
+        if len(names) > 1:
+            yield f"environments {' and '.join(names)} read the same variables, {prefix}SF_*: rename all but one"
 
 
 def _plugin_tables(file: ConfigFile, document: Table) -> tuple[dict[tuple[str, str], PluginTable], list[str]]:

@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.config.environment import Configuration
-from kinetic_auth_core.config.variables import Variables, has_references, interpolate
+from kinetic_auth_core.config.variables import Variables, has_references, interpolate, without_line_end
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import mask
@@ -39,12 +40,16 @@ class LayeredValue:
         source: Where it comes from, for `explain()` and messages.
         text: Numbers and the like are read from text.
         problem: Why it cannot be used.
+        is_variable: Whether it is an environment variable.
+        found: Where a file that was found by searching decided it: the argument that names that file.
     """
 
     value: Any = attrs.field(repr=False)
     source: str
     text: bool = False
     problem: str | None = None
+    is_variable: bool = False
+    found: str | None = None
 
 
 Layer = Mapping[str, LayeredValue]
@@ -56,8 +61,8 @@ def all_layers(schema: Sequence[Setting], keywords: Layer, configuration: Config
     defaults = {name: value for name, value in configuration.file.defaults.items() if name in known}
     return [
         keywords,
-        file_layer(schema, configuration.table, ("environments", configuration.environment or ""), configuration),
         *environment_layers(schema, configuration),
+        file_layer(schema, configuration.table, ("environments", configuration.environment or ""), configuration),
         file_layer(schema, defaults, ("defaults",), configuration),
         *variable_layers(schema, configuration.variables),
     ]
@@ -72,7 +77,13 @@ def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str
     """The environment variables: a layer for the process, and one for the `.env` file."""
     return [
         {
-            setting.name: LayeredValue(value, layer.source(prefix + setting.env), text=True)
+            setting.name: LayeredValue(
+                without_line_end(value),
+                layer.source(prefix + setting.env),
+                text=True,
+                is_variable=True,
+                found=layer.how_to_name_it,
+            )
             for setting in schema
             if (value := layer.get(prefix + setting.env)) is not None
         }
@@ -105,17 +116,25 @@ def file_layer(
     paths = {each.name for each in schema if each.is_path}
     secrets = {each.name for each in schema if each.secret}
     layer = {}
+
+    def lookup(name: str) -> str | None:
+        found = configuration.variables.lookup(name)
+        return None if found is None else without_line_end(found)
+
     for name, raw in table.items():
         if name in but_not:
             continue
         source = configuration.file.source(*keys, name)
         folder = absolute((configuration.file.path or Path()).parent)
         try:
-            value = _read(raw, configuration.variables.lookup, folder, is_path=name in paths, is_secret=name in secrets)
+            value = _read(raw, lookup, folder, is_path=name in paths, is_secret=name in secrets)
         except ValueError as error:
             layer[name] = LayeredValue(None, source, problem=str(error))
             continue
-        layer[name] = LayeredValue(value, source, text=has_references(raw) and not isinstance(value, LiteralText))
+        is_text = has_references(raw) and not isinstance(value, LiteralText)
+        written = raw if isinstance(raw, str) else " ".join(_texts(raw))
+        found = configuration.variables.found_file_of(written, configuration.file.how_to_name_it)
+        layer[name] = LayeredValue(value, source, text=is_text, found=found)
     return layer
 
 
@@ -127,6 +146,8 @@ def _read(raw: Any, lookup: Callable[[str], str | None], folder: Path, *, is_pat
     if isinstance(literal, LiteralText):
         return literal
     value = interpolate(raw, lookup)
+    if isinstance(value, str):
+        value = without_line_end(value)
     if is_path and isinstance(value, str):
         return str(folder / expanded(value))
     if is_secret and isinstance(value, str) and value.startswith("file://"):
@@ -188,7 +209,10 @@ def merge(
         how_to_give: What the message about a missing setting says, with `{variable}` for its variable.
         prefix: The prefix of the environment's own variables, such as `PROD_`.
     """
-    winners, problems = _winners(schema, [tuple(group) for group in groups], layers, how_to_give, prefix)
+    sets = [tuple(group) for group in groups]
+    winners, problems = _winners(schema, sets, layers, how_to_give, prefix)
+    problems += _decided_by_found_files(schema, winners, prefix)
+    passed_over = _passed_over(schema, sets, layers, winners)
     values: dict[str, Any] = {}
     rows = []
     so_far = SimpleNamespace()  # for defaults that are derived from other settings
@@ -206,7 +230,8 @@ def merge(
                 problems.append(f"{setting.name} (from {layered.source}): {getattr(error, 'message', None) or error}")
                 continue
             values[setting.name] = value
-            row = ExplainedSetting(setting.name, displayed, layered.source, setting.secret)
+            note = passed_over.get(setting.name, "")
+            row = ExplainedSetting(setting.name, displayed, layered.source, setting.secret, note)
         setattr(so_far, setting.name, value)
         rows.append(row)
     return MergedSettings(values, tuple(rows), tuple(problems))
@@ -251,6 +276,40 @@ def located(problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> list[s
         name, colon, what = problem.partition(": ")
         found.append(f"{name} (from {sources[name]}): {what}" if colon and name in sources else problem)
     return found
+
+
+def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> KineticAuthError:
+    """An error of a login about a file, with the setting that names the file and where that was set.
+
+    Args:
+        error: The error.
+        rows: The settings.
+
+    Returns:
+        A copy of it; the error itself where it names no file of a setting, or says where that was set.
+    """
+    if not isinstance(error, KeyLoadError | ConfigurationError):
+        return error
+    for row in rows:
+        is_path = not row.secret and isinstance(row.value, str | os.PathLike) and row.source not in _OWN_SOURCES
+        if is_path and row.source not in error.message and _names_file(error.message, os.fspath(row.value)):
+            return error.met_at(f"{row.name} (from {row.source})")
+    return error
+
+
+_OWN_SOURCES = {"default", "constructor", "keyword"}  # nothing to look up
+
+
+def _names_file(message: str, path: str | bytes) -> bool:
+    """Whether a message has a path: as it is, without `~`, or made absolute."""
+    text = os.fsdecode(path)
+    if not text or not {os.sep, "."} & set(text):
+        return False
+    try:
+        forms = {text, str(expanded(text)), str(expanded(text).absolute())}
+    except (OSError, ConfigurationError):
+        forms = {text}
+    return any(re.search(rf"(?<![\w./-]){re.escape(form)}(?![\w/-])", message) for form in forms)
 
 
 def refused(cls: type, merged: MergedSettings) -> list[str]:
@@ -310,6 +369,40 @@ def _winners(
     return winners, problems
 
 
+def _decided_by_found_files(schema: Sequence[Setting], winners: Layer, prefix: str) -> Iterator[str]:
+    """The settings that a file must not decide which nobody named: it may have come with a project from elsewhere."""
+    for setting in schema:
+        layered = winners.get(setting.name)
+        if layered is None or layered.found is None or layered.problem is not None:
+            continue
+        value = layered.value
+        problem = setting.problem_in_found_file(value)
+        proxy = winners.get("proxy")
+        if setting.name == "ca_bundle" and proxy is not None and proxy.found is not None:
+            problem = "would let the one who runs that proxy read what is sent"
+        if problem is not None:
+            yield (
+                f"{setting.name} (from {layered.source}) {problem}, and that file was found by searching, not named by "
+                f"you. If you trust it, name it: {layered.found}; or set {prefix}{setting.env} in the process"
+            )
+
+
+def _passed_over(
+    schema: Sequence[Setting], groups: Sequence[tuple[str, ...]], layers: Sequence[Layer], winners: Layer
+) -> dict[str, str]:
+    """For each setting that has a value: the variables that are set and do not count, as a note."""
+    notes = {}
+    for setting in schema:
+        if (winner := winners.get(setting.name)) is None:
+            continue
+        names = next((group for group in groups if setting.name in group), (setting.name,))
+        set_ = [layer[name] for layer in layers for name in names if name in layer]
+        sources = [each.source for each in set_ if each.is_variable and all(each is not w for w in winners.values())]
+        if sources and not (winner.is_variable and winner.source in sources):
+            notes[setting.name] = f"set and passed over: {', '.join(dict.fromkeys(sources))}"
+    return notes
+
+
 def _has(layer: Layer, name: str, *, but_not: object = None) -> bool:
     """Whether a layer has a setting: a value other than None and `but_not`, or a problem."""
     layered = layer.get(name)
@@ -335,7 +428,7 @@ def _accepted(setting: Setting, layered: LayeredValue, as_reference: Callable[[s
         if reference is not None:
             return reference, str(reference)
     value = setting.accept(layered.value, text=layered.text)
-    return value, setting.displayed(value)
+    return value, setting.displayed(setting.converted(value))
 
 
 def _accepted_list(
@@ -425,6 +518,34 @@ def reference_suggestions(
                     f"{row.name} (from {row.source}) is used as the secret itself, not as a reference "
                     f"(did you mean {meant[0]}://?)"
                 )
+    return found
+
+
+#: The source of a value from a variable: `SF_PASSWORD`, or `SF_PASSWORD (/srv/app/.env)`.
+_FROM_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*(?: \(|$)")
+
+
+def quoted_values(
+    settings: Sequence[Setting], rows: Iterable[ExplainedSetting], values: Mapping[str, Any]
+) -> list[str]:
+    """The variables whose value is in quotes, as `docker run --env-file` leaves them: a sentence for each.
+
+    Args:
+        settings: The settings; those that take keys are left out, whose quotes are removed.
+        rows: The same, as `explain()` has them.
+        values: Their values.
+    """
+    keys = {each.name for each in settings if each.takes_bytes}
+    found = []
+    for row in rows:
+        text = values.get(row.name)
+        if not isinstance(text, str) or row.name in keys or not _FROM_VARIABLE.match(row.source):
+            continue
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            found.append(
+                f"{row.name} (from {row.source}) is in quotes, which count as a part of it: docker run --env-file and "
+                "some shells leave them there; write the value without them"
+            )
     return found
 
 

@@ -4,6 +4,7 @@
 """
 
 import io
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -14,9 +15,16 @@ import attrs
 from dotenv import dotenv_values
 
 from kinetic_auth_core.config.files import find_upwards, read_text, warn_if_others_write
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import expanded, is_null
+
+logger = logging.getLogger(__name__)
 
 _REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
+
+
+def without_line_end(text: str) -> str:
+    """A value without the line break at its end, as `echo` and editors leave one in a secret of Kubernetes."""
+    return text.rstrip("\r\n")
 
 
 def has_references(value: Any) -> bool:
@@ -64,10 +72,12 @@ class VariableLayer:
     Attributes:
         values: Name to text. An empty value counts as not set.
         path: The `.env` file; None for the process.
+        how_to_name_it: For a file that was found by searching: the argument that names it; None otherwise.
     """
 
     values: Mapping[str, str] = attrs.field(repr=False)
     path: Path | None = None
+    how_to_name_it: str | None = None
 
     def get(self, name: str) -> str | None:
         """The value, or None if it is not set or empty."""
@@ -99,25 +109,73 @@ class Variables:
         if env_file is not None:
             path = expanded(env_file)
             warn_if_others_write(path, "env_file")
-        elif path := find_upwards(".env"):
+        elif path := find_upwards(".env", may_be_pipe=True):
             how_to_name_it = f'env_file="{path}"'
         process = VariableLayer(os.environ)
-        return cls((process,) if path is None else (process, VariableLayer(_read(path, how_to_name_it), path)))
+        if path is None or is_null(path):
+            return cls((process,))
+        return cls((process, VariableLayer(_read(path, how_to_name_it), path, how_to_name_it)))
 
     def find(self, name: str) -> tuple[str, str] | None:
         """Value and source of a variable, from the highest layer that sets it."""
-        for layer in self.layers:
-            if (value := layer.get(name)) is not None:
-                return value, layer.source(name)
-        return None
+        layer = self.layer_of(name)
+        return None if layer is None else (layer.values[name], layer.source(name))
+
+    def layer_of(self, name: str) -> VariableLayer | None:
+        """The highest layer that sets a variable."""
+        return next((layer for layer in self.layers if layer.get(name) is not None), None)
 
     def lookup(self, name: str) -> str | None:
         """The value for a `${NAME}` in a config file; an empty value counts here."""
         return next((layer.values[name] for layer in self.layers if name in layer.values), None)
 
+    def found_file_of(self, text: str, found: str | None) -> str | None:
+        """Whether a value of a config file was decided by a file that nobody named.
+
+        Args:
+            text: The value as it is written in the config file.
+            found: How to name that config file, if it was found by searching.
+
+        Returns:
+            How to name the file that decided it: `.env`, if a variable came from there, or the config file; None if the
+            caller did, who named the files, or set the variable that is all of the value.
+        """
+        names = [match[1] for match in _REFERENCE.finditer(text) if match[1]]
+        layers = [next((layer for layer in self.layers if name in layer.values), None) for name in names]
+        for layer in layers:
+            if layer is not None and layer.how_to_name_it is not None:
+                return layer.how_to_name_it
+        is_a_variable = len(layers) == 1 and layers[0] is not None and _REFERENCE.fullmatch(text)
+        return None if is_a_variable and layers[0] and layers[0].values[names[0]] else found
+
 
 def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
     """Read a file; one that was found instead of named must be trusted."""
-    text = read_text(path, ".env file", how_to_name_it, remedy="Correct its path or its permissions.")
+    remedy = "Correct its path or its permissions."
+    text = read_text(path, ".env file", how_to_name_it, remedy=remedy, may_be_pipe=True)
     values = dotenv_values(stream=io.StringIO(text, newline=None))
+    _warn_of_gaps(path, text, values)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _warn_of_gaps(path: Path, text: str, values: Mapping[str, str | None]) -> None:
+    """Warn of the variables of ours in which python-dotenv has put nothing in the place of a `${NAME}`."""
+    if "${" not in text:
+        return
+    written = dotenv_values(stream=io.StringIO(text, newline=None), interpolate=False)
+    for variable, value in written.items():
+        unset = [
+            match[1]
+            for match in _IN_DOTENV.finditer(value or "")
+            if match[2] is None and match[1] not in os.environ and match[1] not in values
+        ]
+        if unset and "SF_" in variable:
+            logger.warning(
+                "%s (%s): ${%s} is not set, so nothing stands in its place; a password that contains ${ cannot be "
+                "written into a .env file: set it in the environment of the process, or in the config file as "
+                "{ value = ... }",
+                *(variable, path, "}, ${".join(unset)),
+            )
+
+
+_IN_DOTENV = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")

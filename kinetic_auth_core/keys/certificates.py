@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from kinetic_auth_core.errors import KeyLoadError
 from kinetic_auth_core.keys.signer import require_cryptography
+from kinetic_auth_core.locations import read_file
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -23,7 +24,7 @@ def read_certificate(path: Path, *, remedy: str) -> "x509.Certificate":
     """
     require_cryptography("reading a certificate")
     try:
-        found = _parse(path.expanduser().read_bytes())
+        found = _parse(read_file(path.expanduser()))
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown home folder; ValueError: NUL
         why = getattr(error, "strerror", None) or error
         raise KeyLoadError(f"the certificate {path} cannot be read: {why}.", remedy=remedy) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
-from kinetic_auth_core.locations import absolute
+from kinetic_auth_core.locations import absolute, read_file
 from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
@@ -130,11 +130,14 @@ def _contents(key: str | bytes | Path, label: str, path_setting: str) -> bytes:
     if not isinstance(key, Path):
         return _encoded(key) or b""
     try:
-        return key.expanduser().read_bytes()
+        return read_file(key.expanduser())
     except FileNotFoundError as error:
+        unexpanded = (
+            " $NAME is not replaced in a path: write ~, or ${NAME} in a config file." if "$" in str(key) else ""
+        )
         raise PrivateKeyNotFoundError(
             f"Private key not found: {absolute(key.expanduser())} does not exist.",
-            remedy=f"Verify {path_setting}: that it is correct and that the file exists.",
+            remedy=f"Verify {path_setting}: that it is correct and that the file exists.{unexpanded}",
             filename=str(key),
         ) from error
     except PermissionError as error:

@@ -9,6 +9,7 @@ import attrs
 
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.interruptions import raise_interruption
+from kinetic_auth_core.locations import MAX_FILE_BYTES
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
@@ -60,6 +61,9 @@ class SecretLoader:
             loaded = self._load_with_plugin(reference)
         if isinstance(loaded, Signer):
             return loaded
+        if isinstance(loaded, str | bytes) and len(loaded) > MAX_FILE_BYTES:
+            del loaded  # not among the locals of a traceback
+            raise KeyLoadError(f"{reference}: what it names is longer than {MAX_FILE_BYTES} bytes, so it is no secret.")
         text = _text(loaded)
         if binary and text == "":
             raise KeyLoadError(f"{reference}: what it names is empty.", remedy="Put the key there.")

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
+from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -38,6 +39,7 @@ from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.places import name_places
 from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States, is_the_end
 from kinetic_auth_core.login.spec import LoginSpec, make_instance
@@ -247,7 +249,8 @@ class LoginFlow:
             try:
                 session = self._session(request, tried, has_live)
             except KineticAuthError as error:
-                logger.warning("%s", error)
+                name_places(error, self.spec.rows)
+                logger.info("%s failed: %s", self.spec.label, type(error).__name__)  # its caller gets all of it
                 hooks = tried[-1].hooks if tried else self._instances.hooks(None)
                 event = self._event(tried[-1] if tried else None, None, tally, began, reason)
                 hooks.authentication_failed(self.spec.provider, error, event)
@@ -481,14 +484,18 @@ class LoginFlow:
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
         secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
+        what, failure = "", None
         try:
             session = provider.hooks.authenticate(request)
         except InvalidSessionError as error:
+            raise_interruption(error)
             what = f"returned an invalid session: {'; '.join(error.problems)}."
         except KineticAuthError as error:
             raise_interruption(error)
             redact_chain(error, secrets)
-            raise
+            failure = with_place(error, self.spec.rows)
+            if failure is error:
+                raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
             cause = redacted_cause(error, secrets)
@@ -502,6 +509,8 @@ class LoginFlow:
             else:
                 what = f"returned {type(session).__name__} instead of a SalesforceSession."
                 remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
+        if failure is not None:
+            raise failure  # outside of the except block, so that it is not chained to its other self
         spec = self.spec
         label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
         around = (

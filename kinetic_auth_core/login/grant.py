@@ -361,6 +361,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
             ca_bundle=self.ca_bundle,
             client_cert=self.client_cert,
             client_cert_key=self.client_cert_key,
+            keep_alive=not (self.counts_failed_logins or self.single_use),
         )
 
     def http_get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:

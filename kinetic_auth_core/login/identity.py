@@ -22,7 +22,6 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -30,6 +29,7 @@ from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import absolute
 from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login_hosts import canonical_login_url
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, schema
@@ -59,7 +59,6 @@ _IS_HEAP_TYPE = 1 << 9
 _ADDRESSES = (ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network)
 _SIMPLE = (decimal.Decimal, dt.date, dt.timedelta, uuid.UUID, *_ADDRESSES)
 _MAPPINGS = (dict, types.MappingProxyType, collections.OrderedDict)
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 _of_classes: "weakref.WeakKeyDictionary[type, str]" = weakref.WeakKeyDictionary()
 
 
@@ -198,21 +197,6 @@ def is_connection_setting(setting: Setting) -> bool:
     """Whether a setting is one of `GrantAuthenticator`'s own that say how to connect, and nothing of who logs in."""
     own = next((each for each in schema(GrantAuthenticator) if each.name == setting.name), None)
     return own is not None and not own.identity and setting.declared_with(own)
-
-
-def canonical_login_url(url: str) -> str:
-    """A login URL in one form: lower case, without the default port, a final dot or slash."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        return url
-    host = (parts.hostname or "").removesuffix(".")
-    host = f"[{host}]" if ":" in host else host
-    with_port = host if port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{host}:{port}"
-    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-    rest = f"?{parts.query}" * bool(parts.query) + f"#{parts.fragment}" * bool(parts.fragment)
-    return f"{parts.scheme}://{user}{with_port}{parts.path.rstrip('/')}{rest}"
 
 
 @attrs.frozen(eq=False)

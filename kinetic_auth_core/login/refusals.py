@@ -3,7 +3,7 @@
 Repeating a wrong password locks its user out. So a refused credential is not sent again for `lockout_guard` seconds,
 and the pause doubles with each further refusal. After `login rate exceeded` no login of that user is made for a while.
 Both hold in the whole process, and for all who share the store. What is kept is found by an HMAC under a key that the
-store's data do not contain; see docs/adr/0021-one-credential-in-every-spelling.md.
+store's data do not contain; see docs/adr/0024-one-credential-in-every-spelling.md.
 """
 
 import functools
@@ -23,7 +23,8 @@ import attrs
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, CredentialsRejectedError, RateLimitedError
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.identity import canonical_login_url, class_name, is_connection_setting, plain
+from kinetic_auth_core.login.identity import class_name, is_connection_setting, plain
+from kinetic_auth_core.login_hosts import canonical_login_url
 from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Culprit, culprit_of, known_error
 from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.memory import process_key
@@ -44,10 +45,6 @@ _SKEW_S = 300.0
 
 class HeldBackError(CredentialsRejectedError):
     """A login that was not tried, as the same credential was refused just now."""
-
-
-class HeldBackByLimitError(RateLimitedError):
-    """A login that was not tried, as Salesforce's limit was met a while ago."""
 
 
 class Credential:
@@ -220,7 +217,7 @@ class LoginGuard:
 
         Raises:
             HeldBackError: With what it was refused for.
-            HeldBackByLimitError: With the seconds until the next try.
+            RateLimitedError: With the seconds until the next try.
         """
         found = False
         now = time.time()
@@ -306,11 +303,11 @@ class LoginGuard:
             **self._details,
         )
 
-    def _limited(self, limit: "_Limit", now: float) -> HeldBackByLimitError:
+    def _limited(self, limit: "_Limit", now: float) -> RateLimitedError:
         left_s = min(limit.pause_s - (now - limit.at), limit.pause_s)
         reason = ": ".join(filter(None, (limit.error, limit.description))) or "by its provider"
         known = known_error(limit.error or "", limit.description)
-        error = HeldBackByLimitError(
+        error = RateLimitedError(
             f"{self._label} is not tried: Salesforce refused one {max(now - limit.at, 0.0):.0f} s ago, as this user "
             f"has logged in too often ({reason}). It is tried again in {left_s:.0f} s.",
             remedy=known.remedy if known else "",

@@ -20,7 +20,8 @@ import attrs
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, StoreUnavailableError
 from kinetic_auth_core.interruptions import raise_interruption
-from kinetic_auth_core.login.identity import UnwritableError, canonical_login_url, written
+from kinetic_auth_core.login.identity import UnwritableError, written
+from kinetic_auth_core.login_hosts import canonical_login_url
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.settings.schema import schema, secret_texts
 from kinetic_auth_core.stores.base import SessionStore

@@ -61,6 +61,13 @@ def is_alive(transport: Transport, session: SalesforceSession, context: RequestC
         return True
     if is_dead_session(response.status, response.body):
         return False
+    if response.status == 410:
+        raise context.failed(
+            TransportError,
+            f"Salesforce has retired the API version {session.api_version} (HTTP 410).",
+            remedy="Set api_version to a newer one.",
+            status=410,
+        )
     what = f"the REST API answers with HTTP {response.status}; cannot tell whether the session is still valid."
     raise context.failed(TransportError, what, status=response.status, retryable=response.status >= 500)
 

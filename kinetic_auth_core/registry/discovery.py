@@ -330,9 +330,9 @@ def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> Unk
     if package and _lacks_metadata(package):
         module = package.replace("-", "_")
         remedy = (
-            f"{module} can be imported, but the metadata of its package ({module}-*.dist-info) is missing, so it is "
-            "not found by name. Have the packaging keep it, such as by PyInstaller's --copy-metadata; or make the "
-            "class by hand and pass it to SessionSource."
+            f"{remedy}: {module} can be imported, but the metadata of its package ({module}-*.dist-info) is missing, "
+            "so it is not found by name. Where the packaging has dropped it, have it kept, such as by PyInstaller's "
+            "--copy-metadata; or make the class by hand and pass it to SessionSource."
         )
     if damaged := list(_damaged()):
         remedy = f"{remedy} The metadata of these cannot be read: {', '.join(damaged)}; reinstall them.".strip()
@@ -363,17 +363,14 @@ def misspelt_groups(entry_points: Callable[[], Any] = _entry_points) -> list[str
     Args:
         entry_points: Reads the entry points.
     """
-    try:
-        points = entry_points()
-        groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
-        found = [point for group in groups for point in points.select(group=group)]
-        owners = [point.dist.metadata["Name"] for point in found]
-    except Exception:  # noqa: BLE001 - `installed` says what is wrong with the metadata
-        return []
+    points = entry_points()
+    groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
+    found = [(point, _owner(point)) for group in groups for point in points.select(group=group)]
     return sorted(
         {
-            f"{owner} registers {point.name} in {point.group}; did you mean {_meant_group(point.group)}?"
-            for point, owner in zip(found, owners, strict=True)
+            f"{owner[0]} registers {point.name} in {point.group}; did you mean {_meant_group(point.group)}?"
+            for point, owner in found
+            if owner is not None
         }
     )
 

@@ -15,7 +15,7 @@ import attrs
 
 from kinetic_auth_core._published import NAMES
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import expanded, read_file
 
 #: Resolved by the core itself.
 BUILTIN_SCHEMES = frozenset({"file", "env"})
@@ -104,7 +104,7 @@ def _variable(reference: Reference, lookup: Callable[[str], str | None]) -> byte
 
 def _file(reference: Reference) -> bytes:
     try:
-        return expanded(reference.rest).read_bytes()
+        return read_file(expanded(reference.rest))
     except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
         raise KeyLoadError(
             f"{reference}: {reference.rest} cannot be read: {getattr(error, 'strerror', None) or error}.",

@@ -7,15 +7,17 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.environment import Configuration, how_to_name
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
     Layer,
+    MergedSettings,
     all_layers,
     keyword_layer,
     located,
     merge,
     name_suggestions,
+    quoted_values,
     reference_suggestions,
     refused,
     why_refused,
@@ -45,7 +47,8 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
 )
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
-from kinetic_auth_core.resolution.store import DEFAULT_STORE, choose_store
+from kinetic_auth_core.resolution.redirected_login import redirected_spec
+from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
 
@@ -101,7 +104,7 @@ def resolve(
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
-    return SessionSource._of(found.spec)  # noqa: SLF001 - the one other place that makes sources
+    return SessionSource._of(redirected_spec(found.spec))  # noqa: SLF001 - the one other place that makes sources
 
 
 @attrs.frozen
@@ -185,7 +188,9 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
         return load_authenticator(configuration.provider, configuration.allowed)
     except UnknownProviderError as error:
         if configuration.named_by is None:
-            raise
+            if (problem := configuration.environment_problem(configuration.provider)) is None:
+                raise
+            raise UnknownProviderError(problem, remedy=how_to_name(configuration.provider)) from error
         what = f"{error.message.removesuffix('.')} (named by {configuration.named_by})."
         raise UnknownProviderError(what, remedy=error.remedy) from error
 
@@ -206,9 +211,13 @@ def _merge(
     everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
     rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
     rows = rows if is_stored else rows_in_memory(rows)
+    if configuration.passed_over:
+        row = ExplainedSetting("environment", configuration.environment, "default", secret=False)
+        rows = (*rows, attrs.evolve(row, note=configuration.passed_over))
     suggestions = [
         *name_suggestions(settings, configuration),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
+        *quoted_values(settings, rows, everything),
     ]
     problems = [*merged.problems, *choice.problems, *wrong]
     of_source = {each.name for each in schema(SourceOptions)}
@@ -249,14 +258,7 @@ def _merge(
             if not problems and found == list(error.problems):
                 raise  # it says all there is, perhaps with a remedy
             problems += found
-    if spec.is_grant and values.get("client_cert") is not None:
-        from kinetic_auth_core.transport.client_certificate import client_certificate_problems
-
-        found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
-        problems += located(found, merged.rows)
-    if choice.cls is not None and (problem := store_problem(cls, values.get("username"), choice.cls)):
-        where = next(row.source for row in choice.rows if row.name == "store")
-        problems.append(f"store (from {where}): {problem}")
+    problems += _problems_of_files_and_store(spec, merged, choice)
     if problems:
         return rows, [*problems, *suggestions], None
     for each in suggestions:
@@ -264,6 +266,21 @@ def _merge(
             configuration.warned.add(each)
             logger.warning("%s", each)
     return rows, [], spec
+
+
+def _problems_of_files_and_store(spec: LoginSpec, merged: MergedSettings, choice: StoreChoice) -> list[str]:
+    """What is wrong with the client certificate's files, and with the store for this provider."""
+    problems: list[str] = []
+    if spec.is_grant and spec.values.get("client_cert") is not None:
+        from kinetic_auth_core.transport.client_certificate import client_certificate_problems
+
+        found = client_certificate_problems(spec.values["client_cert"], spec.values.get("client_cert_key"))
+        problems += located(found, merged.rows)
+    if choice.cls is not None and spec.cls is not None:
+        problem = store_problem(spec.cls, spec.values.get("username"), choice.cls)
+        where = next(row.source for row in choice.rows if row.name == "store")
+        problems += [f"store (from {where}): {problem}"] if problem else []
+    return problems
 
 
 def _instances(spec: LoginSpec) -> tuple[Any, ...]:
@@ -314,4 +331,5 @@ def _check_references(
             notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
         except KineticAuthError as error:
             problems.append(f"{name} (from {sources[name]}): {error}")
-    return tuple(attrs.evolve(row, note=notes.get(row.name, row.note)) for row in rows), problems
+    noted = (attrs.evolve(row, note="; ".join(filter(None, (notes.get(row.name), row.note)))) for row in rows)
+    return tuple(noted), problems

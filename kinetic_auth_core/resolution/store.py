@@ -72,9 +72,10 @@ class _Named:
 
 
 def choose_store(keyword: object, configuration: Configuration, default: str = DEFAULT_STORE) -> StoreChoice:
-    """Find the store: in the keyword, else the environment's table, its variables, `[defaults]`, `SF_STORE`.
+    """Find the store: in the keyword, else the environment's variables, its table, `[defaults]`, `SF_STORE`.
 
-    The place that names the store also gives its settings; `SF_STORE_*` fill the gaps.
+    The place that names the store also gives its settings; the variables of the environment win over a file's, and
+    `SF_STORE_*` fill the gaps.
 
     Args:
         keyword: A store, its name, or a table with `name`; None: not given.
@@ -100,11 +101,9 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
         return StoreChoice(None, (), (f"store (from {named.source}): {error}",))
     settings = [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)]
     variables = configuration.variables
-    layers = [
-        named.layer(settings),
-        *environment_layers(settings, configuration),
-        *variable_layers(settings, variables),
-    ]
+    own, variables_of_environment = named.layer(settings), environment_layers(settings, configuration)
+    by_environment = [own, *variables_of_environment] if keyword is not None else [*variables_of_environment, own]
+    layers = [*by_environment, *variable_layers(settings, variables)]
     prefix = configuration.variable_prefix
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     rows = [ExplainedSetting("store", named.name, named.source, secret=False)]
@@ -121,9 +120,9 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
             open_store()  # to find now what only the whole instance can check; nothing is sent
         except ValueError as error:
             wrong += why_refused(cls, merged, getattr(error, "problems", (str(error),)))
-    own = {*merged.problems, *(f"{row.name} (from {row.source})" for row in merged.rows)}
+    said = {*merged.problems, *(f"{row.name} (from {row.source})" for row in merged.rows)}
     problems = [
-        f"store.{each}" if own & {each, each.partition(": ")[0]} else f"store (from {named.source}): {each}"
+        f"store.{each}" if said & {each, each.partition(": ")[0]} else f"store (from {named.source}): {each}"
         for each in wrong
     ]
     is_own = named.name == DEFAULT_STORE
@@ -146,11 +145,11 @@ def _named(keyword: object, configuration: Configuration) -> _Named | None:
         table = dict(keyword) if isinstance(keyword, Mapping) else {"name": keyword}
         name = table.pop("name", None)
         return _Named(name, "keyword", lambda _: keyword_layer(table))
+    if prefix and (found := variables.find(f"{prefix}SF_STORE")):
+        return _Named(*found, lambda _: {})
     if "store" in configuration.table:
         keys = ("environments", configuration.environment or "", "store")
         return _in_file(configuration.table["store"], keys, configuration)
-    if prefix and (found := variables.find(f"{prefix}SF_STORE")):
-        return _Named(*found, lambda _: {})
     if "store" in configuration.file.defaults:
         return _in_file(configuration.file.defaults["store"], ("defaults", "store"), configuration)
     if found := variables.find("SF_STORE"):

@@ -1,6 +1,7 @@
 """`SessionSource`, the object that applications hold: it puts together sharing, refreshing and logging in."""
 
 import logging
+import sys
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core import redirection
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
@@ -31,6 +33,24 @@ logger = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.token_response import RequestContext
     from kinetic_auth_core.transport.client import Transport
+
+
+def _refuse_trio() -> None:
+    """Refuse a task of trio before a login begins that nobody would wait for.
+
+    Raises:
+        ConfigurationError: This is a task of trio.
+    """
+    if (trio := sys.modules.get("trio")) is None:
+        return
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return
+    raise ConfigurationError(
+        "asession() needs an event loop of asyncio, and this task is trio's.",
+        remedy="Call session() in a thread: await trio.to_thread.run_sync(source.session); or run it with asyncio.",
+    )
 
 
 class SessionSource:
@@ -77,6 +97,7 @@ class SessionSource:
         return source
 
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
+        self._redirection = redirection.current()
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
         options = spec.options
@@ -122,6 +143,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
+        redirection.check_source(self._redirection)
         has_live = lambda: self._single_flight.peek() is not None  # noqa: E731 - one use
         return self._flow.login(interactive=may_ask_a_person(), has_live=has_live)
 
@@ -137,6 +159,7 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        redirection.check_source(self._redirection)
         return self._single_flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
@@ -153,8 +176,11 @@ class SessionSource:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
+            ConfigurationError: It is awaited by a task of trio. Nothing is sent.
             KineticAuthError: The login failed; all callers that waited get that error.
         """
+        redirection.check_source(self._redirection)
+        _refuse_trio()
         return await self._single_flight.aget()
 
     @secret_boundary

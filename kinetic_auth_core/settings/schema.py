@@ -23,6 +23,7 @@ from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.settings.coercion import arms, coerce, is_list_type, is_path_type, item_types
 
 METADATA_KEY = "kinetic_auth_core.setting"
+FOUND_FILES_KEY = "kinetic_auth_core.not_from_found_files"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,6 +107,22 @@ def setting(
         metadata={METADATA_KEY: (help, env, secret, derived, identity)},
         **options,
     )
+
+
+def not_from_found_files(field: Any, problem: Callable[[Any], str | None]) -> Any:
+    """Mark a setting that decides who gets credentials, or what is run: files found by searching must not decide that.
+
+    A project that somebody cloned may have brought such a file.
+
+    Args:
+        field: What `setting` returned.
+        problem: Says of a value why such a file must not set it, as the end of a sentence; None if it may.
+
+    Returns:
+        The field.
+    """
+    field.metadata = {**field.metadata, FOUND_FILES_KEY: problem}
+    return field
 
 
 #: Whether the constructor of a class is running that checks its instances afterwards.
@@ -217,6 +234,15 @@ class Setting:
         """
         mine, others = (each._attribute.metadata.get(METADATA_KEY) for each in (self, other))  # noqa: SLF001
         return mine is not None and mine is others
+
+    def problem_in_found_file(self, value: Any) -> str | None:
+        """Why a file that was found by searching must not set it to a value; None if it may.
+
+        Args:
+            value: The value.
+        """
+        problem: Callable[[Any], str | None] | None = self._attribute.metadata.get(FOUND_FILES_KEY)
+        return None if problem is None else problem(value)
 
     def default_value(self, instance: Any) -> Any:
         """The default, computed from other settings if it is derived; None for a required setting.
@@ -421,7 +447,8 @@ def secret_texts(instance: Any) -> list[str]:
     """The secret settings of an instance that are text, which messages must not contain."""
     values = [each.value_of(instance) for each in schema(type(instance)) if each.secret]
     items = [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
-    return [item for item in items if isinstance(item, str)]
+    texts = [item.decode("utf-8", "ignore") if isinstance(item, bytes) else item for item in items]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:

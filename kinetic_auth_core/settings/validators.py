@@ -1,14 +1,26 @@
 """Ready-made settings and validators of a grant: URLs that receive credentials, names, seconds, proxies."""
 
+import functools
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import url_problem, without_slash
-from kinetic_auth_core.session import default_api_version, normal_api_version
-from kinetic_auth_core.settings.schema import setting, with_help
+from kinetic_auth_core.locations import url_problem
+from kinetic_auth_core.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
+from kinetic_auth_core.session import (
+    DEFAULT_API_VERSION,
+    FIRST_LASTING_API_VERSION,
+    default_api_version,
+    is_retired,
+    normal_api_version,
+    retires_soon,
+)
+from kinetic_auth_core.settings.schema import not_from_found_files, setting, with_help
+
+logger = logging.getLogger(__name__)
 
 _MAX_SECONDS = 86_400  # a day
 DEFAULT_LOGIN_URL = "https://login.salesforce.com"
@@ -26,8 +38,19 @@ def check_url(_instance: object, _attribute: object, value: object) -> None:
 
 def _check_login_url(instance: object, attribute: object, value: object) -> None:
     check_url(instance, attribute, value)
-    if "/services/oauth2" in str(value):
-        raise ConfigurationError("must be the host alone: leave out /services/oauth2/token")
+    if problem := login_host_problem(str(value)):
+        raise ConfigurationError(problem)
+
+
+def _foreign_login_host(value: object) -> str | None:
+    """Why a file that nobody named may not say that credentials go to this URL; None if it may."""
+    if not isinstance(value, str) or is_trusted_by_itself(value):
+        return None
+    return "is a host that is neither Salesforce's nor this machine"
+
+
+def _program(_value: object) -> str:
+    return "is a program that would be run"
 
 
 def check_proxy(_instance: object, _attribute: object, value: object) -> None:
@@ -83,7 +106,7 @@ def url_setting(
     Args:
         default: As for `setting`.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL without blanks around it and slashes at its end.
+        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """
@@ -108,16 +131,38 @@ def login_url_setting(
     Args:
         default: As for `setting`; `attrs.NOTHING` makes it required.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL without blanks around it and slashes at its end.
+        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """
-    return _url(_check_login_url, default, help=help, converter=converter, validator=validator, **options)
+    made = _url(_check_login_url, default, help=help, converter=converter, validator=validator, **options)
+    return not_from_found_files(made, _foreign_login_host)
+
+
+def command_setting(
+    default: Any = attrs.NOTHING,
+    *,
+    help: str,  # noqa: A002 - as in `setting`
+    **options: Any,
+) -> Any:
+    """A setting that names a program to run: a file that was found by searching, instead of named, must not set it.
+
+    Args:
+        default: As for `setting`.
+        help: As for `setting`.
+        **options: The other arguments of `setting`.
+    """
+    return not_from_found_files(setting(default, help=help, **options), _program)
+
+
+def _canonical(value: Any) -> Any:
+    """Converter of a URL: into canonical form; anything but text is returned unchanged."""
+    return canonical_login_url(value) if isinstance(value, str) else value
 
 
 def _url(check: Any, default: Any, *, converter: Any, validator: Any, **options: Any) -> Any:
     more = [] if validator is None else [*validator] if isinstance(validator, list | tuple) else [validator]
-    convert = without_slash if converter is None else attrs.converters.pipe(without_slash, converter)
+    convert = _canonical if converter is None else attrs.converters.pipe(_canonical, converter)
     return setting(default, converter=convert, validator=[check, *more], **options)
 
 
@@ -134,7 +179,19 @@ def check_api_version(_instance: object, _attribute: object, value: str) -> None
     Raises:
         ConfigurationError: It is not an API version.
     """
-    normal_api_version(value)
+    version = normal_api_version(value)
+    if is_retired(version):
+        _warn_of_end(f"Salesforce has retired {version}: each REST call is answered by HTTP 410")
+    elif retires_soon(version):
+        _warn_of_end(f"Salesforce ends {version} with Summer '28")
+
+
+@functools.cache
+def _warn_of_end(what: str) -> None:
+    """Warn once in a process."""
+    logger.warning(
+        "api_version: %s; write v%d.0 or newer, such as %s", what, FIRST_LASTING_API_VERSION, DEFAULT_API_VERSION
+    )
 
 
 def api_version_setting() -> Any:

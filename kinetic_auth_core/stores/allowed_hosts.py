@@ -13,19 +13,12 @@ import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import instance_url_problem, is_loopback
+from kinetic_auth_core.login_hosts import SALESFORCE_DOMAINS
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.session import SalesforceSession
 
-#: From Salesforce's help, "Allow the Required Domains"; cloudforce.com is for early My Domains, and the last three are
-#: for Government Cloud and Salesforce on Alibaba Cloud. See docs/adr/0014-guards-of-org-and-host.md
-SALESFORCE_HOSTS = (
-    "*.salesforce.com",
-    "*.force.com",
-    "*.cloudforce.com",
-    "*.salesforce.mil",
-    "*.sfcrmproducts.cn",
-    "*.sfcrmapps.cn",
-)
+#: See docs/adr/0014-guards-of-org-and-host.md
+SALESFORCE_HOSTS = tuple(f"*.{domain}" for domain in SALESFORCE_DOMAINS)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SHORT = 15  # characters of an id; the other three only make it case-insensitive
 _ORG_ID = re.compile(r"00D[A-Za-z0-9]{12}([A-Z0-5]{3})?")

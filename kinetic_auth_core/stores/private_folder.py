@@ -14,11 +14,11 @@ from pathlib import Path
 import attrs
 
 from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.locations import read_file
 
 #: The suffix of a file that is still being written.
 UNFINISHED = ".tmp"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 @attrs.frozen
@@ -63,14 +63,12 @@ class PrivateFolder:
         """The content of a file; None if it does not exist.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read, or is longer than a stored session can be.
         """
         try:
-            descriptor = os.open(self.path / name, _READ)
+            return read_file(self.path / name, follow_links=False)
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read()
 
     def write(self, name: str, content: bytes, *, durably: bool = False) -> None:
         """Replace a file as a whole; if that fails, the previous one remains.

@@ -32,6 +32,7 @@ try:
     from kinetic_auth_core.testing.emulator.models import FLOWS, App, LoginRecord, Policy, RequestRecord, User
     from kinetic_auth_core.testing.emulator.oauth_errors import ERROR_ROWS
     from kinetic_auth_core.testing.emulator.tls import TlsProfile
+    from kinetic_auth_core.testing.redirect import redirect_logins
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"cryptography", "jwt", "lark", "trustme", "werkzeug"}:
         raise
@@ -70,4 +71,5 @@ __all__ = [
     "Truncated",
     "User",
     "new_key_pair",
+    "redirect_logins",
 ]

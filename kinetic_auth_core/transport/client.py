@@ -7,11 +7,12 @@ import contextlib
 import functools
 import os
 import ssl
+import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 import requests
@@ -25,15 +26,18 @@ from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
+from kinetic_auth_core.redirection import check_address
 from kinetic_auth_core.transport import limits
 from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
+from kinetic_auth_core.transport.kept import pool_classes
 from kinetic_auth_core.transport.limits import decoded
-from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error
+from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.proxies import proxy_problem, variable_of
 from kinetic_auth_core.versions import installed_version
 
 _MAX_QUOTED = 300  # characters
+_MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such as %25u00DC
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
@@ -50,16 +54,19 @@ class TokenRequest:
     secrets: Collection[str] = attrs.field(default=(), repr=False)
 
     def masked(self, text: str) -> str:
-        """Text of the server without anything in it that we sent in confidence, as it is or URL-encoded."""
-        secrets = [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
-        encodable = [secret.encode("utf-8", "replace") for secret in secrets]
-        return mask(text, [*secrets, *map(quote, encodable), *map(quote_plus, encodable)])
+        """Text of the server without anything in it that we sent in confidence, as it is or encoded."""
+        return mask(text, self._confidential())
 
     def quoted(self, text: object) -> str:
         """Text of the server as a message may quote it: masked, short, printable; empty for any other value."""
         if not isinstance(text, str):
             return ""
-        return "".join(char if char.isprintable() else " " for char in self.masked(text)[:_MAX_QUOTED]).strip()
+        looked_at = _MAX_QUOTED + _MOST_ENCODED * max(map(len, self._confidential()), default=0)
+        masked = self.masked(text[:looked_at])[:_MAX_QUOTED]
+        return "".join(char if char.isprintable() else " " for char in masked).strip()
+
+    def _confidential(self) -> list[str]:
+        return [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
 
 
 @attrs.frozen
@@ -86,21 +93,29 @@ _POOL_SIZE = 64  # connections kept for threads that log in at the same time
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with our TLS context and bounded sockets."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, *, keep_alive: bool) -> None:
         self._context = context
+        self._keep_alive = keep_alive
         super().__init__(pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = limits.POOL_CLASSES
+        self.poolmanager.pool_classes_by_scheme = self._pools(limits.POOL_CLASSES)
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
             kwargs["proxy_ssl_context"] = self._context
+        known = self.proxy_manager.get(proxy)
         manager = super().proxy_manager_for(proxy, **kwargs)
-        if hasattr(manager, "proxy"):  # SOCKS managers have connection classes of their own
-            manager.pool_classes_by_scheme = limits.POOL_CLASSES
+        is_socks = not hasattr(manager, "proxy")  # those have connection classes of their own
+        if manager is not known:
+            manager.pool_classes_by_scheme = self._pools(
+                manager.pool_classes_by_scheme if is_socks else limits.POOL_CLASSES
+            )
         return manager
+
+    def _pools(self, classes: dict[str, Any]) -> dict[str, Any]:
+        return pool_classes(classes, keep_alive=self._keep_alive)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         host_params: Any
@@ -121,8 +136,14 @@ class _Session(requests.Session):
 
 
 @functools.lru_cache(maxsize=16)
-def _context_of(ca_file: str, _state: tuple[int, ...], *, is_strict: bool) -> ssl.SSLContext:
-    """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds."""
+def _context_of(
+    ca_file: str, _state: tuple[int, ...], _class: type[ssl.SSLContext], *, is_strict: bool
+) -> ssl.SSLContext:
+    """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds.
+
+    And one for each class of contexts: gevent replaces it, after which those of the class before recurse endlessly
+    (https://github.com/gevent/gevent/issues/1016).
+    """
     return limits.tls_context(ca_file, None, is_strict=is_strict)
 
 
@@ -144,7 +165,10 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCe
                 certificate.load(context)
             return context
         state = found.stat()
-        return _context_of(str(found), (state.st_ino, state.st_size, state.st_mtime_ns), is_strict=is_strict)
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError("it is neither a file nor a folder")
+        state_now = (state.st_ino, state.st_size, state.st_mtime_ns)
+        return _context_of(str(found), state_now, ssl.SSLContext, is_strict=is_strict)
     except ConfigurationError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -166,6 +190,8 @@ class Transport:
         client_cert: A PEM file with the certificate of this side, for mutual TLS; None: none. One that is renewed in
             its place is used from the next request on.
         client_cert_key: A PEM file with its key; None: it is in the same file.
+        keep_alive: Whether a connection may be used again. False for requests that must not be sent twice: over a kept
+            connection that broke, nobody knows whether the request has arrived.
     """
 
     def __init__(
@@ -178,8 +204,10 @@ class Transport:
         ca_bundle: str | os.PathLike[str] | None = None,
         client_cert: str | os.PathLike[str] | None = None,
         client_cert_key: str | os.PathLike[str] | None = None,
+        keep_alive: bool = True,
     ) -> None:
         self._limits = Limits(connect_timeout, read_timeout, deadline)
+        self._keep_alive = keep_alive
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._certificate = None if client_cert is None else ClientCertificate(client_cert, client_cert_key)
@@ -212,13 +240,13 @@ class Transport:
     def _exchange(self, method: str, url: str, request: TokenRequest) -> TokenResponse:
         outcome: TokenResponse | Failure
         _refuse_plain_http(url)
+        check_address(url)
         notice_fork()  # the parent's connections are not ours
         with Deadline(self._limits.deadline_s):
             session = self._opened()
             proxies = self._proxies(url)
-            current_tally().attempts += 1
             try:
-                outcome = self._send(session, method, url, request, proxies)
+                outcome = self._send_over_a_live_connection(session, method, url, request, proxies)
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
@@ -248,6 +276,21 @@ class Transport:
         """Close the connections. The next login opens new ones."""
         if session := self._session.take():
             session.close()
+
+    def _send_over_a_live_connection(
+        self, session: requests.Session, method: str, url: str, request: TokenRequest, proxies: dict[str, str]
+    ) -> TokenResponse:
+        """Send a request; once more for each kept connection that turns out broken.
+
+        Only requests that may be sent twice go over kept connections.
+        """
+        while True:
+            current_tally().attempts += 1
+            try:
+                return self._send(session, method, url, request, proxies)
+            except requests.RequestException as error:
+                if not remaining_s() or not is_stale(error):
+                    raise
 
     def _send(
         self, session: requests.Session, method: str, url: str, request: TokenRequest, proxies: dict[str, str]
@@ -285,7 +328,7 @@ class Transport:
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = "identity"
         self._certificate_state = self._certificate.state() if self._certificate else ()
-        adapter = _Adapter(_tls_context(self._ca_bundle, self._certificate))
+        adapter = _Adapter(_tls_context(self._ca_bundle, self._certificate), keep_alive=self._keep_alive)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

@@ -11,13 +11,13 @@ import socket
 import ssl
 import sys
 import zlib
-from collections import deque
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from kinetic_auth_core.concurrency import no_fork
 from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.transport.connections import bounded_timeout_s
 
@@ -70,12 +70,12 @@ class _BoundedReceiver:
         return received
 
 
-class _Kept(queue.Queue[Any]):
+class _Kept(queue.LifoQueue[Any]):
     """urllib3's queue of idle connections, without a lock: a signal handler that logs in would wait for it for ever."""
 
     def __init__(self, maxsize: int = 0) -> None:
         self.maxsize = maxsize
-        self.queue: deque[Any] = deque()
+        self.queue: list[Any] = []
 
     def qsize(self) -> int:
         return len(self.queue)
@@ -107,7 +107,8 @@ def tls_context(cafile: str | None, capath: str | None, *, is_strict: bool) -> s
         OSError: The file cannot be read, or holds no certificate (ssl.SSLError).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cafile, capath)
+    with no_fork:
+        context.load_verify_locations(cafile, capath)
     if sys.version_info >= (3, 13):  # as ssl.create_default_context does
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if is_strict:
@@ -195,14 +196,14 @@ class BoundedPool(HTTPConnectionPool):
     """urllib3's pool for http, with bounded sockets."""
 
     ConnectionCls = _Connection
-    QueueCls = _Kept  # type: ignore[assignment]  # a queue, not one of its subclasses
+    QueueCls = _Kept
 
 
 class BoundedTLSPool(HTTPSConnectionPool):
     """urllib3's pool for https, with bounded sockets."""
 
     ConnectionCls = _TLSConnection
-    QueueCls = _Kept  # type: ignore[assignment]  # a queue, not one of its subclasses
+    QueueCls = _Kept
 
 
 POOL_CLASSES = {"http": BoundedPool, "https": BoundedTLSPool}

@@ -12,6 +12,7 @@ import urllib3.exceptions
 
 from kinetic_auth_core.interruptions import chain as chain_of
 from kinetic_auth_core.redaction import LibraryError
+from kinetic_auth_core.transport.kept import StaleConnectionError
 from kinetic_auth_core.transport.limits import CodingError
 from kinetic_auth_core.transport.proxies import host_and_port
 
@@ -188,6 +189,11 @@ def describe_network_error(
     can_pass = row.retryable and not any(map(_is_settled, chain))
     remedy = _remedy(row, chain).format(source="proxy (or HTTPS_PROXY)" if proxy_source == "proxy" else proxy_source)
     return Failure(message, remedy, can_pass, row.unanswered, cause)
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether a request failed because a kept connection was broken already."""
+    return any(isinstance(link, StaleConnectionError) for link in chain_of(error))
 
 
 def _remedy(row: _Row, chain: list[BaseException]) -> str:

@@ -8,11 +8,13 @@ import logging
 import secrets
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
 import httpx
 import pytest
+import trio
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.httpx import SalesforceAuth
@@ -298,6 +300,40 @@ def test_a_redirect_to_another_host_does_not_receive_the_token(
     assert sf.token_requests == 1
 
 
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_to_another_host_does_not_receive_the_token_of_bulk_v1(
+    sf: SalesforceEmulator, call: Caller, elsewhere: Any, status: int
+) -> None:
+    job = "/services/async/62.0/job"
+    sf.break_transport(Redirect(f"{elsewhere.url}/away", status), path=job)
+    elsewhere.answers.append((401, json.dumps(EXPIRED).encode(), {}))
+    headers = {"x-sfdc-session": "stale"}
+    answer = call("POST", sf.url + job, headers=headers, json={}, client={"follow_redirects": True})
+    assert answer.status_code == 401
+    assert {"authorization", "x-sfdc-session"} & elsewhere.heard[0].keys() == set()
+    assert sf.token_requests == 1
+
+
+def test_the_token_of_bulk_v1_is_on_the_request_for_any_transport(source: kinetic.SessionSource) -> None:
+    token, base = source.session().access_token, source.session().instance_url
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return (
+            httpx.Response(302, headers={"Location": "https://evil.example/"})
+            if len(seen) == 1
+            else httpx.Response(200)
+        )
+
+    transport = httpx.MockTransport(handle)
+    with httpx.Client(auth=SalesforceAuth(source), transport=transport, follow_redirects=True) as http:
+        http.get(f"{base}/services/async/62.0/job", headers={"X-SFDC-Session": ""})
+    assert seen[0].headers["X-SFDC-SESSION"] == token
+    assert (b"X-SFDC-Session", token.encode()) in seen[0].headers.raw
+    assert token not in str(seen[1].headers.raw)
+
+
 def test_a_session_that_moved_to_another_host_is_not_sent_to_the_old_one(sf: SalesforceEmulator, call: Caller) -> None:
     call.source.session()
     sf.revoke_all()
@@ -391,3 +427,40 @@ def test_repr_shows_nothing_of_the_session(
         http.get(sf.url + QUERY, params=ASK).raise_for_status()
     for token in (dead, source.session().access_token):
         assert token not in caplog.text + repr(auth) + repr(vars(auth))
+
+
+def test_a_dead_token_is_replaced_while_all_workers_of_the_loop_wait_for_calls(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
+    """Synchronous code in the loop's executor that waits for the asynchronous client, as in Django's adapters."""
+
+    async def run() -> list[int]:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(2))
+        async with httpx.AsyncClient(auth=SalesforceAuth(source), trust_env=False) as http:
+
+            async def call() -> int:
+                return (await http.get(sf.url + QUERY, params=ASK)).status_code
+
+            def wait_for_call() -> int:
+                return asyncio.run_coroutine_threadsafe(call(), loop).result(timeout=20)
+
+            await http.get(sf.url + QUERY, params=ASK)
+            sf.revoke_all()
+            return await asyncio.gather(*(asyncio.to_thread(wait_for_call) for _ in range(2)))
+
+    assert asyncio.run(run()) == [200, 200]
+    assert sf.token_requests == 2
+
+
+def test_in_another_event_loop_than_asyncios_the_error_says_what_to_do_and_no_login_begins(
+    sf: SalesforceEmulator, source: kinetic.SessionSource
+) -> None:
+    async def call() -> None:
+        async with httpx.AsyncClient(auth=SalesforceAuth(source), trust_env=False) as http:
+            await http.get(sf.url + QUERY)
+
+    for wanted in (call, source.asession):
+        with pytest.raises(kinetic.ConfigurationError, match=r"needs an event loop of asyncio.*source\.session"):
+            trio.run(wanted)
+    assert sf.token_requests == 0

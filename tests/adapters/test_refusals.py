@@ -38,6 +38,7 @@ BULK_JSON = b'{"exceptionCode":"InvalidSessionId","exceptionMessage":"Invalid se
         (400, BULK_XML),
         (400, BULK_XML.replace(b"<exception", b"<ns:exception").replace(b"</exception", b"</ns:exception")),
         (400, BULK_JSON),
+        (400, b'[{"errorCode":"URL_NOT_RESET","message":"The URL returned from login must be set"}]'),
     ],
 )
 def test_an_expired_session_is_recognised_by_its_error_code(status: int, body: bytes) -> None:

@@ -94,3 +94,18 @@ def test_simple_salesforces_own_options_are_passed_on(
 def test_login_options_are_refused(tls_source: kinetic.SessionSource) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="session_id, username: not accepted here"):
         connect(tls_source, username="me", session_id="x")
+
+
+def test_the_metadata_api_carries_the_live_token(
+    tls: SalesforceEmulator, client: Salesforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = client.mdapi
+    types = held.CustomObject  # it has a header of its own, made when it was asked for
+    tls.revoke_all()
+    client.query("SELECT Id FROM Account")
+    token = client.session_id
+    assert held is client.mdapi
+    assert held._session_id == token
+    assert held._session_header.sessionId == token
+    assert held.CustomObject._session_header.sessionId == token
+    assert types._session_header.sessionId != token

@@ -136,19 +136,105 @@ def test_the_settings_are_written_to_a_new_file_and_the_login_command_is_shown(
     path = Path(file).absolute()
     path.parent.mkdir(exist_ok=True)
     users: list[str | None] = []
+    modes: list[int] = []
 
     def use(is_over: threading.Event) -> None:
         while not path.exists() and not is_over.wait(0.01):
             pass
+        modes.append(path.stat().st_mode & 0o777)
         with kinetic.resolve("jwt-bearer", env_file=path) as source:
             users.append(source.session().username)
+            users.append(dotenv.dotenv_values(path)["SF_USERNAME"])
 
     assert served(["emulator", "--env-file", file], use) == 0
-    assert users == [dotenv.dotenv_values(path)["SF_USERNAME"]]
+    assert users[0] == users[1]
     printed = " ".join(capsys.readouterr().err.split())
     assert f"Its settings are in {file}; log in with: kinetic-auth login jwt-bearer{option}, or: " in printed
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert modes == [0o600]
+    assert not path.exists()
     assert list(temporary.iterdir()) == []
+
+
+def test_the_config_names_an_environment_and_is_removed_at_the_end(temporary: Path) -> None:
+    users: list[str | None] = []
+
+    def use(is_over: threading.Event) -> None:
+        while not Path(".env").exists() and not is_over.wait(0.01):
+            pass
+        text = Path("kinetic-auth.toml").read_text()
+        assert "PRIVATE KEY" not in text
+        with kinetic.resolve() as source:
+            users.append(source.session().username)
+
+    assert served(["emulator", "--write-config", "kinetic-auth.toml", "--env-file", ".env"], use) == 0
+    assert len(users) == 1
+    assert not Path("kinetic-auth.toml").exists()
+
+
+@pytest.mark.parametrize("option", ["--env-file", "--write-config"])
+def test_a_file_of_someone_else_is_neither_replaced_nor_removed(run: Run, option: str) -> None:
+    Path("mine").write_text("SF_USERNAME=me\n")
+    outcome = run("emulator", option, "mine")
+    assert outcome.code == 2
+    assert "mine exists, and no emulator has written it" in outcome.message
+    assert Path("mine").read_text() == "SF_USERNAME=me\n"
+
+
+def test_a_file_that_changed_meanwhile_stays(temporary: Path) -> None:
+    def use(is_over: threading.Event) -> None:
+        while not Path("org.env").exists() and not is_over.wait(0.01):
+            pass
+        Path("org.env").write_text("mine")
+
+    assert served(["emulator", "--env-file", "org.env"], use) == 0
+    assert Path("org.env").read_text() == "mine"
+
+
+def test_the_same_seed_gives_the_same_credentials_and_policies_are_set(temporary: Path) -> None:
+    seen: list[dict[str, str | None]] = []
+    rules: list[Any] = []
+
+    def use(is_over: threading.Event) -> None:
+        while not Path("org.env").exists() and not is_over.wait(0.01):
+            pass
+        values = dotenv.dotenv_values("org.env")
+        headers = {"Authorization": "Bearer token of the test"}
+        rules.append(requests.get(f"{values['SF_LOGIN_URL']}/__emulator__/policy", headers=headers, timeout=10).json())
+        seen.append({**values, "key": Path(str(values["SF_PRIVATE_KEY_PATH"])).read_text()})
+
+    policies = [
+        "--policy",
+        "rotate_refresh_tokens=true",
+        "--policy",
+        "login_hours=09:00-17:00",
+        "--policy",
+        "client_ip=::1",
+    ]
+    args = ["emulator", "--env-file", "org.env", "--seed", "s", "--control-token", "token of the test", *policies]
+    for _ in range(2):
+        assert served(args, use) == 0
+    for values in seen:
+        assert values.pop("SF_CONTROL_TOKEN") == "token of the test"
+        del values["SF_PRIVATE_KEY_PATH"], values["SF_LOGIN_URL"]
+    assert seen[0] == seen[1]
+    assert rules[0]["rotate_refresh_tokens"] is True
+    assert rules[0]["login_hours"] == ["09:00", "17:00"]
+    assert rules[0]["client_ip"] == "::1"
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("rotate=true", "--policy rotate: there is no such rule"),
+        ("rotate_refresh_tokens=yes", "--policy rotate_refresh_tokens: 'yes' does not fit"),
+        ("logins_per_hour=-1", "must be a number, 0 or more"),
+        ("ip_ranges=nowhere", "does not appear to be an IPv4 or IPv6 network"),
+    ],
+)
+def test_a_wrong_policy_is_reported(run: Run, policy: str, message: str) -> None:
+    outcome = run("emulator", "--policy", policy)
+    assert outcome.code == 2
+    assert message in outcome.message
 
 
 def served(args: list[str], use: Callable[[threading.Event], None], end: signal.Signals = signal.SIGTERM) -> object:

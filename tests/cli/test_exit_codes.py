@@ -37,6 +37,7 @@ EXPECTED = {
     "TransportError": 5,
     "ServiceUnavailableError": 5,
     "LoginBudgetError": 5,
+    "RateLimitedError": 5,
 }
 
 

@@ -8,8 +8,10 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -84,6 +86,63 @@ def test_what_is_written_is_typed_and_in_style(full_tier: None, run: Run, tmp_pa
             assert max(map(len, text.splitlines())) <= 120
         options = ("--strict", "--cache-dir", str(tmp_path / "mypy"))  # one cache: most of the time is the library's
         process("-m", "mypy", *options, "acme_sso_kinetic_auth", cwd=made, site=tmp_path)
+
+
+SETTINGS = "    path: str = kinetic.setting(help='The file.')\n\n    @kinetic.hookimpl\n"
+
+
+@pytest.mark.parametrize(("kind", "hook"), [("observer", "def session_issued"), ("key-loader", "def load_key")])
+def test_the_tests_of_a_package_work_for_a_plugin_with_a_required_setting(
+    full_tier: None, run: Run, kind: str, hook: str, tmp_path: Path
+) -> None:
+    run("new-plugin", "acme-sso", "--kind", kind, "--output", "made")
+    module, tests = Path("made/acme_sso_kinetic_auth/__init__.py"), Path("made/tests/test_contract.py")
+    source = module.read_text().replace("\nclass ", "\nimport attrs\n\n@attrs.frozen\nclass ")
+    module.write_text(source.replace(f"    @kinetic.hookimpl\n    {hook}", f"{SETTINGS}    {hook}"))
+    tests.write_text(
+        tests.read_text().replace('SETTINGS = ""', "SETTINGS = \"path = 'x'\"").replace("Loader()", "Loader('x')")
+    )
+    info = Path("made/acme_sso_kinetic_auth-0.1.0.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-sso-kinetic-auth\nVersion: 0.1.0\n")
+    points = tomllib.loads(Path("made/pyproject.toml").read_text())["project"]["entry-points"]
+    [(group, names)] = points.items()
+    (info / "entry_points.txt").write_text(f"[{group}]\nacme-sso = {names['acme-sso']}\n")
+    process("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "tests", cwd=Path("made"), site=Path("made"))
+    listed = json.loads(
+        process("-c", PROGRAM, "plugins", "acme-sso", "--json", cwd=tmp_path, site=Path("made").absolute())
+    )
+    assert [row["state"] for row in listed["plugins"]] == ["needs settings"]
+
+
+def test_the_printed_steps_install_the_core_from_where_it_is_from(run: Run) -> None:
+    steps = run("new-plugin", "acme-sso", "--kind", "provider").out.partition("Next:\n")[2].splitlines()
+    origin = distribution("kinetic-auth-core").read_text("direct_url.json")
+    folder = urlsplit(json.loads(origin)["url"]).path if origin else None
+    assert [step.strip() for step in steps] == [
+        "cd acme-sso-kinetic-auth",
+        "python -m venv .venv && . .venv/bin/activate",
+        *([f'pip install "{folder}[cli,testing]"'] if folder else []),
+        'pip install -e ".[test]"',
+        "pytest",
+        "kinetic-auth plugins acme-sso",
+    ]
+
+
+def test_the_readme_says_what_to_do_before_the_core_is_published(run: Run) -> None:
+    run("new-plugin", "acme-sso", "--kind", "observer", "--output", "made")
+    readme = Path("made/README.md").read_text()
+    assert readme.startswith("# acme-sso-kinetic-auth\n\nAn observer for ")
+    assert '`pip install "/path/to/kinetic-auth[cli,testing]"`' in readme
+    assert "$" not in readme
+    project = tomllib.loads(Path("made/pyproject.toml").read_text())["project"]
+    assert project["optional-dependencies"]["test"][0] == "kinetic-auth-core[cli,testing]"  # `plugins` is a step of it
+    assert project["description"].startswith("An observer ")
+
+
+def test_the_secret_of_a_new_provider_may_change_without_a_new_login(run: Run) -> None:
+    run("new-plugin", "acme-sso", "--kind", "provider", "--output", "made")
+    assert "secret=True, identity=False" in Path("made/acme_sso_kinetic_auth/__init__.py").read_text()
 
 
 def test_json_says_what_was_written(run: Run) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,6 @@ Sf = Callable[..., dict[str, Any]]
 @pytest.fixture
 def emulator() -> Iterator[SalesforceEmulator]:
     with SalesforceEmulator() as emulator:
-        emulator.policy.strict_exp = False  # sf sends milliseconds, as real orgs take them
         yield emulator
 
 
@@ -109,6 +111,19 @@ def test_without_a_default_org_the_remedy_says_how_to_choose_one(sf: Sf) -> None
     with pytest.raises(kinetic.ConfigurationError, match="NoDefaultEnvError") as caught:
         SfCliAuthenticator().authenticate()
     assert "SF_TARGET_ORG" in caught.value.remedy
+
+
+def test_the_commands_of_the_docs_print_a_session(sf: Sf) -> None:
+    page = (Path(__file__).parents[2] / "providers" / "sf-cli" / "docs.md").read_text("utf-8")
+    section = page.partition("\n## Try it without an org\n")[2].partition("\n## ")[0]
+    steps = [step for step in re.findall(r"```console\n(.*?)```", section, re.DOTALL) if "pip install" not in step]
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    ran = subprocess.run(
+        ["bash", "-e", "-c", "\n".join([*steps, "wait"])],
+        capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "PATH": programs},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"^org_id +00D", ran.stdout, re.MULTILINE), ran.stdout
 
 
 def test_the_deadline_holds_for_sf(logged_in: str) -> None:

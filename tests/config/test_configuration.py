@@ -1,5 +1,6 @@
 """Which environment applies, which provider it names, and what happens if two names disagree."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,15 +15,15 @@ default_environment = "dev"
 
 [environments.dev]
 provider = "password"
-login_url = "https://dev.example.com"
+login_url = "https://dev.my.salesforce.com"
 
 [environments.test]
 provider = "password"
-login_url = "https://test.example.com"
+login_url = "https://test.my.salesforce.com"
 
 [environments.prod]
 provider = "jwt-bearer"
-login_url = "https://prod.example.com"
+login_url = "https://prod.my.salesforce.com"
 private_key = "text"
 """
 
@@ -38,7 +39,7 @@ def test_the_argument_wins_over_both_variables(
     monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "prod")
     monkeypatch.setenv("ENVIRONMENT", "prod")
     source = kinetic.resolve(environment="test", **login)
-    assert (source.provider, source.environment, url(source)) == ("password", "test", "https://test.example.com")
+    assert (source.provider, source.environment, url(source)) == ("password", "test", "https://test.my.salesforce.com")
 
 
 def test_kinetic_auth_environment_wins_over_environment(
@@ -67,7 +68,7 @@ def test_the_variables_may_be_in_dotenv(write: Write, login: dict[str, str]) -> 
 def test_the_files_default_is_the_last_resort(write: Write, login: dict[str, str]) -> None:
     write(THREE)
     source = kinetic.resolve(**login)
-    assert (source.provider, source.environment, url(source)) == ("password", "dev", "https://dev.example.com")
+    assert (source.provider, source.environment, url(source)) == ("password", "dev", "https://dev.my.salesforce.com")
     assert repr(source) == "SessionSource(provider='password', environment='dev')"
 
 
@@ -75,7 +76,7 @@ def test_environment_means_nothing_without_a_config_file(
     login: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
-    monkeypatch.setenv("PRODUCTION_SF_LOGIN_URL", "https://own.example.com")
+    monkeypatch.setenv("PRODUCTION_SF_LOGIN_URL", "https://own.my.salesforce.com")
     source = kinetic.resolve("password", **login)
     assert source.environment is None
     assert url(source) == "https://login.salesforce.com"
@@ -85,12 +86,12 @@ def test_environment_means_nothing_without_a_config_file(
 def test_a_named_environment_has_its_own_variables_even_without_a_config_file(
     login: dict[str, str], monkeypatch: pytest.MonkeyPatch, by_argument: bool
 ) -> None:
-    monkeypatch.setenv("PROD_SF_LOGIN_URL", "https://own.example.com")
-    monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.example.com")
+    monkeypatch.setenv("PROD_SF_LOGIN_URL", "https://own.my.salesforce.com")
+    monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.my.salesforce.com")
     if not by_argument:
         monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "prod")
     source = kinetic.resolve("password", environment="prod" if by_argument else None, **login)
-    assert (source.environment, url(source)) == ("prod", "https://own.example.com")
+    assert (source.environment, url(source)) == ("prod", "https://own.my.salesforce.com")
 
 
 @pytest.mark.parametrize(
@@ -101,9 +102,9 @@ def test_an_environments_own_variables_take_its_name_in_upper_case_with_undersco
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, variable: str
 ) -> None:
     write(f'[environments."{name}"]\nprovider = "password"\n')
-    monkeypatch.setenv(f"{variable}_SF_LOGIN_URL", "https://own.example.com")
+    monkeypatch.setenv(f"{variable}_SF_LOGIN_URL", "https://own.my.salesforce.com")
     rows = {each.name: each for each in kinetic.resolve(environment=name, **login).explain()}
-    assert rows["login_url"].value == "https://own.example.com"
+    assert rows["login_url"].value == "https://own.my.salesforce.com"
     assert rows["login_url"].source == f"{variable}_SF_LOGIN_URL"
 
 
@@ -139,7 +140,7 @@ def test_the_default_environment_of_another_provider_is_ignored(
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(THREE + '[defaults]\nread_timeout = 9\nprivate_key = "x"\n')
-    monkeypatch.setenv("DEV_SF_LOGIN_URL", "https://own.example.com")
+    monkeypatch.setenv("DEV_SF_LOGIN_URL", "https://own.my.salesforce.com")
     source = kinetic.resolve("jwt-bearer", client_id="key", username="ada")
     assert (source.provider, source.environment) == ("jwt-bearer", None)
     rows = {each.name: each for each in source.explain()}
@@ -150,10 +151,10 @@ def test_the_default_environment_of_another_provider_is_ignored(
 def test_the_default_environment_of_the_same_provider_applies(write: Write, login: dict[str, str]) -> None:
     write(THREE)
     source = kinetic.resolve("password", **login)
-    assert (source.environment, url(source)) == ("dev", "https://dev.example.com")
+    assert (source.environment, url(source)) == ("dev", "https://dev.my.salesforce.com")
 
 
-@pytest.mark.parametrize("how", ["the argument", "KINETIC_AUTH_ENVIRONMENT", "ENVIRONMENT"])
+@pytest.mark.parametrize("how", ["the argument", "KINETIC_AUTH_ENVIRONMENT"])
 def test_a_named_environment_of_another_provider_is_an_error(
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -170,13 +171,13 @@ def test_a_named_environment_of_another_provider_is_an_error(
 
 def test_a_named_environment_of_the_same_provider_applies(write: Write, login: dict[str, str]) -> None:
     write(THREE)
-    assert url(kinetic.resolve("password", environment="test", **login)) == "https://test.example.com"
+    assert url(kinetic.resolve("password", environment="test", **login)) == "https://test.my.salesforce.com"
 
 
 def test_an_environment_without_a_provider_uses_the_callers(write: Write, login: dict[str, str]) -> None:
-    write("[environments.prod]\nlogin_url = 'https://prod.example.com'\n")
+    write("[environments.prod]\nlogin_url = 'https://prod.my.salesforce.com'\n")
     source = kinetic.resolve("password", environment="prod", **login)
-    assert (source.environment, url(source)) == ("prod", "https://prod.example.com")
+    assert (source.environment, url(source)) == ("prod", "https://prod.my.salesforce.com")
 
 
 def test_without_provider_and_config_file_the_error_lists_the_searched_places() -> None:
@@ -222,3 +223,89 @@ def test_an_unknown_provider_in_the_file_is_an_unknown_provider_error(write: Wri
     write("[environments.a]\nprovider = 'nope'\n")
     with pytest.raises(kinetic.UnknownProviderError, match="no provider 'nope' is installed"):
         kinetic.resolve(environment="a")
+
+
+# Names of environments
+
+
+@pytest.mark.parametrize(("one", "other"), [("prod-eu", "prod_eu"), ("prod", "PROD"), ("eu.west", "EU-WEST")])
+@pytest.mark.parametrize("chosen", [0, 1, 2])
+def test_environments_that_read_the_same_variables_are_an_error_whichever_is_chosen(
+    write: Write, login: dict[str, str], one: str, other: str, chosen: int
+) -> None:
+    path = write("".join(f"[environments.'{name}']\nprovider = 'password'\n" for name in (one, other, "dev")))
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(environment=(one, other, "dev")[chosen], **login)
+    prefix = re.sub(r"\W", "_", one).upper()
+    assert str(caught.value) == (
+        f"Cannot use {path}: environments {one} and {other} read the same variables, {prefix}_SF_*: rename all but one"
+    )
+
+
+@pytest.mark.parametrize("name", ["PROD", "Prod", "prod"])
+def test_the_name_of_an_environment_has_no_case(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write("[environments.prod]\nprovider = 'password'\n")
+    assert kinetic.resolve(environment=name, **login).environment == "prod"
+    monkeypatch.setenv("ENVIRONMENT", name)
+    assert kinetic.resolve(**login).environment == "prod"
+
+
+@pytest.mark.parametrize("where", ["process", ".env"])
+def test_an_ambient_environment_that_the_file_lacks_stops_no_app_that_names_a_provider(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    path = write(THREE)
+    source_of_it = "ENVIRONMENT"
+    if where == "process":
+        monkeypatch.setenv("ENVIRONMENT", "staging")
+    else:
+        source_of_it = f"ENVIRONMENT ({write('ENVIRONMENT=staging', '.env')})"
+    source = kinetic.resolve("password", **login)
+    assert source.environment == "dev"
+    row = next(row for row in source.explain() if row.name == "environment")
+    assert (row.value, row.note) == (
+        "dev",
+        f"{source_of_it}=staging is passed over: {path} has no such environment",
+    )
+
+
+def test_an_ambient_environment_of_another_provider_is_passed_over(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE)
+    monkeypatch.setenv("ENVIRONMENT", "prod")
+    notes = [row.note for row in kinetic.resolve("password", **login).explain() if row.name == "environment"]
+    assert notes == ["ENVIRONMENT=prod is passed over: that environment is for the provider 'jwt-bearer'"]
+
+
+def test_an_ambient_environment_is_passed_over_where_the_file_has_none(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("[defaults]\nprovider = 'password'\n")
+    monkeypatch.setenv("ENVIRONMENT", "staging")
+    source = kinetic.resolve(**login)
+    assert source.environment is None
+    assert [row.name for row in source.explain() if "passed over" in row.note] == ["environment"]
+
+
+@pytest.mark.parametrize("default", ["", "default_environment = 'dev'\n"])
+@pytest.mark.parametrize("name", ["prod", "PROD"])
+def test_an_environment_in_place_of_a_provider_says_how_to_write_it(write: Write, default: str, name: str) -> None:
+    path = write(default + "[environments.dev]\nprovider = 'password'\n[environments.prod]\nprovider = 'password'\n")
+    with pytest.raises(kinetic.UnknownProviderError) as caught:
+        kinetic.resolve(name)
+    assert str(caught.value) == (
+        f"{name!r} is an environment of {path}, not a provider. "
+        f'Remedy: Write resolve(environment="{name}"), or kinetic-auth with -e {name}.'
+    )
+
+
+def test_an_environment_in_place_of_a_provider_is_told_beside_a_named_environment(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(THREE)
+    monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "dev")
+    with pytest.raises(kinetic.UnknownProviderError, match="'prod' is an environment of"):
+        kinetic.resolve("prod")

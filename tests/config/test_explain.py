@@ -96,3 +96,45 @@ def test_explain_works_for_an_instance_as_well(login: dict[str, str]) -> None:
     found = rows(kinetic.SessionSource(ByHand(token="canary")))
     assert (found["host"].value, found["host"].source) == ("https://a.example.com", "default")
     assert (found["token"].value, found["token"].source) == ("********", "constructor")
+
+
+def test_variables_that_are_set_and_passed_over_are_in_the_notes(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("[environments.prod]\nprovider = 'password'\nread_timeout = 9\n[defaults]\ndeadline = 50\n")
+    dotenv = write("PROD_SF_READ_TIMEOUT=8\nSF_DEADLINE=40\n", ".env")
+    monkeypatch.setenv("PROD_SF_READ_TIMEOUT", "7")
+    monkeypatch.setenv("SF_READ_TIMEOUT", "6")
+    monkeypatch.setenv("SF_USERNAME", "ambient")
+    monkeypatch.setenv("SF_API_VERSION", "61.0")
+    rows = {row.name: row for row in kinetic.resolve(environment="prod", **login).explain()}
+    assert (rows["read_timeout"].value, rows["read_timeout"].source) == (7.0, "PROD_SF_READ_TIMEOUT")
+    assert rows["read_timeout"].note == f"set and passed over: PROD_SF_READ_TIMEOUT ({dotenv}), SF_READ_TIMEOUT"
+    assert rows["deadline"].note == f"set and passed over: SF_DEADLINE ({dotenv})"
+    assert (rows["username"].source, rows["username"].note) == ("keyword", "set and passed over: SF_USERNAME")
+    assert (rows["api_version"].source, rows["api_version"].note) == ("SF_API_VERSION", "")
+
+
+def test_a_variable_that_a_setting_which_excludes_it_passes_over_is_in_the_note(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SF_PRIVATE_KEY_PATH", "/keys/ambient.key")
+    monkeypatch.setenv("SF_PRIVATE_KEY", "canary-key")
+    source = kinetic.resolve("jwt-bearer", client_id="key", username="ada", private_key="env://KEY")
+    row = next(row for row in source.explain() if row.name == "private_key")
+    assert row.note == "loaded by the core; set and passed over: SF_PRIVATE_KEY, SF_PRIVATE_KEY_PATH"
+
+
+def test_a_file_that_is_missing_at_the_login_is_named_with_the_place_of_its_path(write: Write) -> None:
+    path = write(
+        "[environments.prod]\nprovider = 'jwt-bearer'\nclient_id = 'c'\nusername = 'u'\n"
+        "private_key_path = 'server.kye'\n"
+    )
+    source = kinetic.resolve(environment="prod")
+    with pytest.raises(kinetic.PrivateKeyNotFoundError) as caught:
+        source.session()
+    assert str(caught.value).startswith(
+        f"private_key_path (from {path}:environments.prod.private_key_path): Private key not found: "
+        f"{path.parent}/server.kye does not exist."
+    )
+    assert caught.value.filename == f"{path.parent}/server.kye"

@@ -87,10 +87,10 @@ def test_an_unset_variable_that_a_higher_layer_overrides_is_not_an_error(write: 
 
 def test_defaults_are_interpolated_too(write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("[defaults]\nlogin_url = 'https://${HOST_NAME}'\n")
-    monkeypatch.setenv("HOST_NAME", "a.example.com")
+    monkeypatch.setenv("HOST_NAME", "a.my.salesforce.com")
     rows = {each.name: each for each in kinetic.resolve("password", **login).explain()}
     assert (rows["login_url"].value, rows["login_url"].source) == (
-        "https://a.example.com",
+        "https://a.my.salesforce.com",
         f"{path}:defaults.login_url",
     )
 

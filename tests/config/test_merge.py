@@ -19,11 +19,11 @@ SIGNED = {"client_id": "key", "username": "ada@acme.com"}
 KEYS = ("private_key", "private_key_path")
 
 # Highest first, as documented; the last one applies if no other has a value.
-KEYWORD, TABLE, OWN_VARIABLE, OWN_DOTENV, DEFAULTS, VARIABLE, DOTENV, DEFAULT = LAYERS = (
+KEYWORD, OWN_VARIABLE, OWN_DOTENV, TABLE, DEFAULTS, VARIABLE, DOTENV, DEFAULT = LAYERS = (
     "keyword",
-    "the environment's table",
     "PROD_SF_* of the process",
     "PROD_SF_* of .env",
+    "the environment's table",
     "[defaults]",
     "SF_* of the process",
     "SF_* of .env",
@@ -62,7 +62,7 @@ def row(source: kinetic.SessionSource, name: str) -> kinetic.ExplainedSetting:
 
 
 def url_of(layer: str) -> str:
-    return f"https://layer-{LAYERS.index(layer)}.example.com"
+    return f"https://layer-{LAYERS.index(layer)}.my.salesforce.com"
 
 
 def expected_source(layer: str, name: str) -> str:
@@ -165,23 +165,25 @@ def test_for_mutually_exclusive_settings_process_and_dotenv_are_two_layers(
 
 
 def test_a_keyword_of_none_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.example.com")
+    monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.my.salesforce.com")
     assert row(kinetic.resolve("password", **REQUIRED, login_url=None), "login_url").source == "SF_LOGIN_URL"
 
 
 def test_a_variable_without_prefix_never_overrides_the_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("default_environment = 'dev'\n[environments.dev]\nprovider = 'password'\nusername = 'from-file'\n")
     monkeypatch.setenv("SF_USERNAME", "ambient")
-    monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.example.com")
+    monkeypatch.setenv("SF_LOGIN_URL", "https://ambient.my.salesforce.com")
     source = kinetic.resolve(client_id="key", client_secret="s", password="p")
     assert row(source, "username").value == "from-file"
-    assert row(source, "login_url").value == "https://ambient.example.com"
+    assert row(source, "login_url").value == "https://ambient.my.salesforce.com"
 
 
 def test_defaults_that_the_provider_lacks_are_ignored(write: Write, login: dict[str, str]) -> None:
-    write("[defaults]\nprivate_key_path = 'k.pem'\naudience = 'x'\nnonsense = 1\nlogin_url = 'https://a.example.com'\n")
+    write(
+        "[defaults]\nprivate_key_path = 'k.pem'\naudience = 'x'\nnonsense = 1\nlogin_url = 'https://a.my.salesforce.com'\n"
+    )
     found = row(kinetic.resolve("password", **login), "login_url")
-    assert found.value == "https://a.example.com"
+    assert found.value == "https://a.my.salesforce.com"
 
 
 def test_the_same_key_in_an_environments_table_is_unknown(write: Write, login: dict[str, str]) -> None:

@@ -29,10 +29,10 @@ def test_only_the_nearest_dotenv_of_the_parents_is_read(write: Write, monkeypatc
 
 
 def test_an_explicit_env_file_replaces_the_search(write: Write, login: dict[str, str]) -> None:
-    write("SF_LOGIN_URL=https://found.example.com\n", ".env")
-    named = write("SF_LOGIN_URL=https://named.example.com\n", "other.env")
+    write("SF_LOGIN_URL=https://found.my.salesforce.com\n", ".env")
+    named = write("SF_LOGIN_URL=https://named.my.salesforce.com\n", "other.env")
     rows = {each.name: each for each in kinetic.resolve("password", env_file=named, **login).explain()}
-    assert rows["login_url"].value == "https://named.example.com"
+    assert rows["login_url"].value == "https://named.my.salesforce.com"
     assert rows["login_url"].source == f"SF_LOGIN_URL ({named})"
 
 
@@ -59,7 +59,7 @@ def test_an_empty_variable_counts_as_not_set(write: Write, monkeypatch: pytest.M
 
 
 def test_os_environ_is_never_changed(write: Write, login: dict[str, str]) -> None:
-    write("SF_LOGIN_URL=https://a.example.com\nFRESH=1\nENVIRONMENT=prod\n", ".env")
+    write("SF_LOGIN_URL=https://a.my.salesforce.com\nFRESH=1\nENVIRONMENT=prod\n", ".env")
     write("[environments.prod]\nprovider = 'password'\napi_version = '${FRESH}'\n")
     before = dict(os.environ)
     kinetic.resolve(**login)
@@ -138,7 +138,9 @@ def test_from_env_reads_a_dotenv_and_an_explicit_file(write: Write) -> None:
 def test_from_env_ignores_config_files_and_an_environments_own_variables(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write("default_environment = 'prod'\n[defaults]\nlogin_url = 'https://file.example.com'\n[environments.prod]\n")
+    write(
+        "default_environment = 'prod'\n[defaults]\nlogin_url = 'https://file.my.salesforce.com'\n[environments.prod]\n"
+    )
     monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "prod")
     for name in ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD"):
         monkeypatch.setenv(f"SF_{name}", "plain")

@@ -171,7 +171,7 @@ def test_the_commands_of_a_providers_page_print_a_session(page: Path, tmp_path: 
 
 
 def test_each_grant_of_ours_has_such_commands() -> None:
-    assert {"client-credentials", "jwt-bearer", "password", "access-token"} <= {each.id for each in TRY_IT}
+    assert {"client-credentials", "jwt-bearer", "password", "access-token", "sf-cli"} <= {each.id for each in TRY_IT}
 
 
 def test_the_output_of_a_session_is_compared() -> None:

@@ -26,6 +26,7 @@ from fault_rows import ROWS, Row, Target, http
 from fault_rows.refusals import REFUSALS
 from fault_rows.row import MARKERS, PASSWORD, SECRET, TOKEN
 from kinetic_auth_core import AuthenticationError
+from kinetic_auth_core.stores.memory import process_notes
 from kinetic_auth_core.testing import ERROR_ROWS, KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 from kinetic_auth_password import OAuthAuthenticator
@@ -62,6 +63,7 @@ def authenticator(provider: str, row: Row, target: Target, pair: KeyPair) -> Any
 
 
 def outcome_of(row: Row, provider: str, sf: SalesforceEmulator, pair: KeyPair, stream: io.StringIO) -> Outcome:
+    process_notes.cache_clear()  # the other provider logs in the same user
     with row.cause(sf) as target:
         source = kinetic.SessionSource(authenticator(provider, row, target, pair), **row.options)
         stream.truncate(0)

@@ -98,7 +98,7 @@ def test_all_problems_of_an_instance_are_reported_at_once() -> None:
         ("http://login.salesforce.com", "is plain http, which would send credentials in the clear"),
         (
             "https://login.salesforce.com/services/oauth2/token",
-            "must be the host alone: leave out /services/oauth2/token",
+            "must be the host alone, without /services/...: write https://login.salesforce.com",
         ),
         ("https://a:b@login.salesforce.com", "has a user or password in it"),
         (5, "expected text, got a whole number"),

@@ -25,7 +25,6 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.refusals import (
     LONGEST_PAUSE_S,
     Credential,
-    HeldBackByLimitError,
     HeldBackError,
     LoginGuard,
 )
@@ -91,16 +90,17 @@ def test_the_pause_doubles_with_each_refusal_up_to_half_an_hour(
     sf: SalesforceEmulator, settings: dict[str, Any], clock: Clock
 ) -> None:
     source = kinetic.resolve("password", password=WRONG, **settings)
-    before, pauses = sf.token_requests, []
+    before, pauses, messages = sf.token_requests, [], []
     for _ in range(8):
         refused(source)
         held = refused(source)
         assert isinstance(held, HeldBackError)
         pauses.append(wait_of(held))
+        messages.append(held.message)
         clock.move(pauses[-1] + 1)
     assert pauses == pytest.approx([60, 120, 240, 480, 960, 1800, 1800, 1800], abs=2)
     assert sf.token_requests == before + 8
-    assert ", 8 times by now), and repeating it could lock the user out" in held.message
+    assert ", 8 times by now), and repeating it could lock the user out" in messages[-1]
 
 
 def test_a_success_forgets_the_refusals(
@@ -290,12 +290,12 @@ def test_after_salesforces_limit_nothing_is_sent_for_a_growing_pause(
     for _ in range(4):
         with pytest.raises(kinetic.RateLimitedError) as caught:
             source.session()
-        assert not isinstance(caught.value, HeldBackByLimitError)
+        assert caught.value.attempts == 1
         assert caught.value.retry_after_s is not None
         assert not caught.value.retryable
         assert "3,600 logins" in caught.value.remedy
         pauses.append(caught.value.retry_after_s)
-        with pytest.raises(HeldBackByLimitError) as held:
+        with pytest.raises(kinetic.RateLimitedError, match="is not tried") as held:
             source.session()
         assert held.value.retry_after_s == pytest.approx(pauses[-1], abs=2)
         assert (held.value.error, held.value.description, held.value.status) == (*LIMIT, 400)
@@ -322,7 +322,7 @@ def test_the_sources_of_a_user_share_the_pause_whatever_they_log_in_with(
     with pytest.raises(kinetic.RateLimitedError):
         kinetic.resolve("password", password="right-horse", **settings).session()
     before = sf.token_requests
-    with pytest.raises(HeldBackByLimitError):
+    with pytest.raises(kinetic.RateLimitedError, match="is not tried"):
         theirs.session()
     assert sf.token_requests == before
 
@@ -339,7 +339,7 @@ def test_who_shares_the_store_pauses_too_and_uses_what_is_live(
         live.authenticate()
     process_notes.cache_clear()  # as in another process
     before = sf.token_requests
-    with pytest.raises(HeldBackByLimitError):
+    with pytest.raises(kinetic.RateLimitedError, match="is not tried"):
         kinetic.resolve("password", **mine).authenticate()
     assert kinetic.resolve("password", **mine).session().access_token == token
     assert live.session().access_token == token
@@ -461,7 +461,8 @@ def test_another_key_in_the_same_file_is_another_credential(
     path = tmp_path / "server.key"
     path.write_text(sf.default.private_key_pem)
     path.chmod(0o600)
-    settings = {"client_id": app.client_id, "username": user.username, "login_url": sf.url, "private_key_path": path}
+    settings: dict[str, Any] = {"client_id": app.client_id, "username": user.username, "login_url": sf.url}
+    settings["private_key_path"] = path
     refused(kinetic.resolve("jwt-bearer", **settings))
     assert isinstance(refused(kinetic.resolve("jwt-bearer", **settings)), HeldBackError)
     path.write_text(key_pair.private_key_pem + "\n")
@@ -496,7 +497,7 @@ class Veto:
     def authenticate(self) -> Iterator[None]:
         if self.is_on:
             raise kinetic.AuthenticationError("not today.")
-        return (yield)  # type: ignore[misc]
+        return (yield)
 
 
 @attrs.frozen
@@ -504,7 +505,7 @@ class OwnClient:
     """Sends its requests itself."""
 
     username: str = "ada@own.example"
-    fails_with: Any = attrs.field(default=None, metadata={})
+    fails_with: Any = None
 
     @kinetic.hookimpl
     def authenticate(self) -> kinetic.SalesforceSession:
@@ -526,9 +527,10 @@ class OwnClient:
 )
 def test_a_plugin_that_sends_by_itself_is_counted_unless_it_did_not_get_through(error: Exception, counts: bool) -> None:
     source = kinetic.SessionSource(OwnClient(fails_with=error), login_budget=1)
-    for _ in range(2):
-        with pytest.raises(kinetic.KineticAuthError) as caught:
-            source.authenticate()
+    with pytest.raises(kinetic.KineticAuthError):
+        source.authenticate()
+    with pytest.raises(kinetic.KineticAuthError) as caught:
+        source.authenticate()
     assert isinstance(caught.value, kinetic.LoginBudgetError) is counts
 
 

@@ -104,7 +104,7 @@ def test_a_rejected_app_raises_an_error_without_secrets(sf: SalesforceEmulator, 
 def test_an_instance_that_does_not_answer_raises_an_error(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:
     source = kinetic.resolve("jwt-bearer", **settings)
     session = source.session()
-    sf.break_transport(Reset(), path="/services/oauth2/revoke")
+    sf.break_transport(Reset(), path="/services/oauth2/revoke", times=None)
     with pytest.raises(kinetic.TransportError, match=r"jwt-bearer revocation of .* failed"):
         source.revoke(session)
     assert source.session() is session
@@ -123,3 +123,16 @@ def test_a_third_party_provider_revokes_too(sf: SalesforceEmulator, settings: di
         assert source.revoke(source.session()) is True
         with pytest.raises(kinetic.ConfigurationError, match="needs login_url and client_id and client_secret"):
             source.introspect(session)
+
+
+@pytest.mark.parametrize("what", ["revoke", "is_alive"])
+def test_a_token_never_goes_over_plain_http_to_another_machine(
+    what: str, sf: SalesforceEmulator, settings: dict[str, Any]
+) -> None:
+    source = kinetic.resolve("jwt-bearer", **settings)
+    session = kinetic.SalesforceSession("00D!canary", "http://acme.example", "", "1")
+    with pytest.raises(
+        kinetic.ConfigurationError, match=r"acme\.example would get credentials without https"
+    ) as caught:
+        getattr(source, what)(session)
+    assert "canary" not in str(caught.value)

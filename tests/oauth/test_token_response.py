@@ -317,3 +317,35 @@ def test_a_password_that_is_a_word_of_the_refusal_does_not_hide_the_error(sf: Sa
         assert "invalid_grant: authentication failure" in caught.value.message
         assert caught.value.remedy
     assert sf.token_requests == before + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, [{"errorCode": "NOT_FOUND", "message": "The resource does not exist"}], kinetic.AuthenticationError),
+        (401, {"errorCode": "INVALID_AUTH_HEADER", "message": "Invalid header"}, kinetic.AuthenticationError),
+        (403, [{"errorCode": "LOGIN_RATE_EXCEEDED", "message": ""}], kinetic.RateLimitedError),
+        (503, [{"errorCode": "SERVER_UNAVAILABLE", "message": "later"}], kinetic.TransientAuthenticationError),
+    ],
+)
+def test_an_error_of_the_rest_layer_is_quoted_and_not_called_something_else_than_json(
+    sf: SalesforceEmulator, jwt: JWTAuthenticator, status: int, body: Any, kind: type[Exception]
+) -> None:
+    sf.break_transport(Answer(body, status), times=4)
+    error = error_of(jwt)
+    first = body[0] if isinstance(body, list) else body
+    assert type(error) is kind
+    assert f"{first['errorCode']}{': ' * bool(first['message'])}{first['message']} (HTTP {status})." in error.message
+    assert "JSON" not in error.message
+    assert error.remedy
+
+
+def test_login_rate_exceeded_asks_for_minutes(sf: SalesforceEmulator, jwt: JWTAuthenticator) -> None:
+    for asked, expected in ((None, 300), ("10", 300), ("1200", 1200)):
+        headers = {} if asked is None else {"Retry-After": asked}
+        refusal = {"error": "invalid_grant", "error_description": "login rate exceeded"}
+        sf.break_transport(Answer(refusal, 400, headers=headers))
+        error = error_of(jwt)
+        assert type(error) is kinetic.RateLimitedError
+        assert error.retry_after_s == expected
+        assert error.attempts == 1

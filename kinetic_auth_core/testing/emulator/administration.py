@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from kinetic_auth_core.testing.emulator.admission import REFRESH_SCOPES
 from kinetic_auth_core.testing.emulator.keys import check_certificate
-from kinetic_auth_core.testing.emulator.models import CLIENT_CREDENTIALS, FLOWS, App, LoginRecord, Policy, User, new_id
+from kinetic_auth_core.testing.emulator.models import (
+    CLIENT_CREDENTIALS,
+    FLOWS,
+    SYSTEM_RANDOM,
+    App,
+    LoginRecord,
+    Policy,
+    User,
+    new_id,
+)
 from kinetic_auth_core.testing.emulator.org import Org, scope_of
 from kinetic_auth_core.testing.emulator.sobjects import SObjects
 
@@ -19,16 +29,17 @@ class OrgAdministration:
     Args:
         clock: Returns the time in Unix seconds; `advance` adds to it.
         records_kept: How many rows of login history to keep.
+        source: What the id of the org is drawn from.
 
     Attributes:
         policy: The org's settings, to change at will.
         identity_provider: Issues the subject tokens that the handler of `default.app` takes.
     """
 
-    def __init__(self, clock: Callable[[], float], records_kept: int) -> None:
+    def __init__(self, clock: Callable[[], float], records_kept: int, source: random.Random = SYSTEM_RANDOM) -> None:
         self._source_of_time = clock
         self._ahead_s = 0.0
-        self._org = Org(self.now, records_kept)
+        self._org = Org(self.now, records_kept, source)
         self._data = SObjects(self._org)
         self.policy: Policy = self._org.policy
         self.identity_provider = self._org.identity_provider
@@ -54,6 +65,16 @@ class OrgAdministration:
 
     # Users, apps and records
 
+    @property
+    def users(self) -> list[User]:
+        """Its users, whose records can be changed."""
+        return list(self._org.users.values())
+
+    @property
+    def apps(self) -> list[App]:
+        """Its apps, whose records can be changed."""
+        return list(self._org.apps.values())
+
     def add_user(
         self, username: str, password: str | None = None, security_token: str | None = None, **settings: Any
     ) -> User:
@@ -71,9 +92,11 @@ class OrgAdministration:
         Raises:
             ValueError: A user of that name exists.
         """
+        if not username or not isinstance(username, str):
+            raise ValueError("a user has a username")
         user = User(
             username=username,
-            id=new_id("005"),
+            id=settings.pop("id", None) or new_id("005"),
             password=secrets.token_urlsafe(12) if password is None else password,
             security_token=secrets.token_urlsafe(18) if security_token is None else security_token,
             **settings,
@@ -188,6 +211,10 @@ class OrgAdministration:
     def revoke(self, token: str) -> bool:
         """Void one token, as an administrator would; return whether it was alive."""
         return self._org.revoke(token)
+
+    def expire(self, token: str) -> bool:
+        """Expire one access token, as if unused for too long; return whether it was alive."""
+        return self._org.expire(token)
 
     def revoke_all(self) -> int:
         """Void every access and refresh token; return how many access tokens there were."""

@@ -100,7 +100,7 @@ def check_app(org: Org, app: App, flow: str) -> None:
     """
     if not app.installed or (app.external and not org.policy.my_domain):
         raise OAuthError(*errors.APP_NOT_FOUND)
-    if not app.enabled or flow not in app.flows or (app.external and flow == PASSWORD):
+    if org.policy.apps_blocked or not app.enabled or flow not in app.flows or (app.external and flow == PASSWORD):
         raise OAuthError(*errors.FLOW_DISABLED)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import secrets
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +13,13 @@ from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.exchange import TokenHandler
 from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.keys import KeyPair, new_key_pair
-from kinetic_auth_core.testing.emulator.models import App, User
+from kinetic_auth_core.testing.emulator.models import SYSTEM_RANDOM, App, User, new_id, new_text
 
 WEB_LOGIN_REDIRECT = "http://localhost:1717/OauthRedirect"
 """The redirect of the default app: that of `web-login` and of the `sf` command."""
+
+_DAYS = 36_500
+"""How long its certificate is valid: also for a test that sets the clock years ahead."""
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "password": ("client_id", "client_secret", "username", "password", "security_token"),
@@ -66,11 +69,16 @@ class DefaultLogin:
             ValueError: It is another provider.
         """
         if provider not in _NEEDED:
-            raise ValueError(f"only the settings of {', '.join(_NEEDED)} are known, not those of {provider!r}")
+            raise ValueError(
+                f"only the settings of {', '.join(_NEEDED)} are known, not those of {provider!r}; take what it needs "
+                "from emulator.default (client_id, client_secret, username, ...) and emulator.url"
+            )
         return {name: getattr(self, _CALLED.get(name, name)) for name in _NEEDED[provider]}
 
 
-def make_default_login(org: OrgAdministration, user: User | None = None, app: App | None = None) -> DefaultLogin:
+def make_default_login(
+    org: OrgAdministration, user: User | None = None, app: App | None = None, source: random.Random | None = None
+) -> DefaultLogin:
     """Create a user and an app that every flow accepts.
 
     The first one in a process makes an RSA key, which all share.
@@ -79,13 +87,20 @@ def make_default_login(org: OrgAdministration, user: User | None = None, app: Ap
         org: Where to create them.
         user: An existing user to take.
         app: An existing app to take.
+        source: What to draw everything from, the key too, so that it can be repeated; None for the operating system.
 
     Returns:
         Everything needed to log in.
     """
-    keys = _key_pair()
-    user = user or org.add_user(f"default-{secrets.token_hex(4)}@emulator.example")
+    keys = _key_pair() if source is None else new_key_pair(days=_DAYS, source=source)
+    draw = source or SYSTEM_RANDOM
+    user = user or org.add_user(
+        f"default-{new_text(8, draw).lower()}@emulator.example", new_text(16, draw), new_text(24, draw),
+        id=new_id("005", draw),
+    )  # fmt: skip
     app = app or org.add_app(
+        f"3MVG9{new_text(80, draw)}",
+        new_text(64, draw).upper(),
         certificates=[keys.certificate_pem],
         scopes={"api", "id", "refresh_token"},
         permitted_users="self",
@@ -114,4 +129,4 @@ def make_default_login(org: OrgAdministration, user: User | None = None, app: Ap
 @functools.cache
 def _key_pair() -> KeyPair:
     """One key pair for all default logins of a process."""
-    return new_key_pair()
+    return new_key_pair(days=_DAYS)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import random
+import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,10 +17,17 @@ from typing import Any, Self
 from werkzeug.wrappers import Request
 
 from kinetic_auth_core.testing.emulator.administration import OrgAdministration
+from kinetic_auth_core.testing.emulator.control_plane import ControlPlane
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Answer, Fault, FaultPlan
 from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
-from kinetic_auth_core.testing.emulator.models import AUTHORIZATION_CODE, RefreshGrant, RequestRecord
+from kinetic_auth_core.testing.emulator.models import (
+    AUTHORIZATION_CODE,
+    SYSTEM_RANDOM,
+    RefreshGrant,
+    RequestRecord,
+    new_text,
+)
 from kinetic_auth_core.testing.emulator.org import scope_of
 from kinetic_auth_core.testing.emulator.routing import EmulatorApp
 from kinetic_auth_core.testing.emulator.server import Server
@@ -40,7 +51,11 @@ class SalesforceEmulator(OrgAdministration):
     Args:
         port: The port to listen on; 0 picks a free one, which a later `start` keeps.
         tls: True to serve https with a certificate of its own authority (see `ca_bundle`), or a `TlsProfile`.
-        clock: Returns the time in Unix seconds; `advance` adds to it.
+        host: The address or name to listen on. On one that other machines can reach, `instance_url` and the like have
+            the host that the request named.
+        seed: Makes all credentials of `default` and the org's id from this text, the same each time.
+        control_token: The bearer token that the control plane wants. Made up if None and others can reach the host.
+        clock: Returns the time in Unix seconds, `time.time` if None; `advance` adds to it.
         records_kept: How many login records and how many request records to keep; older ones are dropped.
 
     Attributes:
@@ -52,14 +67,26 @@ class SalesforceEmulator(OrgAdministration):
         port: int = 0,
         tls: bool | TlsProfile = False,
         *,
-        clock: Callable[[], float] = time.time,
+        host: str = "127.0.0.1",
+        seed: str | None = None,
+        control_token: str | None = None,
+        clock: Callable[[], float] | None = None,
         records_kept: int = 10_000,
     ) -> None:
-        super().__init__(clock, records_kept)
+        # Looked up at each call: freezegun replaces time.time.
+        source = random.Random(seed) if seed is not None else None  # noqa: S311 - repeatable is what a seed is for
+        super().__init__(clock or (lambda: time.time()), records_kept, source or SYSTEM_RANDOM)  # noqa: PLW0108
         self._port = port
-        self._tls = Tls(TlsProfile() if tls is True else tls) if tls else None
+        self._host = host
+        self._source = source
+        is_loopback = _is_loopback(host)
+        self.control_token = control_token or (None if is_loopback else secrets.token_urlsafe(24))
+        names = TlsProfile().hosts if is_loopback else (*TlsProfile().hosts, socket.gethostname(), host)
+        self._tls = Tls(TlsProfile(names) if tls is True else tls) if tls else None
         self._plan = FaultPlan()
         self._app = EmulatorApp(self._org, self._data, self._plan, records_kept)
+        self._app.control = ControlPlane(self)
+        self._app.is_loopback = is_loopback
         self._server: Server | None = None
         self._default: DefaultLogin | None = None
         self._refresh_grant: RefreshGrant | None = None
@@ -86,11 +113,13 @@ class SalesforceEmulator(OrgAdministration):
             if self._server is not None:
                 raise RuntimeError("the emulator is already running")
             context = None if self._tls is None else self._tls.context
-            server = Server(self._port, self._app, self._plan, self.now, context)
+            server = Server((self._host, self._port), self._app, self._plan, self.now, context)
             self._port = server.port
-            host = "http://127.0.0.1" if context is None else "https://localhost"
-            self._org.url = f"{host}:{server.port}"
-            self.policy.audiences.add(self._org.url)
+            host = f"[{self._host}]" if ":" in self._host else self._host
+            if context is not None or not self._app.is_loopback:
+                host = "localhost"
+            self._org.own_url = f"{'http' if context is None else 'https'}://{host}:{server.port}"
+            self.policy.audiences.add(self._org.own_url)
             self._server = server
             server.start()
         return self
@@ -132,6 +161,11 @@ class SalesforceEmulator(OrgAdministration):
         return self._org.url
 
     @property
+    def own_hosts(self) -> set[str]:
+        """The `Host` headers that mean this emulator on this machine."""
+        return {f"{name}:{self._port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+
+    @property
     def ca_bundle(self) -> Path | None:
         """The certificate authority to trust, a PEM file that `close` removes; None without TLS."""
         return None if self._tls is None else self._folder.file("ca.pem", self._tls.authority_pem)
@@ -143,7 +177,7 @@ class SalesforceEmulator(OrgAdministration):
         """A user and an app that every flow accepts. Made on first use, with an RSA key."""
         with self._lock:
             if self._default is None:
-                self._default = make_default_login(self)
+                self._default = make_default_login(self, source=self._source)
             return self._default
 
     def renew_default(self, *, keep_user: bool = False, keep_app: bool = False) -> DefaultLogin:
@@ -159,7 +193,7 @@ class SalesforceEmulator(OrgAdministration):
         with self._lock:
             before, self._refresh_grant = self.default, None
             self._default = make_default_login(
-                self, before.user if keep_user else None, before.app if keep_app else None
+                self, before.user if keep_user else None, before.app if keep_app else None, self._source
             )
             return self._default
 
@@ -179,7 +213,8 @@ class SalesforceEmulator(OrgAdministration):
         login = self.default
         with self._org.lock:
             if self._refresh_grant is None or self._refresh_grant.token not in self._org.refresh_grants:
-                self._refresh_grant = self._org.new_refresh_grant(login.user, login.app, scope_of(login.app))
+                token = f"5Aep{new_text(64, self._source or SYSTEM_RANDOM)}"
+                self._refresh_grant = self._org.new_refresh_grant(login.user, login.app, scope_of(login.app), token)
             return self._refresh_grant.token
 
     def settings(self, provider: str) -> dict[str, Any]:
@@ -204,12 +239,16 @@ class SalesforceEmulator(OrgAdministration):
 
         Returns:
             `SF_CLIENT_ID`, `SF_CLIENT_SECRET`, `SF_USERNAME`, `SF_PASSWORD`, `SF_SECURITY_TOKEN`,
-            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL` and, with TLS,
-            `SF_CA_BUNDLE`.
+            `SF_PRIVATE_KEY_PATH`, `SF_REFRESH_TOKEN`, `SF_SUBJECT_TOKEN` (a reference), `SF_LOGIN_URL`; with a control
+            token `SF_CONTROL_TOKEN`, and with TLS `SF_CA_BUNDLE`.
         """
-        subject_token = f"oidc://file{self.subject_token_path}?audience={AUDIENCE}"
-        more = {"private_key_path": str(self.private_key_path), "refresh_token": self.refresh_token}
-        more |= {"subject_token": subject_token}
+        more = {
+            "private_key_path": str(self.private_key_path),
+            "refresh_token": self.refresh_token,
+            "subject_token": f"oidc://file{self.subject_token_path}?audience={AUDIENCE}",
+        }
+        if self.control_token is not None:
+            more["control_token"] = self.control_token
         settings = {**self.default.settings("password"), **more, **self._where()}
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
@@ -309,3 +348,10 @@ class SalesforceEmulator(OrgAdministration):
     def forget_requests(self) -> None:
         """Reset the counts of requests, for example after a warm-up."""
         self._app.forget()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

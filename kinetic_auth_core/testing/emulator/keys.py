@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+import random
 
 import attrs
 from cryptography import x509
@@ -15,6 +17,9 @@ MAX_CERTIFICATE_BYTES = 4096
 
 MIN_RSA_BITS = 2048
 """The shortest RSA key that may sign an assertion, in bits."""
+
+_EXPONENT = 65537
+_SMALL_PRIMES = math.prod(n for n in range(3, 2000, 2) if all(n % k for k in range(3, int(n**0.5) + 1, 2)))
 
 
 @attrs.frozen
@@ -43,13 +48,16 @@ class UploadedCertificate:
     not_after: dt.datetime
 
 
-def new_key_pair(bits: int = 2048, days: float = 365, common_name: str = "kinetic-auth testing") -> KeyPair:
+def new_key_pair(
+    bits: int = 2048, days: float = 365, common_name: str = "kinetic-auth testing", source: random.Random | None = None
+) -> KeyPair:
     """Make an RSA key and a self-signed certificate for it.
 
     Args:
         bits: Length of the RSA modulus in bits. Salesforce requires 2048 or more; 1024 is for tests of rejections.
         days: Validity of the certificate in days from now. A negative number gives one that has expired.
         common_name: Subject and issuer of the certificate.
+        source: What to draw the key from, so that it can be repeated; None for the operating system.
 
     Returns:
         The pair, both as PEM text.
@@ -57,7 +65,7 @@ def new_key_pair(bits: int = 2048, days: float = 365, common_name: str = "kineti
     Raises:
         ValueError: The cryptography library does not support this length.
     """
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    key = rsa.generate_private_key(_EXPONENT, bits) if source is None else _repeatable_key(bits, source)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
     start = min(dt.datetime.now(dt.UTC), end) - dt.timedelta(days=1)
@@ -75,6 +83,22 @@ def new_key_pair(bits: int = 2048, days: float = 365, common_name: str = "kineti
         private_key_pem=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
         certificate_pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
     )
+
+
+def _repeatable_key(bits: int, source: random.Random) -> rsa.RSAPrivateKey:
+    """An RSA key from two primes of a source; `cryptography` draws its own from the operating system alone."""
+    p, q = (_prime(bits // 2, source) for _ in range(2))
+    d = pow(_EXPONENT, -1, (p - 1) * (q - 1))
+    crt = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    return rsa.RSAPrivateNumbers(p, q, d, *crt, rsa.RSAPublicNumbers(_EXPONENT, p * q)).private_key()
+
+
+def _prime(bits: int, source: random.Random) -> int:
+    while True:
+        number = source.getrandbits(bits) | 3 << (bits - 2) | 1
+        is_coprime = math.gcd(number, _SMALL_PRIMES) == 1 and math.gcd(number - 1, _EXPONENT) == 1
+        if is_coprime and all(pow(base, number - 1, number) == 1 for base in (2, 3, 5, 7)):
+            return number
 
 
 def check_certificate(pem: str, now: float) -> UploadedCertificate:

@@ -6,11 +6,12 @@ No secret of any of these is in its `repr`.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
+import ipaddress
+import random
 import string
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -19,6 +20,7 @@ from kinetic_auth_core.testing.emulator.keys import UploadedCertificate
 if TYPE_CHECKING:
     from kinetic_auth_core.testing.emulator.exchange import TokenHandler
 
+SYSTEM_RANDOM: Final = random.SystemRandom()
 _LETTERS = string.ascii_letters + string.digits
 _CHECK = string.ascii_uppercase + "012345"
 
@@ -39,16 +41,22 @@ def long_id(short: str) -> str:
     )
 
 
-def new_id(prefix: str) -> str:
+def new_id(prefix: str, source: random.Random = SYSTEM_RANDOM) -> str:
     """Make a random record id.
 
     Args:
         prefix: The three characters that tell the kind of record: `00D` an organisation, `005` a user.
+        source: What to draw it from.
 
     Returns:
         An id of 18 characters.
     """
-    return long_id(prefix + "".join(secrets.choice(_LETTERS) for _ in range(12)))
+    return long_id(prefix + new_text(12, source))
+
+
+def new_text(length: int, source: random.Random = SYSTEM_RANDOM) -> str:
+    """Make a text of random letters and digits."""
+    return "".join(source.choices(_LETTERS, k=length))
 
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -67,12 +75,38 @@ LOGIN_AUDIENCES: Final = frozenset({"https://login.salesforce.com", "https://tes
 """The audiences that every org accepts in an assertion, besides its own address."""
 
 
-def _tuple(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
-
-
 def _set(values: Iterable[str]) -> set[str]:
-    return set(values)
+    return set(_listed(values))
+
+
+def _listed(values: Iterable[str]) -> Iterable[str]:
+    """Texts; one with commas counts as several."""
+    return [each for each in values.split(",") if each] if isinstance(values, str) else values
+
+
+def _networks(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(ipaddress.ip_network(each)) for each in _listed(values))
+
+
+def _hours(hours: str | Iterable[str | dt.time] | None) -> tuple[dt.time, dt.time] | None:
+    """First and last time of day: `"09:00-17:00"`, two texts or two times."""
+    if hours is None:
+        return None
+    pair = hours.split("-") if isinstance(hours, str) else hours
+    first, last = (dt.time.fromisoformat(each) if isinstance(each, str) else each for each in pair)
+    return first, last
+
+
+def _number(_: object, field: attrs.Attribute[float], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise TypeError(f"{field.name} must be a number, 0 or more")
+
+
+def _checked(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    """Check the type of each setting whenever it is set, by its default."""
+    by_type: dict[type, Any] = {bool: attrs.validators.instance_of(bool), int: _number, float: _number}
+    by_type[type(None)] = attrs.validators.optional(attrs.validators.instance_of(str))
+    return [each if each.converter else each.evolve(validator=by_type[type(each.default)]) for each in fields]
 
 
 def _check_flows(app: App, field: attrs.Attribute[set[str]], flows: set[str]) -> None:
@@ -107,8 +141,8 @@ class User:
     security_token: str = attrs.field(repr=False)
     active: bool = True
     trusted_ip: bool = False
-    ip_ranges: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
-    login_hours: tuple[dt.time, dt.time] | None = None
+    ip_ranges: tuple[str, ...] = attrs.field(default=(), converter=_networks)
+    login_hours: tuple[dt.time, dt.time] | None = attrs.field(default=None, converter=_hours)
     site_url: str | None = None
     failed_logins: int = 0
     recent_logins: deque[float] = attrs.field(factory=deque, repr=False, init=False)
@@ -161,12 +195,15 @@ class App:
     """The scopes that users have approved in the browser, by username in lower case."""
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, field_transformer=_checked)
 class Policy:
     """The org's settings. All may be changed while the emulator runs.
 
     Args:
         active: False for an org that is locked or closed.
+        apps_blocked: True to block every app.
+        ip_ranges: Networks that every user has to log in from (`"203.0.113.0/24"`); none means any.
+        login_hours: First and last time of day, in UTC, at which users may log in: `"09:00-17:00"`; None means any.
         session_timeout_s: Seconds without use after which a session dies.
         password_flow_blocked: True to block the username-password flow for the whole org.
         logins_per_hour: Logins granted to one user within an hour.
@@ -180,7 +217,7 @@ class Policy:
         rotate_refresh_tokens: True to answer a refresh with a new refresh token. The old one is spent: presenting it
             again revokes the grant, its newest refresh token and its access tokens.
         code_lifetime_s: Seconds within which an authorization code has to be exchanged.
-        restrict_rest_sessions: True to reject REST calls with "not valid for use with the REST API".
+        restrict_rest_sessions: True for API Access Control: REST calls get "not valid for use with the REST API".
         query_batch_size: Records in one page of a query.
         client_ip: The address to assume for every client; None uses the real one, `127.0.0.1`.
         instance_url: The instance to send clients to; None for the emulator itself.
@@ -188,6 +225,9 @@ class Policy:
     """
 
     active: bool = True
+    apps_blocked: bool = False
+    ip_ranges: tuple[str, ...] = attrs.field(default=(), converter=_networks)
+    login_hours: tuple[dt.time, dt.time] | None = attrs.field(default=None, converter=_hours)
     session_timeout_s: float = 7200
     password_flow_blocked: bool = False
     logins_per_hour: int = 3600
@@ -239,6 +279,7 @@ class RequestRecord:
         connection: A number for the connection it came over; equal numbers mean that the connection was kept open.
         status: The HTTP status of the answer, or None if a fault prevented an answer.
         fault: Name of the fault that was applied, or None.
+        fields: The fields of its query and form, by name, with the lengths of their values.
         headers: Those of the request that tell about the client: `Accept`, `Content-Type`, `User-Agent` and so on.
     """
 
@@ -248,6 +289,7 @@ class RequestRecord:
     connection: int
     status: int | None
     fault: str | None
+    fields: Mapping[str, int]
     headers: Mapping[str, str]
 
 

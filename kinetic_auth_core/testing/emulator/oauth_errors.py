@@ -71,8 +71,8 @@ CLIENT_SECRET: Final = ("invalid_client", "invalid client credentials")
 APP_NOT_FOUND: Final = ("app_not_found", "External client app is not installed in this org")
 FLOW_DISABLED: Final = ("oauth_flow_disabled", "flow or app disabled")
 GRANT_TYPE: Final = ("unsupported_grant_type", "grant type not supported")
-INACTIVE_USER: Final = ("inactive_user", "user frozen or deactivated")
-INACTIVE_ORG: Final = ("inactive_org", "org locked or closed")
+INACTIVE_USER: Final = ("invalid_grant", "inactive user")
+INACTIVE_ORG: Final = ("invalid_grant", "inactive organization")
 RETRY: Final = ("unknown_error", "retry your request")
 LOGIN_RATE: Final = ("invalid_grant", "login rate exceeded")
 
@@ -100,8 +100,8 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     APP_NOT_FOUND,
     FLOW_DISABLED,
     GRANT_TYPE,
-    INACTIVE_USER,
-    INACTIVE_ORG,
+    ("inactive_user", "user frozen or deactivated"),
+    ("inactive_org", "org locked or closed"),
     RETRY,
     ("server_error", ""),
     ("service_unavailable", ""),
@@ -116,6 +116,7 @@ ERROR_ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("OAUTH_EC_APP_NOT_FOUND", ""),
     ("OAUTH_APPROVAL_ERROR_GENERIC", ""),
 )
-"""Every known `(error, description)` pair of the token endpoint; an empty description means that the text is not known.
-Each one has a natural cause here or is injected by `SalesforceEmulator.refuse`.
+"""The `(error, description)` pairs of Salesforce's documents; an empty description means that the text is not known.
+Some have a natural cause here, and `SalesforceEmulator.refuse` injects any. Locked users and orgs and the login limit
+cause what has been seen on the wire instead, an `invalid_grant` (restforce#303, n8n#31948).
 """

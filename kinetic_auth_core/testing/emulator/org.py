@@ -11,10 +11,12 @@ import functools
 import hashlib
 import hmac
 import ipaddress
+import random
 import secrets
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Final
 
 import jwt
@@ -23,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.identity_provider import IdentityProvider
 from kinetic_auth_core.testing.emulator.models import (
+    SYSTEM_RANDOM,
     App,
     AuthorizationCode,
     LoginRecord,
@@ -43,12 +46,13 @@ class Org:
     Args:
         clock: Returns the time in Unix seconds.
         history_size: Rows of login history to keep; older ones are dropped.
+        source: What the id of the org is drawn from.
     """
 
-    def __init__(self, clock: Callable[[], float], history_size: int) -> None:
+    def __init__(self, clock: Callable[[], float], history_size: int, source: random.Random = SYSTEM_RANDOM) -> None:
         self.clock = clock
         self.lock = threading.RLock()
-        self.id = new_id("00D")
+        self.id = new_id("00D", source)
         self.policy = Policy()
         self.users: dict[str, User] = {}
         self.apps: dict[str, App] = {}
@@ -56,13 +60,19 @@ class Org:
         self.refresh_grants: dict[str, RefreshGrant] = {}  # by each of its tokens, the spent ones too
         self.codes: dict[str, AuthorizationCode] = {}
         self.history: deque[LoginRecord] = deque(maxlen=history_size)
-        self.url = ""
+        self.own_url = ""
+        self.asked_url: ContextVar[str] = ContextVar("asked_url")
         self.identity_provider = IdentityProvider(clock, lambda: self.url)
 
     @functools.cached_property
     def signing_key(self) -> rsa.RSAPrivateKey:
         """The key of its JWT access tokens."""
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @property
+    def url(self) -> str:
+        """Its address: as the current request has it where it listens on every interface, else its own."""
+        return self.asked_url.get(self.own_url)
 
     @property
     def instance_url(self) -> str:
@@ -93,8 +103,9 @@ class Org:
         if not user.active:
             raise OAuthError(*errors.INACTIVE_USER, history="User is Inactive")
         now = self.clock()
-        outside = not (app.relax_ip or _within_ranges(ip, user.ip_ranges))
-        untimely = not _within_hours(now, user.login_hours)
+        ranges = [user.ip_ranges, self.policy.ip_ranges]
+        outside = not (app.relax_ip or all(_within_ranges(ip, each) for each in ranges))
+        untimely = not all(_within_hours(now, each) for each in (user.login_hours, self.policy.login_hours))
         if outside and untimely:
             raise OAuthError(*errors.IP_OR_LOGIN_HOURS, history="Restricted IP")
         if outside:
@@ -164,9 +175,9 @@ class Org:
             self.codes[code] = AuthorizationCode(user, app, scope, redirect_uri, challenge, end)
         return code
 
-    def new_refresh_grant(self, user: User, app: App, scope: str) -> RefreshGrant:
-        """Grant a refresh token to an app for a user."""
-        granted = RefreshGrant(_new_refresh_token(), user, app, scope, self.clock())
+    def new_refresh_grant(self, user: User, app: App, scope: str, token: str | None = None) -> RefreshGrant:
+        """Grant a refresh token to an app for a user; made up if None."""
+        granted = RefreshGrant(token or _new_refresh_token(), user, app, scope, self.clock())
         with self.lock:
             self.refresh_grants[granted.token] = granted
         return granted
@@ -224,9 +235,14 @@ class Org:
         with self.lock:
             granted = self.refresh_grants.get(token)
             if granted is None or granted.token != token:
-                return self.peek(token) is not None and self.sessions.pop(token, None) is not None
+                return self.expire(token)
             self.revoke_grant(granted)
             return True
+
+    def expire(self, token: str) -> bool:
+        """Void an access token, and nothing else; return whether it was alive."""
+        with self.lock:
+            return self.peek(token) is not None and self.sessions.pop(token, None) is not None
 
     def drop_sessions(self, *, refresh_tokens: bool) -> int:
         """Void every access token, and every refresh token if asked to; return how many access tokens there were."""

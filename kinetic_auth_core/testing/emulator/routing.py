@@ -14,10 +14,11 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator.authorize import AuthorizeEndpoint
+from kinetic_auth_core.testing.emulator.control_plane import PREFIX, ControlPlane
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
 from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityProvider
 from kinetic_auth_core.testing.emulator.models import RequestRecord
-from kinetic_auth_core.testing.emulator.oauth import OAuthEndpoints
+from kinetic_auth_core.testing.emulator.oauth import FORM, OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
 from kinetic_auth_core.testing.emulator.rest import WRONG_METHOD, RestEndpoints, data_error
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
@@ -45,6 +46,8 @@ class EmulatorApp:
         self._plan = plan
         self.rest = RestEndpoints(org, data)
         self._map = _routes(AuthorizeEndpoint(org), OAuthEndpoints(org, plan), self.rest, org.identity_provider)
+        self.control: ControlPlane | None = None
+        self.is_loopback = True
         self._lock = threading.Lock()
         self._records: deque[RequestRecord] = deque(maxlen=requests_kept)
         self._counts: Counter[tuple[str, str, int | None]] = Counter()
@@ -52,6 +55,10 @@ class EmulatorApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
+        if not self.is_loopback:
+            self._org.asked_url.set(request.host_url.rstrip("/"))
+        if self.control is not None and request.path.startswith(PREFIX):
+            return self.control.answer(request)(environ, start_response)
         fault = self._plan.take("request", request.path)
         response = None if fault is None else fault.replace()
         if response is None:
@@ -105,11 +112,17 @@ class EmulatorApp:
             connection=request.environ[CONNECTION_KEY],
             status=status,
             fault=None if fault is None else type(fault).__name__,
+            fields=MappingProxyType({name: len(value) for name, value in _fields(request)}),
             headers=MappingProxyType({name: headers[name] for name in _SHOWN_HEADERS if name in headers}),
         )
         with self._lock:
             self._records.append(record)
             self._counts[record.method, record.path, status] += 1
+
+
+def _fields(request: Request) -> Iterable[tuple[str, str]]:
+    form = request.form.items() if request.mimetype == FORM else ()
+    return [*request.args.items(), *form]
 
 
 def _altered(fault: Fault, response: Response) -> Response:

@@ -125,10 +125,10 @@ class Handler(WSGIRequestHandler):
 
 
 class Server(ThreadedWSGIServer):
-    """A threaded server on 127.0.0.1 that can be stopped without leaving a thread or a socket.
+    """A threaded server that can be stopped without leaving a thread or a socket.
 
     Args:
-        port: The port; 0 picks a free one.
+        address: The address or name to listen on, and the port; 0 picks a free one.
         app: The WSGI application.
         plan: The faults to apply as clients connect.
         clock: Gives the time for the `Date` header, in Unix seconds.
@@ -143,15 +143,16 @@ class Server(ThreadedWSGIServer):
 
     def __init__(
         self,
-        port: int,
+        address: tuple[str, int],
         app: WSGIApplication,
         plan: FaultPlan,
         clock: Callable[[], float],
         tls: ssl.SSLContext | None,
     ) -> None:
         # werkzeug exits the whole process when a port is taken; bound here, it is an OSError.
-        with socket.create_server(("127.0.0.1", port), backlog=self.request_queue_size) as listener:
-            super().__init__("127.0.0.1", port, app, Handler, fd=listener.fileno())
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        with socket.create_server(address, family=family, backlog=self.request_queue_size) as listener:
+            super().__init__(*address, app, Handler, fd=listener.fileno())
         self.ssl_context = tls
         self.plan = plan
         self.clock = clock

@@ -19,6 +19,15 @@ _RETIRING = (
 _warned: Once[bool] = Once()
 
 
+def _warn_of_token(username: str) -> bool:
+    logger.warning(
+        "the password of %s already ends with the security token, so Salesforce gets the token twice and refuses the "
+        "login: leave it out of password (SF_PASSWORD), or leave security_token (SF_SECURITY_TOKEN) empty",
+        username,
+    )
+    return True
+
+
 def _warn(username: str, login_url: str) -> bool:
     logger.warning("%s (user %s at %s)", _RETIRING, username, login_url)
     return True
@@ -56,10 +65,13 @@ class OAuthAuthenticator(GrantAuthenticator):
         "", help="The user's security token, appended to the password.", secret=True, identity=False
     )
     login_url: str = login_url_setting()
+    _token_twice: Once[bool] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use it
         """The form fields; Salesforce wants password and security token in one."""
         _warned.get(lambda: _warn(self.username, self.login_url))
+        if self.security_token and self.password.endswith(self.security_token):
+            self._token_twice.get(lambda: _warn_of_token(self.username))
         return {
             "grant_type": "password",
             "client_id": self.client_id,

@@ -72,3 +72,22 @@ def test_a_process_warns_once_however_many_authenticators_and_threads_log_in(
 
 def test_constructing_an_authenticator_does_not_warn(settings: dict[str, Any]) -> None:
     assert warnings_of(settings, "make") == []
+
+
+def test_a_password_that_ends_with_the_security_token_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    from kinetic_auth_core import LoginRequest
+    from kinetic_auth_password import OAuthAuthenticator
+
+    def told(**secrets: Any) -> list[str]:
+        caplog.clear()
+        made = OAuthAuthenticator("key", "secret", "ada@acme.example", **secrets)
+        made.grant(LoginRequest())
+        made.grant(LoginRequest())
+        return [each.getMessage() for each in caplog.records if "security token" in each.getMessage()]
+
+    (warning,) = told(password="canary-wordTok12345", security_token="Tok12345")
+    assert warning.startswith("the password of ada@acme.example already ends with the security token")
+    assert "canary" not in warning
+    assert "Tok12345" not in warning
+    assert told(password="canary-word", security_token="Tok12345") == []
+    assert told(password="canary-word", security_token="") == []

@@ -40,6 +40,25 @@ return text
 """
 )
 
+#: Argument: the longest value that is sent, in bytes. Returns value and generation, each nil where there is none; 0 for
+#: a foreign value, or one that is longer: others who write to the server could fill this process's memory by it.
+GET: Final = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then
+    return {false, false}
+end
+if kind ~= 'hash' then
+    return 0
+end
+local found = {redis.call('HGET', KEYS[1], 'value'), redis.call('HGET', KEYS[1], 'generation')}
+for _, text in ipairs({found[1] or '', found[2] or ''}) do
+    if #text > tonumber(ARGV[1]) then
+        return 0
+    end
+end
+return found
+"""
+
 #: Argument: the generation to delete, or "" for any. Returns how many were deleted.
 DELETE: Final = (
     _THERE

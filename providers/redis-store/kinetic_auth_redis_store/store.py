@@ -25,6 +25,7 @@ from kinetic_auth_redis_store.durability import DURABILITY_SETTINGS, durability_
 logger = logging.getLogger(__name__)
 
 _MAX_TIMEOUT_S = 60
+_MAX_STORED_BYTES = 1024 * 1024  # a session has a few kilobytes
 
 
 def _check_key(instance: Any, _attribute: object, value: Any) -> None:
@@ -105,17 +106,13 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         import redis.retry  # noqa: F401 - all three are used in functions
 
     def get(self, key: str) -> StoredValue | None:
-        """The value; None if there is none, it has expired, or it cannot be decrypted."""
-        from redis import ResponseError
-
+        """The value; None if there is none, it has expired, is longer than 1 MiB, or cannot be decrypted."""
         name = self._name(key, "value")
-        try:
-            stored, generation = self._redis().hmget(name, ["value", "generation"])
-        except ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
-                raise
+        found = self._run(scripts.GET, name, _MAX_STORED_BYTES)
+        if not isinstance(found, list):
             self._warn_of_unreadable()
             return None
+        stored, generation = found
         if stored is None and generation is None:
             return None
         value = None if stored is None else self._seal().open(name, stored)
@@ -189,8 +186,8 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         """Warn once: each login finds the value again until a session replaces it."""
         if self._warned.acquire(blocking=False):  # never released: once
             logger.warning(
-                "a value in Redis cannot be read: wrong key or corrupted. It is ignored, and the next stored session "
-                "replaces it. Processes with another key log in separately"
+                "a value in Redis cannot be read: wrong key or corrupted, or longer than 1 MiB. It is ignored, and the "
+                "next stored session replaces it. Processes with another key log in separately"
             )
 
     def _after_fork(self) -> None:

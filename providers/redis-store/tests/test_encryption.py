@@ -127,3 +127,20 @@ def test_generations_do_not_decrease_when_the_clock_is_set_back(server: Any, new
         [stored] = client.keys(f"*{name}*")
         client.hset(stored, "generation", 2**52)  # as of a clock that is ahead by decades
     assert store.put(name, b"", expires_in_s=60, generation=2**52) == 2**52 + 1
+
+
+@pytest.mark.parametrize("field", ["value", "generation"])
+def test_a_value_that_is_too_long_is_ignored_and_never_sent(
+    server: Any, new_store: NewStore, name: str, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = new_store(server.url, OLD)
+    store.put(name, MARKER, expires_in_s=60)
+    with server.client() as client:
+        stored = next(each for each in client.keys("*") if name.encode() in each)
+        client.eval("redis.call('HSET', KEYS[1], ARGV[1], string.rep('x', ARGV[2]))", 1, stored, field, 8 * 2**20)
+        sent_before = client.info()["total_net_output_bytes"]
+        assert store.get(name) is None
+        assert client.info()["total_net_output_bytes"] - sent_before < 2**20
+    assert "or longer than 1 MiB" in caplog.text
+    store.put(name, MARKER, expires_in_s=60)
+    assert store.get(name) is not None

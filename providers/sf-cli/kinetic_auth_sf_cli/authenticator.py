@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import ClassVar, NoReturn
+from typing import ClassVar, NoReturn, TypeGuard
 
 import attrs
 
@@ -17,7 +17,7 @@ from kinetic_auth_core import (
     setting,
     single_line,
 )
-from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting, check_seconds
+from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting, check_seconds, command_setting
 from kinetic_auth_sf_cli.command import Failure, run
 
 #: How the text begins that stands in the place of a token since sf 2.136.8, of May 2026.
@@ -55,8 +55,9 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
     target_org: str | None = setting(
         None, help="Alias or username of an org of `sf org list`; default: sf's own default org.", validator=_check_org
     )
-    # It names an executable: declare here that it does not count from a config file that was found by searching.
-    command: str = setting("sf", help="The executable: a name on PATH, or a path.", kw_only=True, validator=single_line)
+    command: str = command_setting(
+        "sf", help="The executable: a name on PATH, or a path.", kw_only=True, validator=single_line
+    )
     deadline: float = setting(
         60.0, help="Seconds for all calls of sf at one login.", identity=False, kw_only=True, validator=check_seconds
     )
@@ -85,17 +86,20 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
     def _session(self) -> SalesforceSession | Exception:
         """The session, or why there is none. It raises nothing, so that no traceback shows a token."""
         ends_at = time.monotonic() + self.deadline
-        shown = self._ask("display", ends_at)
+        shown = self._ask("display", self.target_org, ends_at)
         if isinstance(shown, Exception):
             return shown
+        named = shown.get("username")
+        username = named if isinstance(named, str) and named and not named.startswith("-") else None
         if str(shown.get("accessToken") or _REDACTED).startswith(_REDACTED):
-            token = self._ask("auth show-access-token", ends_at)
+            # Of the same org, whatever the default is by now.
+            token = self._ask("auth show-access-token", username or self.target_org, ends_at)
             if isinstance(token, Exception):
                 return token
             shown = {**shown, "accessToken": token.get("accessToken")}
         token_text, instance_url = shown.get("accessToken"), shown.get("instanceUrl")
-        if not isinstance(token_text, str) or not token_text or not isinstance(instance_url, str) or not instance_url:
-            missing = "instanceUrl" if isinstance(token_text, str) and token_text else "accessToken"
+        if not _is_word(token_text) or not _is_word(instance_url):
+            missing = "instanceUrl" if _is_word(token_text) else "accessToken"
             return self._failed(TransportError, f"the answer of sf org display has no {missing}.", _BY_HAND)
         if token_text in self._refused:
             return self._failed(
@@ -103,7 +107,6 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
                 f"sf has no other session than the one that {instance_url} has refused, so it could not renew it.",
                 f"Log in again: {self._login_command(instance_url)}",
             )
-        username = shown.get("username")
         try:
             return SalesforceSession(
                 token_text,
@@ -111,16 +114,16 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
                 "",
                 str(int(time.time() * 1000)),
                 api_version=self.api_version,
-                username=username if isinstance(username, str) else None,
+                username=username,
             )
         except ValueError as error:
             return self._failed(TransportError, f"the answer of sf org display is not usable: {error}", _BY_HAND)
 
-    def _ask(self, subcommand: str, ends_at: float) -> Mapping[str, object] | Exception:
+    def _ask(self, subcommand: str, org: str | None, ends_at: float) -> Mapping[str, object] | Exception:
         """The result of `sf org SUBCOMMAND`, or what it means that there is none."""
         arguments = ["org", *subcommand.split(), "--json"]
-        if self.target_org is not None:
-            arguments += ["--target-org", self.target_org]
+        if org is not None:
+            arguments += ["--target-org", org]
         result = run(self.command, arguments, ends_at)
         if not isinstance(result, Failure):
             return result
@@ -160,6 +163,11 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
 
 
 _BY_HAND = "Run sf org display by hand, and bring sf up to date: sf update."
+
+
+def _is_word(value: object) -> TypeGuard[str]:
+    """Whether a value is text that a header can hold: what stands in the place of a token has blanks in it."""
+    return isinstance(value, str) and value != "" and all("!" <= char <= "~" for char in value)
 
 
 def _needs_a_person(failure: Failure) -> bool:

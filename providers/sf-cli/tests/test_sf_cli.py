@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -44,13 +47,13 @@ def test_sf_is_asked_for_the_org_and_without_colours(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     made.authenticate()
-    assert stand_in.calls == [f"{DISPLAY} --target-org dev {PLAIN}", f"{SHOW} --target-org dev {PLAIN}"]
+    assert stand_in.calls == [f"{DISPLAY} --target-org dev {PLAIN}", f"{SHOW} --target-org ada@acme.com {PLAIN}"]
 
 
 def test_without_target_org_sf_chooses_its_default(stand_in: Any) -> None:
     stand_in.shows(TOKEN, INSTANCE)
     SfCliAuthenticator(command=str(stand_in.path)).authenticate()
-    assert stand_in.calls[0] == f"{DISPLAY} {PLAIN}"
+    assert stand_in.calls == [f"{DISPLAY} {PLAIN}", f"{SHOW} --target-org ada@acme.com {PLAIN}"]
 
 
 def test_resolve_calls_nothing_and_the_first_session_does(stand_in: Any) -> None:
@@ -162,6 +165,15 @@ def test_an_answer_of_another_form_is_a_transport_error_without_a_token(
     assert leaked(error, TOKEN) == []
 
 
+def test_a_second_command_that_shows_no_token_either_is_a_transport_error(
+    made: SfCliAuthenticator, stand_in: Any
+) -> None:
+    stand_in.write("token", {"status": 0, "result": {"accessToken": "[REDACTED] Use another command"}})
+    error = error_of(made)
+    assert isinstance(error, TransportError)
+    assert "has no accessToken" in str(error)
+
+
 def test_json_behind_a_line_of_text_is_read(made: SfCliAuthenticator, stand_in: Any) -> None:
     stand_in.script('echo "a hint of a plugin"; case "$*" in *show*) cat "$here/token";; *) cat "$here/display";; esac')
     assert made.authenticate().access_token == TOKEN
@@ -221,3 +233,24 @@ def test_no_token_is_logged(made: SfCliAuthenticator, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.DEBUG):
         source_of(made).session()
     assert "canary" not in caplog.text
+
+
+def test_ctrl_c_ends_sf_and_all_that_it_has_started(stand_in: Any) -> None:
+    stand_in.script('sleep 300 & echo $! > "$here/child.new"; mv "$here/child.new" "$here/child"; wait')
+    script = f"""
+import kinetic_auth_core as kinetic
+kinetic.resolve("sf-cli", command={str(stand_in.path)!r}).session()
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    file = stand_in.folder / "child"
+    while not file.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    child = int(file.read_text())
+    for _ in range(100):
+        if not alive(child):
+            break
+        time.sleep(0.05)
+    assert not alive(child)

@@ -1,7 +1,7 @@
 """Audiences of other platforms, which a subject token for Salesforce must not have.
 
-A token for such an audience opens that platform, too: whoever sees it in an org's logs, or in a handler that is not
-careful, could use it there. So they are refused by name, before a token is asked for.
+A token for such an audience opens that platform, too: anybody who sees it in a debug log of the org could use it there.
+So they are refused by name, before a token is requested.
 """
 
 import re

@@ -66,3 +66,12 @@ def test_the_signature_is_verified_before_a_claim_is_used() -> None:
 def test_the_handler_checks_each_claim_and_its_test_changes_it(claim: str) -> None:
     assert f"'{claim}'" in HANDLER.partition("String usernameOf(")[2]
     assert f"isRefused('{claim}'" in (FOLDER / "classes" / "KineticTokenHandlerTest.cls").read_text()
+
+
+def test_no_constant_of_the_handler_is_hidden_by_a_variable() -> None:
+    """Apex does not tell names apart by case: a parameter `audience` would hide a constant `AUDIENCE`."""
+    code = re.sub(r"/\*.*?\*/|//[^\n]*|'(?:\\.|[^'\\])*'", "", HANDLER, flags=re.DOTALL)
+    constants = set(re.findall(r"static final .*? ([A-Z_]+) =", code))
+    assert {"ORG_AUDIENCE", "TRUSTED_ISSUER", "REQUIRED_CLAIMS", "USER_OF_SUBJECT", "KEYS_ENDPOINT"} <= constants
+    others = {word.lower() for word in re.findall(r"\w+", code) if word not in constants}
+    assert {name.lower() for name in constants} & others == set()

@@ -157,11 +157,14 @@ CAUSES: list[tuple[str, Callable[[Any], None], Callable[[Any], Any], str, str]] 
     ),
     ("no grant", NOTHING, lambda c: c.post(), "unsupported_grant_type", "grant type not supported"),
     ("plain http", set_policy(require_https=True), JWT, "unsupported_grant_type", "grant type not supported"),
-    ("inactive user", set_user(active=False), JWT, "inactive_user", "user frozen or deactivated"),
-    ("inactive org", set_policy(active=False), JWT, "inactive_org", "org locked or closed"),
+    ("inactive user", set_user(active=False), JWT, "invalid_grant", "inactive user"),
+    ("inactive org", set_policy(active=False), JWT, "invalid_grant", "inactive organization"),
     ("no token handler", NOTHING, lambda c: c.exchange(), "invalid_request", "token handler not found"),
     ("forged token", trust_nobody, lambda c: c.exchange(), "invalid_request", "token handler validation failed"),
     ("rate", set_policy(logins_per_hour=0), JWT, "invalid_grant", "login rate exceeded"),
+    ("blocked apps", set_policy(apps_blocked=True), JWT, "oauth_flow_disabled", "flow or app disabled"),
+    ("network of the org", set_policy(ip_ranges="203.0.113.0/24"), JWT, "invalid_grant", "ip restricted"),
+    ("hours of the org", set_policy(login_hours="00:00-00:00"), JWT, "invalid_grant", "invalid login hours"),
 ]
 
 
@@ -184,11 +187,25 @@ def test_every_row_except_salesforces_own_failures_has_a_natural_cause() -> None
     without = {row for row in ERROR_ROWS if row not in {cause[3:] for cause in CAUSES}}
     assert without == {
         ("invalid_grant", "token request is already being processed"),  # see test_grants
+        ("inactive_user", "user frozen or deactivated"),
+        ("inactive_org", "org locked or closed"),
+        ("rate_limit_exceeded", ""),
+        ("login_rate_exceeded", ""),
+        ("OAUTH_APP_BLOCKED", "this app is blocked by admin"),  # see test_authorize
+        ("OAUTH_EC_APP_NOT_FOUND", ""),
+        ("OAUTH_APPROVAL_ERROR_GENERIC", ""),
         ("unknown_error", "retry your request"),
         ("server_error", ""),
         ("service_unavailable", ""),
         ("system_down", ""),
         ("slow_down", ""),
+        ("rate_limit_exceeded", ""),
+        ("login_rate_exceeded", ""),
+        ("invalid_grant", "inactive user"),
+        ("invalid_grant", "inactive organization"),
+        ("OAUTH_APP_BLOCKED", "this app is blocked by admin"),
+        ("OAUTH_EC_APP_NOT_FOUND", ""),
+        ("OAUTH_APPROVAL_ERROR_GENERIC", ""),
     }
 
 

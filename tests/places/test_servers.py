@@ -1,0 +1,103 @@
+"""Real servers, whose workers are forked from a process that has logged in: gunicorn and uWSGI, over TLS."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kinetic_auth_core.testing import SalesforceEmulator
+
+APPLICATION = """
+import json, os
+import kinetic_auth_core as kinetic
+
+source = kinetic.resolve("password", **json.loads(os.environ["SETTINGS"]))
+source.session()  # before the fork: its connection is kept
+
+def application(environ, start_response):
+    fresh, live = source.authenticate(), source.session()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{os.getpid()} {fresh.is_valid() and live.is_valid()}".encode()]
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def serving(command: list[str], port: int, folder: Path, settings: dict[str, str]) -> Iterator[str]:
+    """A server with the application, until it answers no more."""
+    (folder / "application.py").write_text(APPLICATION)
+    environ = {**os.environ, "SETTINGS": json.dumps(settings), "PYTHONPATH": str(folder)}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True)
+    try:
+        ends_at = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < ends_at, (folder / "log").read_text()
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def asked(url: str) -> list[str]:
+    """What 12 requests at a time get."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(_: int) -> str:
+        with opener.open(url, timeout=20) as answer:
+            return str(answer.read().decode())
+
+    with ThreadPoolExecutor(12) as pool:
+        return list(pool.map(ask, range(24)))
+
+
+@pytest.mark.parametrize("options", [["sync"], ["gthread", "--threads=4"], ["gevent"]], ids=lambda options: options[0])
+@pytest.mark.parametrize("preload", [["--preload"], []], ids=["preload", "no-preload"])
+def test_gunicorn(tls_org: SalesforceEmulator, tmp_path: Path, options: list[str], preload: list[str]) -> None:
+    port = free_port()
+    command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--workers=3", f"--bind=127.0.0.1:{port}", *preload]
+    command += ["--worker-class", *options, "application:application"]
+    with serving(command, port, tmp_path, tls_org.settings("password")) as url:
+        answers = asked(url)
+    assert [answer.split()[1] for answer in answers] == ["True"] * 24, (tmp_path / "log").read_text()
+
+
+@pytest.mark.skipif(shutil.which("uwsgi") is None, reason="uWSGI is built from source: it is not installed here")
+@pytest.mark.parametrize("options", [[], ["--enable-threads", "--threads=4"], ["--lazy-apps"]])
+def test_uwsgi(tls_org: SalesforceEmulator, tmp_path: Path, options: list[str]) -> None:
+    port = free_port()
+    uwsgi = shutil.which("uwsgi")
+    assert uwsgi is not None
+    command = [
+        uwsgi,
+        f"--http-socket=127.0.0.1:{port}",
+        "--master",
+        "--processes=3",
+        "--module=application",
+        "--need-app",
+    ]
+    command += ["--module=application", f"--home={sys.prefix}", *options]
+    with serving(command, port, tmp_path, tls_org.settings("password")) as url:
+        answers = asked(url)
+    assert [answer.split()[1] for answer in answers] == ["True"] * 24, (tmp_path / "log").read_text()

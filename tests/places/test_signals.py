@@ -1,0 +1,351 @@
+"""What signal handlers do in the middle of a login: raise, and use the source themselves. All signals are real ones."""
+
+import functools
+import json
+import logging
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.transport.connections import remaining_s
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers that send signals"),
+    pytest.mark.usefixtures("full_tier"),
+]
+
+PASSWORD = "canary-of-the-password"
+
+
+class JobTimeoutError(Exception):
+    """What a job queue raises."""
+
+
+class HardStop(BaseException):
+    """What must not be caught."""
+
+
+@pytest.fixture(autouse=True)
+def _no_alarm_is_left() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGALRM)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A host that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as server:
+        yield server
+
+
+def url_of(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def source_at(login_url: str, **settings: Any) -> kinetic.SessionSource:
+    who = {"client_id": "id", "client_secret": "canary-of-the-secret", "username": "u@acme.example"}
+    return kinetic.resolve("password", **who, password=PASSWORD, login_url=login_url, deadline=20, **settings)
+
+
+class Raising:
+    """A handler in each of the forms that Python takes."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def method(self, number: int, frame: object) -> None:
+        raise self.error
+
+    def __call__(self, *arguments: object) -> None:
+        raise self.error
+
+    def restoring(self, number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise self.error
+
+    def for_job(self, job: str, number: int, frame: object) -> None:
+        raise self.error
+
+
+HANDLERS: dict[str, Callable[[Raising], Any]] = {
+    "method": lambda raising: raising.method,
+    "object": lambda raising: raising,
+    "varargs": lambda raising: raising.__call__,
+    "partial": lambda raising: functools.partial(raising.for_job, "job"),
+    "restores the one before": lambda raising: raising.restoring,
+}
+ERRORS = [
+    JobTimeoutError("over"),
+    TimeoutError("over"),
+    ConnectionError("x"),
+    ValueError("x"),
+    KeyboardInterrupt(),
+    HardStop(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("method", ["session", "authenticate"])
+def test_what_a_handler_raises_passes_as_it_is_and_nothing_is_sent_again(
+    silent: socket.socket, error: BaseException, method: str
+) -> None:
+    source = source_at(url_of(silent))
+    signal.signal(signal.SIGALRM, Raising(error))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    began = time.monotonic()
+    with pytest.raises(type(error)) as caught:
+        getattr(source, method)()
+    assert caught.value is error
+    assert time.monotonic() - began < 5
+    assert requests_at(silent) <= 1
+    assert secrets_in_locals(error) == []
+    assert remaining_s() == float("inf")
+
+
+@pytest.mark.parametrize("form", HANDLERS)
+def test_a_handler_of_any_form_is_recognised(silent: socket.socket, form: str) -> None:
+    signal.signal(signal.SIGALRM, HANDLERS[form](Raising(TimeoutError("over"))))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    with pytest.raises(TimeoutError, match="over") as caught:
+        source_at(url_of(silent)).session()
+    assert type(caught.value) is TimeoutError
+
+
+def test_an_authenticator_without_a_source_lets_it_pass_as_well(silent: socket.socket) -> None:
+    authenticator = kinetic.OAuthAuthenticator("id", "secret", "u@acme.example", PASSWORD, login_url=url_of(silent))
+    signal.signal(signal.SIGALRM, Raising(TimeoutError("over")))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    with pytest.raises(TimeoutError, match="over") as caught:
+        authenticator.authenticate()
+    assert secrets_in_locals(caught.value) == []
+
+
+def requests_at(server: socket.socket) -> int:
+    server.settimeout(0.2)
+    count = 0
+    try:
+        while True:
+            server.accept()[0].close()
+            count += 1
+    except TimeoutError:
+        return count
+
+
+def secrets_in_locals(error: BaseException) -> list[str]:
+    """The frames of the library in a traceback and its causes whose locals show the password."""
+    found, links = [], [error]
+    for link in links:
+        stack = link.__traceback__
+        while stack is not None:
+            name = stack.tb_frame.f_globals.get("__name__", "")
+            if not name.startswith(("test_", "tests", "_pytest")) and PASSWORD in repr(stack.tb_frame.f_locals):
+                found.append(name)
+            stack = stack.tb_next
+        links += [each for each in (link.__cause__, link.__context__) if each is not None]
+        assert not hasattr(link, "request")
+    return found
+
+
+@attrs.frozen
+class Waiting:
+    """A provider that waits for an alarm in code of its own."""
+
+    raises: BaseException | None = None
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        if self.raises is not None:
+            raise self.raises
+        time.sleep(5)
+        return kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "1")
+
+
+def test_what_a_handler_raises_in_a_plugins_code_is_not_the_plugins() -> None:
+    signal.signal(signal.SIGALRM, Raising(JobTimeoutError("over")))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with pytest.raises(JobTimeoutError):
+        kinetic.SessionSource(Waiting()).session()
+
+
+def test_what_a_plugin_raises_itself_still_is() -> None:
+    with pytest.raises(kinetic.AuthenticationError, match="the plugin 'Waiting' raised TimeoutError: mine"):
+        kinetic.SessionSource(Waiting(TimeoutError("mine"))).session()
+
+
+class SlowStore(kinetic.MemoryStore):
+    """A store that waits for an alarm."""
+
+    def get(self, key: str) -> kinetic.StoredValue | None:
+        time.sleep(5)
+        return super().get(key)
+
+
+def test_what_a_handler_raises_in_a_store_is_no_outage_of_the_store() -> None:
+    source = kinetic.SessionSource(Waiting(), store=SlowStore())
+    signal.signal(signal.SIGALRM, Raising(TimeoutError("over")))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with pytest.raises(TimeoutError, match="over"):
+        source.session()
+    assert not source.store_is_down
+
+
+class SlowObserver:
+    """An observer that waits for an alarm."""
+
+    @kinetic.hookimpl
+    def session_issued(self, provider: str) -> None:
+        time.sleep(5)
+
+
+def test_what_a_handler_raises_in_an_observer_ends_the_call() -> None:
+    session = kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "1")
+    source = kinetic.SessionSource(Constant(session), observers=[SlowObserver()])
+    signal.signal(signal.SIGALRM, Raising(JobTimeoutError("over")))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with pytest.raises(JobTimeoutError):
+        source.session()
+
+
+@attrs.frozen
+class Constant:
+    """A provider with a session at hand."""
+
+    given: kinetic.SalesforceSession
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        return self.given
+
+
+def test_who_waits_for_an_interrupted_login_takes_it_over() -> None:
+    source = kinetic.SessionSource(WaitsOnce())
+    found: list[kinetic.SalesforceSession] = []
+    waiting = threading.Thread(target=lambda: found.append(source.session()))
+
+    def handler(*_: object) -> None:
+        raise JobTimeoutError
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    threading.Timer(0.1, waiting.start).start()
+    with pytest.raises(JobTimeoutError):
+        source.session()
+    waiting.join(10)
+    assert found
+
+
+@attrs.frozen
+class WaitsOnce:
+    """A provider whose first login never ends."""
+
+    tries: list[None] = attrs.field(init=False, factory=list)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        self.tries.append(None)
+        if len(self.tries) == 1:
+            time.sleep(30)
+        return kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "1")
+
+
+STORM = """
+    import json, random, signal, sys, time
+    import attrs
+    import kinetic_auth_core as kinetic
+
+    @attrs.frozen
+    class Counting:
+        made: list[None] = attrs.field(init=False, factory=list)
+
+        @kinetic.hookimpl
+        def authenticate(self):
+            self.made.append(None)
+            return kinetic.SalesforceSession(f"00D!{len(self.made)}", "https://acme.my.salesforce.com", "", "1")
+
+    class Stop(Exception):
+        pass
+
+    def handler(*_):
+        if is_armed:
+            raise Stop
+
+    def cycle():
+        source.invalidate(source.session())
+        source.session()
+
+    kept, again_after_s = json.loads(sys.argv[1])
+    store = kinetic.FileStore("sessions") if kept == "file" else None
+    source = kinetic.SessionSource(Counting(), store=store, login_budget=10**7)
+    is_armed, interrupted, longest_s = False, 0, 0.0
+    signal.signal(signal.SIGALRM, handler)
+    began = time.monotonic()
+    for _ in range(20):
+        cycle()
+    cycle_s = (time.monotonic() - began) / 20
+    ends_at = time.monotonic() + 2
+    while time.monotonic() < ends_at:
+        try:
+            try:
+                is_armed = True
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(5e-6, cycle_s * 1.2), again_after_s)
+                cycle()
+            finally:
+                is_armed = False
+        except Stop:
+            interrupted += 1
+        is_armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        began = time.monotonic()
+        cycle()
+        longest_s = max(longest_s, time.monotonic() - began)
+    print(json.dumps([interrupted, longest_s]))
+"""
+
+
+@pytest.mark.parametrize("store", ["memory", "file"])
+@pytest.mark.parametrize("again_after_s", [0.0, 0.0005], ids=["once", "in a row"])
+def test_after_signals_at_any_line_the_source_works(run: Callable[..., str], store: str, again_after_s: float) -> None:
+    interrupted, longest_s = json.loads(run(STORM, [store, again_after_s]))
+    assert interrupted > 5
+    assert longest_s < 4  # a lease or lock that is left behind would hold it for 5 s or more
+
+
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_a_handler_may_use_the_source(sf: SalesforceEmulator, tmp_path: Path, store: str) -> None:
+    kept: Any = {"name": "file", "path": str(tmp_path / "sessions")} if store == "file" else store
+    source = kinetic.resolve("password", **sf.settings("password"), store=kept, login_budget=10**6)
+    chance = random.Random(7)  # noqa: S311 - picks moments
+    typed = 0
+
+    def handler(*_: object) -> None:
+        nonlocal typed
+        try:
+            source.invalidate(source.session())
+            source.authenticate()
+        except kinetic.KineticAuthError:
+            typed += 1
+
+    logging.disable(logging.WARNING)
+    try:
+        signal.signal(signal.SIGALRM, handler)
+        ends_at = time.monotonic() + 2
+        while time.monotonic() < ends_at:
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(5e-5, 6e-3))
+            source.invalidate(source.session())
+            assert source.session().is_valid()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        logging.disable(logging.NOTSET)
+    assert source.session().is_valid()
