@@ -278,13 +278,17 @@ class LoginFlow:
             for row in self.spec.rows
         )
 
-    def is_waiting_for_another(self) -> bool:
-        """Whether another login presents a secret that can be used once, so that its session is worth waiting for."""
+    def has_to_wait(self, *, has_live: bool = False) -> bool:
+        """Whether another login presents a secret that can be used once, so that its session is worth waiting for.
+
+        Args:
+            has_live: Whether there is a live session. Then the retry of a login without an answer waits, too.
+        """
         if not self.spec.is_single_use:
             return False
         try:
             secret = self._states.single_use(self.instance())
-            return secret is not None and secret.is_held()
+            return secret is not None and secret.has_to_wait(has_live=has_live)
         except KineticAuthError as error:  # the login will say so
             logger.debug("cannot tell whether another login is under way: %s", error)
             return False

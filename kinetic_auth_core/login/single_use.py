@@ -161,9 +161,17 @@ class SingleUse:
         self._first_seen: dict[str, float] = {}  # logins whose marks are by a clock that is ahead of ours
         self._has_warned = False
 
-    def is_held(self) -> bool:
-        """Whether another login presents the secret now, so that its session is worth waiting for."""
-        return self._is_held(self._entry.read())
+    def has_to_wait(self, *, has_live: bool) -> bool:
+        """Whether a login would have to wait: another one presents the secret now, or its outcome is unknown.
+
+        Args:
+            has_live: Whether there is a live session, which goes before the retry of one whose outcome is unknown.
+        """
+        record = self._entry.read()
+        if self._is_held(record):
+            return True
+        is_unknown = record.mark is not None and record.lost is None and record.mark.login != self._unsent
+        return has_live and is_unknown and not self._begins_with_consent(record)
 
     def _is_held(self, record: Record) -> bool:
         mark, now = record.mark, time.time()

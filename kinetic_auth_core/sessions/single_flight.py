@@ -98,7 +98,7 @@ class Refresher:
                 return self._found(cached)
             if held := self._refused.held():
                 return held
-            if self._flow.is_waiting_for_another():
+            if self._flow.has_to_wait():
                 give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
             elif (lease := self._cache.acquire(self._holder)) is not None:
                 return self._under_lease(lease, stale=None)
@@ -118,7 +118,7 @@ class Refresher:
         self._cache.find_name()
         if cached := self.cached(younger_than=stale):
             return cached
-        if self._flow.is_waiting_for_another():
+        if self._flow.has_to_wait(has_live=True):
             return None
         lease = self._cache.acquire(self._holder)
         return self._under_lease(lease, stale) if lease else None

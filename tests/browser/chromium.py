@@ -31,11 +31,17 @@ class Chromium:
         self._writer.write(json.dumps(message).encode() + b"\0")
         self._writer.flush()
         while True:
-            text = b"".join(iter(lambda: self._reader.read(1), b"\0"))
-            answer = json.loads(text)
+            answer = json.loads(self._message())
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]
+
+    def _message(self) -> bytes:
+        text = bytearray()
+        while (byte := self._reader.read(1)) != b"\0":
+            assert byte, "the browser has ended"
+            text += byte
+        return bytes(text)
 
     def open(self, address: str) -> None:
         self._command("Page.navigate", self._page, url=address)

@@ -248,6 +248,23 @@ def test_while_a_session_is_alive_a_marked_token_is_not_presented_again(
     assert org.refusals == 0
 
 
+def test_a_refresh_in_the_background_without_an_answer_is_repeated_when_the_session_has_ended(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, caplog: pytest.LogCaptureFixture
+) -> None:
+    org.life_s = 4.0
+    source = make()
+    first = source.session()
+    org.fail_next(drop)
+    until(lambda: source.session() and len(org.requests) == 2, "there was no refresh in the background")
+    while (session := source.session()) == first:
+        assert len(org.requests) == 2
+        time.sleep(0.01)
+    assert session.is_valid()
+    assert sorted(org.presented.values()) == [1, 2]
+    assert caplog.text.count("could not be refreshed") == 1
+    assert "not tried now" not in caplog.text
+
+
 def test_a_lost_answer_loses_the_grant_and_says_so(
     make: Callable[..., kinetic.SessionSource], org: RotatingOrg
 ) -> None:
@@ -267,8 +284,9 @@ def test_a_login_that_is_vetoed_sends_nothing_and_marks_nothing(
     class Veto:
         @kinetic.hookimpl(wrapper=True)
         def authenticate(self, request: kinetic.LoginRequest) -> Any:
-            raise RuntimeError("not today")
-            yield
+            if request.provider:
+                raise RuntimeError("not today")
+            return (yield)
 
     vetoed = kinetic.SessionSource(make()._flow.instance(), store=store, observers=[Veto()])
     with pytest.raises(kinetic.AuthenticationError, match="not today"):
@@ -418,7 +436,7 @@ def test_without_a_source_the_instance_keeps_it_and_warns(
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_process_that_dies_leaves_a_token_that_others_use(
-    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, stored: bool
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore, stored: bool
 ) -> None:
     """It dies before it has sent anything, or once the answer is stored."""
 
@@ -431,7 +449,7 @@ def test_a_process_that_dies_leaves_a_token_that_others_use(
             os.kill(os.getpid(), signal.SIGKILL)
             return session
 
-    instance, store = make()._flow.instance(), make()._flow.spec.store
+    instance = make()._flow.instance()
     pid = os.fork()
     if not pid:
         kinetic.SessionSource(instance, store=store, observers=[Killer()]).session()
@@ -442,7 +460,10 @@ def test_a_process_that_dies_leaves_a_token_that_others_use(
 
 
 def test_a_stopped_login_that_answers_too_late_does_not_overwrite_a_newer_token(
-    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, caplog: pytest.LogCaptureFixture
+    make: Callable[..., kinetic.SessionSource],
+    org: RotatingOrg,
+    store: kinetic.FileStore,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     org.rotates = False
     go_on = threading.Event()
@@ -455,7 +476,7 @@ def test_a_stopped_login_that_answers_too_late_does_not_overwrite_a_newer_token(
             request.state.replace("canary-too-late")
             return session
 
-    slow = kinetic.SessionSource(make()._flow.instance(), store=make()._flow.spec.store, observers=[Slow()])
+    slow = kinetic.SessionSource(make()._flow.instance(), store=store, observers=[Slow()])
     thread = threading.Thread(target=slow.authenticate)
     thread.start()
     time.sleep(0.1)

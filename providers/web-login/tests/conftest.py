@@ -130,3 +130,9 @@ def web_settings(sf: SalesforceEmulator, app: App, free_port: int) -> dict[str, 
         "login_url": sf.url,
         "redirect_port": free_port,
     }
+
+
+@pytest.fixture
+def person_of() -> type[Person]:
+    """Makes somebody for an org, with a username and a password."""
+    return Person

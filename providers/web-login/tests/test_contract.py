@@ -1,21 +1,55 @@
 """The providers keep the contract of all providers."""
 
+import contextlib
+import socket
+import webbrowser
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from kinetic_auth_core.testing import ProviderContract
-from kinetic_auth_web_login import RefreshTokenAuthenticator
+from kinetic_auth_web_login import RefreshTokenAuthenticator, WebLoginAuthenticator
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 
 
 class TestRefreshToken(ProviderContract):
     def make_provider(self) -> RefreshTokenAuthenticator:
+        settings: dict[str, Any] = self.emulator.settings("refresh-token")
+        return RefreshTokenAuthenticator(**settings)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports for the redirects of instances that log in at the same moment."""
+    with contextlib.ExitStack() as opened:
+        probes = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+class TestWebLogin(ProviderContract):
+    longest_login_s = 20.0
+
+    @pytest.fixture(autouse=True)
+    def _person(self, person_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Somebody logs in as the default user of the org that asks."""
+        monkeypatch.setenv("KINETIC_AUTH_INTERACTIVE", "1")
+        people: dict[str, Any] = {}
+
+        def open_(address: str) -> bool:
+            query = parse_qs(urlsplit(address).query)
+            person_of(*people[query["client_id"][0]]).open(address)
+            return True
+
+        self.people, self.ports = people, _free_ports(40)
+        monkeypatch.setattr(webbrowser, "open", open_)
+
+    def make_provider(self) -> WebLoginAuthenticator:
+        settings: dict[str, Any] = self.emulator.settings("web-login")
         login = self.emulator.default
-        app = next(each for each in self.emulator._org.apps.values() if each.client_id == login.client_id)
-        user = self.emulator._org.find_user(login.username)
-        return RefreshTokenAuthenticator(
-            login.client_id,
-            self.emulator.grant_refresh_token(app, user),
-            login.client_secret,
-            login_url=self.login_url,
-        )
+        self.people[login.client_id] = (self.emulator, login.username, login.password)
+        port = self.ports.pop()
+        login.app.redirect_uris |= {f"http://localhost:{port}/OauthRedirect"}
+        return WebLoginAuthenticator(**{**settings, "redirect_port": port, "login_timeout": 1.0})

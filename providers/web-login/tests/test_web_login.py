@@ -108,7 +108,7 @@ def test_a_callback_that_is_not_ours_gets_400_and_is_waited_past(
 
 
 def test_other_paths_hosts_and_methods_get_nothing(web_settings: dict[str, Any], person: Any) -> None:
-    statuses = []
+    statuses: list[int] = []
 
     def knock(address: str) -> None:
         sent = query_of(address)
@@ -129,7 +129,7 @@ def test_other_paths_hosts_and_methods_get_nothing(web_settings: dict[str, Any],
 
 
 def test_a_browser_that_connects_and_says_nothing_holds_nobody_up(web_settings: dict[str, Any], person: Any) -> None:
-    held = []
+    held: list[socket.socket] = []
 
     def connect(_address: str) -> None:
         held.extend(socket.create_connection(("127.0.0.1", web_settings["redirect_port"])) for _ in range(3))
@@ -249,7 +249,6 @@ def test_a_store_that_others_may_share_is_refused_without_a_username(web_setting
         durable = True
         get = put = delete = acquire = release = None  # type: ignore[assignment]
 
-    Shared.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
     with pytest.raises(kinetic.ConfigurationError, match="without a username"):
         kinetic.resolve("web-login", **web_settings, store=Shared())
     kinetic.resolve("web-login", **web_settings, store=Shared(), username="who@acme.com")
