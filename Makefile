@@ -42,9 +42,12 @@ test: .tools/.installed ## every check: lint, types, docs, packages, all tests, 
 # Their versions are pinned: a new one should arrive by a commit. sf needs a newer Node.js than most systems have.
 SF_CLI = @salesforce/cli@2.146.3
 NODE = node-$(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
-clients: .clients/.installed ## test with the real sf from npm (needs npm), logged in to the emulator
-	@PATH="$(CURDIR)/.clients/node_modules/$(NODE)/bin:$(CURDIR)/.clients/node_modules/.bin:$$PATH" \
-		.clients/bin/python -m pytest -p no:cacheprovider tests/clients
+NODE_CLIENTS = jsforce@3.10.16 @salesforce/core@8.32.6
+PYTHON_CLIENTS = aiosalesforce authlib httpx kinetic-core simple-salesforce
+clients: .clients/.installed ## test with the clients of others (needs npm), and write what works into docs/
+	@CLIENT_TABLE=write NODE_PATH="$(CURDIR)/.clients/node_modules" \
+	PATH="$(CURDIR)/.clients/node_modules/$(NODE)/bin:$(CURDIR)/.clients/node_modules/.bin:$$PATH" \
+		.clients/bin/python -m pytest -p no:cacheprovider tests/clients tests/testing/emulator/test_python_clients.py
 
 wheels: .venv/bin/python ## wheels of all packages and of what they depend on, into dist/
 	@.venv/bin/$(PIP) wheel --wheel-dir dist $(PACKAGES) ".[all]"
@@ -85,8 +88,8 @@ clean: ## remove what the other targets made
 
 .clients/.installed: $(SOURCES) | .clients/bin/python
 	@echo "installing sf and the packages into .clients ..."
-	@npm install --prefix .clients --silent --no-audit --no-fund $(SF_CLI) $(NODE)@22
-	@.clients/bin/$(PIP) install $(PACKAGES) pytest hypothesis
+	@npm install --prefix .clients --silent --no-audit --no-fund $(SF_CLI) $(NODE_CLIENTS) $(NODE)@22
+	@.clients/bin/$(PIP) install $(PACKAGES) pytest hypothesis $(PYTHON_CLIENTS)
 	@touch $@
 
 %/bin/python:

@@ -65,6 +65,7 @@ class Credential:
         self._instance = instance
         self.locks_out = bool(getattr(instance, "counts_failed_logins", False))
         self._tags: dict[tuple[str, bytes], str] = {}
+        self._kept: dict[str, str] | None = None
 
     def tag(self, key: bytes) -> str:
         """Distinguishes it from all other credentials.
@@ -89,7 +90,7 @@ class Credential:
             self._tags[kind, key] = tag
         return tag
 
-    @functools.cached_property
+    @property
     def _values(self) -> dict[str, Any]:
         is_grant = isinstance(self._instance, GrantAuthenticator)
         settings = schema(type(self._instance))
@@ -112,9 +113,11 @@ class Credential:
         names = [each.name for each in schema(type(self._instance))]
         return [name for name in getattr(self._instance, "sent_as_one", ()) if name in names]
 
-    @functools.cached_property
+    @property
     def _written(self) -> dict[str, str]:
-        return {name: plain(value) + _state(value, name) for name, value in sorted(self._values.items())}
+        if self._kept is None:  # no cached_property: before Python 3.12 it has a lock, which a forked child waits for
+            self._kept = {name: plain(value) + _state(value, name) for name, value in sorted(self._values.items())}
+        return self._kept
 
     def _credential(self) -> list[Any]:
         return [class_name(type(self._instance)), self._written]

@@ -337,7 +337,7 @@ class StateWriter:
         self._entry = entry
         self._label = label
         self._pending: tuple[Record, str] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         reset_after_fork(self)
 
     @property
@@ -411,7 +411,7 @@ class StateWriter:
 
     def _after_fork(self) -> None:
         """In the child: the parent stores what is pending."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pending = None
 
 

@@ -106,8 +106,8 @@ def tls_context(cafile: str | None, capath: str | None, *, is_strict: bool) -> s
     Raises:
         OSError: The file cannot be read, or holds no certificate (ssl.SSLError).
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with no_fork:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cafile, capath)
     if sys.version_info >= (3, 13):  # as ssl.create_default_context does
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

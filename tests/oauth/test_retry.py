@@ -402,18 +402,20 @@ def test_retries_count_as_one_login_for_the_limits(sf: SalesforceEmulator) -> No
     assert caught.value.attempts == 0
 
 
-def test_each_retry_is_logged_and_the_failure_once(sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_retry_is_logged_and_the_failure_is_raised(
+    sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     sf.refuse("server_error", times=4)
     with kinetic.SessionSource(jwt(sf)) as source:
-        refused(source.session)
+        error = refused(source.session)
     retries = [record for record in caplog.records if record.name == "kinetic_auth_core.oauth.retry"]
     assert [record.levelname for record in retries] == ["INFO"] * 3
     assert "failed: server_error (HTTP 400). Trying again in 0." in retries[0].message
     assert retries[0].message.endswith(" s, 2 of 4.")
-    warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(warnings) == 1
-    assert "Given up after 4 tries within" in warnings[0]
+    assert "Given up after 4 tries within" in error.message
+    assert "Given up" not in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_task_that_waits_for_the_next_try_does_not_block_the_event_loop(sf: SalesforceEmulator) -> None:

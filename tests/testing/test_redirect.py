@@ -147,7 +147,7 @@ def test_a_source_from_before_raises_even_with_a_live_session(emulator: Salesfor
         for use in (source.session, source.authenticate, lambda: asyncio.run(source.asession())):
             with pytest.raises(kinetic.ConfigurationError, match="resolved before it"):
                 use()
-    assert source.session()
+    assert emulator.is_live(source.session().access_token)
 
 
 def test_a_source_from_within_raises_afterwards(emulator: SalesforceEmulator) -> None:
@@ -167,7 +167,7 @@ def test_a_login_of_an_instance_made_by_hand_at_another_host_raises(
             with pytest.raises(kinetic.ConfigurationError, match=r"nothing was sent to login\.salesforce\.com"):
                 login()
         here = kinetic.SessionSource(kinetic.JWTAuthenticator(**emulator.settings("jwt-bearer")))
-        assert here.session()
+        assert emulator.is_live(here.session().access_token)
     assert "login.salesforce.com" not in asked
 
 

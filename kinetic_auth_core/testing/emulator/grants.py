@@ -60,7 +60,7 @@ def _grant(org: Org, request: TokenRequest) -> Granted:
         raise OAuthError(*errors.GRANT_TYPE)
     if not org.policy.active:
         raise OAuthError(*errors.INACTIVE_ORG, history="Organization is Inactive")
-    if "scope" in request.form and grant is not _token_exchange:
+    if "scope" in request.form and grant not in {_token_exchange, _refresh, _authorization_code}:
         raise OAuthError(*errors.SCOPE_PARAMETER)
     return grant(org, request)
 
@@ -139,6 +139,8 @@ def _refresh(org: Org, request: TokenRequest) -> Granted:
     granted = admission.claim_refresh_token(org, app, request)
     with admission.naming(granted.user, app):
         org.check_login(granted.user, app, request.ip)
+        if not set(request.form.get("scope", "").split()) <= set(granted.scope.split()):  # Authlib sends it again
+            raise OAuthError(*errors.SCOPE)
     session = org.open_session(granted.user, app, REFRESH_TOKEN, granted)
     fields = {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}
     if org.policy.rotate_refresh_tokens:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from kinetic_auth_core import (
@@ -165,7 +165,9 @@ def test_any_character_of_the_client_secret_survives_and_verifies_the_signature(
 @example(AWKWARD)
 @example(" leading and trailing ")
 def test_any_character_survives_an_environment_variable(account: Account, password: str) -> None:
-    account.user.password, account.user.security_token, account.user.failed_logins = password, "", 0
+    kept = password.rstrip("\r\n")  # the line break that `echo` leaves at a value's end
+    assume(kept)
+    account.user.password, account.user.security_token, account.user.failed_logins = kept, "", 0
     variables = {
         "SF_CLIENT_ID": account.app.client_id,
         "SF_CLIENT_SECRET": account.app.client_secret,

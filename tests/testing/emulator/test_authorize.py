@@ -318,6 +318,12 @@ def test_a_spent_refresh_token_kills_the_whole_grant_and_nothing_else(sf: Salesf
     assert browser.client.refresh(other["refresh_token"]).status_code == 200
 
 
+def test_a_refresh_may_name_the_scope_that_was_granted_and_no_more(browser: Browser) -> None:
+    token = browser.exchange(browser.code()).json()["refresh_token"]
+    assert browser.client.refresh(token, scope="api").status_code == 200
+    assert browser.client.refresh(token, scope="api full").json()["error"] == "invalid_scope"
+
+
 def test_revoking_a_rotated_grant_kills_its_tokens(sf: SalesforceEmulator, browser: Browser) -> None:
     sf.policy.rotate_refresh_tokens = True
     first = browser.exchange(browser.code()).json()
