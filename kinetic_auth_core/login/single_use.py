@@ -2,7 +2,7 @@
 
 A login marks the secret in the store by compare-and-swap before it sends it; who wins that may send. What the answer
 says decides what becomes of the mark; the states of a token, and what each crash leaves, are in
-docs/adr/0022-a-token-is-presented-once.md.
+docs/adr/0023-a-token-is-presented-once.md.
 """
 
 import logging
