@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate, without_line_end
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.registry.references import Reference

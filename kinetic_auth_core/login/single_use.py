@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -24,7 +25,6 @@ from kinetic_auth_core.errors import (
     TransientAuthenticationError,
     TransportError,
 )
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.login.state import (
     Lost,
