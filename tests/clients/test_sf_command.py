@@ -51,8 +51,7 @@ def test_the_sf_command(tmp_path: Path, works: Callable[..., None]) -> None:
         address.write_text(f"force://{secrets}@{urlsplit(org.url).netloc}")
         sf("org login sfdx-url --alias url --sfdx-url-file", str(address))
         assert sf("data query --target-org url --query", "SELECT Id FROM Account")["totalSize"] == 5
-        version = subprocess.run(
-            ["sf", "--version"], env=environment, capture_output=True, text=True, check=True
-        ).stdout
+        command = ["sf", "--version"]
+        asked = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     what = "display, query, create, update, get, expired token"
     works("sf", asked.stdout.split()[0].rpartition("/")[2], "JWT; access token; sfdx-url", what)
