@@ -48,7 +48,7 @@ _WRONG_LOGIN: Final = (
 
 
 class AuthorizeEndpoint:
-    """The endpoint `/services/oauth2/authorize`, with the logins of browsers and the consents that are being asked for."""
+    """The endpoint `/services/oauth2/authorize`, with logins of browsers and consents that are being asked for."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
