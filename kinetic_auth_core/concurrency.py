@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar, copy_context
 from inspect import CO_VARARGS
 from types import FrameType
 from typing import Any, Generic, Protocol, TypeVar
@@ -100,6 +101,49 @@ def current_runner() -> tuple[int, object]:
     greenlet = sys.modules.get("greenlet")
     current = greenlet.getcurrent() if greenlet else None
     return threading.get_ident(), None if current is None or current.parent is None else current
+
+
+_waits_for: ContextVar[tuple[int, object] | None] = ContextVar("kinetic_auth_waits_for", default=None)
+
+
+def is_current_runner(runner: tuple[int, object] | None) -> bool:
+    """Whether this line is run by a runner, or by a thread that this runner waits for in `uninterrupted`."""
+    return runner is not None and runner in {current_runner(), _waits_for.get()}
+
+
+def uninterrupted(call: Callable[[], T]) -> T:
+    """Run something to its end whatever a signal handler raises, which only the main thread runs.
+
+    In the main thread it runs in a thread of its own, in the caller's context, and the caller waits. What a handler
+    raises meanwhile ends the waiting alone. The interpreter does not end before that thread has.
+
+    Raises:
+        BaseException: What the call raised.
+    """
+    if threading.current_thread() is not threading.main_thread() or current_runner()[1] is not None:
+        return call()
+    found: list[tuple[T | None, BaseException | None]] = []
+    is_over = threading.Event()
+
+    def run() -> None:
+        try:
+            found.append((call(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller
+            found.append((None, error))
+        finally:
+            is_over.set()
+
+    context = copy_context()
+    context.run(_waits_for.set, current_runner())
+    try:
+        threading.Thread(target=context.run, args=(run,), name="kinetic-auth exchange", daemon=False).start()
+    except RuntimeError:  # no more threads, or the interpreter is ending
+        return call()
+    is_over.wait()
+    result, error = found.pop()
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # there is one where there is no error
 
 
 def pause_runner(seconds: float) -> None:

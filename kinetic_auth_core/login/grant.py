@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption
+from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, uninterrupted
 from kinetic_auth_core.config.merge import construct, merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
@@ -271,9 +271,17 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         return session
 
     def _try(self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest) -> SalesforceSession:
+        request = self._form(login, asked)
+        if self.single_use:  # the answer has to be kept, also if a signal handler ends the login meanwhile
+            return uninterrupted(lambda: self._exchange(login, clock, asked, request))
+        return self._exchange(login, clock, asked, request)
+
+    def _exchange(
+        self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest, request: "TokenRequest"
+    ) -> SalesforceSession:
+        """Send the form, and read the answer."""
         from kinetic_auth_core.oauth.token_response import ask, read_response
 
-        request = self._form(login, asked)
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)
         try:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import raise_interruption
+from kinetic_auth_core.concurrency import chain, current_runner, is_current_runner, mark_interruption, pause_runner, raise_interruption
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -53,6 +53,10 @@ _LONGEST_CONSENT_S = 900.0
 
 class LostGrantError(CredentialsRejectedError):
     """A login that was not tried, as its token cannot be used any more."""
+
+
+class TokenHeldError(TransientAuthenticationError):
+    """A login that was not tried, as another one presents its token, or had no answer."""
 
 
 def token_was_not_used(error: BaseException) -> bool:
@@ -159,6 +163,7 @@ class SingleUse:
             None  # a login of this source whose mark could not be taken off, and which sent nothing
         )
         self._first_seen: dict[str, float] = {}  # logins whose marks are by a clock that is ahead of ours
+        self._holders: dict[str, tuple[int, object]] = {}  # who runs the logins of this process
         self._has_warned = False
 
     def has_to_wait(self, *, has_live: bool) -> bool:
@@ -192,16 +197,18 @@ class SingleUse:
         Raises:
             StoreUnavailableError: The store failed, so nothing may be sent.
             LostGrantError: The secret cannot be used any more.
-            TransientAuthenticationError: Another login has it, or its last login had no answer.
+            TokenHeldError: Another login has it, or its last login had no answer.
         """
         login, pause_s, began = uuid.uuid4().hex, self.poll_s[0], time.monotonic()
         while True:
             self._writer.flush()
             record = self._entry.read()
             if self._is_held(record):
+                if record.mark is not None and is_current_runner(self._holders.get(record.mark.login)):
+                    raise self._not_now("it was asked for from within a login with the same token")
                 if wait_s is not None and time.monotonic() - began >= wait_s:
                     raise self._not_now("another login presents its token at the moment")
-                time.sleep(pause_s)
+                pause_runner(pause_s)
                 pause_s = min(pause_s * 2, self.poll_s[1])
                 continue
             tries = self._next_try(record, has_live)
@@ -209,6 +216,7 @@ class SingleUse:
             after = Record(record.value, Mark(login, time.time() + lasts_s, tries))
             if (marked := self._entry.swap(record, after)) is not None:
                 self._unsent = None
+                self._holders[login] = current_runner()
                 return MarkedState(self._writer, marked, record, login, self._warn_of_memory)
 
     def _begins_with_consent(self, record: Record) -> bool:
@@ -220,7 +228,7 @@ class SingleUse:
 
         Raises:
             LostGrantError: There is none.
-            TransientAuthenticationError: Not now.
+            TokenHeldError: Not now.
         """
         if record.lost is not None and self._has_seed:
             raise self._lost(record.lost)
@@ -235,7 +243,7 @@ class SingleUse:
         if has_live():
             raise self._not_now("its last login had no answer, and is repeated once the live session has ended")
         if self._unanswered is not None and self._unanswered[0] == mark.login:
-            time.sleep(max(self._unanswered[1] + self.retry_after_s - time.monotonic(), 0))
+            pause_runner(max(self._unanswered[1] + self.retry_after_s - time.monotonic(), 0))
         logger.warning("%s: its last login had no answer; its token is presented a second and last time", self._label)
         return 2
 
@@ -277,7 +285,10 @@ class SingleUse:
             error: What it raised; None: it succeeded.
             was_sent: Whether a request may have left.
         """
+        self._holders.pop(marked.login, None)
         if marked.new is not None:
+            return
+        if was_sent and error is not None and _is_interruption(error):  # the exchange goes on without this thread
             return
         record = marked.record
         if error is None or marked.was_accepted:
@@ -324,12 +335,17 @@ class SingleUse:
             **self._details,
         )
 
-    def _not_now(self, why: str) -> TransientAuthenticationError:
-        return TransientAuthenticationError(f"{self._label} is not tried now: {why}.", retryable=True, **self._details)
+    def _not_now(self, why: str) -> TokenHeldError:
+        return TokenHeldError(f"{self._label} is not tried now: {why}.", retryable=True, **self._details)
 
 
 def _lost_by(error: BaseException) -> Lost:
     return Lost(getattr(error, "error", None), getattr(error, "description", None))
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Whether the login ended because of what a signal handler raised, such as Ctrl-C or the time-out of a job."""
+    return not isinstance(error, Exception) or any(mark_interruption(link) for link in chain(error))
 
 
 def _without_this_try(marked: MarkedState) -> Record:

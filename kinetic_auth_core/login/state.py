@@ -5,6 +5,7 @@ and it is kept for 400 days after its last change. Who may present a secret that
 `login.single_use`.
 """
 
+import atexit
 import hashlib
 import hmac
 import json
@@ -17,7 +18,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import raise_interruption, reset_after_fork
+from kinetic_auth_core.concurrency import pause_runner, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, StoreUnavailableError
 from kinetic_auth_core.login.identity import UnwritableError, written
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
@@ -359,7 +360,7 @@ class StateWriter:
                 if time.monotonic() >= give_up_at:
                     self._keep(record, login, error)
                     return
-                time.sleep(pause_s)
+                pause_runner(pause_s)
                 pause_s *= 2
             else:
                 return
@@ -392,6 +393,7 @@ class StateWriter:
         logger.warning("%s Its new token is kept in this process, which goes on trying to store it.", error.message)
         with self._lock:
             self._pending = (record, login)
+        atexit.register(self._try_at_exit)
         thread = threading.Thread(target=self._go_on, name="kinetic-auth state", daemon=True)
         try:
             thread.start()
@@ -407,6 +409,13 @@ class StateWriter:
                 self.flush()
             except StoreUnavailableError as error:
                 logger.debug("%s", error)
+
+    def _try_at_exit(self) -> None:
+        """Store what is pending before the process ends, or say what is lost with it."""
+        try:
+            self.flush()
+        except StoreUnavailableError as error:
+            logger.error("%s The newest token is lost with this process.", error.message)  # noqa: TRY400 - no traceback
 
     def _after_fork(self) -> None:
         """In the child: the parent stores what is pending."""

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 
 from kinetic_auth_core.concurrency import (
     current_runner,
+    is_current_runner,
     notice_fork,
     pause_runner,
     raise_interruption,
@@ -24,6 +25,7 @@ from kinetic_auth_core.concurrency import (
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import Reason, may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
+from kinetic_auth_core.login.single_use import TokenHeldError
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
 from kinetic_auth_core.sessions.refused_sessions import RefusedSessions
@@ -126,7 +128,10 @@ class Refresher:
         if self._flow.has_to_wait(has_live=True):
             return None
         lease = self._cache.acquire(self._holder)
-        return self._under_lease(lease, stale) if lease else None
+        try:
+            return self._under_lease(lease, stale) if lease else None
+        except TokenHeldError:  # callers whose session has ended meanwhile wait for the other login
+            return None
 
     def was_made_here(self, session: SalesforceSession) -> bool:
         """Whether a session comes from a login of this source and not from the store."""
@@ -362,7 +367,7 @@ class SingleFlight:
                 return None
             if self._flight is None or self._flight.is_over:
                 self._flight = mine
-            if self._flight is not mine and self._flight.owner == current_runner():
+            if self._flight is not mine and is_current_runner(self._flight.owner):
                 raise ConfigurationError(
                     "session() was called from within the login that makes the session.",
                     remedy="Observers and plugins must not use the source that logs in; use the hook's arguments.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -487,3 +489,82 @@ def test_a_stopped_login_that_answers_too_late_does_not_overwrite_a_newer_token(
     assert "newer token is stored already" in caplog.text
     make().authenticate()
     assert "canary-too-late" not in org.presented
+
+
+class JobTimeoutError(Exception):
+    """What a queue raises in the middle of a job."""
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, JobTimeoutError])
+def test_what_a_signal_handler_raises_in_mid_login_loses_no_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, raised: type[BaseException]
+) -> None:
+    """The exchange goes on, and the next login uses what it has brought."""
+
+    def interrupt(handler: Any, form: dict[str, str]) -> bool:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0.3)
+        return False
+
+    def on_signal(number: int, frame: Any) -> None:
+        raise raised
+
+    before = signal.signal(signal.SIGUSR1, on_signal)
+    try:
+        org.fail_next(interrupt)
+        source = make()
+        with pytest.raises(raised):
+            source.session()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    source.session()
+    make().authenticate()
+    assert org.refusals == 0
+    assert set(org.presented.values()) == {1}
+
+
+def test_a_login_from_within_a_login_with_the_same_token_does_not_wait_for_itself(
+    make: Callable[..., kinetic.SessionSource], store: kinetic.FileStore
+) -> None:
+    errors: list[kinetic.KineticAuthError] = []
+
+    class Nosy:
+        @kinetic.hookimpl(wrapper=True)
+        def authenticate(self, request: kinetic.LoginRequest) -> Any:
+            if not errors:
+                try:
+                    source.authenticate()
+                except kinetic.KineticAuthError as error:
+                    errors.append(error)
+            return (yield)
+
+    source = kinetic.SessionSource(make()._flow.instance(), store=store, observers=[Nosy()])
+    assert source.authenticate().is_valid()
+    assert "from within a login" in str(errors[0])
+
+
+def test_a_token_that_is_pending_at_the_end_of_a_process_is_stored_then(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    def break_the_store(handler: Any, form: dict[str, str]) -> bool:
+        restrict(store, 0o755)
+        return False
+
+    program = """
+import sys, pathlib
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.login.state import StateWriter
+sys.path[:0] = [sys.argv[1]]
+from acme_broker import BrokerAuthenticator
+StateWriter.tries_for_s, StateWriter._pauses_s = 0.0, (60.0, 60.0)
+broker = BrokerAuthenticator("app", sys.argv[2], login_url=sys.argv[3])
+kinetic.SessionSource(broker, store=kinetic.FileStore(sys.argv[4])).session()
+pathlib.Path(sys.argv[4]).chmod(0o700)
+"""
+    example = Path(__file__).parents[2] / "docs" / "examples" / "rotating_provider"
+    org.fail_next(break_the_store)
+    store.put("any", b"", expires_in_s=60)
+    command = [sys.executable, "-c", program, str(example), org.consent(), org.url, str(store.path)]
+    subprocess.run(command, check=True, timeout=60)
+    (record,) = state_files(store)
+    assert next(iter(org.kept - {next(iter(org.families))})).encode() in record.read_bytes()
