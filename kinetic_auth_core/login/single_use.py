@@ -16,7 +16,14 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import chain, current_runner, is_current_runner, mark_interruption, pause_runner, raise_interruption
+from kinetic_auth_core.concurrency import (
+    chain,
+    current_runner,
+    is_current_runner,
+    mark_interruption,
+    pause_runner,
+    raise_interruption,
+)
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
