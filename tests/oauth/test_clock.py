@@ -18,8 +18,9 @@ EXPIRED = ("invalid_grant", "expired authorization code")
 
 @pytest.fixture
 def sf(full_tier: None) -> Iterator[SalesforceEmulator]:
-    """An org of the test's own, as its clock is turned."""
+    """An org of the test's own, as its clock is turned; it takes no `exp` that is far ahead."""
     with SalesforceEmulator() as org:
+        org.policy.strict_exp = True
         yield org
 
 
