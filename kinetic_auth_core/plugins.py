@@ -6,7 +6,7 @@ A plugin imports only these names and those of `kinetic_auth_core`; its tests im
 well. This module re-exports and defines nothing itself.
 """
 
-from kinetic_auth_core.concurrency import Once, reset_after_fork
+from kinetic_auth_core.concurrency import Once, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -22,7 +22,6 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import url_problem

@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate, without_line_end
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.registry.references import Reference
@@ -292,7 +292,13 @@ def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> Kin
         return error
     for row in rows:
         is_path = not row.secret and isinstance(row.value, str | os.PathLike) and row.source not in _OWN_SOURCES
-        if is_path and row.source not in error.message and _names_file(error.message, os.fspath(row.value)):
+        is_named = error.message.startswith(f"{row.name}: ")  # `login.places` adds where it was set
+        if (
+            is_path
+            and not is_named
+            and row.source not in error.message
+            and _names_file(error.message, os.fspath(row.value))
+        ):
             return error.met_at(f"{row.name} (from {row.source})")
     return error
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import construct, file_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, ProviderLoadError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redacted_cause
 from kinetic_auth_core.registry.discovery import PluginTable
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import MAX_FILE_BYTES
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
+from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -35,7 +35,6 @@ from kinetic_auth_core.events import (
     current_tally,
     tallied,
 )
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy, notice_fork, uninterrupted
+from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, uninterrupted
 from kinetic_auth_core.config.merge import construct, merge, variable_layers
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
@@ -25,7 +25,6 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person, tallied
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed

@@ -16,7 +16,14 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import current_runner, is_current_runner, pause_runner
+from kinetic_auth_core.concurrency import (
+    chain,
+    current_runner,
+    is_current_runner,
+    mark_interruption,
+    pause_runner,
+    raise_interruption,
+)
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -25,7 +32,6 @@ from kinetic_auth_core.errors import (
     TransientAuthenticationError,
     TransportError,
 )
-from kinetic_auth_core.interruptions import chain, mark_interruption, raise_interruption
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.login.state import (
     Lost,

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, identity_of

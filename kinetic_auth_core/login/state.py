@@ -18,12 +18,11 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import pause_runner, reset_after_fork
+from kinetic_auth_core.concurrency import pause_runner, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, StoreUnavailableError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.identity import UnwritableError, written
-from kinetic_auth_core.login_hosts import canonical_login_url
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
+from kinetic_auth_core.settings.login_hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import schema, secret_texts
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.memory import MemoryStore

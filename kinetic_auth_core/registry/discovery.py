@@ -17,8 +17,8 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core._published import EXTRAS, NAMES
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.settings.schema import suggest
 from kinetic_auth_core.versions import CORE, installed_version
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pluggy
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 

@@ -14,8 +14,8 @@ import attrs
 import pluggy
 from stevedore.driver import DriverManager
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,

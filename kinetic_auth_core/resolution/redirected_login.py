@@ -5,13 +5,13 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core import redirection
 from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import LoginSpec, spec_for
-from kinetic_auth_core.redirection import Redirection
 from kinetic_auth_core.registry.loading import Observers
 from kinetic_auth_core.settings.schema import setting
+from kinetic_auth_core.transport import redirection
+from kinetic_auth_core.transport.redirection import Redirection
 
 
 @attrs.frozen

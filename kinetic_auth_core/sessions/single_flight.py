@@ -14,10 +14,16 @@ import uuid
 from collections import deque
 from concurrent.futures import Future
 
-from kinetic_auth_core.concurrency import current_runner, is_current_runner, notice_fork, pause_runner, reset_after_fork
+from kinetic_auth_core.concurrency import (
+    current_runner,
+    is_current_runner,
+    notice_fork,
+    pause_runner,
+    raise_interruption,
+    reset_after_fork,
+)
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import Reason, may_ask_a_person
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.single_use import TokenHeldError
 from kinetic_auth_core.redaction import secret_boundary

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core import redirection
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
@@ -26,6 +25,7 @@ from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.memory import process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
+from kinetic_auth_core.transport import redirection
 from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.interruptions import raise_interruption
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.settings.schema import Setting, schema
 

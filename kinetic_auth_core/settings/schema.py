@@ -17,8 +17,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.settings.coercion import arms, coerce, is_list_type, is_path_type, item_types
 

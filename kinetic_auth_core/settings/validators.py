@@ -9,7 +9,6 @@ import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import url_problem
-from kinetic_auth_core.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
 from kinetic_auth_core.session import (
     DEFAULT_API_VERSION,
     FIRST_LASTING_API_VERSION,
@@ -18,6 +17,7 @@ from kinetic_auth_core.session import (
     normal_api_version,
     retires_soon,
 )
+from kinetic_auth_core.settings.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
 from kinetic_auth_core.settings.schema import not_from_found_files, setting, with_help
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import instance_url_problem, is_loopback
-from kinetic_auth_core.login_hosts import SALESFORCE_DOMAINS
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.login_hosts import SALESFORCE_DOMAINS
 
 #: See docs/adr/0014-guards-of-org-and-host.md
 SALESFORCE_HOSTS = tuple(f"*.{domain}" for domain in SALESFORCE_DOMAINS)

@@ -21,9 +21,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.schema import setting

@@ -9,9 +9,8 @@ from typing import ClassVar, Protocol, TypeVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.concurrency import raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.schema import secret_texts

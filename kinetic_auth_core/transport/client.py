@@ -20,13 +20,11 @@ import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
-from kinetic_auth_core.concurrency import Lazy, notice_fork, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
-from kinetic_auth_core.interruptions import raise_interruption
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
-from kinetic_auth_core.redirection import check_address
 from kinetic_auth_core.transport import limits
 from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
@@ -34,6 +32,7 @@ from kinetic_auth_core.transport.kept import pool_classes
 from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.proxies import proxy_problem, variable_of
+from kinetic_auth_core.transport.redirection import check_address
 from kinetic_auth_core.versions import installed_version
 
 _MAX_QUOTED = 300  # characters

@@ -17,8 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from kinetic_auth_core.concurrency import no_fork
-from kinetic_auth_core.interruptions import raise_interruption
+from kinetic_auth_core.concurrency import no_fork, raise_interruption
 from kinetic_auth_core.transport.connections import bounded_timeout_s
 
 

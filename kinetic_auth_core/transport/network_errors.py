@@ -10,7 +10,7 @@ import attrs
 import requests
 import urllib3.exceptions
 
-from kinetic_auth_core.interruptions import chain as chain_of
+from kinetic_auth_core.concurrency import chain as chain_of
 from kinetic_auth_core.redaction import LibraryError
 from kinetic_auth_core.transport.kept import StaleConnectionError
 from kinetic_auth_core.transport.limits import CodingError

@@ -257,7 +257,7 @@ def test_a_refresh_in_the_background_without_an_answer_is_repeated_when_the_sess
     source = make()
     first = source.session()
     org.fail_next(drop)
-    until(lambda: source.session() and len(org.requests) == 2, "there was no refresh in the background")
+    until(lambda: source.session().is_valid() and len(org.requests) == 2, "there was no refresh in the background")
     while (session := source.session()) == first:
         assert len(org.requests) == 2
         time.sleep(0.01)

@@ -142,7 +142,8 @@ def test_the_example_of_error_handling_prints_what_happened_and_what_to_do(
     assert capsys.readouterr().out == (
         f"Authentication failed: jwt-bearer login of {USERNAME} at {sf.url.removeprefix('http://')} failed: "
         "inactive_user: user frozen or deactivated (HTTP 400). "
-        "Remedy: The user is frozen or deactivated: reactivate it, or use another.\n"
+        "Remedy: The user is frozen or deactivated: reactivate it (Setup, Users, the user, Unfreeze; or Edit, Active), "
+        "or use another.\n"
     )
 
 

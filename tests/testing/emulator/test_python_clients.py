@@ -101,10 +101,11 @@ class Rerouted(httpcore.AnyIOBackend):
 @pytest.mark.parametrize("flow", ["JWT", "client credentials"])
 def test_aiosalesforce(org: SalesforceEmulator, works: Works, flow: str) -> None:
     login = org.default
-    auth = {
+    flows: dict[str, Callable[[], Any]] = {
         "JWT": lambda: JwtBearerFlow(login.client_id, login.username, org.private_key_path),
         "client credentials": lambda: ClientCredentialsFlow(login.client_id, login.client_secret),
-    }[flow]()
+    }
+    auth = flows[flow]()
 
     async def use() -> None:
         transport = httpx.AsyncHTTPTransport()

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.encoded_secrets import find_secrets
-from kinetic_auth_core.redaction import MASK, mask
+from kinetic_auth_core.redaction import MASK, find_secrets, mask
 
 SECRET = 'p&ss+w/rd"<\u00dcn\u00efc\U0001f511de>canary'
 
