@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -299,6 +300,14 @@ class LoginFlow:
             KineticAuthError: The store failed.
         """
         return self._states.newest(self.instance())
+
+    def file_in_clear(self) -> Path | None:
+        """The file that holds the token of the provider in clear; None: there is no such file.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._states.file_in_clear(self.instance()) if self.spec.is_single_use else None
 
     def forget_state(self) -> bool:
         """Delete what the provider has kept.

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -47,6 +48,7 @@ from kinetic_auth_core.login.state import (
     store_unavailable,
 )
 from kinetic_auth_core.oauth.error_codes import REVOKED_TOKEN, Kind, known_error
+from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
@@ -423,6 +425,17 @@ class States:
             return record.value
         seeds = [value for value in seed_of(type(instance), instance).secrets.values() if isinstance(value, str)]
         return seeds[0] if len(seeds) == 1 else None
+
+    def file_in_clear(self, instance: Any) -> Path | None:
+        """The file that holds the secret in clear; None: there is no such file.
+
+        Raises:
+            StoreUnavailableError: The store failed.
+        """
+        store = self._cache.opened_store()
+        if not isinstance(store, FileStore) or self._entry(instance).read().value is None:
+            return None
+        return store.file_in_clear(self._entry(instance).name)
 
     def forget(self, instance: Any) -> bool:
         """Delete a state.
