@@ -41,7 +41,6 @@ from kinetic_auth_core.login.state import (
     Record,
     StateEntry,
     StateWriter,
-    has_seed,
     memory_of_states,
     seed_of,
     state_name,
@@ -409,7 +408,7 @@ class States:
             spec.label,
             spec.deadline_s or _DEADLINE_S,
             self._cache.lease_s,
-            has_seed=has_seed(type(instance)),
+            has_seed=bool(seed_of(type(instance), instance).secrets),
             details=details,
         )
         return self._secrets.setdefault(entry.name, made)
