@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
+from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork, uninterrupted
 from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -429,6 +429,8 @@ class LoginFlow:
             return self._within_budget(provider, login, self._states.open(provider.instance))
         marked = self._mark(secret, login)
         try:
+            if threading.current_thread().daemon and marked.presents_a_secret:  # nobody could tell what became of it
+                return uninterrupted(lambda: self._marked(secret, marked, provider, login))
             return self._marked(secret, marked, provider, login)
         except AuthenticationError as error:
             if not (secret.is_over(error) and marked.before.value):

@@ -102,6 +102,7 @@ class MarkedState:
         was_read: Whether the provider has asked for the secret.
         was_accepted: Whether there was a good answer.
         new: The record that has replaced the marked one; None: nothing has.
+        presents_a_secret: Whether there is one; otherwise a person has to consent.
     """
 
     _writer: StateWriter
@@ -112,6 +113,7 @@ class MarkedState:
     was_read: bool = False
     was_accepted: bool = False
     new: Record | None = None
+    presents_a_secret: bool = True
 
     def get(self) -> str | None:
         """The secret; None if nothing has replaced the configured one."""
@@ -225,7 +227,10 @@ class SingleUse:
             if (marked := self._entry.swap(record, after)) is not None:
                 self._unsent = None
                 self._holders[login] = current_runner()
-                return MarkedState(self._writer, marked, record, login, self._warn_of_memory)
+                has_secret = not self._begins_with_consent(record)
+                return MarkedState(
+                    self._writer, marked, record, login, self._warn_of_memory, presents_a_secret=has_secret
+                )
 
     def _begins_with_consent(self, record: Record) -> bool:
         """Whether there is nothing to present, so that a person has to consent."""

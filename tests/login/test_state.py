@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import attrs
 import pytest
+from acme_broker import BrokerAuthenticator
 from rotating_org import RotatingOrg, answer, drop, lose_the_answer
 
 import kinetic_auth_core as kinetic
@@ -651,5 +652,37 @@ def test_what_granted_has_kept_stays_where_it_raises_afterwards(org: RotatingOrg
     for _ in range(2):
         with pytest.raises(kinetic.AuthenticationError, match="granted"):
             source.authenticate()
+    assert org.refusals == 0
+    assert set(org.presented.values()) == {1}
+
+
+def test_a_program_that_ends_in_the_middle_of_a_refresh_in_the_background_loses_no_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    def slowly(handler: Any, form: dict[str, str]) -> bool:
+        time.sleep(0.5)
+        return False
+
+    program = """
+import sys, time
+import kinetic_auth_core as kinetic
+sys.path[:0] = [sys.argv[1]]
+from acme_broker import BrokerAuthenticator
+broker = BrokerAuthenticator("app", sys.argv[2], login_url=sys.argv[3])
+source = kinetic.SessionSource(broker, store=kinetic.FileStore(sys.argv[4]))
+source.session()
+time.sleep(3.6)  # 90 % of its life
+source.session()  # begins the refresh
+time.sleep(0.2)
+"""
+    example = Path(__file__).parents[2] / "docs" / "examples" / "rotating_provider"
+    org.life_s = 4.0
+    org.fail_next(lambda handler, form: False, slowly)
+    seed = org.consent()
+    command = [sys.executable, "-c", program, str(example), seed, org.url, str(store.path)]
+    subprocess.run(command, check=True, timeout=60)
+    assert len(org.requests) == 2
+    source = kinetic.SessionSource(BrokerAuthenticator("app", seed, login_url=org.url), store=store)
+    source.authenticate()
     assert org.refusals == 0
     assert set(org.presented.values()) == {1}
