@@ -136,8 +136,12 @@ class ProviderInstances:
         return self._spec.instances[number] if self._spec.instances and os.getpid() == self._pid else None
 
     def _after_fork(self) -> None:
-        """In the child: no thread holds the lock that a thread of the parent may have held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held; its instances stay its own.
+
+        Those may hold connections. They are not closed: over TLS that would end the parent's connection.
+        """
         self._lock = threading.RLock()
+        self._by_number = {}
 
 
 def _close_quietly(instance: Any) -> None:
