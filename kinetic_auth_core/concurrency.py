@@ -112,15 +112,17 @@ def is_current_runner(runner: tuple[int, object] | None) -> bool:
 
 
 def uninterrupted(call: Callable[[], T]) -> T:
-    """Run something to its end whatever a signal handler raises, which only the main thread runs.
+    """Run something to its end, whatever a signal handler raises, and also where the program ends meanwhile.
 
-    In the main thread it runs in a thread of its own, in the caller's context, and the caller waits. What a handler
-    raises meanwhile ends the waiting alone. The interpreter does not end before that thread has.
+    Signal handlers run in the main thread, and daemon threads end with the program. In these it runs in a thread of its
+    own, in the caller's context, and the caller waits: only the waiting is interrupted. The interpreter does not end
+    before that thread has.
 
     Raises:
         BaseException: What the call raised.
     """
-    if threading.current_thread() is not threading.main_thread() or current_runner()[1] is not None:
+    thread = threading.current_thread()
+    if (thread is not threading.main_thread() and not thread.daemon) or current_runner()[1] is not None:
         return call()
     found: list[tuple[T | None, BaseException | None]] = []
     is_over = threading.Event()

@@ -14,6 +14,7 @@ import click
 
 from kinetic_auth_core.cli.exit_codes import INTERRUPTED, OK, USAGE, exit_code_of
 from kinetic_auth_core.cli.output import diagnostics, drop_unread, note, show_error
+from kinetic_auth_core.config.variables import pipes_read_once
 
 
 @attrs.define
@@ -53,6 +54,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run it. The `.env` file configures the log only for commands that read it anyway."""
         env_file = ctx.params.get("env_file") if "env_file" in ctx.params else os.devnull
+        ctx.with_resource(pipes_read_once())
         ctx.with_resource(diagnostics(env_file, debug=ctx.ensure_object(Run).debug))
         return super().invoke(ctx)
 

@@ -1,6 +1,7 @@
 """`kinetic-auth exec`: runs a command with the live session, and without the login's secrets."""
 
 import contextlib
+import inspect
 import os
 import re
 import signal
@@ -8,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any
 
 import click
 
@@ -19,14 +19,21 @@ from kinetic_auth_core.cli.output import note
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.cli.token import session_variables
 from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import KineticAuthError
-from kinetic_auth_core.registry.discovery import AUTHENTICATORS, SESSION_STORES
-from kinetic_auth_core.registry.loading import load_authenticator, load_session_store
+from kinetic_auth_core.registry.discovery import (
+    AUTHENTICATORS,
+    KEY_LOADERS,
+    OBSERVERS,
+    SESSION_STORES,
+    AllowedPlugins,
+)
+from kinetic_auth_core.registry.loading import load
 from kinetic_auth_core.settings.schema import Setting, schema
 
 _PASSED_ON = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_REFERENCE = re.compile(r"env://([A-Za-z_]\w*)")
-_NAMED = re.compile(r"(?:env://|\$\{)([A-Za-z_]\w*)")
+_REFERENCE = re.compile(r"env://([^\s#$\"',\]]+)")
+_NAMED = re.compile(r"\$\{([A-Za-z_]\w*)")
 
 
 @click.command(
@@ -53,7 +60,7 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     with command_source(Choice(provider=None, **choice)) as chosen:
         session = chosen.source.session()
-        hidden = set() if keep_env else secret_variables(Configuration.load(choice["config"], choice["env_file"]))
+        hidden = set() if keep_env else secret_variables(chosen.configuration)
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     variables |= session_variables(session) | {"SF_API_VERSION": session.api_version}
     sys.exit(_run(command, variables))
@@ -63,40 +70,63 @@ def secret_variables(configuration: Configuration) -> set[str]:
     """The variables of this process that could fill a secret setting of any environment or store.
 
     These are the variables of the secret settings of all installed providers and stores, also with the prefix of an
-    environment; and those that the config file or such a variable names for a secret, with `${NAME}` or `env://NAME`.
+    environment; and those from which such a value is made: by `${NAME}` or `env://NAME` in the config file, by
+    `env://NAME` in a variable, or by `${NAME}` in the `.env` file. Plugins that the config file does not allow count
+    for nothing, and are not imported.
 
     Args:
         configuration: The files.
     """
-    of_stores = _secrets(SESSION_STORES, load_session_store)
-    of_providers = _secrets(AUTHENTICATORS, load_authenticator)
+    variables, allowed = configuration.variables, configuration.allowed
+    of_stores, of_providers = _secrets(SESSION_STORES, allowed), _secrets(AUTHENTICATORS, allowed)
+    others = [setting for group in (OBSERVERS, KEY_LOADERS) for setting in _secrets(group, allowed, with_table=True)]
     ends = {f"SF_STORE_{each.name.upper()}" for each in of_stores} | {each.env for each in of_providers}
     is_secret = re.compile(rf"(?:.*_)?(?:{'|'.join(map(re.escape, sorted(ends)))})", re.IGNORECASE)
-    found = {name for name in os.environ if is_secret.fullmatch(name)}
+    found = {name for layer in variables.layers for name in layer.values if is_secret.fullmatch(name)}
     file = configuration.file
     tables = [file.defaults, file.environments, *(table.settings for table in file.allowed.tables.values())]
-    found |= set(_named_in(tables, {each.name for each in (*of_stores, *of_providers)}))
-    return found | {name for each in found for name in _REFERENCE.findall(os.environ.get(each, ""))}
-
-
-def _secrets(group: str, load: Callable[[str], tuple[Any, type]]) -> list[Setting]:
-    found: list[Setting] = []
-    for plugin in Configuration().allowed.search(group):
-        with contextlib.suppress(KineticAuthError):  # a plugin that does not load has no variables
-            found += [setting for setting in schema(load(plugin.name)[1]) if setting.secret]
+    secret_keys = {each.name for each in (*of_stores, *of_providers, *others)}
+    todo = [*found, *_named_in(tables, secret_keys, variables.lookup)]
+    while todo:
+        name = todo.pop()
+        found.add(name)
+        made_of = (
+            each
+            for layer in variables.layers
+            for each in (*_REFERENCE.findall(layer.values.get(name, "")), *layer.made_of.get(name, ()))
+        )
+        todo += {*made_of} - found
     return found
 
 
-def _named_in(value: object, secret_keys: Container[str], *, is_secret: bool = False) -> Iterator[str]:
+def _secrets(group: str, allowed: AllowedPlugins, *, with_table: bool = False) -> list[Setting]:
+    """The secret settings of a group's plugins; with `with_table`, of those that have a table in the config file."""
+    found: list[Setting] = []
+    for plugin in allowed.search(group):
+        if with_table and plugin.name not in allowed.tables_of(group):
+            continue
+        with contextlib.suppress(KineticAuthError):  # a plugin that does not load has no variables
+            loaded = load(group, f"{plugin.distribution}:{plugin.name}", allowed)[1]
+            found += [setting for setting in schema(loaded) if setting.secret] if inspect.isclass(loaded) else []
+    return found
+
+
+def _named_in(
+    value: object, secret_keys: Container[str], lookup: Callable[[str], str | None], *, is_secret: bool = False
+) -> Iterator[str]:
     """The variables that a config file names for secrets."""
     if isinstance(value, str):
-        yield from (_NAMED if is_secret else _REFERENCE).findall(value)
+        yield from _REFERENCE.findall(value)
+        if is_secret:
+            yield from _NAMED.findall(value)
+            with contextlib.suppress(ValueError):  # a variable that is not set
+                yield from _REFERENCE.findall(interpolate(value, lookup))
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _named_in(each, secret_keys, is_secret=is_secret or key in secret_keys)
+            yield from _named_in(each, secret_keys, lookup, is_secret=is_secret or key in secret_keys)
     elif isinstance(value, Iterable):
         for each in value:
-            yield from _named_in(each, secret_keys, is_secret=is_secret)
+            yield from _named_in(each, secret_keys, lookup, is_secret=is_secret)
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> int:

@@ -7,7 +7,7 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
-from kinetic_auth_core.cli.output import emit_json, emit_record, session_facts
+from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.spec import SourceOptions
@@ -59,6 +59,12 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     with command_source(chosen, settings) as found:
         source = found.source
         session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
+        file = source.token_in_clear()
+    if file is not None:
+        note(
+            f"The refresh token is in clear in {file}, which only this user can read. The setting key of the store "
+            "encrypts it."
+        )
     facts = {**found.facts(), **session_facts(session), "access_token": session.access_token if show_token else None}
     if as_json:
         emit_json(facts)

@@ -10,6 +10,7 @@ import attrs
 
 from kinetic_auth_core.cli.options import Choice
 from kinetic_auth_core.cli.output import note
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.resolution.resolver import Resolution, inspect
@@ -31,11 +32,13 @@ class CommandSource:
         source: The source.
         store: The name of the store.
         is_own: Whether it is the user's own, because the configuration names none.
+        configuration: The files and variables that were read for it.
     """
 
     source: SessionSource
     store: str
     is_own: bool
+    configuration: Configuration
 
     def facts(self) -> dict[str, Any]:
         """Provider, environment and store, for the output of a command."""
@@ -67,7 +70,7 @@ def command_source(
         raise found.error
     row = _store_of(found)
     with SessionSource._of(found.spec) as source:  # noqa: SLF001 - as `resolve` does
-        yield CommandSource(source, str(row.value), is_own=_is_own(row))
+        yield CommandSource(source, str(row.value), is_own=_is_own(row), configuration=found.configuration)
 
 
 def _inspect(choice: Choice, settings: Mapping[str, Any] | None, default_store: str) -> Resolution:

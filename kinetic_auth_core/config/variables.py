@@ -3,11 +3,13 @@
 `os.environ` is never changed.
 """
 
+import contextlib
 import io
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
@@ -73,11 +75,13 @@ class VariableLayer:
         values: Name to text. An empty value counts as not set.
         path: The `.env` file; None for the process.
         how_to_name_it: For a file that was found by searching: the argument that names it; None otherwise.
+        made_of: The variables that python-dotenv has put into a value, in the place of `${NAME}`.
     """
 
     values: Mapping[str, str] = attrs.field(repr=False)
     path: Path | None = None
     how_to_name_it: str | None = None
+    made_of: Mapping[str, Collection[str]] = attrs.field(factory=dict, repr=False)
 
     def get(self, name: str) -> str | None:
         """The value, or None if it is not set or empty."""
@@ -114,7 +118,7 @@ class Variables:
         process = VariableLayer(os.environ)
         if path is None or is_null(path):
             return cls((process,))
-        return cls((process, VariableLayer(_read(path, how_to_name_it), path, how_to_name_it)))
+        return cls((process, _read(path, how_to_name_it)))
 
     def find(self, name: str) -> tuple[str, str] | None:
         """Value and source of a variable, from the highest layer that sets it."""
@@ -149,20 +153,46 @@ class Variables:
         return None if is_a_variable and layers[0] and layers[0].values[names[0]] else found
 
 
-def _read(path: Path, how_to_name_it: str | None) -> dict[str, str]:
-    """Read a file; one that was found instead of named must be trusted."""
+_pipes: ContextVar[dict[Path, str] | None] = ContextVar("kinetic_auth_pipes", default=None)
+
+
+@contextlib.contextmanager
+def pipes_read_once() -> Iterator[None]:
+    """While this holds, a `.env` that is a pipe is read once: what was read is not there a second time."""
+    token = _pipes.set({})
+    try:
+        yield
+    finally:
+        _pipes.reset(token)
+
+
+def _text_of(path: Path, how_to_name_it: str | None) -> str:
+    """The text of a file; one that was found instead of named must be trusted."""
+    kept = _pipes.get()
+    if kept is not None and path in kept:
+        return kept[path]
     remedy = "Correct its path or its permissions."
     text = read_text(path, ".env file", how_to_name_it, remedy=remedy, may_be_pipe=True)
+    if kept is not None and path.is_fifo():
+        kept[path] = text
+    return text
+
+
+def _read(path: Path, how_to_name_it: str | None) -> VariableLayer:
+    text = _text_of(path, how_to_name_it)
     values = dotenv_values(stream=io.StringIO(text, newline=None))
-    _warn_of_gaps(path, text, values)
-    return {name: value for name, value in values.items() if value is not None}
+    written = dotenv_values(stream=io.StringIO(text, newline=None), interpolate=False) if "${" in text else {}
+    _warn_of_gaps(path, written, values)
+    return VariableLayer(
+        {name: value for name, value in values.items() if value is not None},
+        path,
+        how_to_name_it,
+        {name: [match[1] for match in _IN_DOTENV.finditer(value or "")] for name, value in written.items()},
+    )
 
 
-def _warn_of_gaps(path: Path, text: str, values: Mapping[str, str | None]) -> None:
+def _warn_of_gaps(path: Path, written: Mapping[str, str | None], values: Mapping[str, str | None]) -> None:
     """Warn of the variables of ours in which python-dotenv has put nothing in the place of a `${NAME}`."""
-    if "${" not in text:
-        return
-    written = dotenv_values(stream=io.StringIO(text, newline=None), interpolate=False)
     for variable, value in written.items():
         unset = [
             match[1]

@@ -10,11 +10,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
+from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork, uninterrupted
 from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -304,6 +305,14 @@ class LoginFlow:
         """
         return self._states.newest(self.instance())
 
+    def file_in_clear(self) -> Path | None:
+        """The file that holds the token of the provider in clear; None: there is no such file.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._states.file_in_clear(self.instance()) if self.spec.is_single_use else None
+
     def forget_state(self) -> bool:
         """Delete what the provider has kept.
 
@@ -424,6 +433,8 @@ class LoginFlow:
             return self._within_budget(provider, login, self._states.open(provider.instance))
         marked = self._mark(secret, login)
         try:
+            if threading.current_thread().daemon and marked.presents_a_secret:  # nobody could tell what became of it
+                return uninterrupted(lambda: self._marked(secret, marked, provider, login))
             return self._marked(secret, marked, provider, login)
         except AuthenticationError as error:
             if not (secret.is_over(error) and marked.before.value):

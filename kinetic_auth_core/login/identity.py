@@ -98,7 +98,7 @@ def _simple(value: Any) -> Any:
     if kind is dt.datetime and (value.tzinfo is None or type(value.tzinfo) is dt.timezone):
         return ["datetime", value.isoformat(), value.fold]
     if isinstance(value, pathlib.PurePath) and kind.__module__.partition(".")[0] == "pathlib":
-        return ["path", str(value)]
+        return ["path", str(absolute(value) if isinstance(value, pathlib.Path) else value)]
     return None
 
 
@@ -123,7 +123,7 @@ def _object(value: Any, fetch: _Fetch | None) -> Any:
     """
     kind = type(value)
     if isinstance(value, enum.Enum):
-        return ["enum", class_name(kind), value.name]
+        return ["enum", class_name(kind), _written(value.value, fetch) if isinstance(value, enum.Flag) else value.name]
     if inspect.isclass(value) or inspect.isfunction(value):
         return ["name", class_name(value)]
     if not _is_signer(value):
@@ -140,20 +140,40 @@ def _record(value: Any, fetch: _Fetch | None) -> Any:
         UnwritableError: It has attributes elsewhere, as those have whose class is written in C.
     """
     kind = type(value)
-    slots = {name for cls in kind.__mro__ for name in _slots(cls)} - {"__weakref__", "__dict__"}
-    size = _Empty.__basicsize__ + len(slots) * _POINTER
-    if not all(cls.__flags__ & _IS_HEAP_TYPE for cls in kind.__mro__[:-1]) or kind.__basicsize__ > size + 2 * _POINTER:
+    members = [(name, each) for cls in kind.__mro__[:-1] for name, each in _slots(cls)]
+    if not all(map(_is_written_in_python, kind.__mro__[:-1])) or kind.__basicsize__ > _size(kind, len(members)):
         raise UnwritableError(f"an instance of {kind.__qualname__}")
-    names = sorted(slots.union(getattr(value, "__dict__", {})))
-    found = [(name, getattr(value, name)) for name in names if hasattr(value, name)]
+    if len({name for name, _ in members}) < len(members):
+        raise UnwritableError(f"an instance of {kind.__qualname__}, which has two slots of one name")
+    slots = {name: each.__get__(value) for name, each in members if _is_set(each, value)}
+    found = sorted({**slots, **getattr(value, "__dict__", {})}.items())  # not by getattr, which a class may override
     if not found:
         raise UnwritableError(f"an instance of {kind.__qualname__}, which nothing but itself tells from another")
     return ["record", class_name(kind), *([name, _written(item, fetch)] for name, item in found)]
 
 
-def _slots(cls: type) -> list[str]:
-    """The names of the attributes that a class keeps outside of `__dict__`, as Python mangles them."""
-    return [name for name, each in vars(cls).items() if inspect.ismemberdescriptor(each)]
+def _slots(cls: type) -> list[tuple[str, Any]]:
+    """The attributes that a class keeps outside of `__dict__`: their names, as Python mangles them, and descriptors."""
+    return [(name, each) for name, each in vars(cls).items() if inspect.ismemberdescriptor(each)]
+
+
+def _is_set(slot: Any, value: Any) -> bool:
+    try:
+        slot.__get__(value)
+    except AttributeError:
+        return False
+    return True
+
+
+def _is_written_in_python(cls: type) -> bool:
+    """Whether a class is; one that is written in C may have members without `__slots__`, and more than those."""
+    return bool(cls.__flags__ & _IS_HEAP_TYPE) and ("__slots__" in vars(cls) or not _slots(cls))
+
+
+def _size(cls: type, slots: int) -> int:
+    """The size of an instance, in bytes, that has nothing but these slots, a `__dict__` and weak references."""
+    others = (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0)
+    return _Empty.__basicsize__ + (slots + others) * _POINTER
 
 
 def _is_signer(value: Any) -> bool:

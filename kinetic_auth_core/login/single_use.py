@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -41,13 +42,13 @@ from kinetic_auth_core.login.state import (
     Record,
     StateEntry,
     StateWriter,
-    has_seed,
     memory_of_states,
     seed_of,
     state_name,
     store_unavailable,
 )
 from kinetic_auth_core.oauth.error_codes import REVOKED_TOKEN, Kind, known_error
+from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
@@ -102,6 +103,7 @@ class MarkedState:
         was_read: Whether the provider has asked for the secret.
         was_accepted: Whether there was a good answer.
         new: The record that has replaced the marked one; None: nothing has.
+        presents_a_secret: Whether there is one; otherwise a person has to consent.
     """
 
     _writer: StateWriter
@@ -112,6 +114,7 @@ class MarkedState:
     was_read: bool = False
     was_accepted: bool = False
     new: Record | None = None
+    presents_a_secret: bool = True
 
     def get(self) -> str | None:
         """The secret; None if nothing has replaced the configured one."""
@@ -226,7 +229,10 @@ class SingleUse:
             if (marked := self._entry.swap(record, after)) is not None:
                 self._unsent = None
                 self._holders[login] = current_runner()
-                return MarkedState(self._writer, marked, record, login, self._warn_of_memory)
+                has_secret = not self._begins_with_consent(record)
+                return MarkedState(
+                    self._writer, marked, record, login, self._warn_of_memory, presents_a_secret=has_secret
+                )
 
     def _after_fork(self) -> None:
         """In the child: a thread of its own may have the number of one of the parent's that is logging in."""
@@ -413,7 +419,7 @@ class States:
             spec.label,
             spec.deadline_s or _DEADLINE_S,
             self._cache.lease_s,
-            has_seed=has_seed(type(instance)),
+            has_seed=bool(seed_of(type(instance), instance).secrets),
             details=details,
         )
         return self._secrets.setdefault(entry.name, made)
@@ -429,6 +435,17 @@ class States:
             return record.value
         seeds = [value for value in seed_of(type(instance), instance).secrets.values() if isinstance(value, str)]
         return seeds[0] if len(seeds) == 1 else None
+
+    def file_in_clear(self, instance: Any) -> Path | None:
+        """The file that holds the secret in clear; None: there is no such file.
+
+        Raises:
+            StoreUnavailableError: The store failed.
+        """
+        store = self._cache.opened_store()
+        if not isinstance(store, FileStore) or self._entry(instance).read().value is None:
+            return None
+        return store.file_in_clear(self._entry(instance).name)
 
     def forget(self, instance: Any) -> bool:
         """Delete a state.

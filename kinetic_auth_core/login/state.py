@@ -316,8 +316,8 @@ def seed_of(cls: type, instance: Any) -> Seed:
     """The configured seed of a provider: its secret settings that are not declared `identity=False`."""
     settings = [each for each in schema(cls) if each.secret and each.identity]
     values = {each.name: each.value_of(instance) for each in settings}
-    username = None if settings else getattr(instance, "username", None)
-    return Seed({name: value for name, value in values.items() if value is not None}, username)
+    held = {name: value for name, value in values.items() if value is not None}
+    return Seed(held, None if held else getattr(instance, "username", None))
 
 
 class StateWriter:
@@ -438,7 +438,7 @@ class OpenState:
         """The secret; None if there is none yet."""
         try:
             self._seen = self._find().read()
-        except StoreUnavailableError as error:
+        except KineticAuthError as error:
             logger.warning("%s", error)
             return self._own[-1] if self._own else None
         return self._seen.value
@@ -450,7 +450,7 @@ class OpenState:
             entry = self._find()
             seen = self._seen or entry.read()
             self._seen = entry.swap(seen, Record(value))
-        except StoreUnavailableError as error:
+        except KineticAuthError as error:
             logger.warning("%s It is kept in this process's memory.", error.message)
         else:
             if self._seen is None:

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
@@ -244,6 +245,14 @@ class SessionSource:
     def keeps_token(self) -> bool:
         """Whether the provider keeps a token of its own from login to login, such as a refresh token that rotates."""
         return self._flow.spec.is_single_use
+
+    def token_in_clear(self) -> Path | None:
+        """The file that holds a token of the provider in clear, which lives longer than a session; None: no file does.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._flow.file_in_clear()
 
     @secret_boundary
     def end_grant(self, *, revokes: bool = True) -> bool:

@@ -310,6 +310,10 @@ class FileStore(SessionStore):
             raise KineticAuthError(f"{folder.path / _NAMING_KEY} is damaged.", remedy="Delete it.")
         return key
 
+    def file_in_clear(self, key: str) -> Path | None:
+        """The file of a key, where it would hold its value in clear; None: it is encrypted."""
+        return None if keys_of(self.key) else self._path() / f"{key}{_VALUE}"
+
     def _opened(self, key: str, entry: Entry) -> StoredValue | None:
         value = self._seal().open(key, entry.value)
         if value is not None:

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
+from kinetic_auth_core.cli.exec import secret_variables
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.stores.file import default_folder
 from kinetic_auth_core.testing import SalesforceEmulator
 
@@ -106,7 +109,7 @@ def test_exec_hands_the_session_on_and_leaves_secrets_out(
     kinetic_auth: Any, environment: str, sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROD_SF_CLIENT_SECRET", "canary-other-environment")
-    monkeypatch.setenv("SF_STORE_KEY", "canary-store-key")
+    monkeypatch.setenv("SF_STORE_KEY", Fernet.generate_key().decode())
     monkeypatch.setenv("SF_PASSPHRASE", "env://ELSEWHERE")
     monkeypatch.setenv("ELSEWHERE", "canary-elsewhere")
     monkeypatch.setenv("HARMLESS", "1")
@@ -119,6 +122,72 @@ def test_exec_hands_the_session_on_and_leaves_secrets_out(
     assert not {*hidden, "SF_STORE_KEY", "SF_PASSPHRASE", "ELSEWHERE"} & seen.keys()
     kept = kinetic_auth("exec", "-e", environment, "--keep-env", "--", sys.executable, "-c", SHOW)
     assert hidden <= json.loads(kept.stdout).keys()
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "password"),
+    [
+        ("SF_PASSWORD=env://ITS_WORD", None),
+        ("SF_PASSWORD=${ITS_WORD}", None),
+        ("STEP=${ITS_WORD}\nSF_PASSWORD=${STEP}", None),
+        ("STEP=env://ITS_WORD", "${STEP}"),
+        ("WHICH=ITS_WORD", "env://${WHICH}"),
+        ("", "${NOT_SET:-env://ITS_WORD}"),
+        ("", "env://ITS_WORD#password"),
+    ],
+)
+def test_a_variable_that_fills_a_secret_by_way_of_others_is_left_out(
+    dotenv: str, password: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ITS_WORD", "canary-word")
+    monkeypatch.setenv("HARMLESS", "1")
+    Path("given.env").write_text(dotenv)
+    line = f'password = "{password}"\n' if password else ""
+    Path("given.toml").write_text(f'[environments.dev]\nprovider = "password"\n{line}')
+    hidden = secret_variables(Configuration.load("given.toml", "given.env"))
+    assert "ITS_WORD" in hidden
+    assert not {"HARMLESS", "HOME", "PATH"} & hidden
+
+
+def test_the_variable_of_an_observers_secret_is_left_out(publish: Any) -> None:
+    source = (
+        "import attrs, kinetic_auth_core as kinetic\n@attrs.frozen\nclass Audit:\n"
+        "    at: str = kinetic.setting(help='Where.')\n    word: str = kinetic.setting(help='Word.', secret=True)\n"
+        "    @kinetic.hookimpl\n    def session_issued(self, session): pass\n"
+    )
+    publish("acme-audit", "acme-audit", "acme_audit_of_exec:Audit", source, group="observers")
+    Path("given.toml").write_text('[observers.acme-audit]\nword = "${AUDIT_WORD}"\nat = "${HOME}/audit"\n')
+    hidden = secret_variables(Configuration.load("given.toml", os.devnull))
+    assert "AUDIT_WORD" in hidden
+    assert "HOME" not in hidden
+
+
+def test_exec_imports_no_plugin_that_is_not_allowed(publish: Any) -> None:
+    publish("acme-other", "acme-other", "acme_other_of_exec:Other", "raise SystemExit('imported')\n")
+    Path("given.toml").write_text('allowed_plugins = ["kinetic-auth-password"]\n')
+    assert "SF_PASSWORD" in secret_variables(Configuration.load("given.toml", _dotenv("SF_PASSWORD=x")))
+    assert "acme_other_of_exec" not in sys.modules
+
+
+def _dotenv(text: str) -> str:
+    Path("given.env").write_text(text)
+    return "given.env"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_dotenv_that_is_a_pipe_is_read_once_for_all(sf: SalesforceEmulator, full_tier: None) -> None:
+    """As of `--env-file <(op inject ...)`: what has been read is not there a second time."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"HARMLESS=1\n")
+        os.close(writing)
+        command = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()", "exec", "-e", "dev"]
+        command += ["--env-file", f"/dev/fd/{reading}", "--", sys.executable, "-c", SHOW]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=25, check=False, pass_fds=[reading])
+    finally:
+        os.close(reading)
+    assert done.returncode == 0, done.stderr
+    assert sf.is_live(json.loads(done.stdout)["SF_ACCESS_TOKEN"])
 
 
 @pytest.mark.usefixtures("environment")

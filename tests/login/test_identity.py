@@ -6,6 +6,7 @@ import decimal
 import enum
 import io
 import logging
+import operator
 import string
 import uuid
 from collections.abc import Callable
@@ -109,6 +110,67 @@ class Kind(enum.Enum):
 
     ADA = 1
     BOB = 2
+
+
+class Rights(enum.Flag, boundary=enum.KEEP):
+    """A flag that keeps bits which have no name."""
+
+    READ = 1
+
+
+class OfBase:
+    """Has a slot."""
+
+    __slots__ = ("tenant",)
+
+
+class Covered(OfBase):
+    """Has another slot of the same name, which hides the first."""
+
+    __slots__ = ("tenant",)
+
+    def __init__(self, who: str) -> None:
+        OfBase.tenant.__set__(self, who)  # type: ignore[attr-defined]
+        self.tenant = "the same"
+
+
+class _Same:
+    """A descriptor that shows the same text for all."""
+
+    def __get__(self, instance: object, owner: type) -> str:
+        return "the same"
+
+    def __set__(self, instance: object, value: str) -> None:
+        vars(instance)["tenant"] = value
+
+
+class Described:
+    """Shows its attribute through a descriptor."""
+
+    tenant = _Same()
+
+    def __init__(self, who: str) -> None:
+        self.tenant = who
+
+
+@pytest.mark.parametrize(
+    "of",
+    [operator.attrgetter, Covered, Described, lambda who: Rights(2 * ord(who[0]))],
+    ids=["written in C", "two slots of one name", "descriptor", "flag without a name"],
+)
+def test_what_is_out_of_sight_tells_users_apart(of: Callable[[str], Any], store: kinetic.SessionStore) -> None:
+    assert not is_shared(store, ByAnything(of("ada")), ByAnything(of("bob")))
+
+
+def test_a_relative_path_counts_with_the_folder_it_is_relative_to(
+    store: kinetic.SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = []
+    for tenant in ("ada", "bob"):
+        (tmp_path / tenant).mkdir()
+        monkeypatch.chdir(tmp_path / tenant)
+        sessions.append(kinetic.SessionSource(ByAnything(Path("token")), store=store).session())
+    assert sessions[0] != sessions[1]
 
 
 @pytest.mark.parametrize(

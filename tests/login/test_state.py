@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import attrs
 import pytest
+from acme_broker import BrokerAuthenticator
 from rotating_org import RotatingOrg, answer, drop, lose_the_answer
 
 import kinetic_auth_core as kinetic
@@ -608,3 +609,120 @@ pathlib.Path(sys.argv[4]).chmod(0o700)
     subprocess.run(command, check=True, timeout=60)
     (record,) = state_files(store)
     assert next(iter(org.kept - {next(iter(org.families))})).encode() in record.read_bytes()
+
+
+# Other providers
+
+
+@attrs.frozen
+class Ticketed:
+    """A provider without a grant."""
+
+    single_use: ClassVar[bool] = True
+
+    ticket: str = kinetic.setting(help="The first ticket.", secret=True)
+    used: list[str] = attrs.field(factory=list, init=False)
+    errors: list[Exception] = attrs.field(factory=list, init=False)
+
+    @kinetic.hookimpl
+    def authenticate(self, request: kinetic.LoginRequest) -> kinetic.SalesforceSession:
+        ticket = request.state.get() or self.ticket
+        self.used.append(ticket)
+        if self.errors:
+            raise self.errors.pop()
+        request.state.replace(f"{ticket}+")
+        return kinetic.SalesforceSession(f"00D!{len(self.used)}", "https://acme.my.salesforce.com", "", "1")
+
+
+def test_a_provider_without_a_grant_may_be_single_use(store: kinetic.FileStore) -> None:
+    provider = Ticketed("a")
+    source = kinetic.SessionSource(provider, store=store, lockout_guard=0)
+    source.authenticate()
+    source.authenticate()
+    for error in (kinetic.ConfigurationError("nothing was sent"), kinetic.TransportError("no connection")):
+        provider.errors.append(error)
+        with pytest.raises(kinetic.KineticAuthError):
+            source.authenticate()
+    source.authenticate()
+    assert provider.used == ["a", "a+", "a++", "a++", "a++"]
+    for _ in range(2):
+        provider.errors.append(RuntimeError("who knows"))
+        with pytest.raises(kinetic.AuthenticationError):
+            source.authenticate()
+    with pytest.raises(kinetic.CredentialsRejectedError, match="cannot be used any more"):
+        source.authenticate()
+    assert provider.used[5:] == ["a+++", "a+++"]
+
+
+@attrs.frozen
+class Remembering:
+    """A provider that keeps something which it may present as often as it likes."""
+
+    user: str = kinetic.setting(help="Who.")
+    found: list[str | None] = attrs.field(factory=list, init=False)
+
+    @kinetic.hookimpl
+    def authenticate(self, request: kinetic.LoginRequest) -> kinetic.SalesforceSession:
+        self.found.append(request.state.get())
+        request.state.replace(str(len(self.found)))
+        return kinetic.SalesforceSession("00D!x", "https://acme.my.salesforce.com", "", "1")
+
+
+def test_any_provider_may_keep_something(store: kinetic.FileStore) -> None:
+    provider = Remembering("who")
+    for _ in range(3):
+        kinetic.SessionSource(provider, store=kinetic.FileStore(store.path)).authenticate()
+    assert provider.found == [None, "1", "2"]
+    source = kinetic.SessionSource(provider, store=store)
+    source.authenticate()
+    restrict(store, 0o755)
+    source.authenticate()
+    source.authenticate()
+    assert provider.found[3:] == ["3", "4", "5"]
+
+
+def test_what_granted_has_kept_stays_where_it_raises_afterwards(org: RotatingOrg, store: kinetic.FileStore) -> None:
+    @attrs.frozen
+    class Raising(Rotating):
+        def granted(self, request: kinetic.LoginRequest, answer: Mapping[str, object]) -> None:
+            super().granted(request, answer)
+            raise RuntimeError("after it")
+
+    source = kinetic.SessionSource(Raising("app", org.consent(), login_url=org.url), store=store, lockout_guard=0)
+    for _ in range(2):
+        with pytest.raises(kinetic.AuthenticationError, match="granted"):
+            source.authenticate()
+    assert org.refusals == 0
+    assert set(org.presented.values()) == {1}
+
+
+def test_a_program_that_ends_in_the_middle_of_a_refresh_in_the_background_loses_no_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    def slowly(handler: Any, form: dict[str, str]) -> bool:
+        time.sleep(0.5)
+        return False
+
+    program = """
+import sys, time
+import kinetic_auth_core as kinetic
+sys.path[:0] = [sys.argv[1]]
+from acme_broker import BrokerAuthenticator
+broker = BrokerAuthenticator("app", sys.argv[2], login_url=sys.argv[3])
+source = kinetic.SessionSource(broker, store=kinetic.FileStore(sys.argv[4]))
+source.session()
+time.sleep(3.6)  # 90 % of its life
+source.session()  # begins the refresh
+time.sleep(0.2)
+"""
+    example = Path(__file__).parents[2] / "docs" / "examples" / "rotating_provider"
+    org.life_s = 4.0
+    org.fail_next(lambda handler, form: False, slowly)
+    seed = org.consent()
+    command = [sys.executable, "-c", program, str(example), seed, org.url, str(store.path)]
+    subprocess.run(command, check=True, timeout=60)
+    assert len(org.requests) == 2
+    source = kinetic.SessionSource(BrokerAuthenticator("app", seed, login_url=org.url), store=store)
+    source.authenticate()
+    assert org.refusals == 0
+    assert set(org.presented.values()) == {1}

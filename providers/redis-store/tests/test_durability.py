@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_redis_store import RedisStore
 from kinetic_auth_redis_store.durability import durability_problems
 
@@ -59,3 +60,8 @@ def test_a_replica_that_does_not_confirm_is_reported(
     store = new_store(server.url, key=KEY, replicas=1, timeout=0.4)
     assert store.put("replicated", b"value", expires_in_s=60)
     assert "0 of 1 replicas" in caplog.text
+
+
+def test_a_number_of_replicas_below_zero_is_refused() -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="replicas: must be a number of replicas"):
+        RedisStore("redis://localhost", KEY, replicas=-1)

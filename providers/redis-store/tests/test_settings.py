@@ -141,13 +141,13 @@ def test_settings_can_come_from_variables_and_stay_secret(monkeypatch: pytest.Mo
 
 
 def test_every_setting_has_a_help_text() -> None:
-    assert [each.name for each in schema(RedisStore)] == ["url", "key", "encrypt", "prefix", "timeout"]
+    assert [each.name for each in schema(RedisStore)] == ["url", "key", "encrypt", "prefix", "timeout", "replicas"]
     assert all(each.help.endswith(".") for each in schema(RedisStore))
 
 
 def test_its_repr_shows_neither_url_nor_key() -> None:
     assert repr(RedisStore("redis://:word@localhost", KEY)) == (
-        "RedisStore(encrypt=True, prefix='kinetic-auth:', timeout=1.0)"
+        "RedisStore(encrypt=True, prefix='kinetic-auth:', timeout=1.0, replicas=0)"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography.fernet import Fernet
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.cli.commands import cli
@@ -43,6 +44,19 @@ def test_logout_revokes_the_refresh_token_and_deletes_it(
     assert records(tmp_path) == []
     kinetic.resolve("web-login").session()
     assert len(person.opened) == 2
+
+
+def test_login_says_which_file_holds_the_token_in_clear(
+    configured: dict[str, Any], person: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = run("login", "web-login")
+    assert outcome.exit_code == 0, outcome.output
+    (record,) = records(tmp_path)
+    assert str(record) in outcome.stderr.replace("\n", "")
+    monkeypatch.setenv("SF_STORE", "file")
+    monkeypatch.setenv("SF_STORE_PATH", str(tmp_path / "encrypted"))
+    monkeypatch.setenv("SF_STORE_KEY", Fernet.generate_key().decode())
+    assert "in clear" not in run("login", "web-login").stderr
 
 
 def test_local_only_deletes(configured: dict[str, Any], person: Any, sf: SalesforceEmulator, tmp_path: Path) -> None:
