@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import KeyLoadError
 from kinetic_auth_core.keys.signer import require_cryptography
 from kinetic_auth_core.locations import read_file
@@ -26,6 +27,7 @@ def read_certificate(path: Path, *, remedy: str) -> "x509.Certificate":
     try:
         found = _parse(read_file(path.expanduser()))
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown home folder; ValueError: NUL
+        raise_interruption(error)
         why = getattr(error, "strerror", None) or error
         raise KeyLoadError(f"the certificate {path} cannot be read: {why}.", remedy=remedy) from error
     if isinstance(found, str):

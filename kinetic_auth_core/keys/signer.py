@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
 from kinetic_auth_core.locations import absolute, read_file
 from kinetic_auth_core.redaction import secret_boundary
@@ -146,6 +147,7 @@ def _contents(key: str | bytes | Path, label: str, path_setting: str) -> bytes:
             remedy="Let the user that runs this process read it (chown, chmod 600).",
         ) from error
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown home folder; ValueError: NUL
+        raise_interruption(error)
         raise KeyLoadError(
             f"{label} cannot be read: {getattr(error, 'strerror', None) or error}.",
             remedy=f"Set {path_setting} to the path of a file.",
@@ -157,7 +159,8 @@ def _warn_if_exposed(path: Path, label: str) -> None:
     path = path.expanduser()
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError:  # removed or replaced since it was read
+    except OSError as error:  # removed or replaced since it was read
+        raise_interruption(error)
         return
     if os.name == "posix" and mode & _OPEN_TO_OTHERS:
         logger.warning(

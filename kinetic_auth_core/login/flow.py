@@ -137,8 +137,12 @@ class ProviderInstances:
         return self._spec.instances[number] if self._spec.instances and os.getpid() == self._pid else None
 
     def _after_fork(self) -> None:
-        """In the child: no thread holds the lock that a thread of the parent may have held."""
+        """In the child: no thread holds the lock that a thread of the parent may have held; its instances stay its own.
+
+        Those may hold connections. They are not closed: over TLS that would end the parent's connection.
+        """
         self._lock = threading.RLock()
+        self._by_number = {}
 
 
 def _close_quietly(instance: Any) -> None:
@@ -404,9 +408,9 @@ class LoginFlow:
         return self._guarded(provider, login)
 
     def _first_try(self, provider: ProviderInstance, login: "_Login") -> SalesforceSession:
-        self._guard.check(provider.credential)
         if not provider.credential.locks_out:
             return self._guarded(provider, login)
+        self._guard.check(provider.credential)
         lease = self._guard.turn(provider.credential)
         try:
             return self._guarded(provider, login)
@@ -469,9 +473,10 @@ class LoginFlow:
                 return self._authenticate(provider, login.next_request(state))
         except KineticAuthError as error:
             self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
-            first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
-            if isinstance(error, AuthenticationError) and self._is_to_be_remembered(error):
-                self._guard.remember(provider.credential, error, began)
+            if sent.was_asked:  # otherwise a wrapper has refused the login, which says nothing of the credential
+                first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
+                if isinstance(error, AuthenticationError) and self._is_to_be_remembered(error):
+                    self._guard.remember(provider.credential, error, began)
             raise
 
     def _is_to_be_remembered(self, error: AuthenticationError) -> bool:
@@ -594,6 +599,11 @@ class _Sent:
         self._sends_by_us = getattr(type(instance), "authenticate", None) is GrantAuthenticator.authenticate
         self._before = attrs.evolve(current_tally())
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether the provider's own `authenticate` was called."""
+        return current_tally().asked > self._before.asked
+
     def may_have_arrived(self, error: KineticAuthError) -> bool:
         """Whether a login that failed may have reached Salesforce.
 
@@ -605,7 +615,7 @@ class _Sent:
         if not isinstance(error, AuthenticationError) or isinstance(error, InteractionRequiredError):
             return False
         has_no_connection = isinstance(error, TransportError) and not error.unanswered and error.status is None
-        return tally.asked > before.asked and not has_no_connection
+        return self.was_asked and not has_no_connection
 
 
 def _with_end(session: SalesforceSession) -> SalesforceSession:

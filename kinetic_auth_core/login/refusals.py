@@ -20,7 +20,7 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import reset_after_fork
+from kinetic_auth_core.concurrency import pause_runner, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, CredentialsRejectedError, RateLimitedError
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import class_name, is_connection_setting, plain
@@ -144,7 +144,8 @@ def _state(value: Any, name: str) -> str:
     if name.endswith("_path") and value:
         try:
             found = Path(value).stat()
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError) as error:
+            raise_interruption(error)
             return ""
         return f" {found.st_mtime_ns} {found.st_size}"
     return ""
@@ -248,7 +249,7 @@ class LoginGuard:
         """
         holder, pause_s, left_s = uuid.uuid4().hex, 0.02, self._cache.lease_s
         while (lease := self._cache.acquire_note(credential.user_tag, holder)) is None and left_s > 0:
-            time.sleep(pause_s)
+            pause_runner(pause_s)
             left_s -= pause_s
             pause_s = min(pause_s * 2, 0.5)
             self.check(credential)

@@ -24,6 +24,7 @@ from kinetic_auth_core.concurrency import (
     mark_interruption,
     pause_runner,
     raise_interruption,
+    reset_after_fork,
 )
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -175,6 +176,7 @@ class SingleUse:
         self._first_seen: dict[str, float] = {}  # logins whose marks are by a clock that is ahead of ours
         self._holders: dict[str, tuple[int, object]] = {}  # who runs the logins of this process
         self._has_warned = False
+        reset_after_fork(self)
 
     def has_to_wait(self, *, has_live: bool) -> bool:
         """Whether a login would have to wait: another one presents the secret now, or its outcome is unknown.
@@ -231,6 +233,10 @@ class SingleUse:
                 return MarkedState(
                     self._writer, marked, record, login, self._warn_of_memory, presents_a_secret=has_secret
                 )
+
+    def _after_fork(self) -> None:
+        """In the child: a thread of its own may have the number of one of the parent's that is logging in."""
+        self._holders = {}
 
     def _begins_with_consent(self, record: Record) -> bool:
         """Whether there is nothing to present, so that a person has to consent."""

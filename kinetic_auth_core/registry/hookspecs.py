@@ -252,6 +252,7 @@ class KeyLoaderHooks:
         try:
             return self._manager.hook.load_key(reference=reference)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
@@ -270,6 +271,7 @@ class KeyLoaderHooks:
         try:
             found: object = self._manager.hook.identity(reference=reference)
         except KineticAuthError as error:
+            raise_interruption(error)
             redact_chain(error, ())
             raise
         except Exception as error:  # noqa: BLE001 - raised again below

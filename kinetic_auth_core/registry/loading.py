@@ -191,7 +191,8 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
     plugin = find(KEY_LOADERS, reference.scheme, allowed, place=reference.rest.partition("/")[0])
     try:
         KeyLoaderHooks(_hooks_of(KEY_LOADERS, plugin, allowed)).check_reference(reference)
-    except KineticAuthError:
+    except KineticAuthError as error:
+        raise_interruption(error)
         raise
     except Exception as error:
         raise_interruption(error)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from kinetic_auth_core._published import NAMES
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
 from kinetic_auth_core.locations import expanded, read_file
 
@@ -106,6 +107,7 @@ def _file(reference: Reference) -> bytes:
     try:
         return read_file(expanded(reference.rest))
     except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
+        raise_interruption(error)
         raise KeyLoadError(
             f"{reference}: {reference.rest} cannot be read: {getattr(error, 'strerror', None) or error}.",
             remedy="Correct the path or its permissions.",

@@ -113,7 +113,7 @@ class Refresher:
                 waited_s = self._cache.lease_s
                 logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
                 return self._log_in(stale=None)
-            time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
+            pause_runner(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def refresh(self, stale: CachedSession) -> CachedSession | None:

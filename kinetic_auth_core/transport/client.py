@@ -171,6 +171,7 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCe
     except ConfigurationError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise_interruption(error)
         raise ConfigurationError(
             f"{source}: {os.fspath(path)} cannot be used: {getattr(error, 'strerror', None) or error}.",
             remedy="Give a PEM file of CA certificates, or a folder prepared with c_rehash.",

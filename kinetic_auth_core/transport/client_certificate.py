@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import expanded
 
@@ -30,7 +31,8 @@ class ClientCertificate:
         for path in (each for each in (self.cert, self.key) if each):
             try:
                 stat = expanded(path).stat()
-            except (OSError, ValueError):  # said when they are loaded
+            except (OSError, ValueError) as error:  # said when they are loaded
+                raise_interruption(error)
                 continue
             found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
         return tuple(found)
@@ -49,6 +51,7 @@ class ClientCertificate:
             try:
                 context.load_cert_chain(expanded(self.cert), expanded(self.key) if self.key else None, _no_passphrase)
             except (OSError, ValueError) as error:
+                raise_interruption(error)
                 problems = [self._why(error)]
         if problems:
             raise ConfigurationError.of("Cannot use the client certificate", problems)
@@ -66,6 +69,7 @@ class ClientCertificate:
                 with found.open("rb") as file:
                     too_large = len(file.read(_MAX_BYTES + 1)) > _MAX_BYTES
             except (OSError, ValueError) as error:
+                raise_interruption(error)
                 yield f"{name}: {os.fspath(path)} cannot be read: {getattr(error, 'strerror', None) or error}"
             else:
                 if too_large:

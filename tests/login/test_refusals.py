@@ -492,11 +492,12 @@ class Veto:
     """Refuses every login before it is made, while it is told to."""
 
     is_on = True
+    error: kinetic.AuthenticationError | None = None
 
     @kinetic.hookimpl(wrapper=True)
     def authenticate(self) -> Iterator[None]:
         if self.is_on:
-            raise kinetic.AuthenticationError("not today.")
+            raise self.error or kinetic.AuthenticationError("not today.")
         return (yield)
 
 
@@ -547,6 +548,17 @@ def test_a_vetoed_login_is_not_counted(sf: SalesforceEmulator, settings: dict[st
         assert source.authenticate().is_valid()
         with pytest.raises(kinetic.LoginBudgetError):
             source.authenticate()
+
+
+@pytest.mark.parametrize("kind", [kinetic.CredentialsRejectedError, kinetic.RateLimitedError])
+def test_a_veto_holds_back_no_other_login(sf: SalesforceEmulator, settings: dict[str, Any], kind: Any) -> None:
+    veto, store = Veto(), kinetic.MemoryStore()
+    veto.error = kind("not today.", error="invalid_grant", description="authentication failure")
+    authenticator = OAuthAuthenticator(password="right-horse", **settings)
+    vetoed = kinetic.SessionSource(authenticator, observers=[veto], store=store)
+    with pytest.raises(kind, match="not today"):
+        vetoed.session()
+    assert kinetic.SessionSource(authenticator, store=store).session().is_valid()
 
 
 def test_a_first_login_waits_for_another_process_no_longer_than_a_lease(

@@ -424,6 +424,46 @@ def test_the_child_of_a_fork_does_not_use_what_is_in_the_memory_of_its_parent(
     assert org.refusals == 0
 
 
+def test_a_thread_of_a_child_waits_for_a_login_of_its_parent_even_with_the_number_of_its_thread(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg
+) -> None:
+    """A new thread of a child often gets the number that a thread of the parent has."""
+    source = make(deadline=5.0)
+    is_asked = threading.Event()
+
+    def slowly(*_: Any) -> None:
+        is_asked.set()
+        time.sleep(1)
+
+    org.fail_next(slowly)
+    login = threading.Thread(target=source.authenticate)
+    login.start()
+    assert is_asked.wait(10)
+
+    def child() -> bool:
+        found: list[object] = []
+
+        def ask() -> None:
+            if threading.get_ident() == login.ident:
+                try:
+                    found.append(source.authenticate().is_valid())
+                except kinetic.KineticAuthError as error:
+                    found.append(error)
+            else:
+                time.sleep(0.5)  # so that the next thread has another number
+
+        threads = [threading.Thread(target=ask) for _ in range(30)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found == [True]
+
+    assert in_a_child(child)
+    login.join()
+    assert set(org.presented.values()) == {1}
+
+
 def test_without_a_source_the_instance_keeps_it_and_warns(
     make: Callable[..., kinetic.SessionSource], org: RotatingOrg, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,6 @@
 """All that a login needs is imported when its source has been made: no thread, fork or signal meets half a module."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import KeyPair, Reset, SalesforceEmulator, Status
 
 LOG_IN = """
@@ -49,13 +51,36 @@ def imported(provider: str, settings: dict[str, object]) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("provider", ["jwt-bearer", "password"])
+@pytest.mark.parametrize("provider", ["jwt-bearer", "password", "client-credentials", "refresh-token"])
 @pytest.mark.parametrize("store", ["memory", "file"])
 def test_a_login_imports_nothing(sf: SalesforceEmulator, provider: str, store: str, tmp_path: Path) -> None:
     settings: dict[str, object] = {**sf.settings(provider), "deadline": 5}
     if store == "file":
         settings["store"] = {"name": "file", "path": str(tmp_path / "sessions")}
     assert imported(provider, settings) == ["[]"]
+
+
+def test_a_login_with_a_token_of_a_file_imports_nothing(sf: SalesforceEmulator, tmp_path: Path) -> None:
+    settings = sf.settings("token-exchange")
+    audience = claims_of(settings["subject_token"])["aud"]
+    (tmp_path / "token").write_text(settings["subject_token"])
+    reference = f"oidc://file{tmp_path / 'token'}?audience={audience}"
+    assert imported("token-exchange", {**settings, "subject_token": reference}) == ["[]"]
+
+
+def test_a_login_that_the_sf_command_has_made_imports_nothing(sf: SalesforceEmulator, tmp_path: Path) -> None:
+    session = kinetic.resolve("jwt-bearer", **sf.settings("jwt-bearer")).session()
+    result = {"accessToken": session.access_token, "instanceUrl": session.instance_url, "username": "u@acme.example"}
+    command = tmp_path / "sf"
+    command.write_text(f"#!{sys.executable}\nprint({json.dumps(json.dumps({'status': 0, 'result': result}))})\n")
+    command.chmod(0o700)
+    assert imported("sf-cli", {"command": str(command), "allowed_instance_hosts": ["127.0.0.1"]})[-1] == "[]"
+
+
+def claims_of(token: str) -> dict[str, str]:
+    payload = token.split(".")[1]
+    claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
 
 
 @pytest.mark.parametrize("provider", ["jwt-bearer", "password"])

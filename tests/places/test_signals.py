@@ -1,11 +1,14 @@
 """What signal handlers do in the middle of a login: raise, and use the source themselves. All signals are real ones."""
 
+import base64
 import functools
 import json
 import logging
 import random
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +19,8 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks
+from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_core.transport.connections import remaining_s
 
 pytestmark = [
@@ -182,6 +186,81 @@ def test_what_a_handler_raises_in_a_plugins_code_is_not_the_plugins() -> None:
 def test_what_a_plugin_raises_itself_still_is() -> None:
     with pytest.raises(kinetic.AuthenticationError, match="the plugin 'Waiting' raised TimeoutError: mine"):
         kinetic.SessionSource(Waiting(TimeoutError("mine"))).session()
+
+
+#: A signal comes while a file is opened: the audit hook sends it, and its handler raises an `OSError`.
+INTERRUPT_OPENING = """
+import json, os, signal, sys
+import kinetic_auth_core as kinetic
+
+provider, file, settings = json.loads(sys.stdin.read())
+source = kinetic.resolve(provider, **settings)
+
+def expire(number, frame):
+    raise TimeoutError("the job's")
+
+def watch(event, arguments):
+    if event == "open" and str(arguments[0]) == file and signal.getsignal(signal.SIGALRM) is expire:
+        signal.raise_signal(signal.SIGALRM)
+
+signal.signal(signal.SIGALRM, expire)
+sys.addaudithook(watch)
+try:
+    source.session()
+    print("a session")
+except BaseException as error:
+    print(f"{type(error).__name__}: {error}")
+signal.signal(signal.SIGALRM, signal.SIG_DFL)
+print(source.session().is_valid())
+"""
+
+
+@pytest.mark.parametrize("where", ["private_key", "private_key_path", "client_cert", "subject_token"])
+def test_what_a_handler_raises_while_a_file_is_opened_is_not_the_files(
+    sf: SalesforceEmulator, key_pair: KeyPair, tmp_path: Path, where: str
+) -> None:
+    provider = "token-exchange" if where == "subject_token" else "jwt-bearer"
+    settings, file = sf.settings(provider), tmp_path / "file"
+    if where == "client_cert":
+        file.write_text(key_pair.private_key_pem + key_pair.certificate_pem)
+        settings[where] = str(file)
+    elif where == "subject_token":
+        payload = settings[where].split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        file.write_text(settings[where])
+        settings[where] = f"oidc://file{file}?audience={claims['aud']}"
+    else:
+        file.write_text(settings.pop("private_key"))
+        settings[where] = str(file) if where == "private_key_path" else f"file://{file}"
+    file.chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT_OPENING],
+        input=json.dumps([provider, str(file), settings]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["TimeoutError: the job's", "True"], done.stderr
+
+
+class WrappingLoader:
+    """A key loader that makes an error of its own of whatever is raised."""
+
+    @kinetic.hookimpl
+    def load_key(self, reference: kinetic.Reference) -> bytes:
+        try:
+            time.sleep(5)
+        except OSError as error:
+            raise kinetic.KeyLoadError(f"{reference}: the vault does not answer.") from error
+        return b""
+
+
+def test_what_a_handler_raises_in_a_key_loader_is_not_the_loaders() -> None:
+    signal.signal(signal.SIGALRM, Raising(TimeoutError("over")))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with pytest.raises(TimeoutError, match="over"):
+        KeyLoaderHooks(WrappingLoader()).load_key(kinetic.Reference("vault", "key"))
 
 
 class SlowStore(kinetic.MemoryStore):

@@ -502,3 +502,39 @@ def test_a_problem_found_by_the_class_itself_is_an_error_of_resolve(install: Ins
     install("strict", class_of(body), {"authenticators": {"strict": "strict:Broken"}})
     with pytest.raises(kinetic.ConfigurationError, match=r"^Not like this\.$"):
         kinetic.resolve("strict")
+
+
+HAS_A_CONNECTION = """
+import os
+
+@attrs.frozen
+class Connected:
+    who: str = kinetic.setting(help="Who.")
+    _made_in: int = attrs.field(init=False, factory=os.getpid)
+
+    @kinetic.hookimpl
+    def authenticate(self):
+        if self._made_in != os.getpid():
+            raise kinetic.AuthenticationError("this connection is the parent's.")
+        return kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "1")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("logs_in_before", [False, True])
+def test_a_child_does_not_use_an_instance_that_its_parent_has_made(install: Install, logs_in_before: bool) -> None:
+    install("acme-connected", HAS_A_CONNECTION, {"authenticators": {"acme-connected": "acme_connected:Connected"}})
+    source = kinetic.resolve("acme-connected", who="me")
+    if logs_in_before:
+        source.authenticate()
+    there, here = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.write(here, source.authenticate().access_token.encode())
+        except kinetic.KineticAuthError as error:
+            os.write(here, error.message.encode())
+        os._exit(0)
+    os.close(here)
+    os.waitpid(child, 0)
+    with os.fdopen(there) as answer:
+        assert answer.read() == "00D!t"

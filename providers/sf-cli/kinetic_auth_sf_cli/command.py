@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from kinetic_auth_core.plugins import raise_interruption
+
 _MAX_BYTES = 1024 * 1024
 _MAX_QUOTED = 300  # characters
 _ENDS_WITHIN_S = 2.0
@@ -48,6 +50,7 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
     try:
         output = _output([executable, *arguments], ends_at)
     except OSError as error:
+        raise_interruption(error)
         return Failure("not-found", f"the command {executable} cannot be run: {error.strerror or error}.")
     if output is None:
         return Failure("timeout", "it did not answer")

@@ -5,6 +5,7 @@ import stat
 
 import attrs
 
+from kinetic_auth_core.plugins import raise_interruption
 from kinetic_auth_token_exchange.problems import Problem
 
 MAX_BYTES = 1024 * 1024
@@ -50,6 +51,7 @@ def read(path: str, audience: str) -> Content | Problem:
                 return Problem(f"{path} is not a file", remedy)
             content = Content(file.read(MAX_BYTES + 1))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise_interruption(error)
         return Problem(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", remedy)
     if len(content.value) > MAX_BYTES:
         return Problem(f"{path} is larger than {MAX_BYTES} bytes", remedy)
