@@ -215,7 +215,7 @@ def test_the_same_seed_gives_the_same_credentials_and_policies_are_set(temporary
         assert served(args, use) == 0
     for values in seen:
         assert values.pop("SF_CONTROL_TOKEN") == "token of the test"
-        del values["SF_PRIVATE_KEY_PATH"], values["SF_LOGIN_URL"]
+        del values["SF_PRIVATE_KEY_PATH"], values["SF_SUBJECT_TOKEN"], values["SF_LOGIN_URL"]
     assert seen[0] == seen[1]
     assert rules[0]["rotate_refresh_tokens"] is True
     assert rules[0]["login_hours"] == ["09:00", "17:00"]

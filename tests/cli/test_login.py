@@ -39,9 +39,10 @@ def test_logs_in_once_and_shows_the_session_without_its_token(run: Run, sf: Sale
 
 
 @pytest.mark.usefixtures("canary")
-def test_the_providers_warning_is_one_paragraph_on_stderr(run: Run) -> None:
-    outcome = run("login", "password")
-    assert outcome.message.startswith("Warning: the username-password flow is blocked by default")
+def test_the_providers_warning_is_one_paragraph_on_stderr(python: Run) -> None:
+    code = "import sys; from kinetic_auth_core.cli import main; sys.argv = ['kinetic-auth', 'login', 'password']; main()"
+    outcome = python(code)  # it warns once a process
+    assert outcome.message.startswith("Warning: Salesforce ends the username-password flow on 2027-02-20")
     assert outcome.message.count("Warning:") == 1
 
 

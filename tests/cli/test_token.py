@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from kinetic_auth_core.stores.file import default_folder
 from kinetic_auth_core.testing import SalesforceEmulator
@@ -106,7 +107,7 @@ def test_exec_hands_the_session_on_and_leaves_secrets_out(
     kinetic_auth: Any, environment: str, sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROD_SF_CLIENT_SECRET", "canary-other-environment")
-    monkeypatch.setenv("SF_STORE_KEY", "canary-store-key")
+    monkeypatch.setenv("SF_STORE_KEY", Fernet.generate_key().decode())
     monkeypatch.setenv("SF_PASSPHRASE", "env://ELSEWHERE")
     monkeypatch.setenv("ELSEWHERE", "canary-elsewhere")
     monkeypatch.setenv("HARMLESS", "1")

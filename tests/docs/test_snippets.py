@@ -36,6 +36,7 @@ PAGES = [
 ]
 
 _FENCE = re.compile(r"^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FIXTURES = "kinetic_auth_core.pytest_plugin"
 _PROGRAM = Path(sysconfig.get_path("scripts")) / "kinetic-auth"
 
 
@@ -92,7 +93,8 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path, fill: Callable[[
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
             capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # the page names the plugins that it needs
+            # Our fixtures and no others, as in a reader's project.
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": FIXTURES},
         )  # fmt: skip
         assert ran.returncode == 0, ran.stdout
 

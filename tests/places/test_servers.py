@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -83,14 +82,11 @@ def test_gunicorn(tls_org: SalesforceEmulator, tmp_path: Path, options: list[str
     assert [answer.split()[1] for answer in answers] == ["True"] * 24, (tmp_path / "log").read_text()
 
 
-@pytest.mark.skipif(shutil.which("uwsgi") is None, reason="uWSGI is built from source: it is not installed here")
 @pytest.mark.parametrize("options", [[], ["--enable-threads", "--threads=4"], ["--lazy-apps"]])
 def test_uwsgi(tls_org: SalesforceEmulator, tmp_path: Path, options: list[str]) -> None:
     port = free_port()
-    uwsgi = shutil.which("uwsgi")
-    assert uwsgi is not None
     command = [
-        uwsgi,
+        str(Path(sys.executable).with_name("uwsgi")),
         f"--http-socket=127.0.0.1:{port}",
         "--master",
         "--processes=3",

@@ -151,7 +151,11 @@ def test_a_glob_matches_no_other_host(glob: str, host: str) -> None:
 @given(st.text())
 def test_no_text_before_a_slash_or_after_a_name_gets_past_the_guard(text: str) -> None:
     guards = Guards(hosts=("acme.my.salesforce.com",))
-    refusal = guards.refusal(session(f"https://{text}.evil.example"))
+    try:
+        found = session(f"https://{text}.evil.example")
+    except kinetic.ConfigurationError:
+        return  # no URL at all
+    refusal = guards.refusal(found)
     assert refusal is not None
     assert "canary" not in refusal.what
 

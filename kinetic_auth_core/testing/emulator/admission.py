@@ -89,11 +89,6 @@ def authenticated_app(org: Org, request: TokenRequest) -> App:
 def check_app(org: Org, app: App, flow: str) -> None:
     """Check that an app may be used here, and for this flow.
 
-    Args:
-        org: The org.
-        app: The app.
-        flow: The flow, by its name in `FLOWS`.
-
     Raises:
         OAuthError: `app_not_found`: not installed, or an External Client App at a `login` host. `oauth_flow_disabled`:
             the flow or the app as a whole is off; External Client Apps have no password flow.
@@ -142,12 +137,6 @@ def check_refresh_scope(app: App) -> None:
 
 def check_password(org: Org, user: User, password: str, *, in_browser: bool = False) -> None:
     """Check a password with its security token, and count wrong ones.
-
-    Args:
-        org: The org.
-        user: The user.
-        password: The password, followed by the security token unless the user's network is trusted.
-        in_browser: It was typed into the login form, which takes the password alone.
 
     Raises:
         OAuthError: `authentication failure`: password or token wrong, or the user locked out. The login history says

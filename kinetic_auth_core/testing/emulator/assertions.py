@@ -25,13 +25,6 @@ _JWS = jwt.PyJWS()
 def check_assertion(org: Org, assertion: str) -> tuple[App, str]:
     """Check an assertion as strictly as the token endpoint does.
 
-    Args:
-        org: The org whose apps, audiences and clock count.
-        assertion: The compact serialisation of a JWS.
-
-    Returns:
-        The app that issued it and its username.
-
     Raises:
         OAuthError: It is malformed, signed by another algorithm than RS256 or another key than the app's, for another
             audience, or outside of its validity.

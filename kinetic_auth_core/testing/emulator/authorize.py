@@ -48,11 +48,7 @@ _WRONG_LOGIN: Final = (
 
 
 class AuthorizeEndpoint:
-    """The endpoint `/services/oauth2/authorize`, with the logins of browsers and the consents that are being asked for.
-
-    Args:
-        org: The org that answers.
-    """
+    """The endpoint `/services/oauth2/authorize`, with logins of browsers and consents that are being asked for."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
@@ -149,9 +145,6 @@ class AuthorizeEndpoint:
 
 def _check_query(app: App, query: Mapping[str, str]) -> str:
     """Check what an app asks for.
-
-    Returns:
-        The scopes, separated by blanks.
 
     Raises:
         OAuthError: The app gets to see why, at its redirect.

@@ -47,11 +47,7 @@ _HELP: Final = {
 
 
 class ControlPlane:
-    """Answers requests below `/__emulator__/`.
-
-    Args:
-        emulator: What it drives.
-    """
+    """Answers requests below `/__emulator__/`."""
 
     def __init__(self, emulator: SalesforceEmulator) -> None:
         self._emulator = emulator

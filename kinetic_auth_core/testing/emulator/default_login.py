@@ -82,15 +82,6 @@ def make_default_login(
     """Create a user and an app that every flow accepts.
 
     The first one in a process makes an RSA key, which all share.
-
-    Args:
-        org: Where to create them.
-        user: An existing user to take.
-        app: An existing app to take.
-        source: What to draw everything from, the key too, so that it can be repeated; None for the operating system.
-
-    Returns:
-        Everything needed to log in.
     """
     keys = _key_pair() if source is None else new_key_pair(days=_DAYS, source=source)
     draw = source or SYSTEM_RANDOM

@@ -335,11 +335,6 @@ class FaultPlan:
     def add(self, fault: Fault, times: int | None, path: str) -> None:
         """Add a fault.
 
-        Args:
-            fault: The fault.
-            times: How many requests; None for all until `clear`.
-            path: Which requests: a path, or a pattern of `fnmatch`.
-
         Raises:
             ValueError: `times` is less than 1.
         """
@@ -349,12 +344,6 @@ class FaultPlan:
 
     def refuse(self, error: str, description: str, status: int, times: int | None) -> None:
         """Add a rejection of token requests.
-
-        Args:
-            error: The error code.
-            description: The text that goes with it.
-            status: The HTTP status code.
-            times: How many requests; None for all until `clear`.
 
         Raises:
             ValueError: `times` is less than 1.
@@ -370,12 +359,7 @@ class FaultPlan:
             self._refusals.clear()
 
     def take(self, stage: Stage, path: str | None = None) -> Fault | None:
-        """The fault that applies now, or None.
-
-        Args:
-            stage: The stage of a request or connection.
-            path: The path of the request; None while it is not known.
-        """
+        """The fault that applies now, or None."""
         if not self._orders:
             return None
         with self._lock:

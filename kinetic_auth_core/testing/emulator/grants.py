@@ -30,14 +30,6 @@ Granted = tuple[dict[str, str], Session]
 def answer_grant(org: Org, request: TokenRequest, refusal: OAuthError | None = None) -> dict[str, str]:
     """Answer a token request and record it in the login history.
 
-    Args:
-        org: The org.
-        request: The request.
-        refusal: The error to answer instead, whatever the request contains.
-
-    Returns:
-        The fields of the answer.
-
     Raises:
         OAuthError: The request is rejected.
     """

@@ -35,12 +35,7 @@ def bearer(request: Request) -> str:
 
 
 class OAuthEndpoints:
-    """The endpoints below `/services/oauth2/` and `/id/`.
-
-    Args:
-        org: The org that answers.
-        plan: The injected rejections.
-    """
+    """The endpoints below `/services/oauth2/` and `/id/`."""
 
     def __init__(self, org: Org, plan: FaultPlan) -> None:
         self._org = org

@@ -41,13 +41,7 @@ HOUR_S: Final = 3600
 
 
 class Org:
-    """Users, apps, policy, tokens and login history of one org.
-
-    Args:
-        clock: Returns the time in Unix seconds.
-        history_size: Rows of login history to keep; older ones are dropped.
-        source: What the id of the org is drawn from.
-    """
+    """Users, apps, policy, tokens and login history of one org."""
 
     def __init__(self, clock: Callable[[], float], history_size: int, source: random.Random = SYSTEM_RANDOM) -> None:
         self.clock = clock
@@ -92,11 +86,6 @@ class Org:
     def check_login(self, user: User, app: App, ip: str) -> None:
         """Check what every login of a user requires, in any flow.
 
-        Args:
-            user: The user.
-            app: The app.
-            ip: The client's address.
-
         Raises:
             OAuthError: The user is inactive, outside their networks or hours, or over the hourly rate.
         """
@@ -131,17 +120,7 @@ class Org:
         )
 
     def open_session(self, user: User, app: App, flow: str, refresh_grant: RefreshGrant | None = None) -> Session:
-        """Issue an access token, or return the live one if the policy shares sessions.
-
-        Args:
-            user: Its user.
-            app: The app it is issued to.
-            flow: The flow that led to it, by its name in `FLOWS`.
-            refresh_grant: The grant it belongs to, if any; its scope is that of the session.
-
-        Returns:
-            The session.
-        """
+        """Issue an access token, or return the live one if the policy shares sessions."""
         now = self.clock()
         with self.lock:
             if self.policy.reuse_sessions:
@@ -200,14 +179,7 @@ class Org:
     # Tokens in use
 
     def use(self, token: str) -> Session | None:
-        """Find the session of an access token and count this as a use of it.
-
-        Args:
-            token: The access token.
-
-        Returns:
-            The session, or None if it is dead or unknown.
-        """
+        """Find the session of an access token, None if it is dead or unknown, and count this as a use of it."""
         with self.lock:
             session = self.peek(token)
             if session is not None:
@@ -224,14 +196,7 @@ class Org:
             return session
 
     def revoke(self, token: str) -> bool:
-        """Void an access token, or a refresh token with all access tokens that came from it.
-
-        Args:
-            token: Either kind of token.
-
-        Returns:
-            Whether there was such a token.
-        """
+        """Void an access token, or a refresh token with its access tokens; return whether there was such a token."""
         with self.lock:
             granted = self.refresh_grants.get(token)
             if granted is None or granted.token != token:

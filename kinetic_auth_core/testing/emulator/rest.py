@@ -36,12 +36,7 @@ Endpoint = Answer | Callable[[Request], Answer]
 
 
 class RestEndpoints:
-    """The endpoints below `/services` that need a token.
-
-    Args:
-        org: The org that answers.
-        data: Its records.
-    """
+    """The endpoints below `/services` that need a token."""
 
     def __init__(self, org: Org, data: SObjects) -> None:
         self._org = org

@@ -32,14 +32,7 @@ _SHOWN_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "Host", "U
 
 
 class EmulatorApp:
-    """The emulator as a WSGI application.
-
-    Args:
-        org: The org that answers.
-        data: Its records.
-        plan: The faults to apply.
-        requests_kept: Records of requests to keep; older ones are dropped.
-    """
+    """The emulator as a WSGI application."""
 
     def __init__(self, org: Org, data: SObjects, plan: FaultPlan, requests_kept: int) -> None:
         self._org = org

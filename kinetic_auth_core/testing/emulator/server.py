@@ -127,13 +127,6 @@ class Handler(WSGIRequestHandler):
 class Server(ThreadedWSGIServer):
     """A threaded server that can be stopped without leaving a thread or a socket.
 
-    Args:
-        address: The address or name to listen on, and the port; 0 picks a free one.
-        app: The WSGI application.
-        plan: The faults to apply as clients connect.
-        clock: Gives the time for the `Date` header, in Unix seconds.
-        tls: The context to serve TLS with, or None for plain HTTP.
-
     Raises:
         OSError: The port is taken.
     """

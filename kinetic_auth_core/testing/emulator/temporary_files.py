@@ -20,12 +20,7 @@ class TemporaryFiles:
         self._remove: Callable[[], object] = _nothing
 
     def file(self, name: str, content: bytes) -> Path:
-        """The path of a file (mode 0600), written if it does not exist.
-
-        Args:
-            name: Its name.
-            content: What to write.
-        """
+        """The path of a file (mode 0600), written if it does not exist."""
         with self._lock:
             if self._path is None:
                 self._path = Path(tempfile.mkdtemp(prefix="salesforce-emulator-"))
@@ -44,10 +39,6 @@ class TemporaryFiles:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read; an existing one is replaced.
-
-    Args:
-        path: The file.
-        content: What to write.
 
     Raises:
         OSError: It cannot be written.

@@ -29,11 +29,7 @@ class TlsProfile:
 
 
 class Tls:
-    """A certificate authority of one emulator, with the server's certificate.
-
-    Args:
-        profile: The properties of the certificate.
-    """
+    """A certificate authority of one emulator, with the server's certificate."""
 
     def __init__(self, profile: TlsProfile) -> None:
         authority = trustme.CA()

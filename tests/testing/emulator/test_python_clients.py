@@ -101,11 +101,9 @@ class Rerouted(httpcore.AnyIOBackend):
 @pytest.mark.parametrize("flow", ["JWT", "client credentials"])
 def test_aiosalesforce(org: SalesforceEmulator, works: Works, flow: str) -> None:
     login = org.default
-    flows: dict[str, Callable[[], Any]] = {
-        "JWT": lambda: JwtBearerFlow(login.client_id, login.username, org.private_key_path),
-        "client credentials": lambda: ClientCredentialsFlow(login.client_id, login.client_secret),
-    }
-    auth = flows[flow]()
+    auth: Any = JwtBearerFlow(login.client_id, login.username, org.private_key_path)
+    if flow == "client credentials":
+        auth = ClientCredentialsFlow(login.client_id, login.client_secret)
 
     async def use() -> None:
         transport = httpx.AsyncHTTPTransport()

@@ -201,8 +201,6 @@ def test_every_row_except_salesforces_own_failures_has_a_natural_cause() -> None
         ("slow_down", ""),
         ("rate_limit_exceeded", ""),
         ("login_rate_exceeded", ""),
-        ("invalid_grant", "inactive user"),
-        ("invalid_grant", "inactive organization"),
         ("OAUTH_APP_BLOCKED", "this app is blocked by admin"),
         ("OAUTH_EC_APP_NOT_FOUND", ""),
         ("OAUTH_APPROVAL_ERROR_GENERIC", ""),

@@ -24,9 +24,10 @@ CALLS_BETWEEN = 3 * THREADS
 
 
 def call(source: kinetic.SessionSource, rest_call_status: RestCall) -> int:
-    """A REST call as a client makes it: a dead session is given back, and the call made once more."""
+    """A REST call as an adapter makes it: a dead session is given back, and the call made once more."""
     session = source.session()
     if (status := rest_call_status(session)) != 401:
+        source.note_taken(session)
         return status
     source.invalidate(session)
     return rest_call_status(source.session())
