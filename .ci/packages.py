@@ -39,6 +39,8 @@ _BESIDE_THE_MODULE = {
     ".gitignore",
     "hatch_build.py",
 }
+#: A package of ours has metadata for the org beside its module.
+_FOLDERS_OF_AN_SDIST = ("salesforce/",)
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[.*?\])?\s*>=\s*(?P<floor>[\w.]+)(?:,.*)?")
 
 
@@ -149,7 +151,9 @@ def _stray_or_missing(package: Package, folder: Path) -> Iterator[str]:
         in_wheel = set(archive.namelist())
     dist_info = f"{wheel.name.split('-py3')[0]}.dist-info/"
     yield from (
-        f"{sdist.name}: stray {n}" for n in in_sdist if not n.startswith(f"{module}/") and n not in _BESIDE_THE_MODULE
+        f"{sdist.name}: stray {n}"
+        for n in in_sdist
+        if not n.startswith((f"{module}/", *_FOLDERS_OF_AN_SDIST)) and n not in _BESIDE_THE_MODULE
     )
     yield from (f"{wheel.name}: stray {n}" for n in in_wheel if not n.startswith((f"{module}/", dist_info)))
     yield from (f"{sdist.name}: no {n}" for n in (f"{module}/py.typed", "LICENSE", "CHANGELOG.md") if n not in in_sdist)
