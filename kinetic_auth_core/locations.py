@@ -4,6 +4,7 @@ import errno
 import io
 import ipaddress
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -123,6 +124,17 @@ def is_there(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_key_text(value: object) -> bool:
+    """Whether the value of a path is the key or certificate itself: a path is shown in messages, reprs and logs.
+
+    Its line ends may be escaped; a few backslashes followed by an n are a path on Windows.
+    """
+    return isinstance(value, str | os.PathLike) and bool(_KEY_TEXT.search(os.fsdecode(value)))
+
+
+_KEY_TEXT = re.compile(r"-----BEGIN|(?:\\n[^\\]*){8}|[\r\n]|.{1024}")
 
 
 def url_problem(url: object) -> str | None:

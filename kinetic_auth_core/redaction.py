@@ -2,7 +2,8 @@
 
 A secret is found in a foreign text also where it is encoded, as a server may echo what it was sent in a form of its
 own: another case, percent encoding (RFC 3986, and `%uXXXX` of JavaScript), plus for a blank, HTML character references,
-backslash escapes (JSON, also JSON in JSON), base64 and hexadecimal digits, in any nesting.
+backslash escapes (JSON, also JSON in JSON; of bytes, also octal), base64 and hexadecimal digits, in any nesting; and
+UTF-8 that was read as Latin-1 or as Windows-1252.
 """
 
 import base64
@@ -39,14 +40,23 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     """Take secrets out of a foreign text, also encoded ones. Those under 4 characters stay: they are parts of words.
 
     Args:
-        text: The text.
+        text: The text. One that is too long to be searched is shortened.
         secrets: What must not show.
     """
+    wanted = [secret for secret in secrets if len(secret) >= SHORTEST]
+    if not wanted:
+        return text
+    searched, more = text[:_MOST_DECODED], ""
+    shown = len(text)
+    if len(text) > _MOST_DECODED:  # a secret that is cut off at the end is not found
+        shown = _MOST_DECODED - _CUT_OFF
+        more = f"... ({len(text)} characters)"
     pieces, end = [], 0
-    for begin, after in find_secrets(text, secrets):
-        pieces += [text[end:begin], MASK]
-        end = after
-    return "".join([*pieces, text[end:]])
+    for begin, after in find_secrets(searched, wanted):
+        if begin < shown:
+            pieces += [text[end:begin], MASK]
+            end = after
+    return "".join([*pieces, text[end:shown], more])
 
 
 def redacted_cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
@@ -183,15 +193,19 @@ def describe(error: BaseException) -> str:
 SHORTEST: Final = 4
 _MOST_NESTED: Final = 4
 _MOST_FORMS: Final = 40
-_MOST_DECODED: Final = 20_000  # characters: beyond them, a text is searched without decoding it
+_MOST_DECODED: Final = 20_000  # characters: a longer text is shortened
+_CUT_OFF: Final = 2_000  # characters: no secret is longer where it is encoded; of a key, each line is found
 _SHORTEST_LINE: Final = 16
 
 _PERCENT = re.compile(r"(?:%[0-9a-f]{2})+|%u[0-9a-f]{4}", re.IGNORECASE)
-_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});?", re.IGNORECASE)
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,20}|#x[0-9a-f]{1,20}|[a-z][a-z0-9]{1,30});?", re.IGNORECASE)
 _ESCAPE = re.compile(
-    r"\\(?:(?-i:U)[0-9a-f]{8}|u[0-9a-f]{4}(?:\\u[0-9a-f]{4})?|x[0-9a-f]{2}|[\"'\\/bfnrt])|\\u\{[0-9a-f]{1,6}\}",
+    r"\\(?:(?-i:U)[0-9a-f]{8}|u[0-9a-f]{4}(?:\\u[0-9a-f]{4})?|[\"'\\/bfnrt])|\\u\{[0-9a-f]{1,6}\}"
+    r"|(?:\\x[0-9a-f]{2})+|(?:\\[0-3][0-7]{2})+",
     re.IGNORECASE,
 )
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
+_HEX = re.compile(r"[0-9a-f]{2}(?:[: -]?[0-9a-f]{2}){3,}", re.IGNORECASE)
 _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 _Span = tuple[int, int]
@@ -227,6 +241,8 @@ def _written_forms(secret: str) -> Iterator[str]:
             if len(each) >= SHORTEST:
                 yield each.casefold()
     raw = secret.encode("utf-8", "replace")
+    yield raw.decode("latin-1").casefold()
+    yield raw.decode("cp1252", "replace").casefold()
     yield raw.hex()
     for before in range(3):  # base64 depends on how many bytes stand before it; the characters at its ends are shared
         encoded = base64.b64encode(bytes(before) + raw).rstrip(b"=").decode()
@@ -243,9 +259,9 @@ def _forms(text: str) -> Iterator[_Form]:
     plain: _Form = (text, tuple((at, at + 1) for at in range(len(text))))
     yield todo[0]
     queue = [(plain, 0)]
-    while queue and len(text) <= _MOST_DECODED and len(seen) < _MOST_FORMS:
+    while queue and len(seen) < _MOST_FORMS:
         form, depth = queue.pop(0)
-        for decode in (_percent_decoded, _references_decoded, _escapes_decoded, _plus_decoded):
+        for decode in _DECODERS:
             decoded = decode(form)
             folded = _folded(*decoded)
             if folded[0] in seen:
@@ -268,9 +284,11 @@ def _replaced(form: _Form, pattern: re.Pattern[str], decode: Callable[[str], str
     kept: list[_Span] = []
     end = 0
     for match in pattern.finditer(text):
+        decoded = decode(match[0])
+        if decoded == match[0]:
+            continue
         pieces.append(text[end : match.start()])
         kept += spans[end : match.start()]
-        decoded = decode(match[0])
         pieces.append(decoded)
         kept += [(spans[match.start()][0], spans[match.end() - 1][1])] * len(decoded)
         end = match.end()
@@ -281,11 +299,7 @@ def _percent_decoded(form: _Form) -> _Form:
     def decode(encoded: str) -> str:
         if encoded[1] in "uU":
             return chr(int(encoded.lstrip("%uU"), base=16))
-        raw = bytes.fromhex(encoded.replace("%", ""))
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            return raw.decode("latin-1")
+        return _decoded(bytes.fromhex(encoded.replace("%", "")))
 
     return _replaced(form, _PERCENT, decode)
 
@@ -297,12 +311,44 @@ def _references_decoded(form: _Form) -> _Form:
 def _escapes_decoded(form: _Form) -> _Form:
     def decode(escaped: str) -> str:
         kind = escaped[1]
-        if kind in "uUxX" and len(escaped) > 2:
+        if kind in "xX":
+            return _decoded(bytes.fromhex(escaped.lower().replace("\\x", "")))
+        if kind in "0123":
+            return _decoded(bytes(int(digits, 8) for digits in escaped[1:].split("\\")))
+        if kind in "uU" and len(escaped) > 2:
             units = [int(digits, 16) for digits in re.findall(r"[0-9a-f]{2,8}", escaped.lower().replace("\\u", " "))]
             return "".join(map(_character, units)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return _CONTROL.get(kind, kind)
 
     return _replaced(form, _ESCAPE, decode)
+
+
+def _base64_decoded(form: _Form) -> _Form:
+    def decode(encoded: str) -> str:
+        digits = re.sub(r"\s", "", encoded).replace("-", "+").replace("_", "/")
+        try:
+            return base64.b64decode(digits + "=" * (-len(digits) % 4)).decode()
+        except ValueError:
+            return encoded
+
+    return _replaced(form, _BASE64, decode)
+
+
+def _hex_decoded(form: _Form) -> _Form:
+    def decode(encoded: str) -> str:
+        try:
+            return bytes.fromhex(re.sub("[: -]", "", encoded)).decode()
+        except ValueError:
+            return encoded
+
+    return _replaced(form, _HEX, decode)
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _character(code: int) -> str:
@@ -311,6 +357,12 @@ def _character(code: int) -> str:
 
 def _plus_decoded(form: _Form) -> _Form:
     return form[0].replace("+", " "), form[1]
+
+
+_DECODERS: Final = (
+    *(_percent_decoded, _references_decoded, _escapes_decoded, _plus_decoded),
+    *(_base64_decoded, _hex_decoded),
+)
 
 
 def _merged(spans: list[_Span]) -> list[_Span]:

@@ -51,7 +51,16 @@ ENCODINGS: dict[str, Encode] = {
     "base64 after a user": lambda text: to_base64(f"user:{text}"),
     "base64 in the middle": lambda text: to_base64(f"ab{text}cd"),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base64 of a form": lambda text: to_base64(f"password={quote_plus(text)}"),
+    "base64 of JSON": lambda text: to_base64(json.dumps({"password": text})),
+    "base64 twice": lambda text: to_base64(to_base64(text)),
+    "base64 in lines": lambda text: base64.encodebytes(f"{'x' * 50}{text}".encode()).decode(),
     "hexadecimal": lambda text: text.encode().hex().upper(),
+    "hexadecimal with colons": lambda text: text.encode().hex(":"),
+    "HTML, decimal with zeros": lambda text: "".join(f"&#{ord(char):010};" for char in text),
+    "Python's bytes": lambda text: repr(text.encode()),
+    "bytes in octal": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "UTF-8 read as Latin-1": lambda text: text.encode().decode("latin-1"),
 }
 
 
@@ -96,3 +105,12 @@ def test_a_text_that_is_made_to_be_slow_is_masked_soon(piece: str) -> None:
     began = time.perf_counter()
     mask(piece * 20_000, [SECRET, "x" * 2000])
     assert time.perf_counter() - began < 3
+
+
+@pytest.mark.parametrize("before", [0, 17_990, 19_990, 25_000])
+def test_a_text_that_is_too_long_is_shortened_and_shows_nothing(before: int) -> None:
+    encoded = quote(SECRET, safe="")
+    masked = mask("-" * before + encoded + "-" * 25_000, [SECRET])
+    assert encoded[:12] not in masked
+    assert len(masked) < 20_000
+    assert masked.endswith(f"... ({before + len(encoded) + 25_000} characters)")

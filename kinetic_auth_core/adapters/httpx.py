@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
-from kinetic_auth_core.adapters.token_scope import BULK_HEADER, Origin, TokenScope, carries, origin
+from kinetic_auth_core.adapters.token_scope import BULK_HEADER, Origin, TokenScope, carries, holds_token, origin
+from kinetic_auth_core.errors import SessionRejectedError
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
@@ -37,7 +38,7 @@ class SalesforceAuth(httpx.Auth):
     rejection is returned; the next request uses the new session.
 
     A redirect to another host receives no token: httpx removes `Authorization` from it, and `X-SFDC-Session`, which
-    httpx would send on, is in no redirected request.
+    httpx would send on, is in no redirected request. One that would take a body with the token along is not followed.
 
     Args:
         source: The source of the session. It logs in at the first request, regardless of the request's host.
@@ -45,7 +46,8 @@ class SalesforceAuth(httpx.Auth):
 
     Raises:
         ConfigurationError: `source` is not a source, or an allowed host is not a host name.
-        KineticAuthError: From the request: a login was needed, for the first time or after a rejection, and failed.
+        KineticAuthError: From the request: a login was needed, for the first time or after a rejection, and failed;
+            or a redirect would have taken a body with the token along.
     """
 
     def __init__(self, source: SessionSource, *, allowed_token_hosts: Iterable[str] = ()) -> None:
@@ -102,8 +104,11 @@ class SalesforceAuth(httpx.Auth):
             self._source.note_taken(session)
 
     def _authorized(self, request: httpx.Request, session: SalesforceSession) -> httpx.Request:
-        if self._scope.attach(request.headers, _origin(request), session) and BULK_HEADER in request.headers:
-            request.headers = _HeadersOfOneRequest(request.headers, session.access_token)
+        if self._scope.attach(request.headers, _origin(request), session):
+            if BULK_HEADER in request.headers:
+                request.headers = _HeadersOfOneRequest(request.headers, session.access_token)
+            if isinstance(request.stream, httpx.ByteStream) and holds_token(body := request.read(), session):
+                request.stream = _BodyOfOneRequest(body)
         return request
 
 
@@ -154,6 +159,29 @@ class _HeadersOfOneRequest(httpx.Headers):
             self._token = value
         else:
             super().__setitem__(key, value)
+
+
+class _BodyOfOneRequest(httpx.ByteStream):
+    """A body with a token, which is sent once: httpx would send it to wherever a redirect leads (307, 308)."""
+
+    _is_sent = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._send()
+        yield from super().__iter__()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._send()
+        async for chunk in super().__aiter__():
+            yield chunk
+
+    def _send(self) -> None:
+        if self._is_sent:
+            raise SessionRejectedError(
+                "a request whose body has the session's token is redirected, so it is not followed.",
+                remedy="Check the URL of the request; Salesforce does not redirect such calls.",
+            )
+        self._is_sent = True
 
 
 def _is_bulk_header(key: object) -> bool:

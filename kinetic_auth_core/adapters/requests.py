@@ -12,7 +12,7 @@ import requests.cookies
 import urllib3.exceptions
 
 from kinetic_auth_core.adapters.not_installed import checked_source
-from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, is_own, origin_of
+from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, holds_token, is_own, origin_of
 from kinetic_auth_core.errors import SessionRejectedError
 from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
@@ -258,19 +258,13 @@ def _detach_on_redirect(
     requests itself removes `Authorization`, but not `X-SFDC-Session`, and keeps both if http becomes https.
     """
     if not (scope or TokenScope()).covers(origin_of(urljoin(redirect.url, redirect.headers["Location"])), session):
-        if redirect.status_code in _KEEP_THE_BODY and _holds_token(redirect.request.body, session):
+        if redirect.status_code in _KEEP_THE_BODY and holds_token(redirect.request.body, session):
             raise SessionRejectedError(
                 f"{urlsplit(redirect.url).hostname} redirects a request whose body has the session's token to another "
                 "host, so it is not followed.",
                 remedy="Check the URL of the request; Salesforce does not redirect such calls.",
             )
         detach(headers, session)
-
-
-def _holds_token(body: Any, session: SalesforceSession) -> bool:
-    """Whether a body has the session's token, or that of another session in a SOAP envelope."""
-    text = body.encode() if isinstance(body, str) else body
-    return isinstance(text, bytes) and (session.access_token.encode() in text or b"sessionId>" in text)
 
 
 def _position(body: Any) -> int | None:

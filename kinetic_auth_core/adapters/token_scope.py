@@ -74,6 +74,12 @@ def detach(headers: MutableMapping[str, str], session: SalesforceSession) -> Non
         del headers[BULK_HEADER]
 
 
+def holds_token(body: object, session: SalesforceSession) -> bool:
+    """Whether a body has the session's token, or that of another session in a SOAP envelope."""
+    text = body.encode() if isinstance(body, str) else body
+    return isinstance(text, bytes) and (session.access_token.encode() in text or b"sessionId>" in text)
+
+
 def _exact_hosts(hosts: Iterable[str]) -> frozenset[str]:
     """Host names in lower case.
 

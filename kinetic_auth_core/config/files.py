@@ -361,10 +361,11 @@ def _document(text: str) -> Table | str:
     try:
         table: Table = _masked(tomllib.loads(text))
     except ValueError as error:  # from tomllib, or a number that is too long
-        escapes = "escape" in str(error) or "Invalid hex value" in str(error) or "\\" in str(error)
-        hint = (
-            "; in double quotes a backslash begins an escape: write a Windows path in single quotes" if escapes else ""
-        )
+        said, hint = str(error), ""
+        if "escape" in said or "Invalid hex value" in said:
+            hint = "; in double quotes a backslash begins an escape: write a Windows path in single quotes"
+        elif "Illegal character '\\n'" in said:
+            hint = "; a quote at the end of the line is missing"
         return f"is not valid TOML: {error}{hint}"
     except RecursionError:
         return "is nested too deeply"

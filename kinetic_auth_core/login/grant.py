@@ -34,6 +34,7 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (
     api_version_setting,
+    check_path,
     check_proxy,
     check_seconds,
     login_url_setting,
@@ -120,13 +121,22 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
         None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, identity=False, validator=check_proxy
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
-        None, help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.", identity=False
+        None,
+        help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.",
+        identity=False,
+        validator=check_path,
     )
     client_cert: str | os.PathLike[str] | None = setting(
-        None, help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.", identity=False
+        None,
+        help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.",
+        identity=False,
+        validator=check_path,
     )
     client_cert_key: str | os.PathLike[str] | None = setting(
-        None, help="PEM file with the private key of client_cert.", identity=False, validator=_check_client_cert_key
+        None,
+        help="PEM file with the private key of client_cert.",
+        identity=False,
+        validator=[check_path, _check_client_cert_key],
     )
     _own: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)
     _shared: Lazy[Transports] = attrs.field(init=False, repr=False, eq=False, factory=Lazy)

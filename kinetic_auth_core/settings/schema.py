@@ -19,6 +19,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.locations import is_key_text
 from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.settings.coercion import arms, coerce, is_list_type, is_path_type, item_types
 
@@ -358,6 +359,8 @@ class Setting:
 
     def displayed(self, value: Any) -> Any:
         """The value as `explain()` and the CLI display it."""
+        if self.is_path and is_key_text(value):  # a validator refuses it
+            return MASK
         if not self.secret or value in (None, "", (), []):
             return value
         return (MASK,) * len(value) if isinstance(value, list | tuple) else MASK

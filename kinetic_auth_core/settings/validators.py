@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import url_problem
+from kinetic_auth_core.locations import is_key_text, url_problem
 from kinetic_auth_core.session import (
     DEFAULT_API_VERSION,
     FIRST_LASTING_API_VERSION,
@@ -80,6 +80,16 @@ def single_line(_instance: object, _attribute: object, value: object) -> None:
     """
     if isinstance(value, str) and (not value or value != value.strip() or not value.isprintable()):
         raise ConfigurationError("is blank, has blanks around it, or a line break or another control character in it")
+
+
+def check_path(_instance: object, _attribute: object, value: object) -> None:
+    """Validator for the path of a key or certificate, or None.
+
+    Raises:
+        ConfigurationError: It is the key or certificate itself, which is not quoted.
+    """
+    if is_key_text(value):
+        raise ConfigurationError("is the key or certificate itself, not a path: write it to a file, and give its path")
 
 
 def check_seconds(_instance: object, _attribute: object, value: object) -> None:

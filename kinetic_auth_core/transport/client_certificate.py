@@ -8,7 +8,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import expanded, is_key_text
 
 _MAX_BYTES = 1024 * 1024
 
@@ -108,6 +108,8 @@ def client_certificate_problems(cert: object, key: object) -> list[str]:
     """
     if not isinstance(cert, str | os.PathLike) or not isinstance(key, str | os.PathLike | None):
         return []  # not set; a wrong type is reported elsewhere
+    if is_key_text(cert) or is_key_text(key):
+        return []  # reported elsewhere, without the key
     try:
         ClientCertificate(cert, key).load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     except ConfigurationError as error:

@@ -314,6 +314,31 @@ def test_a_redirect_to_another_host_does_not_receive_the_token_of_bulk_v1(
     assert sf.token_requests == 1
 
 
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_does_not_take_a_body_with_the_token_along(
+    sf: SalesforceEmulator, source: kinetic.SessionSource, call: Caller, elsewhere: Any, status: int
+) -> None:
+    soap = "/services/Soap/u/62.0"
+    sf.break_transport(Redirect(f"{elsewhere.url}/away", status), path=soap)
+    body = f"<sessionId>{source.session().access_token}</sessionId>"
+    with pytest.raises(kinetic.SessionRejectedError, match="whose body has the session's token is redirected"):
+        call("POST", sf.url + soap, content=body, client={"follow_redirects": True})
+    assert not any("authorization" in headers for headers in elsewhere.heard)
+
+
+def test_a_body_with_the_token_is_sent_again_after_a_login(source: kinetic.SessionSource) -> None:
+    seen: list[bytes] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(b"".join(request.stream))  # type: ignore[arg-type]  # a synchronous one
+        return httpx.Response(401, json=EXPIRED) if len(seen) == 1 else httpx.Response(200)
+
+    url = f"{source.session().instance_url}/services/Soap/u/62.0"
+    with httpx.Client(auth=SalesforceAuth(source), transport=httpx.MockTransport(handle)) as http:
+        assert http.post(url, content=b"<sessionId>old</sessionId>").status_code == 200
+    assert seen == [b"<sessionId>old</sessionId>"] * 2
+
+
 def test_the_token_of_bulk_v1_is_on_the_request_for_any_transport(source: kinetic.SessionSource) -> None:
     token, base = source.session().access_token, source.session().instance_url
     seen: list[httpx.Request] = []

@@ -14,7 +14,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import SalesforceEmulator, TlsProfile
+from kinetic_auth_core.config.merge import keyword_layer
+from kinetic_auth_core.resolution.resolver import inspect
+from kinetic_auth_core.testing import SalesforceEmulator, TlsProfile, new_key_pair
 from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.network_errors import Limits, describe_network_error
 
@@ -210,3 +212,19 @@ def test_nothing_of_the_key_is_shown(org: SalesforceEmulator, files: Files, capl
     with caplog.at_level(logging.DEBUG):
         log_in(org, client_cert=cert, client_cert_key=key)
     assert "PRIVATE KEY" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["client_cert", "client_cert_key", "ca_bundle"])
+def test_a_key_in_the_place_of_its_path_is_not_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = new_key_pair().private_key_pem
+    others = {"client_cert": "/no-such-file"} if name == "client_cert_key" else {}
+    settings = {"client_id": "app", "client_secret": "canary", "login_url": "https://acme.my.salesforce.com", **others}
+    shown = []
+    for text in (key, key.replace("\n", "\\n")):
+        monkeypatch.setenv(f"SF_{name.upper()}", text)
+        found = inspect("client-credentials", keywords=keyword_layer(settings))
+        shown += [str(found.error), repr(found.rows)]
+        with pytest.raises(kinetic.ConfigurationError, match=f"{name}.*: is the key or certificate itself") as caught:
+            kinetic.resolve("client-credentials", **settings)
+        shown.append(str(caught.value))
+    assert key.splitlines()[3] not in "".join(shown)
