@@ -185,7 +185,7 @@ class GuardedLogins:
     def _guarded(self, provider: ProviderInstance, login: _Login) -> SalesforceSession:
         was_refused = self._guard.check(provider.credential)
         session = self._with_state(provider, login)
-        first_tries().note(provider.credential, is_refused=False)
+        first_tries().note(provider.credential, None)
         if was_refused:
             self._guard.forget(provider.credential)
         return session
@@ -238,7 +238,7 @@ class GuardedLogins:
         except KineticAuthError as error:
             self._budget.failed(spent, error, counts=sent.may_have_arrived(error))
             if sent.was_asked:  # otherwise a wrapper has refused the login, which says nothing of the credential
-                first_tries().note(provider.credential, is_refused=isinstance(error, CredentialsRejectedError))
+                first_tries().note(provider.credential, error)
                 if isinstance(error, AuthenticationError) and self._is_to_be_remembered(error):
                     self._guard.remember(provider.credential, error, began)
             raise

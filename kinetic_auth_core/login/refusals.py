@@ -10,6 +10,7 @@ import functools
 import hashlib
 import hmac
 import json
+import math
 import threading
 import time
 import uuid
@@ -21,7 +22,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import pause_runner, raise_interruption, reset_after_fork
-from kinetic_auth_core.errors import AuthenticationError, CredentialsRejectedError, RateLimitedError
+from kinetic_auth_core.errors import AuthenticationError, CredentialsRejectedError, KineticAuthError, RateLimitedError
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import class_name, is_connection_setting, plain
 from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Culprit, culprit_of, known_error
@@ -152,35 +153,43 @@ def _state(value: Any, name: str) -> str:
 
 
 class FirstTries:
-    """Which credentials this process has tried without a refusal. Of the others, one try is made at a time."""
+    """Which credentials were good in this process just now. Of the others, one try is made at a time.
+
+    One that was accepted some time ago may have been changed since: a change of the password ends all sessions of its
+    user, and all sources log in at once.
+    """
 
     def __init__(self) -> None:
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-        self._tried: dict[str, None] = {}
+        self._good_at: dict[str, float] = {}  # by tag: seconds of the monotonic clock
         self._lock = threading.RLock()
         reset_after_fork(self)
 
     def lock_of(self, credential: Credential) -> Any:
-        """The lock for the tries of a credential; None once it was tried and not refused."""
+        """The lock for the tries of a credential; None where it was good just now."""
         tag = credential.password_tag(process_key())
         with self._lock:
-            return None if tag in self._tried else self._locks.setdefault(tag, threading.RLock())
+            is_good = time.monotonic() - self._good_at.get(tag, -math.inf) < _GOOD_FOR_S
+            return None if is_good else self._locks.setdefault(tag, threading.RLock())
 
-    def note(self, credential: Credential, *, is_refused: bool) -> None:
-        """Note how a login ended: after an outage many may try at once, as many outages end by a time-out.
+    def note(self, credential: Credential, error: KineticAuthError | None) -> None:
+        """Note how a login ended.
+
+        After an outage many may try at once, as many outages end by a time-out; but not what locks its user out and
+        was never accepted, as an outage does not say that it is right.
 
         Args:
             credential: What it was made with.
-            is_refused: Whether it was refused.
+            error: Its error; None: it was accepted.
         """
         tag = credential.password_tag(process_key())
         with self._lock:
-            if is_refused:
-                self._tried.pop(tag, None)
-            else:
-                self._tried[tag] = None
-                if len(self._tried) > _MOST_TRIED:
-                    del self._tried[next(iter(self._tried))]
+            if isinstance(error, CredentialsRejectedError):
+                self._good_at.pop(tag, None)
+            elif error is None or not credential.locks_out or tag in self._good_at:
+                self._good_at[tag] = time.monotonic()
+                if len(self._good_at) > _MOST_KEPT:
+                    del self._good_at[next(iter(self._good_at))]
 
     def _after_fork(self) -> None:
         """In the child: the thread that was trying may not be here."""
@@ -188,7 +197,9 @@ class FirstTries:
         self._locks = weakref.WeakValueDictionary()
 
 
-_MOST_TRIED = 10_000
+_MOST_KEPT = 10_000
+#: For how long many may try a credential at once that was accepted.
+_GOOD_FOR_S = 60.0
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.login import refusals
 from kinetic_auth_core.login.refusals import (
     LONGEST_PAUSE_S,
     Credential,
@@ -30,7 +31,7 @@ from kinetic_auth_core.login.refusals import (
 )
 from kinetic_auth_core.stores.memory import process_notes
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, User
+from kinetic_auth_core.testing import Delay, KeyPair, Reset, SalesforceEmulator, User
 from kinetic_auth_password import OAuthAuthenticator
 
 WRONG = "canary-wrong-horse"
@@ -166,6 +167,26 @@ def test_a_wrong_client_secret_can_be_corrected_at_once(sf: SalesforceEmulator, 
     refused(kinetic.resolve("password", **wrong))
     assert isinstance(refused(kinetic.resolve("password", **wrong)), HeldBackError)
     assert kinetic.resolve("password", password="right-horse", **settings).session().is_valid()
+
+
+@pytest.mark.parametrize("before", ["an outage", "it was right"])
+def test_many_sources_at_once_send_a_password_once_that_may_be_wrong_by_now(
+    sf: SalesforceEmulator, user: User, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    sources = [kinetic.resolve("password", password="right-horse", **settings) for _ in range(8)]
+    if before == "an outage":
+        sf.break_transport(Reset())
+        with pytest.raises(kinetic.TransportError):
+            sources[0].authenticate()
+    else:
+        monkeypatch.setattr(refusals, "_GOOD_FOR_S", 0.0)
+        sources[0].authenticate()
+    user.password = "another-horse"
+    sent = sf.token_requests
+    sf.break_transport(Delay(0.3))
+    with ThreadPoolExecutor(len(sources)) as pool:
+        list(pool.map(refused, sources))
+    assert sf.token_requests - sent == 1
 
 
 def test_many_sources_at_once_send_a_wrong_password_once(
