@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from kinetic_auth_core import Once
 from kinetic_auth_core.testing import Alter, Html, KeyPair, NotJson, SalesforceEmulator
+from kinetic_auth_password import authenticator
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
@@ -39,9 +41,10 @@ def test_logs_in_once_and_shows_the_session_without_its_token(run: Run, sf: Sale
 
 
 @pytest.mark.usefixtures("canary")
-def test_the_providers_warning_is_one_paragraph_on_stderr(run: Run) -> None:
+def test_the_providers_warning_is_one_paragraph_on_stderr(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticator, "_warned", Once())  # it warns once a process
     outcome = run("login", "password")
-    assert outcome.message.startswith("Warning: the username-password flow is blocked by default")
+    assert outcome.message.startswith("Warning: Salesforce ends the username-password flow on 2027-02-20")
     assert outcome.message.count("Warning:") == 1
 
 
