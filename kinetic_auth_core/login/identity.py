@@ -329,10 +329,12 @@ def identity_of(
         loader: Fetches what references stand for.
         instance: An instance with these settings; None where it is made at the login.
     """
+    counted = dict(_counted(cls, values, instance))
+    computed = {name for name in counted if name.startswith(".")}  # perhaps from a secret
     return Identity(
         who,
-        dict(_counted(cls, values, instance)),
-        frozenset(each.name for each in schema(cls) if each.secret),
+        counted,
+        frozenset(computed | {each.name for each in schema(cls) if each.secret}),
         loader,
         frozenset(each.name for each in schema(cls) if each.takes_bytes),
     )
@@ -353,6 +355,39 @@ def _counted(cls: type, values: Mapping[str, Any], instance: Any) -> Iterator[tu
             yield each.name, canonical_login_url(value) if isinstance(value, str) else value
         elif not _is_default(each, value, instance):
             yield each.name, each.default.factory() if value is attrs.NOTHING else value
+    if instance is not None:
+        yield from _computed(cls, instance)
+
+
+def _computed(cls: type, instance: Any) -> Iterator[tuple[str, Any]]:
+    """What an instance has besides its settings: fields with `init=False` that take part in comparison, and others.
+
+    A field that a factory has made, such as a lock, counts where it can be written down.
+    """
+    fields = {each.name: each for each in attrs.fields(cls)}
+    for name, field in fields.items():
+        if field.init or not field.eq or not hasattr(instance, name):
+            continue
+        value, default = getattr(instance, name), field.default
+        is_made = isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class, whatever its stub says
+        if value is default or (is_made and not _is_writable(value)) or _is_empty(value):
+            continue
+        yield f".{name}", value
+    for name, value in getattr(instance, "__dict__", {}).items():
+        if name not in fields:
+            yield f".{name}", value
+
+
+def _is_writable(value: Any) -> bool:
+    try:
+        written(value)
+    except UnwritableError:
+        return False
+    return True
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset | dict | str | bytes) and not value
 
 
 def _text_of(secret: Any) -> Any:
@@ -379,5 +414,5 @@ def _is_default(setting: Setting, value: Any, instance: Any) -> bool:
             value = default.factory()
         if default.takes_self and instance is not None:
             return plain(value) == plain(default.factory(instance))
-        return isinstance(value, list | tuple | set | frozenset | dict | str | bytes) and not value
+        return _is_empty(value)
     return value is attrs.NOTHING or value is default or plain(value) == plain(default)

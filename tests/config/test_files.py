@@ -220,3 +220,15 @@ def test_a_top_level_key_inside_a_table_is_an_error_because_it_has_no_effect_the
         "defaults.allowed_plugins: belongs to the top of the file, before its first [table]",
         "environments.dev.default_environment: belongs to the top of the file, before its first [table]",
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [('login_url = "https://acme', "a quote at the end of the line is missing"), (r'path = "C:\keys"', "a backslash")],
+)
+def test_a_mistake_in_quotes_says_what_is_wrong(tmp_path: Path, line: str, hint: str) -> None:
+    (tmp_path / "given.toml").write_text(f"[defaults]\n{line}\n")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", config=tmp_path / "given.toml")
+    assert hint in str(caught.value)
+    assert "acme" not in str(caught.value)

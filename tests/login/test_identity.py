@@ -8,6 +8,7 @@ import io
 import logging
 import operator
 import string
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,29 @@ class Described:
 )
 def test_what_is_out_of_sight_tells_users_apart(of: Callable[[str], Any], store: kinetic.SessionStore) -> None:
     assert not is_shared(store, ByAnything(of("ada")), ByAnything(of("bob")))
+
+
+@attrs.frozen(slots=False)
+class Computes:
+    """Finds out who its user is when it is made."""
+
+    url: str = kinetic.setting("u", help="Where.")
+    tenant: str = attrs.field(init=False, default="")
+    _lock: Any = attrs.field(init=False, factory=threading.Lock)
+    _asked: Any = attrs.field(init=False, eq=False, factory=object)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        return a_session(self.tenant)
+
+
+@pytest.mark.parametrize("name", ["tenant", "beside"])
+def test_what_an_instance_has_besides_its_settings_tells_users_apart(name: str, store: kinetic.SessionStore) -> None:
+    ada, bob, ada_too = Computes(), Computes(), Computes()
+    for each, who in ((ada, "ada"), (bob, "bob"), (ada_too, "ada")):
+        object.__setattr__(each, name, who)
+    assert not is_shared(store, ada, bob)
+    assert is_shared(store, ada, ada_too)
 
 
 def test_a_relative_path_counts_with_the_folder_it_is_relative_to(
