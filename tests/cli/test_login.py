@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from kinetic_auth_core import Once
 from kinetic_auth_core.testing import Alter, Html, KeyPair, NotJson, SalesforceEmulator
-from kinetic_auth_password import authenticator
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
