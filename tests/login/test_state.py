@@ -431,9 +431,10 @@ def test_a_thread_of_a_child_waits_for_a_login_of_its_parent_even_with_the_numbe
     source = make(deadline=5.0)
     is_asked = threading.Event()
 
-    def slowly(*_: Any) -> None:
+    def slowly(*_: Any) -> bool:
         is_asked.set()
         time.sleep(1)
+        return False
 
     org.fail_next(slowly)
     login = threading.Thread(target=source.authenticate)
