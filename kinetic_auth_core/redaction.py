@@ -7,6 +7,7 @@ UTF-8 that was read as Latin-1 or as Windows-1252.
 """
 
 import base64
+import codecs
 import contextlib
 import functools
 import html
@@ -27,6 +28,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MASK = "********"
+
+codecs.lookup("cp1252")  # loaded now: no login imports a module
 
 
 class LibraryError(Exception):

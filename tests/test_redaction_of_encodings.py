@@ -3,7 +3,6 @@
 import base64
 import html
 import json
-import time
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -101,10 +100,8 @@ def test_the_lines_of_a_key_are_masked_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("piece", ["%25", "&amp;", "\\\\", "\\\\%25&amp;+", "&#38;", "a"])
-def test_a_text_that_is_made_to_be_slow_is_masked_soon(piece: str) -> None:
-    began = time.perf_counter()
-    mask(piece * 20_000, [SECRET, "x" * 2000])
-    assert time.perf_counter() - began < 3
+def test_a_text_that_is_made_to_be_slow_is_shortened_before_it_is_searched(piece: str) -> None:
+    assert len(mask(piece * 20_000, [SECRET, "x" * 2000])) <= 20_000  # else it would take minutes
 
 
 @pytest.mark.parametrize("before", [0, 17_990, 19_990, 25_000])

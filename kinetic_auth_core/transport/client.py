@@ -136,12 +136,13 @@ class _Session(requests.Session):
 
 @functools.lru_cache(maxsize=16)
 def _context_of(
-    ca_file: str, _state: tuple[int, ...], _class: type[ssl.SSLContext], *, is_strict: bool
+    ca_file: str, _state: tuple[int, ...], _class: type[ssl.SSLContext], _process_id: int, *, is_strict: bool
 ) -> ssl.SSLContext:
     """One context for all who trust the same file, as it is now: reading certifi's takes tens of milliseconds.
 
     And one for each class of contexts: gevent replaces it, after which those of the class before recurse endlessly
-    (https://github.com/gevent/gevent/issues/1016).
+    (https://github.com/gevent/gevent/issues/1016). And one for each process: in the child of a fork the parent's may be
+    locked by a thread that was in a handshake.
     """
     return limits.tls_context(ca_file, None, is_strict=is_strict)
 
@@ -167,7 +168,7 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCe
         if not stat.S_ISREG(state.st_mode):
             raise ValueError("it is neither a file nor a folder")
         state_now = (state.st_ino, state.st_size, state.st_mtime_ns)
-        return _context_of(str(found), state_now, ssl.SSLContext, is_strict=is_strict)
+        return _context_of(str(found), state_now, ssl.SSLContext, os.getpid(), is_strict=is_strict)
     except ConfigurationError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
