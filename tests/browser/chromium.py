@@ -26,6 +26,11 @@ class Chromium:
         self._page = self._command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
     def _command(self, method: str, session: str | None = None, **params: Any) -> Any:
+        answer = self._answer(method, session, **params)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def _answer(self, method: str, session: str | None = None, **params: Any) -> Any:
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
         self._writer.write(json.dumps(message).encode() + b"\0")
@@ -33,8 +38,7 @@ class Chromium:
         while True:
             answer = json.loads(self._message())
             if answer.get("id") == number:
-                assert "error" not in answer, answer
-                return answer["result"]
+                return answer
 
     def _message(self) -> bytes:
         text = bytearray()
@@ -47,8 +51,9 @@ class Chromium:
         self._command("Page.navigate", self._page, url=address)
 
     def run(self, script: str) -> Any:
-        """Evaluate JavaScript in the page, from outside of its content security policy."""
-        return self._command("Runtime.evaluate", self._page, expression=script)["result"].get("value")
+        """Evaluate JavaScript in the page, from outside of its content security policy; None if it goes to another."""
+        answer = self._answer("Runtime.evaluate", self._page, expression=script)
+        return answer.get("result", {}).get("result", {}).get("value")
 
     def wait_for(self, selector: str) -> None:
         self._until(f"document.readyState === 'complete' && !!document.querySelector('{selector}')", selector)

@@ -345,7 +345,7 @@ def test_in_a_real_browser(
         chromium.wait_for_text(text)
         shown.append(chromium.run("location.href"))
 
-    source = kinetic.resolve("web-login", **web_settings)
+    source = kinetic.resolve("web-login", **web_settings, login_timeout=90.0)
     for button, text in (("#oadeny", "You are not logged in"), ("#oaapprove", "You are logged in")):
         person.meanwhile = lambda address, button=button, text=text: walk(address, button, text)
         if button == "#oadeny":
