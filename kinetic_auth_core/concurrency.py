@@ -9,6 +9,7 @@ application and passes through as it is; it is recognised by the frame of the ha
 (docs/adr/0021-what-a-signal-handler-raises.md).
 """
 
+import contextlib
 import itertools
 import os
 import sys
@@ -62,35 +63,42 @@ def _reset_all() -> None:
 
 
 class _NoFork:
-    """A lock that `os.fork` waits for: a child would inherit the locks inside of a library in C, held by nobody.
+    """What `os.fork` waits for: a child would inherit the locks inside of a library in C, held by nobody.
 
-    A fork in C does not wait.
+    Any number of threads may be inside; none enters while a fork is near. A fork in C does not wait.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._is_held_by_fork = False
+        self._inside: list[int] = []  # threads; its methods are atomic
+        self._fork_is_near = False
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        give_up_at = time.monotonic() + _LONGEST_WAIT_S
+        self._inside.append(threading.get_ident())
+        while self._fork_is_near and time.monotonic() < give_up_at:
+            self._inside.remove(threading.get_ident())
+            pause_runner(0.001)
+            self._inside.append(threading.get_ident())
 
     def __exit__(self, *error: object) -> None:
-        self._lock.release()
+        with contextlib.suppress(ValueError):  # the child of a fork has forgotten it
+            self._inside.remove(threading.get_ident())
 
     def before_fork(self) -> None:
-        self._is_held_by_fork = self._lock.acquire(timeout=_LONGEST_WAIT_S)
+        self._fork_is_near = True
+        give_up_at, own = time.monotonic() + _LONGEST_WAIT_S, threading.get_ident()
+        while any(thread != own for thread in list(self._inside)) and time.monotonic() < give_up_at:
+            pause_runner(0.001)
 
     def after_in_parent(self) -> None:
-        if self._is_held_by_fork:
-            self._is_held_by_fork = False
-            self._lock.release()
+        self._fork_is_near = False
 
     def after_in_child(self) -> None:
-        self._lock, self._is_held_by_fork = threading.RLock(), False
+        self._inside, self._fork_is_near = [], False
 
 
 _LONGEST_WAIT_S = 5.0
-no_fork = _NoFork()  #: For `with`: what must not be interrupted by a fork, such as OpenSSL reading certificates.
+no_fork = _NoFork()  #: For `with`: what must not be interrupted by a fork, such as a TLS handshake in OpenSSL.
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=no_fork.before_fork, after_in_parent=no_fork.after_in_parent, after_in_child=_reset_all)

@@ -174,7 +174,8 @@ class _TLSConnection(HTTPSConnection):
     def connect(self) -> None:
         """Connect. A failed handshake counts as no connection: nothing of the request was sent."""
         try:
-            super().connect()
+            with no_fork:
+                super().connect()
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no TLS handshake in time") from error
         except ConnectionError as error:
