@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,10 @@ hypothesis.settings.register_profile(
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
 )
 hypothesis.settings.load_profile("ours")
+
+
+# A shell ignores Ctrl-C for what it starts in the background, and what the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -22,14 +22,3 @@ def test_every_call_returns_a_session_or_raises_a_typed_error_and_nothing_leaks(
     outcomes = done.stdout.splitlines()[1]
     assert "session " in outcomes
     assert "TransportError " in outcomes  # faults there were
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_forks_signals_stopped_processes_and_greenlets_break_nothing() -> None:
-    command = [sys.executable, "-W", "ignore", str(SOAK), "6", "4", "2"]
-    environ = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}  # as above
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, env=environ)
-    assert done.stdout.endswith("problems: none\n"), done.stdout + done.stderr
-    outcomes = done.stdout.splitlines()[1]
-    for each in ("interrupted", "child", "process with gevent"):
-        assert f"{each} " in outcomes
