@@ -11,6 +11,7 @@ application and passes through as it is; it is recognised by the frame of the ha
 
 import contextlib
 import itertools
+import logging
 import os
 import sys
 import threading
@@ -63,19 +64,21 @@ def _reset_all() -> None:
 
 
 class _NoFork:
-    """What `os.fork` waits for: a child would inherit the locks inside of a library in C, held by nobody.
+    """What `os.fork` waits for: a child would inherit locks that nobody in it can release.
 
-    Any number of threads may be inside; none enters while a fork is near. A fork in C does not wait.
+    Those are the locks inside of a library in C: any number of threads may be inside, and none enters while a fork is
+    near. And those of the files that log handlers write to: a file's buffer is locked while it is written, and a child
+    that logs as well would wait for ever (https://github.com/python/cpython/issues/50970). A fork in C does not wait.
     """
 
     def __init__(self) -> None:
         self._inside: list[int] = []  # threads; its methods are atomic
-        self._fork_is_near = False
+        self._forking: dict[int, list[Any]] = {}  # the threads that fork, and the locks of log handlers that each holds
 
     def __enter__(self) -> None:
         give_up_at = time.monotonic() + _LONGEST_WAIT_S
         self._inside.append(threading.get_ident())
-        while self._fork_is_near and time.monotonic() < give_up_at:
+        while self._forking and time.monotonic() < give_up_at:
             self._inside.remove(threading.get_ident())
             pause_runner(0.001)
             self._inside.append(threading.get_ident())
@@ -85,16 +88,28 @@ class _NoFork:
             self._inside.remove(threading.get_ident())
 
     def before_fork(self) -> None:
-        self._fork_is_near = True
         give_up_at, own = time.monotonic() + _LONGEST_WAIT_S, threading.get_ident()
+        held = self._forking[own] = []
         while any(thread != own for thread in list(self._inside)) and time.monotonic() < give_up_at:
             pause_runner(0.001)
+        for lock in _handler_locks():
+            while not (is_mine := lock.acquire(blocking=False)) and time.monotonic() < give_up_at:
+                pause_runner(0.001)
+            if is_mine:
+                held.append(lock)
 
     def after_in_parent(self) -> None:
-        self._fork_is_near = False
+        for lock in self._forking.pop(threading.get_ident(), ()):
+            lock.release()
 
     def after_in_child(self) -> None:
-        self._inside, self._fork_is_near = [], False
+        self._inside, self._forking = [], {}  # logging has given its handlers new locks
+
+
+def _handler_locks() -> list[Any]:
+    loggers = [logging.root, *list(logging.root.manager.loggerDict.values())]
+    handlers = {each for logger in loggers for each in getattr(logger, "handlers", ())} | {logging.lastResort}
+    return [lock for handler in handlers if (lock := getattr(handler, "lock", None)) is not None]
 
 
 _LONGEST_WAIT_S = 5.0

@@ -34,6 +34,7 @@ def run(full_tier: None, tmp_path: Path) -> Run:
     """Runs a program that reads `settings` from its first argument; returns what it printed."""
 
     def run(program: str, settings: dict[str, Any], *arguments: object, environ: dict[str, str] | None = None) -> str:
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(program), json.dumps(settings), *map(str, arguments)],
             capture_output=True,
@@ -41,7 +42,7 @@ def run(full_tier: None, tmp_path: Path) -> Run:
             check=False,
             timeout=60,
             cwd=tmp_path,
-            env={**os.environ, **(environ or {})},
+            env={**inherited, **(environ or {})},
         )
         print(done.stderr, file=sys.stderr)  # shown where the test fails
         assert done.returncode == 0, done.stdout + done.stderr

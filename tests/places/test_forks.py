@@ -87,6 +87,24 @@ GRANDCHILD = """
     print(printed_by(in_child(ask)))
 """
 
+WHILE_IT_LOGS = """
+    import io, logging
+
+    class Slow(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, line):
+            time.sleep(0.5)
+            return len(line)
+
+    logging.getLogger().addHandler(logging.StreamHandler(io.TextIOWrapper(io.BufferedWriter(Slow()))))
+    source = kinetic.resolve("password", **settings)
+    threading.Thread(target=source.session, daemon=True).start()  # its first line is a warning
+    time.sleep(0.2)
+    print(printed_by(in_child(lambda: source.session().is_valid())), source.session().is_valid())
+"""
+
 FORKS = pytest.mark.parametrize("fork", ["python", "c"])
 
 
@@ -109,6 +127,11 @@ def test_python_does_not_fork_while_certificates_are_read(
     """OpenSSL holds locks of its own then, which nobody would release in the child."""
     tls_org.break_transport(Delay(0.3))
     assert run(START + FIRST_LOGIN, tls_org.settings("password"), "python", after_s) == "True True"
+
+
+def test_python_does_not_fork_while_a_login_writes_to_the_log(sf: SalesforceEmulator, run: Run) -> None:
+    """The buffer of the log's file is locked then, and the child would wait for it with its own first line."""
+    assert run(START + WHILE_IT_LOGS, sf.settings("password"), "python") == "True True"
 
 
 @FORKS
