@@ -171,11 +171,13 @@ def redis_place() -> Iterator[Place]:
         probe.close()
         running: list[subprocess.Popen[bytes]] = []
         program = shutil.which("redis-server") or shutil.which("valkey-server")
+        if program is None:
+            sys.exit("--store redis needs redis-server or valkey-server on PATH")
         options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
         durable = ["--appendonly", "yes", "--appendfsync", "always"]
 
         def start() -> None:
-            running.append(subprocess.Popen([program, *options, *durable], stdout=subprocess.DEVNULL))  # type: ignore[list-item]
+            running.append(subprocess.Popen([program, *options, *durable], stdout=subprocess.DEVNULL))
 
         def kill() -> None:
             running[-1].kill()

@@ -107,9 +107,10 @@ class _NoFork:
 
 
 def _handler_locks() -> list[Any]:
+    """Those of all log handlers, in one order: two threads that fork would otherwise wait for each other."""
     loggers = [logging.root, *list(logging.root.manager.loggerDict.values())]
     handlers = {each for logger in loggers for each in getattr(logger, "handlers", ())} | {logging.lastResort}
-    return [lock for handler in handlers if (lock := getattr(handler, "lock", None)) is not None]
+    return [lock for handler in sorted(handlers, key=id) if (lock := getattr(handler, "lock", None)) is not None]
 
 
 _LONGEST_WAIT_S = 5.0

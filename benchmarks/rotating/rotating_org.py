@@ -44,7 +44,7 @@ class RotatingOrg:
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.daemon_threads = True
-        self._server.org = self  # type: ignore[attr-defined]
+        self._server.org = self  # type: ignore[attr-defined]  # its handlers find the org there
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
     @property
     def org(self) -> RotatingOrg:
         """The org."""
-        org: RotatingOrg = self.server.org  # type: ignore[attr-defined]
+        org: RotatingOrg = self.server.org  # type: ignore[attr-defined]  # set by the org itself
         return org
 
     def do_POST(self) -> None:

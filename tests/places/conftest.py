@@ -34,6 +34,7 @@ def run(full_tier: None, tmp_path: Path) -> Run:
     """Runs a program that reads `settings` from its first argument; returns what it printed."""
 
     def run(program: str, settings: dict[str, Any], *arguments: object, environ: dict[str, str] | None = None) -> str:
+        # Unset: where it is set, stderr has no buffer, and so no lock that a child could wait for.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(program), json.dumps(settings), *map(str, arguments)],
