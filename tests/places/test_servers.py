@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,30 +30,30 @@ def application(environ, start_response):
 """
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @contextmanager
-def serving(command: list[str], port: int, folder: Path, settings: dict[str, str]) -> Iterator[str]:
-    """A server with the application, until it answers no more."""
+def serving(command: list[str], folder: Path, settings: dict[str, str]) -> Iterator[str]:
+    """A server with the application on a socket of this test's; its log is shown where the test fails.
+
+    `{socket}` in the command stands for the socket. The server inherits it: a port that was only found
+    free could be another test's by the time the server binds it.
+    """
     (folder / "application.py").write_text(APPLICATION)
     environ = {**os.environ, "SETTINGS": json.dumps(settings), "PYTHONPATH": str(folder)}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True)
+    with socket.create_server(("127.0.0.1", 0)) as server, (folder / "log").open("wb") as log:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        process = subprocess.Popen(
+            [part.format(socket=f"fd://{server.fileno()}") for part in command],
+            cwd=folder,
+            env=environ,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[server.fileno()],
+        )
     try:
-        ends_at = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < ends_at, (folder / "log").read_text()
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield address
     finally:
+        print((folder / "log").read_text(), "has ended with", process.poll())
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -64,7 +63,7 @@ def asked(url: str) -> list[str]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(_: int) -> str:
-        with opener.open(url, timeout=20) as answer:
+        with opener.open(url, timeout=60) as answer:
             return str(answer.read().decode())
 
     with ThreadPoolExecutor(12) as pool:
@@ -74,26 +73,24 @@ def asked(url: str) -> list[str]:
 @pytest.mark.parametrize("options", [["sync"], ["gthread", "--threads=4"], ["gevent"]], ids=lambda options: options[0])
 @pytest.mark.parametrize("preload", [["--preload"], []], ids=["preload", "no-preload"])
 def test_gunicorn(tls_org: SalesforceEmulator, tmp_path: Path, options: list[str], preload: list[str]) -> None:
-    port = free_port()
-    command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--workers=3", f"--bind=127.0.0.1:{port}", *preload]
+    command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--workers=3", "--bind={socket}", *preload]
     command += ["--worker-class", *options, "application:application"]
-    with serving(command, port, tmp_path, tls_org.settings("password")) as url:
+    with serving(command, tmp_path, tls_org.settings("password")) as url:
         answers = asked(url)
-    assert [answer.split()[1] for answer in answers] == ["True"] * 24, (tmp_path / "log").read_text()
+    assert [answer.split()[1] for answer in answers] == ["True"] * 24
 
 
 @pytest.mark.parametrize("options", [[], ["--enable-threads", "--threads=4"], ["--lazy-apps"]])
 def test_uwsgi(tls_org: SalesforceEmulator, tmp_path: Path, options: list[str]) -> None:
-    port = free_port()
     command = [
         str(Path(sys.executable).with_name("uwsgi")),
-        f"--http-socket=127.0.0.1:{port}",
+        "--http-socket={socket}",
         "--master",
         "--processes=3",
         "--module=application",
         "--need-app",
     ]
     command += ["--module=application", f"--home={sys.prefix}", *options]
-    with serving(command, port, tmp_path, tls_org.settings("password")) as url:
+    with serving(command, tmp_path, tls_org.settings("password")) as url:
         answers = asked(url)
-    assert [answer.split()[1] for answer in answers] == ["True"] * 24, (tmp_path / "log").read_text()
+    assert [answer.split()[1] for answer in answers] == ["True"] * 24
