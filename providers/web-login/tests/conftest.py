@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,12 +66,14 @@ def settings(sf: SalesforceEmulator, app: App, user: User) -> dict[str, Any]:
 class Person:
     """Somebody with a browser, who gets the addresses that are opened, and logs in with requests.
 
+    The person has a thread of their own, and a login ends before the person has seen its last page.
+
     Attributes:
         sf: The org.
         username: What is typed.
         password: What is typed.
+        meanwhile: Called with the address before the person decides.
         opened: The addresses that were opened.
-        pages: The last answers to what the person did, one for each address.
     """
 
     sf: SalesforceEmulator
@@ -79,16 +82,29 @@ class Person:
     decision: str = "oaapprove"
     meanwhile: Callable[[str], None] | None = None
     opened: list[str] = attrs.field(factory=list)
-    pages: list[requests.Response] = attrs.field(factory=list)
+    _pages: list[requests.Response] = attrs.field(factory=list)
+    _busy: threading.Lock = attrs.field(factory=threading.Lock)
 
     def open(self, address: str) -> bool:
-        """What `webbrowser.open` is replaced by."""
-        self.opened.append(address)
-        if self.meanwhile is not None:
-            self.meanwhile(address)
-        if self.decision:
-            self.pages.append(self.walk(address))
+        """What `webbrowser.open` is replaced by; one address after the other."""
+        with self._busy:
+            self.opened.append(address)
+            if self.meanwhile is not None:
+                self.meanwhile(address)
+            if self.decision:
+                self._pages.append(self.walk(address))
         return True
+
+    def wait(self) -> None:
+        """Wait until the person has seen the last page of the addresses opened so far."""
+        with self._busy:
+            pass
+
+    @property
+    def pages(self) -> list[requests.Response]:
+        """The last answers to what the person did, one for each address; waits for them."""
+        self.wait()
+        return self._pages
 
     def walk(self, address: str) -> requests.Response:
         """Log in and decide; the last page."""

@@ -353,6 +353,7 @@ def test_in_a_real_browser(
                 source.session()
         else:
             assert source.session().is_valid()
+        person.wait()
     port = web_settings["redirect_port"]
     assert shown == [f"http://localhost:{port}/not-done", f"http://localhost:{port}/done"]
     entries = chromium._command("Page.getNavigationHistory", chromium._page)["entries"]
