@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
@@ -10,28 +9,17 @@ from werkzeug.wrappers import Request, Response
 from kinetic_auth_core.testing.emulator import admission
 from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
+from kinetic_auth_core.testing.emulator.content import JSON_ALONE, bearer, data_error, json_answer, wants_xml
 from kinetic_auth_core.testing.emulator.faults import FaultPlan
 from kinetic_auth_core.testing.emulator.grants import answer_grant
 from kinetic_auth_core.testing.emulator.identity_provider import jwks_of
 from kinetic_auth_core.testing.emulator.models import PASSWORD, User
 from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
-from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.org import Org, newest_version
 
-JSON: Final = "application/json;charset=UTF-8"
 FORM: Final = "application/x-www-form-urlencoded"
 _ENDPOINTS: Final = {"token": "token", "introspection": "introspect", "revocation": "revoke", "userinfo": "userinfo"}
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-def json_answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
-    return Response(json.dumps(body), status, headers, content_type=JSON)
-
-
-def bearer(request: Request) -> str:
-    """The token of an `Authorization: Bearer` header, or nothing."""
-    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return str(token).strip() if scheme.lower() in {"bearer", "oauth"} else ""
 
 
 class OAuthEndpoints:
@@ -106,12 +94,18 @@ class OAuthEndpoints:
 
     def identity(self, request: Request, org_id: str, user_id: str) -> Response:
         """Answer an identity URL, `/id/<org>/<user>`."""
-        session = self._org.use(bearer(request))
+        session = self._org.use(bearer(request) or request.values.get("oauth_token", ""))
         if session is None:
             return _bad_token()
+        if wants_xml(request):
+            return data_error(request, JSON_ALONE)
         if org_id != self._org.id or user_id != session.user.id:
             return Response("Bad_Id", 404, content_type="text/html;charset=UTF-8")
-        user = session.user
+        user, urls = session.user, self._urls(session.user)
+        if version := request.args.get("version"):
+            newest = newest_version(self._org.clock())
+            number = f"{newest}.0" if version == "latest" else version
+            urls = {name: url.format(version=number) for name, url in urls.items()}
         return json_answer(
             {
                 "id": self._org.identity_url(user),
@@ -120,7 +114,7 @@ class OAuthEndpoints:
                 "organization_id": self._org.id,
                 "username": user.username,
                 "active": user.active,
-                "urls": self._urls(user),
+                "urls": urls,
             }
         )
 

@@ -14,13 +14,14 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator.authorize import AuthorizeEndpoint
+from kinetic_auth_core.testing.emulator.content import data_error
 from kinetic_auth_core.testing.emulator.control_plane import PREFIX, ControlPlane
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
 from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityProvider
 from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import FORM, OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.rest import WRONG_METHOD, RestEndpoints, data_error
+from kinetic_auth_core.testing.emulator.rest import WRONG_METHOD, RestEndpoints
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
 from kinetic_auth_core.testing.emulator.sobjects import SObjects
 from kinetic_auth_core.testing.emulator.soql import MISSING
@@ -86,7 +87,10 @@ class EmulatorApp:
 
     def _route(self, request: Request) -> Response:
         try:
-            endpoint, arguments = self._map.bind_to_environ(request.environ).match()
+            if request.method == "POST":  # for clients that cannot send PATCH
+                request.method = request.args.get("_HttpMethod", "POST").upper()
+            path = request.path.removesuffix(".json")
+            endpoint, arguments = self._map.bind_to_environ(request.environ).match(path, request.method)
             response: Response = endpoint(request, **arguments)
         except HTTPException as refused:
             if request.path.startswith("/services/") and not request.path.startswith("/services/oauth2/"):
@@ -100,7 +104,7 @@ class EmulatorApp:
         status = None if cut_off else response.status_code
         record = RequestRecord(
             time=self._org.clock(),
-            method=request.method,
+            method=request.environ["REQUEST_METHOD"],
             path=request.path,
             connection=request.environ[CONNECTION_KEY],
             status=status,
@@ -153,6 +157,7 @@ def _routes(
             Rule(f"{data}/sobjects/<kind>/describe", endpoint=rest.describe, methods=["GET"]),
             Rule(f"{data}/sobjects/<kind>/<record_id>", endpoint=rest.record, methods=["GET", "PATCH", "DELETE"]),
             Rule("/services/async/<path:rest>", endpoint=rest.bulk),
+            Rule("/services/Soap/<path:rest>", endpoint=rest.soap, methods=["POST"]),
         ],
         strict_slashes=False,
         merge_slashes=False,

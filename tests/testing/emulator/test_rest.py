@@ -75,7 +75,7 @@ def test_bulk_v1_has_its_own_error_for_a_dead_token(client: Any) -> None:
     assert (as_json.status_code, as_json.json()["exceptionCode"]) == (400, "InvalidSessionId")
     live = client.http.post(url, headers={"X-SFDC-Session": client.token()}, json={}, timeout=10)
     assert (live.status_code, live.json()["state"]) == (201, "Open")
-    assert client.call("/services/async/62.0/job/750", client.token()).status_code == 200
+    assert client.call(f"/services/async/62.0/job/{live.json()['id']}", client.token()).status_code == 200
 
 
 def test_bulk_v1_answers_in_the_content_type_of_the_request(client: Any) -> None:
