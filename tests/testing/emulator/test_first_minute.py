@@ -63,6 +63,10 @@ def test_who_wants_xml_alone_gets_no_json(client: Any, token: str, path: str) ->
     for headers, query in ((XML, ""), ({}, "?format=xml")):
         answer = client.call(path + query, token, headers=headers)
         assert (answer.status_code, code_in(answer)) == (406, "NOT_ACCEPTABLE")
+    before = client.call(f"{DATA}/query", token, params={"q": "SELECT COUNT() FROM Account"}).json()["totalSize"]
+    assert client.call(f"{DATA}/sobjects/Account", token, "POST", json={}, headers=XML).status_code == 406
+    after = client.call(f"{DATA}/query", token, params={"q": "SELECT COUNT() FROM Account"}).json()["totalSize"]
+    assert before == after
     for headers in ({"Accept": "application/xml, */*;q=0.1"}, {"Accept": "text/html"}, {"X-PrettyPrint": "1"}):
         assert client.call(path, token, headers=headers).json()
 
@@ -73,11 +77,12 @@ def test_the_end_of_a_path_asks_for_json_or_xml(client: Any, token: str, account
     assert code_in(client.call(f"{DATA}/limits.xml", token)) == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("path", ["/services/data", f"{DATA}/limits", f"{DATA}/sobjects/Account/describe"])
-def test_head_is_get_without_a_body(client: Any, token: str, path: str) -> None:
-    answer = client.call(path, token, "HEAD")
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert client.call(path, token, "OPTIONS").status_code == 405
+def test_head_is_get_without_a_body(client: Any, token: str, account: str) -> None:
+    for path in ("/services/data", f"{DATA}/limits", f"{DATA}/sobjects/Account/describe", account):
+        answer = client.call(path, token, "HEAD")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert client.call(path, token, "OPTIONS").status_code == 405
+        assert client.call(path, token).status_code == 200
 
 
 def test_a_body_may_come_in_gzip(client: Any, token: str) -> None:
