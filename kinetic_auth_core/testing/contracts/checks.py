@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import attrs
 
@@ -102,20 +103,11 @@ def in_a_child(check: Callable[[], object]) -> bool:
     return text_of_a_child(lambda: "holds" if check() else "") == "holds"
 
 
-@contextlib.contextmanager
-def no_proxy_to_this_machine() -> Iterator[None]:
+def no_proxy_to_this_machine() -> contextlib.AbstractContextManager[object]:
     """The proxies that the machine has are not asked for what is on the loopback interface."""
     names = ("NO_PROXY", "no_proxy")
-    before = {name: os.environ.get(name) for name in names}
-    for name in names:
-        os.environ[name] = ",".join(filter(None, (before[name], "127.0.0.1", "localhost")))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    hosts = {name: ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost"))) for name in names}
+    return mock.patch.dict(os.environ, hosts)
 
 
 @contextlib.contextmanager
@@ -212,10 +204,9 @@ def watched() -> Iterator[Activity]:
             thread.join(1)
 
 
-@contextlib.contextmanager
-def _replaced(place: Any, name: str, note: Callable[..., None], *, passes_arguments: bool = False) -> Iterator[None]:
+def _replaced(place: Any, name: str, note: Callable[..., None], *, passes_arguments: bool = False) -> Any:
     """A function of the standard library that notes its calls."""
-    original, is_own = getattr(place, name), name in vars(place)
+    original = getattr(place, name)
 
     @functools.wraps(original)
     def noting(*args: Any, **kwargs: Any) -> Any:
@@ -226,11 +217,4 @@ def _replaced(place: Any, name: str, note: Callable[..., None], *, passes_argume
             note()
         return original(*args, **kwargs)
 
-    setattr(place, name, noting)
-    try:
-        yield
-    finally:
-        if is_own:
-            setattr(place, name, original)
-        else:
-            delattr(place, name)
+    return mock.patch.object(place, name, noting)

@@ -10,7 +10,7 @@ from kinetic_auth_core.testing.emulator import admission
 from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
 from kinetic_auth_core.testing.emulator.content import JSON_ALONE, bearer, data_error, json_answer, wants_xml
-from kinetic_auth_core.testing.emulator.faults import FaultPlan
+from kinetic_auth_core.testing.emulator.faults import FaultPlan, Refusal
 from kinetic_auth_core.testing.emulator.grants import answer_grant
 from kinetic_auth_core.testing.emulator.identity_provider import jwks_of
 from kinetic_auth_core.testing.emulator.models import PASSWORD, User
@@ -35,9 +35,11 @@ class OAuthEndpoints:
         try:
             if request.method != "POST":
                 raise OAuthError("invalid_request", "must use HTTP POST")
-            refusal = self._plan.take_refusal()
-            if self._org.policy.require_https and not request.is_secure:
-                refusal = refusal or OAuthError(*errors.GRANT_TYPE)
+            fault, refusal = self._plan.take("grant"), None
+            if isinstance(fault, Refusal):
+                refusal = OAuthError(fault.error, fault.description, fault.status)
+            elif self._org.policy.require_https and not request.is_secure:
+                refusal = OAuthError(*errors.GRANT_TYPE)
             response = json_answer(answer_grant(self._org, asked, refusal), headers=_NO_STORE)
         except OAuthError as refused:
             response = _refusal(refused)
@@ -49,7 +51,7 @@ class OAuthEndpoints:
         """Answer `/services/oauth2/introspect` (RFC 7662)."""
         asked = _token_request(self._org, request)
         try:
-            app = admission.authenticated_app(self._org, asked)
+            app = admission.app_of(self._org, asked)
         except OAuthError as refused:
             return _refusal(refused)
         token = asked.form.get("token", "")

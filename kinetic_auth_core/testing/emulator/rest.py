@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator.content import (
@@ -39,6 +40,15 @@ _RESTRICTED: Final = DataError("INVALID_SESSION_ID", "This session is not valid 
 Endpoint = Answer | Callable[[Request], Answer]
 
 
+@attrs.frozen
+class Asked:
+    """A request with a live session, for one version of the API."""
+
+    request: Request
+    version: str
+    session: Session
+
+
 class RestEndpoints:
     """The endpoints below `/services` that need a token."""
 
@@ -63,75 +73,85 @@ class RestEndpoints:
             )
         )
 
-    def resources(self, request: Request, version: str) -> Response:
-        """List what a version offers, and the identity URL of the user."""
+    # What needs a live session and a version: `guarded` makes endpoints of these. Each returns the body of the answer.
 
-        def resources(session: Session) -> dict[str, str]:
-            urls = {name: f"/services/data/{version}/{name}" for name in ("limits", "query", "queryAll", "sobjects")}
-            return {**urls, "identity": self._org.identity_url(session.user)}
+    def resources(self, asked: Asked) -> dict[str, str]:
+        """What a version offers, and the identity URL of the user."""
+        names = ("limits", "query", "queryAll", "sobjects")
+        urls = {name: f"/services/data/{asked.version}/{name}" for name in names}
+        return {**urls, "identity": self._org.identity_url(asked.session.user)}
 
-        return self._guarded(request, version, resources)
-
-    def limits(self, request: Request, version: str) -> Response:
+    def limits(self, asked: Asked) -> dict[str, Any]:
         """Answer `/limits`."""
         left = _DAILY_REQUESTS - self._requests
-        limits = {
+        return {
             "DailyApiRequests": {"Max": _DAILY_REQUESTS, "Remaining": left},
             "DailyBulkApiBatches": {"Max": 15000, "Remaining": 15000},
         }
-        return self._guarded(request, version, lambda _: limits)
 
-    def query(self, request: Request, version: str) -> Response:
+    def query(self, asked: Asked) -> dict[str, Any]:
         """Answer `/query?q=` and `/queryAll?q=`, with `columns=true` what the columns are."""
-        text = request.args.get("q", "")
-        if "explain" in request.args:
-            return self.other(request)
-        if request.args.get("columns", "").lower() == "true":
-            return self._guarded(request, version, lambda _: self._data.columns(text))
-        return self._guarded(request, version, lambda _: self._page(text, 0, version))
+        query = asked.request.args
+        if "explain" in query:
+            raise not_emulated(asked.request)
+        if query.get("columns", "").lower() == "true":
+            return self._data.columns(query.get("q", ""))
+        return self._page(query.get("q", ""), 0, asked.version)
 
-    def query_more(self, request: Request, version: str, locator: str) -> Response:
+    def query_more(self, asked: Asked, locator: str) -> dict[str, Any]:
         """Answer `/query/<locator>`."""
-        return self._guarded(request, version, lambda _: self._page(*read_locator(locator), version))
+        return self._page(*read_locator(locator), asked.version)
 
-    def objects(self, request: Request, version: str) -> Response:
+    def objects(self, asked: Asked) -> dict[str, Any]:
         """Answer `/sobjects`."""
+        found = [self._data.describe(kind, asked.version) for kind in self._data.kinds()]
+        return {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": found}
 
-        def objects(_: Session) -> dict[str, Any]:
-            found = [self._data.describe(kind, version) for kind in self._data.kinds()]
-            return {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": found}
-
-        return self._guarded(request, version, objects)
-
-    def sobject(self, request: Request, version: str, kind: str) -> Response:
+    def sobject(self, asked: Asked, kind: str) -> dict[str, Any]:
         """Answer `GET /sobjects/<object>`, which describes it, and `POST`, which creates a record."""
+        if asked.request.method == "POST":
+            return {"id": self._data.insert(kind, json_object(asked.request)), "success": True, "errors": []}
+        return {"objectDescribe": self._data.describe(kind, asked.version), "recentItems": []}
 
-        def act(_: Session) -> dict[str, Any]:
-            if request.method == "POST":
-                return {"id": self._data.insert(kind, json_object(request)), "success": True, "errors": []}
-            return {"objectDescribe": self._data.describe(kind, version), "recentItems": []}
-
-        return self._guarded(request, version, act, 201 if request.method == "POST" else 200)
-
-    def describe(self, request: Request, version: str, kind: str) -> Response:
+    def describe(self, asked: Asked, kind: str) -> dict[str, Any]:
         """Answer `/sobjects/<object>/describe`."""
-        return self._guarded(request, version, lambda _: self._data.describe(kind, version, fields=True))
+        return self._data.describe(kind, asked.version, fields=True)
 
-    def record(self, request: Request, version: str, kind: str, record_id: str) -> Response:
+    def record(self, asked: Asked, kind: str, key: str) -> dict[str, Any] | None:
         """Answer `GET`, `PATCH` and `DELETE` of `/sobjects/<object>/<id>`; not `/sobjects/<object>/listviews`."""
-        if not re.fullmatch(r"\w{15}(\w{3})?", record_id):
-            return self.other(request)
+        if not re.fullmatch(r"\w{15}(\w{3})?", key):
+            raise not_emulated(asked.request)
+        if asked.request.method == "PATCH":
+            self._data.update(kind, key, json_object(asked.request))
+        elif asked.request.method == "DELETE":
+            self._data.delete(kind, key)
+        else:
+            return self._data.get(kind, key, asked.version, asked.request.args.get("fields"))
+        return None
 
-        def act(_: Session) -> dict[str, Any] | None:
-            if request.method == "PATCH":
-                self._data.update(kind, record_id, json_object(request))
-            elif request.method == "DELETE":
-                self._data.delete(kind, record_id)
-            else:
-                return self._data.get(kind, record_id, version, request.args.get("fields"))
-            return None
+    def guarded(self, act: Callable[..., dict[str, Any] | None]) -> Callable[..., Response]:
+        """An endpoint that checks token and version, has `act` make the body, and gives errors their form."""
 
-        return self._guarded(request, version, act)
+        def endpoint(request: Request, version: str, **names: str) -> Response:
+            try:
+                session = self._session(request)
+                self._check_version(version)
+                wants_another = wants_xml(request)
+                if wants_another and request.method not in {"GET", "HEAD"}:
+                    raise JSON_ALONE  # before it changes anything
+                body = act(Asked(request, version, session), **names)
+                if wants_another:
+                    raise JSON_ALONE
+            except DataError as refused:
+                return data_error(request, refused)
+            made = 201 if request.method == "POST" else 200
+            response = Response(b"", 204) if body is None else json_answer(body, made)
+            response.headers["Sforce-Limit-Info"] = f"api-usage={self._requests}/{_DAILY_REQUESTS}"
+            return response
+
+        return endpoint
+
+    # What checks the token in its own way
 
     def bulk(self, request: Request, rest: str) -> Response:
         """Answer Bulk API v1, which has its own header for the token and its own error for a dead one."""
@@ -176,8 +196,7 @@ class RestEndpoints:
         endpoint = self.own.get(request.path)
         if endpoint is not None:
             return (endpoint if isinstance(endpoint, Answer) else endpoint(request)).replace()
-        message = f"The emulator does not have this resource: {request.path}"
-        return data_error(request, WRONG_METHOD if is_known else DataError("NOT_FOUND", message, 404))
+        return data_error(request, WRONG_METHOD if is_known else not_emulated(request))
 
     def _session(self, request: Request) -> Session:
         session = self._org.use(bearer(request))
@@ -187,19 +206,6 @@ class RestEndpoints:
             raise _RESTRICTED
         self._requests += 1
         return session
-
-    def _guarded(self, request: Request, version: str, act: Callable[[Session], object], status: int = 200) -> Response:
-        try:
-            session = self._session(request)
-            self._check_version(version)
-            if wants_xml(request):
-                raise JSON_ALONE
-            body = act(session)
-        except DataError as refused:
-            return data_error(request, refused)
-        response = Response(b"", 204) if body is None else json_answer(body, status)
-        response.headers["Sforce-Limit-Info"] = f"api-usage={self._requests}/{_DAILY_REQUESTS}"
-        return response
 
     def _check_version(self, version: str) -> None:
         found = re.fullmatch(r"v(\d+)\.0", version)
@@ -215,6 +221,11 @@ class RestEndpoints:
         if not page["done"]:
             page["nextRecordsUrl"] = f"/services/data/{version}/query/{make_locator(text, end)}"
         return page
+
+
+def not_emulated(request: Request) -> DataError:
+    """The error that says that the emulator has no such resource."""
+    return DataError("NOT_FOUND", f"The emulator does not have this resource: {request.path}", 404)
 
 
 def _label(number: int) -> str:

@@ -132,7 +132,7 @@ def _altered(fault: Fault, response: Response) -> Response:
 def _routes(
     authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpoints, provider: IdentityProvider
 ) -> Map:
-    data = "/services/data/<version>"
+    data, guarded = "/services/data/<version>", rest.guarded
     return Map(
         [
             Rule(TOKEN_PATH, endpoint=oauth.token),
@@ -146,16 +146,16 @@ def _routes(
             Rule(f"{PATH}/keys", endpoint=provider.keys, methods=["GET"]),
             Rule(f"{PATH}/token/<path:subject>", endpoint=provider.token, methods=["GET"]),
             Rule("/services/data", endpoint=rest.versions, methods=["GET"]),
-            Rule(data, endpoint=rest.resources, methods=["GET"]),
-            Rule(f"{data}/limits", endpoint=rest.limits, methods=["GET"]),
-            Rule(f"{data}/query", endpoint=rest.query, methods=["GET"]),
-            Rule(f"{data}/queryAll", endpoint=rest.query, methods=["GET"]),
-            Rule(f"{data}/query/<locator>", endpoint=rest.query_more, methods=["GET"]),
-            Rule(f"{data}/queryAll/<locator>", endpoint=rest.query_more, methods=["GET"]),
-            Rule(f"{data}/sobjects", endpoint=rest.objects, methods=["GET"]),
-            Rule(f"{data}/sobjects/<kind>", endpoint=rest.sobject, methods=["GET", "POST"]),
-            Rule(f"{data}/sobjects/<kind>/describe", endpoint=rest.describe, methods=["GET"]),
-            Rule(f"{data}/sobjects/<kind>/<record_id>", endpoint=rest.record, methods=["GET", "PATCH", "DELETE"]),
+            Rule(data, endpoint=guarded(rest.resources), methods=["GET"]),
+            Rule(f"{data}/limits", endpoint=guarded(rest.limits), methods=["GET"]),
+            Rule(f"{data}/query", endpoint=guarded(rest.query), methods=["GET"]),
+            Rule(f"{data}/queryAll", endpoint=guarded(rest.query), methods=["GET"]),
+            Rule(f"{data}/query/<locator>", endpoint=guarded(rest.query_more), methods=["GET"]),
+            Rule(f"{data}/queryAll/<locator>", endpoint=guarded(rest.query_more), methods=["GET"]),
+            Rule(f"{data}/sobjects", endpoint=guarded(rest.objects), methods=["GET"]),
+            Rule(f"{data}/sobjects/<kind>", endpoint=guarded(rest.sobject), methods=["GET", "POST"]),
+            Rule(f"{data}/sobjects/<kind>/describe", endpoint=guarded(rest.describe), methods=["GET"]),
+            Rule(f"{data}/sobjects/<kind>/<key>", endpoint=guarded(rest.record), methods=["GET", "PATCH", "DELETE"]),
             Rule("/services/async/<path:rest>", endpoint=rest.bulk),
             Rule("/services/Soap/<path:rest>", endpoint=rest.soap, methods=["POST"]),
         ],
