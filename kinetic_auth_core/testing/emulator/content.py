@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from typing import Any, Final
@@ -66,18 +65,18 @@ def soap_fault(code: str, message: str, status: int) -> Response:
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """The JSON object in the body of a request, also in gzip.
+    """The JSON object in the body of a request, also in gzip or deflate.
 
     Raises:
         DataError: It is something else.
     """
     encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if "xml" in request.mimetype or encoding not in {"identity", "gzip"}:
-        raise DataError("UNSUPPORTED_MEDIA_TYPE", "the emulator takes JSON alone, as it is or in gzip", 415)
+    if "xml" in request.mimetype or encoding not in {"identity", "gzip", "deflate"}:
+        raise DataError("UNSUPPORTED_MEDIA_TYPE", "the emulator takes JSON alone, as it is, in gzip or deflate", 415)
     try:
         data = request.get_data()
-        body = json.loads(gzip.decompress(data) if encoding == "gzip" else data)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        body = json.loads(data if encoding == "identity" else zlib.decompress(data, zlib.MAX_WBITS | 32))
+    except (ValueError, zlib.error) as error:
         raise DataError("JSON_PARSER_ERROR", "the body is not JSON") from error
     if not isinstance(body, dict):
         raise DataError("JSON_PARSER_ERROR", "the body is not a JSON object")

@@ -92,7 +92,9 @@ class OAuthEndpoints:
     def userinfo(self, request: Request) -> Response:
         """Answer `/services/oauth2/userinfo`."""
         session = self._org.use(bearer(request))
-        return _bad_token() if session is None else json_answer(self._user_fields(session.user))
+        if session is None:
+            return _bad_token()
+        return data_error(request, JSON_ALONE) if wants_xml(request) else json_answer(self._user_fields(session.user))
 
     def identity(self, request: Request, org_id: str, user_id: str) -> Response:
         """Answer an identity URL, `/id/<org>/<user>`."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator.content import (
@@ -34,7 +35,6 @@ FIRST_VERSION: Final = 31
 
 _DAILY_REQUESTS: Final = 15000
 _DEAD: Final = DataError("INVALID_SESSION_ID", "Session expired or invalid", 401)
-WRONG_METHOD: Final = DataError("METHOD_NOT_ALLOWED", "HTTP method not allowed", 405)
 _RESTRICTED: Final = DataError("INVALID_SESSION_ID", "This session is not valid for use with the REST API", 401)
 
 Endpoint = Answer | Callable[[Request], Answer]
@@ -93,7 +93,7 @@ class RestEndpoints:
         """Answer `/query?q=` and `/queryAll?q=`, with `columns=true` what the columns are."""
         query = asked.request.args
         if "explain" in query:
-            raise not_emulated(asked.request)
+            raise no_answer(asked.request)
         if query.get("columns", "").lower() == "true":
             return self._data.columns(query.get("q", ""))
         return self._page(query.get("q", ""), 0, asked.version)
@@ -120,7 +120,7 @@ class RestEndpoints:
     def record(self, asked: Asked, kind: str, key: str) -> dict[str, Any] | None:
         """Answer `GET`, `PATCH` and `DELETE` of `/sobjects/<object>/<id>`; not `/sobjects/<object>/listviews`."""
         if not re.fullmatch(r"\w{15}(\w{3})?", key):
-            raise not_emulated(asked.request)
+            raise no_answer(asked.request)
         if asked.request.method == "PATCH":
             self._data.update(kind, key, json_object(asked.request))
         elif asked.request.method == "DELETE":
@@ -187,16 +187,16 @@ class RestEndpoints:
             return soap_fault("INVALID_SESSION_ID", message, 500 if enclosed else 401)
         return soap_fault("NOT_FOUND", f"The emulator has no /services/Soap/{rest}", 500 if enclosed else 404)
 
-    def other(self, request: Request, *, is_known: bool = False) -> Response:
-        """Answer any other request below `/services`: what a test has put there, or that it is not emulated."""
+    def other(self, request: Request, refused: HTTPException | None = None) -> Response:
+        """Answer any other request below `/services`: what a test has put there, or why there is no answer."""
         try:
             self._session(request)
-        except DataError as refused:
-            return data_error(request, refused)
+        except DataError as dead:
+            return data_error(request, dead)
         endpoint = self.own.get(request.path)
         if endpoint is not None:
             return (endpoint if isinstance(endpoint, Answer) else endpoint(request)).replace()
-        return data_error(request, WRONG_METHOD if is_known else not_emulated(request))
+        return data_error(request, no_answer(request, refused))
 
     def _session(self, request: Request) -> Session:
         session = self._org.use(bearer(request))
@@ -223,8 +223,13 @@ class RestEndpoints:
         return page
 
 
-def not_emulated(request: Request) -> DataError:
-    """The error that says that the emulator has no such resource."""
+def no_answer(request: Request, refused: HTTPException | None = None) -> DataError:
+    """The error that says that a resource takes other methods, or that the emulator has no such resource."""
+    if isinstance(refused, MethodNotAllowed):
+        allowed = ",".join(sorted(set(refused.valid_methods or ()) - {"OPTIONS"}))
+        return DataError(
+            "METHOD_NOT_ALLOWED", f"HTTP Method '{request.method}' not allowed. Allowed are {allowed}", 405
+        )
     return DataError("NOT_FOUND", f"The emulator does not have this resource: {request.path}", 404)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
@@ -21,10 +21,9 @@ from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityP
 from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import FORM, OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.rest import WRONG_METHOD, RestEndpoints
+from kinetic_auth_core.testing.emulator.rest import RestEndpoints, no_answer
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
 from kinetic_auth_core.testing.emulator.sobjects import SObjects
-from kinetic_auth_core.testing.emulator.soql import MISSING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -94,8 +93,8 @@ class EmulatorApp:
             response: Response = endpoint(request, **arguments)
         except HTTPException as refused:
             if request.path.startswith("/services/") and not request.path.startswith("/services/oauth2/"):
-                return self.rest.other(request, is_known=isinstance(refused, MethodNotAllowed))
-            return data_error(request, MISSING if refused.code == 404 else WRONG_METHOD)
+                return self.rest.other(request, refused)
+            return data_error(request, no_answer(request, refused))
         return response
 
     def _record(self, request: Request, response: Response, fault: Fault | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -85,7 +86,7 @@ def test_head_is_get_without_a_body(client: Any, token: str, account: str) -> No
         assert client.call(path, token).status_code == 200
 
 
-def test_a_body_may_come_in_gzip(client: Any, token: str) -> None:
+def test_a_body_may_come_in_gzip_or_deflate(client: Any, token: str) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 
     def create(body: bytes, **other: str) -> requests.Response:
@@ -96,6 +97,7 @@ def test_a_body_may_come_in_gzip(client: Any, token: str) -> None:
 
     made = create(gzip.compress(b'{"Name": "packed"}')).json()["id"]
     assert client.call(f"{DATA}/sobjects/Account/{made}", token).json()["Name"] == "packed"
+    assert create(zlib.compress(b'{"Name": "packed"}'), **{"Content-Encoding": "deflate"}).status_code == 201
     for broken in (b"not gzip", gzip.compress(b"{}")[:-9], b""):
         assert create(broken).json()[0]["errorCode"] == "JSON_PARSER_ERROR"
     assert create(b"{}", **{"Content-Encoding": "br"}).status_code == 415
@@ -133,6 +135,7 @@ def test_the_identity_url_fills_the_version_in_and_takes_the_token_from_the_quer
     assert latest["urls"]["rest"] == f"{sf.url}{newest['url']}/"
     for headers, query in ((XML, ""), ({}, "?format=xml")):
         assert client.call(path + query, token, headers=headers).status_code == 406
+        assert client.call("/services/oauth2/userinfo" + query, token, headers=headers).status_code == 406
         assert client.call(path + query, "dead", headers=headers).text == "Bad_OAuth_Token"
 
 

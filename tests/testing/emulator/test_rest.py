@@ -308,6 +308,8 @@ def test_unknown_paths_versions_and_methods_are_errors_in_json(client: Any) -> N
     assert client.call("/nowhere", token).json()[0]["errorCode"] == "NOT_FOUND"
     wrong = client.call(f"{DATA}/limits", token, "DELETE")
     assert (wrong.status_code, wrong.json()[0]["errorCode"]) == (405, "METHOD_NOT_ALLOWED")
+    assert wrong.json()[0]["message"] == "HTTP Method 'DELETE' not allowed. Allowed are GET,HEAD"
+    assert client.call("/cometd/62.0", token).json()[0]["message"].startswith("The emulator does not have")
 
 
 @pytest.mark.usefixtures("full_tier")
