@@ -73,19 +73,25 @@ def often_switched() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def text_of_a_child(call: Callable[[], str], limit_s: float = 30.0) -> str | None:
-    """What a call returns in the child of a `fork`; None if it raised, or did not end in time."""
-    reader, writer = os.pipe()
+def forked(call: Callable[[], object]) -> int:
+    """The process id of the child of a `fork` that makes a call and ends with 0, or with 1 if the call raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of other threads; they are tested
         pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            os.write(writer, call().encode())
+            call()
             code = 0
         finally:
             os._exit(code)
+    return pid
+
+
+def text_of_a_child(call: Callable[[], str], limit_s: float = 30.0) -> str | None:
+    """What a call returns in the child of a `fork`; None if it raised, or did not end in time."""
+    reader, writer = os.pipe()
+    pid = forked(lambda: os.write(writer, call().encode()))
     os.close(writer)
     try:
         killer = threading.Timer(limit_s, os.kill, (pid, signal.SIGKILL))

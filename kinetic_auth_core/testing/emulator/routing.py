@@ -86,8 +86,8 @@ class EmulatorApp:
 
     def _route(self, request: Request) -> Response:
         try:
-            if request.method == "POST":  # for clients that cannot send PATCH
-                request.method = request.args.get("_HttpMethod", "POST").upper()
+            if request.method == "POST" and request.path.startswith("/services/data/"):
+                request.method = request.args.get("_HttpMethod", "POST").upper()  # of clients that cannot send PATCH
             path = request.path.removesuffix(".json")
             endpoint, arguments = self._map.bind_to_environ(request.environ).match(path, request.method)
             response: Response = endpoint(request, **arguments)

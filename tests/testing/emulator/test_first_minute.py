@@ -108,6 +108,7 @@ def test_post_may_stand_for_patch_and_delete(sf: SalesforceEmulator, client: Any
     assert client.call(f"{account}?_HttpMethod=PATCH", token, "POST", json={"Name": "new"}).status_code == 204
     assert client.call(account, token).json()["Name"] == "new"
     assert sf.requests[-2].method == "POST"
+    assert "unsupported_grant_type" in client.post("/services/oauth2/token?_HttpMethod=GET", grant_type="x").text
     assert client.call(f"{account}?_HttpMethod=DELETE", token).json()["Name"] == "new"  # a GET stays one
     assert client.call(f"{account}?_HttpMethod=DELETE", token, "POST").status_code == 204
     assert client.call(account, token).status_code == 404
