@@ -13,7 +13,7 @@ from kinetic_auth_core.testing.emulator.content import JSON_ALONE, bearer, data_
 from kinetic_auth_core.testing.emulator.faults import FaultPlan, Refusal
 from kinetic_auth_core.testing.emulator.grants import answer_grant
 from kinetic_auth_core.testing.emulator.identity_provider import jwks_of
-from kinetic_auth_core.testing.emulator.models import PASSWORD, User
+from kinetic_auth_core.testing.emulator.models import PASSWORD, RefreshGrant, Session, User
 from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
 from kinetic_auth_core.testing.emulator.org import Org, newest_version
 
@@ -55,30 +55,26 @@ class OAuthEndpoints:
         except OAuthError as refused:
             return _refusal(refused)
         token = asked.form.get("token", "")
-        session = self._org.peek(token)
-        granted = self._org.refresh_grants.get(token)
+        found: Session | RefreshGrant | None = None
+        session, granted = self._org.peek(token), self._org.refresh_grants.get(token)
+        more: dict[str, Any] = {"token_type": "refresh_token"}
         if session is not None and session.app is app and session.flow != PASSWORD:
-            fields = {
-                "scope": session.scope,
-                "username": session.user.username,
-                "sub": self._org.identity_url(session.user),
-                "token_type": "access_token",
-                "exp": int(session.last_used + self._org.policy.session_timeout_s),
-                "iat": int(session.issued_at),
-                "nbf": int(session.issued_at),
-            }
+            end = session.last_used + self._org.policy.session_timeout_s
+            found, more = session, {"token_type": "access_token", "exp": int(end)}
         elif granted is not None and granted.app is app and granted.token == token:
-            fields = {
-                "scope": granted.scope,
-                "username": granted.user.username,
-                "sub": self._org.identity_url(granted.user),
-                "token_type": "refresh_token",
-                "iat": int(granted.issued_at),
-                "nbf": int(granted.issued_at),
-            }
-        else:
+            found = granted
+        if found is None:
             return json_answer({"active": False}, headers=_NO_STORE)
-        return json_answer({"active": True, "client_id": app.client_id, **fields}, headers=_NO_STORE)
+        about = {
+            "active": True,
+            "client_id": app.client_id,
+            "scope": found.scope,
+            "username": found.user.username,
+            "sub": self._org.identity_url(found.user),
+            "iat": int(found.issued_at),
+            "nbf": int(found.issued_at),
+        }
+        return json_answer(about | more, headers=_NO_STORE)
 
     def revoke(self, request: Request) -> Response:
         """Answer `/services/oauth2/revoke` (RFC 7009)."""
