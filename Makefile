@@ -43,11 +43,13 @@ test: .tools/.installed ## every check: lint, types, docs, packages, all tests, 
 SF_CLI = @salesforce/cli@2.146.3
 NODE = node-$(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
 NODE_CLIENTS = jsforce@3.10.16 @salesforce/core@8.32.6
-PYTHON_CLIENTS = aiosalesforce authlib httpx kinetic-core simple-salesforce
+# tap-salesforce and Airflow get environments of their own, made by the tests with uv.
+PYTHON_CLIENTS = aiosalesforce authlib httpx kinetic-core simple-salesforce uv
 clients: .clients/.installed ## test with the clients of others (needs npm), and write what works into docs/
 	@CLIENT_TABLE=write NODE_PATH="$(CURDIR)/.clients/node_modules" \
-	PATH="$(CURDIR)/.clients/node_modules/$(NODE)/bin:$(CURDIR)/.clients/node_modules/.bin:$$PATH" \
-		.clients/bin/python -m pytest -p no:cacheprovider tests/clients tests/testing/emulator/test_python_clients.py
+	PATH="$(CURDIR)/.clients/node_modules/$(NODE)/bin:$(CURDIR)/.clients/node_modules/.bin:$(CURDIR)/.clients/bin:$$PATH" \
+		.clients/bin/python -m pytest -p no:cacheprovider tests/clients \
+		tests/testing/emulator/test_python_clients.py tests/testing/emulator/test_programs.py
 
 wheels: .venv/bin/python ## wheels of all packages and of what they depend on, into dist/
 	@.venv/bin/$(PIP) wheel --wheel-dir dist $(PACKAGES) ".[all]"

@@ -1,5 +1,6 @@
 """Every test starts in an empty folder, without the machine's settings."""
 
+import csv
 import io
 import logging
 import os
@@ -52,20 +53,26 @@ def sf(_org: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
 
 @pytest.fixture
 def works() -> Callable[..., None]:
-    """Notes in docs/emulator-clients.csv that an operation of a client works with the emulator.
+    """Notes in docs/emulator-clients.csv which operations of a client work with the emulator, for one kind of login.
 
-    `CLIENT_TABLE=write` writes the row; otherwise the table has to have it already.
+    `CLIENT_TABLE=write` writes the row; otherwise the table has to have it already, with any version.
     """
     table = Path(__file__).parents[1] / "docs" / "emulator-clients.csv"
 
-    def note(client: str, version: str, login: str, what: str) -> None:
-        head, *rows = table.read_text(encoding="utf-8").splitlines()
-        known = {row.partition(",")[0] + "," + ",".join(row.split(",")[2:]): row for row in rows}
-        row = f'{client},{version},{login},"{what}"'
+    def note(client: str, version: str, login: str, **operations: str) -> None:
+        with table.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            columns, rows = list(reader.fieldnames or ()), {(row["client"], row["login"]): row for row in reader}
+        row = {"client": client, "login": login, "log in": "yes", **dict.fromkeys(columns[4:], "")}
+        row |= {name.replace("_", " "): text for name, text in operations.items()}
         if os.environ.get("CLIENT_TABLE") == "write":
-            known[f'{client},{login},"{what}"'] = row
-            table.write_text("\n".join([head, *sorted(known.values()), ""]), encoding="utf-8")
-        assert f'{client},{login},"{what}"' in known, "make clients writes docs/emulator-clients.csv"
+            rows[client, login] = row | {"version": version}
+            with table.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows[key] for key in sorted(rows))
+        known = rows.get((client, login), {})
+        assert known | {"version": ""} == row | {"version": ""}, "make clients writes docs/emulator-clients.csv"
 
     return note
 

@@ -53,5 +53,5 @@ def test_the_sf_command(tmp_path: Path, works: Callable[..., None]) -> None:
         assert sf("data query --target-org url --query", "SELECT Id FROM Account")["totalSize"] == 5
         command = ["sf", "--version"]
         asked = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    what = "display, query, create, update, get, expired token"
-    works("sf", asked.stdout.split()[0].rpartition("/")[2], "JWT; access token; sfdx-url", what)
+    operations = {"query": "yes", "write": "create, update", "expired_token": "yes", "also": "org display, get record"}
+    works("sf", asked.stdout.split()[0].rpartition("/")[2], "JWT; access token; sfdx-url", **operations)

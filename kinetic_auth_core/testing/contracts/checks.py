@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import attrs
 
@@ -72,19 +73,25 @@ def often_switched() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def text_of_a_child(call: Callable[[], str], limit_s: float = 30.0) -> str | None:
-    """What a call returns in the child of a `fork`; None if it raised, or did not end in time."""
-    reader, writer = os.pipe()
+def forked(call: Callable[[], object]) -> int:
+    """The process id of the child of a `fork` that makes a call and ends with 0, or with 1 if the call raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of other threads; they are tested
         pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            os.write(writer, call().encode())
+            call()
             code = 0
         finally:
             os._exit(code)
+    return pid
+
+
+def text_of_a_child(call: Callable[[], str], limit_s: float = 30.0) -> str | None:
+    """What a call returns in the child of a `fork`; None if it raised, or did not end in time."""
+    reader, writer = os.pipe()
+    pid = forked(lambda: os.write(writer, call().encode()))
     os.close(writer)
     try:
         killer = threading.Timer(limit_s, os.kill, (pid, signal.SIGKILL))
@@ -102,20 +109,11 @@ def in_a_child(check: Callable[[], object]) -> bool:
     return text_of_a_child(lambda: "holds" if check() else "") == "holds"
 
 
-@contextlib.contextmanager
-def no_proxy_to_this_machine() -> Iterator[None]:
+def no_proxy_to_this_machine() -> contextlib.AbstractContextManager[object]:
     """The proxies that the machine has are not asked for what is on the loopback interface."""
     names = ("NO_PROXY", "no_proxy")
-    before = {name: os.environ.get(name) for name in names}
-    for name in names:
-        os.environ[name] = ",".join(filter(None, (before[name], "127.0.0.1", "localhost")))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    hosts = {name: ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost"))) for name in names}
+    return mock.patch.dict(os.environ, hosts)
 
 
 @contextlib.contextmanager
@@ -212,10 +210,9 @@ def watched() -> Iterator[Activity]:
             thread.join(1)
 
 
-@contextlib.contextmanager
-def _replaced(place: Any, name: str, note: Callable[..., None], *, passes_arguments: bool = False) -> Iterator[None]:
+def _replaced(place: Any, name: str, note: Callable[..., None], *, passes_arguments: bool = False) -> Any:
     """A function of the standard library that notes its calls."""
-    original, is_own = getattr(place, name), name in vars(place)
+    original = getattr(place, name)
 
     @functools.wraps(original)
     def noting(*args: Any, **kwargs: Any) -> Any:
@@ -226,11 +223,4 @@ def _replaced(place: Any, name: str, note: Callable[..., None], *, passes_argume
             note()
         return original(*args, **kwargs)
 
-    setattr(place, name, noting)
-    try:
-        yield
-    finally:
-        if is_own:
-            setattr(place, name, original)
-        else:
-            delattr(place, name)
+    return mock.patch.object(place, name, noting)

@@ -5,6 +5,7 @@ It uses only the methods of a store. The docstrings of `kinetic_auth_core.Sessio
 
 import abc
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from kinetic_auth_core.testing.contracts.checks import THREADS, at_once, expect, in_a_child, until
+from kinetic_auth_core.testing.contracts.checks import THREADS, at_once, expect, forked, in_a_child, until
 
 
 def read(store: Any, key: str) -> tuple[bytes, int] | None:
@@ -23,6 +24,7 @@ def read(store: Any, key: str) -> tuple[bytes, int] | None:
 
 _BRIEFLY_S = 0.1
 _PROCESSES = 6
+_NOT_STORED = 3  # the exit code of a child
 _LONG_S = 600.0
 
 
@@ -264,13 +266,12 @@ class SessionStoreContract(abc.ABC):
                 return
             before = store.put(key, b"before", expires_in_s=_LONG_S)
             store.close()
-            pid = os.fork()
-            if not pid:
-                with contextlib.suppress(BaseException):
-                    stored = self.make_store().put(key, b"after", expires_in_s=_LONG_S, generation=before)
-                    os.kill(os.getpid(), signal.SIGKILL if stored else signal.SIGTERM)
-                os._exit(1)
-            _, status = os.waitpid(pid, 0)
+
+            def child() -> None:
+                stored = self.make_store().put(key, b"after", expires_in_s=_LONG_S, generation=before)
+                os.kill(os.getpid(), signal.SIGKILL if stored else signal.SIGTERM)
+
+            _, status = os.waitpid(forked(child), 0)
             expect(os.WTERMSIG(status) == signal.SIGKILL, "put() of a child process did not store a value")
             expect(store.get(key).value == b"after", "a value is gone with the process that has stored it")
 
@@ -280,19 +281,15 @@ class SessionStoreContract(abc.ABC):
                 return
             generation = store.put(key, b"first", expires_in_s=_LONG_S)
             store.close()
-            pids = []
-            for number in range(_PROCESSES):
-                pid = os.fork()
-                if not pid:
-                    code = 2
-                    with contextlib.suppress(BaseException):
-                        value = b"%d" % number
-                        made = self.make_store().put(key, value, expires_in_s=_LONG_S, generation=generation)
-                        code = 1 if made is None else 0
-                    os._exit(code)
-                pids.append(pid)
+
+            def child(number: int) -> None:
+                made = self.make_store().put(key, b"%d" % number, expires_in_s=_LONG_S, generation=generation)
+                if made is None:
+                    os._exit(_NOT_STORED)
+
+            pids = [forked(functools.partial(child, number)) for number in range(_PROCESSES)]
             codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-            expect(2 not in codes, "put() raised in a child process")
+            expect(set(codes) <= {0, _NOT_STORED}, "put() raised in a child process")
             expect(codes.count(0) == 1, f"{codes.count(0)} of {_PROCESSES} processes replaced one generation")
             expect(store.get(key).value == b"%d" % codes.index(0), "the value of the winner is missing")
 

@@ -6,6 +6,7 @@ import io
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 
@@ -64,7 +65,7 @@ def log_in(tenant: Tenant) -> Attempt:
     store = new_store(opened) if is_single_use(tenant.provider) else None  # a mark of the attempt before is not there
     source = kinetic.SessionSource(tenant.provider, store=store, lockout_guard=0)
     cls = type(tenant.provider)
-    original, is_own = getattr(cls, "authenticate", None), "authenticate" in vars(cls)
+    original = getattr(cls, "authenticate", None)
     raised: list[BaseException] = []
 
     def authenticate(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -75,7 +76,7 @@ def log_in(tenant: Tenant) -> Attempt:
             raise
 
     if original is not None:
-        cls.authenticate = functools.wraps(original)(authenticate)
+        opened.enter_context(mock.patch.object(cls, "authenticate", functools.wraps(original)(authenticate)))
     try:
         return Attempt(session=source.authenticate())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - judged by the tests
@@ -83,10 +84,6 @@ def log_in(tenant: Tenant) -> Attempt:
     finally:
         source.close()
         opened.close()
-        if is_own:
-            cls.authenticate = original
-        elif original is not None:
-            del cls.authenticate
 
 
 def secrets_found(said: io.StringIO, secret: str) -> list[str]:

@@ -53,36 +53,17 @@ def naming(user: User, app: App) -> Iterator[None]:
         raise
 
 
-def known_app(org: Org, request: TokenRequest) -> App:
-    """The app that a request names.
+def app_of(org: Org, request: TokenRequest, needs_secret: Callable[[App], bool] = lambda _: True) -> App:
+    """The app that a request names. Its secret is checked where it is needed or sent.
 
     Raises:
-        OAuthError: `invalid_client_id`: no app has that consumer key.
+        OAuthError: `invalid_client_id`: no app has that consumer key. `invalid_client`: the secret is wrong or missing.
     """
     app = org.apps.get(request.client_id or "")
     if app is None:
         raise OAuthError(*errors.CLIENT_ID)
-    return app
-
-
-def check_secret(app: App, request: TokenRequest) -> None:
-    """Check the consumer secret.
-
-    Raises:
-        OAuthError: `invalid_client`: it is wrong or missing.
-    """
-    if request.client_secret != app.client_secret:
+    if request.client_secret != app.client_secret and (needs_secret(app) or request.client_secret is not None):
         raise OAuthError(*errors.CLIENT_SECRET)
-
-
-def authenticated_app(org: Org, request: TokenRequest) -> App:
-    """The app that a request names, with its secret checked.
-
-    Raises:
-        OAuthError: `invalid_client_id` or `invalid_client`.
-    """
-    app = known_app(org, request)
-    check_secret(app, request)
     return app
 
 

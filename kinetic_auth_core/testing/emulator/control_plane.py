@@ -16,8 +16,8 @@ import attrs
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator import faults
+from kinetic_auth_core.testing.emulator.content import bearer, json_answer
 from kinetic_auth_core.testing.emulator.models import App, User
-from kinetic_auth_core.testing.emulator.oauth import bearer, json_answer
 
 if TYPE_CHECKING:
     from kinetic_auth_core.testing.emulator.emulator import SalesforceEmulator

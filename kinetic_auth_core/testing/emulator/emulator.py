@@ -19,7 +19,7 @@ from werkzeug.wrappers import Request
 from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.control_plane import ControlPlane
 from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
-from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Answer, Fault, FaultPlan
+from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Answer, Fault, FaultPlan, Refusal
 from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
 from kinetic_auth_core.testing.emulator.models import (
     AUTHORIZATION_CODE,
@@ -282,7 +282,7 @@ class SalesforceEmulator(OrgAdministration):
         Raises:
             ValueError: `times` is less than 1.
         """
-        self._plan.refuse(error, description, status, times)
+        self._plan.add(Refusal(error, description, status), times, TOKEN_PATH)
 
     def break_transport(self, fault: Fault, times: int | None = 1, path: str = TOKEN_PATH) -> None:
         """Inject a fault into the next requests.

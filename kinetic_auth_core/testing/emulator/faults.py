@@ -7,32 +7,17 @@ import json
 import threading
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 from werkzeug.wrappers import Response
 
-from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
+if TYPE_CHECKING:
+    from kinetic_auth_core.testing.emulator.server import Handler
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 
-Stage = Literal["connect", "request", "answer"]
-
-
-class Wire(Protocol):
-    """The connection to one client, as faults use it."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def wait(self, seconds: float) -> None:
-        """Wait, unless the emulator stops; then raise `ConnectionAbortedError`."""
-
-    def hang_up(self) -> None:
-        """Close the connection once the answer is done."""
-
-    def reset(self) -> None:
-        """Close the connection with a TCP reset."""
+Stage = Literal["connect", "request", "grant", "answer"]
 
 
 @attrs.frozen
@@ -41,7 +26,7 @@ class Fault:
 
     @property
     def stage(self) -> Stage:
-        """When it applies: as a client connects, when a request has been read, or when a good answer is ready."""
+        """When it applies: as a client connects, when a request is read, when a login is decided, to a good answer."""
         return "request"
 
     def replace(self) -> Response | None:
@@ -52,7 +37,7 @@ class Fault:
         """The fields to send instead of those of a good JSON answer."""
         return fields
 
-    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+    def send(self, wire: Handler, head: bytes, body: bytes) -> None:
         """Send an answer: `head` is the status line and headers with the empty line, `body` what follows."""
         wire.write(head + body)
 
@@ -67,7 +52,7 @@ class Delay(Fault):
 
     seconds: float
 
-    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+    def send(self, wire: Handler, head: bytes, body: bytes) -> None:
         """Wait, then send everything."""
         wire.wait(self.seconds)
         wire.write(head + body)
@@ -93,7 +78,7 @@ class Reset(Fault):
         """Do not handle the request, if it applies before."""
         return Response(status=500) if self.at == "request" else None
 
-    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+    def send(self, wire: Handler, head: bytes, body: bytes) -> None:
         """Send the wanted part, then reset."""
         if self.at == "headers":
             wire.write(head[: len(head) // 2])
@@ -112,7 +97,7 @@ class Truncated(Fault):
 
     fraction: float = 0.5
 
-    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+    def send(self, wire: Handler, head: bytes, body: bytes) -> None:
         """Send the first part only."""
         wire.write(head + body[: int(len(body) * self.fraction)])
         wire.hang_up()
@@ -132,7 +117,7 @@ class Dribble(Fault):
     part: Literal["headers", "body"] = "body"
     endless: bool = False
 
-    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+    def send(self, wire: Handler, head: bytes, body: bytes) -> None:
         """Send byte by byte."""
         if self.part == "body":
             wire.write(head)
@@ -171,7 +156,7 @@ class Huge(Fault):
         """Do not handle the request."""
         return Response(mimetype="application/json")
 
-    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+    def send(self, wire: Handler, head: bytes, body: bytes) -> None:
         """Send a very long JSON string."""
         lines = [line for line in head.split(b"\r\n") if line and not line.lower().startswith(b"content-length")]
         if self.compressed:
@@ -240,7 +225,7 @@ class Raw(Fault):
         """Do not handle the request."""
         return Response()
 
-    def send(self, wire: Wire, head: bytes, body: bytes) -> None:
+    def send(self, wire: Handler, head: bytes, body: bytes) -> None:
         """Send the bytes."""
         wire.hang_up()
         wire.write(self.data)
@@ -314,12 +299,23 @@ class Alter(Fault):
         return {name: value for name, value in {**fields, **self.replace_fields}.items() if name not in self.drop}
 
 
-Ordered = TypeVar("Ordered")
+@attrs.frozen
+class Refusal(Fault):
+    """A token request is rejected, whatever it contains: see `SalesforceEmulator.refuse`."""
+
+    error: str
+    description: str
+    status: int
+
+    @property
+    def stage(self) -> Stage:
+        """When a token request is decided."""
+        return "grant"
 
 
 @attrs.define(eq=False)
-class _Order(Generic[Ordered]):
-    what: Ordered
+class _Order:
+    fault: Fault
     path: str
     left: int | None
 
@@ -329,8 +325,7 @@ class FaultPlan:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._orders: list[_Order[Fault]] = []
-        self._refusals: list[_Order[tuple[str, str, int]]] = []
+        self._orders: list[_Order] = []
 
     def add(self, fault: Fault, times: int | None, path: str) -> None:
         """Add a fault.
@@ -338,25 +333,15 @@ class FaultPlan:
         Raises:
             ValueError: `times` is less than 1.
         """
-        _check_times(times)
+        if times is not None and times < 1:
+            raise ValueError("times is a number of requests, 1 or more, or None for all")
         with self._lock:
             self._orders.append(_Order(fault, path, times))
-
-    def refuse(self, error: str, description: str, status: int, times: int | None) -> None:
-        """Add a rejection of token requests.
-
-        Raises:
-            ValueError: `times` is less than 1.
-        """
-        _check_times(times)
-        with self._lock:
-            self._refusals.append(_Order((error, description, status), TOKEN_PATH, times))
 
     def clear(self) -> None:
         """Remove everything."""
         with self._lock:
             self._orders.clear()
-            self._refusals.clear()
 
     def take(self, stage: Stage, path: str | None = None) -> Fault | None:
         """The fault that applies now, or None."""
@@ -364,27 +349,10 @@ class FaultPlan:
             return None
         with self._lock:
             for order in self._orders:
-                if order.what.stage == stage and (path is None or fnmatch.fnmatchcase(path, order.path)):
-                    _count_down(self._orders, order)
-                    return order.what
+                if order.fault.stage == stage and (path is None or fnmatch.fnmatchcase(path, order.path)):
+                    if order.left is not None:
+                        order.left -= 1
+                        if order.left == 0:
+                            self._orders.remove(order)
+                    return order.fault
         return None
-
-    def take_refusal(self) -> OAuthError | None:
-        """The rejection for the current token request, or None."""
-        with self._lock:
-            for refusal in self._refusals:
-                _count_down(self._refusals, refusal)
-                return OAuthError(*refusal.what)
-        return None
-
-
-def _check_times(times: int | None) -> None:
-    if times is not None and times < 1:
-        raise ValueError("times is a number of requests, 1 or more, or None for all")
-
-
-def _count_down(plan: list[_Order[Ordered]], entry: _Order[Ordered]) -> None:
-    if entry.left is not None:
-        entry.left -= 1
-        if entry.left == 0:
-            plan.remove(entry)

@@ -82,7 +82,7 @@ def _jwt_bearer(org: Org, request: TokenRequest) -> Granted:
 
 
 def _password(org: Org, request: TokenRequest) -> Granted:
-    app = admission.authenticated_app(org, request)
+    app = admission.app_of(org, request)
     admission.check_app(org, app, PASSWORD)
     user = org.find_user(request.form.get("username", ""))
     if user is None:
@@ -97,11 +97,11 @@ def _password(org: Org, request: TokenRequest) -> Granted:
             admission.check_approval(user, app)
         org.check_login(user, app, request.ip)
     session = org.open_session(user, app, PASSWORD)
-    return {**_signed(org, session), "token_type": "Bearer"}, session
+    return _signed(org, session), session
 
 
 def _client_credentials(org: Org, request: TokenRequest) -> Granted:
-    app = admission.authenticated_app(org, request)
+    app = admission.app_of(org, request)
     if not org.policy.my_domain:
         raise OAuthError(*errors.WRONG_DOMAIN)
     admission.check_app(org, app, CLIENT_CREDENTIALS)
@@ -112,21 +112,12 @@ def _client_credentials(org: Org, request: TokenRequest) -> Granted:
         admission.check_scopes(app)
         org.check_login(user, app, request.ip)
     session = org.open_session(user, app, CLIENT_CREDENTIALS)
-    fields = {
-        **_signed(org, session),
-        "scope": session.scope,
-        "token_type": "Bearer",
-        "api_instance_url": org.instance_url,
-    }
-    if org.policy.jwt_access_tokens:
-        fields |= {"token_format": "jwt"}
-    return fields, session
+    fields = {**_signed(org, session), "scope": session.scope, "api_instance_url": org.instance_url}
+    return fields | ({"token_format": "jwt"} if org.policy.jwt_access_tokens else {}), session
 
 
 def _refresh(org: Org, request: TokenRequest) -> Granted:
-    app = admission.known_app(org, request)
-    if app.require_secret_for_refresh or request.client_secret is not None:
-        admission.check_secret(app, request)
+    app = admission.app_of(org, request, lambda app: app.require_secret_for_refresh)
     admission.check_app(org, app, REFRESH_TOKEN)
     granted = admission.claim_refresh_token(org, app, request)
     with admission.naming(granted.user, app):
@@ -134,7 +125,7 @@ def _refresh(org: Org, request: TokenRequest) -> Granted:
         if not set(request.form.get("scope", "").split()) <= set(granted.scope.split()):  # Authlib sends it again
             raise OAuthError(*errors.SCOPE)
     session = org.open_session(granted.user, app, REFRESH_TOKEN, granted)
-    fields = {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}
+    fields = {**_signed(org, session), "scope": session.scope}
     if org.policy.rotate_refresh_tokens:
         org.rotate(granted)
         fields["refresh_token"] = granted.token
@@ -142,25 +133,21 @@ def _refresh(org: Org, request: TokenRequest) -> Granted:
 
 
 def _authorization_code(org: Org, request: TokenRequest) -> Granted:
-    app = admission.known_app(org, request)
-    if app.require_secret or request.client_secret is not None:
-        admission.check_secret(app, request)
+    app = admission.app_of(org, request, lambda app: app.require_secret)
     admission.check_app(org, app, AUTHORIZATION_CODE)
     code = admission.redeem_code(org, app, request)
     with admission.naming(code.user, app):
         org.check_login(code.user, app, request.ip)
     granted = org.new_refresh_grant(code.user, app, code.scope)
     session = org.open_session(code.user, app, AUTHORIZATION_CODE, granted)
-    fields = {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}
+    fields = {**_signed(org, session), "scope": session.scope}
     if admission.REFRESH_SCOPES.intersection(code.scope.split()):
         fields["refresh_token"] = granted.token
     return fields, session
 
 
 def _token_exchange(org: Org, request: TokenRequest) -> Granted:
-    app = admission.known_app(org, request)
-    if app.require_secret_for_exchange or request.client_secret is not None:
-        admission.check_secret(app, request)
+    app = admission.app_of(org, request, lambda app: app.require_secret_for_exchange)
     admission.check_app(org, app, "token-exchange")
     wanted = set(request.form.get("scope", "").split())
     if not wanted <= app.scopes:
@@ -179,7 +166,7 @@ def _token_exchange(org: Org, request: TokenRequest) -> Granted:
         org.check_login(user, app, request.ip)
     session = org.open_session(user, app, "token-exchange")
     session.scope = " ".join(sorted(wanted)) or session.scope
-    return {**_signed(org, session), "scope": session.scope, "token_type": "Bearer"}, session
+    return {**_signed(org, session), "scope": session.scope}, session
 
 
 _GRANTS: Final[Mapping[str, Callable[[Org, TokenRequest], Granted]]] = {
@@ -201,4 +188,5 @@ def _signed(org: Org, session: Session) -> dict[str, str]:
         "instance_url": org.instance_url,
         "signature": org.sign(session.app, identity, issued_at),
         "access_token": session.token,
+        "token_type": "Bearer",
     }

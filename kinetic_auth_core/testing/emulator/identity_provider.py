@@ -12,6 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from werkzeug.wrappers import Request, Response
 
+from kinetic_auth_core.testing.emulator.content import json_answer
+
 PATH: Final = "/identity-provider"
 AUDIENCE: Final = "https://acme.my.salesforce.com"
 
@@ -72,11 +74,11 @@ class IdentityProvider:
 
     def keys(self, _request: Request) -> Response:
         """Answer `/keys`."""
-        return Response(json.dumps(self.jwks()), content_type="application/json")
+        return json_answer(self.jwks())
 
     def token(self, request: Request, subject: str) -> Response:
         """Answer a job's `/token/<subject>`; without an `audience` the token is for the owner on GitHub."""
         if request.headers.get("Authorization") != f"Bearer {self._request_token}":
-            return Response('{"message": "Unauthorized"}', 401, content_type="application/json")
+            return json_answer({"message": "Unauthorized"}, 401)
         token = self.issue(subject, aud=request.args.get("audience", "https://github.com/acme"))
-        return Response(json.dumps({"count": len(token), "value": token}), content_type="application/json")
+        return json_answer({"count": len(token), "value": token})

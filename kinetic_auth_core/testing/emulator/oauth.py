@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
@@ -10,28 +9,17 @@ from werkzeug.wrappers import Request, Response
 from kinetic_auth_core.testing.emulator import admission
 from kinetic_auth_core.testing.emulator import oauth_errors as errors
 from kinetic_auth_core.testing.emulator.admission import TokenRequest
-from kinetic_auth_core.testing.emulator.faults import FaultPlan
+from kinetic_auth_core.testing.emulator.content import JSON_ALONE, bearer, data_error, json_answer, wants_xml
+from kinetic_auth_core.testing.emulator.faults import FaultPlan, Refusal
 from kinetic_auth_core.testing.emulator.grants import answer_grant
 from kinetic_auth_core.testing.emulator.identity_provider import jwks_of
-from kinetic_auth_core.testing.emulator.models import PASSWORD, User
+from kinetic_auth_core.testing.emulator.models import PASSWORD, RefreshGrant, Session, User
 from kinetic_auth_core.testing.emulator.oauth_errors import OAuthError
-from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.org import Org, newest_version
 
-JSON: Final = "application/json;charset=UTF-8"
 FORM: Final = "application/x-www-form-urlencoded"
 _ENDPOINTS: Final = {"token": "token", "introspection": "introspect", "revocation": "revoke", "userinfo": "userinfo"}
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-def json_answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
-    return Response(json.dumps(body), status, headers, content_type=JSON)
-
-
-def bearer(request: Request) -> str:
-    """The token of an `Authorization: Bearer` header, or nothing."""
-    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return str(token).strip() if scheme.lower() in {"bearer", "oauth"} else ""
 
 
 class OAuthEndpoints:
@@ -47,9 +35,11 @@ class OAuthEndpoints:
         try:
             if request.method != "POST":
                 raise OAuthError("invalid_request", "must use HTTP POST")
-            refusal = self._plan.take_refusal()
-            if self._org.policy.require_https and not request.is_secure:
-                refusal = refusal or OAuthError(*errors.GRANT_TYPE)
+            fault, refusal = self._plan.take("grant"), None
+            if isinstance(fault, Refusal):
+                refusal = OAuthError(fault.error, fault.description, fault.status)
+            elif self._org.policy.require_https and not request.is_secure:
+                refusal = OAuthError(*errors.GRANT_TYPE)
             response = json_answer(answer_grant(self._org, asked, refusal), headers=_NO_STORE)
         except OAuthError as refused:
             response = _refusal(refused)
@@ -61,34 +51,30 @@ class OAuthEndpoints:
         """Answer `/services/oauth2/introspect` (RFC 7662)."""
         asked = _token_request(self._org, request)
         try:
-            app = admission.authenticated_app(self._org, asked)
+            app = admission.app_of(self._org, asked)
         except OAuthError as refused:
             return _refusal(refused)
         token = asked.form.get("token", "")
-        session = self._org.peek(token)
-        granted = self._org.refresh_grants.get(token)
+        found: Session | RefreshGrant | None = None
+        session, granted = self._org.peek(token), self._org.refresh_grants.get(token)
+        more: dict[str, Any] = {"token_type": "refresh_token"}
         if session is not None and session.app is app and session.flow != PASSWORD:
-            fields = {
-                "scope": session.scope,
-                "username": session.user.username,
-                "sub": self._org.identity_url(session.user),
-                "token_type": "access_token",
-                "exp": int(session.last_used + self._org.policy.session_timeout_s),
-                "iat": int(session.issued_at),
-                "nbf": int(session.issued_at),
-            }
+            end = session.last_used + self._org.policy.session_timeout_s
+            found, more = session, {"token_type": "access_token", "exp": int(end)}
         elif granted is not None and granted.app is app and granted.token == token:
-            fields = {
-                "scope": granted.scope,
-                "username": granted.user.username,
-                "sub": self._org.identity_url(granted.user),
-                "token_type": "refresh_token",
-                "iat": int(granted.issued_at),
-                "nbf": int(granted.issued_at),
-            }
-        else:
+            found = granted
+        if found is None:
             return json_answer({"active": False}, headers=_NO_STORE)
-        return json_answer({"active": True, "client_id": app.client_id, **fields}, headers=_NO_STORE)
+        about = {
+            "active": True,
+            "client_id": app.client_id,
+            "scope": found.scope,
+            "username": found.user.username,
+            "sub": self._org.identity_url(found.user),
+            "iat": int(found.issued_at),
+            "nbf": int(found.issued_at),
+        }
+        return json_answer(about | more, headers=_NO_STORE)
 
     def revoke(self, request: Request) -> Response:
         """Answer `/services/oauth2/revoke` (RFC 7009)."""
@@ -102,16 +88,24 @@ class OAuthEndpoints:
     def userinfo(self, request: Request) -> Response:
         """Answer `/services/oauth2/userinfo`."""
         session = self._org.use(bearer(request))
-        return _bad_token() if session is None else json_answer(self._user_fields(session.user))
+        if session is None:
+            return _bad_token()
+        return data_error(request, JSON_ALONE) if wants_xml(request) else json_answer(self._user_fields(session.user))
 
     def identity(self, request: Request, org_id: str, user_id: str) -> Response:
         """Answer an identity URL, `/id/<org>/<user>`."""
-        session = self._org.use(bearer(request))
+        session = self._org.use(bearer(request) or request.values.get("oauth_token", ""))
         if session is None:
             return _bad_token()
+        if wants_xml(request):
+            return data_error(request, JSON_ALONE)
         if org_id != self._org.id or user_id != session.user.id:
             return Response("Bad_Id", 404, content_type="text/html;charset=UTF-8")
-        user = session.user
+        user, urls = session.user, self._urls(session.user)
+        if version := request.args.get("version"):
+            newest = newest_version(self._org.clock())
+            number = f"{newest}.0" if version == "latest" else version
+            urls = {name: url.format(version=number) for name, url in urls.items()}
         return json_answer(
             {
                 "id": self._org.identity_url(user),
@@ -120,7 +114,7 @@ class OAuthEndpoints:
                 "organization_id": self._org.id,
                 "username": user.username,
                 "active": user.active,
-                "urls": self._urls(user),
+                "urls": urls,
             }
         )
 

@@ -243,6 +243,12 @@ def scope_of(app: App) -> str:
     return " ".join(sorted(app.scopes))
 
 
+def newest_version(now: float) -> int:
+    """The newest API version: three a year, 66 of them in Spring '26 (February, June, October)."""
+    date = dt.datetime.fromtimestamp(now, dt.UTC)
+    return max(66, 66 + 3 * (date.year - 2026) + (date.month - 2) // 4)
+
+
 def _new_refresh_token() -> str:
     return f"5Aep{secrets.token_urlsafe(48)}"
 

@@ -1,24 +1,32 @@
 """What a client asks of the REST API in its first minute: versions, limits, query, records, describe.
 
 Any other path below `/services` checks the token too, and then says that it is not emulated, in the content type that
-was asked for. So does Bulk API v1, of which there is a job without batches.
+was asked for. So does Bulk API v1, of which there are jobs without batches, and SOAP, of which there is nothing.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from markupsafe import Markup
+import attrs
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Request, Response
 
+from kinetic_auth_core.testing.emulator.content import (
+    JSON_ALONE,
+    bearer,
+    bulk_answer,
+    data_error,
+    json_answer,
+    json_object,
+    soap_fault,
+    wants_xml,
+)
 from kinetic_auth_core.testing.emulator.faults import Answer
 from kinetic_auth_core.testing.emulator.models import Session, new_id
-from kinetic_auth_core.testing.emulator.oauth import bearer, json_answer
-from kinetic_auth_core.testing.emulator.org import Org
+from kinetic_auth_core.testing.emulator.org import Org, newest_version
 from kinetic_auth_core.testing.emulator.sobjects import SObjects, make_locator, read_locator
 from kinetic_auth_core.testing.emulator.soql import MISSING, DataError
 
@@ -27,12 +35,18 @@ FIRST_VERSION: Final = 31
 
 _DAILY_REQUESTS: Final = 15000
 _DEAD: Final = DataError("INVALID_SESSION_ID", "Session expired or invalid", 401)
-WRONG_METHOD: Final = DataError("METHOD_NOT_ALLOWED", "HTTP method not allowed", 405)
 _RESTRICTED: Final = DataError("INVALID_SESSION_ID", "This session is not valid for use with the REST API", 401)
-_XML: Final = '<?xml version="1.0" encoding="UTF-8"?>'
-_BULK: Final = "http://www.force.com/2009/06/asyncapi/dataload"
 
 Endpoint = Answer | Callable[[Request], Answer]
+
+
+@attrs.frozen
+class Asked:
+    """A request with a live session, for one version of the API."""
+
+    request: Request
+    version: str
+    session: Session
 
 
 class RestEndpoints:
@@ -42,106 +56,147 @@ class RestEndpoints:
         self._org = org
         self._data = data
         self._requests = 0
+        self._bulk_jobs: dict[str, str] = {}  # the state of each
         self.own: dict[str, Endpoint] = {}
         """What a test has put behind the token check, by path."""
 
     def versions(self, request: Request) -> Response:
         """List the API versions, which needs no token."""
-        return json_answer(
-            [
-                {"label": _label(number), "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
-                for number in range(FIRST_VERSION, self._newest() + 1)
-            ]
+        return (
+            data_error(request, JSON_ALONE)
+            if wants_xml(request)
+            else json_answer(
+                [
+                    {"label": _label(number), "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
+                    for number in range(FIRST_VERSION, newest_version(self._org.clock()) + 1)
+                ]
+            )
         )
 
-    def resources(self, request: Request, version: str) -> Response:
-        """List what a version offers, and the identity URL of the user."""
+    # What needs a live session and a version: `guarded` makes endpoints of these. Each returns the body of the answer.
 
-        def resources(session: Session) -> dict[str, str]:
-            urls = {name: f"/services/data/{version}/{name}" for name in ("limits", "query", "queryAll", "sobjects")}
-            return {**urls, "identity": self._org.identity_url(session.user)}
+    def resources(self, asked: Asked) -> dict[str, str]:
+        """What a version offers, and the identity URL of the user."""
+        names = ("limits", "query", "queryAll", "sobjects")
+        urls = {name: f"/services/data/{asked.version}/{name}" for name in names}
+        return {**urls, "identity": self._org.identity_url(asked.session.user)}
 
-        return self._guarded(request, version, resources)
-
-    def limits(self, request: Request, version: str) -> Response:
+    def limits(self, asked: Asked) -> dict[str, Any]:
         """Answer `/limits`."""
         left = _DAILY_REQUESTS - self._requests
-        limits = {
+        return {
             "DailyApiRequests": {"Max": _DAILY_REQUESTS, "Remaining": left},
             "DailyBulkApiBatches": {"Max": 15000, "Remaining": 15000},
         }
-        return self._guarded(request, version, lambda _: limits)
 
-    def query(self, request: Request, version: str) -> Response:
+    def query(self, asked: Asked) -> dict[str, Any]:
         """Answer `/query?q=` and `/queryAll?q=`, with `columns=true` what the columns are."""
-        text = request.args.get("q", "")
-        if request.args.get("columns", "").lower() == "true":
-            return self._guarded(request, version, lambda _: self._data.columns(text))
-        return self._guarded(request, version, lambda _: self._page(text, 0, version))
+        query = asked.request.args
+        if "explain" in query:
+            raise no_answer(asked.request)
+        if query.get("columns", "").lower() == "true":
+            return self._data.columns(query.get("q", ""))
+        return self._page(query.get("q", ""), 0, asked.version)
 
-    def query_more(self, request: Request, version: str, locator: str) -> Response:
+    def query_more(self, asked: Asked, locator: str) -> dict[str, Any]:
         """Answer `/query/<locator>`."""
-        return self._guarded(request, version, lambda _: self._page(*read_locator(locator), version))
+        return self._page(*read_locator(locator), asked.version)
 
-    def objects(self, request: Request, version: str) -> Response:
+    def objects(self, asked: Asked) -> dict[str, Any]:
         """Answer `/sobjects`."""
+        found = [self._data.describe(kind, asked.version) for kind in self._data.kinds()]
+        return {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": found}
 
-        def objects(_: Session) -> dict[str, Any]:
-            found = [self._data.describe(kind, version) for kind in self._data.kinds()]
-            return {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": found}
-
-        return self._guarded(request, version, objects)
-
-    def sobject(self, request: Request, version: str, kind: str) -> Response:
+    def sobject(self, asked: Asked, kind: str) -> dict[str, Any]:
         """Answer `GET /sobjects/<object>`, which describes it, and `POST`, which creates a record."""
+        if asked.request.method == "POST":
+            return {"id": self._data.insert(kind, json_object(asked.request)), "success": True, "errors": []}
+        return {"objectDescribe": self._data.describe(kind, asked.version), "recentItems": []}
 
-        def act(_: Session) -> dict[str, Any]:
-            if request.method == "POST":
-                return {"id": self._data.insert(kind, _json_object(request)), "success": True, "errors": []}
-            return {"objectDescribe": self._data.describe(kind, version), "recentItems": []}
-
-        return self._guarded(request, version, act, 201 if request.method == "POST" else 200)
-
-    def describe(self, request: Request, version: str, kind: str) -> Response:
+    def describe(self, asked: Asked, kind: str) -> dict[str, Any]:
         """Answer `/sobjects/<object>/describe`."""
-        return self._guarded(request, version, lambda _: self._data.describe(kind, version, fields=True))
+        return self._data.describe(kind, asked.version, fields=True)
 
-    def record(self, request: Request, version: str, kind: str, record_id: str) -> Response:
-        """Answer `GET`, `PATCH` and `DELETE` of `/sobjects/<object>/<id>`."""
+    def record(self, asked: Asked, kind: str, key: str) -> dict[str, Any] | None:
+        """Answer `GET`, `PATCH` and `DELETE` of `/sobjects/<object>/<id>`; not `/sobjects/<object>/listviews`."""
+        if not re.fullmatch(r"\w{15}(\w{3})?", key):
+            raise no_answer(asked.request)
+        if asked.request.method == "PATCH":
+            self._data.update(kind, key, json_object(asked.request))
+        elif asked.request.method == "DELETE":
+            self._data.delete(kind, key)
+        else:
+            return self._data.get(kind, key, asked.version, asked.request.args.get("fields"))
+        return None
 
-        def act(_: Session) -> dict[str, Any] | None:
-            if request.method == "PATCH":
-                self._data.update(kind, record_id, _json_object(request))
-            elif request.method == "DELETE":
-                self._data.delete(kind, record_id)
-            else:
-                return self._data.get(kind, record_id, version, request.args.get("fields"))
-            return None
+    def guarded(self, act: Callable[..., dict[str, Any] | None]) -> Callable[..., Response]:
+        """An endpoint that checks token and version, has `act` make the body, and gives errors their form."""
 
-        return self._guarded(request, version, act)
+        def endpoint(request: Request, version: str, **names: str) -> Response:
+            try:
+                session = self._session(request)
+                self._check_version(version)
+                wants_another = wants_xml(request)
+                if wants_another and request.method not in {"GET", "HEAD"}:
+                    raise JSON_ALONE  # before it changes anything
+                body = act(Asked(request, version, session), **names)
+                if wants_another:
+                    raise JSON_ALONE
+            except DataError as refused:
+                return data_error(request, refused)
+            made = 201 if request.method == "POST" else 200
+            response = Response(b"", 204) if body is None else json_answer(body, made)
+            response.headers["Sforce-Limit-Info"] = f"api-usage={self._requests}/{_DAILY_REQUESTS}"
+            return response
+
+        return endpoint
+
+    # What checks the token in its own way
 
     def bulk(self, request: Request, rest: str) -> Response:
         """Answer Bulk API v1, which has its own header for the token and its own error for a dead one."""
-        token = request.headers.get("X-SFDC-Session", "") or bearer(request)
-        if self._org.use(token) is None:
-            return _bulk_error(request, "InvalidSessionId", "Invalid session id", 400)
-        if not re.fullmatch(r"\d+\.0/job(/\w+)?", rest):
-            return _bulk_error(request, "NotFound", f"the emulator has no /services/async/{rest}", 404)
-        job = {"id": rest.partition("/job/")[2] or new_id("750"), "state": "Open"}
-        status = 201 if request.method == "POST" else 200
-        return json_answer(job, status) if _wants_json(request) else _xml("jobInfo", job, status, _BULK)
 
-    def other(self, request: Request, *, is_known: bool) -> Response:
-        """Answer any other request below `/services`: what a test has put there, or that it is not emulated."""
+        def refused(code: str, message: str, status: int = 400) -> Response:
+            return bulk_answer(request, "error", {"exceptionCode": code, "exceptionMessage": message}, status)
+
+        if self._org.use(request.headers.get("X-SFDC-Session", "") or bearer(request)) is None:
+            return refused("InvalidSessionId", "Invalid session id")
+        found = re.fullmatch(r"\d+\.0/job(?:/(\w+))?", rest)
+        if found is None:
+            return refused("NotFound", f"the emulator has no /services/async/{rest}", 404)
+        job_id = found[1] or new_id("750")
+        if found[1] and job_id not in self._bulk_jobs:
+            return refused("InvalidJob", f"Unable to find job {job_id}")
+        if request.method == "POST":
+            state = re.search(rb"\b(Closed|Aborted)\b", request.get_data())
+            self._bulk_jobs[job_id] = state[1].decode() if state else "Open"
+        job = {"id": job_id, "state": self._bulk_jobs[job_id]}
+        return bulk_answer(request, "jobInfo", job, 200 if found[1] else 201)
+
+    def soap(self, request: Request, rest: str) -> Response:
+        """Answer the SOAP APIs by faults: `login()` is off, as in new orgs, and nothing else is emulated."""
+        if request.path in self.own:
+            return self.other(request)
+        body = request.get_data(as_text=True)
+        if re.search(r"<(\w+:)?login\b", body) or request.headers.get("SOAPAction") == "login":
+            message = "SOAP API login() is disabled by default in this org. The emulator has no SOAP: log in by OAuth"
+            return soap_fault("INVALID_OPERATION", message, 500)
+        enclosed = re.search(r"sessionId>([^<]*)<", body)
+        if self._org.use(enclosed[1] if enclosed else bearer(request)) is None:
+            message = "Invalid Session ID found in SessionHeader: Illegal Session"
+            return soap_fault("INVALID_SESSION_ID", message, 500 if enclosed else 401)
+        return soap_fault("NOT_FOUND", f"The emulator has no /services/Soap/{rest}", 500 if enclosed else 404)
+
+    def other(self, request: Request, refused: HTTPException | None = None) -> Response:
+        """Answer any other request below `/services`: what a test has put there, or why there is no answer."""
         try:
             self._session(request)
-        except DataError as refused:
-            return data_error(request, refused)
+        except DataError as dead:
+            return data_error(request, dead)
         endpoint = self.own.get(request.path)
         if endpoint is not None:
             return (endpoint if isinstance(endpoint, Answer) else endpoint(request)).replace()
-        message = f"The emulator does not have this resource: {request.path}"
-        return data_error(request, WRONG_METHOD if is_known else DataError("NOT_FOUND", message, 404))
+        return data_error(request, no_answer(request, refused))
 
     def _session(self, request: Request) -> Session:
         session = self._org.use(bearer(request))
@@ -152,25 +207,9 @@ class RestEndpoints:
         self._requests += 1
         return session
 
-    def _guarded(self, request: Request, version: str, act: Callable[[Session], object], status: int = 200) -> Response:
-        try:
-            session = self._session(request)
-            self._check_version(version)
-            body = act(session)
-        except DataError as refused:
-            return data_error(request, refused)
-        response = Response(b"", 204) if body is None else json_answer(body, status)
-        response.headers["Sforce-Limit-Info"] = f"api-usage={self._requests}/{_DAILY_REQUESTS}"
-        return response
-
-    def _newest(self) -> int:
-        """The newest API version: three a year, 66 of them in Spring '26 (February, June, October)."""
-        now = dt.datetime.fromtimestamp(self._org.clock(), dt.UTC)
-        return max(66, 66 + 3 * (now.year - 2026) + (now.month - 2) // 4)
-
     def _check_version(self, version: str) -> None:
         found = re.fullmatch(r"v(\d+)\.0", version)
-        if found is None or int(found[1]) > self._newest():
+        if found is None or int(found[1]) > newest_version(self._org.clock()):
             raise MISSING
         if int(found[1]) < FIRST_VERSION:
             raise DataError("UNSUPPORTED_API_VERSION", f"API version {version} is retired", 410)
@@ -184,39 +223,14 @@ class RestEndpoints:
         return page
 
 
-def data_error(request: Request, refused: DataError) -> Response:
-    """An error in the form of the REST API: a list of one, in JSON unless the client asks for XML alone."""
-    fields = {"errorCode": refused.code, "message": refused.message}
-    accept = request.headers.get("Accept", "")
-    if "xml" in accept and "json" not in accept and "*/*" not in accept:
-        inner = Markup("<Error><errorCode>{errorCode}</errorCode><message>{message}</message></Error>").format(**fields)
-        return Response(f"{_XML}<Errors>{inner}</Errors>", refused.status, content_type="application/xml;charset=UTF-8")
-    return json_answer([{"message": refused.message, "errorCode": refused.code}], refused.status)
-
-
-def _bulk_error(request: Request, code: str, message: str, status: int) -> Response:
-    fields = {"exceptionCode": code, "exceptionMessage": message}
-    return json_answer(fields, status) if _wants_json(request) else _xml("error", fields, status, _BULK)
-
-
-def _xml(name: str, fields: dict[str, str], status: int, namespace: str) -> Response:
-    inner = Markup("").join(Markup("<{0}>{1}</{0}>").format(key, value) for key, value in fields.items())
-    body = f'{_XML}<{name} xmlns="{namespace}">{inner}</{name}>'
-    return Response(body, status, content_type="application/xml")
-
-
-def _wants_json(request: Request) -> bool:
-    return "json" in f"{request.content_type} {request.headers.get('Accept', '')}"
-
-
-def _json_object(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(request.get_data())
-    except ValueError as error:
-        raise DataError("JSON_PARSER_ERROR", "the body is not JSON") from error
-    if not isinstance(body, dict):
-        raise DataError("JSON_PARSER_ERROR", "the body is not a JSON object")
-    return body
+def no_answer(request: Request, refused: HTTPException | None = None) -> DataError:
+    """The error that says that a resource takes other methods, or that the emulator has no such resource."""
+    if isinstance(refused, MethodNotAllowed):
+        allowed = ",".join(sorted(set(refused.valid_methods or ()) - {"OPTIONS"}))
+        return DataError(
+            "METHOD_NOT_ALLOWED", f"HTTP Method '{request.method}' not allowed. Allowed are {allowed}", 405
+        )
+    return DataError("NOT_FOUND", f"The emulator does not have this resource: {request.path}", 404)
 
 
 def _label(number: int) -> str:

@@ -9,21 +9,21 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator.authorize import AuthorizeEndpoint
+from kinetic_auth_core.testing.emulator.content import data_error
 from kinetic_auth_core.testing.emulator.control_plane import PREFIX, ControlPlane
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Fault, FaultPlan
 from kinetic_auth_core.testing.emulator.identity_provider import PATH, IdentityProvider
 from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import FORM, OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.rest import WRONG_METHOD, RestEndpoints, data_error
+from kinetic_auth_core.testing.emulator.rest import RestEndpoints, no_answer
 from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
 from kinetic_auth_core.testing.emulator.sobjects import SObjects
-from kinetic_auth_core.testing.emulator.soql import MISSING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -86,12 +86,15 @@ class EmulatorApp:
 
     def _route(self, request: Request) -> Response:
         try:
-            endpoint, arguments = self._map.bind_to_environ(request.environ).match()
+            if request.method == "POST" and request.path.startswith("/services/data/"):
+                request.method = request.args.get("_HttpMethod", "POST").upper()  # of clients that cannot send PATCH
+            path = request.path.removesuffix(".json")
+            endpoint, arguments = self._map.bind_to_environ(request.environ).match(path, request.method)
             response: Response = endpoint(request, **arguments)
         except HTTPException as refused:
             if request.path.startswith("/services/") and not request.path.startswith("/services/oauth2/"):
-                return self.rest.other(request, is_known=isinstance(refused, MethodNotAllowed))
-            return data_error(request, MISSING if refused.code == 404 else WRONG_METHOD)
+                return self.rest.other(request, refused)
+            return data_error(request, no_answer(request, refused))
         return response
 
     def _record(self, request: Request, response: Response, fault: Fault | None) -> None:
@@ -100,7 +103,7 @@ class EmulatorApp:
         status = None if cut_off else response.status_code
         record = RequestRecord(
             time=self._org.clock(),
-            method=request.method,
+            method=request.environ["REQUEST_METHOD"],
             path=request.path,
             connection=request.environ[CONNECTION_KEY],
             status=status,
@@ -128,7 +131,7 @@ def _altered(fault: Fault, response: Response) -> Response:
 def _routes(
     authorize: AuthorizeEndpoint, oauth: OAuthEndpoints, rest: RestEndpoints, provider: IdentityProvider
 ) -> Map:
-    data = "/services/data/<version>"
+    data, guarded = "/services/data/<version>", rest.guarded
     return Map(
         [
             Rule(TOKEN_PATH, endpoint=oauth.token),
@@ -142,17 +145,18 @@ def _routes(
             Rule(f"{PATH}/keys", endpoint=provider.keys, methods=["GET"]),
             Rule(f"{PATH}/token/<path:subject>", endpoint=provider.token, methods=["GET"]),
             Rule("/services/data", endpoint=rest.versions, methods=["GET"]),
-            Rule(data, endpoint=rest.resources, methods=["GET"]),
-            Rule(f"{data}/limits", endpoint=rest.limits, methods=["GET"]),
-            Rule(f"{data}/query", endpoint=rest.query, methods=["GET"]),
-            Rule(f"{data}/queryAll", endpoint=rest.query, methods=["GET"]),
-            Rule(f"{data}/query/<locator>", endpoint=rest.query_more, methods=["GET"]),
-            Rule(f"{data}/queryAll/<locator>", endpoint=rest.query_more, methods=["GET"]),
-            Rule(f"{data}/sobjects", endpoint=rest.objects, methods=["GET"]),
-            Rule(f"{data}/sobjects/<kind>", endpoint=rest.sobject, methods=["GET", "POST"]),
-            Rule(f"{data}/sobjects/<kind>/describe", endpoint=rest.describe, methods=["GET"]),
-            Rule(f"{data}/sobjects/<kind>/<record_id>", endpoint=rest.record, methods=["GET", "PATCH", "DELETE"]),
+            Rule(data, endpoint=guarded(rest.resources), methods=["GET"]),
+            Rule(f"{data}/limits", endpoint=guarded(rest.limits), methods=["GET"]),
+            Rule(f"{data}/query", endpoint=guarded(rest.query), methods=["GET"]),
+            Rule(f"{data}/queryAll", endpoint=guarded(rest.query), methods=["GET"]),
+            Rule(f"{data}/query/<locator>", endpoint=guarded(rest.query_more), methods=["GET"]),
+            Rule(f"{data}/queryAll/<locator>", endpoint=guarded(rest.query_more), methods=["GET"]),
+            Rule(f"{data}/sobjects", endpoint=guarded(rest.objects), methods=["GET"]),
+            Rule(f"{data}/sobjects/<kind>", endpoint=guarded(rest.sobject), methods=["GET", "POST"]),
+            Rule(f"{data}/sobjects/<kind>/describe", endpoint=guarded(rest.describe), methods=["GET"]),
+            Rule(f"{data}/sobjects/<kind>/<key>", endpoint=guarded(rest.record), methods=["GET", "PATCH", "DELETE"]),
             Rule("/services/async/<path:rest>", endpoint=rest.bulk),
+            Rule("/services/Soap/<path:rest>", endpoint=rest.soap, methods=["POST"]),
         ],
         strict_slashes=False,
         merge_slashes=False,

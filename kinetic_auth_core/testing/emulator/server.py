@@ -36,7 +36,7 @@ _INTACT: Final = Fault()
 
 
 class Handler(WSGIRequestHandler):
-    """Serves one connection; it is also the `Wire` of faults."""
+    """Serves one connection; faults write to it, wait, and end it."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -88,7 +88,7 @@ class Handler(WSGIRequestHandler):
             body = self.rfile.read(int(length))
         return None if len(body) > MAX_BODY_BYTES else body
 
-    # The wire
+    # What faults use
 
     def write(self, data: bytes) -> None:
         """Send bytes."""

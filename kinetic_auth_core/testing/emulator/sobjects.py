@@ -35,25 +35,23 @@ class SObjects:
         self._org = org
         self._lock = threading.RLock()
         self._rows: dict[str, dict[str, Record]] = {name: {} for name in _FIELDS}
+        self._born = self._times("CreatedDate")  # those of users and the organization
         for number in range(1, 6):
             self.insert("Account", {"Name": f"Example Account {number}"})
 
     def insert(self, kind: str, fields: Record) -> str:
         """Add a record, and its object if it is new; return its id."""
         kind = self._writable(kind)
-        record_id, now = new_id(_PREFIXES.get(kind, "a00")), self._now()
-        times = {"IsDeleted": False, "CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}
+        record_id, row = new_id(_PREFIXES.get(kind, "a00")), {**self._own(kind, fields), "IsDeleted": False}
         with self._lock:
-            self._rows.setdefault(kind, {})[record_id] = {"Id": record_id, **self._own(kind, fields), **times}
+            self._rows.setdefault(kind, {})[record_id] = {"Id": record_id, **row, **self._times("CreatedDate")}
         return record_id
 
     def update(self, kind: str, record_id: str, fields: Record) -> None:
         """Change fields of a record; `DataError` if it does not exist."""
         kind = self._writable(kind)
         with self._lock:
-            now = self._now()
-            times = {"LastModifiedDate": now, "SystemModstamp": now}
-            self._find(kind, record_id).update({**self._own(kind, fields), **times})
+            self._find(kind, record_id).update({**self._own(kind, fields), **self._times()})
 
     def delete(self, kind: str, record_id: str) -> None:
         """Delete a record; `DataError` if it does not exist."""
@@ -162,8 +160,11 @@ class SObjects:
 
     def _fields(self, kind: str) -> dict[str, str]:
         """The fields of an object by their names in lower case: the usual ones, and those of its records."""
-        names = [*_SYSTEM_FIELDS, *_FIELDS.get(kind, ("Name",)), *(name for row in self._all(kind) for name in row)]
-        return {name.lower(): name for name in reversed(names)} | {"id": "Id"}
+        usual = () if kind in _READ_ONLY else (*_SYSTEM_FIELDS, *_FIELDS.get(kind, ("Name",)))
+        known: dict[str, str] = {}
+        for name in (*usual, *(name for row in self._all(kind) for name in row)):
+            known.setdefault(name.lower(), name)
+        return known
 
     def _own(self, kind: str, fields: Record) -> Record:
         """Fields as they are written, without `attributes` and those that the org sets."""
@@ -179,7 +180,7 @@ class SObjects:
             return [
                 {
                     "Id": user.id, "Username": user.username, "Name": user.username.partition("@")[0],
-                    "Email": user.username, "IsActive": user.active, "UserType": "Standard",
+                    "Email": user.username, "IsActive": user.active, "UserType": "Standard", **self._born,
                 }
                 for user in list(self._org.users.values())
             ]  # fmt: skip
@@ -188,6 +189,7 @@ class SObjects:
                 {
                     "Id": self._org.id, "Name": "Salesforce emulator", "OrganizationType": "Developer Edition",
                     "InstanceName": "EMU1", "IsSandbox": False, "TrialExpirationDate": None, "NamespacePrefix": None,
+                    **self._born,
                 }
             ]  # fmt: skip
         with self._lock:
@@ -209,8 +211,10 @@ class SObjects:
             raise DataError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"{found} is read-only in the emulator")
         return found
 
-    def _now(self) -> str:
-        return dt.datetime.fromtimestamp(self._org.clock(), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    def _times(self, *more: str) -> Record:
+        """The fields that have the time of a change, which is now."""
+        now = dt.datetime.fromtimestamp(self._org.clock(), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+        return dict.fromkeys((*more, "LastModifiedDate", "SystemModstamp"), now)
 
 
 def _as_answer(kind: str, row: Record, names: list[str], version: str) -> Record:

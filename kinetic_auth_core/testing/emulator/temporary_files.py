@@ -17,14 +17,14 @@ class TemporaryFiles:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._path: Path | None = None
-        self._remove: Callable[[], object] = _nothing
+        self._finalizer: Callable[[], object] | None = None
 
     def file(self, name: str, content: bytes) -> Path:
         """The path of a file (mode 0600), written if it does not exist."""
         with self._lock:
             if self._path is None:
                 self._path = Path(tempfile.mkdtemp(prefix="salesforce-emulator-"))
-                self._remove = weakref.finalize(self, _remove_tree, self._path, os.getpid())
+                self._finalizer = weakref.finalize(self, _remove_tree, self._path, os.getpid())
             path = self._path / name
             if not path.exists():
                 write_private(path, content)
@@ -33,8 +33,9 @@ class TemporaryFiles:
     def remove(self) -> None:
         """Remove folder and files. A later `file` makes a new one."""
         with self._lock:
-            self._remove()
-            self._path, self._remove = None, _nothing
+            if self._finalizer is not None:
+                self._finalizer()
+            self._path = self._finalizer = None
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -46,10 +47,6 @@ def write_private(path: Path, content: bytes) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
-
-
-def _nothing() -> None:
-    """There is nothing to remove."""
 
 
 def _remove_tree(folder: Path, owner: int) -> None:

@@ -83,22 +83,25 @@ class Person:
     meanwhile: Callable[[str], None] | None = None
     opened: list[str] = attrs.field(factory=list)
     _pages: list[requests.Response] = attrs.field(factory=list)
-    _busy: threading.Lock = attrs.field(factory=threading.Lock)
+    _done: list[threading.Event] = attrs.field(factory=list)
 
     def open(self, address: str) -> bool:
-        """What `webbrowser.open` is replaced by; one address after the other."""
-        with self._busy:
+        """What `webbrowser.open` is replaced by."""
+        done = threading.Event()
+        self._done.append(done)
+        try:
             self.opened.append(address)
             if self.meanwhile is not None:
                 self.meanwhile(address)
             if self.decision:
                 self._pages.append(self.walk(address))
+        finally:
+            done.set()
         return True
 
     def wait(self) -> None:
-        """Wait until the person has seen the last page of the addresses opened so far."""
-        with self._busy:
-            pass
+        """Wait until the person has seen the last page of each address opened so far."""
+        assert all(done.wait(60) for done in self._done)
 
     @property
     def pages(self) -> list[requests.Response]:

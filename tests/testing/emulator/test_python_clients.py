@@ -22,7 +22,7 @@ from authlib.integrations.requests_client import (  # type: ignore[import-untype
     OAuth2Session,
 )
 from simple_salesforce.api import Salesforce
-from simple_salesforce.exceptions import SalesforceExpiredSession
+from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceExpiredSession
 
 from kinetic_auth_core.testing import SalesforceEmulator, TlsProfile
 
@@ -85,7 +85,17 @@ def test_simple_salesforce(org: SalesforceEmulator, works: Works, flow: str) -> 
         client = Salesforce(**simple_salesforce_logins(org)[flow])
         assert client.query("SELECT COUNT() FROM Account")["totalSize"] == 5
     assert org.token_requests == logins + 1
-    works("simple-salesforce", version("simple-salesforce"), flow, "query, CRUD, describe, expired token")
+    operations = {"query": "yes, also in pages", "write": "create, update, delete", "also": "describe, limits"}
+    works("simple-salesforce", version("simple-salesforce"), flow, **operations, expired_token="yes")
+
+
+def test_simple_salesforce_with_a_security_token_of_its_own(org: SalesforceEmulator, works: Works) -> None:
+    """It logs in by SOAP then, with or without an app."""
+    login = org.default
+    with pytest.raises(SalesforceAuthenticationFailed, match=r"INVALID_OPERATION.* The emulator has no SOAP"):
+        Salesforce(username=login.username, password=login.password, security_token=login.security_token)
+    what = "no, as in new orgs: SOAP login() is off"
+    works("simple-salesforce", version("simple-salesforce"), "password and security token", log_in=what)
 
 
 class Rerouted(httpcore.AnyIOBackend):
@@ -121,7 +131,8 @@ def test_aiosalesforce(org: SalesforceEmulator, works: Works, flow: str) -> None
 
     asyncio.run(use())
     assert org.token_requests == 2
-    works("aiosalesforce", version("aiosalesforce"), flow, "query, CRUD, expired token")
+    operations = {"query": "yes", "write": "create, update, delete", "expired_token": "yes"}
+    works("aiosalesforce", version("aiosalesforce"), flow, **operations)
 
 
 def test_authlib_with_pkce_and_refresh(org: SalesforceEmulator, works: Works) -> None:
@@ -146,7 +157,9 @@ def test_authlib_with_pkce_and_refresh(org: SalesforceEmulator, works: Works) ->
         renewed = client.refresh_token(f"{base}/token", token["refresh_token"])
         assert renewed["refresh_token"] != token["refresh_token"]
         assert org.is_live(renewed["access_token"])
-    works("Authlib", version("authlib"), "authorization code with PKCE", "refresh, rotation")
+    works(
+        "Authlib", version("authlib"), "authorization code with PKCE", expired_token="yes, by refresh", also="rotation"
+    )
 
 
 @pytest.mark.filterwarnings("ignore")  # of Authlib, about its own use of another package
@@ -158,7 +171,7 @@ def test_authlib_with_an_assertion_of_an_hour(org: SalesforceEmulator, works: Wo
     ) as client:
         client.refresh_token()
         assert org.is_live(client.token["access_token"])
-    works("Authlib", version("authlib"), "JWT", "an assertion that is valid for an hour")
+    works("Authlib", version("authlib"), "JWT", also="an assertion that is valid for an hour")
 
 
 def test_kinetic_core(org: SalesforceEmulator, works: Works) -> None:
@@ -177,4 +190,5 @@ def test_kinetic_core(org: SalesforceEmulator, works: Works) -> None:
     with pytest.raises(requests.HTTPError):
         client.query("SELECT Id FROM Account")
     assert kinetic_core.SalesforceClient(authenticator.authenticate()).count("Account") == 5
-    works("kinetic-core", version("kinetic-core"), "JWT", "query, CRUD, expired token")
+    operations = {"query": "yes", "write": "create, update, delete", "expired_token": "by a new login of the caller"}
+    works("kinetic-core", version("kinetic-core"), "JWT", **operations)

@@ -75,7 +75,7 @@ def test_bulk_v1_has_its_own_error_for_a_dead_token(client: Any) -> None:
     assert (as_json.status_code, as_json.json()["exceptionCode"]) == (400, "InvalidSessionId")
     live = client.http.post(url, headers={"X-SFDC-Session": client.token()}, json={}, timeout=10)
     assert (live.status_code, live.json()["state"]) == (201, "Open")
-    assert client.call("/services/async/62.0/job/750", client.token()).status_code == 200
+    assert client.call(f"/services/async/62.0/job/{live.json()['id']}", client.token()).status_code == 200
 
 
 def test_bulk_v1_answers_in_the_content_type_of_the_request(client: Any) -> None:
@@ -308,6 +308,8 @@ def test_unknown_paths_versions_and_methods_are_errors_in_json(client: Any) -> N
     assert client.call("/nowhere", token).json()[0]["errorCode"] == "NOT_FOUND"
     wrong = client.call(f"{DATA}/limits", token, "DELETE")
     assert (wrong.status_code, wrong.json()[0]["errorCode"]) == (405, "METHOD_NOT_ALLOWED")
+    assert wrong.json()[0]["message"] == "HTTP Method 'DELETE' not allowed. Allowed are GET,HEAD"
+    assert client.call("/cometd/62.0", token).json()[0]["message"].startswith("The emulator does not have")
 
 
 @pytest.mark.usefixtures("full_tier")
