@@ -31,7 +31,7 @@ from kinetic_auth_core.transport.connections import Deadline, remaining_s
 from kinetic_auth_core.transport.kept import pool_classes
 from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
-from kinetic_auth_core.transport.proxies import proxy_problem, variable_of
+from kinetic_auth_core.transport.proxies import may_have_proxies, proxy_problem, variable_of
 from kinetic_auth_core.transport.redirection import check_address
 from kinetic_auth_core.versions import installed_version
 
@@ -342,6 +342,8 @@ class Transport:
         """
         if self._proxy:
             return {"all": self._proxy}
+        if not may_have_proxies():
+            return {}
         proxies: dict[str, str] = requests.utils.get_environ_proxies(url)
         chosen = self._proxy_for(url, proxies)
         if chosen and (problem := proxy_problem(chosen)):
