@@ -83,7 +83,8 @@ class Configuration:
         """The reference that a secret's text is; None if the text is the secret itself."""
         if "://" not in text:
             return None
-        return parse_reference(text, {loader.name for loader in self.allowed.search(KEY_LOADERS)})
+        scheme = text.strip().partition("://")[0]
+        return parse_reference(text, {loader.name for loader in self.allowed.search(KEY_LOADERS, scheme)})
 
     def select(self, provider: str | None, environment: str | None) -> "Configuration":
         """Choose provider and environment.
