@@ -16,7 +16,7 @@ from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Configuration:
     """Environment variables and config file as they were read, with the provider and environment that `select` chose.
 

@@ -66,7 +66,7 @@ def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
     return _REFERENCE.sub(replacement, value)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class VariableLayer:
     """The variables of the process, or of a `.env` file.
 
@@ -91,7 +91,7 @@ class VariableLayer:
         return name if self.path is None else f"{name} ({self.path})"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Variables:
     """All layers of variables, highest first."""
 

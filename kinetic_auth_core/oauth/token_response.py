@@ -115,7 +115,7 @@ _REST_ANSWERED = (
 _OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class RequestContext:
     """Who logs in where: what every error of a login names.
 

@@ -107,7 +107,7 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class PluginTable:
     """What a config file says of one plugin: a table such as `[observers.audit]`.
 
@@ -151,7 +151,7 @@ class PluginTable:
 TABLE_KEYS = ("required", "enabled", "distribution")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class AllowedPlugins:
     """The distributions whose plugins may be loaded, and what the config file says of single plugins.
 

@@ -83,7 +83,7 @@ def _owner(distribution: Distribution) -> tuple[str, str] | None:
 _owners: dict[str, tuple[object, tuple[str, str]]] = {}  # by the file, with its state when it was read
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Kept:
     """What was read.
 

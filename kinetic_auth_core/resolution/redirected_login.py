@@ -38,7 +38,7 @@ def redirected_spec(spec: LoginSpec) -> LoginSpec:
         spec: What was configured.
     """
     target = redirection.current()
-    if target is None:
+    if target is None:  # it has ended meanwhile
         return spec
     options = attrs.evolve(spec.options, expected_org_id=None, allowed_instance_hosts=None)
     replaced = spec_for(_authenticator(target, spec), options)

@@ -27,6 +27,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
+from kinetic_auth_core.login.limits import SharedResources
 from kinetic_auth_core.login.spec import (
     LoginSpec,
     SourceOptions,
@@ -47,10 +48,10 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
 )
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
-from kinetic_auth_core.resolution.redirected_login import redirected_spec
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
+from kinetic_auth_core.transport import redirection
 
 logger = logging.getLogger(__name__)
 
@@ -104,10 +105,24 @@ def resolve(
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
-    return SessionSource._of(redirected_spec(found.spec))  # noqa: SLF001 - the one other place that makes sources
+    return source_of(found.spec)
 
 
-@attrs.frozen
+def source_of(spec: LoginSpec, resources: SharedResources | None = None) -> SessionSource:
+    """The source for a spec, or for what replaces it while tests redirect logins.
+
+    Args:
+        spec: What is configured.
+        resources: What the source may share with others.
+    """
+    if redirection.current() is not None:
+        from kinetic_auth_core.resolution.redirected_login import redirected_spec
+
+        spec = redirected_spec(spec)
+    return SessionSource._of(spec, resources)  # noqa: SLF001 - the one other place that makes sources
+
+
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Resolution:
     """What a configuration leads to, as far as it is valid, and what is wrong with it.
 

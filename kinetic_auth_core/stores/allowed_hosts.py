@@ -77,7 +77,7 @@ def _default_hosts(host: str | None) -> tuple[str, ...]:
     return SALESFORCE_HOSTS if any(_fits(host, glob) for glob in SALESFORCE_HOSTS) else (*SALESFORCE_HOSTS, host)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Refusal:
     """Why a session is rejected.
 
@@ -90,7 +90,7 @@ class Refusal:
     remedy: str
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Guards:
     """The requirements for a session.
 

@@ -40,7 +40,7 @@ _MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such a
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenRequest:
     """The fields of a token request. They are secrets: never shown.
 
@@ -68,7 +68,7 @@ class TokenRequest:
         return [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenResponse:
     """What came back.
 
