@@ -14,7 +14,7 @@ from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.limits import SharedResources
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import given_observers
-from kinetic_auth_core.resolution.resolver import check_arguments, inspect, source_of
+from kinetic_auth_core.resolution.resolver import check_arguments, inspect, redirected_spec
 from kinetic_auth_core.sessions.source import SessionSource
 
 #: The number of sources that a pool keeps by default.
@@ -137,7 +137,7 @@ class SourcePool:
         if found.spec is None:
             assert found.error is not None  # noqa: S101 - one or the other is there
             raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
-        return source_of(found.spec, self._resources)
+        return SessionSource._of(redirected_spec(found.spec), self._resources)  # noqa: SLF001 - as in resolve
 
     def __len__(self) -> int:
         """The number of sources."""
