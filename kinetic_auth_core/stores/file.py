@@ -41,7 +41,7 @@ class DamagedEntryError(ValueError):
     """An entry is damaged. The text does not quote its content."""
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
+@attrs.frozen(repr=False, match_args=False)
 class Entry:
     """A value in a file.
 
