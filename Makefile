@@ -6,7 +6,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo check test clients wheels fmt docs fuzz clean
+.PHONY: help demo check test clients wheels fmt docs fuzz bench clean
 
 # In one pip command: apart, a provider would look for the core on the package index.
 PACKAGES = ".[cli,testing]" $(patsubst %/pyproject.toml,./%,$(wildcard providers/*/pyproject.toml))
@@ -67,8 +67,13 @@ FUZZ_SECONDS ?= 60
 fuzz: .fuzz/.installed ## fuzz the parsers for FUZZ_SECONDS=60 altogether; what is found is in .fuzz/findings
 	@.fuzz/bin/python fuzz/run.py $(FUZZ_SECONDS)
 
+# What it costs, beside peers; valgrind counts instructions and redis-server serves the fleet, where they are on PATH.
+BENCH = azure-identity botocore google-auth keystoneauth1 kinetic-core simple-salesforce
+bench: .bench/.installed ## measure beside other libraries (five minutes), and write the table and the plot into docs/
+	@.bench/bin/python benchmarks/compare.py
+
 clean: ## remove what the other targets made
-	rm -rf .venv .tools .fuzz .clients .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist docs/_build
+	rm -rf .venv .tools .fuzz .clients .bench .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist docs/_build
 
 .venv/.installed: $(SOURCES) | .venv/bin/python
 	@echo "installing the packages into .venv ..."
@@ -86,6 +91,11 @@ clean: ## remove what the other targets made
 		echo "Name another Python: make clean fuzz PYTHON=python3.12" >&2; exit 1; }
 	@echo "installing the packages into .fuzz ..."
 	@.fuzz/bin/$(PIP) install $(PACKAGES)
+	@touch $@
+
+.bench/.installed: $(SOURCES) | .bench/bin/python
+	@echo "installing the packages and their peers into .bench ..."
+	@.bench/bin/$(PIP) install $(PACKAGES) $(BENCH)
 	@touch $@
 
 .clients/.installed: $(SOURCES) | .clients/bin/python

@@ -24,7 +24,7 @@ release = version_of("kinetic-auth-core")
 version = ".".join(release.split(".")[:2])
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "kinetic_docs"]
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "examples", "performance-table.md"]
 
 html_theme = "furo"
 html_title = f"kinetic-auth {version}"

@@ -277,7 +277,7 @@ class Freshness(enum.Enum):
     EXPIRED = "expired"  #: not to be used
 
 
-@attrs.frozen
+@attrs.frozen(match_args=False)
 class CachedSession:
     """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
 

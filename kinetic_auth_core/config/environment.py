@@ -16,7 +16,7 @@ from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Configuration:
     """Environment variables and config file as they were read, with the provider and environment that `select` chose.
 
@@ -83,7 +83,8 @@ class Configuration:
         """The reference that a secret's text is; None if the text is the secret itself."""
         if "://" not in text:
             return None
-        return parse_reference(text, {loader.name for loader in self.allowed.search(KEY_LOADERS)})
+        scheme = text.strip().partition("://")[0]
+        return parse_reference(text, {loader.name for loader in self.allowed.search(KEY_LOADERS, scheme)})
 
     def select(self, provider: str | None, environment: str | None) -> "Configuration":
         """Choose provider and environment.

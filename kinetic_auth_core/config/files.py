@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -239,7 +238,7 @@ def _masked(value: Any, levels: int = _MAX_LEVELS) -> Any:
     return [_masked(item, levels - 1) for item in value] if isinstance(value, list) else value
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class ConfigFile:
     """A config file that was read; its values are unchanged.
 
@@ -335,6 +334,8 @@ def _mentions_us(path: Path) -> bool:
     if TABLE_NAME.encode() not in raw:
         return False
     try:
+        import tomllib
+
         tool = tomllib.loads(raw.decode("utf-8-sig")).get("tool", {})
         return isinstance(tool, dict) and TABLE_NAME in tool
     except (ValueError, RecursionError):
@@ -358,6 +359,8 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
 
 def _document(text: str) -> Table | str:
     """The file as TOML, or its problem. Returned, not raised: an error raised here would hold the file's text."""
+    import tomllib
+
     try:
         table: Table = _masked(tomllib.loads(text))
     except ValueError as error:  # from tomllib, or a number that is too long

@@ -31,7 +31,7 @@ from kinetic_auth_core.settings.schema import (
 _ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class LayeredValue:
     """The value of a setting in one layer.
 
@@ -175,7 +175,7 @@ _NAMES_ELSEWHERE = {
 _ARGUMENTS = ("environment", "config", "env_file", "observers")  # of `resolve`, besides the settings
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class MergedSettings:
     """The result of `merge`.
 

@@ -8,13 +8,12 @@ import io
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
 import attrs
-from dotenv import dotenv_values
 
 from kinetic_auth_core.config.files import find_upwards, read_text, warn_if_others_write
 from kinetic_auth_core.locations import expanded, is_null
@@ -67,7 +66,7 @@ def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
     return _REFERENCE.sub(replacement, value)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class VariableLayer:
     """The variables of the process, or of a `.env` file.
 
@@ -92,7 +91,7 @@ class VariableLayer:
         return name if self.path is None else f"{name} ({self.path})"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Variables:
     """All layers of variables, highest first."""
 
@@ -179,9 +178,12 @@ def _text_of(path: Path, how_to_name_it: str | None) -> str:
 
 
 def _read(path: Path, how_to_name_it: str | None) -> VariableLayer:
+    from dotenv.main import DotEnv
+
     text = _text_of(path, how_to_name_it)
-    values = dotenv_values(stream=io.StringIO(text, newline=None))
-    written = dotenv_values(stream=io.StringIO(text, newline=None), interpolate=False) if "${" in text else {}
+    lines = list(DotEnv(None, io.StringIO(text, newline=None), interpolate=False).parse())
+    values = _with_dotenv_interpolation(lines)
+    written = dict(lines) if "${" in text else {}
     _warn_of_gaps(path, written, values)
     return VariableLayer(
         {name: value for name, value in values.items() if value is not None},
@@ -189,6 +191,26 @@ def _read(path: Path, how_to_name_it: str | None) -> VariableLayer:
         how_to_name_it,
         {name: [match[1] for match in _IN_DOTENV.finditer(value or "")] for name, value in written.items()},
     )
+
+
+def _with_dotenv_interpolation(lines: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
+    """The values of a `.env` file with each `${NAME}` replaced, as python-dotenv replaces it.
+
+    By the value of a line further up, else by the process's variable, else by the default, else by nothing.
+    python-dotenv does it in a time that grows with the square of the number of lines.
+
+    Args:
+        lines: The names and values as they are written, in their order; None for a name without a value.
+    """
+    values: dict[str, str | None] = {}
+
+    def replacement(match: re.Match[str]) -> str:
+        name, default = match[1], match[2] or ""
+        return (values[name] or "") if name in values else os.environ.get(name, default)
+
+    for name, value in lines:
+        values[name] = None if value is None else _IN_DOTENV.sub(replacement, value)
+    return values
 
 
 def _warn_of_gaps(path: Path, written: Mapping[str, str | None], values: Mapping[str, str | None]) -> None:

@@ -46,7 +46,7 @@ _FIRST_TRY_S = 600.0
 _WAIT_IN_BACKGROUND_S = 5.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Login:
     """One login that is under way.
 

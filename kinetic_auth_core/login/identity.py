@@ -42,7 +42,7 @@ class UnwritableError(ValueError):
 _Fetch = Callable[[Reference], Any]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Named:
     """Whom a reference names, by its key loader."""
 
@@ -219,7 +219,7 @@ def is_connection_setting(setting: Setting) -> bool:
     return own is not None and not own.identity and setting.declared_with(own)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Identity:
     """Whose sessions a source gives.
 

@@ -29,7 +29,7 @@ from kinetic_auth_core.settings.schema import secret_texts
 logger = logging.getLogger(__name__)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False, match_args=False)
 class ProviderInstance:
     """A provider's instance as a source uses it.
 

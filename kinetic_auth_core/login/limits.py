@@ -111,7 +111,7 @@ class LoginBudget:
 _BUDGETS_KEPT = 10_000
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class SharedResources:
     """Shared by the sources of a pool; a source that is alone has one of its own.
 

@@ -208,7 +208,7 @@ def first_tries() -> FirstTries:
     return FirstTries()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class LoginGuard:
     """Keeps refusals where the sessions are kept, and in this process.
 
@@ -335,7 +335,7 @@ class LoginGuard:
         return error
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Refusal:
     """That of one credential: when the last was, how many there were, and what the server said."""
 
@@ -347,7 +347,7 @@ class _Refusal:
     status: int | None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Limit:
     """That Salesforce's limit was met: when, for how long nothing is sent, and how often in a row."""
 
@@ -359,7 +359,7 @@ class _Limit:
     status: int | None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Notes:
     """What is kept of one user."""
 

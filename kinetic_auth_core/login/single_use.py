@@ -48,7 +48,6 @@ from kinetic_auth_core.login.state import (
     store_unavailable,
 )
 from kinetic_auth_core.oauth.error_codes import REVOKED_TOKEN, Kind, known_error
-from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
@@ -92,7 +91,7 @@ def is_the_end(error: BaseException) -> bool:
     return isinstance(error, AuthenticationError) and REVOKED_TOKEN.fits(error.error or "", error.description)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False, match_args=False)
 class MarkedState:
     """The state of a provider as one login sees it, which has the mark: a `ProviderState`.
 
@@ -442,6 +441,8 @@ class States:
         Raises:
             StoreUnavailableError: The store failed.
         """
+        from kinetic_auth_core.stores.file import FileStore
+
         store = self._cache.opened_store()
         if not isinstance(store, FileStore) or self._entry(instance).read().value is None:
             return None

@@ -32,7 +32,6 @@ from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.file import FileStore
 from kinetic_auth_core.stores.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def _check_budget(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError("must be a number of logins, 1 or more")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False, match_args=False)
 class SourceOptions:
     """The source's own settings, beside those of its provider."""
 
@@ -86,7 +85,7 @@ class SourceOptions:
 DEFAULT_OPTIONS = SourceOptions()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class LoginSpec:
     """What a source logs in with.
 
@@ -225,6 +224,8 @@ def store_problem(cls: type, username: object, store: SessionStore | type[Sessio
             f"{kind.__name__} does not promise to keep what it has stored (durable), and this provider's token can be "
             "used once: use the file store, or redis"
         )
+    from kinetic_auth_core.stores.file import FileStore
+
     if has_seed(cls) or username or issubclass(kind, FileStore):
         return None
     return (
@@ -254,6 +255,8 @@ def spec_for(
     cls: Any = type(authenticator)
     is_named = store is not None
     if store is None and is_single_use(cls):
+        from kinetic_auth_core.stores.file import FileStore
+
         store = FileStore()
     if store is not None and (problem := store_problem(cls, getattr(authenticator, "username", None), store)):
         raise ConfigurationError(f"Cannot make a SessionSource: store: {problem}")

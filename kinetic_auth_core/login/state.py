@@ -36,7 +36,7 @@ _MAX_LENGTH = 100_000
 _SUFFIX = ".state"
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, match_args=False)
 class Mark:
     """The right to present the secret of a record.
 
@@ -51,7 +51,7 @@ class Mark:
     tries: int = 1
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, match_args=False)
 class Lost:
     """Why a secret cannot be used any more.
 
@@ -64,7 +64,7 @@ class Lost:
     description: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, match_args=False)
 class Record:
     """A state as it is in the store.
 
@@ -294,7 +294,7 @@ def state_name(cls: type, instance: Any, provider: str, naming_key: bytes | None
     return hmac.new(naming_key or b"", text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Seed:
     """What a state begins with.
 
@@ -423,7 +423,7 @@ class StateWriter:
         self._pending = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False, match_args=False)
 class OpenState:
     """The state of a provider whose secret may be presented any number of times.
 

@@ -31,7 +31,7 @@ class Culprit(enum.Enum):
     SECRET = "a secret"  # noqa: S105 - such as a client secret
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class KnownError:
     """A row of `ERROR_CODES`.
 

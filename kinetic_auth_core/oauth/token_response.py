@@ -91,7 +91,7 @@ def _problems(name: str, value: object) -> Iterator[str]:
         return
     if not is_encodable(value):
         yield "not valid text"
-    if name in {"access_token", "token_type"} and not all("!" <= char <= "~" for char in value):
+    if name in {"access_token", "token_type"} and not (value.isascii() and value.isprintable() and " " not in value):
         yield "cannot be sent in a header"
     if name == "access_token" and len(value) > _MAX_TOKEN:
         yield "too long for a header"
@@ -115,7 +115,7 @@ _REST_ANSWERED = (
 _OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class RequestContext:
     """Who logs in where: what every error of a login names.
 

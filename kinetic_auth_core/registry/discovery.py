@@ -8,23 +8,21 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
 from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.registry.metadata import EntryPoints, damaged_packages, entry_points, owner_of
 from kinetic_auth_core.settings.schema import suggest
 from kinetic_auth_core.versions import CORE, installed_version
 
 __all__ = ["installed_version"]
-
-logger = logging.getLogger(__name__)
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"
@@ -73,64 +71,9 @@ class InstalledPlugin:
         return f"the plugin {self.name!r} of {self.owner} ({self.target})"
 
 
-def _entry_points() -> Any:
-    """The entry points of all installed packages; reading them takes about 20 ms."""
-    try:
-        return importlib.metadata.entry_points()
-    except Exception as error:  # noqa: BLE001 - one of them is damaged, whatever it raises
-        raise_interruption(error)
-        found = [point for distribution in importlib.metadata.distributions() for point in _points_of(distribution)]
-        return importlib.metadata.EntryPoints(found)
-
-
-def _points_of(distribution: importlib.metadata.Distribution) -> list[importlib.metadata.EntryPoint]:
-    try:
-        return list(distribution.entry_points)
-    except Exception as error:  # noqa: BLE001 - as above
-        raise_interruption(error)
-        logger.warning("the entry points of %s are skipped: %s", _place(distribution), _why(error))
-        return []
-
-
-def _owner(point: importlib.metadata.EntryPoint) -> tuple[str, str] | None:
-    """Name and version of the distribution that has an entry point; None where it has none that can be read.
-
-    What an interrupted `pip install -U` leaves (`~ame-1.0.dist-info`) is not installed: pip ignores it, too.
-    """
-    distribution = point.dist
-    if distribution is None or _place(distribution).rpartition("/")[2].startswith("~"):
-        return None
-    try:
-        about = distribution.metadata
-        return (about["Name"], about["Version"] or "0") if about["Name"] else None
-    except Exception as error:  # noqa: BLE001 - as above
-        raise_interruption(error)
-        logger.warning(
-            "the plugin %r is skipped: the metadata in %s: %s", point.name, _place(distribution), _why(error)
-        )
-        return None
-
-
-def _place(distribution: importlib.metadata.Distribution) -> str:
-    """The folder of a distribution's metadata."""
-    return str(getattr(distribution, "_path", "a package")).replace("\\", "/").rstrip("/")
-
-
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _damaged() -> Iterator[str]:
-    """The folders of installed packages whose metadata cannot be read."""
-    for distribution in importlib.metadata.distributions():
-        try:
-            _ = list(distribution.entry_points), distribution.metadata
-        except Exception as error:  # noqa: BLE001 - as above
-            raise_interruption(error)
-            yield _place(distribution)
-
-
-def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> list[InstalledPlugin]:
+def installed(
+    group: str, name: str | None = None, entry_points: Callable[[], EntryPoints] = entry_points
+) -> list[InstalledPlugin]:
     """All plugins of a group, sorted by name, including those that may not be loaded.
 
     A name occurs twice if two distributions claim it; a distribution that is found twice counts once. A package whose
@@ -138,6 +81,7 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
 
     Args:
         group: The entry points' group.
+        name: Those of this name only: the metadata of no other package is read.
         entry_points: Reads the entry points.
 
     Raises:
@@ -145,8 +89,8 @@ def installed(group: str, entry_points: Callable[[], Any] = _entry_points) -> li
     """
     found: dict[tuple[str, str], InstalledPlugin] = {}
     try:
-        for point in entry_points().select(group=group):
-            if (owner := _owner(point)) is not None:
+        for point in entry_points().of_group(group):
+            if name in (None, point.name) and (owner := owner_of(point)) is not None:
                 plugin = InstalledPlugin(point.name, point.value, *owner, point)
                 found.setdefault((point.name, normalized(owner[0])), plugin)
     except Exception as error:
@@ -163,7 +107,7 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class PluginTable:
     """What a config file says of one plugin: a table such as `[observers.audit]`.
 
@@ -207,21 +151,21 @@ class PluginTable:
 TABLE_KEYS = ("required", "enabled", "distribution")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class AllowedPlugins:
     """The distributions whose plugins may be loaded, and what the config file says of single plugins.
 
     Attributes:
         names: Their names, normalised; None: every installed distribution.
         source: The key of the file that lists them, as `<file>:<key>`.
-        search: Finds the installed plugins of a group.
+        search: Finds the installed plugins of a group, or those of a name in it.
         tables: The tables of single plugins, by group and name.
     """
 
     names: frozenset[str] | None = None
     source: str = ""
     tables: Mapping[tuple[str, str], PluginTable] = attrs.field(factory=dict, eq=False, repr=False)
-    search: Callable[[str], list[InstalledPlugin]] = attrs.field(default=installed, eq=False, repr=False)
+    search: "Search" = attrs.field(default=installed, eq=False, repr=False)
 
     @classmethod
     def read(cls, value: Any, source: str) -> "AllowedPlugins":
@@ -240,8 +184,8 @@ class AllowedPlugins:
 
     def searched_once(self) -> "AllowedPlugins":
         """The same distributions, for one `resolve`: the installed packages are searched at the first look-up only."""
-        once = functools.cache(_entry_points)
-        return attrs.evolve(self, search=functools.cache(lambda group: installed(group, once)))
+        once = functools.cache(entry_points)
+        return attrs.evolve(self, search=functools.cache(lambda group, name=None: installed(group, name, once)))
 
     def tables_of(self, group: str) -> dict[str, PluginTable]:
         """The tables of a group's plugins, by name."""
@@ -257,6 +201,13 @@ class AllowedPlugins:
             f"{plugin.label} is not loaded: its distribution is not in {self.source}.",
             remedy=f"Add {normalized(plugin.distribution)!r} to {KEY}, if you trust it; otherwise uninstall it.",
         )
+
+
+class Search(Protocol):
+    """Finds the installed plugins of a group; with a name, those of that name."""
+
+    def __call__(self, group: str, name: str | None = None, /) -> list[InstalledPlugin]:
+        """As `installed`."""
 
 
 #: Without a list in the config file, every installed plugin may be loaded.
@@ -277,7 +228,6 @@ def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, place:
         ProviderLoadError: It may not be loaded, or two distributions that may be claim the name, or the name is not
             one that a plugin may have.
     """
-    plugins = allowed.search(group)
     distribution, _, plain = name.rpartition(":")
     table = allowed.tables.get((group, plain))
     if table is not None and not table.enabled:
@@ -285,11 +235,12 @@ def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, place:
     distribution = distribution or (table and table.distribution) or ""
     named = [
         plugin
-        for plugin in plugins
-        if plugin.name == plain and (not distribution or normalized(plugin.distribution) == normalized(distribution))
+        for plugin in allowed.search(group, plain)
+        if not distribution or normalized(plugin.distribution) == normalized(distribution)
     ]
     if not named:
-        raise unknown(group, f"{distribution}:{plain}" if distribution else plain, _names(plugins), place)
+        full = f"{distribution}:{plain}" if distribution else plain
+        raise unknown(group, full, _names(allowed.search(group)), place)
     loadable = [plugin for plugin in named if allowed.has(plugin.distribution)]
     if not loadable:
         raise allowed.refusal(named[0])
@@ -334,7 +285,7 @@ def unknown(group: str, name: str, names: Sequence[str], place: str = "") -> Unk
             "so it is not found by name. Where the packaging has dropped it, have it kept, such as by PyInstaller's "
             "--copy-metadata; or make the class by hand and pass it to SessionSource."
         )
-    if damaged := list(_damaged()):
+    if damaged := list(damaged_packages()):
         remedy = f"{remedy} The metadata of these cannot be read: {', '.join(damaged)}; reinstall them.".strip()
     misplaced = "".join(f" {sentence}" for sentence in misspelt_groups())
     return UnknownProviderError(
@@ -357,15 +308,11 @@ def _lacks_metadata(package: str) -> bool:
     return False
 
 
-def misspelt_groups(entry_points: Callable[[], Any] = _entry_points) -> list[str]:
-    """A sentence for each entry point in a group that begins like ours and is none of them, so that nobody finds it.
-
-    Args:
-        entry_points: Reads the entry points.
-    """
+def misspelt_groups() -> list[str]:
+    """A sentence for each entry point in a group that begins like ours and is none of them, so that nobody finds it."""
     points = entry_points()
     groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
-    found = [(point, _owner(point)) for group in groups for point in points.select(group=group)]
+    found = [(point, owner_of(point)) for group in groups for point in points.of_group(group)]
     return sorted(
         {
             f"{owner[0]} registers {point.name} in {point.group}; did you mean {_meant_group(point.group)}?"

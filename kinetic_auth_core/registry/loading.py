@@ -319,7 +319,7 @@ def _mending(plugin: InstalledPlugin) -> str:
 Named = tuple[str, object]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Observers:
     """The observers that a source has before its first login.
 

@@ -229,7 +229,7 @@ def reference_problem(value: object) -> str | None:
         return next(filter(None, map(reference_problem, value)), None)
     if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:
         return None
-    schemes = {plugin.name for plugin in installed(KEY_LOADERS)}
+    schemes = {plugin.name for plugin in installed(KEY_LOADERS, value.strip().partition("://")[0])}
     if parse_reference(value, schemes) is None:
         return None
     return "is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself"

@@ -110,7 +110,7 @@ def resolve(
     return SessionSource._of(redirected_spec(found.spec))  # noqa: SLF001 - the one other place that makes sources
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Resolution:
     """What a configuration leads to, as far as it is valid, and what is wrong with it.
 

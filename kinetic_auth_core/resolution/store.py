@@ -27,7 +27,7 @@ from kinetic_auth_core.stores.base import SessionStore
 DEFAULT_STORE = "memory"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class StoreChoice:
     """The chosen store.
 
@@ -46,7 +46,7 @@ class StoreChoice:
     cls: type[SessionStore] | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Opener:
     """Makes the store."""
 
@@ -62,7 +62,7 @@ class _Opener:
         self.credentials.import_modules()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Named:
     """The place that names the store, and the settings beside the name."""
 

@@ -33,7 +33,8 @@ from kinetic_auth_core.stores.session_cache import Lease, SessionCache
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+#: Between looks for another process's login: each pause is longer by a third, so that what it finds is not much older.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _GROWTH = 0.02, 0.5, 1.33
 _REMEMBERED = 32  # tokens
 
 
@@ -114,7 +115,7 @@ class Refresher:
                 logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
                 return self._log_in(stale=None)
             pause_runner(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
 
     def refresh(self, stale: CachedSession) -> CachedSession | None:
         """A session younger than a stale one; None while another process is refreshing it.

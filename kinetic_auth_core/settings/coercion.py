@@ -37,7 +37,7 @@ def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
 
 def is_encodable(text: str) -> bool:
     """Whether text can be sent: lone surrogates, which come from bytes that are not UTF-8, cannot."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def arms(expected: Any) -> tuple[Any, ...]:

@@ -170,7 +170,7 @@ def _single(validator: Any) -> Iterator[Any]:
         yield validator
 
 
-@attrs.frozen
+@attrs.frozen(match_args=False)
 class Setting:
     """One setting of a class.
 

@@ -65,6 +65,11 @@ def default_hosts(login_url: object) -> tuple[str, ...]:
         host = urlsplit(login_url).hostname if isinstance(login_url, str) else None
     except ValueError:  # another provider's setting may be any text
         host = None
+    return _default_hosts(host)
+
+
+@functools.lru_cache(maxsize=256)
+def _default_hosts(host: str | None) -> tuple[str, ...]:
     if host is None:
         return (*SALESFORCE_HOSTS, *_LOOPBACK)
     if is_loopback(host):
@@ -72,7 +77,7 @@ def default_hosts(login_url: object) -> tuple[str, ...]:
     return SALESFORCE_HOSTS if any(_fits(host, glob) for glob in SALESFORCE_HOSTS) else (*SALESFORCE_HOSTS, host)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Refusal:
     """Why a session is rejected.
 
@@ -85,7 +90,7 @@ class Refusal:
     remedy: str
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Guards:
     """The requirements for a session.
 
@@ -103,7 +108,8 @@ class Guards:
         if problem := instance_url_problem(session.instance_url):
             return Refusal(f"its instance_url {problem}.", "Do not use this host; check login_url.")
         parts = urlsplit(session.instance_url)
-        if not any(_fits(parts.hostname or "", glob) for glob in self.hosts):
+        name = parts.hostname or ""
+        if not any(_fits(name, glob) for glob in self.hosts):
             host = mask(parts.netloc, [session.access_token])
             return Refusal(
                 f"its instance {host} is not in allowed_instance_hosts ({', '.join(self.hosts)}).",

@@ -41,7 +41,7 @@ class DamagedEntryError(ValueError):
     """An entry is damaged. The text does not quote its content."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, match_args=False)
 class Entry:
     """A value in a file.
 
@@ -81,7 +81,7 @@ class Entry:
         return cls(value, generation, expires_at)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, match_args=False)
 class Lease:
     """A lease in a file: its holder may log in.
 

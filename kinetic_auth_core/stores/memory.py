@@ -27,13 +27,13 @@ def process_notes() -> "MemoryStore":
     return MemoryStore()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Entry:
     stored: StoredValue
     expires_at: float
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Lease:
     holder: str
     expires_at: float

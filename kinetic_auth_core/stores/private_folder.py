@@ -21,7 +21,7 @@ UNFINISHED = ".tmp"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class PrivateFolder:
     """A folder of mode 0700 with files of mode 0600, whatever the umask.
 

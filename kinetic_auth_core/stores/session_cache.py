@@ -27,7 +27,7 @@ _SKEW_S = 300.0
 _TRIES = 3
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, match_args=False)
 class Lease:
     """The right to log in while all others wait.
 
@@ -59,7 +59,7 @@ class Naming(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class FixedName:
     """A name that is known.
 

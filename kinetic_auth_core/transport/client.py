@@ -30,7 +30,7 @@ from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.pools import decoded, pool_classes
-from kinetic_auth_core.transport.proxies import proxy_problem, variable_of
+from kinetic_auth_core.transport.proxies import may_have_proxies, proxy_problem, variable_of
 from kinetic_auth_core.transport.redirection import check_address
 from kinetic_auth_core.versions import installed_version
 
@@ -39,7 +39,7 @@ _MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such a
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenRequest:
     """The fields of a token request. They are secrets: never shown.
 
@@ -67,7 +67,7 @@ class TokenRequest:
         return [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenResponse:
     """What came back.
 
@@ -341,6 +341,8 @@ class Transport:
         """
         if self._proxy:
             return {"all": self._proxy}
+        if not may_have_proxies():
+            return {}
         proxies: dict[str, str] = requests.utils.get_environ_proxies(url)
         chosen = self._proxy_for(url, proxies)
         if chosen and (problem := proxy_problem(chosen)):

@@ -13,7 +13,7 @@ from kinetic_auth_core.locations import expanded, is_key_text
 _MAX_BYTES = 1024 * 1024
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class ClientCertificate:
     """Where certificate and key are.
 

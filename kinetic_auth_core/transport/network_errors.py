@@ -29,7 +29,7 @@ _STRICT = (
 )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Failure:
     """Why there is no answer.
 
@@ -48,7 +48,7 @@ class Failure:
     cause: LibraryError
 
 
-@attrs.frozen
+@attrs.frozen(repr=False, match_args=False)
 class Limits:
     """The bounds of a request, in seconds."""
 
@@ -57,7 +57,7 @@ class Limits:
     deadline_s: float
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Row:
     """A kind of failure: the types in the chain of errors that identify it, and its description."""
 
@@ -77,13 +77,14 @@ _OTHER_NAME = "Check login_url: it has to name the host as its certificate does;
 #: Anything else is a matter of who signed it.
 _BY_CODE = {9: _EXPIRED_CERTIFICATE, 10: _EXPIRED_CERTIFICATE, 62: _OTHER_NAME, 64: _OTHER_NAME}
 
-_NOT_AS_RFC_5280 = re.compile(r"(?i)key identifier|key usage|basic constraints|not marked critical|issuer name empty")
+_NOT_AS_RFC_5280 = r"(?i)key identifier|key usage|basic constraints|not marked critical|issuer name empty"
 
 _BROKE = "the connection to {host} broke before an answer came."
 
 #: A server that answers a TLS handshake in clear: what OpenSSL says of it, by its versions.
-_NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE")
+_NO_TLS = r"WRONG_VERSION_NUMBER|wrong version number|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE"
 
+# Patterns are compiled when a request fails: the first one would cost each cold start a millisecond or more.
 # First match wins. A type that is given as text is compared by name, so that it is not imported.
 _ROWS = (
     _Row((requests.exceptions.InvalidSchema,), "the proxy cannot be used: {error}.", _NEED_SOCKS),
@@ -136,11 +137,11 @@ _CERTIFICATE_WANTED = _Row(
     "Management, Mutual Authentication Certificates.",
 )
 #: The alerts by which a server refuses the certificate of its client, or misses one (RFC 8446, section 6.2).
-_ABOUT_OUR_CERTIFICATE = re.compile(
+_ABOUT_OUR_CERTIFICATE = (
     r"ALERT_(CERTIFICATE_(REQUIRED|EXPIRED|REVOKED|UNKNOWN)|(BAD|NO|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA)"
 )
 #: What http.client says when a proxy refuses a tunnel because of its credentials or the host. A retry does not help.
-_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
+_TUNNEL_REFUSED = r"Tunnel connection failed: 4\d\d"
 
 
 def describe_network_error(
@@ -168,7 +169,7 @@ def describe_network_error(
     alert = next(filter(None, map(_alert_about_our_certificate, chain)), "")
     row = next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
     row = _EXPIRED if expired else _CERTIFICATE_WANTED if alert else row
-    speaks_no_tls = any(_NO_TLS.search(str(link)) for link in chain if isinstance(link, ssl.SSLError))
+    speaks_no_tls = any(re.search(_NO_TLS, str(link)) for link in chain if isinstance(link, ssl.SSLError))
     if not expired and speaks_no_tls and (proxy or "").lower().startswith("https:"):
         row = _PROXY_IN_CLEAR
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
@@ -198,7 +199,7 @@ def is_stale(error: BaseException) -> bool:
 def _remedy(row: _Row, chain: list[BaseException]) -> str:
     if row.remedy != _CHECK_CA:
         return row.remedy
-    if any(_NOT_AS_RFC_5280.search(str(getattr(link, "verify_message", ""))) for link in chain):
+    if any(re.search(_NOT_AS_RFC_5280, str(getattr(link, "verify_message", ""))) for link in chain):
         return _STRICT
     codes = [getattr(link, "verify_code", None) for link in chain]
     return next((remedy for code, remedy in _BY_CODE.items() if code in codes), _CHECK_CA)
@@ -214,7 +215,7 @@ def _text_of(error: Exception, chain: list[BaseException], masked: Callable[[str
 def _alert_about_our_certificate(error: BaseException) -> str:
     """The server's alert about the client certificate, in small letters; empty for any other error."""
     reason = getattr(error, "reason", None)
-    found = _ABOUT_OUR_CERTIFICATE.search(reason) if isinstance(reason, str) else None
+    found = re.search(_ABOUT_OUR_CERTIFICATE, reason) if isinstance(reason, str) else None
     return found[1].lower().replace("_", " ") if found else ""
 
 
@@ -224,7 +225,7 @@ def _is_settled(error: BaseException) -> bool:
         return error.errno != socket.EAI_AGAIN
     if hasattr(error, "verify_message"):
         return True
-    return isinstance(error, OSError) and bool(_TUNNEL_REFUSED.search(str(error)))
+    return isinstance(error, OSError) and bool(re.search(_TUNNEL_REFUSED, str(error)))
 
 
 def _is_builtin(error: BaseException) -> bool:

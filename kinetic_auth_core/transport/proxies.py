@@ -3,11 +3,21 @@
 import contextlib
 import os
 import re
+import sys
 from urllib.parse import urlsplit
 
 #: What requests and urllib3 can speak to; a proxy without a scheme is spoken to by http.
 SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
+
+
+def may_have_proxies() -> bool:
+    """Whether a proxy may be configured: in the environment, or in the settings of macOS or Windows.
+
+    `requests` walks through all names and values of the environment four times to find out.
+    """
+    has_settings = sys.platform == "darwin" or os.name == "nt"  # as urllib.request asks
+    return has_settings or any(name[-6:].lower() == "_proxy" for name in os.environ)
 
 
 def proxy_problem(proxy: str) -> str | None:

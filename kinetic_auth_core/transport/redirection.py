@@ -14,7 +14,7 @@ import attrs
 from kinetic_auth_core.errors import ConfigurationError
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class Redirection:
     """Where logins go.
 

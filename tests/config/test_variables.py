@@ -1,10 +1,15 @@
 """Environment variables and `.env`: where it is searched for and used, and that `os.environ` is not changed."""
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.variables import Variables
@@ -78,6 +83,33 @@ def test_a_dotenv_saved_by_windows_editors_is_read(write: Write) -> None:
     variables = Variables.load()
     assert (variables.find("SF_USERNAME") or ("",))[0] == "ada"
     assert (variables.find("SF_CLIENT_ID") or ("",))[0] == "a key"
+
+
+_NAMES = st.sampled_from(["A", "B", "C", "HOST", "EMPTY", "UNSET"])
+_PIECES = st.one_of(
+    st.builds("${{{}}}".format, _NAMES),
+    st.builds("${{{}:-{}}}".format, _NAMES, st.sampled_from(["", "x", "${A", "a:b"])),
+    st.sampled_from(["text", "$A", "${", "}", ":-", "\\", " ", "$${A}"]),
+)
+_LINES = st.one_of(
+    st.builds("{}={}".format, _NAMES, st.lists(_PIECES, max_size=4).map("".join)),
+    st.builds('{}="{}"'.format, _NAMES, st.lists(_PIECES, max_size=4).map("".join)),
+    _NAMES,
+)
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(lines=st.lists(_LINES, max_size=8))
+def test_a_dotenv_means_the_same_as_to_python_dotenv(
+    lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST", "of-the-process")
+    monkeypatch.setenv("EMPTY", "")
+    text = "\n".join(lines)
+    path = tmp_path / "some.env"
+    path.write_text(text)
+    expected = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
+    assert Variables.load(path).layers[1].values == expected
 
 
 def test_a_missing_env_file_that_was_named_is_an_error(tmp_path: Path) -> None:

@@ -103,3 +103,32 @@ def test_an_unknown_host_imports_nothing(key_pair: KeyPair) -> None:
     *errors, modules = imported("jwt-bearer", {**settings, "login_url": "https://login.invalid", "deadline": 1})
     assert set(errors) == {"TransportError"}
     assert modules == "[]"
+
+
+LOADED = """
+import sys
+{what}
+print(*sorted({{name.partition(".")[0] for name in sys.modules}} & set(sys.argv[1:])))
+"""
+HTTP = {"requests", "urllib3", "jose", "cryptography"}
+RESOLVE = "kinetic_auth_core.resolve('jwt-bearer', client_id='id', username='u', private_key='k')"
+#: What is not loaded yet at each stage.
+STAGES = {
+    "import kinetic_auth_core": {*HTTP, "attr", "pluggy", "stevedore", "tenacity", "click", "dotenv", "tomllib"},
+    "import kinetic_auth_core.cli.commands": {*HTTP, "tenacity", "redis"},
+    "import kinetic_auth_core; kinetic_auth_core.resolve": {*HTTP, "tenacity", "click", "dotenv", "tomllib", "rich"},
+    f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis"},
+}
+
+
+@pytest.mark.parametrize("what", STAGES)
+def test_nothing_is_loaded_before_it_is_needed(what: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(what=what), *STAGES[what]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

@@ -1,0 +1,165 @@
+"""The entry points of the installed packages, and who has them: as importlib.metadata reads them.
+
+Reading them takes tens of milliseconds where many packages are installed, so what was read is kept for as long as the
+folders of `sys.path` and the files that were read are the same.
+"""
+
+import contextlib
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from importlib.metadata import Distribution, EntryPoint
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from kinetic_auth_core.concurrency import raise_interruption
+
+logger = logging.getLogger(__name__)
+
+
+class EntryPoints:
+    """The entry points of all installed packages.
+
+    Args:
+        points: The entry points.
+    """
+
+    def __init__(self, points: list[EntryPoint]) -> None:
+        self._by_group: dict[str, list[EntryPoint]] = {}
+        for point in points:
+            self._by_group.setdefault(point.group, []).append(point)
+
+    @property
+    def groups(self) -> list[str]:
+        """The names of the groups."""
+        return list(self._by_group)
+
+    def of_group(self, group: str) -> list[EntryPoint]:
+        """The entry points of a group."""
+        return self._by_group.get(group, [])
+
+    def files(self) -> list[str] | None:
+        """The files that were read; None if one of them is in no folder, such as in an archive."""
+        folders = {getattr(point.dist, "_path", None) for points in self._by_group.values() for point in points}
+        found = [str(folder / "entry_points.txt") for folder in folders if isinstance(folder, Path)]
+        return found if len(found) == len(folders) else None
+
+
+def owner_of(point: EntryPoint) -> tuple[str, str] | None:
+    """Name and version of the distribution that has an entry point; None where it has none that can be read.
+
+    What an interrupted `pip install -U` leaves (`~ame-1.0.dist-info`) is not installed: pip ignores it, too.
+    """
+    distribution = point.dist
+    if distribution is None or _place(distribution).rpartition("/")[2].startswith("~"):
+        return None
+    try:
+        return _owner(distribution)
+    except Exception as error:  # noqa: BLE001 - it is damaged, whatever it raises
+        raise_interruption(error)
+        logger.warning(
+            "the plugin %r is skipped: the metadata in %s: %s", point.name, _place(distribution), _why(error)
+        )
+        return None
+
+
+def _owner(distribution: Distribution) -> tuple[str, str] | None:
+    state, place = None, f"{_place(distribution)}/METADATA"
+    with contextlib.suppress(OSError):
+        state = _state_of(place)
+        if (known := _owners.get(place)) is not None and known[0] == state:
+            return known[1]
+    about = distribution.metadata
+    owner = (about["Name"], about["Version"] or "0") if about["Name"] else None
+    if state is not None and owner is not None:
+        _owners[place] = (state, owner)
+    return owner
+
+
+_owners: dict[str, tuple[object, tuple[str, str]]] = {}  # by the file, with its state when it was read
+
+
+@attrs.frozen(eq=False, repr=False, match_args=False)
+class _Kept:
+    """What was read.
+
+    Attributes:
+        points: The entry points.
+        finders: Who looked for packages.
+        states: The folders and files where they looked, each with its state then.
+    """
+
+    points: EntryPoints
+    finders: tuple[object, ...]
+    states: dict[str, object]
+
+
+_kept: _Kept | None = None
+
+
+def entry_points() -> EntryPoints:
+    """The entry points of all installed packages, as they are now."""
+    global _kept  # noqa: PLW0603 - the packages are the same for the whole process
+    finders, kept = (importlib.metadata.entry_points, *sys.meta_path, *sys.path), _kept
+    if kept is not None and kept.finders == finders:
+        with contextlib.suppress(OSError):
+            if all(_state_of(path) == then for path, then in kept.states.items()):
+                return kept.points
+    folders = {str(path): _state_of(str(path)) for path in map(Path, sys.path) if path.is_dir()}
+    points = EntryPoints(_read())
+    if (files := points.files()) is not None:
+        with contextlib.suppress(OSError):
+            _kept = _Kept(points, finders, folders | {path: _state_of(path) for path in files})
+    return points
+
+
+def _state_of(path: str) -> object:
+    """What differs when a file, or the list of files in a folder, has changed.
+
+    Raises:
+        OSError: It is not there.
+    """
+    found = os.stat(path)  # noqa: PTH116 - asked of hundreds of files, and a Path takes twice as long
+    return found.st_mtime_ns, found.st_size, found.st_nlink
+
+
+def _read() -> list[EntryPoint]:
+    try:
+        found: Any = importlib.metadata.entry_points()
+        # Python 3.11 gives a table by group whose own methods warn that later versions do not.
+        return [point for points in dict.values(found) for point in points] if isinstance(found, dict) else list(found)
+    except Exception as error:  # noqa: BLE001 - one of them is damaged, whatever it raises
+        raise_interruption(error)
+        return [point for distribution in importlib.metadata.distributions() for point in _points_of(distribution)]
+
+
+def _points_of(distribution: Distribution) -> list[EntryPoint]:
+    try:
+        return list(distribution.entry_points)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise_interruption(error)
+        logger.warning("the entry points of %s are skipped: %s", _place(distribution), _why(error))
+        return []
+
+
+def _place(distribution: Distribution) -> str:
+    """The folder of a distribution's metadata."""
+    return str(getattr(distribution, "_path", "a package")).replace("\\", "/").rstrip("/")
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def damaged_packages() -> Iterator[str]:
+    """The folders of installed packages whose metadata cannot be read."""
+    for distribution in importlib.metadata.distributions():
+        try:
+            _ = list(distribution.entry_points), distribution.metadata
+        except Exception as error:  # noqa: BLE001 - as above
+            raise_interruption(error)
+            yield _place(distribution)
