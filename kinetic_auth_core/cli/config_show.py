@@ -3,9 +3,12 @@
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.options import choice_options, json_option
+from kinetic_auth_core.cli.error_output import error_facts
+from kinetic_auth_core.cli.exit_codes import exit_code_of
+from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_record, emit_table
-from kinetic_auth_core.resolution.resolver import Resolution, inspect
+from kinetic_auth_core.cli.source import inspect_choice
+from kinetic_auth_core.resolution.resolver import Resolution
 
 
 @click.command(cls=Command)
@@ -25,7 +28,7 @@ def show(
        "settings": [{"name", "value", "source", "secret", "note"}], "problems": [text, ...]}
     with null for missing values; "value" is masked where "secret" is true.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    found = inspect(provider, environment=environment, config=config, env_file=env_file)
+    found = inspect_choice(Choice(provider, environment, config, env_file))
     if as_json:
         _print_json(found)
     elif found.configuration.provider or found.configuration.file.path is not None:
@@ -46,6 +49,7 @@ def _print_json(found: Resolution) -> None:
                 for row in found.rows
             ],
             "problems": found.error.problems if found.error else [],
+            **({"error": error_facts(found.error, exit_code_of(found.error))} if found.error else {}),
         }
     )
 

@@ -21,7 +21,7 @@ from kinetic_auth_core.errors import ConfigurationError
 _MARK: Final = "# Written by kinetic-auth emulator, which removes this file when it ends."
 
 
-@click.command(cls=Command, short_help="Emulate a Salesforce org on this machine, for tests.")
+@click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", help="The address to listen on; 0.0.0.0 for a service container.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on. Default: a free one.")
 @click.option("--tls", is_flag=True, help="Serve https, with a certificate authority of its own (SF_CA_BUNDLE).")
@@ -63,13 +63,7 @@ def emulator(  # noqa: PLR0917 - the options of the command
     Prints the settings that log in to it, as a .env file. The private key is in a temporary folder; it and the files
     that were written are removed at the end. Tests in other languages drive it over HTTP, at /__emulator__/. Needs the
     extra "testing".
-
-    \b
-      kinetic-auth emulator --env-file .env &      # the file appears once the org answers
-      until [ -s .env ]; do sleep 0.1; done
-      kinetic-auth login password
-      kill %1
-    """  # noqa: D301 - \b is click does not rewrap such a paragraph
+    """
     testing = load_testing()
     for path in (written, config):
         _check_free(path)

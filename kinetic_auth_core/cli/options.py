@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import click
 
+from kinetic_auth_core.cli.run import Run
 from kinetic_auth_core.errors import ConfigurationError
 
 
@@ -39,6 +40,18 @@ def provider_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("provider", nargs=-1, callback=_only_one, metavar="[PROVIDER]")(function)
 
 
+def _environment(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """What `-e` says: after the command's name, else before it."""
+    return ctx.ensure_object(Run).environment if value is None else value
+
+
+def _as_json(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
+    """Whether `--json` was given, after the command's name or before it."""
+    run = ctx.ensure_object(Run)
+    run.as_json = run.as_json or value
+    return run.as_json
+
+
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--environment`, `--config` and `--env-file`."""
     for decorator in (
@@ -46,7 +59,13 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--config", metavar="FILE", help="The config file. Default: KINETIC_AUTH_CONFIG, else the nearest."
         ),
-        click.option("-e", "--environment", metavar="NAME", help="The environment. Default: the config file's."),
+        click.option(
+            "-e",
+            "--environment",
+            metavar="NAME",
+            callback=_environment,
+            help="The environment. Default: the config file's.",
+        ),
     ):
         function = decorator(function)
     return function
@@ -59,7 +78,8 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+    text = "Print JSON, for programs; an error too."
+    return click.option("--json", "as_json", is_flag=True, callback=_as_json, help=text)(function)
 
 
 def passphrase_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

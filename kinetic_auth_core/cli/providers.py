@@ -6,8 +6,9 @@ import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.error_output import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
-from kinetic_auth_core.cli.output import emit, emit_json, emit_table, error_block
+from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import merge
 from kinetic_auth_core.errors import ConfigurationError
@@ -16,7 +17,7 @@ from kinetic_auth_core.registry.loading import load_authenticator
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 
-@click.command(cls=Command, short_help="List the providers, or the settings of one.")
+@click.command(cls=Command)
 @provider_argument
 @json_option
 def providers(provider: str | None, as_json: bool) -> None:

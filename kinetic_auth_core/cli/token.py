@@ -5,7 +5,7 @@ import shlex
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.options import Choice, choice_options
+from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.session import SalesforceSession
@@ -13,7 +13,7 @@ from kinetic_auth_core.session import SalesforceSession
 _FORMATS = ("token", "header", "env", "json")
 
 
-@click.command(cls=Command, short_help="Print the live access token.")
+@click.command(cls=Command)
 @choice_options
 @click.option(
     "--format",
@@ -22,16 +22,12 @@ _FORMATS = ("token", "header", "env", "json")
     default="token",
     help="token alone; header: Authorization: Bearer TOKEN; env: lines for sh; json. Default: token.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@json_option
 def token(form: str, as_json: bool, **choice: str | None) -> None:
     """Print the live access token, and nothing else on stdout.
 
     It comes from the store. If there is none, one login is made and kept there, so that further calls cost no login.
     Without a configured store, sessions are kept in the user's own file store.
-
-    \b
-      curl -H "$(kinetic-auth token -e prod --format header)" "$URL"
-      eval "$(kinetic-auth token -e prod --format env)"
 
     \b
     --format json prints

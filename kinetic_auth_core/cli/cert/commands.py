@@ -50,7 +50,7 @@ def _name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     return value
 
 
-@click.command(cls=Command, short_help="Make a key and its certificate.")
+@click.command(cls=Command)
 @click.option("--out", metavar="DIR", default=".", help="The folder for the files. Default: the current one.")
 @click.option("--name", metavar="CN", default="kinetic-auth", callback=_name, help="The certificate's common name.")
 @click.option("--days", type=click.IntRange(1, 36500), default=365, show_default=True, help="How long it is valid.")
@@ -214,7 +214,7 @@ def _print_facts(facts: dict[str, object], problems: Collection[str] = ()) -> No
     emit_record([*rows, *(("problem", problem) for problem in problems)])
 
 
-@click.command(cls=Command, short_help="Show a certificate.")
+@click.command(cls=Command)
 @click.argument("file", metavar="FILE")
 @json_option
 def show(file: str, as_json: bool) -> None:
@@ -248,7 +248,7 @@ def show(file: str, as_json: bool) -> None:
         _print_facts({**facts, "size": f"{found.size} bytes of the {MAX_BYTES} that Salesforce accepts"}, problems)
 
 
-@click.command(cls=Command, short_help="Check a certificate and its key.")
+@click.command(cls=Command)
 @click.option("--cert", metavar="FILE", required=True, help="The certificate, PEM or DER.")
 @click.option("--key", metavar="FILE|REFERENCE", help="The private key that it should belong to.")
 @click.option(
