@@ -41,6 +41,13 @@ _OF_CONFIG = (
         _CONFIG,
         ("kinetic-auth config show", "kinetic-auth config show -e prod --all"),
     ),
+    Entry(
+        "check",
+        "config_check:check",
+        "Check every setting of an environment, or of all, without a request.",
+        _CONFIG,
+        ("kinetic-auth config check -e prod", "kinetic-auth config check --all-environments"),
+    ),
 )
 
 _OF_CERT = (
@@ -116,6 +123,13 @@ _COMMANDS = (
         ("kinetic-auth logout", "kinetic-auth logout -e prod --shared", "kinetic-auth logout --local"),
     ),
     Entry(
+        "environments",
+        "environments:environments",
+        "List the environments of the config file.",
+        _CONFIG,
+        ("kinetic-auth environments", "kinetic-auth environments --json"),
+    ),
+    Entry(
         "providers",
         "providers:providers",
         "List the providers, or the settings of one.",
@@ -177,7 +191,7 @@ _GROUPS = (
         "config",
         _OF_CONFIG,
         help="Show and check the configuration.",
-        examples=("kinetic-auth config show -e prod",),
+        examples=("kinetic-auth config show -e prod", "kinetic-auth config check --all-environments"),
     ),
     Group("cert", _OF_CERT, help="Make and check certificates.", examples=("kinetic-auth cert new --out keys",)),
 )

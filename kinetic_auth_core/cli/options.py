@@ -52,23 +52,27 @@ def _as_json(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
     return run.as_json
 
 
-def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--environment`, `--config` and `--env-file`."""
+def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--config` and `--env-file`."""
     for decorator in (
         click.option("--env-file", metavar="FILE", help="The .env file. Default: the nearest, here or in a parent."),
         click.option(
             "--config", metavar="FILE", help="The config file. Default: KINETIC_AUTH_CONFIG, else the nearest."
         ),
-        click.option(
-            "-e",
-            "--environment",
-            metavar="NAME",
-            callback=_environment,
-            help="The environment. Default: the config file's.",
-        ),
     ):
         function = decorator(function)
     return function
+
+
+def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--environment`, `--config` and `--env-file`."""
+    return click.option(
+        "-e",
+        "--environment",
+        metavar="NAME",
+        callback=_environment,
+        help="The environment. Default: the config file's.",
+    )(file_options(function))
 
 
 def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,10 +4,12 @@ Results are tables on a terminal, plain aligned text in a pipe, or JSON for prog
 none where `NO_COLOR` or `CLICOLOR=0` is set, or `TERM` is `dumb`; `FORCE_COLOR` and `CLICOLOR_FORCE` ask for it always.
 """
 
+import contextlib
 import datetime as dt
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -88,12 +90,36 @@ def printable(text: str) -> str:
     )
 
 
-def wrapped(text: str, label: str = "") -> str:
-    """Wrap text to the width of the terminal; words are never broken, so that URLs and paths stay intact.
+def short_path(path: str | os.PathLike[str] | None) -> str | None:
+    """The shortest form of a path: relative to the working directory, with `~`, or as it is."""
+    if path is None:
+        return None
+    whole = os.fspath(path)
+    forms = [whole]
+    with contextlib.suppress(OSError, ValueError):  # the working directory is gone; another drive of Windows
+        forms.append(os.path.relpath(whole))
+    home = os.path.expanduser("~")  # noqa: PTH111 - it never raises
+    if whole.startswith(home + os.sep) and home != os.sep:
+        forms.append("~" + whole[len(home) :])
+    return min(reversed(forms), key=len)
+
+
+def shortened(value: Any) -> Any:
+    """A text with its absolute paths as `short_path` gives them; anything else unchanged."""
+    if not isinstance(value, str | os.PathLike):
+        return value
+    if os.path.isabs(value) and ": " not in str(value):  # noqa: PTH117 - a path or text
+        return short_path(value)
+    return re.sub(r"(?<![\w./:~-])/[^\s:;,'\")(]+", lambda match: short_path(match[0]) or "", str(value))
+
+
+def wrapped(text: str, label: str = "", width: int | None = None) -> str:
+    """Wrap text to a width; words are never broken, so that URLs and paths stay intact.
 
     Args:
         text: Lines; continuation lines are indented.
         label: Precedes the first line; the others are indented as far.
+        width: In columns. Default: that of the terminal.
     """
     lines: list[str] = []
     for line in printable(text).split("\n"):
@@ -101,7 +127,7 @@ def wrapped(text: str, label: str = "") -> str:
         indent = " " * (len(label) + len(line) - len(words))
         lines += textwrap.wrap(
             words,
-            width=_width(),
+            width=width or _width(),
             initial_indent=indent if lines else label,
             subsequent_indent=indent + ("  " if words.startswith("- ") else ""),
             break_long_words=False,

@@ -204,11 +204,8 @@ class TestFailures:
     def test_a_missing_key_exits_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=nowhere.key", *debug)
         assert (outcome.code, outcome.out) == (3, "")
-        missing = Path("nowhere.key").absolute()
-        assert (
-            f"Error: private_key_path (from --set): Private key not found: {missing} does not exist. Remedy: Verify private_key"
-            in outcome.message
-        )
+        assert "Error: private_key_path (from --set): Private key not found:" in outcome.message
+        assert f"{Path('nowhere.key').absolute()} does not exist. Remedy: Verify private_key" in outcome.message
 
     def test_a_wrong_key_exits_with_4_and_the_remedy(self, run: Run, keys: KeyPair, debug: tuple[str, ...]) -> None:
         Path("other.key").write_text(keys.private_key_pem)
