@@ -74,6 +74,17 @@ _OF_CERT = (
 
 _COMMANDS = (
     Entry(
+        "init",
+        "init:init",
+        "Write a config file to begin with.",
+        _CONFIG,
+        (
+            "kinetic-auth init",
+            "kinetic-auth init --provider client-credentials --login-url https://acme.my.salesforce.com",
+            "kinetic-auth init --provider jwt-bearer --set private_key=secret-manager://aws/prod#private_key",
+        ),
+    ),
+    Entry(
         "login",
         "login:login",
         "Log in and keep the session in the store.",

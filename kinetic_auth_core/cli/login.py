@@ -1,12 +1,12 @@
 """`kinetic-auth login`: logs in with the current configuration, and keeps the session in the store."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import partial
 
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.options import Choice, choice_options, json_option
+from kinetic_auth_core.cli.options import Choice, choice_options, json_option, settings_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.config.merge import LayeredValue
@@ -15,31 +15,10 @@ from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.resolution.resolver import Resolution
 from kinetic_auth_core.settings.schema import schema
 
-_ELSEWHERE = {"environment", "config", "env_file", "provider"}
-
-
-def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) -> list[tuple[str, str]]:
-    """Split `name=value`. Other text is not quoted: it may be a secret."""
-    pairs = [text.partition("=") for text in values]
-    if any(not (name and equals) for name, equals, _ in pairs):
-        raise click.UsageError("--set takes name=value, such as --set username=integration@acme.com.")
-    for name, _, _ in pairs:
-        if name in _ELSEWHERE:
-            option = "the argument PROVIDER" if name == "provider" else f"the option --{name.replace('_', '-')}"
-            raise ConfigurationError(f"--set {name}: is not a setting.", remedy=f"Use {option}.")
-    return [(name, value) for name, _, value in pairs]
-
 
 @click.command(cls=Command)
 @choice_options
-@click.option(
-    "--set",
-    "pairs",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=_pairs,
-    help="A setting; may be repeated. Not for secrets.",
-)
+@settings_option("A setting; may be repeated. Not for secrets.")
 @click.option("--fresh", is_flag=True, help="Log in again, even if the store has a live session.")
 @click.option("--show-token", is_flag=True, help="Show the access token.")
 @json_option

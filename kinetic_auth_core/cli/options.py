@@ -1,7 +1,7 @@
 """Options and arguments of several commands: provider, environment, files, and the passphrase of a key."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -9,6 +9,8 @@ import click
 
 from kinetic_auth_core.cli.run import Run
 from kinetic_auth_core.errors import ConfigurationError
+
+_ELSEWHERE = {"environment", "config", "env_file", "provider"}
 
 
 @attrs.frozen
@@ -66,18 +68,42 @@ def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--environment`, `--config` and `--env-file`."""
-    return click.option(
-        "-e",
-        "--environment",
-        metavar="NAME",
-        callback=_environment,
-        help="The environment. Default: the config file's.",
-    )(file_options(function))
+    return environment_option("The environment. Default: the config file's.")(file_options(function))
+
+
+def environment_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--environment`, which may also stand before the command's name.
+
+    Args:
+        help_text: Its help.
+    """
+    return click.option("-e", "--environment", metavar="NAME", callback=_environment, help=help_text)
 
 
 def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`PROVIDER`, `--environment`, `--config` and `--env-file`: the fields of a `Choice`."""
     return provider_argument(config_options(function))
+
+
+def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) -> list[tuple[str, str]]:
+    """Split `name=value`. Other text is not quoted: it may be a secret."""
+    pairs = [text.partition("=") for text in values]
+    if any(not (name and equals) for name, equals, _ in pairs):
+        raise click.UsageError("--set takes name=value, such as --set username=integration@acme.com.")
+    for name, _, _ in pairs:
+        if name in _ELSEWHERE:
+            option = "the argument PROVIDER" if name == "provider" else f"the option --{name.replace('_', '-')}"
+            raise ConfigurationError(f"--set {name}: is not a setting.", remedy=f"Use {option}.")
+    return [(name, value) for name, _, value in pairs]
+
+
+def settings_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--set NAME=VALUE`, as the argument `pairs`.
+
+    Args:
+        help_text: Its help.
+    """
+    return click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, callback=_pairs, help=help_text)
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
