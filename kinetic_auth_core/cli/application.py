@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
@@ -17,6 +17,9 @@ from kinetic_auth_core.cli.error_output import error_facts, show_error
 from kinetic_auth_core.cli.exit_codes import INTERRUPTED, MEANINGS, OK, USAGE, exit_code_of
 from kinetic_auth_core.cli.output import drop_unread, emit_json, note
 from kinetic_auth_core.cli.run import Run, run_options, wants_json
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Entry(NamedTuple):
@@ -126,14 +129,22 @@ class Group(click.Group):
             self.add_command(self.entries[cmd_name].load())
         return super().get_command(ctx, cmd_name)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Complete the names of commands, without importing one, and options."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=self._summary(name)) for name in names]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _summary(self, name: str) -> str:
+        entry = self.entries.get(name)
+        return self.commands[name].get_short_help_str() if entry is None else entry.summary
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, without importing one."""
-        rows = []
-        for name in self.list_commands(ctx):
-            entry = self.entries.get(name)
-            rows.append((name, self.commands[name].get_short_help_str() if entry is None else entry.summary))
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, self._summary(name)) for name in self.list_commands(ctx)])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples before it."""

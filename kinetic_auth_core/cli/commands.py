@@ -179,6 +179,13 @@ _COMMANDS = (
             "kinetic-auth emulator --port 8443 --tls",
         ),
     ),
+    Entry(
+        "completion",
+        "completion:completion",
+        "Print the script that completes this command in a shell.",
+        _CONFIG,
+        ('eval "$(kinetic-auth completion bash)"', "kinetic-auth completion fish | source"),
+    ),
     Entry("demo", "demo:demo", "See it work: config, logins, REST calls, errors.", _CONFIG, ("kinetic-auth demo",)),
 )
 

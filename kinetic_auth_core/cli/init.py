@@ -14,6 +14,7 @@ import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.completers import complete_providers
 from kinetic_auth_core.cli.config_text import Answers, config_text, env_example_text, variables_of
 from kinetic_auth_core.cli.new_files import refuse_to_overwrite, write_file
 from kinetic_auth_core.cli.options import environment_option, json_option, settings_option
@@ -33,7 +34,12 @@ _IN_VARIABLES = "variables"
 
 
 @click.command(cls=Command)
-@click.option("--provider", metavar="NAME", help="Which login is yours: `kinetic-auth providers` lists them.")
+@click.option(
+    "--provider",
+    metavar="NAME",
+    shell_complete=complete_providers,
+    help="Which login is yours: `kinetic-auth providers` lists them.",
+)
 @environment_option("The environment's name. Default: prod.")
 @click.option("--login-url", metavar="URL", help="The address that logs in, such as the org's My Domain.")
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import click
 
+from kinetic_auth_core.cli.completers import complete_environments, complete_files, complete_providers_and_environments
 from kinetic_auth_core.cli.run import Run
 from kinetic_auth_core.errors import ConfigurationError
 
@@ -39,7 +40,13 @@ def _only_one(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ..
 
 def provider_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """The optional argument `PROVIDER`."""
-    return click.argument("provider", nargs=-1, callback=_only_one, metavar="[PROVIDER]")(function)
+    return click.argument(
+        "provider",
+        nargs=-1,
+        callback=_only_one,
+        metavar="[PROVIDER]",
+        shell_complete=complete_providers_and_environments,
+    )(function)
 
 
 def _environment(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -57,9 +64,17 @@ def _as_json(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
 def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--config` and `--env-file`."""
     for decorator in (
-        click.option("--env-file", metavar="FILE", help="The .env file. Default: the nearest, here or in a parent."),
         click.option(
-            "--config", metavar="FILE", help="The config file. Default: KINETIC_AUTH_CONFIG, else the nearest."
+            "--env-file",
+            metavar="FILE",
+            shell_complete=complete_files,
+            help="The .env file. Default: the nearest, here or in a parent.",
+        ),
+        click.option(
+            "--config",
+            metavar="FILE",
+            shell_complete=complete_files,
+            help="The config file. Default: KINETIC_AUTH_CONFIG, else the nearest.",
         ),
     ):
         function = decorator(function)
@@ -77,7 +92,14 @@ def environment_option(help_text: str) -> Callable[[Callable[..., Any]], Callabl
     Args:
         help_text: Its help.
     """
-    return click.option("-e", "--environment", metavar="NAME", callback=_environment, help=help_text)
+    return click.option(
+        "-e",
+        "--environment",
+        metavar="NAME",
+        callback=_environment,
+        shell_complete=complete_environments,
+        help=help_text,
+    )
 
 
 def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import click
 
+from kinetic_auth_core.cli.completers import complete_environments
+
 _WITH_VALUE = {"-e", "--environment", "--config", "--env-file"}
 
 
@@ -74,6 +76,7 @@ def run_options(*, hidden: bool, with_choice: bool) -> list[click.Parameter]:
             ["-e", "--environment"],
             metavar="NAME",
             help="The environment, for the command that follows.",
+            shell_complete=complete_environments,
             callback=remember("environment"),  # type: ignore[arg-type]
             expose_value=False,
             hidden=hidden,
