@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from kinetic_auth_core.cli.output import note, styled, wrapped
+from kinetic_auth_core.cli.run import current_run
 from kinetic_auth_core.errors import KineticAuthError
 
 
@@ -46,6 +47,7 @@ def _log(env_file: str | os.PathLike[str] | None, verbosity: int) -> Iterator[No
     from kinetic_auth_core.logs import configure_logging
 
     configure_logging(env_file)
+    current_run().shows_log = True
     root, core = logging.getLogger(), logging.getLogger("kinetic_auth_core")
     before = core.level
     if verbosity:

@@ -16,6 +16,7 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from kinetic_auth_core.cli.options import Choice, config_options
 from kinetic_auth_core.cli.output import note
+from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.cli.token import session_variables
 from kinetic_auth_core.config.environment import Configuration
@@ -54,7 +55,8 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
     CMD was not found and 126 if it cannot be run.
     """
     with command_source(Choice(provider=None, **choice)) as chosen:
-        session = chosen.source.session()
+        with waiting("Logging in"):
+            session = chosen.source.session()
         hidden = set() if keep_env else secret_variables(chosen.configuration)
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     variables |= session_variables(session) | {"SF_API_VERSION": session.api_version}

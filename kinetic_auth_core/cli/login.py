@@ -8,6 +8,7 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option, settings_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
+from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.config.merge import LayeredValue
 from kinetic_auth_core.errors import ConfigurationError
@@ -40,7 +41,8 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     settings = {name: LayeredValue(value, "--set", text=True) for name, value in pairs}
     with command_source(Choice(**choice), settings, check=partial(_refuse_secrets, settings)) as found:
         source = found.source
-        session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
+        with waiting("Logging in"):
+            session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
         file = source.token_in_clear()
     if file is not None:
         note(

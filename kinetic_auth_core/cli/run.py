@@ -17,6 +17,7 @@ class Run:
         as_json: Whether the result is to be JSON.
         verbosity: How often `-v` was given.
         debug: Whether `--debug` was given.
+        shows_log: Whether the log is on stderr.
         has_printed: Whether the JSON document has been printed: there is one at most.
     """
 
@@ -25,6 +26,7 @@ class Run:
         self.as_json = False
         self.verbosity = 0
         self.debug = False
+        self.shows_log = False
         self.has_printed = False
 
 

@@ -7,6 +7,7 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json
+from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.session import SalesforceSession
 
@@ -34,7 +35,7 @@ def token(form: str, as_json: bool, **choice: str | None) -> None:
       {"access_token", "instance_url", "expires_at"}
     where "expires_at" is in Unix seconds; null if Salesforce does not say.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    with command_source(Choice(**choice)) as chosen:
+    with command_source(Choice(**choice)) as chosen, waiting("Logging in"):
         session = chosen.source.session()
     _print(session, "json" if as_json else form)
 

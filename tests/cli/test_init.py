@@ -1,11 +1,8 @@
 """`kinetic-auth init`: what it asks, and that what it writes logs in once its variables are set."""
 
 import json
-import os
 import re
 import stat
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -198,34 +195,16 @@ class TestMistakes:
         assert not Path("kinetic-auth.toml").exists()
 
 
-@pytest.mark.usefixtures("full_tier")
 class TestQuestions:
-    def typed(self, *answers: str, args: tuple[str, ...] = (), env: dict[str, str] | None = None) -> tuple[int, str]:
-        """Run it on a terminal with typed answers; the exit code, and what the terminal showed."""
-        pty = pytest.importorskip("pty")
-        outer, inner = pty.openpty()
-        program = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()", "init", *args]
-        process = subprocess.Popen(
-            program, stdin=inner, stdout=inner, stderr=inner, env={**os.environ, **(env or {})}, close_fds=True
-        )
-        os.close(inner)
-        os.write(outer, "".join(f"{answer}\n" for answer in answers).encode())
-        shown = b""
-        try:
-            while piece := os.read(outer, 65536):
-                shown += piece
-        except OSError:  # how Linux says that the other end is closed
-            pass
-        os.close(outer)
-        return process.wait(timeout=30), shown.decode()
-
-    def test_a_terminal_is_asked_until_the_answers_fit(self) -> None:
+    def test_a_terminal_is_asked_until_the_answers_fit(self, on_terminal: Run) -> None:
         number = str(PROVIDERS.index("jwt-bearer") + 1)
-        code, shown = self.typed(
+        answers = (
             *("99", number, "", "3MVG9", "", "https://acme.lightning.force.com", "https://acme.my.salesforce.com"),
             *("secret-manager", "canary", "secret-manager://aws/prod?region=eu-west-1#key"),
         )
-        assert code == 0, shown
+        outcome = on_terminal("init", answers=answers)
+        shown = outcome.terminal
+        assert outcome.code == 0, shown
         assert "Which login is yours?" in shown
         assert "'99' is not one of them" in shown
         assert "login_url" in shown
@@ -237,7 +216,6 @@ class TestQuestions:
             "private_key": "secret-manager://aws/prod?region=eu-west-1#key",
         }
 
-    def test_a_process_that_forbids_questions_is_not_asked(self) -> None:
-        code, shown = self.typed(args=("--provider", "password"), env={"KINETIC_AUTH_INTERACTIVE": "0"})
-        assert code == 0
-        assert "?" not in shown
+    def test_a_process_that_forbids_questions_is_not_asked(self, on_terminal: Run) -> None:
+        outcome = on_terminal("init", "--provider", "password", env={"KINETIC_AUTH_INTERACTIVE": "0"})
+        assert (outcome.code, outcome.terminal) == (0, "")
