@@ -32,7 +32,7 @@ def waiting(text: str) -> Iterator[None]:
     thread = threading.Thread(target=line.run, name="kinetic-auth-progress", daemon=True)
     thread.start()
     try:
-        with contextlib.redirect_stderr(_Stream(line)):  # type: ignore[type-var]
+        with contextlib.redirect_stderr(_Stream(line)):
             yield
     finally:
         line.end()

@@ -67,7 +67,7 @@ def run_options(*, hidden: bool, with_choice: bool) -> list[click.Parameter]:
         def callback(ctx: click.Context, _param: click.Parameter, value: object) -> None:
             run = ctx.ensure_object(Run)
             if name == "verbosity":
-                run.verbosity += int(value)  # type: ignore[call-overload]
+                run.verbosity += int(value)
             elif value:
                 setattr(run, name, value)
 
@@ -79,7 +79,7 @@ def run_options(*, hidden: bool, with_choice: bool) -> list[click.Parameter]:
             metavar="NAME",
             help="The environment, for the command that follows.",
             shell_complete=complete_environments,
-            callback=remember("environment"),  # type: ignore[arg-type]
+            callback=remember("environment"),
             expose_value=False,
             hidden=hidden,
         ),
@@ -87,7 +87,7 @@ def run_options(*, hidden: bool, with_choice: bool) -> list[click.Parameter]:
             ["--json"],
             is_flag=True,
             help="Print JSON, for programs; an error too.",
-            callback=remember("as_json"),  # type: ignore[arg-type]
+            callback=remember("as_json"),
             expose_value=False,
             hidden=hidden,
         ),
@@ -99,7 +99,7 @@ def run_options(*, hidden: bool, with_choice: bool) -> list[click.Parameter]:
             count=True,
             is_eager=True,
             help="Show the log; -vv shows its details.",
-            callback=remember("verbosity"),  # type: ignore[arg-type]
+            callback=remember("verbosity"),
             expose_value=False,
             hidden=hidden,
         ),
@@ -108,7 +108,7 @@ def run_options(*, hidden: bool, with_choice: bool) -> list[click.Parameter]:
             is_flag=True,
             is_eager=True,
             help="Show the log, and the traceback of an error.",
-            callback=remember("debug"),  # type: ignore[arg-type]
+            callback=remember("debug"),
             expose_value=False,
             hidden=hidden,
         ),
