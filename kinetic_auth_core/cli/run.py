@@ -1,6 +1,7 @@
 """The options that every command has, before or after its name: `-e`, `--json`, `-v`, `--debug`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 
@@ -63,11 +64,11 @@ def run_options(*, hidden: bool, with_choice: bool) -> list[click.Parameter]:
         with_choice: Whether `-e` and `--json` are among them; a command declares them itself, if it has them.
     """
 
-    def remember(name: str) -> object:
-        def callback(ctx: click.Context, _param: click.Parameter, value: object) -> None:
+    def remember(name: str) -> Callable[..., None]:
+        def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
             run = ctx.ensure_object(Run)
             if name == "verbosity":
-                run.verbosity += int(value)
+                run.verbosity += value
             elif value:
                 setattr(run, name, value)
 

@@ -187,14 +187,14 @@ class FileStore(SessionStore):
     durable: ClassVar[bool] = True
 
     path: str | os.PathLike[str] | None = setting(
-        None,
+        default=None,
         help="Folder for the sessions, private to this user; default: in the user's state folder.",
         converter=_absolute,
         validator=_check_path,
         derived=_displayed_default,
     )
     key: str | Sequence[str] | None = setting(
-        None,
+        default=None,
         help="Fernet key that encrypts what is stored; or a list: the first encrypts, all decrypt.",
         secret=True,
         validator=_check_key,
