@@ -46,8 +46,8 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
         file = source.token_in_clear()
     if file is not None:
         note(
-            f"The refresh token is in clear in {file}, which only this user can read. The setting key of the store "
-            "encrypts it."
+            f"The refresh token is in clear in {file}, which only this user can read. A keyring of the system "
+            "(pip install keyring) or the setting key of the store encrypts it."
         )
     facts = {**found.facts(), **session_facts(session), "access_token": session.access_token if show_token else None}
     if as_json:

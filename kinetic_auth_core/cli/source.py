@@ -17,7 +17,7 @@ from kinetic_auth_core.resolution.resolver import Resolution, inspect
 from kinetic_auth_core.resolution.store import DEFAULT_STORE
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting
-from kinetic_auth_core.stores.file import default_folder
+from kinetic_auth_core.stores.file import FileStore, default_folder
 from kinetic_auth_core.stores.private_folder import PrivateFolder
 
 #: The store of the commands where the configuration names none: a process's own memory would end with the command.
@@ -74,6 +74,8 @@ def command_source(
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
+    if keeps and is_own and found.spec.is_single_use:
+        _keep_key_in_keyring()
     row = _store_of(found)
     with SessionSource._of(found.spec) as source:  # noqa: SLF001 - as `resolve` does
         yield CommandSource(source, str(row.value), is_own=_is_own(row), configuration=found.configuration)
@@ -113,6 +115,12 @@ def _inspect(choice: Choice, settings: Layer | None, default_store: str) -> Reso
         keywords=settings,
         default_store=default_store,
     )
+
+
+def _keep_key_in_keyring() -> None:
+    """Before a refresh token is kept in the user's own store: have the keyring keep a key that encrypts it."""
+    with contextlib.suppress(KineticAuthError, OSError):  # the store itself reports what is wrong with its folder
+        FileStore().use_keyring()
 
 
 def _store_of(found: Resolution) -> ExplainedSetting:
