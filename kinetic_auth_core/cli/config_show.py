@@ -115,7 +115,7 @@ def _source(row: ExplainedSetting, configuration: Configuration) -> str:
     if configuration.env_file is not None and row.source.endswith(f" ({configuration.env_file})"):
         return row.source.replace(str(configuration.env_file), configuration.env_file.name)
     if configuration.file.path is None or not row.source.startswith(begin):
-        return shortened(row.source)
+        return str(shortened(row.source))
     keys = row.source.removeprefix(begin)
     last = row.name.rpartition(".")[2]
     return f"[{configuration.file.key_prefix}{keys.removesuffix(f'.{last}')}]"

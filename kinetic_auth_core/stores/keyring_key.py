@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.stores.private_folder import PrivateFolder
-from kinetic_auth_core.stores.sealing import FernetSealer
+from kinetic_auth_core.stores.sealing import FernetSealer, new_key
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -77,9 +77,8 @@ def make_keyring_key(path: Path) -> bool:
     if backend is None:
         return False
     try:
-        from cryptography.fernet import Fernet
-
-        key = backend.get_password(SERVICE, str(path)) or Fernet.generate_key().decode()
+        key = backend.get_password(SERVICE, str(path)) or new_key()
+        FernetSealer([key])  # which needs the package
         backend.set_password(SERVICE, str(path), key)
         is_kept: bool = backend.get_password(SERVICE, str(path)) == key
     except Exception as error:  # noqa: BLE001 - of the backend, whatever it is: locked, denied, no bus
