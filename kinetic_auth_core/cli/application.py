@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -119,6 +120,18 @@ class Group(click.Group):
         self.examples = examples
         self.params += run_options(hidden=hidden_options, with_choice=True)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line; an unknown one is an error that names the most similar one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if close and "Did you mean" not in error.message:
+                error.message = f"{error.message} Did you mean {close[0]!r}?"
+            raise
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names: the entries in their order, then the others."""
         return [*self.entries, *(name for name in super().list_commands(ctx) if name not in self.entries)]
@@ -190,6 +203,7 @@ class Application(Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> NoReturn:
         """Run, report an error, and exit with a code of `exit_codes`."""
         kwargs.update(standalone_mode=False, obj=(run := Run()))
+        run.as_json = wants_json(sys.argv[1:] if args is None else args)
         error: BaseException | None = None
         try:
             # Commands return nothing; `ctx.exit(code)` and `--help` return a number.
@@ -202,7 +216,6 @@ class Application(Group):
         except Exception as problem:  # noqa: BLE001 - the outermost handler
             code, error = USAGE if isinstance(problem, click.ClickException) else exit_code_of(problem), problem
         if error is not None:
-            run.as_json = run.as_json or wants_json(sys.argv[1:] if args is None else args)
             _report(error, code, run)
         sys.exit(code)
 

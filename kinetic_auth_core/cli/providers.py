@@ -10,7 +10,7 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.error_output import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
-from kinetic_auth_core.cli.output import emit, emit_json, emit_table
+from kinetic_auth_core.cli.output import emit, emit_json, emit_table, wrapped
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import merge
 from kinetic_auth_core.errors import ConfigurationError
@@ -144,13 +144,13 @@ def _describe(name: str, as_json: bool, allowed: AllowedPlugins) -> None:
     _print_settings(settings, chosen)
     emit("\nOf the source, whatever the provider:\n")
     _print_settings(schema(SourceOptions))
+    if stores:
+        emit(wrapped("\nThe session store is named by SF_STORE, or by [environments.NAME.store] of the config file."))
     for store, of_store in stores:
-        emit(
-            f"\nOf the session store {store.name!r}, of {store.owner}; [environments.NAME.store] in the config file:\n"
-        )
+        emit(f"\nOf the session store {store.name!r}, of {store.owner}:\n")
         _print_settings(of_store)
     if says_never_stored(cls):
-        emit("\nIts sessions are kept in the memory of the process, whatever the store.")
+        emit(wrapped("\nIts sessions are kept in the memory of the process, whatever the store."))
 
 
 def _stores(cls: type, allowed: AllowedPlugins) -> Iterator[tuple[InstalledPlugin, list[Setting]]]:

@@ -16,7 +16,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.resolution.resolver import Resolution, inspect
 from kinetic_auth_core.resolution.store import DEFAULT_STORE
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting
+from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
 from kinetic_auth_core.stores.file import FileStore, default_folder
 from kinetic_auth_core.stores.private_folder import PrivateFolder
 
@@ -95,6 +95,9 @@ def inspect_choice(choice: Choice, settings: Layer | None = None, default_store:
         return found
     environment = configuration.file.environment_named(name)
     if environment is None:
+        if similar := suggest(name, configuration.file.environments):
+            message = f"{found.error.message} Nor is it an environment of {configuration.file.path}{similar}."
+            return attrs.evolve(found, error=UnknownProviderError(message, remedy=found.error.remedy))
         return found
     if choice.environment is not None and choice.environment.casefold() != environment.casefold():
         error = ConfigurationError(

@@ -43,14 +43,16 @@ def test_without_a_command_the_help_is_printed_to_stderr_as_a_usage_error(run: R
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("logn",), "No such command 'logn'."),
+        (("logn",), "No such command 'logn'. Did you mean 'login'?"),
+        (("config", "chekc"), "No such command 'chekc'. Did you mean 'check'?"),
         (("login", "--tokn"), "--tokn"),
         (("emulator", "--port", "99999"), "Invalid value for '--port': 99999 is not in the range 0<=x<=65535."),
     ],
 )
 def test_a_wrong_command_line_is_reported_with_the_help_command(run: Run, args: tuple[str, ...], message: str) -> None:
     outcome = run(*args)
-    command = "kinetic-auth login" if "login" in args else "kinetic-auth"
+    group = {"login", "config"} & set(args)
+    command = " ".join(["kinetic-auth", *group])
     assert (outcome.code, outcome.out) == (2, "")
     assert message.rstrip(".") in outcome.message
     assert f"Remedy: {command}" in outcome.message

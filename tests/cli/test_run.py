@@ -75,9 +75,14 @@ class TestEnvironment:
         assert run("config", "show", "password").table["provider"] == ["password"]
 
     def test_a_name_that_is_neither_is_an_unknown_provider(self, run: Run) -> None:
-        outcome = run("login", "prd")
+        outcome = run("login", "xyz")
         assert outcome.code == 2
-        assert "no provider named 'prd'" in outcome.message or "'prd'" in outcome.message
+        assert "no provider 'xyz' is installed" in outcome.message
+
+    def test_a_misspelt_environment_is_told_from_a_provider(self, run: Run) -> None:
+        message = run("token", "Prdo").message
+        assert "no provider 'Prdo' is installed" in message
+        assert "(did you mean 'Prod'?)" in message
 
     def test_a_command_that_has_no_environment_refuses_one(self, run: Run) -> None:
         outcome = run("-e", "prod", "providers")
