@@ -129,7 +129,7 @@ class Group(click.Group):
         except click.UsageError as error:
             close = get_close_matches(args[0], self.list_commands(ctx), n=1)
             if close and "Did you mean" not in error.message:
-                error.message = f"{error.message} Did you mean {close[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from error
             raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
