@@ -25,7 +25,7 @@ from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Provi
 from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import url_problem
-from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.grant import ConnectionOptions, GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry.hookspecs import (
     CONTRACT_VERSION,
@@ -37,7 +37,7 @@ from kinetic_auth_core.registry.hookspecs import (
 )
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.references import Reference, parse_reference
-from kinetic_auth_core.registry.validation import ValidatedMeta
+from kinetic_auth_core.registry.validation import ValidatedMeta, frozen
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
 from kinetic_auth_core.settings.validators import (
@@ -59,6 +59,7 @@ __all__ = [
     "AuthenticationError",
     "Authenticator",
     "ConfigurationError",
+    "ConnectionOptions",
     "CredentialsRejectedError",
     "FernetSealer",
     "GrantAuthenticator",
@@ -93,6 +94,7 @@ __all__ = [
     "check_url",
     "command_setting",
     "current_tally",
+    "frozen",
     "hookimpl",
     "http_get",
     "keys_of",

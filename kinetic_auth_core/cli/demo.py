@@ -17,7 +17,8 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.emulator import load_testing
-from kinetic_auth_core.cli.output import emit, emit_table, error_block, styled, wrapped
+from kinetic_auth_core.cli.error_output import error_block
+from kinetic_auth_core.cli.output import emit, emit_table, styled, wrapped
 from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.redaction import MASK
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, find
@@ -48,7 +49,7 @@ private_key_path = "server.key"
 """
 
 
-@click.command(cls=Command, short_help="See it work: config, logins, REST calls, errors.")
+@click.command(cls=Command)
 def demo() -> None:
     """Show each step from a config file to a REST call, with an emulated org on this machine.
 

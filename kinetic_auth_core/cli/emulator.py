@@ -15,13 +15,14 @@ from typing import Any, Final
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.output import emit, note
+from kinetic_auth_core.cli.options import json_option
+from kinetic_auth_core.cli.output import emit, emit_json, note
 from kinetic_auth_core.errors import ConfigurationError
 
 _MARK: Final = "# Written by kinetic-auth emulator, which removes this file when it ends."
 
 
-@click.command(cls=Command, short_help="Emulate a Salesforce org on this machine, for tests.")
+@click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", help="The address to listen on; 0.0.0.0 for a service container.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on. Default: a free one.")
 @click.option("--tls", is_flag=True, help="Serve https, with a certificate authority of its own (SF_CA_BUNDLE).")
@@ -48,6 +49,7 @@ _MARK: Final = "# Written by kinetic-auth emulator, which removes this file when
     metavar="FILE",
     help="Write a kinetic-auth.toml to FILE.",
 )
+@json_option
 def emulator(  # noqa: PLR0917 - the options of the command
     host: str,
     port: int,
@@ -57,6 +59,7 @@ def emulator(  # noqa: PLR0917 - the options of the command
     control_token: str | None,
     written: Path | None,
     config: Path | None,
+    as_json: bool,
 ) -> None:
     """Emulate a Salesforce org on 127.0.0.1, until SIGINT (Ctrl-C) or SIGTERM.
 
@@ -65,10 +68,8 @@ def emulator(  # noqa: PLR0917 - the options of the command
     extra "testing".
 
     \b
-      kinetic-auth emulator --env-file .env &      # the file appears once the org answers
-      until [ -s .env ]; do sleep 0.1; done
-      kinetic-auth login password
-      kill %1
+    --json prints {"url", "org_id", "variables": {name: value}}
+    where "variables" is null with --env-file.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     testing = load_testing()
     for path in (written, config):
@@ -87,10 +88,12 @@ def emulator(  # noqa: PLR0917 - the options of the command
         if config is not None:
             _write(files, config, _config_file(org))
         settings = "\n".join(f"{name}={dotenv_value(value)}" for name, value in org.env().items())
-        if written is None:
-            emit(settings)
-        else:
+        if written is not None:
             _write(files, written, settings + "\n")
+        if as_json:
+            emit_json({"url": org.url, "org_id": org.org_id, "variables": org.env() if written is None else None})
+        elif written is None:
+            emit(settings)
         note(f"The org {org.org_id} is at {org.url} until Ctrl-C or SIGTERM.")
         where = "With the lines above in .env" if written is None else f"Its settings are in {written}"
         is_found = written is None or written.resolve() == Path.cwd() / ".env"

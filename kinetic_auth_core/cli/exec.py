@@ -16,6 +16,7 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from kinetic_auth_core.cli.options import Choice, config_options
 from kinetic_auth_core.cli.output import note
+from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.cli.token import session_variables
 from kinetic_auth_core.config.environment import Configuration
@@ -39,7 +40,6 @@ _NAMED = re.compile(r"\$\{([A-Za-z_]\w*)")
 @click.command(
     cls=Command,
     name="exec",
-    short_help="Run a command with the live session in its environment.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @config_options
@@ -53,13 +53,10 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
 
     SIGINT, SIGTERM and SIGHUP are passed on to CMD. The exit code is that of CMD; 128 + N if signal N ended it; 127 if
     CMD was not found and 126 if it cannot be run.
-
-    \b
-      kinetic-auth exec -e prod -- python nightly.py
-      kinetic-auth exec -- sh -c 'curl -H "Authorization: Bearer $SF_ACCESS_TOKEN" "$SF_INSTANCE_URL/services/data"'
-    """  # noqa: D301 - \b is click does not rewrap such a paragraph
+    """
     with command_source(Choice(provider=None, **choice)) as chosen:
-        session = chosen.source.session()
+        with waiting("Logging in"):
+            session = chosen.source.session()
         hidden = set() if keep_env else secret_variables(chosen.configuration)
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     variables |= session_variables(session) | {"SF_API_VERSION": session.api_version}

@@ -1,41 +1,25 @@
 """`kinetic-auth login`: logs in with the current configuration, and keeps the session in the store."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection
+from functools import partial
 
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.options import Choice, choice_options, json_option
+from kinetic_auth_core.cli.options import Choice, choice_options, json_option, settings_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
+from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source
+from kinetic_auth_core.config.merge import LayeredValue
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.redaction import MASK
-from kinetic_auth_core.resolution.resolver import inspect
-from kinetic_auth_core.settings.schema import RESERVED_NAMES, schema
-
-_ELSEWHERE = {"environment", "config", "env_file", "provider"}
+from kinetic_auth_core.resolution.resolver import Resolution
+from kinetic_auth_core.settings.schema import schema
 
 
-def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) -> list[tuple[str, str]]:
-    """Split `name=value`. Other text is not quoted: it may be a secret."""
-    pairs = [text.partition("=") for text in values]
-    if any(not (name and equals) for name, equals, _ in pairs):
-        raise click.UsageError("--set takes name=value, such as --set username=integration@acme.com.")
-    return [(name, value) for name, _, value in pairs]
-
-
-@click.command(cls=Command, short_help="Log in and keep the session in the store.")
+@click.command(cls=Command)
 @choice_options
-@click.option(
-    "--set",
-    "pairs",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=_pairs,
-    help="A setting; may be repeated. Not for secrets.",
-)
+@settings_option("A setting; may be repeated. Not for secrets.")
 @click.option("--fresh", is_flag=True, help="Log in again, even if the store has a live session.")
 @click.option("--show-token", is_flag=True, help="Show the access token.")
 @json_option
@@ -54,16 +38,16 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     with null for missing values; "issued_at" is ISO 8601 in UTC, "access_token" null
     without --show-token.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    chosen = Choice(**choice)
-    settings = _settings(pairs, chosen)
-    with command_source(chosen, settings) as found:
+    settings = {name: LayeredValue(value, "--set", text=True) for name, value in pairs}
+    with command_source(Choice(**choice), settings, check=partial(_refuse_secrets, settings)) as found:
         source = found.source
-        session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
+        with waiting("Logging in"):
+            session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
         file = source.token_in_clear()
     if file is not None:
         note(
-            f"The refresh token is in clear in {file}, which only this user can read. The setting key of the store "
-            "encrypts it."
+            f"The refresh token is in clear in {file}, which only this user can read. A keyring of the system "
+            "(pip install keyring) or the setting key of the store encrypts it."
         )
     facts = {**found.facts(), **session_facts(session), "access_token": session.access_token if show_token else None}
     if as_json:
@@ -74,35 +58,19 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     emit_record({**facts, "issued_at": issued_at, "access_token": token}.items())
 
 
-def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
-    """The settings of `--set`, converted to their types; `resolve` reports what cannot be converted.
+def _refuse_secrets(names: Collection[str], found: Resolution) -> None:
+    """Refuse a setting of `--set` that is secret.
 
     Raises:
-        ConfigurationError: One of them is secret, or has its own option.
+        ConfigurationError: One is.
     """
-    if not pairs:
-        return {}
-    found = inspect(choice.provider, environment=choice.environment, config=choice.config, env_file=choice.env_file)
-    if found.cls is None or not found.configuration.provider:
-        return dict(pairs)  # resolve reports what is wrong
-    known = {each.name: each for each in (*schema(found.cls), *schema(SourceOptions))}
-    settings: dict[str, Any] = {}
-    for name, value in pairs:
-        settings[name] = value
-        if name in _ELSEWHERE & RESERVED_NAMES:
-            option = "the argument PROVIDER" if name == "provider" else f"the option --{name.replace('_', '-')}"
-            raise ConfigurationError(f"--set {name}: is not a setting.", remedy=f"Use {option}.")
-        if (setting := known.get(name)) is None:
-            continue
-        if setting.secret:
-            prefix = found.configuration.variable_prefix
+    if found.cls is None:
+        return
+    for setting in schema(found.cls):
+        if setting.secret and setting.name in names:
+            variable = f"{found.configuration.variable_prefix}{setting.env}"
             raise ConfigurationError(
-                f"--set {name}: is secret, and the command line is visible in the shell's history and in ps.",
-                remedy=f"Set the variable {prefix}{setting.env} in the environment or in a .env file; or set {name} in "
+                f"--set {setting.name}: is secret, and the command line is visible in the shell's history and in ps.",
+                remedy=f"Set the variable {variable} in the environment or in a .env file; or set {setting.name} in "
                 f"the config file, where it may be a reference such as env://NAME.",
             )
-        try:
-            settings[name] = setting.accept(value, text=True)
-        except ValueError:
-            continue
-    return settings

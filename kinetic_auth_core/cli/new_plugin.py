@@ -67,7 +67,7 @@ _TAKEN: Mapping[str, frozenset[str]] = {
 }
 
 
-@click.command("new-plugin", cls=Command, short_help="Write a package for a plugin of your own.")
+@click.command("new-plugin", cls=Command)
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(_KINDS)), required=True, help="What the plugin is.")
 @click.option("--vendor", metavar="PREFIX", help="Your prefix, which goes in front of NAME: acme gives acme-NAME.")

@@ -1,28 +1,27 @@
-"""Everything that is printed: results on stdout; errors, warnings and the log on stderr.
+"""How text is printed: results on stdout, everything else on stderr.
 
 Results are tables on a terminal, plain aligned text in a pipe, or JSON for programs. Only terminals get colour, and
-none where `NO_COLOR` is set.
+none where `NO_COLOR` or `CLICOLOR=0` is set, or `TERM` is `dumb`; `FORCE_COLOR` and `CLICOLOR_FORCE` ask for it always.
 """
 
 import contextlib
 import datetime as dt
 import io
 import json
-import logging
 import os
+import re
 import shutil
 import sys
 import textwrap
-import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.errors import KineticAuthError
-from kinetic_auth_core.logs import configure_logging
-from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.cli.run import current_run
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.session import SalesforceSession
 
 _MAX_WIDTH = 100
 
@@ -43,6 +42,7 @@ def note(text: str) -> None:
 
 def emit_json(document: object) -> None:
     """Print the result as JSON in ASCII; values without a JSON type become text."""
+    current_run().has_printed = True
     emit(json.dumps(document, indent=2, default=str))
 
 
@@ -90,12 +90,36 @@ def printable(text: str) -> str:
     )
 
 
-def wrapped(text: str, label: str = "") -> str:
-    """Wrap text to the width of the terminal; words are never broken, so that URLs and paths stay intact.
+def short_path(path: str | os.PathLike[str] | None) -> str | None:
+    """The shortest form of a path: relative to the working directory, with `~`, or as it is."""
+    if path is None:
+        return None
+    whole = os.fspath(path)
+    forms = [whole]
+    with contextlib.suppress(OSError, ValueError):  # the working directory is gone; another drive of Windows
+        forms.append(os.path.relpath(whole))
+    home = os.path.expanduser("~")  # noqa: PTH111 - it never raises
+    if whole.startswith(home + os.sep) and home != os.sep:
+        forms.append("~" + whole[len(home) :])
+    return min(reversed(forms), key=len)
+
+
+def shortened(value: Any) -> Any:
+    """A text with its absolute paths as `short_path` gives them; anything else unchanged."""
+    if not isinstance(value, str | os.PathLike):
+        return value
+    if os.path.isabs(value) and ": " not in str(value):  # noqa: PTH117 - a path or text
+        return short_path(value)
+    return re.sub(r"(?<![\w./:~-])/[^\s:;,'\")(]+", lambda match: short_path(match[0]) or "", str(value))
+
+
+def wrapped(text: str, label: str = "", width: int | None = None) -> str:
+    """Wrap text to a width; words are never broken, so that URLs and paths stay intact.
 
     Args:
         text: Lines; continuation lines are indented.
         label: Precedes the first line; the others are indented as far.
+        width: In columns. Default: that of the terminal.
     """
     lines: list[str] = []
     for line in printable(text).split("\n"):
@@ -103,7 +127,7 @@ def wrapped(text: str, label: str = "") -> str:
         indent = " " * (len(label) + len(line) - len(words))
         lines += textwrap.wrap(
             words,
-            width=_width(),
+            width=width or _width(),
             initial_indent=indent if lines else label,
             subsequent_indent=indent + ("  " if words.startswith("- ") else ""),
             break_long_words=False,
@@ -113,8 +137,17 @@ def wrapped(text: str, label: str = "") -> str:
 
 
 def styled(text: str, stream: TextIO, **style: Any) -> str:
-    """Style text with click (`bold`, `fg`) if the stream is a terminal, else return it unchanged."""
-    return click.style(text, **style) if is_terminal(stream) and not os.environ.get("NO_COLOR") else text
+    """Style text with click (`bold`, `fg`) if the stream gets colour, else return it unchanged."""
+    return click.style(text, **style) if has_color(stream) else text
+
+
+def has_color(stream: TextIO) -> bool:
+    """Whether a stream gets colour: see no-color.org, force-color.org and bixense.com/clicolors."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if any(os.environ.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -135,7 +168,7 @@ def drop_unread() -> None:
 
 def _write(text: str, stream: TextIO) -> None:
     encoding = stream.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, color=has_color(stream))
 
 
 def _width() -> int:
@@ -155,14 +188,14 @@ def _fitted(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     # Rendered into text and written here: rich handles broken pipes in its own way.
     canvas = io.StringIO()
     width = shutil.get_terminal_size((_MAX_WIDTH, 24)).columns
-    colorful = not os.environ.get("NO_COLOR")
+    colorful = has_color(sys.stdout)
     Console(file=canvas, force_terminal=colorful, color_system="standard" if colorful else None, width=width).print(
         table
     )
     return "\n".join(line.rstrip() for line in canvas.getvalue().splitlines())
 
 
-def session_facts(session: SalesforceSession) -> dict[str, Any]:
+def session_facts(session: "SalesforceSession") -> dict[str, Any]:
     """The fields of a session by name; `issued_at` as ISO 8601 in UTC."""
     return {
         "instance_url": session.instance_url,
@@ -189,86 +222,3 @@ def _utc_of(milliseconds: str) -> str | None:
         return utc(dt.datetime.fromtimestamp(int(milliseconds) / 1000, dt.UTC), "milliseconds")
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def show_error(error: BaseException, *, debug: bool) -> None:
-    """Print an error to stderr.
-
-    Args:
-        error: The exception.
-        debug: Print the traceback too, with its causes. Tracebacks show lines of code, not values.
-    """
-    if debug:
-        note("".join(traceback.format_exception(error)))
-    message, remedy = _message_and_remedy(error, debug=debug)
-    note(error_block(message, remedy, colored=True))
-
-
-def error_block(message: str, remedy: str, *, colored: bool = False) -> str:
-    """Format an error: `Error: ...`, and `Remedy: ...` if one is known.
-
-    Args:
-        message: What happened; its line ends stay.
-        remedy: What to do; may be empty.
-        colored: Colour the labels, if stderr is a terminal.
-    """
-    parts = [_labelled("Error:", message, "red" if colored else None)]
-    if remedy:
-        parts.append(_labelled("Remedy:", remedy, "green" if colored else None))
-    return "\n".join(parts)
-
-
-def _labelled(label: str, text: str, color: str | None) -> str:
-    block = wrapped(text, f"{label} ")
-    return block if color is None else styled(label, sys.stderr, fg=color, bold=True) + block.removeprefix(label)
-
-
-def _message_and_remedy(error: BaseException, *, debug: bool) -> tuple[str, str]:
-    if isinstance(error, KineticAuthError):
-        return error.message, error.remedy
-    if isinstance(error, click.ClickException):
-        ctx = getattr(error, "ctx", None)
-        path = ctx.command_path if ctx is not None else "kinetic-auth"
-        return error.format_message(), f"{path} --help shows its options."
-    # The messages of foreign errors may quote anything, secrets too; those of the system name files and reasons.
-    what = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
-    remedy = (
-        "Report this, with the traceback above." if debug else "Run it again with --debug to see where it happened."
-    )
-    return f"unexpected error: {what}.", remedy
-
-
-@contextlib.contextmanager
-def diagnostics(env_file: str | os.PathLike[str] | None, *, debug: bool) -> Iterator[None]:
-    """Show warnings while a command runs; or the whole log, with `LOG_LEVEL`, `LOG_DIR` or `--debug`.
-
-    Args:
-        env_file: Where those two are read besides the process's variables; None: the nearest `.env`.
-        debug: Whether `--debug` was given.
-
-    Raises:
-        ConfigurationError: `LOG_LEVEL`, `LOG_DIR` or the `.env` file is unusable.
-    """
-    variables = Variables.load(env_file)
-    if debug or variables.find("LOG_LEVEL") or variables.find("LOG_DIR"):
-        configure_logging(env_file)
-        yield
-        return
-    handler = _Warnings(logging.WARNING)
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-
-
-class _Warnings(logging.Handler):
-    """Prints warnings to stderr, one paragraph each."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        # A failed login logs its error and raises it; the error is printed anyway.
-        if record.msg == "%s" and isinstance(record.args, tuple) and isinstance(record.args[0], KineticAuthError):
-            return
-        label = "Warning:"
-        block = wrapped(record.getMessage(), f"{label} ")
-        note(styled(label, sys.stderr, fg="yellow", bold=True) + block.removeprefix(label))

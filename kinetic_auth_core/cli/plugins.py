@@ -10,9 +10,10 @@ import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
+from kinetic_auth_core.cli.error_output import error_block
 from kinetic_auth_core.cli.exit_codes import USAGE
 from kinetic_auth_core.cli.options import json_option
-from kinetic_auth_core.cli.output import emit, emit_json, emit_table, error_block
+from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.errors import KineticAuthError, UnknownProviderError
 from kinetic_auth_core.registry.discovery import (
@@ -66,7 +67,7 @@ class _Row:
         return self.state in ("fits", "needs settings")
 
 
-@click.command(cls=Command, short_help="List the plugins of all kinds, and whether they fit.")
+@click.command(cls=Command)
 @click.argument("name", required=False)
 @json_option
 @click.pass_context

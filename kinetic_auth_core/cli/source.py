@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -11,13 +11,13 @@ import attrs
 from kinetic_auth_core.cli.options import Choice
 from kinetic_auth_core.cli.output import note
 from kinetic_auth_core.config.environment import Configuration
-from kinetic_auth_core.config.merge import keyword_layer
-from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.config.merge import Layer
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.resolution.resolver import Resolution, inspect
 from kinetic_auth_core.resolution.store import DEFAULT_STORE
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting
-from kinetic_auth_core.stores.file import default_folder
+from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
+from kinetic_auth_core.stores.file import FileStore, default_folder
 from kinetic_auth_core.stores.private_folder import PrivateFolder
 
 #: The store of the commands where the configuration names none: a process's own memory would end with the command.
@@ -47,13 +47,18 @@ class CommandSource:
 
 @contextlib.contextmanager
 def command_source(
-    choice: Choice, settings: Mapping[str, Any] | None = None, *, keeps: bool = True
+    choice: Choice,
+    settings: Layer | None = None,
+    *,
+    keeps: bool = True,
+    check: Callable[[Resolution], None] = lambda _: None,
 ) -> Iterator[CommandSource]:
     """The source that a command uses; it is closed at the end.
 
     Args:
         choice: What to resolve.
         settings: Settings that win over all others.
+        check: Called with what the configuration leads to, before any of its errors is raised.
         keeps: Whether the command keeps a session: where the configuration names no store, the folder of the user's
             own is made, and the first time its path is printed to stderr. If it cannot be made, the session is kept in
             memory.
@@ -61,27 +66,64 @@ def command_source(
     Raises:
         KineticAuthError: As `resolve`.
     """
-    found = _inspect(choice, settings, OWN_STORE)
+    found = inspect_choice(choice, settings, OWN_STORE)
+    check(found)
     is_own = found.spec is not None and _is_own(_store_of(found))
     if keeps and is_own and not _made_own_folder():
-        found = _inspect(choice, settings, DEFAULT_STORE)
+        found = inspect_choice(choice, settings, DEFAULT_STORE)
     if found.spec is None:
         assert found.error is not None  # noqa: S101 - one or the other is there
         raise found.error
+    if keeps and is_own and found.spec.is_single_use:
+        _keep_key_in_keyring()
     row = _store_of(found)
     with SessionSource._of(found.spec) as source:  # noqa: SLF001 - as `resolve` does
         yield CommandSource(source, str(row.value), is_own=_is_own(row), configuration=found.configuration)
 
 
-def _inspect(choice: Choice, settings: Mapping[str, Any] | None, default_store: str) -> Resolution:
+def inspect_choice(choice: Choice, settings: Layer | None = None, default_store: str = DEFAULT_STORE) -> Resolution:
+    """As `inspect`; but the PROVIDER of a command line may also be the name of an environment.
+
+    Args:
+        choice: What to resolve.
+        settings: Settings that win over all others.
+        default_store: The store if the configuration names none.
+    """
+    found = _inspect(choice, settings, default_store)
+    name, configuration = choice.provider, found.configuration
+    if name is None or not isinstance(found.error, UnknownProviderError):
+        return found
+    environment = configuration.file.environment_named(name)
+    if environment is None:
+        if similar := suggest(name, configuration.file.environments):
+            message = f"{found.error.message} Nor is it an environment of {configuration.file.path}{similar}."
+            return attrs.evolve(found, error=UnknownProviderError(message, remedy=found.error.remedy))
+        return found
+    if choice.environment is not None and choice.environment.casefold() != environment.casefold():
+        error = ConfigurationError(
+            f"{name!r} is an environment of {configuration.file.path}, and -e names another one, "
+            f"{choice.environment!r}.",
+            remedy="Name one of them.",
+        )
+        return attrs.evolve(found, error=error)
+    return _inspect(attrs.evolve(choice, provider=None, environment=environment), settings, default_store)
+
+
+def _inspect(choice: Choice, settings: Layer | None, default_store: str) -> Resolution:
     return inspect(
         choice.provider,
         environment=choice.environment,
         config=choice.config,
         env_file=choice.env_file,
-        keywords=keyword_layer(settings or {}),
+        keywords=settings,
         default_store=default_store,
     )
+
+
+def _keep_key_in_keyring() -> None:
+    """Before a refresh token is kept in the user's own store: have the keyring keep a key that encrypts it."""
+    with contextlib.suppress(KineticAuthError, OSError):  # the store itself reports what is wrong with its folder
+        FileStore().use_keyring()
 
 
 def _store_of(found: Resolution) -> ExplainedSetting:

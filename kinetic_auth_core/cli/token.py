@@ -5,15 +5,16 @@ import shlex
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.options import Choice, choice_options
+from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json
+from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.session import SalesforceSession
 
 _FORMATS = ("token", "header", "env", "json")
 
 
-@click.command(cls=Command, short_help="Print the live access token.")
+@click.command(cls=Command)
 @choice_options
 @click.option(
     "--format",
@@ -22,7 +23,7 @@ _FORMATS = ("token", "header", "env", "json")
     default="token",
     help="token alone; header: Authorization: Bearer TOKEN; env: lines for sh; json. Default: token.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@json_option
 def token(form: str, as_json: bool, **choice: str | None) -> None:
     """Print the live access token, and nothing else on stdout.
 
@@ -30,15 +31,11 @@ def token(form: str, as_json: bool, **choice: str | None) -> None:
     Without a configured store, sessions are kept in the user's own file store.
 
     \b
-      curl -H "$(kinetic-auth token -e prod --format header)" "$URL"
-      eval "$(kinetic-auth token -e prod --format env)"
-
-    \b
     --format json prints
       {"access_token", "instance_url", "expires_at"}
     where "expires_at" is in Unix seconds; null if Salesforce does not say.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    with command_source(Choice(**choice)) as chosen:
+    with command_source(Choice(**choice)) as chosen, waiting("Logging in"):
         session = chosen.source.session()
     _print(session, "json" if as_json else form)
 

@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypedDict
 from urllib.parse import urlsplit
 
 import attrs
@@ -33,6 +33,7 @@ from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
 from kinetic_auth_core.settings.validators import (
+    DEFAULT_LOGIN_URL,
     api_version_setting,
     check_path,
     check_proxy,
@@ -85,8 +86,21 @@ def _check_client_cert_key(instance: Any, _attribute: object, value: object) -> 
         raise ConfigurationError("needs client_cert, the certificate of this key")
 
 
+class ConnectionOptions(TypedDict, total=False):
+    """The settings that every provider has, as keywords of a constructor, for type checkers."""
+
+    api_version: str
+    connect_timeout: float
+    read_timeout: float
+    deadline: float
+    proxy: str | None
+    ca_bundle: str | os.PathLike[str] | None
+    client_cert: str | os.PathLike[str] | None
+    client_cert_key: str | os.PathLike[str] | None
+
+
 @attrs.frozen(kw_only=True)
-class GrantAuthenticator(metaclass=ValidatedMeta):
+class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
     """Base class of a provider whose login is one POST to `<login_url>/services/oauth2/token`.
 
     Subclasses are attrs classes that add their settings and implement `grant`, and may implement `granted`. They
@@ -108,32 +122,38 @@ class GrantAuthenticator(metaclass=ValidatedMeta):
     asks_a_person: ClassVar[bool] = False
     sent_as_one: ClassVar[tuple[str, ...]] = ()
 
-    login_url: str = login_url_setting(kw_only=True)
+    login_url: str = login_url_setting(default=DEFAULT_LOGIN_URL, kw_only=True)
     api_version: str = api_version_setting()
-    connect_timeout: float = setting(5.0, help="Seconds for connecting.", identity=False, validator=check_seconds)
+    connect_timeout: float = setting(
+        default=5.0, help="Seconds for connecting.", identity=False, validator=check_seconds
+    )
     read_timeout: float = setting(
-        30.0, help="Seconds without a byte from the server.", identity=False, validator=check_seconds
+        default=30.0, help="Seconds without a byte from the server.", identity=False, validator=check_seconds
     )
     deadline: float = setting(
-        60.0, help="Seconds for the whole login, with all its tries.", identity=False, validator=check_seconds
+        default=60.0, help="Seconds for the whole login, with all its tries.", identity=False, validator=check_seconds
     )
     proxy: str | None = setting(
-        None, help="Proxy URL; default: HTTPS_PROXY and the like.", secret=True, identity=False, validator=check_proxy
+        default=None,
+        help="Proxy URL; default: HTTPS_PROXY and the like.",
+        secret=True,
+        identity=False,
+        validator=check_proxy,
     )
     ca_bundle: str | os.PathLike[str] | None = setting(
-        None,
+        default=None,
         help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.",
         identity=False,
         validator=check_path,
     )
     client_cert: str | os.PathLike[str] | None = setting(
-        None,
+        default=None,
         help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.",
         identity=False,
         validator=check_path,
     )
     client_cert_key: str | os.PathLike[str] | None = setting(
-        None,
+        default=None,
         help="PEM file with the private key of client_cert.",
         identity=False,
         validator=[check_path, _check_client_cert_key],

@@ -52,17 +52,21 @@ class SourceOptions:
     """The source's own settings, beside those of its provider."""
 
     session_lifetime: float = setting(
-        7200.0, help="Seconds that a session is assumed to live; Salesforce does not say.", validator=check_seconds
+        default=7200.0,
+        help="Seconds that a session is assumed to live; Salesforce does not say.",
+        validator=check_seconds,
     )
     lockout_guard: float = setting(
-        60.0, help="Seconds for which a refused credential is not tried again; 0: no guard.", validator=_check_guard
+        default=60.0,
+        help="Seconds for which a refused credential is not tried again; 0: no guard.",
+        validator=_check_guard,
     )
-    login_budget: int = setting(1000, help="Logins that a source may make in an hour.", validator=_check_budget)
+    login_budget: int = setting(default=1000, help="Logins that a source may make in an hour.", validator=_check_budget)
     expected_org_id: str | None = setting(
-        None, help="Id of the only org whose sessions are taken, 15 or 18 characters.", validator=check_org_id
+        default=None, help="Id of the only org whose sessions are taken, 15 or 18 characters.", validator=check_org_id
     )
     allowed_instance_hosts: tuple[str, ...] | None = setting(
-        None,
+        default=None,
         help="Hosts that sessions may be for, such as *.my.salesforce.com; default: Salesforce's, and login_url's.",
         validator=check_hosts,
         derived=lambda given: default_hosts(getattr(given, "login_url", None)),

@@ -4,7 +4,7 @@ import abc
 import functools
 import inspect
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import attrs
 
@@ -20,8 +20,12 @@ from kinetic_auth_core.settings.schema import (
     exactly_one_of,
     group_problem,
     schema,
+    setting,
     suggest,
 )
+from kinetic_auth_core.settings.validators import command_setting, login_url_setting, url_setting
+
+T = TypeVar("T")
 
 _MARK = f"{PROJECT}_impl"
 _CORE = "kinetic_auth_core."
@@ -167,20 +171,46 @@ def _argument_mistake(name: str, raw: Any, base: Any) -> str | None:
 _FIELD = type(attrs.field())  # what a class has for a field until attrs has made it an attrs class
 
 
+@dataclass_transform(
+    frozen_default=True, field_specifiers=(setting, url_setting, login_url_setting, command_setting, attrs.field)
+)
 class ValidatedMeta(abc.ABCMeta):
     """Checks an instance once its constructor has returned.
+
+    Type checkers take its classes for dataclasses (PEP 681), so that they know the constructor: a setting without
+    `default=` is required. `kw_only=True` beside the metaclass says that of all fields, as the decorator does to attrs.
 
     All problems are reported at once, and no traceback has the constructor's frame, whose locals are the secrets.
     """
 
     validates_after_init = True
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+    def __new__(
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        kw_only: bool = False,  # noqa: ARG004 - for type checkers
+        **options: Any,
+    ) -> Any:
         """Make the class. All validators of its fields, `@field.validator` as well, run after the constructor."""
         for field in namespace.values():
             if isinstance(field, _FIELD) and field._validator is not None:  # noqa: SLF001 - attrs has no other way
                 field._validator = deferred(field._validator)  # noqa: SLF001
         return super().__new__(mcs, name, bases, namespace, **options)
+
+    def __init__(
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        kw_only: bool = False,  # noqa: ARG002 - as above
+        **options: Any,
+    ) -> None:
+        """Do nothing with what is for type checkers."""
+        super().__init__(name, bases, namespace, **options)
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -188,16 +218,29 @@ class ValidatedMeta(abc.ABCMeta):
         whole = inspect.signature(type.__getattribute__(cls, "__init__"))
         return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=whole.empty)
 
-    @secret_boundary
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make the instance, then check it."""
-        if mistake := settings_mistake(cls):
-            raise ConfigurationError(f"{cls.__name__} {mistake}.")
-        with construction(True):
-            instance = super().__call__(*args, **kwargs)
-        with construction(False):
-            _check(instance)
-        return instance
+    if not TYPE_CHECKING:  # a type checker would take its arguments for those of the constructor
+
+        @secret_boundary
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            """Make the instance, then check it."""
+            if mistake := settings_mistake(cls):
+                raise ConfigurationError(f"{cls.__name__} {mistake}.")
+            with construction(True):
+                instance = super().__call__(*args, **kwargs)
+            with construction(False):
+                _check(instance)
+            return instance
+
+
+def frozen(cls: type[T]) -> type[T]:
+    """Decorate a class of `ValidatedMeta` whose constructor is written out for type checkers.
+
+    At run time it is `attrs.frozen`. mypy puts a constructor of its own over that of a class under `attrs.frozen`.
+
+    Args:
+        cls: The class.
+    """
+    return attrs.frozen(cls)
 
 
 def _check(instance: Any) -> None:

@@ -27,6 +27,7 @@ from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.stores.keyring_key import KeyringSealer, has_keyring_key, is_in_clear, make_keyring_key
 from kinetic_auth_core.stores.private_folder import UNFINISHED, PrivateFolder
 from kinetic_auth_core.stores.sealing import FernetSealer, PlainSealer, Sealer, keys_of
 
@@ -181,20 +182,21 @@ class FileStore(SessionStore):
     Args:
         path: The folder. Default: `kinetic-auth/sessions` in the user's state folder.
         key: A Fernet key; or a list, of which the first encrypts and all decrypt, so that keys can be rotated. Left
-            out: what is stored is in clear, readable by this user.
+            out: the key that the command has put into the keyring of the system; without one, what is stored is in
+            clear, readable by this user.
     """
 
     durable: ClassVar[bool] = True
 
     path: str | os.PathLike[str] | None = setting(
-        None,
+        default=None,
         help="Folder for the sessions, private to this user; default: in the user's state folder.",
         converter=_absolute,
         validator=_check_path,
         derived=_displayed_default,
     )
     key: str | Sequence[str] | None = setting(
-        None,
+        default=None,
         help="Fernet key that encrypts what is stored; or a list: the first encrypts, all decrypt.",
         secret=True,
         validator=_check_key,
@@ -204,10 +206,13 @@ class FileStore(SessionStore):
 
     @classmethod
     def import_modules(cls) -> None:
-        """Import the library that knows the user's folders."""
+        """Import the library that knows the user's folders, and that of the keyring if it has the key."""
         import platformdirs
 
         platformdirs.user_state_path()  # it imports the module of this system
+        with contextlib.suppress(KineticAuthError, ImportError):
+            if has_keyring_key(default_folder()):
+                import keyring.core  # noqa: F401 - as above
 
     def get(self, key: str) -> StoredValue | None:
         """The value of a key; None if there is none, it has expired, or it is damaged."""
@@ -312,7 +317,32 @@ class FileStore(SessionStore):
 
     def file_in_clear(self, key: str) -> Path | None:
         """The file of a key, where it would hold its value in clear; None: it is encrypted."""
-        return None if keys_of(self.key) else self._path() / f"{key}{_VALUE}"
+        path = self._path() / f"{key}{_VALUE}"
+        if keys_of(self.key):
+            return None
+        if not has_keyring_key(self._path()):
+            return path
+        entry = _entry(self._folder(key), key)  # it may be older than the key
+        return path if entry is not None and is_in_clear(entry.value) else None
+
+    def use_keyring(self) -> bool:
+        """Have the keyring of the system keep a key for this store, which has no other.
+
+        Returns:
+            Whether it does; False if there is no keyring.
+
+        Raises:
+            KineticAuthError: The folder of the naming key is not private, or another process does the same.
+            OSError: It cannot be written.
+        """
+        path = self._path()
+        if has_keyring_key(path):
+            return True
+        folder = PrivateFolder(path.with_name(f"{path.name}.key"))
+        folder.make()
+        with LockFile(folder, _NAMING_KEY) as lock:
+            lock.acquire()
+            return make_keyring_key(path)
 
     def _opened(self, key: str, entry: Entry) -> StoredValue | None:
         value = self._seal().open(key, entry.value)
@@ -324,8 +354,12 @@ class FileStore(SessionStore):
         return None
 
     def _seal(self) -> Sealer:
-        keys = keys_of(self.key)
-        return self._sealer.get(lambda: FernetSealer(keys) if keys else PlainSealer())
+        if keys := keys_of(self.key):
+            return self._sealer.get(lambda: FernetSealer(keys))
+        path = self._path()
+        if has_keyring_key(path):  # a command may have made one meanwhile
+            return self._sealer.get(lambda: KeyringSealer(path))
+        return PlainSealer()
 
     def _path(self) -> Path:
         return default_folder() if self.path is None else Path(self.path)

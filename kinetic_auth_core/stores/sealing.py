@@ -3,6 +3,8 @@
 Without the binding, somebody who can write to the store could give one user the session of another.
 """
 
+import base64
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +23,11 @@ def keys_of(key: str | Sequence[str] | None) -> Sequence[str]:
 
 #: The command that makes a key, for messages.
 HOW_TO_MAKE_A_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+
+
+def new_key() -> str:
+    """A Fernet key: 32 random bytes in URL-safe base64."""
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
 class Sealer(Protocol):

@@ -1,5 +1,6 @@
 """The command line as a user sees it: arguments in; stdout, stderr and an exit code out."""
 
+import contextlib
 import importlib
 import importlib.metadata
 import logging
@@ -134,6 +135,47 @@ def python(full_tier: None) -> Run:
             command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **(env or {})}
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@attrs.frozen
+class Shown:
+    """The result of one run of the program on a terminal.
+
+    Attributes:
+        code: The exit code.
+        out: Stdout, where it is a pipe; what the terminal showed otherwise.
+        terminal: What the terminal showed.
+    """
+
+    code: int
+    out: str
+    terminal: str
+
+
+@pytest.fixture
+def on_terminal(full_tier: None) -> Callable[..., Shown]:
+    """The program in a process whose stdin and stderr are a terminal, with typed answers."""
+    pty = pytest.importorskip("pty")
+
+    def call(*args: str, answers: tuple[str, ...] = (), env: Mapping[str, str] | None = None) -> Shown:
+        outer, inner = pty.openpty()
+        program = [sys.executable, "-c", "from kinetic_auth_core.cli import main; main()", *args]
+        process = subprocess.Popen(
+            program, stdin=inner, stdout=subprocess.PIPE, stderr=inner, env={**os.environ, **(env or {})}
+        )
+        os.close(inner)
+        os.write(outer, "".join(f"{answer}\n" for answer in answers).encode())
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while piece := os.read(outer, 65536):
+                shown += piece
+        os.close(outer)
+        assert process.stdout is not None
+        with process.stdout:
+            out = process.stdout.read().decode()
+        return Shown(process.wait(timeout=30), out, shown.decode())
 
     return call
 

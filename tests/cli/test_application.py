@@ -1,8 +1,9 @@
 """The frame of all commands: help, errors as a block, exit codes, pipes, colours and lazy imports."""
 
 import contextlib
-import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -42,14 +43,16 @@ def test_without_a_command_the_help_is_printed_to_stderr_as_a_usage_error(run: R
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("logn",), "No such command 'logn'."),
+        (("logn",), "No such command 'logn'. Did you mean 'login'?"),
+        (("config", "chekc"), "No such command 'chekc'. Did you mean 'check'?"),
         (("login", "--tokn"), "--tokn"),
         (("emulator", "--port", "99999"), "Invalid value for '--port': 99999 is not in the range 0<=x<=65535."),
     ],
 )
 def test_a_wrong_command_line_is_reported_with_the_help_command(run: Run, args: tuple[str, ...], message: str) -> None:
     outcome = run(*args)
-    command = "kinetic-auth login" if "login" in args else "kinetic-auth"
+    group = {"login", "config"} & set(args)
+    command = " ".join(["kinetic-auth", *group])
     assert (outcome.code, outcome.out) == (2, "")
     assert message.rstrip(".") in outcome.message
     assert f"Remedy: {command}" in outcome.message
@@ -206,8 +209,8 @@ def test_another_missing_module_is_not_reported_as_a_missing_extra(
 ) -> None:
     for name in [each for each in sys.modules if each.startswith("kinetic_auth_core.cli.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "kinetic_auth_core.cli.login", None)
-    with pytest.raises(ModuleNotFoundError, match=r"kinetic_auth_core\.cli\.login"):
+    monkeypatch.setitem(sys.modules, "kinetic_auth_core.cli.application", None)
+    with pytest.raises(ModuleNotFoundError, match=r"kinetic_auth_core\.cli\.application"):
         door.main()
 
 
@@ -224,13 +227,94 @@ def test_an_interrupt_while_loading_has_no_traceback(monkeypatch: pytest.MonkeyP
     assert stop.value.code == 130
 
 
-def test_heavy_modules_are_imported_only_by_the_commands_that_need_them(python: Run) -> None:
+HEAVY = {"attrs", "cryptography", "dotenv", "jose", "pluggy", "requests", "stevedore", "urllib3", "werkzeug"}
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_load_nothing_heavy_and_no_provider(python: Run, option: str) -> None:
     outcome = python(
-        "import json, sys\n"
-        "heavy = {'requests', 'jose', 'cryptography', 'werkzeug', 'rich', 'kinetic_auth_core.testing'}\n"
-        "import kinetic_auth_core.cli\n"
-        "at_the_door = sorted((heavy | {'click'}) & set(sys.modules))\n"
-        "import kinetic_auth_core.cli.commands\n"
-        "print(json.dumps([at_the_door, sorted(heavy & set(sys.modules))]))"
+        "import sys, kinetic_auth_core.cli as cli\n"
+        f"sys.argv = ['kinetic-auth', {option!r}]\n"
+        "try:\n    cli.main()\n"
+        "except SystemExit:\n    print(*sys.modules, file=sys.stderr)"
     )
-    assert json.loads(outcome.out) == [[], []]
+    loaded = {name.partition(".")[0] for name in outcome.err.split()}
+    assert "click" in loaded
+    assert not loaded & HEAVY
+    assert {name for name in loaded if name.startswith("kinetic_auth")} == {"kinetic_auth_core"}
+
+
+@pytest.mark.parametrize("args", [("providers", "--help"), ("config", "show", "--help"), ("token", "--help")])
+def test_the_help_of_a_command_loads_no_client_and_no_cryptography(python: Run, args: tuple[str, ...]) -> None:
+    outcome = python(
+        "import sys, kinetic_auth_core.cli as cli\n"
+        "sys.argv[0] = 'kinetic-auth'\n"
+        "try:\n    cli.main()\n"
+        "except SystemExit:\n    print(*sys.modules, file=sys.stderr)",
+        *args,
+    )
+    loaded = {name.partition(".")[0] for name in outcome.err.split()}
+    assert not loaded & {"requests", "jose", "cryptography", "werkzeug", "lark"}
+    assert {name for name in loaded if name.startswith("kinetic_auth")} == {"kinetic_auth_core"}
+
+
+def all_commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from all_commands(command, (*path, name))
+
+
+COMMANDS = dict(all_commands())
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_has_an_example_of_that_command(run: Run, path: tuple[str, ...]) -> None:
+    outcome = run(*path, "--help")
+    examples = outcome.out.partition("\nExamples:\n")[2].partition("\n\n")[0]
+    assert f"kinetic-auth {' '.join(path)}" in examples
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_example_is_a_command_line_that_can_be_parsed(run: Run, path: tuple[str, ...]) -> None:
+    lines = [line for example in COMMANDS[path].examples for line in example.splitlines()]
+    calls = [call for line in lines for call in re.findall(r"kinetic-auth ([^)>|&#;]*)", line.partition(" -- ")[0])]
+    assert calls
+    for call in calls:
+        outcome = run(*shlex.split(call), "--help")
+        assert (outcome.code, outcome.out[:19]) == (0, "Usage: kinetic-auth"), call
+
+
+def test_the_help_of_a_command_lists_its_own_exit_codes(run: Run) -> None:
+    section = run("token", "--help").out.partition("\nExit codes:\n")[2]
+    assert [line.split()[0] for line in section.splitlines()] == ["0", "2", "3", "4", "5"]
+    assert " 9  there is no live session" in run("status", "--help").out
+    assert "Exit codes:\n  0  done\n  2  " in run("config", "show", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_colored"),
+    [
+        ({}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": ""}, True),
+        ({"TERM": "dumb"}, False),
+        ({"CLICOLOR": "0"}, False),
+        ({"CLICOLOR": "0", "FORCE_COLOR": "1"}, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_variables_say_whether_a_terminal_gets_colours(
+    monkeypatch: pytest.MonkeyPatch, terminal: Run, variables: dict[str, str], is_colored: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[" in terminal("stderr", ["login", "--set", "x"])) is is_colored
+
+
+@pytest.mark.parametrize(("value", "is_colored"), [("1", True), ("0", False)])
+def test_colours_can_be_forced_into_a_pipe(run: Run, value: str, is_colored: bool) -> None:
+    assert ("\x1b[" in run("login", "--set", "x", env={"CLICOLOR_FORCE": value}).err) is is_colored

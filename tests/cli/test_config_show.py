@@ -40,35 +40,68 @@ def files() -> Path:
 
 
 @pytest.mark.usefixtures("files")
-def test_shows_each_setting_with_where_it_comes_from(run: Run, files: Path) -> None:
-    outcome = run("config", "show")
+def test_shows_each_setting_with_where_it_comes_from(run: Run) -> None:
+    outcome = run("config", "show", "--all")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.table["provider"] == ["password"]
     assert outcome.table["environment"] == ["dev"]
-    assert outcome.table["config file"] == [str(files / "kinetic-auth.toml")]
-    assert outcome.table[".env file"] == [str(files / ".env")]
-    assert outcome.table["username"] == ["dev@acme.example", f"{files}/kinetic-auth.toml:environments.dev.username"]
-    assert outcome.table["login_url"] == [
-        "https://test.salesforce.com",
-        f"{files}/kinetic-auth.toml:defaults.login_url",
-    ]
-    assert outcome.table["client_secret"] == ["********", f"DEV_SF_CLIENT_SECRET ({files}/.env)"]
-    assert outcome.table["client_id"] == ["3MVG9", f"SF_CLIENT_ID ({files}/.env)"]
+    assert outcome.table["config file"] == ["kinetic-auth.toml"]
+    assert outcome.table[".env file"] == [".env"]
+    assert outcome.table["username"] == ["dev@acme.example", "[environments.dev]"]
+    assert outcome.table["login_url"] == ["https://test.salesforce.com", "[defaults]"]
+    assert outcome.table["client_secret"] == ["********", "DEV_SF_CLIENT_SECRET (.env)"]
+    assert outcome.table["client_id"] == ["3MVG9", "SF_CLIENT_ID (.env)"]
     assert outcome.table["security_token"] == ['""', "default"]
     assert outcome.table["read_timeout"] == ["30.0", "default"]
     assert outcome.has_no_secret()
 
 
 @pytest.mark.usefixtures("files")
-def test_a_reference_of_a_named_environment_is_shown_unresolved(run: Run, files: Path) -> None:
+def test_a_reference_of_a_named_environment_is_shown_unresolved(run: Run) -> None:
     outcome = run("config", "show", "-e", "prod")
     assert outcome.code == 0
-    assert outcome.table["private_key"] == [
-        "env://PROD_KEY",
-        f"{files}/kinetic-auth.toml:environments.prod.private_key",
-        "loaded by the core",
-    ]
+    assert outcome.table["private_key"] == ["env://PROD_KEY", "[environments.prod]"]
+    assert "note: loaded by the core\n" in outcome.out
     assert outcome.table["provider"] == ["jwt-bearer"]
+
+
+@pytest.mark.usefixtures("files")
+def test_settings_at_their_defaults_are_left_out_and_counted(run: Run) -> None:
+    outcome = run("config", "show")
+    assert outcome.code == 0
+    assert {"username", "password", "login_url", "client_id", "client_secret"} <= outcome.table.keys()
+    assert not {"read_timeout", "security_token", "store"} & outcome.table.keys()
+    hidden = sum(cells[-1:] == ["default"] for cells in run("config", "show", "--all").table.values())
+    assert f"\n{hidden} more are at their defaults: --all shows them.\n" in outcome.out
+
+
+def test_variables_that_do_not_count_are_noted(run: Run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SF_USERNAME", "other@acme.example")
+    monkeypatch.setenv("ENVIRONMENT", "staging")
+    (files / "kinetic-auth.toml").write_text(CONFIG.replace('default_environment = "dev"', ""))
+    outcome = run("config", "show", "-e", "dev")
+    assert "note: set and passed over: SF_USERNAME\n" in outcome.out
+    outcome = run("config", "show", "password", "--config", str(files / "kinetic-auth.toml"))
+    assert "ENVIRONMENT=staging is passed over: kinetic-auth.toml has no such" in " ".join(outcome.out.split())
+
+
+@pytest.mark.parametrize("option", [(), ("--all",)])
+def test_it_fits_80_columns_and_cuts_no_value(run: Run, tmp_path: Path, option: tuple[str, ...]) -> None:
+    folder = tmp_path / "a folder" / "of-a-project-deep-down"
+    folder.mkdir(parents=True)
+    host = "https://a-rather-long-name-of-a-company--integration.sandbox.my.salesforce.com"
+    (folder / "kinetic-auth.toml").write_text(
+        f'[environments.prod-of-europe]\nprovider = "jwt-bearer"\nlogin_url = "{host}"\nclient_id = "{"3" * 70}"\n'
+        'username = "integration@acme.example"\nprivate_key_path = "server.key"\n'
+    )
+    (folder / ".env").write_text("PROD_OF_EUROPE_SF_DEADLINE=20\nSF_DEADLINE=30\n")
+    files = ("--config", str(folder / "kinetic-auth.toml"), "--env-file", str(folder / ".env"))
+    outcome = run("config", "show", "-e", "prod-of-europe", *files, *option)
+    assert outcome.code == 0, outcome.err
+    assert [line for line in outcome.out.splitlines() if len(line) > 80] == []
+    assert host in outcome.out
+    assert "3" * 70 in outcome.out
+    assert "../a folder/of-a-project-deep-down/kinetic-auth.toml" in outcome.out
 
 
 @pytest.mark.usefixtures("canary")
@@ -87,8 +120,8 @@ def test_files_can_be_named(run: Run, files: Path, tmp_path: Path) -> None:
     elsewhere = files.rename(tmp_path / "elsewhere")
     outcome = run("config", "show", "--config", f"{elsewhere}/kinetic-auth.toml", "--env-file", f"{elsewhere}/.env")
     assert outcome.code == 0
-    assert outcome.table["config file"] == [f"{elsewhere}/kinetic-auth.toml"]
-    assert outcome.table[".env file"] == [f"{elsewhere}/.env"]
+    assert outcome.table["config file"] == ["kinetic-auth.toml"]  # the working directory has moved along
+    assert outcome.table[".env file"] == [".env"]
 
 
 @pytest.mark.usefixtures("files")
@@ -119,8 +152,8 @@ def test_a_wrong_configuration_is_shown_with_all_its_problems(run: Run, files: P
     outcome = run("config", "show", "-e", "dev")
     assert outcome.code == 2
     assert outcome.table["provider"] == ["password"]
-    assert outcome.table["client_id"] == ["3MVG9", f"SF_CLIENT_ID ({files}/.env)"]
-    assert outcome.table["client_secret"] == ["********", f"DEV_SF_CLIENT_SECRET ({files}/.env)"]
+    assert outcome.table["client_id"] == ["3MVG9", "SF_CLIENT_ID (.env)"]
+    assert outcome.table["client_secret"] == ["********", "DEV_SF_CLIENT_SECRET (.env)"]
     assert "username" not in outcome.table
     assert "Cannot configure 'password' for the environment 'dev', 4 problems:" in outcome.message
     assert (
@@ -143,10 +176,10 @@ def test_json_of_a_wrong_configuration_lists_the_problems(run: Run, files: Path)
 
 
 @pytest.mark.usefixtures("files")
-def test_an_unknown_environment_is_reported_with_the_files_that_were_used(run: Run, files: Path) -> None:
+def test_an_unknown_environment_is_reported_with_the_files_that_were_used(run: Run) -> None:
     outcome = run("config", "show", "-e", "prd")
     assert outcome.code == 2
-    assert outcome.table["config file"] == [f"{files}/kinetic-auth.toml"]
+    assert outcome.table["config file"] == ["kinetic-auth.toml"]
     assert outcome.table["provider"] == ["-"]
     assert "the environment 'prd' (from the argument) is not in" in outcome.message
     assert "it has: dev, prod (did you mean 'prod'?)" in outcome.message

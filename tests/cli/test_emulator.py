@@ -1,6 +1,7 @@
 """`kinetic-auth emulator`: it prints a .env file with its settings, runs until a signal, and removes its files."""
 
 import io
+import json
 import os
 import signal
 import socket
@@ -103,6 +104,27 @@ def test_serves_until_a_signal_and_then_removes_its_key(
     assert "Traceback" not in printed.err
     assert not key.parent.exists()
     assert list(temporary.iterdir()) == []
+
+
+def test_json_is_one_document_with_the_settings(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    reading, writing = os.pipe()
+    seen: list[Any] = []
+
+    def use(_: threading.Event) -> None:
+        with os.fdopen(reading) as stream:
+            text = ""
+            for line in stream:
+                text += line
+                if line == "}\n":
+                    break
+        seen.append(json.loads(text))
+
+    with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert served(["emulator", "--json"], use) == 0
+    assert list(seen[0]["variables"]) == NAMES
+    assert seen[0]["url"] == seen[0]["variables"]["SF_LOGIN_URL"]
+    assert seen[0]["org_id"].startswith("00D")
 
 
 def test_a_script_can_put_it_into_the_background_and_wait_for_the_lines(temporary: Path) -> None:

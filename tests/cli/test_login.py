@@ -124,8 +124,8 @@ class TestSet:
     def test_all_unusable_settings_are_reported_at_once(self, run: Run) -> None:
         outcome = run("login", "password", "--set", "usrname=x", "--set", "read_timeout=soon")
         assert outcome.code == 2
-        assert "usrname (from keyword): unknown setting (did you mean 'username'?)" in outcome.message
-        assert "read_timeout (from keyword): expected a number, got text" in outcome.message
+        assert "usrname (from --set): unknown setting (did you mean 'username'?)" in outcome.message
+        assert "read_timeout (from --set): expected a number, got text" in outcome.message
 
     @pytest.mark.usefixtures("canary")
     @pytest.mark.parametrize("name", ["password", "client_secret", "security_token", "proxy"])
@@ -204,8 +204,8 @@ class TestFailures:
     def test_a_missing_key_exits_with_3(self, run: Run, debug: tuple[str, ...]) -> None:
         outcome = run("login", "jwt-bearer", "--set", "private_key_path=nowhere.key", *debug)
         assert (outcome.code, outcome.out) == (3, "")
-        missing = Path("nowhere.key").absolute()
-        assert f"Error: Private key not found: {missing} does not exist. Remedy: Verify private_key" in outcome.message
+        assert "Error: private_key_path (from --set): Private key not found:" in outcome.message
+        assert f"{Path('nowhere.key').absolute()} does not exist. Remedy: Verify private_key" in outcome.message
 
     def test_a_wrong_key_exits_with_4_and_the_remedy(self, run: Run, keys: KeyPair, debug: tuple[str, ...]) -> None:
         Path("other.key").write_text(keys.private_key_pem)

@@ -134,6 +134,26 @@ def test_the_settings_as_json(run: Run) -> None:
     assert settings["read_timeout"]["default"] == 30.0
 
 
+def test_the_settings_of_the_source_and_of_the_stores_are_listed_too(run: Run) -> None:
+    outcome = run("providers", "password")
+    assert outcome.table["login_budget"][:2] == ["SF_LOGIN_BUDGET", "1000"]
+    assert "Of the session store 'file', of kinetic-auth-core" in outcome.out
+    assert outcome.table["path"][0] == "SF_STORE_PATH"
+    assert outcome.table["url"][:3] == ["SF_STORE_URL", "(required)", "secret"]
+    document = json.loads(run("providers", "password", "--json").out)
+    assert "lockout_guard" in {each["name"] for each in document["source_settings"]}
+    stores = {each["name"]: each for each in document["stores"]}
+    assert stores["redis"]["distribution"] == "kinetic-auth-redis-store"
+    assert {each["variable"] for each in stores["file"]["settings"]} == {"SF_STORE_PATH", "SF_STORE_KEY"}
+
+
+def test_a_provider_whose_sessions_are_not_stored_has_no_settings_of_stores(run: Run) -> None:
+    outcome = run("providers", "sf-cli")
+    assert "SF_STORE" not in outcome.out
+    assert "Its sessions are kept in the memory of the process, whatever the store." in outcome.out
+    assert json.loads(run("providers", "sf-cli", "--json").out)["stores"] == []
+
+
 def test_json_names_the_groups_of_which_one_is_needed(run: Run) -> None:
     document = json.loads(run("providers", "jwt-bearer", "--json").out)
     assert document["exactly_one_of"] == [["private_key", "private_key_path"]]

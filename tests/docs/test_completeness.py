@@ -42,7 +42,9 @@ def hooks() -> list[str]:
 
 
 def commands(group: click.Group, path: str = "kinetic-auth") -> Iterator[str]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         yield f"{path} {name}"
         if isinstance(command, click.Group):
             yield from commands(command, f"{path} {name}")

@@ -31,8 +31,8 @@ class Rotating(kinetic.GrantAuthenticator):
 
     client_id: str = kinetic.setting(help="Consumer Key.")
     token: str = kinetic.setting(help="The first refresh token.", secret=True)
-    scope: str = kinetic.setting("api", help="What the session may do.")
-    client_secret: str = kinetic.setting("", help="Consumer Secret.", secret=True, identity=False)
+    scope: str = kinetic.setting(default="api", help="What the session may do.")
+    client_secret: str = kinetic.setting(default="", help="Consumer Secret.", secret=True, identity=False)
 
     def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
         token = request.state.get() or self.token

@@ -242,7 +242,7 @@ def test_the_mistake_is_found_when_an_instance_is_made_by_hand() -> None:
 
     @attrs.frozen
     class Direct(kinetic.GrantAuthenticator):
-        n: int = kinetic.setting(1, help="", validator=at_least)
+        n: int = kinetic.setting(default=1, help="", validator=at_least)
 
         def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
             return {}

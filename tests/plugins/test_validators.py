@@ -89,7 +89,7 @@ class Careless(kinetic.GrantAuthenticator):
     """Its login_url has no check at all."""
 
     login_url: str = kinetic.setting(help="")
-    client_secret: str = kinetic.setting("canary-secret", help="", secret=True)
+    client_secret: str = kinetic.setting(default="canary-secret", help="", secret=True)
 
     def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
         return {"grant_type": "client_credentials", "client_secret": self.client_secret}

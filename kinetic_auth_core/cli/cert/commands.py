@@ -1,9 +1,7 @@
 """`kinetic-auth cert new`, `show` and `check`: keys and their certificates."""
 
 import datetime as dt
-import os
 import sys
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import EXPIRES_SOON, OK, UNFIT_CERTIFICATE
+from kinetic_auth_core.cli.new_files import refuse_to_overwrite, write_file
 from kinetic_auth_core.cli.options import json_option, passphrase_in, passphrase_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note, utc
 from kinetic_auth_core.errors import ConfigurationError
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from kinetic_auth_core.cli.cert.certificates import CertificateFile
 
 _PURPOSE = "kinetic-auth cert"
+_ELSEWHERE = "Name another folder with --out."
 _MAX_NAME = 64  # characters of a common name (RFC 5280, appendix A)
 _PRIVATE = 0o600
 _PUBLIC = 0o644
@@ -50,7 +50,7 @@ def _name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     return value
 
 
-@click.command(cls=Command, short_help="Make a key and its certificate.")
+@click.command(cls=Command)
 @click.option("--out", metavar="DIR", default=".", help="The folder for the files. Default: the current one.")
 @click.option("--name", metavar="CN", default="kinetic-auth", callback=_name, help="The certificate's common name.")
 @click.option("--days", type=click.IntRange(1, 36500), default=365, show_default=True, help="How long it is valid.")
@@ -94,7 +94,7 @@ def new(
         None if key else folder / "server.key", folder / "server.crt", folder / "server.p12" if p12 else None
     )
     if not force:
-        _refuse_to_overwrite(targets.wanted)
+        refuse_to_overwrite(targets.wanted, "Name another folder with --out")
     passphrase = passphrase_in(passphrase_env)
     private_key = load_key(key, passphrase) if key else rsa.generate_private_key(65537, int(bits))
     if p12 and isinstance(private_key, RemoteKey):
@@ -103,49 +103,11 @@ def new(
         passphrase = _prompt_for_passphrase()
     certificate = self_signed(private_key, name, days)
     if targets.key is not None:
-        write(targets.key, _pkcs8(private_key), _PRIVATE)
-    write(targets.certificate, pem(certificate), _PUBLIC)
+        write_file(targets.key, _pkcs8(private_key), _PRIVATE, _ELSEWHERE)
+    write_file(targets.certificate, pem(certificate), _PUBLIC, _ELSEWHERE)
     if targets.p12 is not None and passphrase is not None:
-        write(targets.p12, _pkcs12(private_key, certificate, name, passphrase), _PRIVATE)
+        write_file(targets.p12, _pkcs12(private_key, certificate, name, passphrase), _PRIVATE, _ELSEWHERE)
     _print_new(targets, CertificateFile.read(targets.certificate), key, as_json)
-
-
-def _refuse_to_overwrite(paths: Collection[Path]) -> None:
-    if taken := [str(path) for path in paths if os.path.lexists(path)]:
-        verb = "exists" if len(taken) == 1 else "exist"
-        raise ConfigurationError(
-            f"{' and '.join(taken)} already {verb}, and may be in use.",
-            remedy="Name another folder with --out, or replace the files with --force.",
-        )
-
-
-def write(path: Path, contents: bytes, mode: int) -> None:
-    """Write a file, entirely or not at all.
-
-    Args:
-        path: The file; its folder is made if it does not exist.
-        contents: The contents.
-        mode: Its permissions.
-
-    Raises:
-        ConfigurationError: The file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # with mode 0600
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(contents)
-            Path(name).chmod(mode)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except (OSError, ValueError) as error:  # ValueError: NUL in the path
-        why = getattr(error, "strerror", None) or error
-        raise ConfigurationError(
-            f"{path} cannot be written: {why}.", remedy="Name another folder with --out."
-        ) from error
 
 
 def _prompt_for_passphrase() -> bytes:
@@ -214,7 +176,7 @@ def _print_facts(facts: dict[str, object], problems: Collection[str] = ()) -> No
     emit_record([*rows, *(("problem", problem) for problem in problems)])
 
 
-@click.command(cls=Command, short_help="Show a certificate.")
+@click.command(cls=Command)
 @click.argument("file", metavar="FILE")
 @json_option
 def show(file: str, as_json: bool) -> None:
@@ -248,7 +210,7 @@ def show(file: str, as_json: bool) -> None:
         _print_facts({**facts, "size": f"{found.size} bytes of the {MAX_BYTES} that Salesforce accepts"}, problems)
 
 
-@click.command(cls=Command, short_help="Check a certificate and its key.")
+@click.command(cls=Command)
 @click.option("--cert", metavar="FILE", required=True, help="The certificate, PEM or DER.")
 @click.option("--key", metavar="FILE|REFERENCE", help="The private key that it should belong to.")
 @click.option(

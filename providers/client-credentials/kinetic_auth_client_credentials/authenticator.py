@@ -1,7 +1,7 @@
 """The client credentials grant: its settings and its form fields. The core sends the request and reads the answer."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 from urllib.parse import urlsplit
 
 import attrs
@@ -14,6 +14,7 @@ from kinetic_auth_core import (
     setting,
     single_line,
 )
+from kinetic_auth_core.plugins import ConnectionOptions, frozen
 
 #: The hosts of all orgs. Salesforce answers "request not supported on this domain" there.
 _SHARED_HOSTS = frozenset({"login.salesforce.com", "test.salesforce.com"})
@@ -30,7 +31,7 @@ def _check_my_domain(_instance: object, _attribute: object, value: object) -> No
         )
 
 
-@attrs.frozen
+@frozen
 class ClientCredentialsAuthenticator(GrantAuthenticator):
     """Logs in as an app; the session is that of the user whom the app names as Run As.
 
@@ -50,11 +51,21 @@ class ClientCredentialsAuthenticator(GrantAuthenticator):
 
     client_id: str = setting(help="Consumer Key of the app.", validator=single_line)
     client_secret: str = setting(help="Consumer Secret of the app.", secret=True, identity=False)
-    login_url: str = login_url_setting(
-        attrs.NOTHING,
-        help="The org's My Domain, such as https://acme.my.salesforce.com.",
-        validator=_check_my_domain,
-    )
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            client_id: str,
+            client_secret: str,
+            login_url: str,
+            **connection: Unpack[ConnectionOptions],
+        ) -> None: ...  # type checkers would take login_url for the first argument, since the base class has it
+    else:
+        login_url: str = login_url_setting(
+            attrs.NOTHING,
+            help="The org's My Domain, such as https://acme.my.salesforce.com.",
+            validator=_check_my_domain,
+        )
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use it
         """The form fields: the app's own credentials. Salesforce takes no `scope` here."""

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import urlsplit
 
 import attrs
@@ -21,7 +21,7 @@ from kinetic_auth_core import (
     single_line,
     url_setting,
 )
-from kinetic_auth_core.plugins import LocalSigner, read_private_key
+from kinetic_auth_core.plugins import ConnectionOptions, LocalSigner, frozen, read_private_key
 
 if TYPE_CHECKING:
     from kinetic_auth_jwt_bearer.assertion import AssertionKey
@@ -54,7 +54,7 @@ def _check_path(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError("is a key, not a path: set it as private_key (SF_PRIVATE_KEY)")
 
 
-@attrs.frozen
+@frozen
 class JWTAuthenticator(GrantAuthenticator):
     """Logs in with an assertion signed by a private key; no secret is sent.
 
@@ -84,26 +84,49 @@ class JWTAuthenticator(GrantAuthenticator):
     client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
     username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | bytes | Signer | Sequence[str | bytes | Signer] | None = setting(
-        None, help="RSA private key, as text; or a list: the current key and the next.", secret=True, identity=False
+        default=None,
+        help="RSA private key, as text; or a list: the current key and the next.",
+        secret=True,
+        identity=False,
     )
     private_key_path: str | os.PathLike[str] | None = setting(
-        None, help="File with the RSA private key.", validator=_check_path, identity=False
+        default=None, help="File with the RSA private key.", validator=_check_path, identity=False
     )
-    login_url: str = login_url_setting()
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            client_id: str,
+            username: str,
+            private_key: str | bytes | Signer | Sequence[str | bytes | Signer] | None = None,
+            private_key_path: str | os.PathLike[str] | None = None,
+            login_url: str = ...,
+            *,
+            audience: str | None = None,
+            passphrase: str | None = None,
+            client_secret: str | None = None,
+            private_certificate_path: str | os.PathLike[str] | None = None,
+            **connection: Unpack[ConnectionOptions],
+        ) -> None: ...  # type checkers would take login_url for the first argument, since the base class has it
+    else:
+        login_url: str = login_url_setting()
     audience: str | None = url_setting(
-        None,
+        default=None,
         help="Audience of the assertion, one URL; default: derived from login_url.",
         kw_only=True,
         derived=lambda self: default_audience(self.login_url),
     )
     passphrase: str | None = setting(
-        None, help="Passphrase of an encrypted key.", secret=True, identity=False, kw_only=True
+        default=None, help="Passphrase of an encrypted key.", secret=True, identity=False, kw_only=True
     )
     client_secret: str | None = setting(
-        None, help="Consumer Secret; not needed to log in.", secret=True, identity=False, kw_only=True
+        default=None, help="Consumer Secret; not needed to log in.", secret=True, identity=False, kw_only=True
     )
     private_certificate_path: str | os.PathLike[str] | None = setting(
-        None, help="File with the key's certificate, to be warned before it expires.", identity=False, kw_only=True
+        default=None,
+        help="File with the key's certificate, to be warned before it expires.",
+        identity=False,
+        kw_only=True,
     )
     _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 

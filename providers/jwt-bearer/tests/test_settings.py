@@ -43,7 +43,7 @@ def test_the_arguments_can_be_given_by_position(settings: dict[str, Any], keys: 
 
 def test_a_sixth_positional_argument_is_rejected(keys: KeyPair) -> None:
     with pytest.raises(TypeError):
-        JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, None, "https://a.example", "https://b.example")
+        JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, None, "https://a.example", "https://b.example")  # type: ignore[call-arg]
 
 
 def test_both_keys_exclude_each_other(keys: KeyPair) -> None:

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import attrs
 
 from kinetic_auth_core import GrantAuthenticator, LoginRequest, Once, login_url_setting, setting, single_line
+from kinetic_auth_core.plugins import ConnectionOptions, frozen
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def _warn(username: str, login_url: str) -> bool:
     return True
 
 
-@attrs.frozen
+@frozen
 class OAuthAuthenticator(GrantAuthenticator):
     """Logs in with a user's password.
 
@@ -62,9 +63,22 @@ class OAuthAuthenticator(GrantAuthenticator):
     username: str = setting(help="Salesforce username.", validator=single_line)
     password: str = setting(help="The user's password.", secret=True, identity=False)
     security_token: str = setting(
-        "", help="The user's security token, appended to the password.", secret=True, identity=False
+        default="", help="The user's security token, appended to the password.", secret=True, identity=False
     )
-    login_url: str = login_url_setting()
+    if TYPE_CHECKING:
+
+        def __init__(  # noqa: PLR0917 - the settings of the flow
+            self,
+            client_id: str,
+            client_secret: str,
+            username: str,
+            password: str,
+            security_token: str = "",
+            login_url: str = ...,
+            **connection: Unpack[ConnectionOptions],
+        ) -> None: ...  # type checkers would take login_url for the first argument, since the base class has it
+    else:
+        login_url: str = login_url_setting()
     _token_twice: Once[bool] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:  # noqa: ARG002 - this grant does not use it

@@ -83,15 +83,17 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         validator=check_url,
     )
     key: str | Sequence[str] | None = setting(
-        None,
+        default=None,
         help="Fernet key that encrypts what is stored; or a list: the first encrypts, all decrypt.",
         secret=True,
         validator=_check_key,
     )
-    encrypt: bool = setting(True, help="False stores sessions in clear, without a key.")
-    prefix: str = setting("kinetic-auth:", help="Prefix of all names in Redis.", validator=_check_prefix)
-    timeout: float = setting(1.0, help="Seconds for connecting, and for each answer.", validator=_check_timeout)
-    replicas: int = setting(0, help="Replicas that have to confirm each value (WAIT).", validator=_check_replicas)
+    encrypt: bool = setting(default=True, help="False stores sessions in clear, without a key.")
+    prefix: str = setting(default="kinetic-auth:", help="Prefix of all names in Redis.", validator=_check_prefix)
+    timeout: float = setting(default=1.0, help="Seconds for connecting, and for each answer.", validator=_check_timeout)
+    replicas: int = setting(
+        default=0, help="Replicas that have to confirm each value (WAIT).", validator=_check_replicas
+    )
     _client: Once[Any] = attrs.field(init=False, repr=False, factory=Once)
     _sealer: Once[Sealer] = attrs.field(init=False, repr=False, factory=Once)
     _warned: threading.Lock = attrs.field(init=False, repr=False, factory=threading.Lock)

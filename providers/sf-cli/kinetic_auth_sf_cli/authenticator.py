@@ -53,13 +53,19 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
     never_stored: ClassVar[bool] = True
 
     target_org: str | None = setting(
-        None, help="Alias or username of an org of `sf org list`; default: sf's own default org.", validator=_check_org
+        default=None,
+        help="Alias or username of an org of `sf org list`; default: sf's own default org.",
+        validator=_check_org,
     )
     command: str = command_setting(
-        "sf", help="The executable: a name on PATH, or a path.", kw_only=True, validator=single_line
+        default="sf", help="The executable: a name on PATH, or a path.", kw_only=True, validator=single_line
     )
     deadline: float = setting(
-        60.0, help="Seconds for all calls of sf at one login.", identity=False, kw_only=True, validator=check_seconds
+        default=60.0,
+        help="Seconds for all calls of sf at one login.",
+        identity=False,
+        kw_only=True,
+        validator=check_seconds,
     )
     api_version: str = api_version_setting()
     _refused: deque[str] = attrs.field(init=False, repr=False, eq=False, factory=lambda: deque[str](maxlen=_REMEMBERED))

@@ -1,17 +1,25 @@
 """The token exchange grant: its settings and its form fields. The core sends the request and reads the answer."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import attrs
 
-from kinetic_auth_core.plugins import GrantAuthenticator, LoginRequest, login_url_setting, setting, single_line
+from kinetic_auth_core.plugins import (
+    ConnectionOptions,
+    GrantAuthenticator,
+    LoginRequest,
+    frozen,
+    login_url_setting,
+    setting,
+    single_line,
+)
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 
 
-@attrs.frozen
+@frozen
 class TokenExchangeAuthenticator(GrantAuthenticator):
     """Logs in with a token of an identity provider that the org trusts: its token exchange handler names the user.
 
@@ -39,25 +47,43 @@ class TokenExchangeAuthenticator(GrantAuthenticator):
         secret=True,
         validator=single_line,
     )
-    login_url: str = login_url_setting(
-        attrs.NOTHING, help="The org's My Domain, such as https://acme.my.salesforce.com."
-    )
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            client_id: str,
+            subject_token: str,
+            login_url: str,
+            *,
+            client_secret: str | None = None,
+            subject_token_type: str = ...,
+            token_handler: str | None = None,
+            scope: str | None = None,
+            **connection: Unpack[ConnectionOptions],
+        ) -> None: ...  # type checkers would take login_url for the first argument, since the base class has it
+    else:
+        login_url: str = login_url_setting(
+            attrs.NOTHING, help="The org's My Domain, such as https://acme.my.salesforce.com."
+        )
     client_secret: str | None = setting(
-        None,
+        default=None,
         help="Consumer Secret, where the app requires it for this flow.",
         secret=True,
         identity=False,
         kw_only=True,
     )
     subject_token_type: str = setting(
-        JWT_TYPE, help="What the token is (RFC 8693, section 3).", validator=single_line, kw_only=True
+        default=JWT_TYPE, help="What the token is (RFC 8693, section 3).", validator=single_line, kw_only=True
     )
     token_handler: str | None = setting(
-        None, help="Name of the org's token exchange handler; default: that of the app.", validator=single_line,
+        default=None, help="Name of the org's token exchange handler; default: that of the app.", validator=single_line,
         kw_only=True,
     )  # fmt: skip
     scope: str | None = setting(
-        None, help="Scopes to ask for, divided by blanks; default: all of the app.", validator=single_line, kw_only=True
+        default=None,
+        help="Scopes to ask for, divided by blanks; default: all of the app.",
+        validator=single_line,
+        kw_only=True,
     )
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:  # noqa: ARG002 - the base class's signature

@@ -1,11 +1,10 @@
 """The refresh token grant (RFC 6749, section 6), for a token that may rotate."""
 
 from collections.abc import Mapping
-from typing import ClassVar
-
-import attrs
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from kinetic_auth_core import GrantAuthenticator, LoginRequest, login_url_setting, setting, single_line
+from kinetic_auth_core.plugins import ConnectionOptions, frozen
 
 
 def refresh_form(client_id: str, client_secret: str | None, refresh_token: str) -> dict[str, str]:
@@ -26,7 +25,7 @@ def new_refresh_token(answer: Mapping[str, object]) -> str | None:
     return token if isinstance(token, str) and token else None
 
 
-@attrs.frozen
+@frozen
 class RefreshTokenAuthenticator(GrantAuthenticator):
     """Logs in with a refresh token. Where the app rotates it, the newest one is kept in the session store.
 
@@ -52,9 +51,20 @@ class RefreshTokenAuthenticator(GrantAuthenticator):
         validator=single_line,
     )
     client_secret: str | None = setting(
-        None, help="Consumer Secret, where the app requires it for refreshes.", secret=True, identity=False
+        default=None, help="Consumer Secret, where the app requires it for refreshes.", secret=True, identity=False
     )
-    login_url: str = login_url_setting()
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            client_id: str,
+            refresh_token: str,
+            client_secret: str | None = None,
+            login_url: str = ...,
+            **connection: Unpack[ConnectionOptions],
+        ) -> None: ...  # type checkers would take login_url for the first argument, since the base class has it
+    else:
+        login_url: str = login_url_setting()
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:
         """The form fields, with the newest refresh token."""

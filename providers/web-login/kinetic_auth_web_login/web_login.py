@@ -9,10 +9,8 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import urlencode, urlsplit
-
-import attrs
 
 from kinetic_auth_core import (
     AuthenticationError,
@@ -24,7 +22,7 @@ from kinetic_auth_core import (
     setting,
     single_line,
 )
-from kinetic_auth_core.plugins import check_seconds, known_error
+from kinetic_auth_core.plugins import ConnectionOptions, check_seconds, frozen, known_error
 from kinetic_auth_web_login.callback import Callback
 from kinetic_auth_web_login.refresh_token import new_refresh_token, refresh_form
 
@@ -38,7 +36,7 @@ def _check_port(_instance: object, _attribute: object, value: int) -> None:
         raise ConfigurationError("must be a port, 1 to 65535")
 
 
-@attrs.frozen
+@frozen
 class WebLoginAuthenticator(GrantAuthenticator):
     """Logs a person in, in the browser; from then on with the refresh token that this has given, which may rotate.
 
@@ -64,24 +62,39 @@ class WebLoginAuthenticator(GrantAuthenticator):
 
     client_id: str = setting(help="Consumer Key of the app.", validator=single_line)
     client_secret: str | None = setting(
-        None, help="Consumer Secret, where the app requires it.", secret=True, identity=False
+        default=None, help="Consumer Secret, where the app requires it.", secret=True, identity=False
     )
-    login_url: str = login_url_setting()
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            client_id: str,
+            client_secret: str | None = None,
+            login_url: str = ...,
+            *,
+            username: str | None = None,
+            redirect_port: int = ...,
+            scope: str = ...,
+            login_timeout: float = ...,
+            **connection: Unpack[ConnectionOptions],
+        ) -> None: ...  # type checkers would take login_url for the first argument, since the base class has it
+    else:
+        login_url: str = login_url_setting()
     username: str | None = setting(
-        None, help="Salesforce username that has to log in; default: any.", validator=single_line, kw_only=True
+        default=None, help="Salesforce username that has to log in; default: any.", validator=single_line, kw_only=True
     )
     redirect_port: int = setting(
-        1717,
+        default=1717,
         help="Port of the callback URL http://localhost:<port>/OauthRedirect.",
         identity=False,
         validator=_check_port,
         kw_only=True,
     )
     scope: str = setting(
-        "id api refresh_token", help="Scopes, separated by blanks.", validator=single_line, kw_only=True
+        default="id api refresh_token", help="Scopes, separated by blanks.", validator=single_line, kw_only=True
     )
     login_timeout: float = setting(
-        600.0, help="Seconds that a person has.", identity=False, validator=check_seconds, kw_only=True
+        default=600.0, help="Seconds that a person has.", identity=False, validator=check_seconds, kw_only=True
     )
 
     def grant(self, request: LoginRequest) -> Mapping[str, str]:

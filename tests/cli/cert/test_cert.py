@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kinetic_auth_core.cli.cert.commands import write
 from kinetic_auth_core.cli.commands import cli
+from kinetic_auth_core.cli.new_files import write_file
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_created_is_reported(out: str, run: Run) -> None
 def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "server.key" / "in the way").mkdir(parents=True)
     with pytest.raises(ValueError, match="server.key cannot be written: "):
-        write(tmp_path / "server.key", b"canary", 0o600)
+        write_file(tmp_path / "server.key", b"canary", 0o600, "Name another folder with --out.")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".server")] == []
 
 
