@@ -6,6 +6,7 @@ from kinetic_auth_core.cli.application import Application, Group
 from kinetic_auth_core.cli.cert import commands as certificates
 from kinetic_auth_core.cli.config_show import show
 from kinetic_auth_core.cli.demo import demo
+from kinetic_auth_core.cli.doctor.command import doctor
 from kinetic_auth_core.cli.emulator import emulator
 from kinetic_auth_core.cli.exec import exec_command
 from kinetic_auth_core.cli.exit_codes import MEANINGS
@@ -39,6 +40,20 @@ cli = Application(
     help="Salesforce logins from the command line: sessions for scripts, the configuration, an org for tests.",
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    commands=[providers, plugins, new_plugin, config, login, token, exec_command, status, logout, cert, emulator, demo],
+    commands=[
+        doctor,
+        providers,
+        plugins,
+        new_plugin,
+        config,
+        login,
+        token,
+        exec_command,
+        status,
+        logout,
+        cert,
+        emulator,
+        demo,
+    ],
 )
 click.version_option(package_name="kinetic-auth-core", prog_name="kinetic-auth", message="%(prog)s %(version)s")(cli)

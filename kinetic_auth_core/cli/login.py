@@ -1,6 +1,6 @@
 """`kinetic-auth login`: logs in with the current configuration, and keeps the session in the store."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -26,16 +26,21 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) 
     return [(name, value) for name, _, value in pairs]
 
 
+def set_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--set NAME=VALUE`, as the argument `pairs`; see `given_settings`."""
+    return click.option(
+        "--set",
+        "pairs",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_pairs,
+        help="A setting; may be repeated. Not for secrets.",
+    )(function)
+
+
 @click.command(cls=Command, short_help="Log in and keep the session in the store.")
 @choice_options
-@click.option(
-    "--set",
-    "pairs",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=_pairs,
-    help="A setting; may be repeated. Not for secrets.",
-)
+@set_option
 @click.option("--fresh", is_flag=True, help="Log in again, even if the store has a live session.")
 @click.option("--show-token", is_flag=True, help="Show the access token.")
 @json_option
@@ -55,7 +60,7 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     without --show-token.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     chosen = Choice(**choice)
-    settings = _settings(pairs, chosen)
+    settings = given_settings(pairs, chosen)
     with command_source(chosen, settings) as found:
         source = found.source
         session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
@@ -74,7 +79,7 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     emit_record({**facts, "issued_at": issued_at, "access_token": token}.items())
 
 
-def _settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
+def given_settings(pairs: list[tuple[str, str]], choice: Choice) -> dict[str, Any]:
     """The settings of `--set`, converted to their types; `resolve` reports what cannot be converted.
 
     Raises:

@@ -196,7 +196,7 @@ class LoginFlow:
         return [] if known is None else self._guard.stops(known.credential)
 
     def grant_record(self) -> Record | None:
-        """What the store has of the secret that the provider can present once; None where it has none, or none is known.
+        """What the store has of the secret that the provider can present once; None where that is not known.
 
         Raises:
             KineticAuthError: The store failed.

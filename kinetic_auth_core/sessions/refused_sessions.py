@@ -21,7 +21,7 @@ IN_A_ROW = 3
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 1800.0
 
 #: Why sessions are refused as soon as they are made, for people.
-_CAUSES = (
+CAUSES = (
     "Usual causes: sessions that are locked to the IP address of their login (Session Settings in Setup), a user "
     "without the permission API Enabled, API Access Control, a token without the scope api, an expired password"
 )
@@ -99,7 +99,7 @@ class RefusedSessions:
 
     def why(self) -> str:
         """Why no login may be made, as a sentence."""
-        return f"{self._in_a_row} sessions in a row were refused right after their login. {_CAUSES}."
+        return f"{self._in_a_row} sessions in a row were refused right after their login. {CAUSES}."
 
     def _count(self, session: SalesforceSession) -> None:
         self._in_a_row += 1
@@ -111,7 +111,7 @@ class RefusedSessions:
         logger.warning(
             "%s: %d sessions in a row were refused right after their login; the next login is made in %.0f s, and "
             "until then callers get the session that was refused. %s.",
-            *(self._label, self._in_a_row, self._pause_s, _CAUSES),
+            *(self._label, self._in_a_row, self._pause_s, CAUSES),
         )
 
     def _after_fork(self) -> None:

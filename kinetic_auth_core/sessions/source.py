@@ -201,6 +201,18 @@ class SessionSource:
         """Whether the session store has failed and not answered since: this process goes on with its own memory."""
         return self._cache.is_down
 
+    def opened_store(self) -> SessionStore | None:
+        """The session store itself; None: this process's memory.
+
+        Raises:
+            Exception: It could not be opened, for whatever reason.
+        """
+        return self._cache.opened_store()
+
+    def stored_name(self) -> str:
+        """The name of the session in the store; it tells nothing."""
+        return self._cache.find_name()
+
     def was_stored(self, session: SalesforceSession) -> bool:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""
         return not self._refresher.was_made_here(session)

@@ -1,0 +1,132 @@
+"""Checks of secrets, keys and certificates, by what a login does before it sends anything."""
+
+import datetime as dt
+import time
+from pathlib import Path
+from typing import Any
+
+from kinetic_auth_core.cli.doctor.examination import Examination
+from kinetic_auth_core.cli.doctor.report import warn_of, warnings_captured
+from kinetic_auth_core.cli.exit_codes import NO_KEY, USAGE
+from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.events import LoginRequest
+from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
+from kinetic_auth_core.login.grant import GrantAuthenticator
+from kinetic_auth_core.login.spec import make_instance
+from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.settings.validators import names_a_program
+
+#: How many days before the end of a certificate the warnings begin.
+_WARN_DAYS = 30
+
+
+def check_secrets(examination: Examination) -> None:
+    """What references name is fetched, as at each login, and the provider's instances are made of it."""
+    spec, report = examination.spec, examination.report
+    credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
+    errors: list[KineticAuthError] = []
+    with warnings_captured() as warnings:
+        for number in range(credentials.count):
+            try:
+                examination.instances.append(make_instance(spec, credentials.load(number)))
+            except KineticAuthError as error:
+                errors.append(error)
+    for error in errors:
+        if examination.instances:
+            report.add("secrets", "warning", error.message, error.remedy)
+        else:
+            report.failed("secrets", error)
+    if not errors:
+        names = dict.fromkeys(f"{name} from {reference.scheme}://" for name, reference in references(spec.values))
+        report.add("secrets", "ok", f"{', '.join(names)}: fetched." if names else "none is a reference.")
+    warn_of(report, "secrets", warnings)
+
+
+def check_certificate(examination: Examination) -> None:
+    """The certificates that settings name: readable, and their days."""
+    spec, report = examination.spec, examination.report
+    named = [
+        row
+        for row in spec.rows
+        if "cert" in row.name and not row.secret and row.value and not row.name.endswith("_key") and "." not in row.name
+    ]
+    if not named:
+        report.skip("certificate", "no setting names a certificate.")
+    for row in named:
+        _check_dates(examination, row.name, Path(str(row.value)))
+
+
+def _check_dates(examination: Examination, name: str, path: Path) -> None:
+    from kinetic_auth_core.cli.cert.certificates import CertificateFile
+
+    report, now = examination.report, dt.datetime.now(dt.UTC)
+    try:
+        file = CertificateFile.read(path)
+    except KineticAuthError as error:
+        report.failed("certificate", error, name)
+        return
+    is_uploaded = name != "client_cert"  # that one is of a type that Salesforce chooses less
+    problems = [each for each in file.problems(now) if is_uploaded or each.startswith(("expired", "is not valid"))]
+    renew = (
+        "Make a new key and certificate (kinetic-auth cert new), upload the certificate to the app, and set both here."
+        if is_uploaded
+        else "Have its authority issue a new one."
+    )
+    end, left = file.certificate.not_valid_after_utc.date(), file.days_left(now)
+    if problems:
+        what = f"the certificate {path} {' and '.join(problems)}."
+        report.add("certificate", "failure", what, renew, name, code=NO_KEY)
+    elif left < _WARN_DAYS:
+        what = f"the certificate {path} expires on {end}, in {left} day(s)."
+        report.add("certificate", "warning", what, renew, name)
+    else:
+        report.add("certificate", "ok", f"{path} is valid until {end}, {left} days from now.", "", name)
+
+
+def check_key(examination: Examination) -> None:
+    """The private key, by the form of a token request, which the provider makes and nobody sends."""
+    report, spec = examination.report, examination.spec
+    cls = type(examination.instances[0])
+    signs = any(each.secret and each.takes_bytes for each in schema(cls))
+    if not (signs and issubclass(cls, GrantAuthenticator)) or cls.single_use or cls.asks_a_person:
+        report.skip("key", f"{spec.provider} signs with no key.")
+        return
+    request = LoginRequest(provider=spec.provider, environment=spec.environment, host=spec.host, now=time.time())
+    errors: list[KineticAuthError] = []
+    with warnings_captured() as warnings:
+        for instance in examination.instances:
+            try:
+                instance.grant(request)
+            except KineticAuthError as error:
+                errors.append(error)
+    for error in errors:
+        if len(errors) < len(examination.instances):
+            report.add("key", "warning", error.message, error.remedy)
+        else:
+            report.failed("key", error)
+    if not errors:
+        report.add("key", "ok", f"it can be read, and signs{_with_certificate(examination.instances[0])}.")
+    warn_of(report, "key", [each for each in warnings if not each.startswith("the certificate ")])
+
+
+def _with_certificate(instance: Any) -> str:
+    named = [each.name for each in schema(type(instance)) if each.name.endswith("certificate_path")]
+    return "; the certificate belongs to it" if any(getattr(instance, name) for name in named) else ""
+
+
+def check_command(examination: Examination) -> None:
+    """A program that the provider runs."""
+    import os
+    import shutil
+
+    report, instance = examination.report, examination.instances[0]
+    programs = [each for each in schema(type(instance)) if names_a_program(each)]
+    for each in programs:
+        value = os.path.expanduser(str(each.value_of(instance)))  # noqa: PTH111 - a name on PATH is no path
+        if (found := shutil.which(value)) is None:
+            what = f"the command {value} is not on PATH and not an executable file."
+            report.add(
+                "command", "failure", what, f"Install it, or set {each.name} to its path.", each.name, code=USAGE
+            )
+        else:
+            report.add("command", "ok", f"{found}.", "", each.name)
