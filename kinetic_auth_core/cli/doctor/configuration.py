@@ -50,11 +50,8 @@ def check_files(examination: Examination) -> None:
             report.problems("config file", error)
             return
     examination.configuration = Configuration(variables, file)
-    report.add(
-        "config file",
-        "ok",
-        f"{file.path} ({'found by searching' if file.how_to_name_it else 'named'})." if file.path else "none.",
-    )
+    how = "found by searching" if file.how_to_name_it else "named"
+    report.add("config file", "ok", f"{file.path} ({how})." if file.path else "none.")
     warn_of(report, "config file", warnings)
     if file.path is not None and file.how_to_name_it is not None:
         others = [str(path) for path in dict.fromkeys(config_candidates()) if path != file.path]

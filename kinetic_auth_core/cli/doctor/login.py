@@ -223,7 +223,7 @@ def _check_limits(examination: Examination, response: TokenResponse) -> None:
 
 
 _API_ENABLED = "Give the user's profile or a permission set the permission API Enabled; some editions have no API."
-_PASSWORD_REMEDY = (
+_SET_ANOTHER = (
     "Set a new password: log in to Salesforce in a browser as that user, or Setup, Users, Reset Password; or give the "
     "user the permission Password Never Expires."
 )
@@ -232,7 +232,7 @@ _WHO_CALLS = "Wait, or find out who uses them: Setup, System Overview, API Usage
 _REFUSALS = {
     "INVALID_OPERATION_WITH_EXPIRED_PASSWORD": (
         "the user's password has expired, so the session may do nothing",
-        _PASSWORD_REMEDY,
+        _SET_ANOTHER,
     ),
     "API_DISABLED_FOR_ORG": ("the API is not enabled for this user or org", _API_ENABLED),
     "API_CURRENTLY_DISABLED": ("the API is not enabled for this user or org", _API_ENABLED),

@@ -154,7 +154,9 @@ class _Steps:
             return ""
         proxy = self.proxy[0] if self.proxy else None
         with contextlib.suppress(OSError, ValueError, ImportError, http.client.HTTPException):
-            return f", issued by {_issuer(_certificate(self._place, proxy))}"
+            from kinetic_auth_core.cli.cert.certificates import issuer_of
+
+            return f", issued by {issuer_of(_certificate(self._place, proxy))}"
         return ""
 
 
@@ -206,21 +208,6 @@ def _certificate(place: _Place, proxy: str | None) -> bytes:
         connected = tunnel.sock
     with connected, context.wrap_socket(connected, server_hostname=place.host) as wrapped:
         return wrapped.getpeercert(binary_form=True) or b""
-
-
-def _issuer(der: bytes) -> str:
-    """The names of who issued a certificate.
-
-    Raises:
-        ValueError: It is not one.
-        ImportError: cryptography is not installed.
-    """
-    from cryptography import x509
-
-    names = {each.oid: str(each.value) for each in x509.load_der_x509_certificate(der).issuer}
-    oids = (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME)
-    text = ", ".join(dict.fromkeys(names[oid] for oid in oids if oid in names)) or "nobody named"
-    return "".join(char if char.isprintable() else " " for char in text)[:200]
 
 
 def check_answer(examination: Examination) -> None:

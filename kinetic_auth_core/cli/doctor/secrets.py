@@ -31,11 +31,11 @@ def check_secrets(examination: Examination) -> None:
                 examination.instances.append(make_instance(spec, credentials.load(number)))
             except KineticAuthError as error:
                 errors.append(error)
-    for error in errors:
+    for failure in errors:
         if examination.instances:
-            report.add("secrets", "warning", error.message, error.remedy)
+            report.add("secrets", "warning", failure.message, failure.remedy)
         else:
-            report.failed("secrets", error)
+            report.failed("secrets", failure)
     if not errors:
         names = dict.fromkeys(f"{name} from {reference.scheme}://" for name, reference in references(spec.values))
         report.add("secrets", "ok", f"{', '.join(names)}: fetched." if names else "none is a reference.")
@@ -99,11 +99,11 @@ def check_key(examination: Examination) -> None:
                 instance.grant(request)
             except KineticAuthError as error:
                 errors.append(error)
-    for error in errors:
+    for failure in errors:
         if len(errors) < len(examination.instances):
-            report.add("key", "warning", error.message, error.remedy)
+            report.add("key", "warning", failure.message, failure.remedy)
         else:
-            report.failed("key", error)
+            report.failed("key", failure)
     if not errors:
         report.add("key", "ok", f"it can be read, and signs{_with_certificate(examination.instances[0])}.")
     warn_of(report, "key", [each for each in warnings if not each.startswith("the certificate ")])

@@ -1,0 +1,101 @@
+"""Faults of the session store."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+
+from cryptography.fernet import Fernet
+
+import kinetic_auth_core as kinetic
+from doctor_rows.row import Bench, Row
+from doctor_rows.servers import unused_port
+
+
+def _file(bench: Bench) -> str:
+    path = str(bench.folder / "sessions")
+    bench.env |= {"SF_STORE": "file", "SF_STORE_PATH": path}
+    return path
+
+
+def not_a_folder(bench: Bench) -> None:
+    _file(bench)
+    bench.write("sessions", "")
+
+
+def open_folder(bench: Bench) -> None:
+    _file(bench)
+    (bench.folder / "sessions").mkdir(mode=0o777)
+    (bench.folder / "sessions").chmod(0o777)
+
+
+def read_only(bench: Bench) -> None:
+    """A place where nobody may make a folder, not even root."""
+    bench.env |= {"SF_STORE": "file", "SF_STORE_PATH": "/proc/1/sessions"}
+
+
+def _with_session(bench: Bench, key: str | None) -> None:
+    store = {"name": "file", "path": _file(bench), **({"key": key} if key else {})}
+    with kinetic.resolve("jwt-bearer", **bench.sf.settings("jwt-bearer"), store=store) as source:
+        source.session()
+
+
+def another_key(bench: Bench) -> None:
+    _with_session(bench, Fernet.generate_key().decode())
+    bench.env["SF_STORE_KEY"] = Fernet.generate_key().decode()
+
+
+def key_left_out(bench: Bench) -> None:
+    _with_session(bench, Fernet.generate_key().decode())
+
+
+def malformed_key(bench: Bench) -> None:
+    _file(bench)
+    bench.env["SF_STORE_KEY"] = "not-a-fernet-key"
+
+
+def redis_down(bench: Bench) -> None:
+    bench.env |= {
+        "SF_STORE": "redis",
+        "SF_STORE_URL": f"redis://127.0.0.1:{unused_port()}/0",
+        "SF_STORE_KEY": Fernet.generate_key().decode(),
+    }
+
+
+def _redis(password: str) -> Callable[[Bench], None]:
+    """A Redis server with a password, and another one in the settings."""
+
+    def plant(bench: Bench) -> None:
+        program, port = shutil.which("redis-server"), unused_port()
+        assert program, "this test needs a real Redis: apt-get install redis-server"
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "right"]
+        server = subprocess.Popen([program, *options, "--dir", str(bench.folder)], stdout=subprocess.DEVNULL)
+        bench.stack.callback(server.wait)
+        bench.stack.callback(server.terminate)
+        deadline = time.monotonic() + 10
+        while subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        redis_down(bench)
+        bench.env["SF_STORE_URL"] = f"redis://{password}127.0.0.1:{port}/0"
+
+    return plant
+
+
+def single_use_without_its_store(bench: Bench) -> None:
+    bench.use("refresh-token")
+    not_a_folder(bench)
+
+
+ROWS = [
+    Row("store", "its folder is a file", not_a_folder, "store", "Not a directory", "store", 5),
+    Row("store", "others can read its folder", open_folder, "store", "sessions", "store", 5),
+    Row("store", "its folder cannot be made", read_only, "store", "/proc/1", "store", 5),
+    Row("store", "it has another key", another_key, "store", "has another key", "store.key", 3),
+    Row("store", "its key is left out", key_left_out, "store", "key", "store", 3),
+    Row("store", "its key is malformed", malformed_key, "settings", "Fernet", "store.key"),
+    Row("store", "Redis does not run", redis_down, "store", "refused", "store", 5),
+    Row("store", "Redis has another password", _redis(":wrong@"), "store", "password", "store", 5),
+    Row("store", "Redis wants a password", _redis(""), "store", "password", "store", 5),
+    Row("store", "a token has no place", single_use_without_its_store, "store", "Not a directory", "store", 5),
+]
