@@ -10,10 +10,10 @@ from kinetic_auth_core.cli.doctor.examination import Examination
 from kinetic_auth_core.cli.doctor.report import warn_of, warnings_captured
 from kinetic_auth_core.cli.exit_codes import NO_KEY, REFUSED, TRY_LATER, USAGE, exit_code_of
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, TransportError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, SessionRejectedError, TransportError
 from kinetic_auth_core.login.refusals import HeldBackError
 from kinetic_auth_core.login.state import store_unavailable
-from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
+from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, known_error
 from kinetic_auth_core.oauth.invalid_session import is_dead_session
 from kinetic_auth_core.session import SalesforceSession, decoded
 from kinetic_auth_core.sessions.refused_sessions import CAUSES
@@ -137,13 +137,40 @@ def check_login(examination: Examination) -> None:
         try:
             examination.session = _logged_in(examination, source)
         except KineticAuthError as error:
-            report.failed("login", error)
+            setting, hint = _about(examination, error)
+            report.failed("login", error, setting, hint=hint)
             for name in AFTER_LOGIN:
                 report.moot(name, "login")
     if (session := examination.session) is not None:
         who = session.username or examination.spec.displayed("username") or session.user_id or "a user"
         report.add("login", "ok", f"{who} of org {session.org_id or 'unknown'} at {session.instance_url}.")
     warn_of(report, "login", warnings)
+
+
+#: The settings that a refusal is about, the first that is set, and what may be wrong besides what its remedy says.
+_ABOUT: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    ("invalid_grant", "authentication failure"): (("password", "username"), ""),
+    ("invalid_grant", "user hasn't approved this consumer"): (
+        ("username", "client_id"),
+        "Or the username is misspelt, or is a user of another org: compare it with Setup, Users.",
+    ),
+    ("invalid_grant", "audience is invalid"): (("audience", "login_url"), ""),
+    ("invalid_grant", "invalid assertion"): (("private_key_path", "private_key"), ""),
+    ("invalid_grant", "expired access/refresh token"): (("refresh_token", "client_id"), ""),
+    ("invalid_client_id", "client identifier invalid"): (("client_id",), ""),
+    ("invalid_client", "invalid client credentials"): (("client_secret",), ""),
+}
+
+
+def _about(examination: Examination, error: KineticAuthError) -> tuple[str | None, str]:
+    """The setting that the error of a login is about, where its code says so, and a hint."""
+    code, description = (getattr(error, name, None) for name in ("error", "description"))
+    known = known_error(code or "", description)
+    names, hint = _ABOUT.get((known.error, known.description), ((), "")) if known else ((), "")
+    if isinstance(error, SessionRejectedError):
+        names = ("expected_org_id", "allowed_instance_hosts")
+    is_set = {row.name for row in examination.spec.rows if row.value not in (None, "")}
+    return next((name for name in names if name in is_set), None), hint
 
 
 def _logged_in(examination: Examination, source: SessionSource) -> SalesforceSession:

@@ -106,7 +106,7 @@ class _Steps:
         if self.proxy is not None:
             place = _Place.of(self.proxy[0])
             is_the_proxys = error.message.startswith("the proxy") or not _connects(place)
-            self.fail("proxy" if is_the_proxys else "TLS", error, self.proxy[1])
+            self.fail("proxy" if is_the_proxys else "TLS", error)
         elif not self._addresses():
             self.fail("DNS", error, "login_url")
         elif not _connects(self._place):
@@ -127,7 +127,13 @@ class _Steps:
             self._report.add("TCP", "ok", f"{self._place} accepts connections.")
         if name == "TLS" and (issuer := self._issued_by()):
             error.message = f"{error.message.removesuffix('.')}. It shows a certificate{issuer}."
-        self._report.failed(name, error, setting if setting in {row.name for row in self._report.rows} else None)
+        if name == "TLS":
+            setting = "ca_bundle" if "ca_bundle" in f"{error.message} {error.remedy}" else "login_url"
+        source = self.proxy[1] if name == "proxy" and self.proxy and self.proxy[1] != "proxy" else None
+        setting = "proxy" if name == "proxy" else setting
+        self._report.failed(
+            name, error, setting if setting in {row.name for row in self._report.rows} else None, source
+        )
         for each in CONNECTION[CONNECTION.index(name) + 1 :]:
             self._report.moot(each, name)
 
@@ -217,9 +223,9 @@ def check_answer(examination: Examination) -> None:
         report.skip("host", f"{examination.spec.provider} has no setting login_url.")
     elif isinstance(answer, TransportError):
         if answer.status is not None and 300 <= answer.status < 400:
-            report.add("host", "warning", answer.message, answer.remedy)
+            report.add("host", "warning", answer.message, answer.remedy, "login_url")
         else:
-            report.failed("host", answer)
+            report.failed("host", answer, "login_url" if report.has("login_url") else None)
     elif answer.status >= 500 or answer.status == 429:
         what = f"the login host answers with HTTP {answer.status}."
         report.add(

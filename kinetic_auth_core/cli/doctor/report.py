@@ -94,21 +94,28 @@ class Report:
         """Add a check that says nothing, as another one has failed."""
         self.add(name, "skipped", f"not checked: {cause} comes first.")
 
-    def failed(self, name: str, error: KineticAuthError, setting: str | None = None) -> None:
+    def failed(
+        self, name: str, error: KineticAuthError, setting: str | None = None, source: str | None = None, hint: str = ""
+    ) -> None:
         """Add what an error says, as a login would say it.
 
         Args:
             name: The check.
             error: The error.
             setting: The setting that it is about; None: the first one that it names.
+            source: Where that comes from; None: as its row says.
+            hint: What to do besides the error's remedy.
         """
         error = with_place(error, self.rows)
         name_places(error, self.rows)
         setting = setting or self._named_in(f"{error.message} {error.remedy}")
         row = self._row(setting)
-        remedy = error.remedy or (f"Correct {setting} in {row.source}." if row else "")
-        note = f" {row.name}: {row.note}." if row and "passed over" in row.note else ""
-        self.add(name, "failure", error.message, remedy + note, setting, code=exit_code_of(error))
+        where = source or (row.source if row and row.source != "default" else None)
+        remedies = [error.remedy or (f"Correct {where if source else f'{setting} in {where}'}." if where else ""), hint]
+        if row and "passed over" in row.note:
+            remedies.append(f"{row.name} comes from {row.source}; {row.note}.")
+        remedy = " ".join(filter(None, remedies))
+        self.add(name, "failure", error.message, remedy, setting, source=source, code=exit_code_of(error))
 
     def problem(self, name: str, problem: str, remedy: str = "", code: int = USAGE) -> None:
         """Add a problem of the configuration: a sentence that begins with its setting and source."""
@@ -139,6 +146,10 @@ class Report:
             for each in self.checks
         ]
 
+    def has(self, setting: str) -> bool:
+        """Whether the provider has a setting."""
+        return self._row(setting) is not None
+
     def _row(self, setting: str | None) -> ExplainedSetting | None:
         return next((row for row in self.rows if row.name == setting), None)
 
@@ -147,8 +158,14 @@ class Report:
         return row.source if row else None
 
     def _named_in(self, text: str) -> str | None:
-        """The setting that a text names first."""
-        names = {row.name: match.start() for row in self.rows if (match := re.search(rf"\b{row.name}\b", text))}
+        """The setting that a text names first. Some are called by common words, such as `proxy` and `store`."""
+        names = {}
+        for row in self.rows:
+            name = rf"\b{row.name}\b"
+            is_a_word = "_" not in row.name
+            pattern = rf"(?:^|[Ss]et |Check |Correct ){name}|{name} \(from" if is_a_word else name
+            if match := re.search(pattern, text):
+                names[row.name] = match.start()
         return min(names, key=lambda name: names[name], default=None)
 
 

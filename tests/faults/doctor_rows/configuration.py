@@ -109,7 +109,14 @@ ROWS = [
         logs_in=True,
     ),
     Row("configuration", "a variable of the file is not set", unset_variable, "settings", "CONSUMER_KEY", "client_id"),
-    Row("configuration", "a setting is called otherwise", unknown_setting, "settings", "did you mean 'client_id'?"),
+    Row(
+        "configuration",
+        "a setting is called otherwise",
+        unknown_setting,
+        "settings",
+        "did you mean 'client_id'?",
+        "consumer_key",
+    ),
     Row("configuration", "a setting is missing", missing, "settings", "SF_CLIENT_ID", "client_id"),
     Row("configuration", "key and path of a key", both_keys, "settings", "exclude each other", "private_key"),
     Row(

@@ -34,9 +34,10 @@ def read_only(bench: Bench) -> None:
     bench.env |= {"SF_STORE": "file", "SF_STORE_PATH": "/proc/1/sessions"}
 
 
-def _with_session(bench: Bench, key: str | None) -> None:
-    store = {"name": "file", "path": _file(bench), **({"key": key} if key else {})}
-    with kinetic.resolve("jwt-bearer", **bench.sf.settings("jwt-bearer"), store=store) as source:
+def _with_session(bench: Bench, key: str) -> None:
+    store = {"name": "file", "path": _file(bench), "key": key}
+    variables = bench.write("before.env", "".join(f"{name}={value}\n" for name, value in bench.env.items()))
+    with kinetic.resolve("jwt-bearer", env_file=variables, store=store) as source:
         source.session()
 
 
@@ -88,7 +89,7 @@ def single_use_without_its_store(bench: Bench) -> None:
 
 
 ROWS = [
-    Row("store", "its folder is a file", not_a_folder, "store", "Not a directory", "store", 5),
+    Row("store", "its folder is a file", not_a_folder, "store", "NotADirectoryError", "store", 5),
     Row("store", "others can read its folder", open_folder, "store", "sessions", "store", 5),
     Row("store", "its folder cannot be made", read_only, "store", "/proc/1", "store", 5),
     Row("store", "it has another key", another_key, "store", "has another key", "store.key", 3),
@@ -97,5 +98,5 @@ ROWS = [
     Row("store", "Redis does not run", redis_down, "store", "refused", "store", 5),
     Row("store", "Redis has another password", _redis(":wrong@"), "store", "password", "store", 5),
     Row("store", "Redis wants a password", _redis(""), "store", "password", "store", 5),
-    Row("store", "a token has no place", single_use_without_its_store, "store", "Not a directory", "store", 5),
+    Row("store", "a token has no place", single_use_without_its_store, "store", "NotADirectoryError", "store", 5),
 ]
