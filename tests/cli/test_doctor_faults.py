@@ -1,7 +1,7 @@
 """Each planted fault is what `kinetic-auth doctor` names first, with what to do about it, and without a secret.
 
-The rows are in `doctor_rows`. They are also a table in the docs, `docs/doctor.csv`: a run compares them with it, and one
-with WRITE_DOCTOR_TABLE=1 in the environment writes it.
+The rows are in `doctor_rows`. They are also a table in the docs, `docs/doctor.csv`: a run compares them with it, and
+one with WRITE_DOCTOR_TABLE=1 in the environment writes it.
 """
 
 import csv
@@ -51,7 +51,7 @@ def line_of(row: Row, found: dict[str, Any], bench: Bench) -> dict[str, str]:
         text = re.sub(
             r"00D\w{12,15}", "00D000000000001", re.sub(r"(127\.0\.0\.1|localhost):\d+", "login.example", text)
         )
-        text = re.sub(r"\d{4}-\d\d-\d\d", "2026-11-30", text.replace(bench.env.get("SF_CLIENT_ID", "-"), "3MVG9"))
+        text = re.sub(r"\d{4}-\d\d-\d\d", "2026-11-30", text.replace(bench.env.get("SF_CLIENT_ID", "\0"), "3MVG9"))
         return re.sub(r"\b[0-9a-f]{16}\b", "0123456789abcdef", re.sub(r"trustme v[\d.]+", "trustme", text))
 
     return {
@@ -89,7 +89,9 @@ def test_the_fault_is_named_first_with_what_to_do(
 ) -> None:
     row.plant(bench)
     document, outcome = diagnosis(run, bench, *(["--login"] if row.logs_in else []))
-    found = next(check for check in document["checks"] if check["status"] in ("failure", "warning"))
+    first = next((check for check in document["checks"] if check["status"] in ("failure", "warning")), None)
+    found = document["root_cause"] if row.code else first
+    assert found is not None
     assert (found["name"], found["status"]) == (row.check, row.status), found
     assert row.says in f"{found['message']} {found['remedy']}"
     assert found["remedy"]

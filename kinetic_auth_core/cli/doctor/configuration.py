@@ -157,7 +157,7 @@ def check_settings(examination: Examination) -> None:
 
 
 def _check_quotes(examination: Examination) -> list[str]:
-    """Values in quotes, and secrets with a line break or blanks around them: copied, or left by the shell or Docker."""
+    """Values in quotes that the shell or Docker has left there; the sentences of the log about them."""
     found, report = examination.found, examination.report
     if found.spec is None or found.cls is None:
         return []
@@ -174,28 +174,7 @@ def _check_quotes(examination: Examination) -> list[str]:
             code=USAGE,
             is_suspicion=True,
         )
-    for each in settings:
-        value = values.get(each.name)
-        if each.secret and not each.takes_bytes and isinstance(value, str) and (what := _stray(value)):
-            report.add(
-                "settings",
-                "failure",
-                f"{each.name} has {what}, which counts as a part of it.",
-                f"Write {each.name} without it: in a shell printf %s instead of echo, in YAML > or | adds line breaks.",
-                each.name,
-                code=USAGE,
-                is_suspicion=True,
-            )
     return quoted
-
-
-def _stray(text: str) -> str:
-    """What a secret has that does not look like a part of it; empty if there is nothing."""
-    if "\n" in text or "\r" in text:
-        return "a line break"
-    if text != text.strip():
-        return "blanks around it"
-    return "" if text.isprintable() else "a control character"
 
 
 def check_api_version(examination: Examination) -> None:

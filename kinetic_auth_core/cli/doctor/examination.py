@@ -1,5 +1,6 @@
 """The doctor's examination: its state, and the stages that it goes through."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.transport.client import TokenResponse, Transport
 from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION, Transports
+
+logger = logging.getLogger(__name__)
 
 
 @attrs.define
@@ -103,8 +106,9 @@ def examine(examination: Examination, stages: tuple[Stage, ...]) -> None:
             stage.run(examination)
         except KineticAuthError as error:
             report.failed(stage.names[0], error)
-        except Exception as error:  # noqa: BLE001 - what a plugin raises must not hide the other checks
+        except Exception as error:
             raise_interruption(error)
+            logger.debug("%s could not be checked", stage.names[0], exc_info=True)
             report.unexpected(stage.names[0], error)
         moot.update(
             check.name

@@ -110,7 +110,7 @@ def check_pauses(examination: Examination) -> None:
     if found.grant == "lost":
         what = "the refresh token that is kept cannot be used any more."
         report.add(
-            "pauses",
+            "refresh token",
             "failure",
             what,
             "Log in again: kinetic-auth login; or configure a new refresh token.",
@@ -118,7 +118,7 @@ def check_pauses(examination: Examination) -> None:
         )
     elif found.grant == "marked":
         what = "a login presents the refresh token at the moment, or its last login had no answer."
-        report.add("pauses", "warning", what, "Wait until that login has ended.")
+        report.add("refresh token", "warning", what, "Wait until that login has ended.")
     for pause in found.pauses:
         report.add("pauses", "warning", pause.reason, pause.remedy)
     if found.grant in (None, "unused", "unknown") and not found.pauses:

@@ -127,15 +127,23 @@ class _Steps:
             self._report.add("TCP", "ok", f"{self._place} accepts connections.")
         if name == "TLS" and (issuer := self._issued_by()):
             error.message = f"{error.message.removesuffix('.')}. It shows a certificate{issuer}."
-        if name == "TLS":
-            setting = "ca_bundle" if "ca_bundle" in f"{error.message} {error.remedy}" else "login_url"
-        source = self.proxy[1] if name == "proxy" and self.proxy and self.proxy[1] != "proxy" else None
-        setting = "proxy" if name == "proxy" else setting
-        self._report.failed(
-            name, error, setting if setting in {row.name for row in self._report.rows} else None, source
-        )
+        source, hint = None, ""
+        if name == "proxy":
+            setting, source, hint = self._about_the_proxy(error)
+        elif name == "TLS":
+            setting = self._report.named_in(f"{error.message} {error.remedy}") or "login_url"
+        known = setting if setting is not None and self._report.has(setting) else None
+        self._report.failed(name, error, known, source, hint)
         for each in CONNECTION[CONNECTION.index(name) + 1 :]:
             self._report.moot(each, name)
+
+    def _about_the_proxy(self, error: ConfigurationError | TransportError) -> tuple[str, str | None, str]:
+        """The setting, the variable that has taken its place, and a hint."""
+        if self.proxy is None:  # its address is malformed, and the error begins with the variable
+            return "proxy", error.message.partition(":")[0], ""
+        address, source = self.proxy
+        hint = "" if "://" in address else f"Its address has no scheme: write http:// before it, in {source}."
+        return "proxy", None if source == "proxy" else source, hint
 
     def _proxy_in_use(self) -> None:
         if self.proxy is None:

@@ -108,7 +108,7 @@ class Report:
         """
         error = with_place(error, self.rows)
         name_places(error, self.rows)
-        setting = setting or self._named_in(f"{error.message} {error.remedy}")
+        setting = setting or self.named_in(f"{error.message} {error.remedy}")
         row = self._row(setting)
         where = source or (row.source if row and row.source != "default" else None)
         remedies = [error.remedy or (f"Correct {where if source else f'{setting} in {where}'}." if where else ""), hint]
@@ -157,7 +157,7 @@ class Report:
         row = self._row(setting)
         return row.source if row else None
 
-    def _named_in(self, text: str) -> str | None:
+    def named_in(self, text: str) -> str | None:
         """The setting that a text names first. Some are called by common words, such as `proxy` and `store`."""
         names = {}
         for row in self.rows:
@@ -169,13 +169,34 @@ class Report:
         return min(names, key=lambda name: names[name], default=None)
 
 
+#: What a problem says itself of what to do, and how it is put as a remedy.
+_ADVICE = (
+    (
+        re.compile(r"as (?:variable: )?(\w+_\w+(?: or \w+_\w+)?)\)?$"),
+        "Set {0} in the environment or in .env, or {setting} in the config file.",
+    ),
+    (re.compile(r": write (https?://\S+?)(?:[,;)]|$)"), "Set {setting} to {0}{where}."),
+    (re.compile(r"the variable (\w+) is not set"), "Set the variable {0} in the environment or in .env."),
+    (re.compile(r"unknown setting \(did you mean '([^']+)'\?\)"), "Write {0} instead of {setting}."),
+    (re.compile(r"did you mean '([^']+)'\?"), "Write {0}{where}."),
+    (re.compile(r"exclude each other: give one of them \((.+)\)$"), "Remove one of the two: {0}."),
+    (re.compile(r"found by searching.*name it: config=\"(.+?)\""), "If you trust that file, name it: --config {0}."),
+    (
+        re.compile(r"found by searching.*name it: env_file=\"(.+?)\""),
+        "If you trust that file, name it: --env-file {0}.",
+    ),
+)
+
+
 def _advice(problem: str, setting: str | None, source: str | None) -> str:
-    """What to do about a problem that does not say so itself."""
-    if (missing := re.search(r"as (?:variable: )?(\w+_\w+(?: or \w+)?)\)?$", problem)) is not None:
-        return f"Set {missing[1]} in the environment or in .env, or {setting} in the config file."
-    if setting is None or any(word in problem for word in ("write ", "did you mean", "set ", "give ", "name it")):
-        return "Correct it as the message says; kinetic-auth config show lists every setting and its source."
-    return f"Correct {setting}" + (f" in {source}." if source else ".")
+    """What to do about a problem, from what it says itself."""
+    where = f" in {source}" if source else ""
+    for pattern, remedy in _ADVICE:
+        if (match := pattern.search(problem)) is not None and (setting or "{setting}" not in remedy):
+            return remedy.format(match[1], setting=setting, where=where)
+    if setting is not None:
+        return f"Correct {setting}{where}."
+    return "Correct what the message names; kinetic-auth config show lists every setting and its source."
 
 
 @contextlib.contextmanager

@@ -40,6 +40,39 @@ def check_secrets(examination: Examination) -> None:
         names = dict.fromkeys(f"{name} from {reference.scheme}://" for name, reference in references(spec.values))
         report.add("secrets", "ok", f"{', '.join(names)}: fetched." if names else "none is a reference.")
     warn_of(report, "secrets", warnings)
+    if examination.instances:
+        _check_texts(examination, examination.instances[0])
+
+
+def _check_texts(examination: Examination, instance: Any) -> None:
+    """Secrets with a line break, or with blanks or quotes around them: copied, or left by a shell, YAML or TOML."""
+    report = examination.report
+    named = {check.setting for check in report.checks if check.status == "failure"}
+    for each in schema(type(instance)):
+        value = each.value_of(instance)
+        if not each.secret or each.takes_bytes or not isinstance(value, str) or each.name in named:
+            continue
+        if what := _stray(value):
+            report.add(
+                "secrets",
+                "failure",
+                f"{each.name} has {what}, which counts as a part of it.",
+                f"Write {each.name} without it: in a shell printf %s instead of echo, in YAML > or | adds line breaks.",
+                each.name,
+                code=USAGE,
+                is_suspicion=True,
+            )
+
+
+def _stray(text: str) -> str:
+    """What a secret has that does not look like a part of it; empty if there is nothing."""
+    if "\n" in text or "\r" in text:
+        return "a line break"
+    if text != text.strip():
+        return "blanks around it"
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        return "quotes around it"
+    return "" if text.isprintable() else "a control character"
 
 
 def check_certificate(examination: Examination) -> None:
@@ -65,8 +98,10 @@ def _check_dates(examination: Examination, name: str, path: Path) -> None:
     except KineticAuthError as error:
         report.failed("certificate", error, name)
         return
-    is_uploaded = name != "client_cert"  # that one is of a type that Salesforce chooses less
-    problems = [each for each in file.problems(now) if is_uploaded or each.startswith(("expired", "is not valid"))]
+    is_uploaded = name != "client_cert"
+    found = file.problems(now)
+    problems = [each for each in found if each.startswith(("expired", "is not valid"))]
+    others = [each for each in found if each not in problems and is_uploaded]
     renew = (
         "Make a new key and certificate (kinetic-auth cert new), upload the certificate to the app, and set both here."
         if is_uploaded
@@ -76,6 +111,9 @@ def _check_dates(examination: Examination, name: str, path: Path) -> None:
     if problems:
         what = f"the certificate {path} {' and '.join(problems)}."
         report.add("certificate", "failure", what, renew, name, code=NO_KEY)
+    elif others:  # the file may have more than what was uploaded
+        what = f"the certificate {path} {' and '.join(others)}."
+        report.add("certificate", "warning", what, renew, name)
     elif left < _WARN_DAYS:
         what = f"the certificate {path} expires on {end}, in {left} day(s)."
         report.add("certificate", "warning", what, renew, name)

@@ -36,7 +36,7 @@ STAGES = (
     Stage(
         ("login", *AFTER_LOGIN),
         check_login,
-        (*_CONFIGURED, "secrets", "key", "command", "pauses", *CONNECTION),
+        (*_CONFIGURED, "secrets", "key", "command", "pauses", "refresh token", *CONNECTION),
     ),
     Stage((), check_session),
 )

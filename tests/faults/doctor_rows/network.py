@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import trustme
 from werkzeug.wrappers import Response
 
 from doctor_rows.row import Bench, Row, variable
@@ -33,6 +34,12 @@ def self_signed(bench: Bench) -> None:
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     bench.stack.callback(server.shutdown)
     bench.env["SF_LOGIN_URL"] = f"https://127.0.0.1:{server.server_port}"
+
+
+def mutual(bench: Bench) -> None:
+    authority = trustme.CA().cert_pem.bytes().decode()
+    profile = TlsProfile(client_authority_pem=authority, maximum_version=ssl.TLSVersion.TLSv1_2)
+    _tls(profile)(bench)
 
 
 def refused(bench: Bench) -> None:
@@ -84,6 +91,10 @@ def proxy_of_the_environment(bench: Bench) -> None:
     bench.env["HTTP_PROXY"] = f"http://127.0.0.1:{unused_port()}"
 
 
+def proxy_without_scheme(bench: Bench) -> None:
+    bench.env["http_proxy"] = f"127.0.0.1:{unused_port()}"
+
+
 def _proxy(reply: bytes, scheme: str = "http") -> Callable[[Bench], None]:
     def plant(bench: Bench) -> None:
         port = bench.stack.enter_context(talking(reply))
@@ -117,6 +128,7 @@ ROWS = [
         "login_url",
         5,
     ),
+    Row("TLS", "a client certificate is required", mutual, "TLS", "client_cert", "client_cert", 5),
     Row("TLS", "plain http on the https port", plain_http, "TLS", "handshake failed", "login_url", 5),
     Row(
         "TLS",
@@ -134,6 +146,9 @@ ROWS = [
         "proxy",
         "HTTP_PROXY",
         "proxy",
+    ),
+    Row(
+        "proxy", "no scheme in the environment", proxy_without_scheme, "proxy", "Its address has no scheme", "proxy", 5
     ),
     Row("proxy", "nobody listens there", proxy_refused, "proxy", "did not connect", "proxy", 5),
     Row(

@@ -58,6 +58,17 @@ def another_key(bench: Bench) -> None:
     bench.env["SF_PRIVATE_KEY_PATH"] = str(bench.write("other.key", new_key_pair().private_key_pem))
 
 
+def refused_before(bench: Bench) -> None:
+    bench.use("password")
+    bench.env["SF_PASSWORD"] = "wrong-password"
+    variables = bench.write("before.env", "".join(f"{name}={value}\n" for name, value in bench.env.items()))
+    with kinetic.resolve("password", env_file=variables) as source:
+        try:
+            source.session()
+        except kinetic.CredentialsRejectedError:
+            return
+
+
 def dead_access_token(bench: Bench) -> None:
     bench.use("access-token")
     bench.sf.revoke(bench.env["SF_ACCESS_TOKEN"])
@@ -86,6 +97,15 @@ def in_quotes(bench: Bench) -> None:
     bench.env["SF_CLIENT_SECRET"] = f'"{bench.env["SF_CLIENT_SECRET"]}"'
 
 
+def quoted_in_the_file(bench: Bench) -> None:
+    bench.use("client-credentials")
+    text = (
+        f'[environments.prod]\nprovider = "client-credentials"\nclient_secret = \'"{bench.env["SF_CLIENT_SECRET"]}"\'\n'
+    )
+    bench.write("kinetic-auth.toml", text)
+    bench.args[:] = ["-e", "prod"]
+
+
 def _stray(before: str = "", after: str = "") -> Callable[[Bench], None]:
     def plant(bench: Bench) -> None:
         bench.use("client-credentials")
@@ -108,8 +128,9 @@ ROWS = [
         "client_secret",
     ),
     Row("app", "the secret is in quotes", in_quotes, "settings", "quotes", "client_secret"),
-    Row("app", "the secret has a line break", _stray(after="\n."), "settings", "line break", "client_secret"),
-    Row("app", "the secret has a blank", _stray(before=" "), "settings", "blanks", "client_secret"),
+    Row("app", "the secret has a line break", _stray(after="\n."), "secrets", "line break", "client_secret"),
+    Row("app", "the secret has a blank", _stray(before=" "), "secrets", "blanks", "client_secret"),
+    Row("app", "the secret of the file is in quotes", quoted_in_the_file, "secrets", "quotes", "client_secret"),
     _login("app", "the key is not that of the certificate in the app", another_key, "certificate", "private_key_path"),
     _login("app", "it is blocked", _app(enabled=False), "Unblock"),
     _login(
@@ -144,9 +165,23 @@ ROWS = [
     _login("user", "it is not approved", _app(preauthorised=set(), permitted_users="admin"), "Permission Sets"),
     _login("user", "it is outside of its login hours", _user(login_hours="00:00-00:01"), "login hours"),
     _login("user", "it comes from another address", _user(ip_ranges=["203.0.113.0/24"]), "IP"),
+    Row(
+        "user",
+        "the same password was refused just now",
+        refused_before,
+        "login",
+        "authentication failure",
+        "password",
+        4,
+        logs_in=True,
+    ),
     _login("org", "it is locked", _policy(active=False), "locked or closed"),
     _login(
-        "org", "it blocks the password flow", _policy("password", password_flow_blocked=True), "username-password flow"
+        "org",
+        "it blocks the password flow",
+        _policy("password", password_flow_blocked=True),
+        "username-password flow",
+        "password",
     ),
     _login(
         "org",
@@ -166,8 +201,8 @@ ROWS = [
         logs_in=True,
     ),
     Row("org", "it fails", _refusal("server_error", "", 500), "login", "status.salesforce.com", None, 5, logs_in=True),
-    _login("token", "the refresh token has expired", spent_refresh_token, "log in again"),
-    Row("token", "the refresh token is lost", lost_refresh_token, "pauses", "cannot be used any more", None, 4),
+    _login("token", "the refresh token has expired", spent_refresh_token, "log in again", "refresh_token"),
+    Row("token", "the refresh token is lost", lost_refresh_token, "refresh token", "cannot be used any more", None, 4),
     Row(
         "token",
         "the access token has expired",

@@ -93,7 +93,7 @@ ROWS = [
     Row("store", "others can read its folder", open_folder, "store", "sessions", "store", 5),
     Row("store", "its folder cannot be made", read_only, "store", "/proc/1", "store", 5),
     Row("store", "it has another key", another_key, "store", "has another key", "store.key", 3),
-    Row("store", "its key is left out", key_left_out, "store", "key", "store", 3),
+    Row("store", "its key is left out", key_left_out, "store", "key", "store.key", 3),
     Row("store", "its key is malformed", malformed_key, "settings", "Fernet", "store.key"),
     Row("store", "Redis does not run", redis_down, "store", "refused", "store", 5),
     Row("store", "Redis has another password", _redis(":wrong@"), "store", "password", "store", 5),
