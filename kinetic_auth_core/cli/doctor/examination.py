@@ -1,6 +1,7 @@
 """The doctor's examination: its state, and the stages that it goes through."""
 
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +109,8 @@ def examine(examination: Examination, stages: tuple[Stage, ...]) -> None:
             report.failed(stage.names[0], error)
         except Exception as error:
             raise_interruption(error)
-            logger.debug("%s could not be checked", stage.names[0], exc_info=True)
+            frames = "".join(traceback.format_tb(error.__traceback__))  # not its text, which may quote a secret
+            logger.debug("%s could not be checked: %s\n%s", stage.names[0], type(error).__name__, frames)
             report.unexpected(stage.names[0], error)
         moot.update(
             check.name

@@ -128,7 +128,7 @@ ROWS = [
         "login_url",
         5,
     ),
-    Row("TLS", "a client certificate is required", mutual, "TLS", "client_cert", "client_cert", 5),
+    Row("TLS", "a client certificate is required", mutual, "TLS", "client_cert", "login_url", 5),
     Row("TLS", "plain http on the https port", plain_http, "TLS", "handshake failed", "login_url", 5),
     Row(
         "TLS",
