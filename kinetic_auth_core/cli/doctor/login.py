@@ -53,8 +53,12 @@ def check_store(examination: Examination) -> None:
     unreadable = next((each for each in warnings if "cannot be read" in each or "invalid session" in each), problem)
     if unreadable:
         what = f"the store {label} holds what this configuration cannot read: {unreadable.removesuffix('.')}."
-        remedy = "Give the store the key that it was written with (the setting key of the store), or empty it."
-        report.add("store", "failure", what, remedy, _key_setting(examination), code=NO_KEY)
+        remedy = (
+            "Give the store the key that it was written with (the setting key of the store), or empty it; if it holds "
+            "what another application has stored, use another place (path, or prefix)."
+        )
+        setting = _key_setting(examination)
+        report.add("store", "failure", what, remedy, setting, code=NO_KEY, makes_moot=spec.is_single_use)
     else:
         report.add("store", "ok", f"{label}: it can be read and written.", "", "store")
         warn_of(report, "store", warnings)
@@ -68,7 +72,9 @@ def _try_store(store: SessionStore, source: SessionSource) -> str:
     holder = uuid.uuid4().hex
     if store.acquire(f"doctor-{holder}", holder, expires_in_s=_LEASE_S):
         store.release(f"doctor-{holder}", holder)
-    outcome = decoded(found.value, name) if found is not None else None
+    if found is None:
+        return "; ".join(store.key_problems())
+    outcome = decoded(found.value, name)
     return outcome if isinstance(outcome, str) else ""
 
 

@@ -119,9 +119,10 @@ class Report:
 
     def problem(self, name: str, problem: str, remedy: str = "", code: int = USAGE) -> None:
         """Add a problem of the configuration: a sentence that begins with its setting and source."""
+        problem, _, said = problem.partition(" Remedy: ")
         match = _PROBLEM.match(problem)
         setting, source = (match["name"], match["source"]) if match else (None, None)
-        remedy = remedy or _advice(problem, setting, source)
+        remedy = said or remedy or _advice(problem, setting, source)
         self.add(name, "failure", problem, remedy, setting, source=source, code=code)
 
     def problems(self, name: str, error: ConfigurationError) -> None:

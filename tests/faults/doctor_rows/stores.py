@@ -63,24 +63,40 @@ def redis_down(bench: Bench) -> None:
     }
 
 
-def _redis(password: str) -> Callable[[Bench], None]:
-    """A Redis server with a password, and another one in the settings."""
+def _redis(bench: Bench, *options: str) -> str:
+    """A Redis server; host and port."""
+    program, port = shutil.which("redis-server"), unused_port()
+    assert program, "this test needs a real Redis: apt-get install redis-server"
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(bench.folder), *options]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    bench.stack.callback(server.wait)
+    bench.stack.callback(server.terminate)
+    deadline = time.monotonic() + 10
+    while subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return f"127.0.0.1:{port}"
+
+
+def _redis_with_password(given: str) -> Callable[[Bench], None]:
+    """Redis has a password, and the settings have another one."""
 
     def plant(bench: Bench) -> None:
-        program, port = shutil.which("redis-server"), unused_port()
-        assert program, "this test needs a real Redis: apt-get install redis-server"
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "right"]
-        server = subprocess.Popen([program, *options, "--dir", str(bench.folder)], stdout=subprocess.DEVNULL)
-        bench.stack.callback(server.wait)
-        bench.stack.callback(server.terminate)
-        deadline = time.monotonic() + 10
-        while subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True, check=False).returncode:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        place = _redis(bench, "--requirepass", "right")
         redis_down(bench)
-        bench.env["SF_STORE_URL"] = f"redis://{password}127.0.0.1:{port}/0"
+        bench.env["SF_STORE_URL"] = f"redis://{given}{place}/0"
 
     return plant
+
+
+def redis_with_another_key(bench: Bench) -> None:
+    place = _redis(bench)
+    redis_down(bench)
+    bench.env["SF_STORE_URL"] = f"redis://{place}/0"
+    variables = bench.write("before.env", "".join(f"{name}={value}\n" for name, value in bench.env.items()))
+    with kinetic.resolve("jwt-bearer", env_file=variables) as source:
+        source.session()
+    bench.env["SF_STORE_KEY"] = Fernet.generate_key().decode()
 
 
 def single_use_without_its_store(bench: Bench) -> None:
@@ -96,7 +112,8 @@ ROWS = [
     Row("store", "its key is left out", key_left_out, "store", "key", "store.key", 3),
     Row("store", "its key is malformed", malformed_key, "settings", "Fernet", "store.key"),
     Row("store", "Redis does not run", redis_down, "store", "refused", "store", 5),
-    Row("store", "Redis has another password", _redis(":wrong@"), "store", "password", "store", 5),
-    Row("store", "Redis wants a password", _redis(""), "store", "password", "store", 5),
+    Row("store", "Redis has another password", _redis_with_password(":wrong@"), "store", "password", "store", 5),
+    Row("store", "Redis wants a password", _redis_with_password(""), "store", "password", "store", 5),
+    Row("store", "Redis has another key", redis_with_another_key, "store", "written with another key", "store.key", 3),
     Row("store", "a token has no place", single_use_without_its_store, "store", "NotADirectoryError", "store", 5),
 ]
