@@ -21,6 +21,7 @@ from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
+from kinetic_auth_core.transport.network_errors import CHECK_HOST
 
 AFTER_LOGIN = ("scopes", "REST API", "API limits")
 _API_SCOPES = frozenset({"api", "full", "web"})
@@ -61,7 +62,8 @@ def check_store(examination: Examination) -> None:
         report.add("store", "failure", what, remedy, setting, code=NO_KEY, makes_moot=spec.is_single_use)
     else:
         report.add("store", "ok", f"{label}: it can be read and written.", "", "store")
-        warn_of(report, "store", warnings)
+        if examination.instances:  # otherwise they say what the check of the secrets has said
+            warn_of(report, "store", warnings)
 
 
 def _try_store(store: SessionStore, source: SessionSource) -> str:
@@ -111,6 +113,9 @@ def check_pauses(examination: Examination) -> None:
     """What keeps the next login waiting, and whether a token that can be presented once is lost."""
     report, source = examination.report, examination.source
     assert source is not None  # noqa: S101 - made by the check of the store
+    if any(check.name == "store" and check.status == "failure" for check in report.checks):
+        report.skip("pauses", "not checked: store comes first.")
+        return
     with warnings_captured() as warnings:
         found = source.status()
     if found.grant == "lost":
@@ -226,6 +231,10 @@ def check_session(examination: Examination) -> None:
         response = transport.get(f"{session.base_url}/limits", headers)
     except (TransportError, ConfigurationError) as error:
         error.message = f"the instance {host}: {error.message}"
+        if error.remedy == CHECK_HOST:
+            error.remedy = (
+                "Let this machine reach the org's own host too, not only the login host (DNS, firewall, proxy)."
+            )
         report.failed("REST API", error)
         report.moot("API limits", "REST API")
         return

@@ -133,7 +133,7 @@ class _Steps:
         elif name == "TLS":
             setting = self._report.named_in(f"{error.message} {error.remedy}") or "login_url"
         known = setting if setting is not None and self._report.has(setting) else None
-        self._report.failed(name, error, known, source, hint)
+        self._report.failed(name, error, known, source=source, hint=hint)
         for each in CONNECTION[CONNECTION.index(name) + 1 :]:
             self._report.moot(each, name)
 

@@ -95,7 +95,14 @@ class Report:
         self.add(name, "skipped", f"not checked: {cause} comes first.")
 
     def failed(
-        self, name: str, error: KineticAuthError, setting: str | None = None, source: str | None = None, hint: str = ""
+        self,
+        name: str,
+        error: KineticAuthError,
+        setting: str | None = None,
+        *,
+        source: str | None = None,
+        hint: str = "",
+        fallback: str | None = None,
     ) -> None:
         """Add what an error says, as a login would say it.
 
@@ -105,10 +112,11 @@ class Report:
             setting: The setting that it is about; None: the first one that it names.
             source: Where that comes from; None: as its row says.
             hint: What to do besides the error's remedy.
+            fallback: The setting where it names none.
         """
         error = with_place(error, self.rows)
         name_places(error, self.rows)
-        setting = setting or self.named_in(f"{error.message} {error.remedy}")
+        setting = setting or self.named_in(f"{error.message} {error.remedy}") or fallback
         row = self._row(setting)
         where = source or (row.source if row and row.source != "default" else None)
         remedies = [error.remedy or (f"Correct {where if source else f'{setting} in {where}'}." if where else ""), hint]
@@ -130,7 +138,7 @@ class Report:
         if error.problems == (error.message,):
             self.problem(name, error.message, error.remedy, exit_code_of(error))
             return
-        for each in error.problems:
+        for each in sorted(error.problems, key=lambda problem: _MISSPELT not in problem):  # it may be what is missing
             self.problem(name, each, error.remedy, exit_code_of(error))
 
     def unexpected(self, name: str, error: Exception) -> None:
@@ -170,6 +178,8 @@ class Report:
         return min(names, key=lambda name: names[name], default=None)
 
 
+_MISSPELT = "is not used by any setting"
+
 #: What a problem says itself of what to do, and how it is put as a remedy.
 _ADVICE = (
     (
@@ -179,6 +189,7 @@ _ADVICE = (
     (re.compile(r": write (https?://\S+?)(?:[,;)]|$)"), "Set {setting} to {0}{where}."),
     (re.compile(r"the variable (\w+) is not set"), "Set the variable {0} in the environment or in .env."),
     (re.compile(r"unknown setting \(did you mean '([^']+)'\?\)"), "Write {0} instead of {setting}."),
+    (re.compile(rf"{_MISSPELT} \(did you mean (\w+)\?\)"), "Rename it to {0}."),
     (re.compile(r"did you mean '([^']+)'\?"), "Write {0}{where}."),
     (re.compile(r"exclude each other: give one of them \((.+)\)$"), "Remove one of the two: {0}."),
     (re.compile(r"found by searching.*name it: config=\"(.+?)\""), "If you trust that file, name it: --config {0}."),
@@ -196,7 +207,7 @@ def _advice(problem: str, setting: str | None, source: str | None) -> str:
         if (match := pattern.search(problem)) is not None and (setting or "{setting}" not in remedy):
             return remedy.format(match[1], setting=setting, where=where)
     if setting is not None:
-        return f"Correct {setting}{where}."
+        return f"Set {setting}." if source == "default" else f"Correct {setting}{where}."
     return "Correct what the message names; kinetic-auth config show lists every setting and its source."
 
 

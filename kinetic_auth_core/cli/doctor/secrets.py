@@ -13,7 +13,7 @@ from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import make_instance
-from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.settings.schema import exactly_one_of, schema
 from kinetic_auth_core.settings.validators import names_a_program
 
 #: How many days before the end of a certificate the warnings begin.
@@ -141,10 +141,18 @@ def check_key(examination: Examination) -> None:
         if len(errors) < len(examination.instances):
             report.add("key", "warning", failure.message, failure.remedy)
         else:
-            report.failed("key", failure)
+            report.failed("key", failure, fallback=_key_setting(examination))
     if not errors:
         report.add("key", "ok", f"it can be read, and signs{_with_certificate(examination.instances[0])}.")
     warn_of(report, "key", [each for each in warnings if not each.startswith("the certificate ")])
+
+
+def _key_setting(examination: Examination) -> str | None:
+    """The setting that gives the key: a secret that takes bytes, or the file in its place."""
+    cls = type(examination.instances[0])
+    secret = {each.name for each in schema(cls) if each.secret and each.takes_bytes}
+    names = [name for group in exactly_one_of(cls) if secret & set(group) for name in group] or sorted(secret)
+    return next((name for name in names if examination.spec.values.get(name)), None)
 
 
 def _with_certificate(instance: Any) -> str:

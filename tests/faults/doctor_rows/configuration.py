@@ -79,6 +79,10 @@ def missing(bench: Bench) -> None:
     bench.unset("SF_CLIENT_ID")
 
 
+def misspelt_variable(bench: Bench) -> None:
+    bench.env["SF_USERNMAE"] = bench.env.pop("SF_USERNAME")
+
+
 def sf_command(bench: Bench) -> None:
     bench.args[:] = ["sf-cli"]
     bench.env["SF_COMMAND"] = "no-such-sf"
@@ -126,6 +130,7 @@ ROWS = [
         "consumer_key",
     ),
     Row("configuration", "a setting is missing", missing, "settings", "SF_CLIENT_ID", "client_id"),
+    Row("configuration", "a variable is misspelt", misspelt_variable, "settings", "SF_USERNMAE"),
     Row("configuration", "key and path of a key", both_keys, "settings", "exclude each other", "private_key"),
     Row(
         "configuration",

@@ -5,6 +5,7 @@ from typing import Any
 
 import kinetic_auth_core as kinetic
 from doctor_rows.row import Bench, Row, variable
+from doctor_rows.servers import unused_port
 from kinetic_auth_core.testing import Answer, new_key_pair
 
 _REST = "/services/data/*"
@@ -47,6 +48,10 @@ def _rest(code: str, message: str, status: int) -> Callable[[Bench], None]:
         bench.sf.break_transport(answer, times=None, path=_REST)
 
     return plant
+
+
+def instance_down(bench: Bench) -> None:
+    bench.sf.policy.instance_url = f"http://127.0.0.1:{unused_port()}"
 
 
 def no_requests_left(bench: Bench) -> None:
@@ -264,5 +269,16 @@ ROWS = [
         logs_in=True,
     ),
     Row("session", "the limits say 0", no_requests_left, "API limits", "0 of 15000", None, 5, logs_in=True),
+    Row(
+        "session",
+        "its host is not allowed",
+        _policy(instance_url="https://acme.example"),
+        "login",
+        "allowed_instance_hosts",
+        "allowed_instance_hosts",
+        4,
+        logs_in=True,
+    ),
+    Row("session", "its host cannot be reached", instance_down, "REST API", "org's own host", None, 5, logs_in=True),
     Row("session", "REST fails", _rest("SERVER_UNAVAILABLE", "", 503), "REST API", "HTTP 503", None, 5, logs_in=True),
 ]
