@@ -292,7 +292,7 @@ def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> Kin
         return error
     for row in rows:
         is_path = not row.secret and isinstance(row.value, str | os.PathLike) and row.source not in _OWN_SOURCES
-        is_named = error.message.startswith(f"{row.name}: ")  # `login.places` adds where it was set
+        is_named = error.message.startswith(f"{row.name}: ")  # `login.flow` adds where it was set
         if (
             is_path
             and not is_named

@@ -5,21 +5,21 @@ is needed at all, and who shares its session, is decided in `sessions`.
 """
 
 import logging
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from kinetic_auth_core.concurrency import notice_fork, raise_interruption
-from kinetic_auth_core.errors import AuthenticationError, KineticAuthError
+from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader
 from kinetic_auth_core.login.guarded import GuardedLogins
 from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
-from kinetic_auth_core.login.places import name_places
 from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec
@@ -257,3 +257,39 @@ class LoginFlow:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.provider, event.username, in_use)
+
+
+#: What the caller has written right there.
+_OBVIOUS = frozenset({"default", "constructor", "keyword"})
+
+
+def name_places(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> None:
+    """Say where those settings come from that an error is about, or whose check it recommends.
+
+    Args:
+        error: The error of a login. A message that begins with a setting gets its place there; a remedy that names some
+            gets theirs at its end.
+        rows: The settings, as `explain()` has them.
+    """
+    rows = [row for row in rows if row.source not in _OBVIOUS and row.name != "store"]
+    for row in rows:
+        name, colon, what = error.message.partition(": ")
+        if colon and name == row.name:
+            _reword(error, f"{name} (from {row.source}): {what}")
+    text = f"{error.message} {error.remedy}" if isinstance(error, KeyLoadError) else error.remedy
+    named = [
+        f"{row.name} is from {row.source}"
+        for row in rows
+        if re.search(rf"\b{row.name}\b", text) and f"{row.name} (from " not in error.message
+    ]
+    places = "; ".join(named)
+    if places and places not in error.remedy:
+        error.remedy = f"{error.remedy} ({places}.)".strip()
+
+
+def _reword(error: KineticAuthError, message: str) -> None:
+    if isinstance(error, ConfigurationError) and error.problems == (error.message,):
+        error.problems = (message,)
+    if error.args == (error.message,):
+        error.args = (message,)
+    error.message = message

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -24,6 +24,7 @@ from kinetic_auth_core.config.merge import (
 )
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
+from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
@@ -34,6 +35,7 @@ from kinetic_auth_core.login.spec import (
     make_instance,
     rows_in_memory,
     says_never_stored,
+    spec_for,
     store_problem,
 )
 from kinetic_auth_core.redaction import secret_boundary
@@ -47,10 +49,11 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
 )
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
-from kinetic_auth_core.resolution.redirected_login import redirected_spec
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema
+from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema, setting
+from kinetic_auth_core.transport import redirection
+from kinetic_auth_core.transport.redirection import Redirection
 
 logger = logging.getLogger(__name__)
 
@@ -333,3 +336,53 @@ def _check_references(
             problems.append(f"{name} (from {sources[name]}): {error}")
     noted = (attrs.evolve(row, note="; ".join(filter(None, (notes.get(row.name), row.note)))) for row in rows)
     return tuple(noted), problems
+
+
+@attrs.frozen
+class EmulatorLogin(GrantAuthenticator):
+    """Logs in at an emulator, instead of a provider that starts a program or a browser, or is not known to it."""
+
+    client_id: str = setting(help="Consumer Key of the emulator's app.")
+    client_secret: str = setting(help="Consumer Secret of the emulator's app.", secret=True)
+
+    def grant(self, _request: LoginRequest) -> Mapping[str, str]:
+        """The fields of the client credentials grant."""
+        fields = {"client_id": self.client_id, "client_secret": self.client_secret}
+        return {"grant_type": "client_credentials", **fields}
+
+
+def redirected_spec(spec: LoginSpec) -> LoginSpec:
+    """The spec to log in with: the one that was configured, or while logins are redirected, one for the emulator.
+
+    That one has the emulator's credentials and keeps its session in memory. Of what was configured it has the name of
+    the provider and its kind of login where the emulator has credentials for it, the API version, the observers that
+    the application gave, and the options of the source but those that would refuse the emulator's org.
+
+    Args:
+        spec: What was configured.
+    """
+    target = redirection.current()
+    if target is None:
+        return spec
+    options = attrs.evolve(spec.options, expected_org_id=None, allowed_instance_hosts=None)
+    replaced = spec_for(_authenticator(target, spec), options)
+    return attrs.evolve(
+        replaced,
+        provider=spec.provider,
+        environment=spec.environment,
+        rows=tuple(attrs.evolve(row, source="redirect_logins") for row in replaced.rows),
+        observers=Observers(given=spec.observers.given),
+    )
+
+
+def _authenticator(target: Redirection, spec: LoginSpec) -> object:
+    version = spec.displayed("api_version")
+    more: dict[str, Any] = {} if version is None else {"api_version": version}
+    cls = spec.cls
+    is_own = cls is not None and cls.__module__.startswith("kinetic_auth_") and not spec.is_single_use
+    if cls is not None and is_own:
+        try:
+            return cls(**target.settings(spec.provider), **more)
+        except ValueError:  # the emulator has no credentials for this provider
+            pass
+    return EmulatorLogin(**target.settings("client-credentials"), **more)

@@ -14,8 +14,7 @@ from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.limits import SharedResources
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import given_observers
-from kinetic_auth_core.resolution.redirected_login import redirected_spec
-from kinetic_auth_core.resolution.resolver import check_arguments, inspect
+from kinetic_auth_core.resolution.resolver import check_arguments, inspect, redirected_spec
 from kinetic_auth_core.sessions.source import SessionSource
 
 #: The number of sources that a pool keeps by default.

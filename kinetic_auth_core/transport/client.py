@@ -25,12 +25,11 @@ from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
-from kinetic_auth_core.transport import limits
+from kinetic_auth_core.transport import pools
 from kinetic_auth_core.transport.client_certificate import ClientCertificate
 from kinetic_auth_core.transport.connections import Deadline, remaining_s
-from kinetic_auth_core.transport.kept import pool_classes
-from kinetic_auth_core.transport.limits import decoded
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
+from kinetic_auth_core.transport.pools import decoded, pool_classes
 from kinetic_auth_core.transport.proxies import proxy_problem, variable_of
 from kinetic_auth_core.transport.redirection import check_address
 from kinetic_auth_core.versions import installed_version
@@ -99,7 +98,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools(limits.POOL_CLASSES)
+        self.poolmanager.pool_classes_by_scheme = self._pools(pools.POOL_CLASSES)
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
@@ -109,7 +108,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         is_socks = not hasattr(manager, "proxy")  # those have connection classes of their own
         if manager is not known:
             manager.pool_classes_by_scheme = self._pools(
-                manager.pool_classes_by_scheme if is_socks else limits.POOL_CLASSES
+                manager.pool_classes_by_scheme if is_socks else pools.POOL_CLASSES
             )
         return manager
 
@@ -144,7 +143,7 @@ def _context_of(
     (https://github.com/gevent/gevent/issues/1016). And one for each process: in the child of a fork the parent's may be
     locked by a thread that was in a handshake.
     """
-    return limits.tls_context(ca_file, None, is_strict=is_strict)
+    return pools.tls_context(ca_file, None, is_strict=is_strict)
 
 
 def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
@@ -160,7 +159,7 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCe
         is_strict = source == "certifi"
         if found.is_dir() or certificate is not None:  # one with a key is not shared
             where = (None, str(found)) if found.is_dir() else (str(found), None)
-            context = limits.tls_context(*where, is_strict=is_strict)
+            context = pools.tls_context(*where, is_strict=is_strict)
             if certificate is not None:
                 certificate.load(context)
             return context

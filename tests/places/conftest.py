@@ -43,6 +43,7 @@ def run(full_tier: None, tmp_path: Path) -> Run:
             cwd=tmp_path,
             env={**os.environ, **(environ or {})},
         )
+        print(done.stderr, file=sys.stderr)  # shown where the test fails
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 

@@ -12,7 +12,7 @@ Run = Callable[..., str]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no fork")
 
 START = """
-    import ctypes, json, multiprocessing, os, signal, sys, threading, time, warnings
+    import ctypes, faulthandler, json, multiprocessing, os, signal, sys, threading, time, warnings
     warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and newer: a fork in a process with threads
     import kinetic_auth_core as kinetic
 
@@ -27,6 +27,7 @@ START = """
     def in_child(ask):
         there, here = os.pipe()
         if fork() == 0:
+            faulthandler.register(signal.SIGALRM, chain=True)  # says where it hangs
             signal.alarm(20)
             os.write(here, str(outcome(ask)).encode())
             os._exit(0)

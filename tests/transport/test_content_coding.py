@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.transport.limits import CodingError, decoded
+from kinetic_auth_core.transport.pools import CodingError, decoded
 
 
 @given(st.binary(max_size=1000))

@@ -8,7 +8,7 @@ from typing import Any
 import certifi
 import pytest
 
-from kinetic_auth_core.transport.limits import tls_context
+from kinetic_auth_core.transport.pools import tls_context
 
 
 @pytest.mark.parametrize("where", ["/nonexistent/folder/keys.log", "keys.log"])
