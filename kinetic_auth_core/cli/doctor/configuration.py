@@ -78,7 +78,7 @@ def check_provider(examination: Examination) -> None:
     examination.report.rows = found.rows
     configuration, error = found.configuration, found.error
     if not configuration.provider and error is not None and error.message.startswith("the environment"):
-        report.problem("environment", error.message, error.remedy or "Write one of those that the file has.")
+        report.problem("environment", error.message, error.remedy)
         report.moot("provider", "environment")
         return
     _check_environment(examination)

@@ -213,7 +213,6 @@ def check_session(examination: Examination) -> None:
             f"the session has the scopes {', '.join(sorted(scopes))}, and not api.",
             "Add 'Manage user data via APIs (api)' to Selected OAuth Scopes of the app.",
             code=REFUSED,
-            is_suspicion=True,
         )
     elif scopes and examination.spec.is_single_use and not scopes & {"refresh_token", "offline_access", "full"}:
         report.add(

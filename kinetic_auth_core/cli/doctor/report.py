@@ -191,6 +191,8 @@ _ADVICE = (
     (re.compile(r"unknown setting \(did you mean '([^']+)'\?\)"), "Write {0} instead of {setting}."),
     (re.compile(rf"{_MISSPELT} \(did you mean (\w+)\?\)"), "Rename it to {0}."),
     (re.compile(r"did you mean '([^']+)'\?"), "Write {0}{where}."),
+    (re.compile(r"; it has: (?!none)(.+?)\.$"), "Write one of these: {0}."),
+    (re.compile(r"no provider was named.* Name one: (.+)\.$"), "Name one: {0}."),
     (re.compile(r"exclude each other: give one of them \((.+)\)$"), "Remove one of the two: {0}."),
     (re.compile(r"found by searching.*name it: config=\"(.+?)\""), "If you trust that file, name it: --config {0}."),
     (
