@@ -10,7 +10,13 @@ from kinetic_auth_core.cli.doctor.examination import Examination
 from kinetic_auth_core.cli.doctor.report import warn_of, warnings_captured
 from kinetic_auth_core.cli.exit_codes import NO_KEY, REFUSED, TRY_LATER, USAGE, exit_code_of
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, SessionRejectedError, TransportError
+from kinetic_auth_core.errors import (
+    ConfigurationError,
+    KeyLoadError,
+    KineticAuthError,
+    SessionRejectedError,
+    TransportError,
+)
 from kinetic_auth_core.login.refusals import HeldBackError
 from kinetic_auth_core.login.state import store_unavailable
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, known_error
@@ -86,7 +92,7 @@ def _key_setting(examination: Examination) -> str:
 
 def _report_broken(examination: Examination, error: Exception, store: SessionStore | None, *, is_own: bool) -> None:
     report, spec = examination.report, examination.spec
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, ConfigurationError | KeyLoadError):  # such as a key of the store that a vault does not give
         report.failed("store", error, "store")
         return
     secrets = secret_texts(store) if attrs.has(type(store)) else ()
