@@ -1,5 +1,6 @@
 """Faults of the org, which only a login or a call tells."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,12 @@ def _rest(code: str, message: str, status: int) -> Callable[[Bench], None]:
 
 def instance_down(bench: Bench) -> None:
     bench.sf.policy.instance_url = f"http://127.0.0.1:{unused_port()}"
+
+
+def outside_of_login_hours(bench: Bench) -> None:
+    """The hours are those of the other half of the day."""
+    hours = "00:00-11:00" if dt.datetime.now(dt.UTC).hour >= 12 else "13:00-23:00"
+    bench.sf.default.user.login_hours = hours
 
 
 def no_requests_left(bench: Bench) -> None:
@@ -168,7 +175,7 @@ ROWS = [
     ),
     _login("user", "it is inactive", _user(active=False), "reactivate"),
     _login("user", "it is not approved", _app(preauthorised=set(), permitted_users="admin"), "Permission Sets"),
-    _login("user", "it is outside of its login hours", _user(login_hours="00:00-00:01"), "login hours"),
+    _login("user", "it is outside of its login hours", outside_of_login_hours, "login hours"),
     _login("user", "it comes from another address", _user(ip_ranges=["203.0.113.0/24"]), "IP"),
     Row(
         "user",
