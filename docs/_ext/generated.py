@@ -6,6 +6,7 @@ Each function gives one piece; how it gets onto a page is in `kinetic_docs`.
 import ast
 import csv
 import inspect
+import re
 from collections.abc import Iterable, Sequence
 from importlib.metadata import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED
 from kinetic_auth_core.registry.loading import load_authenticator, load_session_store
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
+_DOCTOR = Path(__file__).parents[1] / "doctor.csv"
 _FAULTS = Path(__file__).parents[1] / "faults.csv"
 _AGAIN = {
     Kind.REJECTED: "no",
@@ -101,6 +103,34 @@ def fault_table(group: str) -> str:
     if not rows:
         raise ValueError(f"no faults of the group {group!r}")
     return _table(("what goes wrong", "raised as", "message", "jwt-bearer", "password", "at most"), rows)
+
+
+def doctor_table(group: str) -> str:
+    """The planted faults of a group, with what `kinetic-auth doctor` says, as the last run of the tests wrote them.
+
+    Args:
+        group: A value of the column `group`.
+    """
+    with _DOCTOR.open(encoding="utf-8", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["group"] == group]
+    rows = [
+        (
+            line["what"],
+            f"`{line['check']}`" + (f", `{line['setting']}`" if line["setting"] else ""),
+            line["exit code"] if line["status"] == "failure" else line["status"],
+            _escaped(line["message"]),
+            _escaped(line["remedy"]),
+        )
+        for line in lines
+    ]
+    if not rows:
+        raise ValueError(f"no planted faults of the group {group!r}")
+    return _table(("what is wrong", "check, setting", "exit code", "message", "remedy"), rows)
+
+
+def _escaped(text: str) -> str:
+    """Text in which Markdown finds no markup."""
+    return re.sub(r"([\\`*_{}\[\]<>$#])", r"\\\1", text)
 
 
 def _settings(cls: type, settings: Sequence[Setting]) -> str:

@@ -30,6 +30,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "source-settings": generated.source_settings_table,
         "store-settings": generated.store_settings_table,
         "fault-table": generated.fault_table,
+        "doctor-table": generated.doctor_table,
         "error-catalogue": generated.catalogue_table,
         "error-tree": generated.error_tree,
         "exit-codes": generated.exit_codes_table,

@@ -85,6 +85,17 @@ _COMMANDS = (
         ),
     ),
     Entry(
+        "doctor",
+        "doctor.command:doctor",
+        "Find out why a login fails, and what to do about it.",
+        _LOGIN,
+        (
+            "kinetic-auth doctor -e prod",
+            "kinetic-auth doctor -e prod --login",
+            "kinetic-auth doctor jwt-bearer --set login_url=https://acme.my.salesforce.com --json",
+        ),
+    ),
+    Entry(
         "login",
         "login:login",
         "Log in and keep the session in the store.",

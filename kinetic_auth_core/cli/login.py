@@ -1,20 +1,15 @@
 """`kinetic-auth login`: logs in with the current configuration, and keeps the session in the store."""
 
-from collections.abc import Collection
 from functools import partial
 
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.options import Choice, choice_options, json_option, settings_option
+from kinetic_auth_core.cli.options import Choice, choice_options, json_option, settings_layer, settings_option
 from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
 from kinetic_auth_core.cli.progress import waiting
-from kinetic_auth_core.cli.source import command_source
-from kinetic_auth_core.config.merge import LayeredValue
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.cli.source import command_source, refuse_secrets
 from kinetic_auth_core.redaction import MASK
-from kinetic_auth_core.resolution.resolver import Resolution
-from kinetic_auth_core.settings.schema import schema
 
 
 @click.command(cls=Command)
@@ -38,8 +33,8 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     with null for missing values; "issued_at" is ISO 8601 in UTC, "access_token" null
     without --show-token.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
-    settings = {name: LayeredValue(value, "--set", text=True) for name, value in pairs}
-    with command_source(Choice(**choice), settings, check=partial(_refuse_secrets, settings)) as found:
+    settings = settings_layer(pairs)
+    with command_source(Choice(**choice), settings, check=partial(refuse_secrets, settings)) as found:
         source = found.source
         with waiting("Logging in"):
             session = source._replaced_session() if fresh else source.session()  # noqa: SLF001 - of this package
@@ -56,21 +51,3 @@ def login(pairs: list[tuple[str, str]], fresh: bool, show_token: bool, as_json: 
     issued_at = f"{facts['issued_at'] or '-'} ({facts.pop('issued_at_ms')} ms)"
     token = facts["access_token"] or f"{MASK} (--show-token shows it)"
     emit_record({**facts, "issued_at": issued_at, "access_token": token}.items())
-
-
-def _refuse_secrets(names: Collection[str], found: Resolution) -> None:
-    """Refuse a setting of `--set` that is secret.
-
-    Raises:
-        ConfigurationError: One is.
-    """
-    if found.cls is None:
-        return
-    for setting in schema(found.cls):
-        if setting.secret and setting.name in names:
-            variable = f"{found.configuration.variable_prefix}{setting.env}"
-            raise ConfigurationError(
-                f"--set {setting.name}: is secret, and the command line is visible in the shell's history and in ps.",
-                remedy=f"Set the variable {variable} in the environment or in a .env file; or set {setting.name} in "
-                f"the config file, where it may be a reference such as env://NAME.",
-            )

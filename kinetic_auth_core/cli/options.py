@@ -9,6 +9,7 @@ import click
 
 from kinetic_auth_core.cli.completers import complete_environments, complete_files, complete_providers_and_environments
 from kinetic_auth_core.cli.run import Run
+from kinetic_auth_core.config.merge import LayeredValue
 from kinetic_auth_core.errors import ConfigurationError
 
 _ELSEWHERE = {"environment", "config", "env_file", "provider"}
@@ -120,12 +121,21 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) 
 
 
 def settings_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--set NAME=VALUE`, as the argument `pairs`.
+    """`--set NAME=VALUE`, as the argument `pairs`; see `settings_layer`.
 
     Args:
         help_text: Its help.
     """
     return click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, callback=_pairs, help=help_text)
+
+
+def settings_layer(pairs: Iterable[tuple[str, str]]) -> dict[str, LayeredValue]:
+    """The layer of settings that `--set` gives.
+
+    Args:
+        pairs: Names and values.
+    """
+    return {name: LayeredValue(value, "--set", text=True) for name, value in pairs}
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

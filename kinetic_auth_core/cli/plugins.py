@@ -31,8 +31,8 @@ from kinetic_auth_core.settings.schema import suggest
 
 
 @attrs.frozen
-class _Kind:
-    """A group of plugins.
+class Kind:
+    """A kind of plugins.
 
     Attributes:
         name: What users call a plugin of the group.
@@ -45,17 +45,29 @@ class _Kind:
     load: Callable[[str, AllowedPlugins], object]
 
 
-_KINDS = (
-    _Kind("provider", AUTHENTICATORS, load_authenticator),
-    _Kind("key-loader", KEY_LOADERS, load_key_loader),
-    _Kind("session-store", SESSION_STORES, load_session_store),
-    _Kind("observer", OBSERVERS, load_observer),
+#: The kinds, by their groups of entry points.
+KINDS = (
+    Kind("provider", AUTHENTICATORS, load_authenticator),
+    Kind("key-loader", KEY_LOADERS, load_key_loader),
+    Kind("session-store", SESSION_STORES, load_session_store),
+    Kind("observer", OBSERVERS, load_observer),
 )
 
 
 @attrs.frozen
-class _Row:
-    kind: _Kind
+class Row:
+    """A plugin, and whether it fits.
+
+    Attributes:
+        kind: Its kind.
+        plugin: The plugin.
+        state: As the help of the command lists them.
+        error: Why it does not fit; None if it does.
+        import_ms: How long its import took, in milliseconds; None: it was not imported.
+        warnings: What its authors should change.
+    """
+
+    kind: Kind
     plugin: InstalledPlugin
     state: str
     error: KineticAuthError | None = None
@@ -64,6 +76,7 @@ class _Row:
 
     @property
     def fits(self) -> bool:
+        """Whether it fits."""
         return self.state in ("fits", "needs settings")
 
 
@@ -97,11 +110,11 @@ def plugins(context: click.Context, name: str | None, as_json: bool) -> None:
     where "error" is null for a state of "fits", and "import_ms" for a plugin that is not imported.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     allowed = Configuration.load(None, None).allowed
-    found = [(kind, plugin) for kind in _KINDS for plugin in allowed.search(kind.group)]
+    found = [(kind, plugin) for kind in KINDS for plugin in allowed.search(kind.group)]
     misspelt = misspelt_groups()
     if name is not None:
         found = _named(name, found, misspelt)
-    rows = [_examined(kind, plugin, allowed) for kind, plugin in found]
+    rows = [examined(kind, plugin, allowed) for kind, plugin in found]
     if as_json:
         emit_json({"plugins": [_facts(row) for row in rows], "misspelt_groups": misspelt})
     else:
@@ -111,8 +124,8 @@ def plugins(context: click.Context, name: str | None, as_json: bool) -> None:
 
 
 def _named(
-    name: str, found: list[tuple[_Kind, InstalledPlugin]], misspelt: list[str]
-) -> list[tuple[_Kind, InstalledPlugin]]:
+    name: str, found: list[tuple[Kind, InstalledPlugin]], misspelt: list[str]
+) -> list[tuple[Kind, InstalledPlugin]]:
     """The plugins of a name or of a distribution.
 
     Raises:
@@ -130,7 +143,7 @@ def _named(
     ]
 
 
-def _print(rows: list[_Row], misspelt: list[str]) -> None:
+def _print(rows: list[Row], misspelt: list[str]) -> None:
     if not rows:
         emit("No plugin is installed.")
     emit_table(
@@ -154,12 +167,19 @@ def _print(rows: list[_Row], misspelt: list[str]) -> None:
         emit(f"\nWarning: {warning}")
 
 
-def _examined(kind: _Kind, plugin: InstalledPlugin, allowed: AllowedPlugins) -> _Row:
+def examined(kind: Kind, plugin: InstalledPlugin, allowed: AllowedPlugins) -> Row:
+    """Import a plugin, and find out whether it fits.
+
+    Args:
+        kind: Its kind.
+        plugin: The plugin.
+        allowed: Which plugins may be loaded.
+    """
     if not allowed.has(plugin.distribution):  # though another one of that name may be
-        return _Row(kind, plugin, "not allowed", allowed.refusal(plugin))
+        return Row(kind, plugin, "not allowed", allowed.refusal(plugin))
     table = allowed.tables.get((kind.group, plugin.name))
     if table is not None and not table.enabled:
-        return _Row(kind, plugin, "switched off")
+        return Row(kind, plugin, "switched off")
     began, error = time.perf_counter(), None
     try:
         kind.load(plugin.name, allowed)
@@ -168,7 +188,7 @@ def _examined(kind: _Kind, plugin: InstalledPlugin, allowed: AllowedPlugins) -> 
     import_ms = round((time.perf_counter() - began) * 1000, 1)
     # An error without a state is one of the settings in the config file.
     state = "fits" if error is None else getattr(error, "state", "needs settings")
-    return _Row(kind, plugin, state, error, import_ms, _warnings(plugin) if state in ("fits", "needs settings") else ())
+    return Row(kind, plugin, state, error, import_ms, _warnings(plugin) if state in ("fits", "needs settings") else ())
 
 
 def _warnings(plugin: InstalledPlugin) -> tuple[str, ...]:
@@ -183,7 +203,7 @@ def _warnings(plugin: InstalledPlugin) -> tuple[str, ...]:
     return ()
 
 
-def _facts(row: _Row) -> dict[str, Any]:
+def _facts(row: Row) -> dict[str, Any]:
     return {
         "kind": row.kind.name,
         "group": row.kind.group,

@@ -16,7 +16,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, Unkno
 from kinetic_auth_core.resolution.resolver import Resolution, inspect
 from kinetic_auth_core.resolution.store import DEFAULT_STORE
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
+from kinetic_auth_core.settings.schema import ExplainedSetting, schema, suggest
 from kinetic_auth_core.stores.file import FileStore, default_folder
 from kinetic_auth_core.stores.private_folder import PrivateFolder
 
@@ -81,43 +81,69 @@ def command_source(
         yield CommandSource(source, str(row.value), is_own=_is_own(row), configuration=found.configuration)
 
 
-def inspect_choice(choice: Choice, settings: Layer | None = None, default_store: str = DEFAULT_STORE) -> Resolution:
+def refuse_secrets(settings: Layer, found: Resolution) -> None:
+    """Refuse a setting of the command line that is secret.
+
+    Args:
+        settings: The settings of the command line.
+        found: What the configuration leads to.
+
+    Raises:
+        ConfigurationError: One is.
+    """
+    for setting in schema(found.cls) if found.cls is not None else ():
+        if setting.secret and setting.name in settings:
+            variable = f"{found.configuration.variable_prefix}{setting.env}"
+            raise ConfigurationError(
+                f"--set {setting.name}: is secret, and the command line is visible in the shell's history and in ps.",
+                remedy=f"Set the variable {variable} in the environment or in a .env file; or set {setting.name} in "
+                f"the config file, where it may be a reference such as env://NAME.",
+            )
+
+
+def inspect_choice(
+    choice: Choice,
+    settings: Layer | None = None,
+    default_store: str = DEFAULT_STORE,
+    configuration: Configuration | None = None,
+) -> Resolution:
     """As `inspect`; but the PROVIDER of a command line may also be the name of an environment.
 
     Args:
         choice: What to resolve.
         settings: Settings that win over all others.
         default_store: The store if the configuration names none.
+        configuration: The files of `choice`, if they are loaded already.
     """
-    found = _inspect(choice, settings, default_store)
-    name, configuration = choice.provider, found.configuration
+
+    def inspected(choice: Choice) -> Resolution:
+        return inspect(
+            choice.provider,
+            environment=choice.environment,
+            config=choice.config,
+            env_file=choice.env_file,
+            keywords=settings,
+            configuration=configuration,
+            default_store=default_store,
+        )
+
+    found = inspected(choice)
+    name, file = choice.provider, found.configuration.file
     if name is None or not isinstance(found.error, UnknownProviderError):
         return found
-    environment = configuration.file.environment_named(name)
+    environment = file.environment_named(name)
     if environment is None:
-        if similar := suggest(name, configuration.file.environments):
-            message = f"{found.error.message} Nor is it an environment of {configuration.file.path}{similar}."
+        if similar := suggest(name, file.environments):
+            message = f"{found.error.message} Nor is it an environment of {file.path}{similar}."
             return attrs.evolve(found, error=UnknownProviderError(message, remedy=found.error.remedy))
         return found
     if choice.environment is not None and choice.environment.casefold() != environment.casefold():
         error = ConfigurationError(
-            f"{name!r} is an environment of {configuration.file.path}, and -e names another one, "
-            f"{choice.environment!r}.",
+            f"{name!r} is an environment of {file.path}, and -e names another one, {choice.environment!r}.",
             remedy="Name one of them.",
         )
         return attrs.evolve(found, error=error)
-    return _inspect(attrs.evolve(choice, provider=None, environment=environment), settings, default_store)
-
-
-def _inspect(choice: Choice, settings: Layer | None, default_store: str) -> Resolution:
-    return inspect(
-        choice.provider,
-        environment=choice.environment,
-        config=choice.config,
-        env_file=choice.env_file,
-        keywords=settings,
-        default_store=default_store,
-    )
+    return inspected(attrs.evolve(choice, provider=None, environment=environment))
 
 
 def _keep_key_in_keyring() -> None:

@@ -1,44 +1,54 @@
 """`kinetic-auth status` and `logout`: the session in the store, which processes share."""
 
+import datetime as dt
 from typing import Any
 
+import attrs
 import click
 
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.exit_codes import NO_SESSION, TRY_LATER
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
-from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts
+from kinetic_auth_core.cli.output import emit_json, emit_record, note, session_facts, utc
 from kinetic_auth_core.cli.source import CommandSource, command_source
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.sessions.status import SourceStatus
 
 
 @click.command(cls=Command, short_help="Show the stored session, and whether it is alive.")
 @choice_options
 @json_option
 def status(as_json: bool, **choice: str | None) -> None:
-    """Show the stored session, and whether it is alive. It does not log in.
+    """Show the stored session, whether it is alive, and what keeps the next login waiting. It does not log in.
 
     The session is checked with a REST call. The exit code is 9 if there is no live session, and 5 if the store does not
     respond.
 
     \b
     --json prints
-      {"provider", "environment", "store", "alive", "instance_url", "base_url", "org_id", "user_id",
+      {"provider", "environment", "store", "alive", "since", "until", "grant",
+       "paused_until", "pauses": [{"kind", "until", "reason", "remedy"}],
+       "instance_url", "base_url", "org_id", "user_id",
        "username", "api_version", "issued_at", "issued_at_ms", "scope", "token_type"}
-    with null for missing values; "alive" is null if the store does not respond.
+    with null for missing values; "alive" is null if the store does not respond. Times are ISO 8601 in UTC.
+    "until" is when the session is assumed to end. "grant" is what became of a token that can be
+    presented once: unused, marked, lost or unknown. While there are pauses, no login is made.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     with command_source(Choice(**choice), keeps=False) as chosen:
         source = chosen.source
         session = source.peek()
         alive = session is not None and source.is_alive(session)
-        is_unknown = session is None and source.store_is_down
-    facts: dict[str, Any] = {**chosen.facts(), "alive": None if is_unknown else alive}
+        found = source.status()
+        is_unknown = session is None and found.store_is_down
+    facts: dict[str, Any] = {**chosen.facts(), "alive": None if is_unknown else alive, **_times(found)}
     if session is not None:
         facts |= session_facts(session)
     if as_json:
-        emit_json(facts)
+        emit_json({**facts, "pauses": [{**attrs.asdict(each), "until": _utc(each.until)} for each in found.pauses]})
     else:
         emit_record(facts.items())
+        for pause in found.pauses:
+            note(f"No login is made until {_utc(pause.until)} ({pause.kind}): {pause.reason}")
         if session is None:
             note(_why_none(chosen))
     if not alive:
@@ -85,6 +95,21 @@ def logout(shared: bool, local: bool, as_json: bool, **choice: str | None) -> No
             note(_why_none(chosen))
     if session is None and source.store_is_down:
         click.get_current_context().exit(TRY_LATER)
+
+
+def _times(found: SourceStatus) -> dict[str, Any]:
+    live = found.session
+    return {
+        "since": None if live is None else _utc(live.since),
+        "until": None if live is None else _utc(live.until),
+        "grant": found.grant,
+        "paused_until": None if found.paused_until is None else _utc(found.paused_until),
+    }
+
+
+def _utc(seconds: float) -> str:
+    """A time in Unix seconds as ISO 8601 in UTC."""
+    return utc(dt.datetime.fromtimestamp(seconds, dt.UTC), "seconds")
 
 
 def _why_none(chosen: CommandSource) -> str:

@@ -287,7 +287,7 @@ def load_config(config: str | os.PathLike[str] | None, variables: "Variables") -
         if layer.how_to_name_it is None:
             return _named(path, source)
         return _found(path, source)  # nobody named the .env that names it
-    for path in _candidates():
+    for path in config_candidates():
         return _found(path, "search")
     return ConfigFile()
 
@@ -315,7 +315,8 @@ def _user_file() -> Path | None:
         return None
 
 
-def _candidates() -> Iterator[Path]:
+def config_candidates() -> Iterator[Path]:
+    """The config files that a search finds, the one that counts first."""
     if path := find_upwards(FILE_NAME):
         yield path
     for folder in folders_upwards():

@@ -179,6 +179,7 @@ class Credentials:
         self._binary = frozenset(binary)
         self.lists = {name: value.items for name, value in values.items() if isinstance(value, KeyList)}
         self.count = max(map(len, self.lists.values()), default=1)
+        self.is_local = all(reference.scheme in BUILTIN_SCHEMES for _, reference in references(values))
         self.accepted: int | None = None  # which set was accepted last, from 0
 
     def order(self) -> list[int]:

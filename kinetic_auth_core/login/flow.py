@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import notice_fork, raise_interruption
-from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader
 from kinetic_auth_core.login.guarded import GuardedLogins
@@ -23,6 +23,7 @@ from kinetic_auth_core.login.limits import LoginBudget, SharedResources
 from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec
+from kinetic_auth_core.login.state import Record
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
@@ -50,6 +51,8 @@ class LoginFlow:
     ) -> None:
         self.spec = spec
         self._states = states
+        self._guard = guard
+        self._budget = budget
         self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
         self._instances = ProviderInstances(spec, resources)
         self._logins = GuardedLogins(
@@ -172,6 +175,38 @@ class LoginFlow:
         notice_fork()
         number = self._credentials.order()[0]
         return self._instances.get(number, self._credentials.load(number)).instance
+
+    def known_instance(self) -> ProviderInstance | None:
+        """The provider's instance, where no key loader has to be asked for a secret; else None."""
+        number = self._credentials.order()[0]
+        if not self._credentials.is_local:
+            return self._instances.known(number)
+        try:
+            return self._instances.get(number, self._credentials.load(number))
+        except KineticAuthError as error:  # the login will say so
+            logger.debug("%s", error)
+            return None
+
+    def pauses(self) -> list[tuple[AuthenticationError, float]]:
+        """Why no login would be made now, each with the Unix seconds until which; nothing is sent.
+
+        The refusal of a credential is found only where its secrets are known already.
+        """
+        known = self.known_instance()
+        return [] if known is None else self._guard.stops(known.credential)
+
+    def grant_record(self) -> Record | None:
+        """What the store has of the secret that the provider can present once; None where that is not known.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        known = self.known_instance() if self.spec.is_single_use else None
+        return None if known is None else self._states.record(known.instance)
+
+    def logins(self) -> list[float]:
+        """The seconds since each login that was counted within the last hour, the oldest first."""
+        return self._budget.spent()
 
     def import_modules(self) -> None:
         """Import all that a login needs, with the key loaders and the installed observers.

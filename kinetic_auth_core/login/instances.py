@@ -89,6 +89,15 @@ class ProviderInstances:
             _close_quietly(before.instance)
         return provider
 
+    def known(self, number: int) -> ProviderInstance | None:
+        """The instance for a set of credentials, where there is one already; else None.
+
+        Args:
+            number: Which set, from 0.
+        """
+        with self._lock:
+            return self._by_number.get(number)
+
     def hooks(self, instance: Any) -> LoginHooks:
         """The observers, around an instance.
 

@@ -93,6 +93,12 @@ class LoginBudget:
             if not counts and spent in self._spent:
                 self._spent.remove(spent)
 
+    def spent(self) -> list[float]:
+        """The seconds since each login that was counted within the last hour, the oldest first."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return [age for each in self._spent if (age := self._age(now, each)) < WINDOW_S]
+
     def is_idle(self) -> bool:
         """Whether no login was counted within the last hour."""
         with self._lock:

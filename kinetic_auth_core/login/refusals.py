@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -235,19 +235,33 @@ class LoginGuard:
             RateLimitedError: With the seconds until the next try.
         """
         found = False
+        for stop in self._notes_on(credential):  # nearly always nothing
+            if stop is not None:
+                raise stop[0]
+            found = True
+        return found
+
+    def stops(self, credential: Credential) -> list[tuple[AuthenticationError, float]]:
+        """What `check` would raise, each with the Unix seconds until which it would. Nothing is raised.
+
+        Args:
+            credential: What a login would be made with.
+        """
+        return [stop for stop in self._notes_on(credential) if stop is not None]
+
+    def _notes_on(self, credential: Credential) -> Iterator[tuple[AuthenticationError, float] | None]:
+        """What is kept of a credential and its user: what it stops and until when; None where that is over."""
         now = time.time()
-        for key, raw in self._cache.read_notes(credential.user_tag):  # nearly always nothing
+        for key, raw in self._cache.read_notes(credential.user_tag):
             notes = _Notes.read(raw)
             if (limit := notes.limit) is not None:
-                found = True
-                if -_SKEW_S < now - limit.at < limit.pause_s:
-                    raise self._limited(limit, now)
+                is_on = -_SKEW_S < now - limit.at < limit.pause_s
+                yield (self._limited(limit, now), limit.at + limit.pause_s) if is_on else None
             mine = {credential.tag(key), credential.password_tag(key)} if notes.refusals else set()
             for refusal in [each for each in notes.refusals if each.tag in mine]:
-                found = True
-                if self._guard_s and -_SKEW_S < now - refusal.at < self._pause_s(refusal.count):
-                    raise self._again(refusal, now)
-        return found
+                pause_s = self._pause_s(refusal.count)
+                is_on = bool(self._guard_s) and -_SKEW_S < now - refusal.at < pause_s
+                yield (self._again(refusal, now), refusal.at + pause_s) if is_on else None
 
     def turn(self, credential: Credential) -> Lease | None:
         """Wait until no other process tries the same user: of many that start with a wrong password, one sends it.

@@ -423,6 +423,14 @@ class States:
         )
         return self._secrets.setdefault(entry.name, made)
 
+    def record(self, instance: Any) -> Record:
+        """What the store has of a provider's secret at the moment.
+
+        Raises:
+            KineticAuthError: The store failed.
+        """
+        return self._entry(instance).read()
+
     def newest(self, instance: Any) -> str | None:
         """The secret that the next login would present; None if there is none, or it is not a token.
 

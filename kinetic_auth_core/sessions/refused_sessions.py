@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 IN_A_ROW = 3
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 1800.0
 
-_CAUSES = (
+#: Why sessions are refused as soon as they are made, for people.
+CAUSES = (
     "Usual causes: sessions that are locked to the IP address of their login (Session Settings in Setup), a user "
     "without the permission API Enabled, API Access Control, a token without the scope api, an expired password"
 )
@@ -84,14 +85,21 @@ class RefusedSessions:
     def held(self) -> CachedSession | None:
         """The refused session, for as long as no login may be made; None: the next login may be made."""
         with self._lock:
-            passed_s = max(time.monotonic() - self._paused_at[0], time.time() - self._paused_at[1])
-            left_s = self._pause_s - passed_s
+            left_s = self.left_s()
             if self._last is None or left_s <= 0:
                 return None
             cached = CachedSession.of(self._last, left_s)
             return attrs.evolve(
                 cached, stale_monotonic=cached.expired_monotonic, stale_wall=cached.expired_wall
             )  # no refresh in the background
+
+    def left_s(self) -> float:
+        """For how many seconds no login may be made; 0 or less: it may."""
+        return self._pause_s - max(time.monotonic() - self._paused_at[0], time.time() - self._paused_at[1])
+
+    def why(self) -> str:
+        """Why no login may be made, as a sentence."""
+        return f"{self._in_a_row} sessions in a row were refused right after their login. {CAUSES}."
 
     def _count(self, session: SalesforceSession) -> None:
         self._in_a_row += 1
@@ -103,7 +111,7 @@ class RefusedSessions:
         logger.warning(
             "%s: %d sessions in a row were refused right after their login; the next login is made in %.0f s, and "
             "until then callers get the session that was refused. %s.",
-            *(self._label, self._in_a_row, self._pause_s, _CAUSES),
+            *(self._label, self._in_a_row, self._pause_s, CAUSES),
         )
 
     def _after_fork(self) -> None:

@@ -78,6 +78,11 @@ class Refresher:
         """
         self._rejected, self._had_one = rejected, False
 
+    @property
+    def refused(self) -> RefusedSessions:
+        """The fresh sessions that were refused."""
+        return self._refused
+
     def note_refused(self, session: SalesforceSession) -> None:
         """Note that a session was reported dead, for the pause after too many fresh ones."""
         self._refused.note_refused(session)
@@ -279,11 +284,16 @@ class SingleFlight:
 
     def peek(self) -> SalesforceSession | None:
         """The session that `get` would give without a login, or None."""
+        cached = self.peek_cached()
+        return cached.session if cached else None
+
+    def peek_cached(self) -> CachedSession | None:
+        """The same with its times."""
         notice_fork()
         cached = self._cached
         if cached is None or cached.freshness() is Freshness.EXPIRED:
             cached = self._refresher.peek()
-        return cached.session if cached else None
+        return cached
 
     async def aget(self) -> SalesforceSession:
         """As `get`, for asyncio: the login runs in a thread of its own, and the event loop goes on.

@@ -22,6 +22,7 @@ from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import Observers, authenticator_problem, given_observers
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
+from kinetic_auth_core.sessions.status import SourceStatus, status_of
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.memory import process_key
@@ -189,10 +190,28 @@ class SessionSource:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
         return self._single_flight.peek()
 
+    @secret_boundary
+    def status(self) -> SourceStatus:
+        """What is live, until when no login is made and why. Nothing is sent: memory and the store are read."""
+        cached = self._single_flight.peek_cached()
+        return status_of(self._flow, cached, self._refresher.refused, is_down=self._cache.is_down)
+
     @property
     def store_is_down(self) -> bool:
         """Whether the session store has failed and not answered since: this process goes on with its own memory."""
         return self._cache.is_down
+
+    def opened_store(self) -> SessionStore | None:
+        """The session store itself; None: this process's memory.
+
+        Raises:
+            Exception: It could not be opened, for whatever reason.
+        """
+        return self._cache.opened_store()
+
+    def stored_name(self) -> str:
+        """The name of the session in the store; it tells nothing."""
+        return self._cache.find_name()
 
     def was_stored(self, session: SalesforceSession) -> bool:
         """Whether a session came out of the store: if it turns out dead at once, a login of our own may do better."""

@@ -18,7 +18,7 @@ from kinetic_auth_core.session import (
     retires_soon,
 )
 from kinetic_auth_core.settings.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
-from kinetic_auth_core.settings.schema import not_from_found_files, setting, with_help
+from kinetic_auth_core.settings.schema import Setting, not_from_found_files, setting, with_help
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +163,11 @@ def command_setting(
         **options: The other arguments of `setting`.
     """
     return not_from_found_files(setting(default, help=help, **options), _program)
+
+
+def names_a_program(setting_: Setting) -> bool:
+    """Whether a setting was declared by `command_setting`."""
+    return setting_.problem_in_found_file("") == _program("")
 
 
 def _canonical(value: Any) -> Any:

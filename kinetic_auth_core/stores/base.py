@@ -112,5 +112,16 @@ class SessionStore(abc.ABC):
         """
         return ()
 
+    def key_problems(self) -> Sequence[str]:
+        """Why its key looks like another one than what it holds was written with, as far as it can find out.
+
+        `kinetic-auth doctor` asks, and a source does not: a store whose names are made with its key looks empty with
+        another one.
+
+        Returns:
+            Ends of sentences that begin with "the session store: ".
+        """
+        return ()
+
     def close(self) -> None:  # noqa: B027 - a store may have nothing to close
         """Close connections. The next call opens new ones."""

@@ -272,6 +272,18 @@ class Transport:
             ) from outcome.cause
         return _usable(outcome, request)
 
+    def proxy_of(self, url: str) -> tuple[str, str] | None:
+        """The proxy that carries requests to a URL, and the setting or variable that names it; None: there is none.
+
+        Args:
+            url: That is to be asked.
+
+        Raises:
+            ConfigurationError: That of the environment cannot be used.
+        """
+        proxy = self._proxy_for(url, self._proxies(url))
+        return None if proxy is None else (proxy, "proxy" if self._proxy else variable_of(url, proxy))
+
     def close(self) -> None:
         """Close the connections. The next login opens new ones."""
         if session := self._session.take():

@@ -1,5 +1,6 @@
 """`kinetic-auth status` and `logout`: the stored session is shown and revoked."""
 
+import datetime as dt
 import json
 import os
 from collections.abc import Callable
@@ -34,6 +35,26 @@ def test_a_live_session_is_shown_without_its_token_and_without_a_login(
     assert outcome.table["username"] == [sf.default.username]
     assert stored.access_token not in outcome.out + outcome.message
     assert sf.token_requests == before
+
+
+def test_status_says_since_when_and_until_when_a_session_is_live(run: Run, stored: kinetic.SalesforceSession) -> None:
+    facts = json.loads(run("status", "jwt-bearer", "--json").out)
+    since, until = (dt.datetime.fromisoformat(facts[name]) for name in ("since", "until"))
+    assert until - since == dt.timedelta(hours=2)
+    assert (facts["paused_until"], facts["pauses"], facts["grant"]) == (None, [], None)
+
+
+@pytest.mark.usefixtures("default_env")
+def test_status_says_until_when_no_login_is_made_and_why(run: Run, sf: SalesforceEmulator) -> None:
+    sf.refuse("invalid_grant", "user hasn't approved this consumer")
+    assert run("login", "jwt-bearer").code == 4
+    outcome = run("status", "jwt-bearer")
+    assert outcome.code == 9
+    assert f"No login is made until {outcome.table['paused_until'][0]} (refused credential)" in outcome.message
+    assert "user hasn't approved this consumer" in outcome.message
+    (pause,) = json.loads(run("status", "jwt-bearer", "--json").out)["pauses"]
+    assert pause["kind"] == "refused credential"
+    assert pause["remedy"].startswith("Pre-approve the connected app")
 
 
 def test_a_dead_session_exits_with_nine(run: Run, sf: SalesforceEmulator, stored: kinetic.SalesforceSession) -> None:

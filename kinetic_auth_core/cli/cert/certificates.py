@@ -124,6 +124,21 @@ def pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
+def issuer_of(der: bytes) -> str:
+    """Who has issued a certificate: common name and organisation, printable, at most 200 characters.
+
+    Args:
+        der: The certificate, DER.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    names = {each.oid: str(each.value) for each in x509.load_der_x509_certificate(der).issuer}
+    oids = (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME)
+    text = ", ".join(dict.fromkeys(names[oid] for oid in oids if oid in names)) or "nobody named"
+    return "".join(char if char.isprintable() else " " for char in text)[:200]
+
+
 def _key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes | None:
     try:
         return certificate.public_key()

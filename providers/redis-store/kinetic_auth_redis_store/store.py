@@ -2,8 +2,10 @@
 
 import hmac
 import logging
+import re
 import threading
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import attrs
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_TIMEOUT_S = 60
 _MAX_STORED_BYTES = 1024 * 1024  # a session has a few kilobytes
+_LOOKED_AT = 100  # values
+_GLOB = re.compile(r"[\\*?\[\]]")
 
 
 def _check_key(instance: Any, _attribute: object, value: Any) -> None:
@@ -165,6 +169,19 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
             ]
         return durability_problems(found, int(connected), self.replicas)
 
+    def key_problems(self) -> list[str]:
+        """Whether none of the first values that it holds can be decrypted, though there are some."""
+        if not self.encrypt:
+            return []
+        prefix = _GLOB.sub(r"\\\g<0>", self.prefix)
+        pattern = f"{prefix}{{*}}:value"
+        names = list(islice(self._redis().scan_iter(match=pattern, count=_LOOKED_AT), _LOOKED_AT))
+        found = [(name, self._run(scripts.GET, name, _MAX_STORED_BYTES)) for name in map(_name_of, names)]
+        stored = [(name, answer[0]) for name, answer in found if isinstance(answer, list) and answer[0] is not None]
+        if not stored or any(self._seal().open(name, value) is not None for name, value in stored):
+            return []
+        return [f"none of the {len(stored)} values there can be decrypted: they were written with another key"]
+
     def close(self) -> None:
         """Close the connections. The next call opens new ones."""
         if (client := self._client.take()) is not None:
@@ -195,6 +212,10 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
     def _after_fork(self) -> None:
         """In the child: connections and locks of the client belong to the parent."""
         self._client = Once()
+
+
+def _name_of(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _text(generation: int | None) -> str:

@@ -77,6 +77,18 @@ def test_a_value_encrypted_with_another_key_is_ignored_with_one_warning(
     assert found.value == b"mine"
 
 
+def test_values_of_another_key_alone_are_a_problem_of_the_key(server: Any, new_store: NewStore, name: str) -> None:
+    prefix = f"app*{name}:"
+    assert new_store(server.url, OTHER, prefix=prefix).key_problems() == []
+    new_store(server.url, OLD, prefix=prefix).put(name, MARKER, expires_in_s=60)
+    (problem,) = new_store(server.url, OTHER, prefix=prefix).key_problems()
+    assert problem == "none of the 1 values there can be decrypted: they were written with another key"
+    assert new_store(server.url, [NEW, OLD], prefix=prefix).key_problems() == []
+    assert new_store(server.url, encrypt=False, prefix=prefix).key_problems() == []
+    new_store(server.url, OTHER, prefix=prefix).put(f"{name}.2", MARKER, expires_in_s=60)
+    assert new_store(server.url, OTHER, prefix=prefix).key_problems() == []
+
+
 @pytest.mark.parametrize(
     "garbage",
     [

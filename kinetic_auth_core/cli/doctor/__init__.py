@@ -1,0 +1,1 @@
+"""`kinetic-auth doctor`: what a login needs, checked in the order of dependency: the first failure is the cause."""
