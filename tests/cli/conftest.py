@@ -201,8 +201,9 @@ def default_env(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> dict
 
 
 @pytest.fixture
-def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Installs a distribution with one plugin, as pip does."""
+    modules = set()
 
     def install(distribution: str, provider: str, target: str, source: str = "", group: str = "authenticators") -> None:
         site = tmp_path / "site"
@@ -210,12 +211,15 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
         (info / "entry_points.txt").write_text(f"[kinetic_auth.{group}]\n{provider} = {target}\n")
-        (site / f"{target.partition(':')[0]}.py").write_text(source)
+        modules.add(module := target.partition(":")[0])
+        (site / f"{module}.py").write_text(source)
         if str(site) not in sys.path:
             monkeypatch.setattr(sys, "path", [str(site), *sys.path])
         importlib.invalidate_caches()
 
-    return install
+    yield install
+    for module in modules:
+        sys.modules.pop(module, None)  # another test may publish one of the same name
 
 
 @pytest.fixture(scope="session")
