@@ -172,6 +172,11 @@ def uninterrupted(call: Callable[[], T]) -> T:
     return result  # type: ignore[return-value]  # there is one where there is no error
 
 
+def is_program_ending() -> bool:
+    """Whether the interpreter has begun to end: a thread that starts now may be killed in the middle."""
+    return not threading.main_thread().is_alive()
+
+
 def pause_runner(seconds: float) -> None:
     """Sleep, and let the other greenlets of this thread run, also where `time.sleep` is not patched."""
     if type(time.sleep).__name__ == "builtin_function_or_method":

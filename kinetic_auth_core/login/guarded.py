@@ -195,13 +195,19 @@ class GuardedLogins:
         secret = self._states.single_use(provider.instance)
         if secret is None:
             return self._within_budget(provider, login, self._states.open(provider.instance))
-        marked = self._mark(secret, login)
+        held: list[MarkedState] = []
+
+        def present() -> SalesforceSession | None:
+            """Mark and present it; None if a person has to consent first, whom the program's end does not wait for."""
+            held.append(marked := self._mark(secret, login))
+            return self._marked(secret, marked, provider, login) if marked.presents_a_secret else None
+
         try:
-            if threading.current_thread().daemon and marked.presents_a_secret:  # nobody could tell what became of it
-                return uninterrupted(lambda: self._marked(secret, marked, provider, login))
-            return self._marked(secret, marked, provider, login)
+            # A daemon thread ends with the program: nobody could tell what became of what it has marked.
+            session = uninterrupted(present) if threading.current_thread().daemon else present()
+            return session if session is not None else self._marked(secret, held[0], provider, login)
         except AuthenticationError as error:
-            if not (secret.is_over(error) and marked.before.value):
+            if not (held and secret.is_over(error) and held[0].before.value):
                 raise
             logger.warning("%s", error)
         return self._marked(secret, self._mark(secret, login), provider, login)  # by a consent

@@ -21,6 +21,7 @@ from kinetic_auth_core.concurrency import (
     chain,
     current_runner,
     is_current_runner,
+    is_program_ending,
     mark_interruption,
     pause_runner,
     raise_interruption,
@@ -222,6 +223,8 @@ class SingleUse:
                 pause_runner(pause_s)
                 pause_s = min(pause_s * 2, self.poll_s[1])
                 continue
+            if is_program_ending():
+                raise self._not_now("the program is ending")
             tries = self._next_try(record, has_live)
             lasts_s = self._lease_s if self._begins_with_consent(record) else self._patience_s
             after = Record(record.value, Mark(login, time.time() + lasts_s, tries))

@@ -727,3 +727,40 @@ time.sleep(0.2)
     source.authenticate()
     assert org.refusals == 0
     assert set(org.presented.values()) == {1}
+
+
+def test_a_daemon_thread_presents_no_token_once_the_program_has_begun_to_end(
+    org: RotatingOrg, store: kinetic.FileStore
+) -> None:
+    def slowly(handler: Any, form: dict[str, str]) -> bool:
+        time.sleep(5)
+        return False
+
+    program = """
+import atexit, sys, threading, time
+import kinetic_auth_core as kinetic
+sys.path[:0] = [sys.argv[1]]
+from acme_broker import BrokerAuthenticator
+broker = BrokerAuthenticator("app", sys.argv[2], login_url=sys.argv[3])
+source = kinetic.SessionSource(broker, store=kinetic.FileStore(sys.argv[4]))
+source.session()
+def too_late():
+    while threading.main_thread().is_alive():
+        time.sleep(0.001)
+    try:
+        source.authenticate()
+    except kinetic.KineticAuthError as error:
+        print(error, flush=True)
+threading.Thread(target=too_late, daemon=True).start()
+atexit.register(time.sleep, 1)  # the program ends while the org still thinks
+"""
+    example = Path(__file__).parents[2] / "docs" / "examples" / "rotating_provider"
+    org.fail_next(lambda handler, form: False, slowly)
+    seed = org.consent()
+    command = [sys.executable, "-c", program, str(example), seed, org.url, str(store.path)]
+    done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    assert "is not tried now: the program is ending" in done.stdout
+    assert len(org.requests) == 1
+    kinetic.SessionSource(BrokerAuthenticator("app", seed, login_url=org.url), store=store).authenticate()
+    assert org.refusals == 0
+    assert set(org.presented.values()) == {1}
