@@ -124,7 +124,6 @@ _COMMANDS = (
         (*_LOGIN, CANNOT_RUN, NOT_FOUND),
         (
             "kinetic-auth exec -e prod -- python nightly.py",
-            "kinetic-auth exec prod -- make nightly",
             (
                 "kinetic-auth exec -- sh -c "
                 """'curl -H "Authorization: Bearer $SF_ACCESS_TOKEN" "$SF_INSTANCE_URL/services/data"'"""

@@ -48,6 +48,8 @@ _NAMED = re.compile(r"\$\{([A-Za-z_]\w*)")
 def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None) -> None:
     """Run CMD with SF_ACCESS_TOKEN, SF_INSTANCE_URL and SF_API_VERSION in its environment.
 
+    An environment or a provider may stand before the mark: kinetic-auth exec prod -- make nightly.
+
     The session is the one that `token` prints. Variables that could fill a secret setting of an environment or a store
     (such as SF_PASSWORD, PROD_SF_CLIENT_SECRET) are left out of CMD's environment, unless --keep-env is given.
 
