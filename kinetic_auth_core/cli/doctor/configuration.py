@@ -124,8 +124,8 @@ def check_plugins(examination: Examination) -> None:
     said = {check.message for check in report.checks}
     with warnings_captured():
         rows = [examined(kind, plugin, allowed) for kind in KINDS for plugin in allowed.search(kind.group)]
-    fitting = [f"{row.plugin.name} ({row.plugin.owner})" for row in rows if row.fits]
-    left_out = [f"{row.plugin.name} ({row.plugin.owner})" for row in rows if row.state in NOT_WANTED]
+    fitting = [row.plugin.name for row in rows if row.fits]
+    left_out = [row.plugin.name for row in rows if row.state in NOT_WANTED]
     unused = f" Left out by the config file: {', '.join(left_out)}." if left_out else ""
     report.add("plugins", "ok", f"{', '.join(fitting) or 'none'}.{unused}")
     unfit = [row for row in rows if row.error and not row.fits and row.state not in NOT_WANTED]
