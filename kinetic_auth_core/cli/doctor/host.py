@@ -4,7 +4,7 @@ import re
 from typing import Literal
 from urllib.parse import urlsplit
 
-from kinetic_auth_core.cli.doctor.advice import MY_DOMAIN
+from kinetic_auth_core.cli.advice import MY_DOMAIN
 from kinetic_auth_core.cli.doctor.examination import Examination
 from kinetic_auth_core.cli.exit_codes import USAGE
 from kinetic_auth_core.settings.login_hosts import is_within, login_host_problem

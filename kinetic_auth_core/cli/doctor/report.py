@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import attrs
 
-from kinetic_auth_core.cli.doctor.advice import MISSPELT, NOT_NAMED, advice
+from kinetic_auth_core.cli.advice import MISSPELT, NOT_NAMED, advice, place_of
 from kinetic_auth_core.cli.exit_codes import OK, UNEXPECTED, USAGE, exit_code_of
 from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
@@ -13,11 +13,6 @@ from kinetic_auth_core.login.flow import name_places
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
 Status = Literal["ok", "warning", "failure", "skipped"]
-
-#: A problem of the configuration: `name (from source): what`, or without the source.
-_PROBLEM = re.compile(
-    r"(?:one of |--set )?(?P<name>[a-z][\w.]*)(?: \(from (?P<source>.+?)\)(?=[: ]))?(?::| is | and | or )"
-)
 
 
 @attrs.frozen
@@ -129,9 +124,8 @@ class Report:
     def problem(self, name: str, problem: str, remedy: str = "", code: int = USAGE) -> None:
         """Add a problem of the configuration: a sentence that begins with its setting and source."""
         problem, _, said = problem.partition(" Remedy: ")
-        match = _PROBLEM.match(problem)
-        setting, source = (match["name"], match["source"]) if match else (None, None)
-        remedy = said or remedy or advice(problem, setting, source, self.variables)
+        setting, source = place_of(problem)
+        remedy = said or remedy or advice(problem, self.variables)
         self.add(name, "failure", problem, remedy, setting, source=source, code=code)
 
     def problems(self, name: str, error: ConfigurationError) -> None:

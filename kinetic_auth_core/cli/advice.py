@@ -4,6 +4,10 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+_PLACE = re.compile(
+    r"(?:one of |--set |[\w.-]+: (?=[a-z][\w.]*(?: \(from | is missing)))?"
+    r"(?P<name>[a-z][\w.]*)(?: \(from (?P<source>.+?)\)(?=[: ]))?(?::| is | and | or )"
+)
 MISSPELT = "is not used by any setting"
 NOT_NAMED = "found by searching"
 MY_DOMAIN = "Set {setting} to the org's My Domain: Setup, My Domain, Current My Domain URL."
@@ -38,15 +42,24 @@ _ADVICE = (
 )
 
 
-def advice(problem: str, setting: str | None, source: str | None, variables: Sequence[str] = ()) -> str:
+def place_of(problem: str) -> tuple[str | None, str | None]:
+    """The setting that a problem begins with, and where that comes from; None where it does not say.
+
+    Args:
+        problem: A sentence: `name (from source): what`, or without the source; perhaps an environment before it.
+    """
+    match = _PLACE.match(problem)
+    return (match["name"], match["source"]) if match else (None, None)
+
+
+def advice(problem: str, variables: Sequence[str] = ()) -> str:
     """What to do about a problem, from what it says itself.
 
     Args:
-        problem: A sentence that begins with its setting and source, if it has them.
-        setting: The setting.
-        source: Where that comes from; "default" if it is not set.
+        problem: As for `place_of`.
         variables: The names of the variables that are set, one of which may be misspelt.
     """
+    setting, source = place_of(problem)
     where = f" in {source}" if source and source != "default" else ""
     for pattern, remedy in _ADVICE:
         if (match := pattern.search(problem)) is not None and (setting or "{setting}" not in remedy):
