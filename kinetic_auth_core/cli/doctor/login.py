@@ -37,18 +37,14 @@ def check_login(examination: Examination) -> None:
         try:
             examination.session = _logged_in(examination, source)
         except KineticAuthError as error:
-            setting, hint = _about(examination, error)
             # What the login has said of a setting before it was refused is likely to be why.
             causes = [each for each in warnings if report.named_in(each)]
-            report.failed(
-                "login",
-                error,
-                setting,
-                hint=" ".join([hint, *(f"{each[:1].upper()}{each[1:]}." for each in causes)]).strip(),
-            )
+            warnings[:] = [each for each in warnings if each not in causes]
+            setting, hint = _about(examination, error)
+            hints = [hint, *(f"{each[:1].upper()}{each[1:]}." for each in causes)]
+            report.failed("login", error, setting, hint=" ".join(filter(None, hints)))
             for name in AFTER_LOGIN:
                 report.moot(name, "login")
-            warnings[:] = [each for each in warnings if each not in causes]
     if (session := examination.session) is not None:
         who = session.username or examination.spec.displayed("username") or session.user_id or "a user"
         report.add("login", "ok", f"{who} of org {session.org_id or 'unknown'} at {session.instance_url}.")
@@ -77,11 +73,10 @@ def _about(examination: Examination, error: KineticAuthError) -> tuple[str | Non
     names, hint = _ABOUT.get((known.error, known.description), ((), "")) if known else ((), "")
     if isinstance(error, SessionRejectedError):
         names = ("expected_org_id", "allowed_instance_hosts")
-    values = {row.name: row.value not in (None, "") for row in examination.spec.rows}
-    setting = next((name for name in names if values.get(name)), None)
-    if setting is None and (missing := next((name for name in names if name in values), None)) is not None:
-        hint = f"{missing} is not set, and this app wants it."
-    return setting, hint
+    is_set = {row.name for row in examination.spec.rows if row.value not in (None, "")}
+    if names == ("client_secret",) and not is_set.issuperset(names):
+        hint = "It is not set, and this app wants it."
+    return next((name for name in names if name in is_set), None), hint
 
 
 def _logged_in(examination: Examination, source: SessionSource) -> SalesforceSession:
@@ -96,7 +91,7 @@ def _logged_in(examination: Examination, source: SessionSource) -> SalesforceSes
         if culprit_of(error.error, error.description) is Culprit.PASSWORD:
             raise  # it may lock the user out
     spec = attrs.evolve(examination.spec, options=attrs.evolve(examination.spec.options, lockout_guard=0.0))
-    with SessionSource._of(spec) as unguarded:  # noqa: SLF001 - as above
+    with SessionSource._of(spec) as unguarded:  # noqa: SLF001 - as `resolve` does
         return unguarded.authenticate()
 
 

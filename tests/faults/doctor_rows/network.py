@@ -57,7 +57,8 @@ def instance_refused(bench: Bench) -> None:
 
 def key_as_ca_bundle(bench: Bench) -> None:
     _tls(TlsProfile())(bench)
-    bench.env["SF_CA_BUNDLE"] = bench.env["SF_PRIVATE_KEY_PATH"]
+    path = str(bench.write("server.key", bench.sf.default.private_key_pem))
+    bench.env |= {"SF_PRIVATE_KEY_PATH": path, "SF_CA_BUNDLE": path}
 
 
 def ca_file_of_the_environment(bench: Bench) -> None:
