@@ -40,6 +40,7 @@ SESSION: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
             ("Where secrets live", ""),
         ),
     ),
+    ("kinetic-auth doctor", ()),
     ("cp ~/acme.env .env", ()),
     ("kinetic-auth config check", ()),
     ("kinetic-auth login", ()),

@@ -44,7 +44,6 @@ class Entry(NamedTuple):
         """Import the command."""
         module, _, attribute = self.target.partition(":")
         command: click.Command = getattr(import_module(f"kinetic_auth_core.cli.{module}"), attribute)
-        command.short_help = self.summary
         if isinstance(command, Command):
             command.codes, command.examples = self.codes, self.examples
         return command

@@ -61,7 +61,7 @@ class _Line:
 def config_text(answers: Answers) -> str:
     """The config file, with a comment for each setting."""
     lines = [
-        "# Who logs in to Salesforce, and how. This file holds no secret: it belongs into version control.",
+        "# Who logs in to Salesforce, and how. This file holds no secret: it belongs in version control.",
         "# `kinetic-auth config check` finds mistakes, `kinetic-auth config show` says where each value comes from.",
         f"default_environment = {_toml(answers.environment)}",
         "",

@@ -34,7 +34,7 @@ def diagnostics(env_file: str | os.PathLike[str] | None, *, debug: bool, verbosi
             with _log(env_file, verbosity):
                 yield
             return
-        handler = _Warnings(logging.WARNING)
+        handler = WarningPrinter(logging.WARNING)
         logging.getLogger().addHandler(handler)
         try:
             yield
@@ -60,10 +60,11 @@ def _log(env_file: str | os.PathLike[str] | None, verbosity: int) -> Iterator[No
         core.setLevel(before)
 
 
-class _Warnings(logging.Handler):
+class WarningPrinter(logging.Handler):
     """Prints warnings to stderr, one paragraph each."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print one; the error of a failed login is left out."""
         # A failed login logs its error and raises it; the error is printed anyway.
         if record.msg == "%s" and isinstance(record.args, tuple) and isinstance(record.args[0], KineticAuthError):
             return

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from kinetic_auth_core.cli.advice import advice
 from kinetic_auth_core.cli.output import note, styled, wrapped
-from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 
 #: What an error in JSON says beside type, message, remedy and exit code, where it has it.
 _DETAILS = ("problems", "error", "description", "status", "retryable", "retry_after_s", "provider", "host", "username")
@@ -34,6 +35,8 @@ def error_facts(error: BaseException, code: int) -> dict[str, Any]:
         code: The exit code.
     """
     message, remedy = _message_and_remedy(error, debug=False)
+    if isinstance(error, ConfigurationError) and error.problems:
+        remedy = remedy or advice(error.problems[0])  # people read it in the message
     facts: dict[str, Any] = {"type": _type(error), "message": message, "remedy": remedy, "exit_code": code}
     if isinstance(error, KineticAuthError):
         facts |= {name: value for name in _DETAILS if (value := getattr(error, name, None)) is not None}

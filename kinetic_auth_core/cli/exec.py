@@ -44,9 +44,11 @@ _NAMED = re.compile(r"\$\{([A-Za-z_]\w*)")
 )
 @config_options
 @click.option("--keep-env", is_flag=True, help="Leave the variables of secrets in the command's environment.")
-@click.argument("command", nargs=-1, required=True, metavar="-- CMD [ARG]...", type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, required=True, metavar="[PROVIDER] -- CMD [ARG]...", type=click.UNPROCESSED)
 def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None) -> None:
     """Run CMD with SF_ACCESS_TOKEN, SF_INSTANCE_URL and SF_API_VERSION in its environment.
+
+    An environment or a provider may stand before the mark: kinetic-auth exec prod -- make nightly.
 
     The session is the one that `token` prints. Variables that could fill a secret setting of an environment or a store
     (such as SF_PASSWORD, PROD_SF_CLIENT_SECRET) are left out of CMD's environment, unless --keep-env is given.
@@ -54,7 +56,12 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
     SIGINT, SIGTERM and SIGHUP are passed on to CMD. The exit code is that of CMD; 128 + N if signal N ended it; 127 if
     CMD was not found and 126 if it cannot be run.
     """
-    with command_source(Choice(provider=None, **choice)) as chosen:
+    provider = None
+    if command[1:2] == ("--",):  # click leaves the mark where a word precedes it
+        provider, command = command[0], command[2:]
+    if not command:
+        raise click.UsageError("which command?")
+    with command_source(Choice(provider=provider, **choice)) as chosen:
         with waiting("Logging in"):
             session = chosen.source.session()
         hidden = set() if keep_env else secret_variables(chosen.configuration)

@@ -54,6 +54,10 @@ KINDS = (
 )
 
 
+#: The states of a plugin that the config file leaves out.
+NOT_WANTED = ("not allowed", "switched off")
+
+
 @attrs.frozen
 class Row:
     """A plugin, and whether it fits.

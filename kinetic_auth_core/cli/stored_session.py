@@ -15,7 +15,7 @@ from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.sessions.status import SourceStatus
 
 
-@click.command(cls=Command, short_help="Show the stored session, and whether it is alive.")
+@click.command(cls=Command)
 @choice_options
 @json_option
 def status(as_json: bool, **choice: str | None) -> None:
@@ -55,7 +55,7 @@ def status(as_json: bool, **choice: str | None) -> None:
         click.get_current_context().exit(TRY_LATER if is_unknown else NO_SESSION)
 
 
-@click.command(cls=Command, short_help="Revoke the stored session and the refresh token.")
+@click.command(cls=Command)
 @choice_options
 @click.option("--shared", is_flag=True, help="Confirm that every process which shares it loses it.")
 @click.option("--local", is_flag=True, help="Only delete what is stored; revoke nothing.")

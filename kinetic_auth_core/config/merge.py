@@ -288,17 +288,13 @@ def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> Kin
     Returns:
         A copy of it; the error itself where it names no file of a setting, or says where that was set.
     """
-    if not isinstance(error, KeyLoadError | ConfigurationError):
+    rows = list(rows)
+    is_named = any(error.message.startswith(f"{row.name}: ") for row in rows)  # `login.flow` adds where it was set
+    if is_named or not isinstance(error, KeyLoadError | ConfigurationError):
         return error
-    for row in rows:
+    for row in sorted(rows, key=lambda row: not re.search(rf"\b{row.name}\b", error.remedy)):  # two may name one file
         is_path = not row.secret and isinstance(row.value, str | os.PathLike) and row.source not in _OWN_SOURCES
-        is_named = error.message.startswith(f"{row.name}: ")  # `login.flow` adds where it was set
-        if (
-            is_path
-            and not is_named
-            and row.source not in error.message
-            and _names_file(error.message, os.fspath(row.value))
-        ):
+        if is_path and row.source not in error.message and _names_file(error.message, os.fspath(row.value)):
             return error.met_at(f"{row.name} (from {row.source})")
     return error
 

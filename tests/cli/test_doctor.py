@@ -9,7 +9,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.cli.doctor.host import audience_problem, kind_of_org
-from kinetic_auth_core.cli.doctor.report import split_advice
+from kinetic_auth_core.cli.doctor.log_warnings import split_advice
 from kinetic_auth_core.testing import Answer, SalesforceEmulator
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
@@ -90,6 +90,18 @@ def test_other_providers_have_no_failure_either(
     outcome = run("doctor", provider, "--login", "--json")
     assert json.loads(outcome.out)["root_cause"] is None
     assert outcome.code == 0
+
+
+@pytest.mark.usefixtures("default_env")
+def test_a_warning_is_a_line_of_the_report_and_is_not_printed_too(run: Run, sf: SalesforceEmulator) -> None:
+    Path("server.key").write_text(sf.default.private_key_pem)
+    Path("server.key").chmod(0o644)
+    outcome = run("doctor", "jwt-bearer", "--set", "private_key_path=server.key", "--json")
+    warnings = [
+        each for each in json.loads(outcome.out)["checks"] if (each["name"], each["status"]) == ("key", "warning")
+    ]
+    assert [each["remedy"] for each in warnings] == ["Close it: chmod 600 server.key"]
+    assert outcome.err == ""
 
 
 @pytest.mark.usefixtures("default_env")

@@ -108,6 +108,32 @@ def test_the_fault_is_named_first_with_what_to_do(
     assert {name: table[row.group, row.what][name] for name in compared} == {name: line[name] for name in compared}
 
 
+_OF_ANY_PROVIDER = {  # of the user, the app and the org, whatever the login
+    "inactive user": ("user", "active", False, "login"),
+    "ip restricted": ("user", "ip_ranges", ["203.0.113.0/24"], "login"),
+    "not installed in this org": ("app", "installed", False, "login"),
+    "oauth_flow_disabled": ("app", "enabled", False, "login"),
+    "inactive organization": ("policy", "active", False, "login"),
+    "login rate exceeded": ("policy", "logins_per_hour", 0, "login"),
+    "API Access Control": ("policy", "restrict_rest_sessions", True, "REST API"),
+}
+
+
+@pytest.mark.parametrize("provider", ["password", "client-credentials", "refresh-token", "token-exchange"])
+@pytest.mark.parametrize("says", _OF_ANY_PROVIDER)
+def test_a_fault_of_the_org_has_the_same_cause_for_every_provider(
+    run: Run, bench: Bench, provider: str, says: str
+) -> None:
+    place, name, value, check = _OF_ANY_PROVIDER[says]
+    bench.use(provider)
+    setattr(bench.sf.policy if place == "policy" else getattr(bench.sf.default, place), name, value)
+    cause = diagnosis(run, bench, "--login")[0]["root_cause"]
+    assert cause["name"] == check
+    assert says in cause["message"]
+    assert cause["remedy"]
+    assert cause["setting"] in (None, "login_url")  # not one that happens to be called like the provider
+
+
 def test_the_table_has_these_rows_and_no_others(table: dict[tuple[str, str], dict[str, str]]) -> None:
     assert list(table) == [(row.group, row.what) for row in ROWS]
     assert {row.code for row in ROWS} <= set(MEANINGS)

@@ -124,6 +124,17 @@ def test_exec_hands_the_session_on_and_leaves_secrets_out(
     assert hidden <= json.loads(kept.stdout).keys()
 
 
+@pytest.mark.parametrize("who", ["dev", "password"])
+def test_exec_takes_an_environment_or_a_provider_before_the_mark(
+    kinetic_auth: Any, environment: str, sf: SalesforceEmulator, who: str
+) -> None:
+    outcome = kinetic_auth("exec", who, "--", sys.executable, "-c", SHOW, "--", "x")
+    assert outcome.returncode == 0, outcome.stderr
+    assert sf.is_live(json.loads(outcome.stdout)["SF_ACCESS_TOKEN"])
+    assert kinetic_auth("exec", who, "--").returncode == 2
+    assert "'nobody'" in kinetic_auth("exec", "nobody", "--", "true").stderr
+
+
 @pytest.mark.parametrize(
     ("dotenv", "password"),
     [

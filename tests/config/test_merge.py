@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.merge import LayeredValue, merge
-from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.config.merge import LayeredValue, merge, with_place
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
+from kinetic_auth_core.settings.schema import ExplainedSetting, schema
 
 REQUIRED = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com", "password": "canary-word"}
 SIGNED = {"client_id": "key", "username": "ada@acme.com"}
@@ -361,3 +362,20 @@ def test_for_simple_salesforces_name_of_a_setting_ours_is_suggested(login: dict[
     }
     with pytest.raises(kinetic.ConfigurationError, match=r"privatekey_file \(from keyword\): unknown setting$"):
         kinetic.resolve("password", privatekey_file="server.key", **login)
+
+
+_KEY_FILE = "/srv/app/server.key"
+_ROWS = [
+    ExplainedSetting("private_key_path", _KEY_FILE, "SF_PRIVATE_KEY_PATH", secret=False),
+    ExplainedSetting("ca_bundle", _KEY_FILE, "SF_CA_BUNDLE", secret=False),
+]
+
+
+def test_an_error_about_a_file_that_two_settings_name_gets_the_place_of_the_one_that_its_remedy_names() -> None:
+    error = KeyLoadError(f"{_KEY_FILE} is a key.", remedy="Set ca_bundle to a CA file.")
+    assert with_place(error, _ROWS).message == f"ca_bundle (from SF_CA_BUNDLE): {_KEY_FILE} is a key."
+
+
+def test_an_error_that_begins_with_its_setting_gets_the_place_of_no_other() -> None:
+    error = ConfigurationError(f"ca_bundle: {_KEY_FILE} cannot be used.")
+    assert with_place(error, _ROWS) is error

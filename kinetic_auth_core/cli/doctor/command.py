@@ -1,14 +1,16 @@
 """The command `kinetic-auth doctor`."""
 
 import sys
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import click
 
 from kinetic_auth_core.cli.application import Command
-from kinetic_auth_core.cli.doctor.report import Check, Report
+from kinetic_auth_core.cli.doctor.report import Check, Report, Status
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option, settings_layer, settings_option
-from kinetic_auth_core.cli.output import emit, emit_json, styled, wrapped
+from kinetic_auth_core.cli.output import emit, emit_json, shortened, styled, wrapped
 from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.config.merge import Layer
 
@@ -73,21 +75,31 @@ def _examined(choice: Choice, settings: Layer, *, logs_in: bool) -> Report:
 
 def _print(report: Report) -> None:
     width = max(len(check.name) for check in report.checks)
-    for check in report.checks:
-        label = f"{check.status:<8} {check.name:<{width}}  "
-        block = wrapped(check.message, label)
-        emit(
-            styled(f"{check.status:<8}", sys.stdout, fg=_COLORS[check.status])
-            + block.removeprefix(f"{check.status:<8}")
-        )
-        if check.remedy and check.status in ("warning", "failure"):
-            emit(wrapped(f"Remedy: {check.remedy}", " " * len(label)))
+    for (status, message), group in groupby(report.checks, lambda check: (check.status, check.message)):
+        checks = list(group)
+        if status == "skipped" and len(checks) > 1:  # for the same reason: one line is enough
+            names = ", ".join(check.name for check in checks)
+            emit(_colored(wrapped(f"{names}: {message}", f"{status:<8} "), status))
+            continue
+        _print_checks(checks, width)
     emit(f"\n{_verdict(report, report.root_cause)}")
+
+
+def _print_checks(checks: Iterable[Check], width: int) -> None:
+    for check in checks:
+        label = f"{check.status:<8} {check.name:<{width}}  "
+        emit(_colored(wrapped(shortened(check.message), label), check.status))
+        if check.remedy and check.status in ("warning", "failure"):
+            emit(wrapped(f"Remedy: {shortened(check.remedy)}", " " * len(label)))
+
+
+def _colored(block: str, status: Status) -> str:
+    return styled(status, sys.stdout, fg=_COLORS[status]) + block.removeprefix(status)
 
 
 def _verdict(report: Report, cause: Check | None) -> str:
     if cause is not None:
-        lines = [wrapped(f"{cause.name}: {cause.message}", "Root cause: ")]
-        return "\n".join([*lines, *([wrapped(cause.remedy, "Remedy: ")] if cause.remedy else [])])
+        lines = [wrapped(f"{cause.name}: {shortened(cause.message)}", "Root cause: ")]
+        return "\n".join([*lines, *([wrapped(shortened(cause.remedy), "Remedy: ")] if cause.remedy else [])])
     warnings = sum(check.status == "warning" for check in report.checks)
     return f"No failure, {warnings} warning(s)." if warnings else "All is well."

@@ -3,9 +3,9 @@
 import re
 
 from kinetic_auth_core.cli.doctor.examination import Examination
-from kinetic_auth_core.cli.doctor.report import warn_of, warnings_captured
+from kinetic_auth_core.cli.doctor.log_warnings import warn_of, warnings_captured
 from kinetic_auth_core.cli.exit_codes import OK, USAGE
-from kinetic_auth_core.cli.plugins import KINDS, examined
+from kinetic_auth_core.cli.plugins import KINDS, NOT_WANTED, examined
 from kinetic_auth_core.cli.source import OWN_STORE, inspect_choice, refuse_secrets
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.files import config_candidates, load_config
@@ -41,14 +41,19 @@ def check_files(examination: Examination) -> None:
     layer = variables.layers[-1]
     how = "found by searching" if layer.how_to_name_it else "named"
     report.add(".env file", "ok", f"{layer.path} ({how})." if layer.path else "none.")
-    warn_of(report, ".env file", warnings)
+    lines = [each for each in warnings if each.startswith("python-dotenv ")]
+    for each in lines:
+        remedy = "Write NAME=value in that line; a value of several lines needs quotes around it."
+        report.add(".env file", "warning", f"{layer.path}: {each}.", remedy)
+    warn_of(report, ".env file", [each for each in warnings if each not in lines])
     with warnings_captured() as warnings:
         try:
             file = load_config(choice.config, variables)
         except ConfigurationError as error:
             report.problems("config file", error)
             return
-    examination.configuration = Configuration(variables, file)
+    examination.configuration = configuration = Configuration(variables, file)
+    report.variables = tuple(_variables(configuration))
     how = "found by searching" if file.how_to_name_it else "named"
     report.add("config file", "ok", f"{file.path} ({how})." if file.path else "none.")
     warn_of(report, "config file", warnings)
@@ -68,8 +73,7 @@ def check_provider(examination: Examination) -> None:
     report, choice = examination.report, examination.choice
     with warnings_captured() as examination.warnings:
         examination.found = found = inspect_choice(choice, examination.settings, OWN_STORE, examination.configuration)
-    refuse_secrets(examination.settings, found)
-    examination.report.rows = found.rows
+    report.rows = found.rows
     configuration, error = found.configuration, found.error
     if not configuration.provider and error is not None and error.message.startswith("the environment"):
         report.problem("environment", error.message, error.remedy)
@@ -80,7 +84,8 @@ def check_provider(examination: Examination) -> None:
         owner = f" of {found.spec.distribution}" if found.spec else ""
         report.add("provider", "ok", f"{configuration.provider}{owner}.")
     elif error is not None:
-        report.problem("provider", error.message, error.remedy)
+        unseen = [each for each in misspelt_groups() if f" registers {configuration.provider} in " in each]
+        report.problem("provider", "; ".join([error.message, *unseen]), error.remedy)
 
 
 def _check_environment(examination: Examination) -> None:
@@ -93,7 +98,7 @@ def _check_environment(examination: Examination) -> None:
     elif configuration.file.path is not None or _variables(configuration, prefix):
         report.add("environment", "ok", f"{name}.")
     else:
-        others = {match[1] for each in _variables(configuration, "") if (match := _OF_AN_ENVIRONMENT.match(each))}
+        others = {match[1] for each in _variables(configuration) if (match := _OF_AN_ENVIRONMENT.match(each))}
         report.add(
             "environment",
             "failure" if found.error is not None else "warning",
@@ -109,20 +114,25 @@ def _check_environment(examination: Examination) -> None:
         )
 
 
-def _variables(configuration: Configuration, prefix: str) -> list[str]:
+def _variables(configuration: Configuration, prefix: str = "") -> list[str]:
     return [name for layer in configuration.variables.layers for name in layer.values if name.startswith(prefix)]
 
 
 def check_plugins(examination: Examination) -> None:
     """What is installed and whose it is. What a login uses and does not fit is a failure of another check."""
     report, allowed = examination.report, examination.configuration.allowed
+    said = {check.message for check in report.checks}
     with warnings_captured():
         rows = [examined(kind, plugin, allowed) for kind in KINDS for plugin in allowed.search(kind.group)]
-    fitting = [f"{row.plugin.name} ({row.plugin.owner})" for row in rows if row.fits]
-    report.add("plugins", "ok", f"{', '.join(fitting) or 'none'}.")
-    unfit = {(row.kind.name, row.plugin.name, row.state): row.error for row in rows if row.error and not row.fits}
-    for (kind, name, _), error in unfit.items():
-        report.add("plugins", "warning", f"the {kind} {name}: {error.message}", error.remedy)
+    fitting = [row.plugin.name for row in rows if row.fits]
+    left_out = [row.plugin.name for row in rows if row.state in NOT_WANTED]
+    unused = f" Left out by the config file: {', '.join(left_out)}." if left_out else ""
+    report.add("plugins", "ok", f"{', '.join(fitting) or 'none'}.{unused}")
+    unfit = [row for row in rows if row.error and not row.fits and row.state not in NOT_WANTED]
+    errors = {(row.kind.name, row.plugin.name, row.state): row.error for row in unfit if row.error}
+    for (kind, name, _), error in errors.items():
+        if error.message not in said:  # by the check of the provider
+            report.add("plugins", "warning", f"the {kind} {name}: {error.message}", error.remedy)
     for sentence in misspelt_groups():
         report.add("plugins", "warning", sentence, "Report this to the plugin's authors.")
 
@@ -130,6 +140,11 @@ def check_plugins(examination: Examination) -> None:
 def check_settings(examination: Examination) -> None:
     """All settings: where they come from, and what is wrong with them."""
     found, report = examination.found, examination.report
+    try:
+        refuse_secrets(examination.settings, found)
+    except ConfigurationError as error:
+        report.problems("settings", error)
+        return
     if found.error is not None:
         report.problems("settings", found.error)
     else:
@@ -142,12 +157,21 @@ def check_settings(examination: Examination) -> None:
                 "settings",
                 "warning",
                 f"{row.name} comes from {row.source}; {row.note}.",
-                f"Unset {variables}; or, if that value is meant, remove the one in {row.source}.",
+                f"Unset {variables}; or, if that value is meant, {_removal(row.source)}.",
                 row.name,
             )
+    username = next((row for row in found.rows if row.name == "username" and row.value), None)
+    if found.error is None and username is not None and "@" not in str(username.value):
+        what = f"the username {username.value} has no @: a username of Salesforce has the form of an email address."
+        remedy = "Set username as Setup, Users shows it."
+        report.add("settings", "failure", what, remedy, username.name, code=USAGE, is_suspicion=True)
     quoted = _check_quotes(examination)
     said = (*quoted, "api_version: ", "environment ")  # by these and other checks
     warn_of(report, "settings", [each for each in examination.warnings if not each.startswith(said)])
+
+
+def _removal(source: str) -> str:
+    return f"unset {source}" if source.isidentifier() else f"remove the one in {source}"
 
 
 def _check_quotes(examination: Examination) -> list[str]:

@@ -64,6 +64,11 @@ class Examination:
             return instance.connection()
         return self.transports.get(**DEFAULT_CONNECTION)
 
+    @property
+    def host_setting(self) -> str | None:
+        """The setting that names the host: `login_url` or `instance_url`; None if the provider has neither."""
+        return next((name for name in ("login_url", "instance_url") if self.spec.displayed(name)), None)
+
     def close(self) -> None:
         """Close connections."""
         self.transports.close()

@@ -1,146 +1,29 @@
-"""Checks of the session store; then, with `--login`, one login and one REST call with its session."""
+"""With `--login`: one login, and one REST call with its session."""
 
 import json
-import uuid
 from urllib.parse import urlsplit
 
 import attrs
 
 from kinetic_auth_core.cli.doctor.examination import Examination
-from kinetic_auth_core.cli.doctor.report import warn_of, warnings_captured
-from kinetic_auth_core.cli.exit_codes import NO_KEY, REFUSED, TRY_LATER, USAGE, exit_code_of
-from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.errors import (
-    ConfigurationError,
-    KeyLoadError,
-    KineticAuthError,
-    SessionRejectedError,
-    TransportError,
-)
+from kinetic_auth_core.cli.doctor.log_warnings import warn_of, warnings_captured
+from kinetic_auth_core.cli.doctor.network import NOT_SALESFORCE, is_redirect
+from kinetic_auth_core.cli.doctor.secrets import ABOUT_A_CERTIFICATE
+from kinetic_auth_core.cli.exit_codes import REFUSED, TRY_LATER, USAGE
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, SessionRejectedError, TransportError
 from kinetic_auth_core.login.refusals import HeldBackError
-from kinetic_auth_core.login.state import store_unavailable
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, known_error
 from kinetic_auth_core.oauth.invalid_session import is_dead_session
-from kinetic_auth_core.session import SalesforceSession, decoded
+from kinetic_auth_core.oauth.token_response import json_object
+from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.refused_sessions import CAUSES
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.transport.network_errors import CHECK_HOST
 
 AFTER_LOGIN = ("scopes", "REST API", "API limits")
 _API_SCOPES = frozenset({"api", "full", "web"})
 _WITHOUT_LOGIN = "needs a login: add --login."
-#: The record that tries whether the store can be written; it ends by itself.
-_LEASE_S = 5.0
-
-
-def check_store(examination: Examination) -> None:
-    """The session store: reachable, readable with this key, and writable."""
-    spec, report = examination.spec, examination.report
-    row = next(row for row in spec.rows if row.name == "store")
-    examination.source = source = SessionSource._of(spec)  # noqa: SLF001 - as `resolve` does
-    if spec.never_stored or row.value == "memory":
-        report.add("store", "ok", "memory: each process keeps its session in its own memory.", "", "store")
-        return
-    is_own = row.source == "default" and not spec.is_single_use
-    label = f"{row.value} (the command's own, as none is configured)" if is_own else str(row.value)
-    store: SessionStore | None = None
-    problem = ""
-    with warnings_captured() as warnings:
-        try:
-            store = source.opened_store()
-            if store is not None:
-                problem = _try_store(store, source)
-        except Exception as error:  # noqa: BLE001 - a plugin's class
-            raise_interruption(error)
-            _report_broken(examination, error, store, is_own=is_own)
-            return
-    unreadable = next((each for each in warnings if "cannot be read" in each or "invalid session" in each), problem)
-    if unreadable:
-        what = f"the store {label} holds what this configuration cannot read: {unreadable.removesuffix('.')}."
-        remedy = (
-            "Give the store the key that it was written with (the setting key of the store), or empty it; if it holds "
-            "what another application has stored, use another place (path, or prefix)."
-        )
-        setting = _key_setting(examination)
-        report.add("store", "failure", what, remedy, setting, code=NO_KEY, makes_moot=spec.is_single_use)
-    else:
-        report.add("store", "ok", f"{label}: it can be read and written.", "", "store")
-        if examination.instances:  # otherwise they say what the check of the secrets has said
-            warn_of(report, "store", warnings)
-
-
-def _try_store(store: SessionStore, source: SessionSource) -> str:
-    """Read the session and write a lease, as a login does; why what is there cannot be read, or nothing."""
-    store.naming_key()
-    name = source.stored_name()
-    found = store.get(name)
-    holder = uuid.uuid4().hex
-    if store.acquire(f"doctor-{holder}", holder, expires_in_s=_LEASE_S):
-        store.release(f"doctor-{holder}", holder)
-    if found is None:
-        return "; ".join(store.key_problems())
-    outcome = decoded(found.value, name)
-    return outcome if isinstance(outcome, str) else ""
-
-
-def _key_setting(examination: Examination) -> str:
-    return "store.key" if any(row.name == "store.key" for row in examination.spec.rows) else "store"
-
-
-def _report_broken(examination: Examination, error: Exception, store: SessionStore | None, *, is_own: bool) -> None:
-    report, spec = examination.report, examination.spec
-    if isinstance(error, ConfigurationError | KeyLoadError):  # such as a key of the store that a vault does not give
-        report.failed("store", error, "store")
-        return
-    secrets = secret_texts(store) if attrs.has(type(store)) else ()
-    said = store_unavailable(spec.label, error, secrets)
-    why = said.message.partition("cannot be used: ")[2] or said.message
-    remedy = (
-        error.remedy
-        if isinstance(error, KineticAuthError) and error.remedy
-        else (
-            "Check that the store runs and that this process may use it: its address and password, or the folder's "
-            "owner and mode, in the settings of the store."
-        )
-    )
-    row = next(row for row in spec.rows if row.name == "store")
-    what = f"the session store {row.value} cannot be used: {why}"
-    if is_own:
-        report.add("store", "warning", f"{what} The command keeps the session in memory.", remedy, "store")
-    else:
-        code = exit_code_of(said)
-        report.add("store", "failure", what, remedy, "store", code=code, makes_moot=spec.is_single_use)
-
-
-def check_pauses(examination: Examination) -> None:
-    """What keeps the next login waiting, and whether a token that can be presented once is lost."""
-    report, source = examination.report, examination.source
-    assert source is not None  # noqa: S101 - made by the check of the store
-    if any(check.name == "store" and check.status == "failure" for check in report.checks):
-        report.skip("pauses", "not checked: store comes first.")
-        return
-    with warnings_captured() as warnings:
-        found = source.status()
-    if found.grant == "lost":
-        what = "the refresh token that is kept cannot be used any more."
-        report.add(
-            "refresh token",
-            "failure",
-            what,
-            "Log in again: kinetic-auth login; or configure a new refresh token.",
-            code=REFUSED,
-        )
-    elif found.grant == "marked":
-        what = "a login presents the refresh token at the moment, or its last login had no answer."
-        report.add("refresh token", "warning", what, "Wait until that login has ended.")
-    for pause in found.pauses:
-        report.add("pauses", "warning", pause.reason, pause.remedy)
-    if found.grant in (None, "unused", "unknown") and not found.pauses:
-        report.add("pauses", "ok", "none: a login may be made now.")
-    warn_of(report, "pauses", warnings)
 
 
 def check_login(examination: Examination) -> None:
@@ -154,14 +37,18 @@ def check_login(examination: Examination) -> None:
         try:
             examination.session = _logged_in(examination, source)
         except KineticAuthError as error:
+            # What the login has said of a setting before it was refused is likely to be why.
+            causes = [each for each in warnings if report.named_in(each)]
+            warnings[:] = [each for each in warnings if each not in causes]
             setting, hint = _about(examination, error)
-            report.failed("login", error, setting, hint=hint)
+            hints = [hint, *(f"{each[:1].upper()}{each[1:]}." for each in causes)]
+            report.failed("login", error, setting, hint=" ".join(filter(None, hints)))
             for name in AFTER_LOGIN:
                 report.moot(name, "login")
     if (session := examination.session) is not None:
         who = session.username or examination.spec.displayed("username") or session.user_id or "a user"
         report.add("login", "ok", f"{who} of org {session.org_id or 'unknown'} at {session.instance_url}.")
-    warn_of(report, "login", warnings)
+    warn_of(report, "login", [each for each in warnings if not each.startswith(ABOUT_A_CERTIFICATE)])
 
 
 #: The settings that a refusal is about, the first that is set, and what may be wrong besides what its remedy says.
@@ -187,6 +74,8 @@ def _about(examination: Examination, error: KineticAuthError) -> tuple[str | Non
     if isinstance(error, SessionRejectedError):
         names = ("expected_org_id", "allowed_instance_hosts")
     is_set = {row.name for row in examination.spec.rows if row.value not in (None, "")}
+    if names == ("client_secret",) and not is_set.issuperset(names):
+        hint = "It is not set, and this app wants it."
     return next((name for name in names if name in is_set), None), hint
 
 
@@ -202,7 +91,7 @@ def _logged_in(examination: Examination, source: SessionSource) -> SalesforceSes
         if culprit_of(error.error, error.description) is Culprit.PASSWORD:
             raise  # it may lock the user out
     spec = attrs.evolve(examination.spec, options=attrs.evolve(examination.spec.options, lockout_guard=0.0))
-    with SessionSource._of(spec) as unguarded:  # noqa: SLF001 - as above
+    with SessionSource._of(spec) as unguarded:  # noqa: SLF001 - as `resolve` does
         return unguarded.authenticate()
 
 
@@ -240,10 +129,12 @@ def check_session(examination: Examination) -> None:
             error.remedy = (
                 "Let this machine reach the org's own host too, not only the login host (DNS, firewall, proxy)."
             )
+        elif is_redirect(error):
+            error.remedy = "The org may have moved: set login_url to its My Domain, and log in again."
         report.failed("REST API", error)
         report.moot("API limits", "REST API")
         return
-    if response.status == 200:
+    if response.status == 200 and isinstance(json_object(response.body), dict):
         report.add("REST API", "ok", f"{session.base_url} takes the session.")
         _check_limits(examination, response)
         report.settle_suspicions()
@@ -285,6 +176,12 @@ _REFUSALS = {
     "API_CURRENTLY_DISABLED": ("the API is not enabled for this user or org", _API_ENABLED),
     "REQUEST_LIMIT_EXCEEDED": ("the org has used up its API requests of 24 hours", _WHO_CALLS),
     "URL_NOT_RESET": ("the org has moved to another instance", "Log in again: a login says where to."),
+    "FUNCTIONALITY_NOT_ENABLED": ("the API is not enabled for this user or org", _API_ENABLED),
+    "OAUTH_APP_BLOCKED": (
+        "the app is blocked",
+        "Setup, Connected Apps OAuth Usage: unblock the app, or install it.",
+    ),
+    "INSUFFICIENT_ACCESS_OR_READONLY": ("the user lacks a permission", _API_ENABLED),
     "INSUFFICIENT_ACCESS": ("the user lacks a permission", _API_ENABLED),
     "INACTIVE_USER": ("the user is not active", "Setup, Users: activate or unfreeze the user."),
 }
@@ -309,9 +206,12 @@ def _report_refused(examination: Examination, session: SalesforceSession, respon
         has = "has retired" if status == 410 or code == "UNSUPPORTED_API_VERSION" else "does not have"
         what, remedy = (
             f"the instance {has} the API version {session.api_version}",
-            "Set api_version to one that it has.",
+            f"Set api_version to one that {session.instance_url}/services/data lists.",
         )
         setting, exit_code = "api_version", USAGE
+    elif status == 200:
+        what, remedy = "what answers is not the REST API of Salesforce", NOT_SALESFORCE
+        exit_code = TRY_LATER
     elif code in _REFUSALS:
         what, remedy = _REFUSALS[code]
     elif "not valid for use with" in message:

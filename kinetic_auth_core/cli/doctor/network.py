@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from kinetic_auth_core.cli.doctor.examination import Examination
+from kinetic_auth_core.cli.doctor.host import sandbox_host
 from kinetic_auth_core.cli.doctor.report import Report
 from kinetic_auth_core.cli.exit_codes import TRY_LATER, USAGE
 from kinetic_auth_core.errors import ConfigurationError, TransportError
@@ -29,9 +30,7 @@ _PATH = "/.well-known/openid-configuration"
 _TIMEOUT_S = 5.0
 #: An assertion is good for 3 minutes.
 _CLOCK_FAILURE_S, _CLOCK_WARNING_S = 180.0, 30.0
-_NOT_SALESFORCE = (
-    "Check login_url: what answered is not Salesforce's login host, but perhaps a proxy, a parked domain or a firewall."
-)
+NOT_SALESFORCE = "Check login_url: what answered is not Salesforce, but perhaps a proxy, a parked domain or a firewall."
 
 
 @attrs.frozen
@@ -54,19 +53,25 @@ class _Place:
 def check_connection(examination: Examination) -> None:
     """Proxy, DNS, TCP and TLS."""
     spec, report = examination.spec, examination.report
-    url = spec.displayed("login_url") or spec.displayed("instance_url")
-    if url is None:
+    setting = examination.host_setting
+    if setting is None:
         for name in CONNECTION:
             report.skip(name, f"{spec.provider} has no setting login_url.")
         return
+    url = str(spec.displayed(setting))
     transport = examination.connection()
-    steps = _Steps(report, url)
+    steps = _Steps(report, url, setting)
     try:
         steps.proxy = transport.proxy_of(url)
         outcome: TokenResponse | TransportError = transport.get(f"{url}{_PATH}", TokenRequest({}))
     except ConfigurationError as error:
-        about_tls = "ca_bundle" in error.message or "CA_BUNDLE" in error.message or "client_cert" in error.message
-        steps.fail("TLS" if about_tls else "proxy", error)
+        name = error.message.partition(": ")[0]  # of a setting or a variable
+        if name.endswith("_CA_BUNDLE"):
+            steps.fail("TLS", error, "ca_bundle", source=name)
+        elif name in ("ca_bundle", "client_cert", "client_cert_key"):
+            steps.fail("TLS", error, name)
+        else:
+            steps.fail("proxy", error)
         return
     except TransportError as error:
         outcome = error
@@ -81,9 +86,10 @@ def check_connection(examination: Examination) -> None:
 class _Steps:
     """The steps of a connection, in their order."""
 
-    def __init__(self, report: Report, url: str) -> None:
+    def __init__(self, report: Report, url: str, setting: str) -> None:
         self._report = report
         self._url = url
+        self._setting = setting
         self._place = _Place.of(url)
         self.proxy: tuple[str, str] | None = None
 
@@ -104,18 +110,42 @@ class _Steps:
     def find(self, error: TransportError) -> None:
         """Find the step that failed, and say what the transport says of it."""
         if self.proxy is not None:
-            place = _Place.of(self.proxy[0])
-            is_the_proxys = error.message.startswith("the proxy") or not _connects(place)
-            self.fail("proxy" if is_the_proxys else "TLS", error)
+            is_about_tls = " TLS " in error.message and not error.message.startswith("the proxy")
+            if is_about_tls and _connects(_Place.of(self.proxy[0])):
+                self._fail_by_tls(error)
+            else:
+                self.fail("proxy", error)
         elif not self._addresses():
-            self.fail("DNS", error, "login_url")
+            hint = f"The My Domain of a sandbox is {own}." if (own := sandbox_host(self._place.host)) else ""
+            self.fail("DNS", error, self._setting, hint=hint)
         elif not _connects(self._place):
-            self.fail("TCP", error, "login_url")
+            self.fail("TCP", error, self._setting)
         else:
-            self.fail("TLS", error)
+            self._fail_by_tls(error)
 
-    def fail(self, name: str, error: ConfigurationError | TransportError, setting: str | None = None) -> None:
-        """Report the step that failed; those before it are well, and those behind it are moot."""
+    def _fail_by_tls(self, error: TransportError) -> None:
+        if issuer := self._issued_by():
+            error.message = f"{error.message.removesuffix('.')}. It shows a certificate{issuer}."
+        self.fail("TLS", error, self._report.named_in(f"{error.message} {error.remedy}") or self._setting)
+
+    def fail(
+        self,
+        name: str,
+        error: ConfigurationError | TransportError,
+        setting: str | None = None,
+        *,
+        source: str | None = None,
+        hint: str = "",
+    ) -> None:
+        """Report the step that failed; those before it are well, and those behind it are moot.
+
+        Args:
+            name: The step.
+            error: Why.
+            setting: The setting that it is about.
+            source: Where that comes from; None: as its row says.
+            hint: What to do besides the error's remedy.
+        """
         before = CONNECTION[: CONNECTION.index(name)]
         if "proxy" in before:
             self._proxy_in_use()
@@ -125,13 +155,9 @@ class _Steps:
             self._report.skip("DNS", "the proxy resolves the name.")
         if "TCP" in before:
             self._report.add("TCP", "ok", f"{self._place} accepts connections.")
-        if name == "TLS" and (issuer := self._issued_by()):
-            error.message = f"{error.message.removesuffix('.')}. It shows a certificate{issuer}."
-        source, hint = None, ""
         if name == "proxy":
             setting, source, hint = self._about_the_proxy(error)
-        elif name == "TLS":
-            setting = self._report.named_in(f"{error.message} {error.remedy}") or "login_url"
+        error.remedy = error.remedy.replace("login_url", self._setting)
         known = setting if setting is not None and self._report.has(setting) else None
         self._report.failed(name, error, known, source=source, hint=hint)
         for each in CONNECTION[CONNECTION.index(name) + 1 :]:
@@ -224,16 +250,23 @@ def _certificate(place: _Place, proxy: str | None) -> bytes:
         return wrapped.getpeercert(binary_form=True) or b""
 
 
+def is_redirect(error: ConfigurationError | TransportError) -> bool:
+    """Whether an error is that a host redirects to another one."""
+    status = getattr(error, "status", None)
+    return status is not None and 300 <= status < 400
+
+
 def check_answer(examination: Examination) -> None:
     """What answers at the login host."""
     report, answer = examination.report, examination.answer
+    setting = examination.host_setting
     if answer is None:
         report.skip("host", f"{examination.spec.provider} has no setting login_url.")
     elif isinstance(answer, TransportError):
-        if answer.status is not None and 300 <= answer.status < 400:
-            report.add("host", "warning", answer.message, answer.remedy, "login_url")
+        if is_redirect(answer):
+            report.add("host", "warning", answer.message, answer.remedy, setting)
         else:
-            report.failed("host", answer, "login_url" if report.has("login_url") else None)
+            report.failed("host", answer, setting)
     elif answer.status >= 500 or answer.status == 429:
         what = f"the login host answers with HTTP {answer.status}."
         report.add(
@@ -245,10 +278,10 @@ def check_answer(examination: Examination) -> None:
             report.add("host", "ok", f"Salesforce's login host answers: {_short(fields.get('issuer'))}.")
         elif answer.status in (401, 403):
             what = f"the host answers its public configuration with HTTP {answer.status}."
-            report.add("host", "warning", what, _NOT_SALESFORCE)
+            report.add("host", "warning", what, NOT_SALESFORCE)
         else:
             what = f"what answers is not a login host of Salesforce: HTTP {answer.status} {_kind_of(answer)}."
-            report.add("host", "failure", what, _NOT_SALESFORCE, "login_url", code=TRY_LATER, is_suspicion=True)
+            report.add("host", "failure", what, NOT_SALESFORCE, setting, code=TRY_LATER, is_suspicion=True)
 
 
 def _short(text: object) -> str:
@@ -274,7 +307,9 @@ def check_clock(examination: Examination) -> None:
     off = f"this machine's clock is {_span(abs(ahead_s))} {'ahead of' if ahead_s > 0 else 'behind'} the host's"
     remedy = "Set the clock by NTP (timedatectl set-ntp true; in a container, that of its host)."
     if abs(ahead_s) > _CLOCK_FAILURE_S:
-        what = f"{off}, and an assertion is good for 3 minutes."
+        signs = any(check.name == "key" and check.status == "ok" for check in report.checks)
+        why = "an assertion is good for 3 minutes" if signs else "the ends of certificates and sessions seem wrong"
+        what = f"{off}, and {why}."
         report.add("clock", "failure", what, remedy, code=USAGE)
     elif abs(ahead_s) > _CLOCK_WARNING_S:
         report.add("clock", "warning", f"{off}.", remedy)

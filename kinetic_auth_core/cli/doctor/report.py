@@ -1,14 +1,11 @@
 """What the doctor has found: one record for each check, in the order in which they depend on each other."""
 
-import contextlib
-import logging
 import re
-from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import attrs
 
-from kinetic_auth_core.cli import output
+from kinetic_auth_core.cli.advice import MISSPELT, NOT_NAMED, advice, place_of
 from kinetic_auth_core.cli.exit_codes import OK, UNEXPECTED, USAGE, exit_code_of
 from kinetic_auth_core.config.merge import with_place
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
@@ -16,9 +13,6 @@ from kinetic_auth_core.login.flow import name_places
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
 Status = Literal["ok", "warning", "failure", "skipped"]
-
-#: A problem of the configuration: `name (from source): what`, or without the source.
-_PROBLEM = re.compile(r"(?:one of )?(?P<name>[a-z][\w.]*)(?: \(from (?P<source>.+?)\)(?=[: ]))?(?::| is | and | or )")
 
 
 @attrs.frozen
@@ -59,11 +53,13 @@ class Report:
     Attributes:
         checks: In the order of dependency.
         rows: The settings, once they are known: they tell where the setting of a check comes from.
+        variables: The names of the variables that are set, also by `.env`.
     """
 
     def __init__(self) -> None:
         self.checks: list[Check] = []
         self.rows: tuple[ExplainedSetting, ...] = ()
+        self.variables: tuple[str, ...] = ()
 
     @property
     def root_cause(self) -> Check | None:
@@ -114,7 +110,7 @@ class Report:
             hint: What to do besides the error's remedy.
             fallback: The setting where it names none.
         """
-        error = with_place(error, self.rows)
+        error = with_place(error, sorted(self.rows, key=lambda row: row.name != setting))
         name_places(error, self.rows)
         setting = setting or self.named_in(f"{error.message} {error.remedy}") or fallback
         row = self._row(setting)
@@ -128,9 +124,8 @@ class Report:
     def problem(self, name: str, problem: str, remedy: str = "", code: int = USAGE) -> None:
         """Add a problem of the configuration: a sentence that begins with its setting and source."""
         problem, _, said = problem.partition(" Remedy: ")
-        match = _PROBLEM.match(problem)
-        setting, source = (match["name"], match["source"]) if match else (None, None)
-        remedy = said or remedy or _advice(problem, setting, source)
+        setting, source = place_of(problem)
+        remedy = said or remedy or advice(problem, self.variables)
         self.add(name, "failure", problem, remedy, setting, source=source, code=code)
 
     def problems(self, name: str, error: ConfigurationError) -> None:
@@ -138,7 +133,8 @@ class Report:
         if error.problems == (error.message,):
             self.problem(name, error.message, error.remedy, exit_code_of(error))
             return
-        for each in sorted(error.problems, key=lambda problem: _MISSPELT not in problem):  # it may be what is missing
+        # A variable that is misspelt may be what is missing; a misspelt host is nothing to trust.
+        for each in sorted(error.problems, key=lambda problem: (MISSPELT not in problem, NOT_NAMED in problem)):
             self.problem(name, each, error.remedy, exit_code_of(error))
 
     def unexpected(self, name: str, error: Exception) -> None:
@@ -172,89 +168,7 @@ class Report:
         for row in self.rows:
             name = rf"\b{row.name}\b"
             is_a_word = "_" not in row.name
-            pattern = rf"(?:^|[Ss]et |Check |Correct ){name}|{name} \(from" if is_a_word else name
+            pattern = rf"(?:^|[Ss]et |Check |Correct ){name}(?! login)|{name} \(from" if is_a_word else name
             if match := re.search(pattern, text):
                 names[row.name] = match.start()
         return min(names, key=lambda name: names[name], default=None)
-
-
-_MISSPELT = "is not used by any setting"
-
-#: What a problem says itself of what to do, and how it is put as a remedy.
-_ADVICE = (
-    (
-        re.compile(r"as (?:variable: )?(\w+_\w+(?: or \w+_\w+)?)\)?$"),
-        "Set {0} in the environment or in .env, or {setting} in the config file.",
-    ),
-    (re.compile(r": write (https?://\S+?)(?:[,;)]|$)"), "Set {setting} to {0}{where}."),
-    (re.compile(r"the variable (\w+) is not set"), "Set the variable {0} in the environment or in .env."),
-    (re.compile(r"unknown setting \(did you mean '([^']+)'\?\)"), "Write {0} instead of {setting}."),
-    (re.compile(rf"{_MISSPELT} \(did you mean (\w+)\?\)"), "Rename it to {0}."),
-    (re.compile(r"did you mean '([^']+)'\?"), "Write {0}{where}."),
-    (re.compile(r"; it has: (?!none)(.+?)\.$"), "Write one of these: {0}."),
-    (re.compile(r"no provider was named.* Name one: (.+)\.$"), "Name one: {0}."),
-    (re.compile(r"exclude each other: give one of them \((.+)\)$"), "Remove one of the two: {0}."),
-    (re.compile(r"found by searching.*name it: config=\"(.+?)\""), "If you trust that file, name it: --config {0}."),
-    (
-        re.compile(r"found by searching.*name it: env_file=\"(.+?)\""),
-        "If you trust that file, name it: --env-file {0}.",
-    ),
-)
-
-
-def _advice(problem: str, setting: str | None, source: str | None) -> str:
-    """What to do about a problem, from what it says itself."""
-    where = f" in {source}" if source else ""
-    for pattern, remedy in _ADVICE:
-        if (match := pattern.search(problem)) is not None and (setting or "{setting}" not in remedy):
-            return remedy.format(match[1], setting=setting, where=where)
-    if setting is not None:
-        return f"Set {setting}." if source == "default" else f"Correct {setting}{where}."
-    return "Correct what the message names; kinetic-auth config show lists every setting and its source."
-
-
-@contextlib.contextmanager
-def warnings_captured() -> Iterator[list[str]]:
-    """Collect the warnings of the log that appear while this holds; they are not printed a second time."""
-    root, found = logging.getLogger(), _Collector()
-    printers = [each for each in root.handlers if type(each).__module__ == output.__name__]
-    root.addHandler(found)
-    for printer in printers:
-        printer.addFilter(_is_not_ours)
-    try:
-        yield found.messages
-    finally:
-        root.removeHandler(found)
-        for printer in printers:
-            printer.removeFilter(_is_not_ours)
-
-
-def _is_ours(record: logging.LogRecord) -> bool:
-    return record.name.startswith("kinetic_auth") and record.levelno >= logging.WARNING
-
-
-def _is_not_ours(record: logging.LogRecord) -> bool:
-    return not _is_ours(record)
-
-
-class _Collector(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if _is_ours(record) and record.getMessage() not in self.messages:
-            self.messages.append(record.getMessage())
-
-
-def split_advice(warning: str) -> tuple[str, str]:
-    """The message of a warning and what it says is to be done, which follows the first sentence or semicolon."""
-    match = re.match(r"(.+?\)?)(?:\. |; )(?=\w)(.+)$", warning, re.DOTALL)
-    return (f"{match[1]}.", match[2][:1].upper() + match[2][1:]) if match else (warning, "")
-
-
-def warn_of(report: Report, name: str, warnings: Iterable[str]) -> None:
-    """Add a check for each warning of the log."""
-    for warning in warnings:
-        message, remedy = split_advice(warning)
-        report.add(name, "warning", message, remedy)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kinetic_auth_core.cli.doctor.examination import Examination
-from kinetic_auth_core.cli.doctor.report import warn_of, warnings_captured
+from kinetic_auth_core.cli.doctor.log_warnings import warn_of, warnings_captured
 from kinetic_auth_core.cli.exit_codes import NO_KEY, USAGE
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.events import LoginRequest
@@ -16,6 +16,8 @@ from kinetic_auth_core.login.spec import make_instance
 from kinetic_auth_core.settings.schema import exactly_one_of, schema
 from kinetic_auth_core.settings.validators import names_a_program
 
+#: How a warning begins that the check of the certificates has said.
+ABOUT_A_CERTIFICATE = "the certificate "
 #: How many days before the end of a certificate the warnings begin.
 _WARN_DAYS = 30
 
@@ -144,7 +146,8 @@ def check_key(examination: Examination) -> None:
             report.failed("key", failure, fallback=_key_setting(examination))
     if not errors:
         report.add("key", "ok", f"it can be read, and signs{_with_certificate(examination.instances[0])}.")
-    warn_of(report, "key", [each for each in warnings if not each.startswith("the certificate ")])
+    others = [each for each in warnings if not each.startswith(ABOUT_A_CERTIFICATE)]
+    warn_of(report, "key", others, _key_setting(examination))
 
 
 def _key_setting(examination: Examination) -> str | None:

@@ -9,9 +9,10 @@ from kinetic_auth_core.cli.doctor.configuration import (
 )
 from kinetic_auth_core.cli.doctor.examination import Examination, Stage, examine
 from kinetic_auth_core.cli.doctor.host import check_login_host
-from kinetic_auth_core.cli.doctor.login import AFTER_LOGIN, check_login, check_pauses, check_session, check_store
+from kinetic_auth_core.cli.doctor.login import AFTER_LOGIN, check_login, check_session
 from kinetic_auth_core.cli.doctor.network import CONNECTION, check_answer, check_clock, check_connection
 from kinetic_auth_core.cli.doctor.secrets import check_certificate, check_command, check_key, check_secrets
+from kinetic_auth_core.cli.doctor.store import check_pauses, check_store
 
 __all__ = ["STAGES", "Examination", "examine"]
 

@@ -1,5 +1,8 @@
 """Faults of files, environments, plugins and settings."""
 
+import importlib
+import sys
+
 from doctor_rows.row import Bench, Row, variable
 
 _CONFIG = """
@@ -83,6 +86,43 @@ def misspelt_variable(bench: Bench) -> None:
     bench.env["SF_USERNMAE"] = bench.env.pop("SF_USERNAME")
 
 
+def misspelt_prefix(bench: Bench) -> None:
+    bench.write("kinetic-auth.toml", _CONFIG)
+    bench.env["PRDO_SF_CLIENT_ID"] = bench.env.pop("SF_CLIENT_ID")
+    bench.args[:] = ["prod"]
+
+
+def other_case(bench: Bench) -> None:
+    bench.env["sf_username"] = bench.env.pop("SF_USERNAME")
+
+
+def unquoted_text(bench: Bench) -> None:
+    bench.write("kinetic-auth.toml", "[environments.prod]\nprovider = jwt-bearer\n")
+    bench.args[:] = ["prod"]
+
+
+def misspelt_host_in_a_found_file(bench: Bench) -> None:
+    bench.write("kinetic-auth.toml", f'{_CONFIG}login_url = "https://login.saleforce.com"\n')
+    bench.unset("SF_LOGIN_URL")
+    bench.args[:] = ["test"]
+
+
+def broken_line(bench: Bench) -> None:
+    bench.write(".env", "SF_API_VERSION : 62.0\n")
+
+
+def misspelt_group(bench: Bench) -> None:
+    """A package whose provider stands in a group that nobody reads."""
+    info = bench.folder / "site" / "acme_sso-1.5.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-sso\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text("[kinetic_auth.authenticator]\nacme-sso = acme_sso:Sso\n")
+    sys.path.insert(0, str(info.parent))
+    bench.stack.callback(sys.path.remove, str(info.parent))
+    importlib.invalidate_caches()
+    bench.args[:] = ["acme-sso"]
+
+
 def sf_command(bench: Bench) -> None:
     bench.args[:] = ["sf-cli"]
     bench.env["SF_COMMAND"] = "no-such-sf"
@@ -131,6 +171,34 @@ ROWS = [
     ),
     Row("configuration", "a setting is missing", missing, "settings", "SF_CLIENT_ID", "client_id"),
     Row("configuration", "a variable is misspelt", misspelt_variable, "settings", "SF_USERNMAE"),
+    Row("configuration", "the prefix of a variable is misspelt", misspelt_prefix, "settings", "PRDO_SF_", "client_id"),
+    Row("configuration", "a variable in lower case", other_case, "settings", "sf_username is set", "username"),
+    Row("configuration", "a line of .env is not NAME=value", broken_line, ".env file", "NAME=value", code=0),
+    Row("configuration", "text without quotes in the config file", unquoted_text, "config file", "Correct line 2"),
+    Row(
+        "configuration",
+        "a secret on the command line",
+        lambda bench: bench.args.extend(["--set", "passphrase=abc"]),
+        "settings",
+        "SF_PASSPHRASE",
+        "passphrase",
+    ),
+    Row(
+        "configuration",
+        "a misspelt host in a found file",
+        misspelt_host_in_a_found_file,
+        "settings",
+        "Set login_url to https://login.salesforce.com",
+        "login_url",
+    ),
+    Row(
+        "configuration",
+        "the username has no @",
+        variable("SF_USERNAME", "ada"),
+        "settings",
+        "form of an email address",
+        "username",
+    ),
     Row("configuration", "key and path of a key", both_keys, "settings", "exclude each other", "private_key"),
     Row(
         "configuration",
@@ -155,6 +223,14 @@ ROWS = [
         "provider",
         "jwt-bearer",
     ),
+    Row(
+        "plugin",
+        "nobody has such a provider",
+        lambda bench: bench.args.__setitem__(0, "kerberos"),
+        "provider",
+        "install the package",
+    ),
+    Row("plugin", "its package misspells the group", misspelt_group, "provider", "did you mean kinetic_auth."),
     Row("plugin", "allowed_plugins leaves it out", not_allowed, "provider", "allowed_plugins"),
     Row("plugin", "the command sf is not installed", sf_command, "command", "no-such-sf", "command"),
     Row(

@@ -24,6 +24,9 @@ ROWS = [
     _url("the token endpoint", "https://login.salesforce.com/services/oauth2/token", "/services/"),
     _url("the SOAP host of an instance", "https://na139-api.salesforce.com", "My Domain", "login host"),
     _url("the host of an instance", "https://na139.salesforce.com", "My Domain", "login host"),
+    _url("a My Domain without my", "https://acme.salesforce.com", "https://acme.my.salesforce.com", "login host"),
+    _url("My Domain without the org's name", "https://my.salesforce.com", "lacks the name", "login host"),
+    _url("the address of pages", "https://acme--c.visualforce.com", "My Domain", "login host"),
     _url("http instead of https", "http://acme.my.salesforce.com", "https"),
     _url("no scheme", "acme.my.salesforce.com", "https"),
     _url("a host in quotes", '"https://login.salesforce.com"', "login_url"),
@@ -50,6 +53,18 @@ ROWS = [
         "https://acme.my.salesforce.com",
         "https://other.my.salesforce.com",
         "different orgs",
+    ),
+    _audience(
+        "audience is the browser's host",
+        "https://acme.my.salesforce.com",
+        "https://acme.lightning.force.com",
+        "browser's address",
+    ),
+    _audience(
+        "audience is the token endpoint",
+        "https://login.salesforce.com",
+        "https://login.salesforce.com/services/oauth2/token",
+        "must be the host alone",
     ),
     Row(
         "host",

@@ -68,6 +68,11 @@ def another_certificate(bench: Bench) -> None:
     bench.env["SF_PRIVATE_CERTIFICATE_PATH"] = str(bench.write("other.crt", new_key_pair().certificate_pem))
 
 
+def key_as_certificate(bench: Bench) -> None:
+    path = bench.write("server.key", bench.sf.default.private_key_pem)
+    bench.env |= {"SF_PRIVATE_KEY_PATH": str(path), "SF_PRIVATE_CERTIFICATE_PATH": str(path)}
+
+
 def unreadable(bench: Bench) -> None:
     """A folder in the place of the file: root reads every file, whatever its mode."""
     (bench.folder / "server.key").mkdir()
@@ -147,7 +152,8 @@ ROWS = [
         _key(lambda bench: bench.sf.default.private_key_pem, 0o644),
         "key",
         "chmod 600",
-        code=0,
+        "private_key_path",
+        0,
     ),
     Row("key", "a public key", _key(_public), "key", "public key", "private_key_path", 3),
     Row(
@@ -204,6 +210,15 @@ ROWS = [
         another_certificate,
         "key",
         "does not belong to the private key",
+        "private_certificate_path",
+        3,
+    ),
+    Row(
+        "certificate",
+        "it is the key",
+        key_as_certificate,
+        "certificate",
+        "not a certificate",
         "private_certificate_path",
         3,
     ),

@@ -50,6 +50,22 @@ def refused_over_tls(bench: Bench) -> None:
     bench.env["SF_LOGIN_URL"] = f"https://127.0.0.1:{unused_port()}"
 
 
+def instance_refused(bench: Bench) -> None:
+    bench.use("access-token")
+    bench.env["SF_INSTANCE_URL"] = f"https://127.0.0.1:{unused_port()}"
+
+
+def key_as_ca_bundle(bench: Bench) -> None:
+    _tls(TlsProfile())(bench)
+    path = str(bench.write("server.key", bench.sf.default.private_key_pem))
+    bench.env |= {"SF_PRIVATE_KEY_PATH": path, "SF_CA_BUNDLE": path}
+
+
+def ca_file_of_the_environment(bench: Bench) -> None:
+    _tls(TlsProfile(), trusted=False)(bench)
+    bench.env["REQUESTS_CA_BUNDLE"] = "/nowhere/ca.pem"
+
+
 def no_answer(bench: Bench) -> None:
     silent = bench.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
     bench.env |= {"SF_LOGIN_URL": f"http://127.0.0.1:{silent.getsockname()[1]}", "SF_READ_TIMEOUT": "0.2"}
@@ -115,6 +131,16 @@ ROWS = [
     ),
     Row("network", "nobody listens on the port", refused, "TCP", "Connection refused", "login_url", 5),
     Row("network", "nobody listens on the https port", refused_over_tls, "TCP", "Connection refused", "login_url", 5),
+    Row(
+        "network",
+        "the name of a sandbox does not resolve",
+        variable("SF_LOGIN_URL", "https://acme-prod--dev.my.salesforce.com"),
+        "DNS",
+        "https://acme-prod--dev.sandbox.my.salesforce.com",
+        "login_url",
+        5,
+    ),
+    Row("network", "nobody listens at the instance", instance_refused, "TCP", "Check instance_url", "instance_url", 5),
     Row("network", "the server says nothing", no_answer, "host", "sent nothing for 0.2 s", "login_url", 5),
     Row("TLS", "the certificate is self-signed", self_signed, "TLS", "ca_bundle", "ca_bundle", 5),
     Row("TLS", "an unknown authority", _tls(TlsProfile(), trusted=False), "TLS", "issued by", "ca_bundle", 5),
@@ -138,6 +164,16 @@ ROWS = [
         "/nowhere/ca.pem",
         "ca_bundle",
     ),
+    Row("TLS", "the CA file is a key", key_as_ca_bundle, "TLS", "ca_bundle (from SF_CA_BUNDLE)", "ca_bundle"),
+    Row(
+        "TLS",
+        "the CA file of the environment does not exist",
+        ca_file_of_the_environment,
+        "TLS",
+        "REQUESTS_CA_BUNDLE",
+        "ca_bundle",
+    ),
+    Row("proxy", "it hangs up", _proxy(b""), "proxy", "no connection to login.salesforce.com", "proxy", 5),
     Row("proxy", "no scheme", variable("SF_PROXY", "proxy.acme.example:3128"), "settings", "http://", "proxy"),
     Row(
         "proxy",

@@ -7,7 +7,7 @@ from typing import Any
 import kinetic_auth_core as kinetic
 from doctor_rows.row import Bench, Row, variable
 from doctor_rows.servers import unused_port
-from kinetic_auth_core.testing import Answer, new_key_pair
+from kinetic_auth_core.testing import Answer, Html, new_key_pair
 
 _REST = "/services/data/*"
 
@@ -104,6 +104,20 @@ def lost_refresh_token(bench: Bench) -> None:
             return
 
 
+def token_twice(bench: Bench) -> None:
+    bench.use("password")
+    bench.env["SF_PASSWORD"] += bench.env["SF_SECURITY_TOKEN"]
+
+
+def secret_left_out(bench: Bench) -> None:
+    bench.use("refresh-token")
+    bench.unset("SF_CLIENT_SECRET")
+
+
+def page_instead_of_rest(bench: Bench) -> None:
+    bench.sf.break_transport(Html(), times=None, path=_REST)
+
+
 def in_quotes(bench: Bench) -> None:
     bench.use("client-credentials")
     bench.env["SF_CLIENT_SECRET"] = f'"{bench.env["SF_CLIENT_SECRET"]}"'
@@ -143,6 +157,7 @@ ROWS = [
     Row("app", "the secret has a line break", _stray(after="\n."), "secrets", "line break", "client_secret"),
     Row("app", "the secret has a blank", _stray(before=" "), "secrets", "blanks", "client_secret"),
     Row("app", "the secret of the file is in quotes", quoted_in_the_file, "secrets", "quotes", "client_secret"),
+    _login("app", "the secret is left out, and it wants one", secret_left_out, "is not set", "client_secret"),
     _login("app", "the key is not that of the certificate in the app", another_key, "certificate", "private_key_path"),
     _login("app", "it is blocked", _app(enabled=False), "Unblock"),
     _login(
@@ -173,6 +188,7 @@ ROWS = [
         "security token",
         "password",
     ),
+    _login("user", "the security token is there twice", token_twice, "gets the token twice", "password"),
     _login("user", "it is inactive", _user(active=False), "reactivate"),
     _login("user", "it is not approved", _app(preauthorised=set(), permitted_users="admin"), "Permission Sets"),
     _login("user", "it is outside of its login hours", outside_of_login_hours, "login hours"),
@@ -271,6 +287,26 @@ ROWS = [
         _rest("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded", 403),
         "REST API",
         "24 hours",
+        None,
+        5,
+        logs_in=True,
+    ),
+    Row(
+        "session",
+        "the app is blocked",
+        _rest("OAUTH_APP_BLOCKED", "this app is blocked", 403),
+        "REST API",
+        "unblock the app",
+        None,
+        4,
+        logs_in=True,
+    ),
+    Row(
+        "session",
+        "a page answers instead of REST",
+        page_instead_of_rest,
+        "REST API",
+        "not the REST API",
         None,
         5,
         logs_in=True,

@@ -116,7 +116,7 @@ ROWS = [
     Row("store", "it has another key", another_key, "store", "has another key", "store.key", 3),
     Row("store", "its key is left out", key_left_out, "store", "key", "store.key", 3),
     Row("store", "its key is malformed", malformed_key, "settings", "Fernet", "store.key"),
-    Row("store", "the vault does not give its key", key_of_a_vault, "store", "NO_SUCH_KEY", "store", 3),
+    Row("store", "the vault does not give its key", key_of_a_vault, "store", "NO_SUCH_KEY", "store.key", 3),
     Row("store", "Redis does not run", redis_down, "store", "refused", "store", 5),
     Row("store", "Redis has another password", _redis_with_password(":wrong@"), "store", "password", "store", 5),
     Row("store", "Redis wants a password", _redis_with_password(""), "store", "password", "store", 5),
