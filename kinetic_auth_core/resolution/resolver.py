@@ -275,7 +275,7 @@ def _problems_of_files_and_store(spec: LoginSpec, merged: MergedSettings, choice
     """What is wrong with the client certificate's files, and with the store for this provider."""
     problems: list[str] = []
     if spec.is_grant and spec.values.get("client_cert") is not None:
-        from kinetic_auth_core.transport.client_certificate import client_certificate_problems
+        from kinetic_auth_core.transport.connections import client_certificate_problems
 
         found = client_certificate_problems(spec.values["client_cert"], spec.values.get("client_cert_key"))
         problems += located(found, merged.rows)
