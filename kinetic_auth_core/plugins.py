@@ -22,8 +22,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
-from kinetic_auth_core.keys.certificates import read_certificate
-from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
+from kinetic_auth_core.keys.signer import LocalSigner, read_certificate, read_private_key
 from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.login.grant import ConnectionOptions, GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
