@@ -70,7 +70,7 @@ class Configuration:
 
     def _allowed(self) -> AllowedPlugins:
         """Which plugins may be loaded; those with a table in the file are made with its settings."""
-        from kinetic_auth_core.config.plugin_settings import make_plugin  # which needs this module
+        from kinetic_auth_core.config.construct import make_plugin  # which needs this module
 
         def make(table: PluginTable, cls: type) -> object:
             made, self.plugin_rows[table.source] = make_plugin(table, cls, self)

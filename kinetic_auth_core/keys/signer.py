@@ -1,4 +1,7 @@
-"""Reads a private key from text, bytes or a file, and signs with it; reads a certificate. The formats of keys: `formats`."""
+"""Reads a private key from text, bytes or a file, and signs with it; reads a certificate.
+
+The formats of keys are in `formats`.
+"""
 
 import contextlib
 import hashlib

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
+from kinetic_auth_core.config.construct import construct, located, refusals
+from kinetic_auth_core.config.merge import keyword_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
@@ -27,7 +28,6 @@ from kinetic_auth_core.registry.discovery import (
 )
 from kinetic_auth_core.registry.loading import Observers, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
-from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
 from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.config.construct import refusals
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.settings.coercion import coerce
-from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import (
     RESERVED_NAMES,
     LiteralText,

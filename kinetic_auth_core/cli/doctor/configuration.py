@@ -9,8 +9,7 @@ from kinetic_auth_core.cli.plugins import KINDS, examined
 from kinetic_auth_core.cli.source import OWN_STORE, inspect_choice, refuse_secrets
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.files import config_candidates, load_config
-from kinetic_auth_core.config.merge import quoted_values
-from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.config.variables import Variables, quoted_values
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.registry.discovery import misspelt_groups
