@@ -205,7 +205,8 @@ class SalesforceEmulator(OrgAdministration):
     @property
     def subject_token_path(self) -> Path:
         """The subject token of `default`, likewise, as Kubernetes projects one into a pod."""
-        return self._folder.file("subject-token", self.default.subject_token.encode())
+        login = self.default  # one file for each: the login before goes on working
+        return self._folder.file(f"subject-token-{login.user.id}", login.subject_token.encode())
 
     @property
     def refresh_token(self) -> str:

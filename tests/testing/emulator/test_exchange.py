@@ -207,10 +207,11 @@ def test_the_org_publishes_the_keys_of_its_own_tokens(sf: SalesforceEmulator, cl
 
 
 def test_the_default_login_is_trusted_by_its_token(sf: SalesforceEmulator, client: Any) -> None:
-    first, second = sf.settings("token-exchange"), None
+    first, first_path = sf.settings("token-exchange"), sf.subject_token_path
     sf.renew_default()
-    second = sf.settings("token-exchange")
-    for settings in (first, second):
+    second, second_path = sf.settings("token-exchange"), sf.subject_token_path
+    for settings, path in ((first, first_path), (second, second_path)):
+        assert path.read_text() == settings["subject_token"]
         answer = client.exchange(settings["subject_token"], client_id=settings["client_id"])
         assert answer.status_code == 200
         holder = sf.holder_of(answer.json()["access_token"])
