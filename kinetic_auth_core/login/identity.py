@@ -31,7 +31,7 @@ from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
-from kinetic_auth_core.settings.login_hosts import canonical_login_url
+from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, schema
 
 

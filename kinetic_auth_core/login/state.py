@@ -22,7 +22,7 @@ from kinetic_auth_core.concurrency import pause_runner, raise_interruption, rese
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, StoreUnavailableError
 from kinetic_auth_core.login.identity import UnwritableError, written
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
-from kinetic_auth_core.settings.login_hosts import canonical_login_url
+from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import schema, secret_texts
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.memory import MemoryStore

@@ -17,7 +17,7 @@ from kinetic_auth_core.session import (
     normal_api_version,
     retires_soon,
 )
-from kinetic_auth_core.settings.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
+from kinetic_auth_core.settings.hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
 from kinetic_auth_core.settings.schema import Setting, not_from_found_files, setting, with_help
 
 logger = logging.getLogger(__name__)
