@@ -26,6 +26,7 @@ never contains a secret.
 import copy
 import errno
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Self
 
 
@@ -241,3 +242,9 @@ class StoreUnavailableError(AuthenticationError):
 
 class LoginBudgetError(AuthenticationError):
     """Our own limit on the number of logins, below Salesforce's."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {match[0]!r}?)" if match else ""

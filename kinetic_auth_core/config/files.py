@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import platformdirs
 
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.locations import expanded, find_upwards, folders_upwards, is_null, is_there, read_file
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
@@ -26,7 +26,6 @@ from kinetic_auth_core.registry.discovery import (
     AllowedPlugins,
     PluginTable,
 )
-from kinetic_auth_core.settings.schema import suggest
 
 if TYPE_CHECKING:
     from kinetic_auth_core.config.variables import Variables  # which reads .env files by this module

@@ -13,15 +13,9 @@ import attrs
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate, without_line_end
+from kinetic_auth_core.errors import suggest
 from kinetic_auth_core.locations import absolute, expanded
-from kinetic_auth_core.settings.schema import (
-    ExplainedSetting,
-    KeyList,
-    LiteralText,
-    Setting,
-    group_problem,
-    suggest,
-)
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting, group_problem
 
 _ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 
