@@ -22,7 +22,7 @@ from kinetic_auth_core.login.state import store_unavailable
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, known_error
 from kinetic_auth_core.oauth.invalid_session import is_dead_session
 from kinetic_auth_core.session import SalesforceSession, decoded
-from kinetic_auth_core.sessions.refused_sessions import CAUSES
+from kinetic_auth_core.sessions.refresh import CAUSES
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import SessionStore
