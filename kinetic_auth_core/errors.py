@@ -227,6 +227,11 @@ class TransportError(AuthenticationError):
         super().__init__(message, **details)
         self.unanswered = unanswered
 
+    @property
+    def is_unsent(self) -> bool:
+        """Whether there was no connection, so that the request provably did not leave."""
+        return self.status is None and not self.unanswered
+
 
 class ServiceUnavailableError(TransientAuthenticationError, TransportError):
     """HTTP 429 or 5xx without an OAuth error in it, such as a maintenance page: transient, and no usable response."""

@@ -282,5 +282,4 @@ class _Sent:
             return tally.arrived > before.arrived
         if not isinstance(error, AuthenticationError) or isinstance(error, InteractionRequiredError):
             return False
-        has_no_connection = isinstance(error, TransportError) and not error.unanswered and error.status is None
-        return self.was_asked and not has_no_connection
+        return self.was_asked and not (isinstance(error, TransportError) and error.is_unsent)

@@ -74,8 +74,7 @@ def token_was_not_used(error: BaseException) -> bool:
         error: What the login raised.
     """
     if isinstance(error, TransportError):
-        is_unsent = error.status is None and not error.unanswered
-        return is_unsent or error.status == 429
+        return error.is_unsent or error.status == 429
     if not isinstance(error, AuthenticationError):
         return isinstance(error, ConfigurationError | KeyLoadError)
     if error.status == 429:

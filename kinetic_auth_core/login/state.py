@@ -340,11 +340,6 @@ class StateWriter:
         self._lock = threading.RLock()
         reset_after_fork(self)
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether there is a record that the store has not taken yet."""
-        return self._pending is not None
-
     def write(self, record: Record, login: str) -> None:
         """Store what a login has to say of the secret that it has presented.
 
