@@ -16,8 +16,7 @@ from kinetic_auth_core.config.merge import keyword_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.identity import Identity, class_name, identity_of
-from kinetic_auth_core.login.state import has_seed
+from kinetic_auth_core.login.identity import Identity, class_name, has_seed, identity_of
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
