@@ -116,7 +116,7 @@ def url_setting(
     Args:
         default: As for `setting`.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
+        converter: As for `setting`; it gets the URL in canonical form, see `settings.hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """
@@ -141,7 +141,7 @@ def login_url_setting(
     Args:
         default: As for `setting`; `attrs.NOTHING` makes it required.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
+        converter: As for `setting`; it gets the URL in canonical form, see `settings.hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """
