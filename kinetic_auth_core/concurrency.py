@@ -288,6 +288,11 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             queue += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
 
 
+def is_interruption(error: BaseException) -> bool:
+    """Whether an error comes from what a signal handler raised, such as Ctrl-C or the time-out of a job."""
+    return not isinstance(error, Exception) or any(mark_interruption(link) for link in chain(error))
+
+
 def _wrapped(error: BaseException) -> list[BaseException]:
     """What an error of a library was made from, whose traceback it may have (urllib3)."""
     return [each for each in (*error.args, getattr(error, "reason", None)) if isinstance(each, BaseException)]

@@ -26,6 +26,7 @@ never contains a secret.
 import copy
 import errno
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Self
 
 
@@ -226,6 +227,11 @@ class TransportError(AuthenticationError):
         super().__init__(message, **details)
         self.unanswered = unanswered
 
+    @property
+    def is_unsent(self) -> bool:
+        """Whether there was no connection, so that the request provably did not leave."""
+        return self.status is None and not self.unanswered
+
 
 class ServiceUnavailableError(TransientAuthenticationError, TransportError):
     """HTTP 429 or 5xx without an OAuth error in it, such as a maintenance page: transient, and no usable response."""
@@ -241,3 +247,9 @@ class StoreUnavailableError(AuthenticationError):
 
 class LoginBudgetError(AuthenticationError):
     """Our own limit on the number of logins, below Salesforce's."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {match[0]!r}?)" if match else ""

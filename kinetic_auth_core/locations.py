@@ -178,3 +178,34 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def folders_upwards() -> Iterator[Path]:
+    """The working directory and its parents; nothing if the working directory is gone."""
+    try:
+        start = Path.cwd()
+    except FileNotFoundError:
+        return
+    yield start
+    yield from start.parents
+
+
+def find_upwards(name: str, *, may_be_pipe: bool = False) -> Path | None:
+    """The nearest file of that name in the working directory or a parent; one that leads to the null device counts.
+
+    Args:
+        name: The file's name.
+        may_be_pipe: Whether a named pipe counts.
+    """
+    for folder in folders_upwards():
+        path = folder / name
+        if is_there(path) or is_null(path) or (may_be_pipe and _is_pipe(path)):
+            return path
+    return None
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return path.is_fifo()
+    except (OSError, ValueError):
+        return False

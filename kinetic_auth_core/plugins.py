@@ -20,10 +20,10 @@ from kinetic_auth_core.errors import (
     StoreUnavailableError,
     TransientAuthenticationError,
     TransportError,
+    suggest,
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
-from kinetic_auth_core.keys.certificates import read_certificate
-from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
+from kinetic_auth_core.keys.signer import LocalSigner, read_certificate, read_private_key
 from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.login.grant import ConnectionOptions, GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
@@ -39,7 +39,7 @@ from kinetic_auth_core.registry.loading import load_authenticator, load_key_load
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validation import ValidatedMeta, frozen
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import Setting, schema, setting, suggest
+from kinetic_auth_core.settings.schema import Setting, schema, setting
 from kinetic_auth_core.settings.validators import (
     api_version_setting,
     check_seconds,

@@ -19,14 +19,14 @@ from kinetic_auth_core.cli.config_text import Answers, config_text, env_example_
 from kinetic_auth_core.cli.new_files import refuse_to_overwrite, write_file
 from kinetic_auth_core.cli.options import environment_option, json_option, settings_option
 from kinetic_auth_core.cli.output import emit, emit_json, note, wrapped
+from kinetic_auth_core.config.construct import refusals
 from kinetic_auth_core.config.files import FILE_NAME
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, installed
 from kinetic_auth_core.registry.loading import load_authenticator
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, parse_reference
-from kinetic_auth_core.settings.partial import refusals
-from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema, suggest
+from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 _ENVIRONMENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _IGNORED = ".env"

@@ -15,7 +15,7 @@ from kinetic_auth_core.cli.exit_codes import USAGE
 from kinetic_auth_core.cli.options import json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table
 from kinetic_auth_core.config.environment import Configuration
-from kinetic_auth_core.errors import KineticAuthError, UnknownProviderError
+from kinetic_auth_core.errors import KineticAuthError, UnknownProviderError, suggest
 from kinetic_auth_core.registry.discovery import (
     AUTHENTICATORS,
     KEY_LOADERS,
@@ -27,7 +27,6 @@ from kinetic_auth_core.registry.discovery import (
 )
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.validation import settings_not_declared_secret
-from kinetic_auth_core.settings.schema import suggest
 
 
 @attrs.frozen

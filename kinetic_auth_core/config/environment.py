@@ -10,10 +10,10 @@ import attrs
 from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places, variable_prefix
 from kinetic_auth_core.config.variables import Variables, interpolate
-from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError
+from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError, suggest
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, PluginTable, normalized
 from kinetic_auth_core.registry.references import Reference, parse_reference
-from kinetic_auth_core.settings.schema import ExplainedSetting, suggest
+from kinetic_auth_core.settings.schema import ExplainedSetting
 
 
 @attrs.frozen(eq=False, repr=False, match_args=False)
@@ -70,7 +70,7 @@ class Configuration:
 
     def _allowed(self) -> AllowedPlugins:
         """Which plugins may be loaded; those with a table in the file are made with its settings."""
-        from kinetic_auth_core.config.plugin_settings import make_plugin  # which needs this module
+        from kinetic_auth_core.config.construct import make_plugin  # which needs this module
 
         def make(table: PluginTable, cls: type) -> object:
             made, self.plugin_rows[table.source] = make_plugin(table, cls, self)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import platformdirs
 
-from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import expanded, is_null, is_there, read_file
+from kinetic_auth_core.errors import ConfigurationError, suggest
+from kinetic_auth_core.locations import expanded, find_upwards, folders_upwards, is_null, is_there, read_file
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     KEY,
@@ -26,44 +26,12 @@ from kinetic_auth_core.registry.discovery import (
     AllowedPlugins,
     PluginTable,
 )
-from kinetic_auth_core.settings.schema import suggest
 
 if TYPE_CHECKING:
     from kinetic_auth_core.config.variables import Variables  # which reads .env files by this module
 
 
 logger = logging.getLogger(__name__)
-
-
-def folders_upwards() -> Iterator[Path]:
-    """The working directory and its parents; nothing if the working directory is gone."""
-    try:
-        start = Path.cwd()
-    except FileNotFoundError:
-        return
-    yield start
-    yield from start.parents
-
-
-def find_upwards(name: str, *, may_be_pipe: bool = False) -> Path | None:
-    """The nearest file of that name in the working directory or a parent; one that leads to the null device counts.
-
-    Args:
-        name: The file's name.
-        may_be_pipe: Whether a named pipe counts.
-    """
-    for folder in folders_upwards():
-        path = folder / name
-        if is_there(path) or is_null(path) or (may_be_pipe and _is_pipe(path)):
-            return path
-    return None
-
-
-def _is_pipe(path: Path) -> bool:
-    try:
-        return path.is_fifo()
-    except (OSError, ValueError):
-        return False
 
 
 def read_text(

@@ -13,20 +13,9 @@ import attrs
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import Variables, has_references, interpolate, without_line_end
-from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.errors import suggest
 from kinetic_auth_core.locations import absolute, expanded
-from kinetic_auth_core.redaction import mask
-from kinetic_auth_core.registry.references import Reference
-from kinetic_auth_core.settings.partial import refusals
-from kinetic_auth_core.settings.schema import (
-    ExplainedSetting,
-    KeyList,
-    LiteralText,
-    Setting,
-    group_problem,
-    schema,
-    suggest,
-)
+from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting, group_problem
 
 _ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 
@@ -132,7 +121,7 @@ def file_layer(
             layer[name] = LayeredValue(None, source, problem=str(error))
             continue
         is_text = has_references(raw) and not isinstance(value, LiteralText)
-        written = raw if isinstance(raw, str) else " ".join(_texts(raw))
+        written = raw if isinstance(raw, str) else " ".join(texts(raw))
         found = configuration.variables.found_file_of(written, configuration.file.how_to_name_it)
         layer[name] = LayeredValue(value, source, text=is_text, found=found)
     return layer
@@ -237,113 +226,10 @@ def merge(
     return MergedSettings(values, tuple(rows), tuple(problems))
 
 
-def construct(cls: type, merged: MergedSettings) -> tuple[Any, list[str]]:
-    """An instance of merged settings without references; else what is wrong, each with the setting's source.
-
-    Args:
-        cls: The class whose settings they are; `merged` may have others beside them.
-        merged: The settings.
-    """
-    problems = list(merged.problems)
-    if not problems:
-        names = {each.name for each in schema(cls)}
-        try:
-            return cls(**{name: value for name, value in merged.values.items() if name in names}), []
-        except (ValueError, TypeError) as error:
-            return None, why_refused(cls, merged, getattr(error, "problems", (str(error),)))
-    return None, [*problems, *refused(cls, merged)]
-
-
-def why_refused(cls: type, merged: MergedSettings, problems: Iterable[str]) -> list[str]:
-    """Why the constructor of a class refused merged settings, each problem with the setting's source.
-
-    Args:
-        cls: The class.
-        merged: The settings.
-        problems: What the constructor said. attrs stops at the first problem; so where the class does not check itself
-            (`ValidatedMeta`), all validators are asked.
-    """
-    found = [] if getattr(cls, "validates_after_init", False) else refused(cls, merged)
-    secrets = [text for each in schema(cls) if each.secret for text in _texts(merged.values.get(each.name))]
-    return [mask(problem, secrets) for problem in found or located(problems, merged.rows)]
-
-
-def located(problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> list[str]:
-    """Problems of an instance, `name: what`, with the source of each setting: `name (from source): what`."""
-    sources = {row.name: row.source for row in rows}
-    found = []
-    for problem in problems:
-        name, colon, what = problem.partition(": ")
-        found.append(f"{name} (from {sources[name]}): {what}" if colon and name in sources else problem)
-    return found
-
-
-def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> KineticAuthError:
-    """An error of a login about a file, with the setting that names the file and where that was set.
-
-    Args:
-        error: The error.
-        rows: The settings.
-
-    Returns:
-        A copy of it; the error itself where it names no file of a setting, or says where that was set.
-    """
-    rows = list(rows)
-    is_named = any(error.message.startswith(f"{row.name}: ") for row in rows)  # `login.flow` adds where it was set
-    if is_named or not isinstance(error, KeyLoadError | ConfigurationError):
-        return error
-    for row in sorted(rows, key=lambda row: not re.search(rf"\b{row.name}\b", error.remedy)):  # two may name one file
-        is_path = not row.secret and isinstance(row.value, str | os.PathLike) and row.source not in _OWN_SOURCES
-        if is_path and row.source not in error.message and _names_file(error.message, os.fspath(row.value)):
-            return error.met_at(f"{row.name} (from {row.source})")
-    return error
-
-
-_OWN_SOURCES = {"default", "constructor", "keyword"}  # nothing to look up
-
-
-def _names_file(message: str, path: str | bytes) -> bool:
-    """Whether a message has a path: as it is, without `~`, or made absolute."""
-    text = os.fsdecode(path)
-    if not text or not {os.sep, "."} & set(text):
-        return False
-    try:
-        forms = {text, str(expanded(text)), str(expanded(text).absolute())}
-    except (OSError, ConfigurationError):
-        forms = {text}
-    return any(re.search(rf"(?<![\w./-]){re.escape(form)}(?![\w/-])", message) for form in forms)
-
-
-def refused(cls: type, merged: MergedSettings) -> list[str]:
-    """What the validators of a class say of merged settings that make no instance yet, each with its source.
-
-    That is so where others are missing or wrong, or where secrets are references: what cannot be judged without those
-    is judged with the instance.
-    """
-    settings = {each.name: each for each in schema(cls)}
-    sources = {row.name: row.source for row in merged.rows if row.name in settings}
-    given = {name: value for name, value in merged.values.items() if name in settings}
-    lists = {name: value.items for name, value in given.items() if isinstance(value, KeyList)}
-    found: dict[str, None] = {}
-    for number in range(max(map(len, lists.values()), default=1)):
-        values = {
-            name: lists[name][min(number, len(lists[name]) - 1)] if name in lists else value
-            for name, value in given.items()
-        }
-        unknown = {name for name, value in values.items() if _has_reference(value)} | (settings.keys() - sources)
-        for name, problem in refusals(cls, values, unknown).items():
-            which = f"no. {number + 1} of the list: " if name in lists else ""
-            found[f"{name} (from {sources[name]}): {which}{problem}"] = None
-    return list(found)
-
-
-def _texts(value: Any) -> list[str]:
+def texts(value: Any) -> list[str]:
+    """The texts in a value: itself, or those of a list."""
     items = value.items if isinstance(value, KeyList) else value if isinstance(value, list | tuple) else [value]
     return [item for item in items if isinstance(item, str)]
-
-
-def _has_reference(value: Any) -> bool:
-    return any(isinstance(item, Reference) for item in (value if isinstance(value, list | tuple) else [value]))
 
 
 def _winners(
@@ -520,34 +406,6 @@ def reference_suggestions(
                     f"{row.name} (from {row.source}) is used as the secret itself, not as a reference "
                     f"(did you mean {meant[0]}://?)"
                 )
-    return found
-
-
-#: The source of a value from a variable: `SF_PASSWORD`, or `SF_PASSWORD (/srv/app/.env)`.
-_FROM_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*(?: \(|$)")
-
-
-def quoted_values(
-    settings: Sequence[Setting], rows: Iterable[ExplainedSetting], values: Mapping[str, Any]
-) -> list[str]:
-    """The variables whose value is in quotes, as `docker run --env-file` leaves them: a sentence for each.
-
-    Args:
-        settings: The settings; those that take keys are left out, whose quotes are removed.
-        rows: The same, as `explain()` has them.
-        values: Their values.
-    """
-    keys = {each.name for each in settings if each.takes_bytes}
-    found = []
-    for row in rows:
-        text = values.get(row.name)
-        if not isinstance(text, str) or row.name in keys or not _FROM_VARIABLE.match(row.source):
-            continue
-        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-            found.append(
-                f"{row.name} (from {row.source}) is in quotes, which count as a part of it: docker run --env-file and "
-                "some shells leave them there; write the value without them"
-            )
     return found
 
 

@@ -8,15 +8,19 @@ import io
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
 import attrs
 
-from kinetic_auth_core.config.files import find_upwards, read_text, warn_if_others_write
-from kinetic_auth_core.locations import expanded, is_null
+from kinetic_auth_core.config.files import read_text, warn_if_others_write
+from kinetic_auth_core.locations import expanded, find_upwards, is_null
+from kinetic_auth_core.settings.schema import (
+    ExplainedSetting,
+    Setting,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -231,3 +235,31 @@ def _warn_of_gaps(path: Path, written: Mapping[str, str | None], values: Mapping
 
 
 _IN_DOTENV = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
+
+
+#: The source of a value from a variable: `SF_PASSWORD`, or `SF_PASSWORD (/srv/app/.env)`.
+_FROM_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*(?: \(|$)")
+
+
+def quoted_values(
+    settings: Sequence[Setting], rows: Iterable[ExplainedSetting], values: Mapping[str, Any]
+) -> list[str]:
+    """The variables whose value is in quotes, as `docker run --env-file` leaves them: a sentence for each.
+
+    Args:
+        settings: The settings; those that take keys are left out, whose quotes are removed.
+        rows: The same, as `explain()` has them.
+        values: Their values.
+    """
+    keys = {each.name for each in settings if each.takes_bytes}
+    found = []
+    for row in rows:
+        text = values.get(row.name)
+        if not isinstance(text, str) or row.name in keys or not _FROM_VARIABLE.match(row.source):
+            continue
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            found.append(
+                f"{row.name} (from {row.source}) is in quotes, which count as a part of it: docker run --env-file and "
+                "some shells leave them there; write the value without them"
+            )
+    return found

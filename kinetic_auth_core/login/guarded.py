@@ -29,9 +29,9 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.limits import LoginBudget
 from kinetic_auth_core.login.refusals import HeldBackError, LoginGuard, first_tries
-from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States, is_the_end
+from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States
 from kinetic_auth_core.login.spec import LoginSpec
-from kinetic_auth_core.oauth.error_codes import culprit_of
+from kinetic_auth_core.oauth.error_codes import culprit_of, is_the_end
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport.connections import Deadline
@@ -288,5 +288,4 @@ class _Sent:
             return tally.arrived > before.arrived
         if not isinstance(error, AuthenticationError) or isinstance(error, InteractionRequiredError):
             return False
-        has_no_connection = isinstance(error, TransportError) and not error.unanswered and error.status is None
-        return self.was_asked and not has_no_connection
+        return self.was_asked and not (isinstance(error, TransportError) and error.is_unsent)

@@ -31,7 +31,7 @@ from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
-from kinetic_auth_core.settings.login_hosts import canonical_login_url
+from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, schema
 
 
@@ -416,3 +416,29 @@ def _is_default(setting: Setting, value: Any, instance: Any) -> bool:
             return plain(value) == plain(default.factory(instance))
         return _is_empty(value)
     return value is attrs.NOTHING or value is default or plain(value) == plain(default)
+
+
+@attrs.frozen(eq=False, repr=False, match_args=False)
+class Seed:
+    """What a state begins with.
+
+    Attributes:
+        secrets: The values of the secret settings that tell users apart, by name; those that are set.
+        username: The user, where there is no such setting.
+    """
+
+    secrets: Mapping[str, Any] = attrs.field(repr=False)
+    username: str | None = None
+
+
+def has_seed(cls: type) -> bool:
+    """Whether a provider's class has a secret setting that its state begins with."""
+    return any(each.secret and each.identity for each in schema(cls))
+
+
+def seed_of(cls: type, instance: Any) -> Seed:
+    """The configured seed of a provider: its secret settings that are not declared `identity=False`."""
+    settings = [each for each in schema(cls) if each.secret and each.identity]
+    values = {each.name: each.value_of(instance) for each in settings}
+    held = {name: value for name, value in values.items() if value is not None}
+    return Seed(held, None if held else getattr(instance, "username", None))

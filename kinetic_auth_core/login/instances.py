@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption, reset_after_fork
-from kinetic_auth_core.config.merge import with_place
+from kinetic_auth_core.config.construct import with_place
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, SessionRejectedError
 from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.login.credentials import Values

@@ -18,11 +18,10 @@ from typing import Any, ClassVar
 import attrs
 
 from kinetic_auth_core.concurrency import (
-    chain,
     current_runner,
     is_current_runner,
+    is_interruption,
     is_program_ending,
-    mark_interruption,
     pause_runner,
     raise_interruption,
     reset_after_fork,
@@ -31,10 +30,9 @@ from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
     CredentialsRejectedError,
-    KeyLoadError,
     TransientAuthenticationError,
-    TransportError,
 )
+from kinetic_auth_core.login.identity import seed_of
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.login.state import (
     Lost,
@@ -43,12 +41,12 @@ from kinetic_auth_core.login.state import (
     Record,
     StateEntry,
     StateWriter,
+    lost_by,
     memory_of_states,
-    seed_of,
     state_name,
     store_unavailable,
 )
-from kinetic_auth_core.oauth.error_codes import REVOKED_TOKEN, Kind, known_error
+from kinetic_auth_core.oauth.error_codes import is_the_end, token_was_not_used
 from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
@@ -66,30 +64,6 @@ class LostGrantError(CredentialsRejectedError):
 
 class TokenHeldError(TransientAuthenticationError):
     """A login that was not tried, as another one presents its token, or had no answer."""
-
-
-def token_was_not_used(error: BaseException) -> bool:
-    """Whether an error proves that the token endpoint has not used up the token that was sent, or that none was sent.
-
-    Args:
-        error: What the login raised.
-    """
-    if isinstance(error, TransportError):
-        is_unsent = error.status is None and not error.unanswered
-        return is_unsent or error.status == 429
-    if not isinstance(error, AuthenticationError):
-        return isinstance(error, ConfigurationError | KeyLoadError)
-    if error.status == 429:
-        return True
-    known = known_error(error.error or "", error.description)
-    if known is None or (error.status or 0) >= 500 or is_the_end(error):
-        return False
-    return known.kind is not Kind.TRANSIENT or known.error == "slow_down"
-
-
-def is_the_end(error: BaseException) -> bool:
-    """Whether an error says that the token is spent, revoked or expired."""
-    return isinstance(error, AuthenticationError) and REVOKED_TOKEN.fits(error.error or "", error.description)
 
 
 @attrs.define(eq=False, repr=False, match_args=False)
@@ -170,9 +144,8 @@ class SingleUse:
         self._patience_s = 2 * deadline_s + lease_s
         self._writer = StateWriter(entry, label)
         self._unanswered: tuple[str, float] | None = None  # a login of this source without an answer, and its end
-        self._unsent: str | None = (
-            None  # a login of this source whose mark could not be taken off, and which sent nothing
-        )
+        # a login of this source whose mark could not be taken off, and which sent nothing
+        self._unsent: str | None = None
         self._first_seen: dict[str, float] = {}  # logins whose marks are by a clock that is ahead of ours
         self._holders: dict[str, tuple[int, object]] = {}  # who runs the logins of this process
         self._has_warned = False
@@ -309,20 +282,20 @@ class SingleUse:
         self._holders.pop(marked.login, None)
         if marked.new is not None:
             return
-        if was_sent and error is not None and _is_interruption(error):  # the exchange goes on without this thread
+        if was_sent and error is not None and is_interruption(error):  # the exchange goes on without this thread
             return
         record = marked.record
         if error is None or marked.was_accepted:
             self._write(marked, Record(record.value))
         elif is_the_end(error):
-            self._write(marked, self._after_the_end(_lost_by(error)))
+            self._write(marked, self._after_the_end(lost_by(error)))
         elif self._begins_with_consent(record):
             self._write(marked, Record())
         elif not was_sent or token_was_not_used(error):
             self._unsent = marked.login
             self._write(marked, _without_this_try(marked))
         elif record.mark is not None and record.mark.tries > 1:
-            self._write(marked, self._after_the_end(_lost_by(error)))
+            self._write(marked, self._after_the_end(lost_by(error)))
         else:
             self._unanswered = (marked.login, time.monotonic())
 
@@ -358,15 +331,6 @@ class SingleUse:
 
     def _not_now(self, why: str) -> TokenHeldError:
         return TokenHeldError(f"{self._label} is not tried now: {why}.", retryable=True, **self._details)
-
-
-def _lost_by(error: BaseException) -> Lost:
-    return Lost(getattr(error, "error", None), getattr(error, "description", None))
-
-
-def _is_interruption(error: BaseException) -> bool:
-    """Whether the login ended because of what a signal handler raised, such as Ctrl-C or the time-out of a job."""
-    return not isinstance(error, Exception) or any(mark_interruption(link) for link in chain(error))
 
 
 def _without_this_try(marked: MarkedState) -> Record:

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
+from kinetic_auth_core.config.construct import construct, located, refusals
+from kinetic_auth_core.config.merge import keyword_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
 from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.identity import Identity, class_name, identity_of
-from kinetic_auth_core.login.state import has_seed
+from kinetic_auth_core.login.identity import Identity, class_name, has_seed, identity_of
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
@@ -27,10 +27,9 @@ from kinetic_auth_core.registry.discovery import (
 )
 from kinetic_auth_core.registry.loading import Observers, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
-from kinetic_auth_core.settings.partial import refusals
+from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
-from kinetic_auth_core.stores.allowed_hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.memory import MemoryStore
 

@@ -13,17 +13,17 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import attrs
 
 from kinetic_auth_core.concurrency import pause_runner, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, StoreUnavailableError
-from kinetic_auth_core.login.identity import UnwritableError, written
+from kinetic_auth_core.login.identity import UnwritableError, seed_of, written
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
-from kinetic_auth_core.settings.login_hosts import canonical_login_url
-from kinetic_auth_core.settings.schema import schema, secret_texts
+from kinetic_auth_core.settings.hosts import canonical_login_url
+from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.memory import MemoryStore
 
@@ -294,32 +294,6 @@ def state_name(cls: type, instance: Any, provider: str, naming_key: bytes | None
     return hmac.new(naming_key or b"", text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class Seed:
-    """What a state begins with.
-
-    Attributes:
-        secrets: The values of the secret settings that tell users apart, by name; those that are set.
-        username: The user, where there is no such setting.
-    """
-
-    secrets: Mapping[str, Any] = attrs.field(repr=False)
-    username: str | None = None
-
-
-def has_seed(cls: type) -> bool:
-    """Whether a provider's class has a secret setting that its state begins with."""
-    return any(each.secret and each.identity for each in schema(cls))
-
-
-def seed_of(cls: type, instance: Any) -> Seed:
-    """The configured seed of a provider: its secret settings that are not declared `identity=False`."""
-    settings = [each for each in schema(cls) if each.secret and each.identity]
-    values = {each.name: each.value_of(instance) for each in settings}
-    held = {name: value for name, value in values.items() if value is not None}
-    return Seed(held, None if held else getattr(instance, "username", None))
-
-
 class StateWriter:
     """Writes records for good: what the store cannot take now is kept, and written as soon as it can be.
 
@@ -339,11 +313,6 @@ class StateWriter:
         self._pending: tuple[Record, str] | None = None
         self._lock = threading.RLock()
         reset_after_fork(self)
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether there is a record that the store has not taken yet."""
-        return self._pending is not None
 
     def write(self, record: Record, login: str) -> None:
         """Store what a login has to say of the secret that it has presented.
@@ -464,3 +433,8 @@ _of_this_process = MemoryStore()
 def memory_of_states() -> MemoryStore:
     """Where the states of sources without a store are: for all of this process, as they may share a token."""
     return _of_this_process
+
+
+def lost_by(error: BaseException) -> Lost:
+    """Why a secret cannot be used any more, as the error of its last login says."""
+    return Lost(getattr(error, "error", None), getattr(error, "description", None))

@@ -10,6 +10,13 @@ import re
 
 import attrs
 
+from kinetic_auth_core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    KeyLoadError,
+    TransportError,
+)
+
 #: The pause after the first refusal for too many logins, in seconds.
 FIRST_LIMIT_PAUSE_S = 300.0
 
@@ -269,3 +276,26 @@ def culprit_of(error: str | None, description: str | None) -> Culprit | None:
 def known_error(error: str, description: str | None) -> KnownError | None:
     """The row for an answer of the token endpoint, or None where it is not known."""
     return next((row for row in ERROR_CODES if row.fits(error, description)), None)
+
+
+def token_was_not_used(error: BaseException) -> bool:
+    """Whether an error proves that the token endpoint has not used up the token that was sent, or that none was sent.
+
+    Args:
+        error: What the login raised.
+    """
+    if isinstance(error, TransportError):
+        return error.is_unsent or error.status == 429
+    if not isinstance(error, AuthenticationError):
+        return isinstance(error, ConfigurationError | KeyLoadError)
+    if error.status == 429:
+        return True
+    known = known_error(error.error or "", error.description)
+    if known is None or (error.status or 0) >= 500 or is_the_end(error):
+        return False
+    return known.kind is not Kind.TRANSIENT or known.error == "slow_down"
+
+
+def is_the_end(error: BaseException) -> bool:
+    """Whether an error says that the token is spent, revoked or expired."""
+    return isinstance(error, AuthenticationError) and REVOKED_TOKEN.fits(error.error or "", error.description)

@@ -211,8 +211,7 @@ class Tries:
         if not isinstance(error, AuthenticationError):
             return False
         if self._only_unsent:
-            is_unsent = isinstance(error, TransportError) and error.status is None and not error.unanswered
-            return is_unsent and error.retryable
+            return isinstance(error, TransportError) and error.is_unsent and error.retryable
         if isinstance(error, TransportError) and error.unanswered and not self._may_repeat_unanswered:
             return False
         return error.retryable or self._is_cured(error)

@@ -17,9 +17,8 @@ import attrs
 
 from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError, suggest
 from kinetic_auth_core.registry.metadata import EntryPoints, damaged_packages, entry_points, owner_of
-from kinetic_auth_core.settings.schema import suggest
 from kinetic_auth_core.versions import CORE, installed_version
 
 __all__ = ["installed_version"]

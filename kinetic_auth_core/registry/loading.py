@@ -34,8 +34,14 @@ from kinetic_auth_core.registry.hookspecs import (
     SessionObserver,
     plugin_manager,
 )
-from kinetic_auth_core.registry.validation import hook_mistake, method_mistake, settings_mistake, spec_mistake
-from kinetic_auth_core.settings.schema import reserved_names_of, schema
+from kinetic_auth_core.registry.validation import (
+    hook_mistake,
+    method_mistake,
+    reserved_names_of,
+    settings_mistake,
+    spec_mistake,
+)
+from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:

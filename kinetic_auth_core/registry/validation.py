@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import attrs
 
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import PROJECT
@@ -21,7 +21,6 @@ from kinetic_auth_core.settings.schema import (
     group_problem,
     schema,
     setting,
-    suggest,
 )
 from kinetic_auth_core.settings.validators import command_setting, login_url_setting, url_setting
 
@@ -276,3 +275,20 @@ def reference_problem(value: object) -> str | None:
     if parse_reference(value, schemes) is None:
         return None
     return "is a reference, and references are for kinetic_auth_core.resolve(...); give the value itself"
+
+
+#: Names that belong to the source or to `resolve` itself. A plugin's class may not use them, nor those that begin with
+#: `RESERVED_PREFIX`: their variables are those of the store's settings.
+RESERVED_NAMES = frozenset(
+    {
+        *("session_lifetime", "lockout_guard", "login_budget", "expected_org_id", "allowed_instance_hosts", "store"),
+        *("provider", "environment", "config", "env_file", "observers"),
+    }
+)
+RESERVED_PREFIX = "store_"
+
+
+def reserved_names_of(cls: type) -> list[str]:
+    """The settings of a class whose names are reserved for the source or `resolve`."""
+    names = [each.name for each in schema(cls)]
+    return sorted(name for name in names if name in RESERVED_NAMES or name.startswith(RESERVED_PREFIX))

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.config.construct import located, refused, why_refused
 from kinetic_auth_core.config.environment import Configuration, how_to_name
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
@@ -14,15 +15,11 @@ from kinetic_auth_core.config.merge import (
     MergedSettings,
     all_layers,
     keyword_layer,
-    located,
     merge,
     name_suggestions,
-    quoted_values,
     reference_suggestions,
-    refused,
-    why_refused,
 )
-from kinetic_auth_core.config.variables import Variables
+from kinetic_auth_core.config.variables import Variables, quoted_values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
@@ -275,7 +272,7 @@ def _problems_of_files_and_store(spec: LoginSpec, merged: MergedSettings, choice
     """What is wrong with the client certificate's files, and with the store for this provider."""
     problems: list[str] = []
     if spec.is_grant and spec.values.get("client_cert") is not None:
-        from kinetic_auth_core.transport.client_certificate import client_certificate_problems
+        from kinetic_auth_core.transport.connections import client_certificate_problems
 
         found = client_certificate_problems(spec.values["client_cert"], spec.values.get("client_cert_key"))
         problems += located(found, merged.rows)

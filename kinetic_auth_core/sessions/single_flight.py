@@ -1,17 +1,14 @@
 """One session for all threads and tasks of a process: one of them obtains it, and the others wait for its result.
 
-It comes from the store, or from one login for all processes that share the store.
+Where it comes from is in `sessions.refresh`.
 """
 
-import contextlib
 import contextvars
 import copy
 import logging
 import random
 import threading
 import time
-import uuid
-from collections import deque
 from concurrent.futures import Future
 
 from kinetic_auth_core.concurrency import (
@@ -23,188 +20,11 @@ from kinetic_auth_core.concurrency import (
     reset_after_fork,
 )
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KineticAuthError
-from kinetic_auth_core.events import Reason, may_ask_a_person
-from kinetic_auth_core.login.flow import LoginFlow
-from kinetic_auth_core.login.single_use import TokenHeldError
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
-from kinetic_auth_core.sessions.refused_sessions import RefusedSessions
-from kinetic_auth_core.stores.session_cache import Lease, SessionCache
+from kinetic_auth_core.sessions.refresh import Refresher
 
 logger = logging.getLogger(__name__)
-
-#: Between looks for another process's login: each pause is longer by a third, so that what it finds is not much older.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _GROWTH = 0.02, 0.5, 1.33
-_REMEMBERED = 32  # tokens
-
-
-class Refresher:
-    """Finds or makes the next session.
-
-    Args:
-        cache: Where the session is kept for others.
-        flow: Logs in.
-        lifetime_s: The assumed lifetime of a session, in seconds.
-    """
-
-    def __init__(self, cache: SessionCache, flow: LoginFlow, lifetime_s: float) -> None:
-        self._cache = cache
-        self._flow = flow
-        self._lifetime_s = lifetime_s
-        self._dead: deque[str] = deque(maxlen=_REMEMBERED)
-        self._made_here: deque[str] = deque(maxlen=_REMEMBERED)
-        self._rejected: SalesforceSession | None = None
-        self._had_one = False
-        self._refused = RefusedSessions(flow.spec.label)
-        self._holder = uuid.uuid4().hex  # the same for all its logins: one that was interrupted leaves its lease to it
-        reset_after_fork(self)
-
-    def mark_dead(self, session: SalesforceSession) -> bool:
-        """Mark a session as dead, so that it is not read from the store again.
-
-        Returns:
-            True the first time.
-        """
-        is_news = session.access_token not in self._dead
-        if is_news:
-            self._dead.append(session.access_token)
-        return is_news
-
-    def note_end(self, rejected: SalesforceSession | None) -> None:
-        """Note why the next login is made.
-
-        Args:
-            rejected: The session that was reported dead; None: it was revoked, and there is none now.
-        """
-        self._rejected, self._had_one = rejected, False
-
-    @property
-    def refused(self) -> RefusedSessions:
-        """The fresh sessions that were refused."""
-        return self._refused
-
-    def note_refused(self, session: SalesforceSession) -> None:
-        """Note that a session was reported dead, for the pause after too many fresh ones."""
-        self._refused.note_refused(session)
-
-    def note_taken(self, session: SalesforceSession) -> None:
-        """Note that Salesforce has answered a call with a session."""
-        self._refused.note_taken(session)
-
-    def forget(self, session: SalesforceSession) -> None:
-        """Delete a dead session from the store, so that no other process finds it there."""
-        self._cache.forget(session)
-
-    def next_session(self) -> CachedSession:
-        """A session that is neither dead nor expired: the one in the store, else a new one.
-
-        While another process logs in, this waits for its result, but no longer than a lease lasts.
-
-        Raises:
-            KineticAuthError: The login failed.
-        """
-        pause_s = _FIRST_PAUSE_S
-        self._cache.find_name()
-        give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
-        while True:
-            if cached := self.cached():
-                return self._found(cached)
-            if held := self._refused.held():
-                return held
-            if self._flow.has_to_wait():
-                give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_PAUSE_S
-            elif (lease := self._cache.acquire(self._holder)) is not None:
-                return self._under_lease(lease, stale=None)
-            if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
-                waited_s = self._cache.lease_s
-                logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
-                return self._log_in(stale=None)
-            pause_runner(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
-            pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
-
-    def refresh(self, stale: CachedSession) -> CachedSession | None:
-        """A session younger than a stale one; None while another process is refreshing it.
-
-        Raises:
-            KineticAuthError: The login failed.
-        """
-        self._cache.find_name()
-        if cached := self.cached(younger_than=stale):
-            return cached
-        if self._flow.has_to_wait(has_live=True):
-            return None
-        lease = self._cache.acquire(self._holder)
-        try:
-            return self._under_lease(lease, stale) if lease else None
-        except TokenHeldError:  # callers whose session has ended meanwhile wait for the other login
-            return None
-
-    def was_made_here(self, session: SalesforceSession) -> bool:
-        """Whether a session comes from a login of this source and not from the store."""
-        return session.access_token in self._made_here
-
-    def _under_lease(self, lease: Lease, stale: CachedSession | None) -> CachedSession:
-        try:
-            if cached := self.cached(younger_than=stale):  # it may be stored between the look and the lease
-                return self._found(cached)
-            return self._log_in(stale)
-        finally:
-            try:
-                self._cache.release(lease)
-            except BaseException:  # a signal handler raised in the middle of it
-                self._cache.release(lease)
-                raise
-
-    def _found(self, cached: CachedSession) -> CachedSession:
-        """A session that the callers get: what ended the one before it is over."""
-        self._rejected, self._had_one = None, True
-        self._refused.note_got(cached)
-        return cached
-
-    def _log_in(self, stale: CachedSession | None) -> CachedSession:
-        """Log in; in the background if there is a session that is stale."""
-        rejected = self._rejected if stale is None else None
-        reason: Reason = "rejected" if rejected else "refresh" if self._had_one or stale is not None else "first"
-        began = time.time()  # the session's birth: while this process is stopped in mid-login, others get younger ones
-        session = self._flow.login(
-            reason,
-            rejected,
-            interactive=stale is None and may_ask_a_person(),
-            has_live=lambda: stale is not None,
-        )
-        made = self._found(CachedSession.of(session, self._lifetime_s, born_at=began))
-        token = made.session.access_token
-        self._made_here.append(token)
-        if token in self._dead:  # the very one that was refused: other processes are spared it
-            with contextlib.suppress(ValueError):
-                self._dead.remove(token)
-            self._refused.note_given_back(made)
-            return made
-        return self._cache.write(made, self._dead) or made
-
-    def _after_fork(self) -> None:
-        """In the child: the parent's lease is not ours."""
-        self._holder = uuid.uuid4().hex
-
-    def peek(self) -> CachedSession | None:
-        """The session in the store that `next_session` would give; without a login."""
-        self._cache.find_name()
-        return self.cached()
-
-    def cached(self, younger_than: CachedSession | None = None) -> CachedSession | None:
-        """The session in the store, if it can be used; without a login.
-
-        Args:
-            younger_than: It must be younger than this one, and fresh.
-        """
-        cached = self._cache.read()
-        if cached is None or cached.freshness() is Freshness.EXPIRED or cached.session.access_token in self._dead:
-            return None
-        if younger_than is not None and (
-            cached.freshness() is Freshness.STALE or cached.born_at <= younger_than.born_at
-        ):
-            return None
-        return cached
 
 
 _Outcome = CachedSession | KineticAuthError | None
@@ -214,6 +34,8 @@ _BACK_OFF_S, _LONGEST_BACK_OFF_S = 5.0, 300.0
 #: How long to wait while another process refreshes; and after which a caller looks whether the login it waits for still
 #: has an owner.
 _LOOK_AGAIN_S = 1.0
+#: How long a greenlet waits between looks for the result of another one in its thread.
+_LOOK_S = 0.02
 
 
 class _Flight:
@@ -469,7 +291,7 @@ def _outcome(flight: _Flight) -> _Outcome:
         if shares_thread:  # another greenlet's: waiting for a lock would stop it, too
             if flight.result.done():
                 break
-            pause_runner(_FIRST_PAUSE_S)
+            pause_runner(_LOOK_S)
         else:
             try:
                 return flight.result.result(timeout=_LOOK_AGAIN_S)

@@ -21,7 +21,8 @@ from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import Observers, authenticator_problem, given_observers
 from kinetic_auth_core.session import Introspection, SalesforceSession
-from kinetic_auth_core.sessions.single_flight import Refresher, SingleFlight
+from kinetic_auth_core.sessions.refresh import Refresher
+from kinetic_auth_core.sessions.single_flight import SingleFlight
 from kinetic_auth_core.sessions.status import SourceStatus, status_of
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore

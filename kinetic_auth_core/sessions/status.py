@@ -13,7 +13,7 @@ from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.limits import WINDOW_S
 from kinetic_auth_core.login.state import Record
 from kinetic_auth_core.session import CachedSession
-from kinetic_auth_core.sessions.refused_sessions import RefusedSessions
+from kinetic_auth_core.sessions.refresh import RefusedSessions
 
 GrantState = Literal["unused", "marked", "lost", "unknown"]
 

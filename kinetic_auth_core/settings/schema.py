@@ -12,7 +12,6 @@ import sys
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from difflib import get_close_matches
 from typing import Any, ParamSpec, TypeVar
 
 import attrs
@@ -386,19 +385,6 @@ class ExplainedSetting:
     note: str = ""
 
 
-#: Names that belong to the source or to `resolve` itself. A plugin's class may not use them, nor those that begin with
-#: `RESERVED_PREFIX`: their variables are those of the store's settings.
-RESERVED_NAMES = frozenset(
-    {
-        *("session_lifetime", "lockout_guard", "login_budget", "expected_org_id", "allowed_instance_hosts", "store"),
-        *("provider", "environment", "config", "env_file", "observers"),
-    }
-)
-
-
-RESERVED_PREFIX = "store_"
-
-
 def schema(cls: type) -> tuple[Setting, ...]:
     """The settings of an attrs class, in the order of the constructor's arguments.
 
@@ -440,12 +426,6 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
     return tuple(found)
 
 
-def reserved_names_of(cls: type) -> list[str]:
-    """The settings of a class whose names are reserved for the source or `resolve`."""
-    names = [each.name for each in schema(cls)]
-    return sorted(name for name in names if name in RESERVED_NAMES or name.startswith(RESERVED_PREFIX))
-
-
 def secret_texts(instance: Any) -> list[str]:
     """The secret settings of an instance that are text, which messages must not contain."""
     values = [each.value_of(instance) for each in schema(type(instance)) if each.secret]
@@ -467,9 +447,3 @@ def group_problem(
         return f"{' and '.join(group)} exclude each other: give one of them"
     variables = " or ".join(prefix + each.env for each in settings if each.name in group)
     return None if given else f"one of {' or '.join(group)} is needed (as variable: {variables})"
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing."""
-    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {match[0]!r}?)" if match else ""

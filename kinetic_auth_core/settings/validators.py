@@ -17,7 +17,7 @@ from kinetic_auth_core.session import (
     normal_api_version,
     retires_soon,
 )
-from kinetic_auth_core.settings.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
+from kinetic_auth_core.settings.hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
 from kinetic_auth_core.settings.schema import Setting, not_from_found_files, setting, with_help
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def url_setting(
     Args:
         default: As for `setting`.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
+        converter: As for `setting`; it gets the URL in canonical form, see `settings.hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """
@@ -141,7 +141,7 @@ def login_url_setting(
     Args:
         default: As for `setting`; `attrs.NOTHING` makes it required.
         help: As for `setting`.
-        converter: As for `setting`; it gets the URL in canonical form, see `login_hosts`.
+        converter: As for `setting`; it gets the URL in canonical form, see `settings.hosts`.
         validator: As for `setting`; it adds to the check of the URL.
         **options: The other arguments of `setting`.
     """

@@ -8,12 +8,10 @@ A file holds either a lease, or a value after a line with its checksum.
 
 import contextlib
 import hashlib
-import io
 import json
 import logging
 import os
 import re
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,15 +19,23 @@ from typing import Any, ClassVar
 
 import attrs
 
-from kinetic_auth_core.concurrency import Lazy, raise_interruption, reset_after_fork
+from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.schema import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
-from kinetic_auth_core.stores.keyring_key import KeyringSealer, has_keyring_key, is_in_clear, make_keyring_key
-from kinetic_auth_core.stores.private_folder import UNFINISHED, PrivateFolder
-from kinetic_auth_core.stores.sealing import FernetSealer, PlainSealer, Sealer, keys_of
+from kinetic_auth_core.stores.private_folder import UNFINISHED, LockFile, PrivateFolder
+from kinetic_auth_core.stores.sealing import (
+    FernetSealer,
+    KeyringSealer,
+    PlainSealer,
+    Sealer,
+    has_keyring_key,
+    is_in_clear,
+    keys_of,
+    make_keyring_key,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -124,11 +130,8 @@ def _table(line: bytes) -> dict[str, Any]:
     return found
 
 
-#: How long an operation waits for another process that uses the same key, in seconds.
-LOCK_TIMEOUT_S = 5.0
 #: The interval for deleting expired files, and the age of an unfinished file that is abandoned, in seconds.
 SWEEP_EVERY_S, ABANDONED_AFTER_S = 600.0, 60.0
-_POLL_S = 0.005
 _KEY = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _NAMING_KEY, _NAMING_KEY_BYTES = "naming", 32
 _VALUE, _LEASE, _SWEPT = ".session", ".lease", "swept"
@@ -376,73 +379,6 @@ class FileStore(SessionStore):
 
 
 FileStore.__init__ = secret_boundary(FileStore.__init__)  # type: ignore[method-assign]  # attrs has made it
-
-
-class LockFile(io.FileIO):
-    """A file that is locked to exclude all other threads and processes from a key, as long as it is open.
-
-        with LockFile(folder, key) as lock:
-            lock.acquire()
-
-    The `with` block closes it in C, where no signal comes between: a lock that is left behind would stop all processes.
-
-    Args:
-        folder: Where it is. Several keys share one file, which is made once and stays.
-        key: The key.
-    """
-
-    def __init__(self, folder: PrivateFolder, key: str) -> None:
-        path = folder.path / f"{hashlib.sha256(key.encode()).hexdigest()[0]}.lock"
-        super().__init__(path, "ab", opener=_open_lock)
-        reset_after_fork(self)
-
-    def acquire(self, timeout_s: float = LOCK_TIMEOUT_S) -> None:
-        """Wait for the lock.
-
-        Raises:
-            KineticAuthError: Another process holds it for too long.
-        """
-        give_up_at = time.monotonic() + timeout_s
-        while not _is_locked_now(self.fileno()):
-            if time.monotonic() >= give_up_at:
-                folder = Path(os.fsdecode(self.name)).parent
-                raise KineticAuthError(
-                    f"The session store's folder {folder} was locked by another process for {timeout_s:.0f} s."
-                )
-            time.sleep(_POLL_S)
-
-    def _after_fork(self) -> None:
-        """In the child, which has the file open as well: it would keep the parent's lock."""
-        self.close()
-
-
-def _open_lock(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    if hasattr(os, "fchmod"):
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, 0o600)  # the umask may have removed our own permissions
-    return descriptor
-
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _is_locked_now(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _is_locked_now(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
 
 def _entry(folder: PrivateFolder, key: str) -> Entry | None:

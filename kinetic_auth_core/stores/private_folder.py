@@ -1,11 +1,14 @@
-"""A folder that only this user can access. It is checked each time; its files are read and replaced as a whole.
+"""A folder that only this user can access, and the locks in it by which processes exclude each other.
 
-`file` defines the content of the files.
+It is checked each time; its files are read and replaced as a whole. `file` defines the content of the files.
 """
 
 import contextlib
+import hashlib
+import io
 import os
 import stat
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import attrs
 
+from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.locations import read_file
 
@@ -169,3 +173,77 @@ def _refuse_if_shared(path: Path, link: os.stat_result, state: os.stat_result) -
             f"{folder} can be read or written by others (mode {mode:04o}), so it is not used.",
             remedy=f"chmod 700 {path}",
         )
+
+
+#: How long an operation waits for another process that uses the same key, in seconds.
+LOCK_TIMEOUT_S = 5.0
+
+
+_POLL_S = 0.005
+
+
+class LockFile(io.FileIO):
+    """A file that is locked to exclude all other threads and processes from a key, as long as it is open.
+
+        with LockFile(folder, key) as lock:
+            lock.acquire()
+
+    The `with` block closes it in C, where no signal comes between: a lock that is left behind would stop all processes.
+
+    Args:
+        folder: Where it is. Several keys share one file, which is made once and stays.
+        key: The key.
+    """
+
+    def __init__(self, folder: PrivateFolder, key: str) -> None:
+        path = folder.path / f"{hashlib.sha256(key.encode()).hexdigest()[0]}.lock"
+        super().__init__(path, "ab", opener=_open_lock)
+        reset_after_fork(self)
+
+    def acquire(self, timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        """Wait for the lock.
+
+        Raises:
+            KineticAuthError: Another process holds it for too long.
+        """
+        give_up_at = time.monotonic() + timeout_s
+        while not _is_locked_now(self.fileno()):
+            if time.monotonic() >= give_up_at:
+                folder = Path(os.fsdecode(self.name)).parent
+                raise KineticAuthError(
+                    f"The session store's folder {folder} was locked by another process for {timeout_s:.0f} s."
+                )
+            time.sleep(_POLL_S)
+
+    def _after_fork(self) -> None:
+        """In the child, which has the file open as well: it would keep the parent's lock."""
+        self.close()
+
+
+def _open_lock(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    if hasattr(os, "fchmod"):
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600)  # the umask may have removed our own permissions
+    return descriptor
+
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _is_locked_now(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _is_locked_now(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

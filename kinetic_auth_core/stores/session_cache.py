@@ -13,8 +13,8 @@ from kinetic_auth_core.concurrency import raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
+from kinetic_auth_core.settings.hosts import Guards
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stores.allowed_hosts import Guards
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.memory import MemoryStore, process_key, process_notes
 

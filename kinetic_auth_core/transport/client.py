@@ -26,11 +26,16 @@ from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import pools
-from kinetic_auth_core.transport.client_certificate import ClientCertificate
-from kinetic_auth_core.transport.connections import Deadline, remaining_s
+from kinetic_auth_core.transport.connections import (
+    ClientCertificate,
+    Deadline,
+    may_have_proxies,
+    proxy_problem,
+    remaining_s,
+    variable_of,
+)
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.pools import decoded, pool_classes
-from kinetic_auth_core.transport.proxies import may_have_proxies, proxy_problem, variable_of
 from kinetic_auth_core.transport.redirection import check_address
 from kinetic_auth_core.versions import installed_version
 

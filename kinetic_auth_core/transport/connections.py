@@ -1,19 +1,29 @@
-"""How a login connects: connections shared by their settings, and the deadline of all that a login sends.
+"""How a login connects: within which deadline, by which proxy, with which client certificate; and connections shared.
 
-The part of the transport that loads no HTTP library.
+The part of the transport that loads no HTTP library. The client certificate is that of mutual TLS: a certificate and
+its key, in PEM files.
 """
 
 import contextlib
 import math
+import os
+import re
+import ssl
+import sys
 import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from kinetic_auth_core.concurrency import Lazy
+import attrs
+
+from kinetic_auth_core.concurrency import Lazy, raise_interruption
+from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.events import tallied
+from kinetic_auth_core.locations import expanded, is_key_text
 from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
@@ -166,3 +176,164 @@ def http_get(url: str, headers: Mapping[str, str], *, deadline_s: float = 10.0) 
     finally:
         transport.close()
     return response.status, response.body
+
+
+#: What requests and urllib3 can speak to; a proxy without a scheme is spoken to by http.
+PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
+
+
+def may_have_proxies() -> bool:
+    """Whether a proxy may be configured: in the environment, or in the settings of macOS or Windows.
+
+    `requests` walks through all names and values of the environment four times to find out.
+    """
+    has_settings = sys.platform == "darwin" or os.name == "nt"  # as urllib.request asks
+    return has_settings or any(name[-6:].lower() == "_proxy" for name in os.environ)
+
+
+def proxy_problem(proxy: str) -> str | None:
+    """Why a proxy's address cannot be used, as a sentence that does not quote it; None if it can be.
+
+    Args:
+        proxy: The address, with or without a scheme.
+    """
+    scheme = _SCHEME.match(proxy)
+    if scheme and scheme[1].lower() not in PROXY_SCHEMES:
+        return "the proxy's address must begin with http://, https:// or socks5h://"
+    try:
+        parts = urlsplit(proxy if scheme else f"http://{proxy}")
+        fits = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text quotes parts of the address
+        fits = False
+    return None if fits else "the proxy's address is malformed: write http://HOST:PORT"
+
+
+def variable_of(url: str, proxy: str) -> str:
+    """The variable of the environment that names the proxy for a URL; `proxy` where it is none.
+
+    Args:
+        url: That is to be asked.
+        proxy: The proxy that was chosen for it.
+    """
+    scheme = url.partition(":")[0].lower()
+    names = [f"{scheme}_proxy", "all_proxy"]
+    found = [name for each in names for name in (each, each.upper()) if os.environ.get(name) == proxy]
+    return found[0] if found else "proxy"
+
+
+def host_and_port(proxy: str | None) -> str:
+    """A proxy's host and port with a blank before, and nothing else of its address; empty where there is none."""
+    with contextlib.suppress(ValueError):
+        text = proxy or ""
+        parts = urlsplit(text if _SCHEME.match(text) else f"http://{text}")
+        if parts.hostname:
+            return f" {parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
+    return ""
+
+
+_MAX_BYTES = 1024 * 1024
+
+
+@attrs.frozen(eq=False, repr=False, match_args=False)
+class ClientCertificate:
+    """Where certificate and key are.
+
+    Attributes:
+        cert: A PEM file with the certificate, and those of its authorities below the root.
+        key: A PEM file with its private key; None: that is in the same file.
+    """
+
+    cert: str | os.PathLike[str]
+    key: str | os.PathLike[str] | None = None
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        """What tells the files from what they were before: they may be renewed while the process runs."""
+        found = []
+        for path in (each for each in (self.cert, self.key) if each):
+            try:
+                stat = expanded(path).stat()
+            except (OSError, ValueError) as error:  # said when they are loaded
+                raise_interruption(error)
+                continue
+            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return tuple(found)
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Have a TLS context identify itself by it.
+
+        Args:
+            context: The context, which gets certificate and key.
+
+        Raises:
+            ConfigurationError: A file cannot be used; it names the setting.
+        """
+        problems = list(self._problems())
+        if not problems:
+            try:
+                context.load_cert_chain(expanded(self.cert), expanded(self.key) if self.key else None, _no_passphrase)
+            except (OSError, ValueError) as error:
+                raise_interruption(error)
+                problems = [self._why(error)]
+        if problems:
+            raise ConfigurationError.of("Cannot use the client certificate", problems)
+
+    def _problems(self) -> Iterator[str]:
+        """What is wrong with the files themselves."""
+        for name, path in (("client_cert", self.cert), ("client_cert_key", self.key)):
+            if path is None:
+                continue
+            try:
+                found = expanded(path)
+                if found.exists() and not found.is_file():
+                    yield f"{name}: {os.fspath(path)} is not a file"
+                    continue
+                with found.open("rb") as file:
+                    too_large = len(file.read(_MAX_BYTES + 1)) > _MAX_BYTES
+            except (OSError, ValueError) as error:
+                raise_interruption(error)
+                yield f"{name}: {os.fspath(path)} cannot be read: {getattr(error, 'strerror', None) or error}"
+            else:
+                if too_large:
+                    yield f"{name}: {os.fspath(path)} is larger than {_MAX_BYTES} bytes"
+
+    def _why(self, error: Exception) -> str:
+        """Why OpenSSL does not take the files."""
+        name, path = ("client_cert_key", self.key) if self.key else ("client_cert", self.cert)
+        if isinstance(error, _EncryptedError):
+            return f"{name}: the key in {os.fspath(path)} is encrypted: give it without a passphrase"
+        if "KEY_VALUES_MISMATCH" in str(error) or "KEY_TYPE_MISMATCH" in str(error):
+            return f"{name}: the key in {os.fspath(path)} does not belong to the certificate in {os.fspath(self.cert)}"
+        with_key = "" if self.key else ", with its private key unless client_cert_key names another file"
+        try:
+            ssl.create_default_context().load_verify_locations(expanded(self.cert))
+        except (OSError, ValueError):
+            return f"client_cert: {os.fspath(self.cert)} is not a PEM file with a certificate{with_key}"
+        return f"{name}: there is no private key in PEM form in {os.fspath(path)}"
+
+
+class _EncryptedError(ValueError):
+    """The key has a passphrase."""
+
+
+def _no_passphrase() -> bytes:
+    """Called for an encrypted key; without it, OpenSSL would ask at the terminal."""
+    raise _EncryptedError
+
+
+def client_certificate_problems(cert: object, key: object) -> list[str]:
+    """What is wrong with the settings `client_cert` and `client_cert_key`, as `name: what`.
+
+    Args:
+        cert: The value of `client_cert`; None: not set.
+        key: The value of `client_cert_key`; None: not set.
+    """
+    if not isinstance(cert, str | os.PathLike) or not isinstance(key, str | os.PathLike | None):
+        return []  # not set; a wrong type is reported elsewhere
+    if is_key_text(cert) or is_key_text(key):
+        return []  # reported elsewhere, without the key
+    try:
+        ClientCertificate(cert, key).load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []

@@ -12,8 +12,8 @@ import urllib3.exceptions
 
 from kinetic_auth_core.concurrency import chain as chain_of
 from kinetic_auth_core.redaction import LibraryError
+from kinetic_auth_core.transport.connections import host_and_port
 from kinetic_auth_core.transport.pools import CodingError, StaleConnectionError
-from kinetic_auth_core.transport.proxies import host_and_port
 
 CHECK_HOST = "Check login_url, and that this machine can reach that host (DNS, firewall, proxy)."
 _CHECK_CA = "Set ca_bundle to the CA that signed it, if that CA is yours; else check login_url."

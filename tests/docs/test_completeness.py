@@ -16,7 +16,8 @@ from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry import hookspecs
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, PUBLISHED
 from kinetic_auth_core.registry.loading import load_authenticator
-from kinetic_auth_core.settings.schema import RESERVED_NAMES, exactly_one_of, schema
+from kinetic_auth_core.registry.validation import RESERVED_NAMES
+from kinetic_auth_core.settings.schema import exactly_one_of, schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

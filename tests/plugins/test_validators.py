@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.settings.partial import refusals
+from kinetic_auth_core.config.construct import refusals
 from kinetic_auth_core.settings.schema import schema
 
 CALLS: list[tuple[str, Any]] = []

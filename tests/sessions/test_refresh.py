@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.sessions.refused_sessions import RefusedSessions
+from kinetic_auth_core.sessions.refresh import RefusedSessions
 from kinetic_auth_core.testing import Delay, SalesforceEmulator
 
 

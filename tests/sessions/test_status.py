@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.sessions.refused_sessions import IN_A_ROW
+from kinetic_auth_core.sessions.refresh import IN_A_ROW
 from kinetic_auth_core.testing import SalesforceEmulator
 
 

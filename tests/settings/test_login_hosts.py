@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.settings.login_hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
+from kinetic_auth_core.settings.hosts import canonical_login_url, is_trusted_by_itself, login_host_problem
 
 SIGNED = {"client_id": "key", "username": "ada@acme.com", "private_key": "canary-key"}
 

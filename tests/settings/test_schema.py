@@ -11,20 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.config.construct import refusals
+from kinetic_auth_core.errors import suggest
 from kinetic_auth_core.redaction import mask
+from kinetic_auth_core.registry.validation import RESERVED_NAMES, reserved_names_of
 from kinetic_auth_core.settings.coercion import coerce
-from kinetic_auth_core.settings.partial import refusals
-from kinetic_auth_core.settings.schema import (
-    RESERVED_NAMES,
-    LiteralText,
-    Setting,
-    exactly_one_of,
-    group_problem,
-    reserved_names_of,
-    schema,
-    secret_texts,
-    suggest,
-)
+from kinetic_auth_core.settings.schema import LiteralText, Setting, exactly_one_of, group_problem, schema, secret_texts
 
 
 def at_most_ten(_instance: object, _attribute: object, value: Any) -> None:

@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores import file
 from kinetic_auth_core.stores.file import Entry, Lease
-from kinetic_auth_core.stores.private_folder import PrivateFolder
+from kinetic_auth_core.stores.private_folder import LockFile, PrivateFolder
 from kinetic_auth_core.testing import SessionStoreContract
 from kinetic_auth_core.testing.leaks import secrets_in
 
@@ -368,7 +368,7 @@ def test_a_sweep_skips_a_locked_key(store: kinetic.FileStore, folder: Path) -> N
     store.put(KEY, b"value", expires_in_s=60)
     store.put("busy", b"value", expires_in_s=0)
     make_sweep_due(folder)
-    with file.LockFile(PrivateFolder(folder), "busy") as lock, ThreadPoolExecutor() as pool:
+    with LockFile(PrivateFolder(folder), "busy") as lock, ThreadPoolExecutor() as pool:
         lock.acquire()
         assert pool.submit(store.put, "another", b"value", expires_in_s=60).result()
     assert (folder / "busy.session").exists()
@@ -522,7 +522,7 @@ def test_of_many_threads_that_share_a_store_one_gets_the_lease_and_one_put_wins(
 def test_a_lock_held_too_long_is_an_error(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     place = PrivateFolder(folder)
-    with file.LockFile(place, KEY) as lock, file.LockFile(place, KEY) as second:
+    with LockFile(place, KEY) as lock, LockFile(place, KEY) as second:
         lock.acquire()
         with pytest.raises(kinetic.KineticAuthError, match="was locked by another process"):
             second.acquire(timeout_s=0.05)
@@ -534,9 +534,9 @@ def test_a_forked_child_holds_no_lock_and_can_use_the_store_at_once(store: kinet
     script = """
 import threading
 taken, over = threading.Event(), threading.Event()
-from kinetic_auth_core.stores import file
+from kinetic_auth_core.stores import private_folder
 def hold():
-    with file.LockFile(file.PrivateFolder(file.Path(sys.argv[1])), "k") as lock:
+    with private_folder.LockFile(private_folder.PrivateFolder(private_folder.Path(sys.argv[1])), "k") as lock:
         lock.acquire()
         taken.set()
         over.wait()

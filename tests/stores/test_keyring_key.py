@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kinetic_auth_core.stores.file import FileStore, default_folder
-from kinetic_auth_core.stores.keyring_key import has_keyring_key
+from kinetic_auth_core.stores.sealing import has_keyring_key
 from kinetic_auth_core.testing import SalesforceEmulator
 
 pytestmark = pytest.mark.usefixtures("full_tier")

@@ -9,7 +9,7 @@ import pytest
 
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.transport.client import TokenRequest, Transport
-from kinetic_auth_core.transport.proxies import host_and_port, proxy_problem, variable_of
+from kinetic_auth_core.transport.connections import host_and_port, proxy_problem, variable_of
 
 URL = "https://login.salesforce.com/services/oauth2/token"
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kinetic_auth_core.errors import KeyLoadError
-from kinetic_auth_core.keys.certificates import read_certificate
 from kinetic_auth_core.keys.formats import MIN_BITS
+from kinetic_auth_core.keys.signer import read_certificate
 
 #: The largest certificate file that an app accepts.
 MAX_BYTES = 4096

@@ -9,9 +9,8 @@ from kinetic_auth_core.cli.plugins import KINDS, NOT_WANTED, examined
 from kinetic_auth_core.cli.source import OWN_STORE, inspect_choice, refuse_secrets
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.files import config_candidates, load_config
-from kinetic_auth_core.config.merge import quoted_values
-from kinetic_auth_core.config.variables import Variables
-from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.config.variables import Variables, quoted_values
+from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.login.spec import SourceOptions
 from kinetic_auth_core.registry.discovery import misspelt_groups
 from kinetic_auth_core.session import (
@@ -21,7 +20,7 @@ from kinetic_auth_core.session import (
     normal_api_version,
     retires_soon,
 )
-from kinetic_auth_core.settings.schema import schema, suggest
+from kinetic_auth_core.settings.schema import schema
 
 _OF_AN_ENVIRONMENT = re.compile(r"([A-Z][A-Z0-9_]*)_SF_[A-Z]")
 

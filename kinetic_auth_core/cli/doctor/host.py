@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from kinetic_auth_core.cli.advice import MY_DOMAIN
 from kinetic_auth_core.cli.doctor.examination import Examination
 from kinetic_auth_core.cli.exit_codes import USAGE
-from kinetic_auth_core.settings.login_hosts import is_within, login_host_problem
+from kinetic_auth_core.settings.hosts import is_within, login_host_problem
 
 Kind = Literal["production", "sandbox"]
 

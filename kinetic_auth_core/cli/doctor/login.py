@@ -16,7 +16,7 @@ from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, known_error
 from kinetic_auth_core.oauth.invalid_session import is_dead_session
 from kinetic_auth_core.oauth.token_response import json_object
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.sessions.refused_sessions import CAUSES
+from kinetic_auth_core.sessions.refresh import CAUSES
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.transport.network_errors import CHECK_HOST

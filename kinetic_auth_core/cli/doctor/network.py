@@ -23,7 +23,7 @@ from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.oauth.retry import answered_at
 from kinetic_auth_core.oauth.token_response import json_object
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
-from kinetic_auth_core.transport.proxies import host_and_port
+from kinetic_auth_core.transport.connections import host_and_port
 
 CONNECTION = ("proxy", "DNS", "TCP", "TLS")
 _PATH = "/.well-known/openid-configuration"

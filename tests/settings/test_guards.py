@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.stores.allowed_hosts import SALESFORCE_HOSTS, Guards, default_hosts
+from kinetic_auth_core.settings.hosts import SALESFORCE_HOSTS, Guards, default_hosts
 from kinetic_auth_core.testing import SalesforceEmulator
 
 OTHER_ORG = "00D000000000009"
