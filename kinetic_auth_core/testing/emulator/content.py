@@ -48,7 +48,10 @@ def data_error(request: Request, refused: DataError) -> Response:
         fields = _elements({"errorCode": refused.code, "message": refused.message})
         body = f"{_XML}<Errors><Error>{fields}</Error></Errors>"
         return Response(body, refused.status, content_type="application/xml;charset=UTF-8")
-    return json_answer([{"message": refused.message, "errorCode": refused.code}], refused.status)
+    error: dict[str, Any] = {"message": refused.message, "errorCode": refused.code}
+    if refused.fields:
+        error["fields"] = list(refused.fields)
+    return json_answer([error], refused.status)
 
 
 def bulk_answer(request: Request, name: str, fields: dict[str, str], status: int) -> Response:

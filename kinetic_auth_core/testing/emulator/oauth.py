@@ -113,8 +113,15 @@ class OAuthEndpoints:
                 "user_id": user.id,
                 "organization_id": self._org.id,
                 "username": user.username,
+                "display_name": user.username.partition("@")[0],
+                "email": user.username,
+                "email_verified": True,
+                "user_type": "STANDARD",
                 "active": user.active,
                 "urls": urls,
+                "language": "en_US",
+                "locale": "en_US",
+                "utcOffset": 0,
             }
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,20 +12,63 @@ from typing import Any, Final
 from kinetic_auth_core.testing.emulator import soql
 from kinetic_auth_core.testing.emulator.models import long_id, new_id
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.soql import MISSING, DataError
+from kinetic_auth_core.testing.emulator.soql import DELETED, MISSING, DataError
 
 Record = dict[str, Any]
 
 _PREFIXES: Final = {
-    "Account": "001", "Contact": "003", "Lead": "00Q", "Opportunity": "006", "Organization": "00D", "User": "005",
+    "Account": "001", "Asset": "02i", "Attachment": "00P", "Campaign": "701", "CampaignMember": "00v", "Case": "500",
+    "Contact": "003", "ContentVersion": "068", "Contract": "800", "Event": "00U", "Lead": "00Q", "Note": "002",
+    "Opportunity": "006", "OpportunityLineItem": "00k", "Order": "801", "OrderItem": "802", "Organization": "00D",
+    "Pricebook2": "01s", "PricebookEntry": "01u", "Product2": "01t", "Task": "00T", "User": "005",
 }  # fmt: skip
+"""The standard objects that there can be, with the beginning of their ids."""
+
 _SYSTEM_FIELDS: Final = ("Id", "IsDeleted", "CreatedDate", "LastModifiedDate", "SystemModstamp")
+_ADDRESS: Final = ("Street", "City", "State", "PostalCode", "Country")
+_PERSON: Final = ("Name", "Salutation", "FirstName", "LastName", "Title", "Email", "Phone", "MobilePhone", "LeadSource")
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Account": ("Name", "Type", "Industry", "Phone", "Website", "Description", "BillingCity", "OwnerId"),
-    "Contact": ("Name", "FirstName", "LastName", "Email", "Phone", "AccountId", "OwnerId"),
-    "Lead": ("Name", "FirstName", "LastName", "Company", "Status", "Email", "OwnerId"),
-    "Opportunity": ("Name", "StageName", "Amount", "CloseDate", "AccountId", "OwnerId"),
-}
+    "Account": (
+        "Name", "Type", "Industry", "Rating", "Phone", "Fax", "Website", "Description", "AccountNumber",
+        "AccountSource", "AnnualRevenue", "NumberOfEmployees", "Ownership", "Site", "TickerSymbol", "ParentId",
+        "OwnerId", *(f"{kind}{part}" for kind in ("Billing", "Shipping") for part in _ADDRESS),
+    ),
+    "Contact": (
+        *_PERSON, "AccountId", "ReportsToId", "OwnerId", "Department", "Birthdate", "Description", "Fax", "HomePhone",
+        *(f"{kind}{part}" for kind in ("Mailing", "Other") for part in _ADDRESS),
+    ),
+    "Lead": (
+        *_PERSON, "Company", "Status", "Industry", "Rating", "Website", "AnnualRevenue", "NumberOfEmployees",
+        "Description", "OwnerId", *_ADDRESS,
+    ),
+    "Opportunity": (
+        "Name", "StageName", "Amount", "CloseDate", "Probability", "Type", "LeadSource", "NextStep", "Description",
+        "AccountId", "CampaignId", "OwnerId",
+    ),
+}  # fmt: skip
+"""The fields of the objects that every org has; a custom field comes with the first record that has it."""
+
+_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "Account": ("Name",), "Contact": ("LastName",), "Lead": ("LastName", "Company"),
+    "Opportunity": ("Name", "StageName", "CloseDate"),
+}  # fmt: skip
+_TYPES: Final = {
+    "Id": "id", "CreatedDate": "datetime", "LastModifiedDate": "datetime", "SystemModstamp": "datetime",
+    "CloseDate": "date", "Birthdate": "date", "Email": "email", "Website": "url", "Description": "textarea",
+    "Amount": "currency", "AnnualRevenue": "currency", "Probability": "percent", "NumberOfEmployees": "int",
+    **dict.fromkeys(("Phone", "MobilePhone", "HomePhone", "Fax"), "phone"),
+    **dict.fromkeys(("Type", "Industry", "Rating", "Ownership", "AccountSource", "LeadSource"), "picklist"),
+    **dict.fromkeys(("Salutation", "Status", "StageName"), "picklist"),
+}  # fmt: skip
+_SOAP_TYPES: Final = {
+    "id": "tns:ID", "reference": "tns:ID", "boolean": "xsd:boolean", "int": "xsd:int", "date": "xsd:date",
+    "datetime": "xsd:dateTime", **dict.fromkeys(("double", "currency", "percent"), "xsd:double"),
+}  # fmt: skip
+_LOCALE: Final = {"TimeZoneSidKey": "GMT", "LocaleSidKey": "en_US", "LanguageLocaleKey": "en_US"}
+_CUSTOM: Final = (
+    "If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please "
+    "reference your WSDL or the describe call for the appropriate names."
+)
 _READ_ONLY: Final = frozenset({"Organization", "User"})
 
 
@@ -40,30 +84,45 @@ class SObjects:
             self.insert("Account", {"Name": f"Example Account {number}"})
 
     def insert(self, kind: str, fields: Record) -> str:
-        """Add a record, and its object if it is new; return its id."""
+        """Add a record, with its object and its fields if they are new; return its id."""
         kind = self._writable(kind)
         record_id, row = new_id(_PREFIXES.get(kind, "a00")), {**self._own(kind, fields), "IsDeleted": False}
         with self._lock:
-            self._rows.setdefault(kind, {})[record_id] = {"Id": record_id, **row, **self._times("CreatedDate")}
+            row = {"Id": record_id, **row, **self._times("CreatedDate")}
+            self._rows.setdefault(kind, {})[record_id] = _with_name(row)
         return record_id
 
+    def create(self, kind: str, fields: Record) -> str:
+        """Add a record as a client does: of an object and with fields that exist or are custom; return its id.
+
+        Raises:
+            DataError: There is no such object or field, or a required field is missing.
+        """
+        if kind.lower() not in {each.lower() for each in (*self.kinds(), *_PREFIXES)} and not _is_custom(kind):
+            raise MISSING
+        self._check(kind, fields, dict.fromkeys(_REQUIRED.get(self._writable(kind), ())) | fields)
+        return self.insert(kind, fields)
+
     def update(self, kind: str, record_id: str, fields: Record) -> None:
-        """Change fields of a record; `DataError` if it does not exist."""
+        """Change fields of a record; `DataError` as in `create`, or if there is no such record."""
         kind = self._writable(kind)
+        self._check(kind, fields, fields)
         with self._lock:
-            self._find(kind, record_id).update({**self._own(kind, fields), **self._times()})
+            row = self._find(kind, record_id)
+            row.update({**self._own(kind, fields), **self._times()})
+            _with_name(row)
 
     def delete(self, kind: str, record_id: str) -> None:
-        """Delete a record; `DataError` if it does not exist."""
+        """Put a record into the recycle bin; `DataError` if there is no such record."""
         kind = self._writable(kind)
         with self._lock:
-            found = self._find(kind, record_id)
-            del self._rows[kind][found["Id"]]
+            self._find(kind, record_id).update({"IsDeleted": True, **self._times()})
 
     def get(self, kind: str, record_id: str, version: str, fields: str | None = None) -> Record:
         """A record with its `attributes`, all fields or those of a list; `DataError` if there is no such record."""
         kind = self.kind(kind)
-        row = self._by_lower_case(kind, self._find(kind, record_id))
+        found = self._find(kind, record_id, or_deleted=MISSING)
+        row = self._by_lower_case(kind, found)
         known = self._fields(kind)
         names = (
             list(known.values()) if fields is None else [self._field(kind, name, known) for name in fields.split(",")]
@@ -104,22 +163,28 @@ class SObjects:
             ]
         return about
 
-    def query(self, text: str, version: str) -> tuple[int, list[Record]]:
+    def query(self, text: str, version: str, *, deleted: bool = False) -> tuple[int, list[Record]]:
         """Run a query: its total size, and its records with their `attributes`; `COUNT()` has no records.
+
+        Args:
+            text: The query.
+            version: The version of the API, for the addresses of the records.
+            deleted: Whether it finds deleted records as well.
 
         Raises:
             DataError: The query is not understood, or asks for an unknown object or field.
         """
         asked = soql.parse(text)
         kind, known, rows = self._understood(asked)
-        found = [row for row in (self._by_lower_case(kind, each) for each in rows) if asked.condition(row)]
+        kept = (self._by_lower_case(kind, each) for each in rows if deleted or not each.get("IsDeleted"))
+        found = [row for row in kept if asked.condition(row)]
         for name, descending, nulls_last in reversed(asked.order):
             try:
                 found.sort(key=lambda row: _sort_key(row[name]), reverse=descending)
             except TypeError as error:
                 raise DataError("INVALID_FIELD", f"field '{name}' has values of several types: no order") from error
             found.sort(key=lambda row: (row[name] is None) is nulls_last)
-        found = found[: asked.limit]
+        found = found[asked.offset :][: asked.limit]
         if asked.fields is None:
             return len(found), []
         names = [known[name.lower()] for name in asked.fields]
@@ -155,7 +220,7 @@ class SObjects:
 
     def _field(self, kind: str, name: str, known: Mapping[str, str]) -> str:
         if name.lower() not in known:
-            raise DataError("INVALID_FIELD", f"No such column '{name}' on entity '{kind}'.")
+            raise DataError("INVALID_FIELD", f"No such column '{name}' on entity '{kind}'. {_CUSTOM}")
         return known[name.lower()]
 
     def _fields(self, kind: str) -> dict[str, str]:
@@ -172,15 +237,31 @@ class SObjects:
         named = {known.get(name.lower(), name): value for name, value in fields.items() if name != "attributes"}
         for name in _SYSTEM_FIELDS:
             if name in named:
-                raise DataError("INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {name}.")
+                raise DataError(
+                    "INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {name}.", fields=(name,)
+                )
         return named
+
+    def _check(self, kind: str, fields: Record, needed: Record) -> None:
+        """Check the fields that a client writes, and that those which it needs have values."""
+        kind = self._writable(kind)
+        known = self._fields(kind)
+        for name in fields:
+            if kind in _FIELDS and name.lower() not in known and name != "attributes" and not _is_custom(name):
+                raise DataError("INVALID_FIELD", f"No such column '{name}' on sobject of type {kind}")
+        values = {name.lower(): value for name, value in needed.items()}
+        missing = [name for name in _REQUIRED.get(kind, ()) if values.get(name.lower(), "x") in {None, ""}]
+        if missing:
+            message = f"Required fields are missing: [{', '.join(missing)}]"
+            raise DataError("REQUIRED_FIELD_MISSING", message, fields=tuple(missing))
 
     def _all(self, kind: str) -> list[Record]:
         if kind == "User":
             return [
                 {
                     "Id": user.id, "Username": user.username, "Name": user.username.partition("@")[0],
-                    "Email": user.username, "IsActive": user.active, "UserType": "Standard", **self._born,
+                    "Email": user.username, "IsActive": user.active, "UserType": "Standard", "FirstName": None,
+                    "LastName": user.username.partition("@")[0], "Alias": user.username[:8], **_LOCALE, **self._born,
                 }
                 for user in list(self._org.users.values())
             ]  # fmt: skip
@@ -189,6 +270,7 @@ class SObjects:
                 {
                     "Id": self._org.id, "Name": "Salesforce emulator", "OrganizationType": "Developer Edition",
                     "InstanceName": "EMU1", "IsSandbox": False, "TrialExpirationDate": None, "NamespacePrefix": None,
+                    "TimeZoneSidKey": "GMT", "LanguageLocaleKey": "en_US", "DefaultLocaleSidKey": "en_US",
                     **self._born,
                 }
             ]  # fmt: skip
@@ -198,15 +280,17 @@ class SObjects:
     def _by_lower_case(self, kind: str, row: Record) -> Record:
         return dict.fromkeys(self._fields(kind)) | {name.lower(): value for name, value in row.items()}
 
-    def _find(self, kind: str, record_id: str) -> Record:
+    def _find(self, kind: str, record_id: str, or_deleted: DataError = DELETED) -> Record:
         wanted = long_id(record_id) if len(record_id) == 15 else record_id
         rows = self._rows[kind] if kind in self._rows else {row["Id"]: row for row in self._all(kind)}
         if wanted not in rows:
             raise MISSING
+        if rows[wanted].get("IsDeleted"):
+            raise or_deleted
         return rows[wanted]
 
     def _writable(self, kind: str) -> str:
-        found = next((each for each in self.kinds() if each.lower() == kind.lower()), kind)
+        found = next((each for each in (*self.kinds(), *_PREFIXES) if each.lower() == kind.lower()), kind)
         if found in _READ_ONLY:
             raise DataError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"{found} is read-only in the emulator")
         return found
@@ -226,32 +310,41 @@ def _sort_key(value: Any) -> tuple[bool, Any]:
     return value is not None, value.casefold() if isinstance(value, str) else 0 if value is None else value
 
 
+def _is_custom(name: str) -> bool:
+    return name.lower().endswith("__c")
+
+
+def _with_name(row: Record) -> Record:
+    """The record of a person with its `Name`, which is made of the other two."""
+    if "LastName" in row:
+        row["Name"] = " ".join(filter(None, (row.get("FirstName"), row["LastName"])))
+    return row
+
+
 def _field(name: str, values: list[Any], can_write: bool) -> Record:
     value = next((each for each in values if each is not None), None)
-    kind = "boolean" if isinstance(value, bool) else "double" if isinstance(value, int | float) else "string"
-    if name == "Id":
-        kind = "id"
-    elif name.endswith(("Date", "Modstamp")) and name in _SYSTEM_FIELDS:
-        kind = "datetime"
+    by_value = "boolean" if isinstance(value, bool) else "double" if isinstance(value, int | float) else "string"
+    by_name = "reference" if name.endswith("Id") else "boolean" if name.startswith("Is") else by_value
+    kind = by_value if _is_custom(name) else _TYPES.get(name, by_name)
     own = can_write and name not in _SYSTEM_FIELDS
     return {
-        "name": name, "label": name, "type": kind, "custom": name.endswith("__c"), "createable": own, "updateable": own,
-        "nillable": own, "length": {"id": 18, "string": 255}.get(kind, 0), "filterable": True, "sortable": True,
-        "soapType": "tns:ID" if kind == "id" else f"xsd:{'dateTime' if kind == 'datetime' else kind}",
+        "name": name, "label": name, "type": kind, "custom": _is_custom(name), "createable": own, "updateable": own,
+        "nillable": own, "length": {"id": 18, "reference": 18}.get(kind, 0 if kind in _SOAP_TYPES else 255),
+        "filterable": True, "sortable": True, "soapType": _SOAP_TYPES.get(kind, "xsd:string"),
         "referenceTo": [], "picklistValues": [], "relationshipName": None, "calculated": False, "defaultValue": None,
     }  # fmt: skip
 
 
-def make_locator(text: str, start: int) -> str:
+def make_locator(text: str, start: int, deleted: bool) -> str:
     """The locator of a further page of a query, which encodes the query."""
-    return "01g" + base64.urlsafe_b64encode(f"{start}:{text}".encode()).decode("ascii").rstrip("=")
+    page = json.dumps([text, start, deleted]).encode()
+    return "01g" + base64.urlsafe_b64encode(page).decode("ascii").rstrip("=")
 
 
-def read_locator(locator: str) -> tuple[str, int]:
-    """The query and the first record of a locator; `DataError` if it is not one of this emulator."""
+def read_locator(locator: str) -> tuple[str, int, bool]:
+    """The query, its first record and whether it finds deleted ones; `DataError` if the locator is not a valid one."""
     try:
-        text = base64.urlsafe_b64decode(locator.removeprefix("01g") + "===").decode()
-        start, _, query = text.partition(":")
-        return query, int(start)
-    except ValueError as error:
+        text, start, deleted = json.loads(base64.urlsafe_b64decode(locator.removeprefix("01g") + "==="))
+    except (ValueError, TypeError) as error:
         raise DataError("INVALID_QUERY_LOCATOR", "invalid query locator") from error
+    return text, start, deleted

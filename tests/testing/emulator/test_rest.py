@@ -173,6 +173,8 @@ def test_conditions_find_the_rows_that_salesforce_would(client: Any, condition: 
         ("Size__c", ["Alpha", "beta%", "O'Neil"]),
         ("Size__c DESC NULLS LAST", ["O'Neil", "beta%", "Alpha"]),
         ("On__c, Name DESC LIMIT 2", ["beta%", "O'Neil"]),
+        ("Name LIMIT 1 OFFSET 1", ["beta%"]),
+        ("Name OFFSET 2", ["O'Neil"]),
     ],
 )
 def test_rows_come_in_order(client: Any, order: str, names: list[str]) -> None:
@@ -205,6 +207,9 @@ def test_rows_are_counted(client: Any) -> None:
         ("SELECT Id FROM Account WHERE IsDeleted > true", "MALFORMED_QUERY"),
         ("SELECT Id FROM Nothing", "INVALID_TYPE"),
         ("SELECT Nothing FROM Account", "INVALID_FIELD"),
+        ("SELECT Id, name, Name FROM Account", "INVALID_FIELD"),
+        ("SELECT Id FROM Contact WHERE Id = '001'", "INVALID_QUERY_FILTER_OPERATOR"),
+        ("SELECT Id FROM Contact WHERE Id IN ('001000000000000', 'x')", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Id FROM Account WHERE Nmae = 'x'", "INVALID_FIELD"),
         ("SELECT Id FROM Account ORDER BY Nmae", "INVALID_FIELD"),
         ("SELECT COUNT() FROM Account WHERE Nmae = 'x'", "INVALID_FIELD"),
@@ -256,6 +261,8 @@ def test_columns_and_descriptions_name_the_fields(sf: SalesforceEmulator, client
 @pytest.mark.parametrize(("number", "status"), [("30.0", 410), ("31.0", 200), ("66.0", 200), ("99.0", 404), ("x", 404)])
 def test_versions_from_31_to_the_newest_exist(client: Any, number: str, status: int) -> None:
     assert client.call(f"/services/data/v{number}/limits", client.token()).status_code == status
+    elsewhere = client.call(f"/services/data/v{number}/search", client.token())
+    assert (elsewhere.status_code == 410) is (status == 410)
 
 
 def test_the_newest_version_follows_the_clock(sf: SalesforceEmulator, client: Any) -> None:
@@ -284,6 +291,15 @@ def test_a_long_result_comes_in_pages(sf: SalesforceEmulator, client: Any) -> No
         assert client.call(f"{DATA}/query/{locator}", client.token()).json()[0]["errorCode"] == "INVALID_QUERY_LOCATOR"
 
 
+def test_a_client_may_ask_for_smaller_pages_of_200_or_more(sf: SalesforceEmulator, client: Any) -> None:
+    sf.add_records("Thing__c", *({"Name": str(number)} for number in range(210)))
+    asked = {"q": "SELECT Id FROM Thing__c"}
+    for size, records in (("10", 200), ("205", 205), ("2000", 210)):
+        headers = {"Sforce-Query-Options": f"batchSize={size}"}
+        page = client.call(f"{DATA}/query", client.token(), params=asked, headers=headers).json()
+        assert (len(page["records"]), page["done"]) == (records, records == 210)
+
+
 def test_records_can_be_made_changed_and_deleted(client: Any) -> None:
     token = client.token()
     assert "Account" in [each["name"] for each in client.call(f"{DATA}/sobjects/", token).json()["sobjects"]]
@@ -295,6 +311,67 @@ def test_records_can_be_made_changed_and_deleted(client: Any) -> None:
     assert client.call(path, token, "DELETE").status_code == 204
     assert client.call(path, token).json()[0]["errorCode"] == "NOT_FOUND"
     assert client.call(f"{DATA}/sobjects/Nothing/1", token, "DELETE").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "error"),
+    [
+        ("POST", "Account", {}, (400, "REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]")),
+        ("POST", "contact", {"lastname": ""}, (400, "REQUIRED_FIELD_MISSING", "[LastName]")),
+        ("POST", "Lead", {}, (400, "REQUIRED_FIELD_MISSING", "[LastName, Company]")),
+        ("PATCH", "Account/ID", {"name": None}, (400, "REQUIRED_FIELD_MISSING", "[Name]")),
+        ("POST", "Account", {"Nmae": 1}, (400, "INVALID_FIELD", "No such column 'Nmae' on sobject of type Account")),
+        ("PATCH", "Account/ID", {"Nmae": 1}, (400, "INVALID_FIELD", "No such column 'Nmae'")),
+        ("POST", "Account", {"Name": "x", "Id": "1"}, (400, "INVALID_FIELD_FOR_INSERT_UPDATE", "fields: Id")),
+        ("POST", "Nothing", {"Name": "x"}, (404, "NOT_FOUND", "The requested resource does not exist")),
+        ("GET", "Account/001000000000000AAA", None, (404, "NOT_FOUND", "The requested resource does not exist")),
+        ("GET", "Account/malformed", None, (404, "NOT_FOUND", "not accessible: malformed")),
+        ("DELETE", "Account/malformed", None, (404, "NOT_FOUND", "Provided external ID field does not exist")),
+    ],
+)
+def test_a_client_learns_what_is_wrong_with_its_record(
+    client: Any, method: str, path: str, body: dict[str, Any] | None, error: tuple[int, str, str]
+) -> None:
+    account = query(client, "SELECT Id FROM Account").json()["records"][0]["Id"]
+    answer = client.call(f"{DATA}/sobjects/{path.replace('ID', account)}", client.token(), method, json=body)
+    [found] = answer.json()
+    assert (answer.status_code, found["errorCode"]) == error[:2]
+    assert error[2] in found["message"]
+    if error[1] == "REQUIRED_FIELD_MISSING":
+        assert found["fields"] == found["message"].partition("[")[2].strip("]").split(", ")
+    assert query(client, "SELECT COUNT() FROM Account").json()["totalSize"] == 5
+    assert query(client, "SELECT Nmae FROM Account").json()[0]["errorCode"] == "INVALID_FIELD"
+
+
+def test_objects_and_fields_that_are_standard_or_custom_can_be_written(client: Any) -> None:
+    token = client.token()
+    case = client.call(f"{DATA}/sobjects/case", token, "POST", json={"Subject": "x"}).json()["id"]
+    assert case.startswith("500")
+    fields = {"LastName": "Smith", "FirstName": "Jo", "Size__c": 2, "MailingCity": "Rome"}
+    made = client.call(f"{DATA}/sobjects/Contact", token, "POST", json=fields).json()["id"]
+    found = client.call(f"{DATA}/sobjects/Contact/{made}", token).json()
+    assert (found["Name"], found["Size__c"], found["AccountId"]) == ("Jo Smith", 2, None)
+    types = client.call(f"{DATA}/sobjects/Contact/describe", token).json()["fields"]
+    found = {each["name"]: (each["type"], each["soapType"]) for each in types}
+    assert found["AccountId"] == ("reference", "tns:ID")
+    assert found["IsDeleted"] == ("boolean", "xsd:boolean")
+    assert found["Birthdate"] == ("date", "xsd:date")
+    assert found["Email"] == ("email", "xsd:string")
+
+
+def test_a_deleted_record_is_in_the_recycle_bin(sf: SalesforceEmulator, client: Any) -> None:
+    token, path = client.token(), query(client, "SELECT Id FROM Account").json()["records"][0]["attributes"]["url"]
+    gone = client.call(path, token, "DELETE")
+    assert (gone.status_code, gone.content, gone.headers.get("Content-Type")) == (204, b"", None)
+    for method in ("DELETE", "PATCH"):
+        again = client.call(path, token, method, json={"Name": "x"})
+        assert (again.status_code, again.json()[0]["errorCode"]) == (404, "ENTITY_IS_DELETED")
+    assert query(client, "SELECT Id FROM Account").json()["totalSize"] == 4
+    sf.policy.query_batch_size = 3
+    page = query(client, "SELECT Id, IsDeleted FROM Account", "queryAll").json()
+    more = client.call(page["nextRecordsUrl"], token).json()
+    rows = [*page["records"], *more["records"]]
+    assert (page["totalSize"], [row["IsDeleted"] for row in rows].count(True)) == (5, 1)
 
 
 @pytest.mark.parametrize("body", ["{", "[]", ""])
