@@ -92,10 +92,13 @@ class ProviderContract(abc.ABC):
         longest_login_s: Seconds after which a provider without the setting `deadline` has to give up an org that does
             not answer.
         fork_limit_s: Seconds that a login in the child of a `fork` may take.
+        failing_path: Which requests an org that fails answers wrongly: a path or a pattern. All of them by default; a
+            provider that sends a person to the org may leave the person's requests out.
     """
 
     longest_login_s: float = 60.0
     fork_limit_s: float = 30.0
+    failing_path: str = "*"
 
     @abc.abstractmethod
     def make_provider(self) -> Any:
@@ -236,7 +239,7 @@ class ProviderContract(abc.ABC):
         tenant = self._tenant(hurried=True)
         self._session(tenant)
         limit_s = _HURRIED_S + _SLACK_S if has_deadline(tenant.provider) else self.longest_login_s
-        self.emulator.break_transport(Delay(3600), times=None, path="*")
+        self.emulator.break_transport(Delay(3600), times=None, path=self.failing_path)
         attempts: list[Attempt] = []
         thread = threading.Thread(target=lambda: attempts.append(log_in(tenant)), daemon=True)
         began = time.monotonic()
@@ -418,7 +421,7 @@ class ProviderContract(abc.ABC):
         if fault is None:
             self.emulator.close()
         else:
-            self.emulator.break_transport(fault, times=None, path="*")
+            self.emulator.break_transport(fault, times=None, path=self.failing_path)
         try:
             yield
         finally:
