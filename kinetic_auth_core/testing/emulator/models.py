@@ -93,20 +93,27 @@ def _hours(hours: str | Iterable[str | dt.time] | None) -> tuple[dt.time, dt.tim
     if hours is None:
         return None
     pair = hours.split("-") if isinstance(hours, str) else hours
-    first, last = (dt.time.fromisoformat(each) if isinstance(each, str) else each for each in pair)
+    try:
+        first, last = (dt.time.fromisoformat(each) if isinstance(each, str) else each for each in pair)
+    except ValueError as error:
+        raise ValueError(f"login hours are two times of day, as 09:00-17:00 ({error})") from error
     return first, last
 
 
-def _number(_: object, field: attrs.Attribute[float], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+def _check_type(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+    """Check that a setting has the type of its default, whenever it is set."""
+    if isinstance(field.default, bool):
+        if not isinstance(value, bool):
+            raise TypeError(f"{field.name} must be true or false")
+    elif field.default is None:
+        if not isinstance(value, str | None):
+            raise TypeError(f"{field.name} must be text, or null")
+    elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise TypeError(f"{field.name} must be a number, 0 or more")
 
 
 def _checked(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-    """Check the type of each setting whenever it is set, by its default."""
-    by_type: dict[type, Any] = {bool: attrs.validators.instance_of(bool), int: _number, float: _number}
-    by_type[type(None)] = attrs.validators.optional(attrs.validators.instance_of(str))
-    return [each if each.converter else each.evolve(validator=by_type[type(each.default)]) for each in fields]
+    return [each if each.converter else each.evolve(validator=_check_type) for each in fields]
 
 
 def _check_flows(app: App, field: attrs.Attribute[set[str]], flows: set[str]) -> None:
