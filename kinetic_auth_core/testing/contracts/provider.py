@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 import attrs
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing.contracts.checks import (
     THREADS,
     at_once,
@@ -354,8 +355,6 @@ class ProviderContract(abc.ABC):
     # How the tests do it
 
     def _source(self, provider: Any) -> Any:
-        import kinetic_auth_core as kinetic
-
         if self._store is None and is_single_use(provider):
             self._store = new_store(self._opened)
         # Without the guard, the second login after a refusal would not reach the org.
@@ -390,8 +389,6 @@ class ProviderContract(abc.ABC):
 
     def _session(self, tenant: Tenant) -> Any:
         """Log in, and check that the session is the tenant's own."""
-        import kinetic_auth_core as kinetic
-
         session = tenant.source.authenticate()
         expected(isinstance(session, kinetic.SalesforceSession), "authenticate() does not return a SalesforceSession")
         if self._asks(tenant):
@@ -433,8 +430,6 @@ class ProviderContract(abc.ABC):
         self._check_failure(tenant, log_in(tenant), what)
 
     def _check_failure(self, tenant: Tenant, attempt: Attempt, what: str) -> None:
-        import kinetic_auth_core as kinetic
-
         for error in filter(None, (attempt.raised, attempt.error)):
             expected(
                 isinstance(error, kinetic.KineticAuthError),

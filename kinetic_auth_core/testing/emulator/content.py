@@ -68,11 +68,7 @@ def soap_fault(code: str, message: str, status: int) -> Response:
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """The JSON object in the body of a request, also in gzip or deflate.
-
-    Raises:
-        DataError: It is something else.
-    """
+    """The JSON object in the body of a request, also in gzip or deflate; a `DataError` if it is something else."""
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if "xml" in request.mimetype or encoding not in {"identity", "gzip", "deflate"}:
         raise DataError("UNSUPPORTED_MEDIA_TYPE", "the emulator takes JSON alone, as it is, in gzip or deflate", 415)

@@ -100,10 +100,7 @@ class SalesforceEmulator(OrgAdministration):
     # Life cycle
 
     def start(self) -> Self:
-        """Start to listen.
-
-        Returns:
-            The emulator itself.
+        """Start to listen; return the emulator itself.
 
         Raises:
             OSError: The port is taken.
@@ -181,15 +178,7 @@ class SalesforceEmulator(OrgAdministration):
             return self._default
 
     def renew_default(self, *, keep_user: bool = False, keep_app: bool = False) -> DefaultLogin:
-        """Make another login the `default`; the one before it goes on working.
-
-        Args:
-            keep_user: It is for the same user.
-            keep_app: It is through the same app.
-
-        Returns:
-            The new one.
-        """
+        """Make another login the `default`, for the same user or app if asked to; the one before it goes on working."""
         with self._lock:
             before, self._refresh_grant = self.default, None
             self._default = make_default_login(
@@ -256,14 +245,7 @@ class SalesforceEmulator(OrgAdministration):
         return {"login_url": self.url} | ({"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {})
 
     def write_env(self, path: str | os.PathLike[str]) -> Path:
-        """Write the variables of `env` to a `.env` file that only its owner can read.
-
-        Args:
-            path: The file to write.
-
-        Returns:
-            Its path.
-        """
+        """Write the variables of `env` to a `.env` file that only its owner can read; return its path."""
         target = Path(path)
         write_private(target, "".join(f"{name}={value}\n" for name, value in self.env().items()).encode())
         return target
@@ -333,16 +315,7 @@ class SalesforceEmulator(OrgAdministration):
         return self.count("POST", TOKEN_PATH)
 
     def count(self, method: str | None = None, path: str | None = None, status: int | None = None) -> int:
-        """How many requests there have been, including those whose records were dropped.
-
-        Args:
-            method: Only those of this method.
-            path: Only those of this path.
-            status: Only those with this HTTP status.
-
-        Returns:
-            Their number.
-        """
+        """How many requests there have been of a method, path and HTTP status, or of any; dropped ones count too."""
         return self._app.count(method, path, status)
 
     def forget_requests(self) -> None:

@@ -26,14 +26,7 @@ _CHECK = string.ascii_uppercase + "012345"
 
 
 def long_id(short: str) -> str:
-    """Extend a 15-character record id to its 18-character form.
-
-    Args:
-        short: The case-sensitive id of 15 characters.
-
-    Returns:
-        The same with its suffix: for each group of five, one character that encodes which of them are capitals.
-    """
+    """Extend a record id of 15 characters to 18: for each five, one that encodes which of them are capitals."""
     groups = (short[start : start + 5] for start in (0, 5, 10))
     return short + "".join(
         _CHECK[sum(1 << place for place, char in enumerate(group) if char in string.ascii_uppercase)]
@@ -42,15 +35,7 @@ def long_id(short: str) -> str:
 
 
 def new_id(prefix: str, source: random.Random = SYSTEM_RANDOM) -> str:
-    """Make a random record id.
-
-    Args:
-        prefix: The three characters that tell the kind of record: `00D` an organisation, `005` a user.
-        source: What to draw it from.
-
-    Returns:
-        An id of 18 characters.
-    """
+    """Draw a record id of 18 characters whose first three tell the kind: `00D` an organisation, `005` a user."""
     return long_id(prefix + new_text(12, source))
 
 

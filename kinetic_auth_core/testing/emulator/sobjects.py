@@ -164,12 +164,7 @@ class SObjects:
         return about
 
     def query(self, text: str, version: str, *, deleted: bool = False) -> tuple[int, list[Record]]:
-        """Run a query: its total size, and its records with their `attributes`; `COUNT()` has no records.
-
-        Args:
-            text: The query.
-            version: The version of the API, for the addresses of the records.
-            deleted: Whether it finds deleted records as well.
+        """Run a query, of deleted records as well if asked to: its total size, and its records; `COUNT()` has none.
 
         Raises:
             DataError: The query is not understood, or asks for an unknown object or field.
