@@ -29,7 +29,7 @@ class OrgAdministration:
     Args:
         clock: Returns the time in Unix seconds; `advance` adds to it.
         records_kept: How many rows of login history to keep.
-        source: What the id of the org is drawn from.
+        source: What ids are drawn from.
 
     Attributes:
         policy: The org's settings, to change at will.
@@ -40,7 +40,8 @@ class OrgAdministration:
         self._source_of_time = clock
         self._ahead_s = 0.0
         self._org = Org(self.now, records_kept, source)
-        self._data = SObjects(self._org)
+        self._ids = random.Random(source.random())  # noqa: S311 - no secrets; and the order of records moves no secret
+        self._data = SObjects(self._org, self._ids)
         self.policy: Policy = self._org.policy
         self.identity_provider = self._org.identity_provider
 
@@ -89,7 +90,7 @@ class OrgAdministration:
             raise ValueError("a user has a username")
         user = User(
             username=username,
-            id=settings.pop("id", None) or new_id("005"),
+            id=settings.pop("id", None) or new_id("005", self._ids),
             password=secrets.token_urlsafe(12) if password is None else password,
             security_token=secrets.token_urlsafe(18) if security_token is None else security_token,
             **settings,

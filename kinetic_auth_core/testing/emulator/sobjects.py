@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import random
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,7 +21,7 @@ _PREFIXES: Final = {
     "Account": "001", "Asset": "02i", "Attachment": "00P", "Campaign": "701", "CampaignMember": "00v", "Case": "500",
     "Contact": "003", "ContentVersion": "068", "Contract": "800", "Event": "00U", "Lead": "00Q", "Note": "002",
     "Opportunity": "006", "OpportunityLineItem": "00k", "Order": "801", "OrderItem": "802", "Organization": "00D",
-    "Pricebook2": "01s", "PricebookEntry": "01u", "Product2": "01t", "Task": "00T", "User": "005",
+    "Pricebook2": "01s", "PricebookEntry": "01u", "Product2": "01t", "Profile": "00e", "Task": "00T", "User": "005",
 }  # fmt: skip
 """The standard objects that there can be, with the beginning of their ids."""
 
@@ -69,24 +70,34 @@ _CUSTOM: Final = (
     "If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please "
     "reference your WSDL or the describe call for the appropriate names."
 )
-_READ_ONLY: Final = frozenset({"Organization", "User"})
+_READ_ONLY: Final = frozenset({"Organization", "Profile", "User"})
 
 
 class SObjects:
-    """The records of one org, safe for threads. Users and the organization are those of the org, and read-only."""
+    """The records of one org, safe for threads. Users, their profile and the organization are read-only.
 
-    def __init__(self, org: Org) -> None:
+    Args:
+        org: The org.
+        source: What ids are drawn from.
+    """
+
+    def __init__(self, org: Org, source: random.Random) -> None:
         self._org = org
+        self._source = source
         self._lock = threading.RLock()
         self._rows: dict[str, dict[str, Record]] = {name: {} for name in _FIELDS}
-        self._born = self._times("CreatedDate")  # those of users and the organization
+        self._born = self._times("CreatedDate")  # those of what is read-only
+        self._profile_id = new_id(_PREFIXES["Profile"], source)
         for number in range(1, 6):
             self.insert("Account", {"Name": f"Example Account {number}"})
 
     def insert(self, kind: str, fields: Record) -> str:
         """Add a record, with its object and its fields if they are new; return its id."""
         kind = self._writable(kind)
-        record_id, row = new_id(_PREFIXES.get(kind, "a00")), {**self._own(kind, fields), "IsDeleted": False}
+        record_id, row = (
+            new_id(_PREFIXES.get(kind, "a00"), self._source),
+            {**self._own(kind, fields), "IsDeleted": False},
+        )
         with self._lock:
             row = {"Id": record_id, **row, **self._times("CreatedDate")}
             self._rows.setdefault(kind, {})[record_id] = _with_name(row)
@@ -254,9 +265,10 @@ class SObjects:
         if kind == "User":
             return [
                 {
-                    "Id": user.id, "Username": user.username, "Name": user.username.partition("@")[0],
-                    "Email": user.username, "IsActive": user.active, "UserType": "Standard", "FirstName": None,
-                    "LastName": user.username.partition("@")[0], "Alias": user.username[:8], **_LOCALE, **self._born,
+                    "Id": user.id, "Username": user.username, "Name": (name := user.username.partition("@")[0]),
+                    "FirstName": None, "LastName": name, "Alias": name[:8], "Email": user.username,
+                    "IsActive": user.active, "UserType": "Standard", "ProfileId": self._profile_id, **_LOCALE,
+                    **self._born,
                 }
                 for user in list(self._org.users.values())
             ]  # fmt: skip
@@ -269,6 +281,8 @@ class SObjects:
                     **self._born,
                 }
             ]  # fmt: skip
+        if kind == "Profile":
+            return [{"Id": self._profile_id, "Name": "System Administrator", **self._born}]
         with self._lock:
             return [dict(row) for row in self._rows.get(kind, {}).values()]
 

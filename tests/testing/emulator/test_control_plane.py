@@ -187,3 +187,12 @@ def test_the_same_seed_makes_the_same_org() -> None:
         form = {"client_id": first.default.client_id, "client_secret": first.default.client_secret}
         form |= {"grant_type": "refresh_token", "refresh_token": first.refresh_token}
         assert requests.post(f"{first.url}/services/oauth2/token", data=form, timeout=10).status_code == 200
+
+
+def test_the_same_seed_gives_the_same_ids_and_records_move_no_credentials() -> None:
+    first, second, plain = (SalesforceEmulator(seed=seed) for seed in ("a", "a", "a"))
+    added = [
+        (org.add_records("Contact", {"LastName": "x"}), org.add_user("u@acme.example").id) for org in (first, second)
+    ]
+    assert added[0] == added[1]
+    assert first.default.client_secret == plain.default.client_secret

@@ -240,6 +240,9 @@ def test_users_and_the_organization_are_those_of_the_org(sf: SalesforceEmulator,
     assert found[0]["Username"] == client.user.username
     org = query(client, "SELECT Id, Name, IsSandbox, InstanceName, TrialExpirationDate FROM Organization").json()
     assert org["records"][0]["Id"] == sf.org_id
+    profile = query(client, "SELECT username, profileid, id FROM User").json()["records"][0]["ProfileId"]
+    found = query(client, "SELECT id, name FROM Profile").json()["records"]
+    assert [(row["Id"], row["Name"]) for row in found] == [(profile, "System Administrator")]
     refused = client.call(f"{DATA}/sobjects/User", token, "POST", json={"Username": "x"})
     assert (refused.status_code, "read-only" in refused.text) == (400, True)
 
