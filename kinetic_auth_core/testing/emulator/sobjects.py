@@ -85,7 +85,10 @@ class SObjects:
         self._org = org
         self._source = source
         self._lock = threading.RLock()
-        self._rows: dict[str, dict[str, Record]] = {name: {} for name in _FIELDS}
+        self._rows: dict[str, dict[str, Record]] = {}
+        self._columns: dict[str, dict[str, str]] = {}  # the fields of each object, by their names in lower case
+        for kind in _FIELDS:
+            self._add_object(kind)
         self._born = self._times("CreatedDate")  # those of what is read-only
         self._profile_id = new_id(_PREFIXES["Profile"], source)
         for number in range(1, 6):
@@ -93,14 +96,12 @@ class SObjects:
 
     def insert(self, kind: str, fields: Record) -> str:
         """Add a record, with its object and its fields if they are new; return its id."""
-        kind = self._writable(kind)
-        record_id, row = (
-            new_id(_PREFIXES.get(kind, "a00"), self._source),
-            {**self._own(kind, fields), "IsDeleted": False},
-        )
+        kind, record_id = self._writable(kind), new_id(_PREFIXES.get(self._writable(kind), "a00"), self._source)
         with self._lock:
-            row = {"Id": record_id, **row, **self._times("CreatedDate")}
-            self._rows.setdefault(kind, {})[record_id] = _with_name(row)
+            self._add_object(kind)
+            own = self._own(kind, fields)
+            row = {"Id": record_id, **own, "IsDeleted": False, **self._times("CreatedDate")}
+            self._rows[kind][record_id] = _with_name(row)
         return record_id
 
     def create(self, kind: str, fields: Record) -> str:
@@ -132,9 +133,8 @@ class SObjects:
     def get(self, kind: str, record_id: str, version: str, fields: str | None = None) -> Record:
         """A record with its `attributes`, all fields or those of a list; `DataError` if there is no such record."""
         kind = self.kind(kind)
-        found = self._find(kind, record_id, or_deleted=MISSING)
-        row = self._by_lower_case(kind, found)
         known = self._fields(kind)
+        row = _by_lower_case(known, self._find(kind, record_id, or_deleted=MISSING))
         names = (
             list(known.values()) if fields is None else [self._field(kind, name, known) for name in fields.split(",")]
         )
@@ -161,7 +161,7 @@ class SObjects:
             "label": kind.removesuffix("__c"),
             "labelPlural": f"{kind.removesuffix('__c')}s",
             "keyPrefix": _PREFIXES.get(kind, "a00"),
-            "custom": kind.endswith("__c"),
+            "custom": _is_custom(kind),
             **dict.fromkeys(("createable", "updateable", "deletable"), can_write),
             **dict.fromkeys(("queryable", "retrieveable", "layoutable", "searchable"), True),
             "urls": {"sobject": url, "describe": f"{url}/describe", "rowTemplate": f"{url}/{{ID}}"},
@@ -182,7 +182,7 @@ class SObjects:
         """
         asked = soql.parse(text)
         kind, known, rows = self._understood(asked)
-        kept = (self._by_lower_case(kind, each) for each in rows if deleted or not each.get("IsDeleted"))
+        kept = (_by_lower_case(known, each) for each in rows if deleted or not each.get("IsDeleted"))
         found = [row for row in kept if asked.condition(row)]
         for name, descending, nulls_last in reversed(asked.order):
             try:
@@ -205,7 +205,7 @@ class SObjects:
             "columnMetadata": [
                 {
                     "aggregate": False, "apexType": "Id" if name == "Id" else "String", "booleanType": False,
-                    "columnName": name, "custom": name.endswith("__c"), "displayName": name, "foreignKeyName": None,
+                    "columnName": name, "custom": _is_custom(name), "displayName": name, "foreignKeyName": None,
                     "insertable": name not in _SYSTEM_FIELDS, "joinColumns": [], "numberType": False,
                     "textType": True, "updatable": name not in _SYSTEM_FIELDS,
                 }
@@ -230,22 +230,25 @@ class SObjects:
         return known[name.lower()]
 
     def _fields(self, kind: str) -> dict[str, str]:
-        """The fields of an object by their names in lower case: the usual ones, and those of its records."""
-        usual = () if kind in _READ_ONLY else (*_SYSTEM_FIELDS, *_FIELDS.get(kind, ("Name",)))
-        known: dict[str, str] = {}
-        for name in (*usual, *(name for row in self._all(kind) for name in row)):
-            known.setdefault(name.lower(), name)
-        return known
+        """The fields of an object by their names in lower case."""
+        if kind in _READ_ONLY:
+            return {name.lower(): name for row in self._all(kind)[:1] for name in row}
+        return self._columns.get(kind, {})
+
+    def _add_object(self, kind: str) -> None:
+        if kind not in self._rows:
+            self._rows[kind] = {}
+            fields = (*_SYSTEM_FIELDS, *_FIELDS.get(kind, ("Name",)))
+            self._columns[kind] = {name.lower(): name for name in fields}
 
     def _own(self, kind: str, fields: Record) -> Record:
-        """Fields as they are written, without `attributes` and those that the org sets."""
-        known = self._fields(kind) if kind in self._rows else {}
-        named = {known.get(name.lower(), name): value for name, value in fields.items() if name != "attributes"}
+        """Fields as the object names them, which learns new ones; without `attributes` and those that the org sets."""
+        named = {self._columns[kind].get(name.lower(), name): fields[name] for name in fields if name != "attributes"}
         for name in _SYSTEM_FIELDS:
             if name in named:
-                raise DataError(
-                    "INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {name}.", fields=(name,)
-                )
+                message = f"Unable to create/update fields: {name}."
+                raise DataError("INVALID_FIELD_FOR_INSERT_UPDATE", message, fields=(name,))
+        self._columns[kind].update({name.lower(): name for name in named})
         return named
 
     def _check(self, kind: str, fields: Record, needed: Record) -> None:
@@ -256,7 +259,7 @@ class SObjects:
             if kind in _FIELDS and name.lower() not in known and name != "attributes" and not _is_custom(name):
                 raise DataError("INVALID_FIELD", f"No such column '{name}' on sobject of type {kind}")
         values = {name.lower(): value for name, value in needed.items()}
-        missing = [name for name in _REQUIRED.get(kind, ()) if values.get(name.lower(), "x") in {None, ""}]
+        missing = [name for name in _REQUIRED.get(kind, ()) if values.get(name.lower(), "x") in (None, "")]
         if missing:
             message = f"Required fields are missing: [{', '.join(missing)}]"
             raise DataError("REQUIRED_FIELD_MISSING", message, fields=tuple(missing))
@@ -286,9 +289,6 @@ class SObjects:
         with self._lock:
             return [dict(row) for row in self._rows.get(kind, {}).values()]
 
-    def _by_lower_case(self, kind: str, row: Record) -> Record:
-        return dict.fromkeys(self._fields(kind)) | {name.lower(): value for name, value in row.items()}
-
     def _find(self, kind: str, record_id: str, or_deleted: DataError = DELETED) -> Record:
         wanted = long_id(record_id) if len(record_id) == 15 else record_id
         rows = self._rows[kind] if kind in self._rows else {row["Id"]: row for row in self._all(kind)}
@@ -310,6 +310,11 @@ class SObjects:
         return dict.fromkeys((*more, "LastModifiedDate", "SystemModstamp"), now)
 
 
+def _by_lower_case(known: Mapping[str, str], row: Record) -> Record:
+    """A record by names in lower case, with all fields of its object."""
+    return {lower: row.get(name) for lower, name in known.items()}
+
+
 def _as_answer(kind: str, row: Record, names: list[str], version: str) -> Record:
     url = f"/services/data/{version}/sobjects/{kind}/{row['id']}"
     return {"attributes": {"type": kind, "url": url}, **{name: row[name.lower()] for name in names}}
@@ -325,8 +330,8 @@ def _is_custom(name: str) -> bool:
 
 def _with_name(row: Record) -> Record:
     """The record of a person with its `Name`, which is made of the other two."""
-    if "LastName" in row:
-        row["Name"] = " ".join(filter(None, (row.get("FirstName"), row["LastName"])))
+    if row.get("LastName"):
+        row["Name"] = " ".join(str(part) for part in (row.get("FirstName"), row["LastName"]) if part)
     return row
 
 
@@ -354,6 +359,6 @@ def read_locator(locator: str) -> tuple[str, int, bool]:
     """The query, its first record and whether it finds deleted ones; `DataError` if the locator is not a valid one."""
     try:
         text, start, deleted = json.loads(base64.urlsafe_b64decode(locator.removeprefix("01g") + "==="))
+        return str(text), int(start), bool(deleted)
     except (ValueError, TypeError) as error:
         raise DataError("INVALID_QUERY_LOCATOR", "invalid query locator") from error
-    return text, start, deleted

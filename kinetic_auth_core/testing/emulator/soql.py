@@ -91,6 +91,8 @@ def parse(soql: str) -> Query:
     """
     try:
         query: Query = _Reader().transform(_parser().parse(soql))
+    except RecursionError as error:
+        raise DataError("MALFORMED_QUERY", "the conditions are nested too deeply for the emulator") from error
     except lark.exceptions.VisitError as error:
         if isinstance(error.orig_exc, DataError):
             raise error.orig_exc from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -205,6 +206,7 @@ def test_rows_are_counted(client: Any) -> None:
         ("SELECT Id FROM Account -- a comment", "MALFORMED_QUERY"),
         ('SELECT Id FROM Account WHERE Name = "a"', "MALFORMED_QUERY"),
         ("SELECT Id FROM Account WHERE IsDeleted > true", "MALFORMED_QUERY"),
+        (f"SELECT Id FROM Account WHERE {'NOT ' * 800} Name = 'x'", "MALFORMED_QUERY"),
         ("SELECT Id FROM Nothing", "INVALID_TYPE"),
         ("SELECT Nothing FROM Account", "INVALID_FIELD"),
         ("SELECT Id, name, Name FROM Account", "INVALID_FIELD"),
@@ -292,6 +294,33 @@ def test_a_long_result_comes_in_pages(sf: SalesforceEmulator, client: Any) -> No
     assert names == [f"Example Account {number}" for number in range(1, 6)]
     for locator in ("01gnonsense", "01g", "01gé"):
         assert client.call(f"{DATA}/query/{locator}", client.token()).json()[0]["errorCode"] == "INVALID_QUERY_LOCATOR"
+
+
+@pytest.mark.parametrize("value", [[], {"a": 1}, 5, True, "\x00"])
+def test_a_value_of_any_type_is_stored_and_queried_without_a_failure(client: Any, value: Any) -> None:
+    token = client.token()
+    for fields in ({"LastName": value, "FirstName": value}, {"LastName": "x", "Thing__c": value}):
+        assert client.call(f"{DATA}/sobjects/Contact", token, "POST", json=fields).status_code in {201, 400}
+    for more in ("", " WHERE Thing__c = 'x'", " WHERE Thing__c > 1", " ORDER BY Thing__c, Name"):
+        assert query(client, f"SELECT Id, Name, Thing__c FROM Contact{more}").status_code in {200, 400}
+
+
+def test_thousands_of_records_are_found_at_once(sf: SalesforceEmulator, client: Any) -> None:
+    began = time.monotonic()
+    sf.add_records("Contact", *({"LastName": f"Smith {number}"} for number in range(4000)))
+    page = query(client, "SELECT Id, Name FROM Contact WHERE Name LIKE 'Smith%' ORDER BY Name").json()
+    assert (page["totalSize"], len(page["records"])) == (4000, 2000)
+    assert time.monotonic() - began < 10  # quadratic in the records, it took 20 s and more
+
+
+def test_what_fails_in_an_endpoint_of_ones_own_is_an_answer(sf: SalesforceEmulator, client: Any) -> None:
+    sf.add_endpoint("/services/apexrest/Broken", lambda request: Answer(request.args["missing"]))
+    sf.add_endpoint("/services/apexrest/Fails", lambda _: Answer(str(1 / 0)))
+    token = client.token()
+    assert client.call("/services/apexrest/Fails", token).json() == [
+        {"message": "the emulator failed: ZeroDivisionError", "errorCode": "UNKNOWN_EXCEPTION"}
+    ]
+    assert client.call("/services/apexrest/Broken", token).status_code >= 400
 
 
 def test_a_client_may_ask_for_smaller_pages_of_200_or_more(sf: SalesforceEmulator, client: Any) -> None:
