@@ -65,15 +65,11 @@ class RestEndpoints:
 
     def versions(self, request: Request) -> Response:
         """List the API versions, which needs no token."""
-        return (
-            data_error(request, JSON_ALONE)
-            if wants_xml(request)
-            else json_answer(
-                [
-                    {"label": _label(number), "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
-                    for number in range(FIRST_VERSION, newest_version(self._org.clock()) + 1)
-                ]
-            )
+        if wants_xml(request):
+            return data_error(request, JSON_ALONE)
+        numbers = range(FIRST_VERSION, newest_version(self._org.clock()) + 1)
+        return json_answer(
+            [{"label": _label(each), "url": f"/services/data/v{each}.0", "version": f"{each}.0"} for each in numbers]
         )
 
     # What needs a live session and a version: `guarded` makes endpoints of these. Each returns the body of the answer.
