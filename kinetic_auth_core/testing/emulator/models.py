@@ -98,7 +98,8 @@ def _check_type(_: object, field: attrs.Attribute[Any], value: Any) -> None:
 
 
 def _checked(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-    return [each if each.converter else each.evolve(validator=_check_type) for each in fields]
+    plain = [each for each in fields if isinstance(each.default, bool | int | float | None) and not each.converter]
+    return [each.evolve(validator=_check_type) if each in plain else each for each in fields]
 
 
 def _check_flows(app: App, field: attrs.Attribute[set[str]], flows: set[str]) -> None:
@@ -110,7 +111,7 @@ def _lower_case(names: Iterable[str]) -> set[str]:
     return {name.lower() for name in names}
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, field_transformer=_checked)
 class User:
     """A user of the org. Every field but `id` and `username` may be changed while the emulator runs.
 
@@ -140,7 +141,7 @@ class User:
     recent_logins: deque[float] = attrs.field(factory=deque, repr=False, init=False)
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, field_transformer=_checked)
 class App:
     """A connected app or External Client App. Every field but `client_id` may be changed while the emulator runs.
 

@@ -100,6 +100,22 @@ def test_records_are_added(client: Any, control: Control) -> None:
     assert client.call(f"/services/data/v62.0/sobjects/Contact/{ids[1]}", client.token()).json()["LastName"] == "b"
     assert len(control("POST", "records/Contact", {"LastName": "c"})["ids"]) == 1
     assert control("POST", "records/Contact", ["x"], 400)["error"]
+    assert "read-only" in control("POST", "records/User", {"Email": "x"}, 400)["error"]
+    assert "Id" in control("POST", "records/Contact", {"Id": "x"}, 400)["error"]
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        ("users", {"username": "new@acme.example", "active": "no"}),
+        ("users", {"username": "new@acme.example", "failed_logins": "3"}),
+        ("apps", {"client_id": "new", "enabled": "false"}),
+        ("apps", {"client_id": "new", "run_as": 5}),
+    ],
+)
+def test_a_field_of_a_wrong_type_is_refused(control: Control, action: str, body: dict[str, object]) -> None:
+    assert f"{list(body)[1]} must be" in control("POST", action, body, 400)["error"]
+    assert control("GET", action) == []
 
 
 def test_faults_are_ordered_and_removed(client: Any, control: Control) -> None:
