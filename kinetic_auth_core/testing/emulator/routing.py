@@ -98,7 +98,7 @@ class EmulatorApp:
             endpoint, arguments = self._map.bind_to_environ(request.environ).match(path, request.method)
             response: Response = endpoint(request, **arguments)
         except HTTPException as refused:
-            if request.path.startswith("/services/") and not request.path.startswith("/services/oauth2/"):
+            if f"{request.path}/".startswith("/services/") and not request.path.startswith("/services/oauth2/"):
                 return self.rest.other(request, refused)
             return data_error(request, no_answer(request, refused))
         return response

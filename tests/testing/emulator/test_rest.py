@@ -92,7 +92,13 @@ def test_bulk_v1_answers_in_the_content_type_of_the_request(client: Any) -> None
 
 @pytest.mark.parametrize(
     "path",
-    ["/services/apexrest/Foo", "/services/data/v62.0/nowhere", "/services/data/v62.0/composite", "/services/x/y"],
+    [
+        "/services/apexrest/Foo",
+        "/services/data/v62.0/nowhere",
+        "/services/data/v62.0/composite",
+        "/services/x/y",
+        "/services",
+    ],
 )
 def test_every_path_below_services_checks_the_token_and_then_says_that_it_is_not_emulated(
     client: Any, path: str
