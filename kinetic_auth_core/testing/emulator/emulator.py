@@ -218,8 +218,7 @@ class SalesforceEmulator(OrgAdministration):
         """
         if provider == "access-token":
             session = self._org.open_session(self.default.user, self.default.app, AUTHORIZATION_CODE)
-            where = {"instance_url": self._org.instance_url, **self._where()}
-            return {"access_token": session.token, **{k: v for k, v in where.items() if k != "login_url"}}
+            return {"access_token": session.token, "instance_url": self._org.instance_url}
         token = {"refresh_token": self.refresh_token} if provider == "refresh-token" else {}
         return {**self.default.settings(provider), **token, **self._where()}
 
