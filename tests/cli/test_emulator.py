@@ -248,7 +248,8 @@ def test_the_same_seed_gives_the_same_credentials_and_policies_are_set(temporary
     ("policy", "message"),
     [
         ("rotate=true", "--policy rotate: there is no such rule"),
-        ("rotate_refresh_tokens=yes", "--policy rotate_refresh_tokens: 'yes' does not fit"),
+        ("rotate_refresh_tokens=yes", "'yes' does not fit: rotate_refresh_tokens must be true or false."),
+        ("login_hours=9-25", "login hours are two times of day, as 09:00-17:00"),
         ("logins_per_hour=-1", "must be a number, 0 or more"),
         ("ip_ranges=nowhere", "does not appear to be an IPv4 or IPv6 network"),
     ],

@@ -177,6 +177,13 @@ def test_refusals_reach_the_application(emulator: SalesforceEmulator) -> None:
         kinetic.resolve(environment="password").session()
 
 
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_provider_logs_in_at_an_emulator_with_tls(environment: str) -> None:
+    with SalesforceEmulator(tls=True) as emulator, redirect_logins(emulator):
+        with kinetic.resolve(environment=environment) as source:
+            assert emulator.is_live(source.session().access_token)
+
+
 def test_it_works_over_tls_and_nests(asked: list[str]) -> None:
     with SalesforceEmulator(tls=True) as outer, SalesforceEmulator() as inner, redirect_logins(outer):
         source = kinetic.resolve()

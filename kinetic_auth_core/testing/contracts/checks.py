@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -41,25 +42,14 @@ def until(holds: Callable[[], object], what: str) -> None:
 
 def at_once(call: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
     """The results of a call in many threads that start together; the first error is raised."""
-    outcomes: list[Any] = [AssertionError("the thread did not end")] * threads
     start = threading.Barrier(threads)
 
-    def run(number: int) -> None:
+    def run(number: int) -> Any:
         start.wait(PATIENCE_S)
-        try:
-            outcomes[number] = call(number)
-        except Exception as error:  # noqa: BLE001 - raised in the test's own thread
-            outcomes[number] = error
+        return call(number)
 
-    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-    return outcomes
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, range(threads)))
 
 
 @contextlib.contextmanager

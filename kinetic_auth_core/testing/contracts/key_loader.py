@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pluggy
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing.contracts.checks import (
     at_once,
     everything_said,
@@ -102,8 +103,6 @@ class KeyLoaderContract(abc.ABC):
     # Errors
 
     def test_a_missing_reference_is_a_typed_error(self) -> None:
-        import kinetic_auth_core as kinetic
-
         for fresh in (False, True):
             error = self._error(fresh=fresh)
             expected(
@@ -144,8 +143,6 @@ class KeyLoaderContract(abc.ABC):
     # check_reference
 
     def test_check_reference_sends_nothing(self) -> None:
-        import kinetic_auth_core as kinetic
-
         hooks = self._hooks()
         with watched() as activity:
             hooks.check_reference(reference=_parsed(self.reference))
@@ -160,8 +157,6 @@ class KeyLoaderContract(abc.ABC):
     # Threads and processes
 
     def test_threads_get_what_they_ask_for(self) -> None:
-        import kinetic_auth_core as kinetic
-
         hooks = self._hooks()
         wanted = self._identity(hooks)
 

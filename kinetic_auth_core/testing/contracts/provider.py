@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 import attrs
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing.contracts.checks import (
     THREADS,
     at_once,
@@ -92,10 +93,13 @@ class ProviderContract(abc.ABC):
         longest_login_s: Seconds after which a provider without the setting `deadline` has to give up an org that does
             not answer.
         fork_limit_s: Seconds that a login in the child of a `fork` may take.
+        failing_path: Which requests an org that fails answers wrongly: a path or a pattern. All of them by default; a
+            provider that sends a person to the org may leave the person's requests out.
     """
 
     longest_login_s: float = 60.0
     fork_limit_s: float = 30.0
+    failing_path: str = "*"
 
     @abc.abstractmethod
     def make_provider(self) -> Any:
@@ -236,7 +240,7 @@ class ProviderContract(abc.ABC):
         tenant = self._tenant(hurried=True)
         self._session(tenant)
         limit_s = _HURRIED_S + _SLACK_S if has_deadline(tenant.provider) else self.longest_login_s
-        self.emulator.break_transport(Delay(3600), times=None, path="*")
+        self.emulator.break_transport(Delay(3600), times=None, path=self.failing_path)
         attempts: list[Attempt] = []
         thread = threading.Thread(target=lambda: attempts.append(log_in(tenant)), daemon=True)
         began = time.monotonic()
@@ -351,8 +355,6 @@ class ProviderContract(abc.ABC):
     # How the tests do it
 
     def _source(self, provider: Any) -> Any:
-        import kinetic_auth_core as kinetic
-
         if self._store is None and is_single_use(provider):
             self._store = new_store(self._opened)
         # Without the guard, the second login after a refusal would not reach the org.
@@ -387,8 +389,6 @@ class ProviderContract(abc.ABC):
 
     def _session(self, tenant: Tenant) -> Any:
         """Log in, and check that the session is the tenant's own."""
-        import kinetic_auth_core as kinetic
-
         session = tenant.source.authenticate()
         expected(isinstance(session, kinetic.SalesforceSession), "authenticate() does not return a SalesforceSession")
         if self._asks(tenant):
@@ -418,7 +418,7 @@ class ProviderContract(abc.ABC):
         if fault is None:
             self.emulator.close()
         else:
-            self.emulator.break_transport(fault, times=None, path="*")
+            self.emulator.break_transport(fault, times=None, path=self.failing_path)
         try:
             yield
         finally:
@@ -430,8 +430,6 @@ class ProviderContract(abc.ABC):
         self._check_failure(tenant, log_in(tenant), what)
 
     def _check_failure(self, tenant: Tenant, attempt: Attempt, what: str) -> None:
-        import kinetic_auth_core as kinetic
-
         for error in filter(None, (attempt.raised, attempt.error)):
             expected(
                 isinstance(error, kinetic.KineticAuthError),

@@ -10,6 +10,7 @@ from unittest import mock
 
 import attrs
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing.emulator.emulator import SalesforceEmulator
 from kinetic_auth_core.testing.leaks import secrets_in
 
@@ -59,8 +60,6 @@ def log_in_quietly(tenant: Tenant) -> None:
 
 def log_in(tenant: Tenant) -> Attempt:
     """Log in by a new source, and keep what came of it, and what the provider's own method raised."""
-    import kinetic_auth_core as kinetic
-
     opened = contextlib.ExitStack()
     store = new_store(opened) if is_single_use(tenant.provider) else None  # a mark of the attempt before is not there
     source = kinetic.SessionSource(tenant.provider, store=store, lockout_guard=0)
@@ -118,6 +117,4 @@ def new_store(opened: contextlib.ExitStack) -> Any:
     Args:
         opened: Removes it.
     """
-    import kinetic_auth_core as kinetic
-
     return kinetic.FileStore(opened.enter_context(tempfile.TemporaryDirectory()))

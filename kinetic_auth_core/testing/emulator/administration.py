@@ -29,7 +29,7 @@ class OrgAdministration:
     Args:
         clock: Returns the time in Unix seconds; `advance` adds to it.
         records_kept: How many rows of login history to keep.
-        source: What the id of the org is drawn from.
+        source: What ids are drawn from.
 
     Attributes:
         policy: The org's settings, to change at will.
@@ -40,7 +40,8 @@ class OrgAdministration:
         self._source_of_time = clock
         self._ahead_s = 0.0
         self._org = Org(self.now, records_kept, source)
-        self._data = SObjects(self._org)
+        self._ids = random.Random(source.random())  # noqa: S311 - no secrets; and the order of records moves no secret
+        self._data = SObjects(self._org, self._ids)
         self.policy: Policy = self._org.policy
         self.identity_provider = self._org.identity_provider
 
@@ -56,11 +57,7 @@ class OrgAdministration:
         return self._source_of_time() + self._ahead_s
 
     def advance(self, seconds: float) -> None:
-        """Set the emulator's clock forward, or back with a negative number.
-
-        Args:
-            seconds: By how much.
-        """
+        """Set the emulator's clock forward by so many seconds, or back by a negative number."""
         self._ahead_s += seconds
 
     # Users, apps and records
@@ -78,16 +75,13 @@ class OrgAdministration:
     def add_user(
         self, username: str, password: str | None = None, security_token: str | None = None, **settings: Any
     ) -> User:
-        """Create a user.
+        """Create a user: their record, which can be changed at will. None for a secret makes one up.
 
         Args:
             username: The login name.
-            password: The password; made up if None.
-            security_token: The security token; made up if None.
+            password: The password.
+            security_token: The security token.
             **settings: Further fields of `User`.
-
-        Returns:
-            The user's record, to change at will.
 
         Raises:
             ValueError: A user of that name exists.
@@ -96,7 +90,7 @@ class OrgAdministration:
             raise ValueError("a user has a username")
         user = User(
             username=username,
-            id=settings.pop("id", None) or new_id("005"),
+            id=settings.pop("id", None) or new_id("005", self._ids),
             password=secrets.token_urlsafe(12) if password is None else password,
             security_token=secrets.token_urlsafe(18) if security_token is None else security_token,
             **settings,
@@ -118,19 +112,16 @@ class OrgAdministration:
         preauthorised: Iterable[str] = (),
         **settings: Any,
     ) -> App:
-        """Create an app.
+        """Create an app: its record, which can be changed at will. None for key or secret makes one up.
 
         Args:
-            client_id: The consumer key; made up if None.
-            client_secret: The consumer secret; made up if None.
+            client_id: The consumer key.
+            client_secret: The consumer secret.
             certificates: The certificates to upload, PEM.
             flows: The flows to enable, of `FLOWS`.
             scopes: The OAuth scopes to select.
             preauthorised: Usernames that an administrator has approved.
             **settings: Further fields of `App`.
-
-        Returns:
-            The app's record, to change at will.
 
         Raises:
             ValueError: An app with that consumer key exists, a flow is unknown, or a certificate is not acceptable.
@@ -152,12 +143,7 @@ class OrgAdministration:
         return app
 
     def upload_certificate(self, app: App, pem: str, *, replace: bool = False) -> None:
-        """Upload a certificate to an app.
-
-        Args:
-            app: The app.
-            pem: The certificate.
-            replace: It replaces the existing ones, as when an administrator uploads the next one.
+        """Upload a certificate (PEM) to an app, besides the existing ones or to replace them.
 
         Raises:
             ValueError: It is larger than 4 KB, not an X.509 certificate, without an RSA key of 2048 bits, or expired.
@@ -166,38 +152,18 @@ class OrgAdministration:
         app.certificates = [uploaded] if replace else [*app.certificates, uploaded]
 
     def add_records(self, kind: str, *records: dict[str, Any]) -> list[str]:
-        """Add records to the org's data, which begins with five accounts.
+        """Add records of an object such as `Contact`, given by their fields without `Id`; return their ids.
 
-        Args:
-            kind: Name of their object, for example `Contact`.
-            *records: Their fields, without `Id`.
-
-        Returns:
-            Their ids.
+        The data begin with five accounts. An object or a field that is new is added as well.
         """
         return [self._data.insert(kind, record) for record in records]
 
     def issue_access_token(self, app: App, user: User) -> str:
-        """Issue an access token without a request, as for something else than the code under test.
-
-        Args:
-            app: The app.
-            user: The user.
-
-        Returns:
-            The access token.
-        """
+        """Issue an access token without a request, as for something else than the code under test."""
         return self._org.open_session(user, app, CLIENT_CREDENTIALS).token
 
     def grant_refresh_token(self, app: App, user: User) -> str:
         """Grant a refresh token, as a login through the browser would.
-
-        Args:
-            app: The app.
-            user: The user.
-
-        Returns:
-            The refresh token.
 
         Raises:
             ValueError: The app has none of the scopes `refresh_token`, `offline_access` and `full`.
@@ -229,14 +195,7 @@ class OrgAdministration:
         return self._org.peek(token) is not None
 
     def holder_of(self, token: str) -> tuple[str, str] | None:
-        """Who an access token was issued to.
-
-        Args:
-            token: The access token.
-
-        Returns:
-            The username and the consumer key; None if the token is not alive.
-        """
+        """The username and the consumer key that an access token was issued to; None if it is not alive."""
         session = self._org.peek(token)
         return None if session is None else (session.user.username, session.app.client_id)
 

@@ -54,11 +54,7 @@ def naming(user: User, app: App) -> Iterator[None]:
 
 
 def app_of(org: Org, request: TokenRequest, needs_secret: Callable[[App], bool] = lambda _: True) -> App:
-    """The app that a request names. Its secret is checked where it is needed or sent.
-
-    Raises:
-        OAuthError: `invalid_client_id`: no app has that consumer key. `invalid_client`: the secret is wrong or missing.
-    """
+    """The app that a request names. Its secret is checked where it is needed or sent."""
     app = org.apps.get(request.client_id or "")
     if app is None:
         raise OAuthError(*errors.CLIENT_ID)
@@ -68,12 +64,7 @@ def app_of(org: Org, request: TokenRequest, needs_secret: Callable[[App], bool] 
 
 
 def check_app(org: Org, app: App, flow: str) -> None:
-    """Check that an app may be used here, and for this flow.
-
-    Raises:
-        OAuthError: `app_not_found`: not installed, or an External Client App at a `login` host. `oauth_flow_disabled`:
-            the flow or the app as a whole is off; External Client Apps have no password flow.
-    """
+    """Check that an app may be used here, and for this flow: External Client Apps are unknown at `login` hosts."""
     if not app.installed or (app.external and not org.policy.my_domain):
         raise OAuthError(*errors.APP_NOT_FOUND)
     if org.policy.apps_blocked or not app.enabled or flow not in app.flows or (app.external and flow == PASSWORD):
@@ -81,12 +72,7 @@ def check_app(org: Org, app: App, flow: str) -> None:
 
 
 def check_approval(user: User, app: App) -> None:
-    """Check that a user may use an app without being asked.
-
-    Raises:
-        OAuthError: `invalid_app_access` where an administrator must approve the user, `invalid_grant` where the user
-            must.
-    """
+    """Check that a user may use an app without being asked: an administrator has approved them, or they have."""
     username = user.username.lower()
     approved = app.permitted_users == "self" and username in app.approvals
     if username not in app.preauthorised and not approved:
@@ -97,32 +83,19 @@ def check_approval(user: User, app: App) -> None:
 
 
 def check_scopes(app: App) -> None:
-    """Check that a session of this app would be usable.
-
-    Raises:
-        OAuthError: `no valid scopes defined`: the app lacks the `api` scope.
-    """
+    """Check that a session of this app would be usable."""
     if not app.scopes & API_SCOPES:
         raise OAuthError(*errors.NO_SCOPES)
 
 
 def check_refresh_scope(app: App) -> None:
-    """Check the scope that an app needs to act for users who approve it themselves.
-
-    Raises:
-        OAuthError: `refresh_token scope is required`.
-    """
+    """Check the scope that an app needs to act for users who approve it themselves."""
     if app.permitted_users == "self" and not app.scopes & REFRESH_SCOPES:
         raise OAuthError(*errors.REFRESH_SCOPE)
 
 
 def check_password(org: Org, user: User, password: str, *, in_browser: bool = False) -> None:
-    """Check a password with its security token, and count wrong ones.
-
-    Raises:
-        OAuthError: `authentication failure`: password or token wrong, or the user locked out. The login history says
-            which; the answer does not.
-    """
+    """Check a password with its security token, and count wrong ones. Only the login history says what was wrong."""
     accepted = {user.password + user.security_token, *((user.password,) if user.trusted_ip or in_browser else ())}
     with org.lock:
         if user.failed_logins >= org.policy.max_failed_logins:
@@ -136,12 +109,7 @@ def check_password(org: Org, user: User, password: str, *, in_browser: bool = Fa
 
 
 def claim_refresh_token(org: Org, app: App, request: TokenRequest) -> RefreshGrant:
-    """Reserve the grant of a refresh token until the answer has been sent.
-
-    Raises:
-        OAuthError: `expired access/refresh token`: unknown, revoked or of another app; or spent, and then the whole
-            grant is revoked. `token request is already being processed`: another request has it.
-    """
+    """Reserve the grant of a refresh token until the answer has been sent. A spent token revokes the whole grant."""
     token = request.form.get("refresh_token", "")
     with org.lock:
         granted = org.refresh_grants.get(token)
@@ -163,12 +131,7 @@ def claim_refresh_token(org: Org, app: App, request: TokenRequest) -> RefreshGra
 
 
 def redeem_code(org: Org, app: App, request: TokenRequest) -> AuthorizationCode:
-    """Spend an authorization code, whether or not the rest of the request is right (RFC 6749, 4.1.3; RFC 7636, 4.6).
-
-    Raises:
-        OAuthError: The code is unknown, spent, expired or of another app; the redirect is not the one of the
-            authorization; the verifier does not belong to the challenge.
-    """
+    """Spend an authorization code, whether or not the rest of the request is right (RFC 6749, 4.1.3; RFC 7636, 4.6)."""
     form = request.form
     with org.lock:
         code = org.codes.get(form.get("code", ""))

@@ -23,12 +23,7 @@ _JWS = jwt.PyJWS()
 
 
 def check_assertion(org: Org, assertion: str) -> tuple[App, str]:
-    """Check an assertion as strictly as the token endpoint does.
-
-    Raises:
-        OAuthError: It is malformed, signed by another algorithm than RS256 or another key than the app's, for another
-            audience, or outside of its validity.
-    """
+    """The app and the user of an assertion that is as the token endpoint wants it; else an `OAuthError`."""
     claims = _claims(assertion)
     issuer = claims.get("iss")
     subject = claims.get("prn", claims.get("sub"))

@@ -89,11 +89,7 @@ class AuthorizeEndpoint:
         return app, query["redirect_uri"]
 
     def _approving_user(self, request: Request, app: App, scope: str) -> User | Response:
-        """The user who has logged in and approved the app, or the page that comes first.
-
-        Raises:
-            OAuthError: The user denies it.
-        """
+        """The user who has logged in and approved the app, or the page that comes first; an error if they deny it."""
         form, query = request.form, request.args
         prompt = query.get("prompt", "").split()
         if "authorization" in form:
@@ -144,11 +140,7 @@ class AuthorizeEndpoint:
 
 
 def _check_query(app: App, query: Mapping[str, str]) -> str:
-    """Check what an app asks for.
-
-    Raises:
-        OAuthError: The app gets to see why, at its redirect.
-    """
+    """The scopes that an app asks for; an `OAuthError`, which it gets at its redirect, if it asks wrongly."""
     if query.get("response_type") != "code":
         raise OAuthError(*errors.RESPONSE_TYPE)
     if "code_challenge" not in query:

@@ -48,7 +48,10 @@ def data_error(request: Request, refused: DataError) -> Response:
         fields = _elements({"errorCode": refused.code, "message": refused.message})
         body = f"{_XML}<Errors><Error>{fields}</Error></Errors>"
         return Response(body, refused.status, content_type="application/xml;charset=UTF-8")
-    return json_answer([{"message": refused.message, "errorCode": refused.code}], refused.status)
+    error: dict[str, Any] = {"message": refused.message, "errorCode": refused.code}
+    if refused.fields:
+        error["fields"] = list(refused.fields)
+    return json_answer([error], refused.status)
 
 
 def bulk_answer(request: Request, name: str, fields: dict[str, str], status: int) -> Response:
@@ -65,11 +68,7 @@ def soap_fault(code: str, message: str, status: int) -> Response:
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """The JSON object in the body of a request, also in gzip or deflate.
-
-    Raises:
-        DataError: It is something else.
-    """
+    """The JSON object in the body of a request, also in gzip or deflate; a `DataError` if it is something else."""
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if "xml" in request.mimetype or encoding not in {"identity", "gzip", "deflate"}:
         raise DataError("UNSUPPORTED_MEDIA_TYPE", "the emulator takes JSON alone, as it is, in gzip or deflate", 415)

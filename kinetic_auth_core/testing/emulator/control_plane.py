@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request, Response
 from kinetic_auth_core.testing.emulator import faults
 from kinetic_auth_core.testing.emulator.content import bearer, json_answer
 from kinetic_auth_core.testing.emulator.models import App, User
+from kinetic_auth_core.testing.emulator.soql import DataError
 
 if TYPE_CHECKING:
     from kinetic_auth_core.testing.emulator.emulator import SalesforceEmulator
@@ -68,6 +69,8 @@ class ControlPlane:
             return json_answer({"error": f"there is no {request.method} {request.path}", "see": _HELP}, 404)
         try:
             return json_answer(act(json.loads(request.get_data() or b"{}"), rest))
+        except DataError as error:
+            return json_answer({"error": error.message}, 400)
         except (TypeError, ValueError, AttributeError) as error:
             return json_answer({"error": f"{error}"}, 400)
 

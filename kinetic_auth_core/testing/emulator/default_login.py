@@ -61,12 +61,8 @@ class DefaultLogin:
     def settings(self, provider: str) -> dict[str, Any]:
         """The settings that a provider needs to log in, except the login URL and the refresh token.
 
-        Args:
-            provider: One of `jwt-bearer`, `password`, `client-credentials`, `refresh-token`, `token-exchange`,
-                `web-login`.
-
         Raises:
-            ValueError: It is another provider.
+            ValueError: They are not known for this provider.
         """
         if provider not in _NEEDED:
             raise ValueError(

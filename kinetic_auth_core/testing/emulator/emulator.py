@@ -100,10 +100,7 @@ class SalesforceEmulator(OrgAdministration):
     # Life cycle
 
     def start(self) -> Self:
-        """Start to listen.
-
-        Returns:
-            The emulator itself.
+        """Start to listen; return the emulator itself.
 
         Raises:
             OSError: The port is taken.
@@ -181,15 +178,7 @@ class SalesforceEmulator(OrgAdministration):
             return self._default
 
     def renew_default(self, *, keep_user: bool = False, keep_app: bool = False) -> DefaultLogin:
-        """Make another login the `default`; the one before it goes on working.
-
-        Args:
-            keep_user: It is for the same user.
-            keep_app: It is through the same app.
-
-        Returns:
-            The new one.
-        """
+        """Make another login the `default`, for the same user or app if asked to; the one before it goes on working."""
         with self._lock:
             before, self._refresh_grant = self.default, None
             self._default = make_default_login(
@@ -230,8 +219,7 @@ class SalesforceEmulator(OrgAdministration):
         """
         if provider == "access-token":
             session = self._org.open_session(self.default.user, self.default.app, AUTHORIZATION_CODE)
-            where = {"instance_url": self._org.instance_url, **self._where()}
-            return {"access_token": session.token, **{k: v for k, v in where.items() if k != "login_url"}}
+            return {"access_token": session.token, "instance_url": self._org.instance_url}
         token = {"refresh_token": self.refresh_token} if provider == "refresh-token" else {}
         return {**self.default.settings(provider), **token, **self._where()}
 
@@ -257,14 +245,7 @@ class SalesforceEmulator(OrgAdministration):
         return {"login_url": self.url} | ({"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {})
 
     def write_env(self, path: str | os.PathLike[str]) -> Path:
-        """Write the variables of `env` to a `.env` file that only its owner can read.
-
-        Args:
-            path: The file to write.
-
-        Returns:
-            Its path.
-        """
+        """Write the variables of `env` to a `.env` file that only its owner can read; return its path."""
         target = Path(path)
         write_private(target, "".join(f"{name}={value}\n" for name, value in self.env().items()).encode())
         return target
@@ -334,16 +315,7 @@ class SalesforceEmulator(OrgAdministration):
         return self.count("POST", TOKEN_PATH)
 
     def count(self, method: str | None = None, path: str | None = None, status: int | None = None) -> int:
-        """How many requests there have been, including those whose records were dropped.
-
-        Args:
-            method: Only those of this method.
-            path: Only those of this path.
-            status: Only those with this HTTP status.
-
-        Returns:
-            Their number.
-        """
+        """How many requests there have been of a method, path and HTTP status, or of any; dropped ones count too."""
         return self._app.count(method, path, status)
 
     def forget_requests(self) -> None:

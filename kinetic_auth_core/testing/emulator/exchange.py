@@ -37,11 +37,7 @@ class TokenHandler:
     _used: set[object] = attrs.field(factory=set, init=False, repr=False)
 
     def username(self, token: str, token_type: str, now: float) -> str:
-        """The user that a subject token stands for at `now` (Unix seconds).
-
-        Raises:
-            OAuthError: `token handler validation failed`; the login history says why.
-        """
+        """The user that a subject token stands for at `now` (Unix seconds); the login history says what is wrong."""
         _require(token_type.lower() == self.token_type.lower(), "wrong token type")
         claims = self._verified(token)
         subject, jti = claims.get("sub"), claims.get("jti")

@@ -44,11 +44,7 @@ class Fault:
 
 @attrs.frozen
 class Delay(Fault):
-    """The request is handled at once and answered late.
-
-    Args:
-        seconds: How late.
-    """
+    """The request is handled at once and answered so many seconds later."""
 
     seconds: float
 
@@ -234,11 +230,7 @@ class Raw(Fault):
 
 
 def Html(status: int = 200) -> Answer:  # noqa: N802 - named like the classes of faults
-    """An HTML page: a parked domain with 200 or 404, a maintenance page with 503.
-
-    Args:
-        status: The HTTP status code.
-    """
+    """An HTML page with an HTTP status: of a parked domain with 200 or 404, of maintenance with 503."""
     return Answer(
         "<!DOCTYPE html>\n<html><head><title>Salesforce</title></head><body><p>We are down for maintenance.</p></body>"
         "</html>\n",
@@ -259,21 +251,12 @@ def Status(code: int, retry_after: str | float | None = None) -> Answer:  # noqa
 
 
 def Redirect(to: str, status: int = 302) -> Answer:  # noqa: N802
-    """A redirect, which no client should follow with credentials.
-
-    Args:
-        to: The `Location`, absolute or not.
-        status: 301, 302, 303, 307 or 308.
-    """
+    """A redirect to an address, absolute or not, which no client should follow with credentials."""
     return Answer(b"", status, "text/plain; charset=utf-8", {"Location": to})
 
 
 def NotJson(status: int = 200) -> Answer:  # noqa: N802
-    """A body that claims to be JSON and is not.
-
-    Args:
-        status: The HTTP status code.
-    """
+    """A body that claims to be JSON and is not, with an HTTP status."""
     return Answer(b'access_token=none&instance_url=none {"', status)
 
 
@@ -328,11 +311,7 @@ class FaultPlan:
         self._orders: list[_Order] = []
 
     def add(self, fault: Fault, times: int | None, path: str) -> None:
-        """Add a fault.
-
-        Raises:
-            ValueError: `times` is less than 1.
-        """
+        """Add a fault; a `ValueError` if `times` is less than 1."""
         if times is not None and times < 1:
             raise ValueError("times is a number of requests, 1 or more, or None for all")
         with self._lock:

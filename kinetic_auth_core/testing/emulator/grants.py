@@ -28,11 +28,7 @@ Granted = tuple[dict[str, str], Session]
 
 
 def answer_grant(org: Org, request: TokenRequest, refusal: OAuthError | None = None) -> dict[str, str]:
-    """Answer a token request and record it in the login history.
-
-    Raises:
-        OAuthError: The request is rejected.
-    """
+    """Answer a token request and record it in the login history; an `OAuthError` if it is rejected."""
     grant_type = request.form.get("grant_type", "")
     row = (grant_type if grant_type in _GRANTS else "unsupported", request.ip)
     try:

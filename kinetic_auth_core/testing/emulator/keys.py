@@ -51,16 +51,13 @@ class UploadedCertificate:
 def new_key_pair(
     bits: int = 2048, days: float = 365, common_name: str = "kinetic-auth testing", source: random.Random | None = None
 ) -> KeyPair:
-    """Make an RSA key and a self-signed certificate for it.
+    """Make an RSA key and a self-signed certificate for it, both as PEM text.
 
     Args:
         bits: Length of the RSA modulus in bits. Salesforce requires 2048 or more; 1024 is for tests of rejections.
         days: Validity of the certificate in days from now. A negative number gives one that has expired.
         common_name: Subject and issuer of the certificate.
         source: What to draw the key from, so that it can be repeated; None for the operating system.
-
-    Returns:
-        The pair, both as PEM text.
 
     Raises:
         ValueError: The cryptography library does not support this length.
@@ -102,14 +99,7 @@ def _prime(bits: int, source: random.Random) -> int:
 
 
 def check_certificate(pem: str, now: float) -> UploadedCertificate:
-    """Accept a certificate for an app, under the rules of an upload to Salesforce.
-
-    Args:
-        pem: The certificate, PEM.
-        now: The current time in Unix seconds.
-
-    Returns:
-        Its public key and the end of its validity.
+    """Accept a certificate (PEM) for an app at a time (Unix seconds), under the rules of an upload to Salesforce.
 
     Raises:
         ValueError: It is larger than 4 KB, is not an X.509 certificate, does not hold an RSA key of at least 2048 bits,

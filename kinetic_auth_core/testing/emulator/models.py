@@ -26,14 +26,7 @@ _CHECK = string.ascii_uppercase + "012345"
 
 
 def long_id(short: str) -> str:
-    """Extend a 15-character record id to its 18-character form.
-
-    Args:
-        short: The case-sensitive id of 15 characters.
-
-    Returns:
-        The same with its suffix: for each group of five, one character that encodes which of them are capitals.
-    """
+    """Extend a record id of 15 characters to 18: for each five, one that encodes which of them are capitals."""
     groups = (short[start : start + 5] for start in (0, 5, 10))
     return short + "".join(
         _CHECK[sum(1 << place for place, char in enumerate(group) if char in string.ascii_uppercase)]
@@ -42,15 +35,7 @@ def long_id(short: str) -> str:
 
 
 def new_id(prefix: str, source: random.Random = SYSTEM_RANDOM) -> str:
-    """Make a random record id.
-
-    Args:
-        prefix: The three characters that tell the kind of record: `00D` an organisation, `005` a user.
-        source: What to draw it from.
-
-    Returns:
-        An id of 18 characters.
-    """
+    """Draw a record id of 18 characters whose first three tell the kind: `00D` an organisation, `005` a user."""
     return long_id(prefix + new_text(12, source))
 
 
@@ -93,20 +78,28 @@ def _hours(hours: str | Iterable[str | dt.time] | None) -> tuple[dt.time, dt.tim
     if hours is None:
         return None
     pair = hours.split("-") if isinstance(hours, str) else hours
-    first, last = (dt.time.fromisoformat(each) if isinstance(each, str) else each for each in pair)
+    try:
+        first, last = (dt.time.fromisoformat(each) if isinstance(each, str) else each for each in pair)
+    except ValueError as error:
+        raise ValueError(f"login hours are two times of day, as 09:00-17:00 ({error})") from error
     return first, last
 
 
-def _number(_: object, field: attrs.Attribute[float], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+def _check_type(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+    """Check that a setting has the type of its default, whenever it is set."""
+    if isinstance(field.default, bool):
+        if not isinstance(value, bool):
+            raise TypeError(f"{field.name} must be true or false")
+    elif field.default is None:
+        if not isinstance(value, str | None):
+            raise TypeError(f"{field.name} must be text, or null")
+    elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise TypeError(f"{field.name} must be a number, 0 or more")
 
 
 def _checked(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-    """Check the type of each setting whenever it is set, by its default."""
-    by_type: dict[type, Any] = {bool: attrs.validators.instance_of(bool), int: _number, float: _number}
-    by_type[type(None)] = attrs.validators.optional(attrs.validators.instance_of(str))
-    return [each if each.converter else each.evolve(validator=by_type[type(each.default)]) for each in fields]
+    plain = [each for each in fields if isinstance(each.default, bool | int | float | None) and not each.converter]
+    return [each.evolve(validator=_check_type) if each in plain else each for each in fields]
 
 
 def _check_flows(app: App, field: attrs.Attribute[set[str]], flows: set[str]) -> None:
@@ -118,7 +111,7 @@ def _lower_case(names: Iterable[str]) -> set[str]:
     return {name.lower() for name in names}
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, field_transformer=_checked)
 class User:
     """A user of the org. Every field but `id` and `username` may be changed while the emulator runs.
 
@@ -148,7 +141,7 @@ class User:
     recent_logins: deque[float] = attrs.field(factory=deque, repr=False, init=False)
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, field_transformer=_checked)
 class App:
     """A connected app or External Client App. Every field but `client_id` may be changed while the emulator runs.
 

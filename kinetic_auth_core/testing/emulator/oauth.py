@@ -90,7 +90,11 @@ class OAuthEndpoints:
         session = self._org.use(bearer(request))
         if session is None:
             return _bad_token()
-        return data_error(request, JSON_ALONE) if wants_xml(request) else json_answer(self._user_fields(session.user))
+        if wants_xml(request):
+            return data_error(request, JSON_ALONE)
+        user = session.user
+        names = {"preferred_username": user.username, "name": user.username.partition("@")[0]}
+        return json_answer({"sub": self._org.identity_url(user), **names, **self._about(user)})
 
     def identity(self, request: Request, org_id: str, user_id: str) -> Response:
         """Answer an identity URL, `/id/<org>/<user>`."""
@@ -101,22 +105,12 @@ class OAuthEndpoints:
             return data_error(request, JSON_ALONE)
         if org_id != self._org.id or user_id != session.user.id:
             return Response("Bad_Id", 404, content_type="text/html;charset=UTF-8")
-        user, urls = session.user, self._urls(session.user)
+        about, user = self._about(session.user), session.user
         if version := request.args.get("version"):
-            newest = newest_version(self._org.clock())
-            number = f"{newest}.0" if version == "latest" else version
-            urls = {name: url.format(version=number) for name, url in urls.items()}
-        return json_answer(
-            {
-                "id": self._org.identity_url(user),
-                "asserted_user": True,
-                "user_id": user.id,
-                "organization_id": self._org.id,
-                "username": user.username,
-                "active": user.active,
-                "urls": urls,
-            }
-        )
+            number = f"{newest_version(self._org.clock())}.0" if version == "latest" else version
+            about["urls"] = {name: url.format(version=number) for name, url in about["urls"].items()}
+        about |= {"id": self._org.identity_url(user), "asserted_user": True, "username": user.username}
+        return json_answer(about | {"display_name": user.username.partition("@")[0]})
 
     def configuration(self, _request: Request) -> Response:
         """Answer `/.well-known/openid-configuration` (OpenID Connect Discovery 1.0)."""
@@ -128,16 +122,18 @@ class OAuthEndpoints:
         """Answer `/id/keys`: the keys of the org's JWT access tokens (RFC 7517)."""
         return json_answer(jwks_of(self._org.signing_key.public_key(), self._org.id))
 
-    def _user_fields(self, user: User) -> dict[str, Any]:
+    def _about(self, user: User) -> dict[str, Any]:
+        """What both the identity URL and `userinfo` say of a user."""
         return {
-            "sub": self._org.identity_url(user),
             "user_id": user.id,
             "organization_id": self._org.id,
-            "preferred_username": user.username,
-            "name": user.username.partition("@")[0],
             "email": user.username,
             "email_verified": True,
+            "user_type": "STANDARD",
             "active": user.active,
+            "language": "en_US",
+            "locale": "en_US",
+            "utcOffset": 0,
             "urls": self._urls(user),
         }
 

@@ -84,11 +84,7 @@ class Org:
     # Logging in
 
     def check_login(self, user: User, app: App, ip: str) -> None:
-        """Check what every login of a user requires, in any flow.
-
-        Raises:
-            OAuthError: The user is inactive, outside their networks or hours, or over the hourly rate.
-        """
+        """Check what every login of a user requires, in any flow: networks, hours, and the rate of an hour."""
         if not user.active:
             raise OAuthError(*errors.INACTIVE_USER, history="User is Inactive")
         now = self.clock()

@@ -34,6 +34,9 @@ FIRST_VERSION: Final = 31
 """The first API version that still exists; the ones before have been retired, with 410."""
 
 _DAILY_REQUESTS: Final = 15000
+_RESOURCES_OF_OBJECTS: Final = frozenset(
+    {"approvalLayouts", "compactLayouts", "deleted", "listviews", "namedLayouts", "quickActions", "updated"}
+)
 _DEAD: Final = DataError("INVALID_SESSION_ID", "Session expired or invalid", 401)
 _RESTRICTED: Final = DataError("INVALID_SESSION_ID", "This session is not valid for use with the REST API", 401)
 
@@ -62,15 +65,11 @@ class RestEndpoints:
 
     def versions(self, request: Request) -> Response:
         """List the API versions, which needs no token."""
-        return (
-            data_error(request, JSON_ALONE)
-            if wants_xml(request)
-            else json_answer(
-                [
-                    {"label": _label(number), "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
-                    for number in range(FIRST_VERSION, newest_version(self._org.clock()) + 1)
-                ]
-            )
+        if wants_xml(request):
+            return data_error(request, JSON_ALONE)
+        numbers = range(FIRST_VERSION, newest_version(self._org.clock()) + 1)
+        return json_answer(
+            [{"label": _label(each), "url": f"/services/data/v{each}.0", "version": f"{each}.0"} for each in numbers]
         )
 
     # What needs a live session and a version: `guarded` makes endpoints of these. Each returns the body of the answer.
@@ -96,11 +95,11 @@ class RestEndpoints:
             raise no_answer(asked.request)
         if query.get("columns", "").lower() == "true":
             return self._data.columns(query.get("q", ""))
-        return self._page(query.get("q", ""), 0, asked.version)
+        return self._page(asked, query.get("q", ""), 0, asked.request.path.rstrip("/").endswith("queryAll"))
 
     def query_more(self, asked: Asked, locator: str) -> dict[str, Any]:
         """Answer `/query/<locator>`."""
-        return self._page(*read_locator(locator), asked.version)
+        return self._page(asked, *read_locator(locator))
 
     def objects(self, asked: Asked) -> dict[str, Any]:
         """Answer `/sobjects`."""
@@ -110,7 +109,7 @@ class RestEndpoints:
     def sobject(self, asked: Asked, kind: str) -> dict[str, Any]:
         """Answer `GET /sobjects/<object>`, which describes it, and `POST`, which creates a record."""
         if asked.request.method == "POST":
-            return {"id": self._data.insert(kind, json_object(asked.request)), "success": True, "errors": []}
+            return {"id": self._data.create(kind, json_object(asked.request)), "success": True, "errors": []}
         return {"objectDescribe": self._data.describe(kind, asked.version), "recentItems": []}
 
     def describe(self, asked: Asked, kind: str) -> dict[str, Any]:
@@ -119,8 +118,11 @@ class RestEndpoints:
 
     def record(self, asked: Asked, kind: str, key: str) -> dict[str, Any] | None:
         """Answer `GET`, `PATCH` and `DELETE` of `/sobjects/<object>/<id>`; not `/sobjects/<object>/listviews`."""
-        if not re.fullmatch(r"\w{15}(\w{3})?", key):
+        if key in _RESOURCES_OF_OBJECTS:
             raise no_answer(asked.request)
+        if not re.fullmatch(r"[A-Za-z0-9]{15}([A-Za-z0-9]{3})?", key):
+            self._data.kind(kind)
+            raise DataError("NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {key}", 404)
         if asked.request.method == "PATCH":
             self._data.update(kind, key, json_object(asked.request))
         elif asked.request.method == "DELETE":
@@ -146,6 +148,8 @@ class RestEndpoints:
                 return data_error(request, refused)
             made = 201 if request.method == "POST" else 200
             response = Response(b"", 204) if body is None else json_answer(body, made)
+            if body is None:
+                del response.headers["Content-Type"]
             response.headers["Sforce-Limit-Info"] = f"api-usage={self._requests}/{_DAILY_REQUESTS}"
             return response
 
@@ -191,8 +195,10 @@ class RestEndpoints:
         """Answer any other request below `/services`: what a test has put there, or why there is no answer."""
         try:
             self._session(request)
-        except DataError as dead:
-            return data_error(request, dead)
+            if version := re.match(r"/services/data/([^/]+)", request.path):
+                self._check_version(version[1])
+        except DataError as refusal:
+            return data_error(request, refusal)
         endpoint = self.own.get(request.path)
         if endpoint is not None:
             return (endpoint if isinstance(endpoint, Answer) else endpoint(request)).replace()
@@ -214,12 +220,14 @@ class RestEndpoints:
         if int(found[1]) < FIRST_VERSION:
             raise DataError("UNSUPPORTED_API_VERSION", f"API version {version} is retired", 410)
 
-    def _page(self, text: str, start: int, version: str) -> dict[str, Any]:
-        total, records = self._data.query(text, version)
-        end = start + self._org.policy.query_batch_size
+    def _page(self, asked: Asked, text: str, start: int, deleted: bool) -> dict[str, Any]:
+        total, records = self._data.query(text, asked.version, deleted=deleted)
+        wanted = re.search(r"batchSize=(\d+)", asked.request.headers.get("Sforce-Query-Options", ""))
+        size = self._org.policy.query_batch_size
+        end = start + (min(size, max(200, int(wanted[1]))) if wanted else size)
         page: dict[str, Any] = {"totalSize": total, "done": end >= len(records), "records": records[start:end]}
         if not page["done"]:
-            page["nextRecordsUrl"] = f"/services/data/{version}/query/{make_locator(text, end)}"
+            page["nextRecordsUrl"] = f"/services/data/{asked.version}/query/{make_locator(text, end, deleted)}"
         return page
 
 

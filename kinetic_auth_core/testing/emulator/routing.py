@@ -22,8 +22,9 @@ from kinetic_auth_core.testing.emulator.models import RequestRecord
 from kinetic_auth_core.testing.emulator.oauth import FORM, OAuthEndpoints
 from kinetic_auth_core.testing.emulator.org import Org
 from kinetic_auth_core.testing.emulator.rest import RestEndpoints, no_answer
-from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY
+from kinetic_auth_core.testing.emulator.server import CONNECTION_KEY, FAULT_KEY, logger
 from kinetic_auth_core.testing.emulator.sobjects import SObjects
+from kinetic_auth_core.testing.emulator.soql import DataError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -55,7 +56,12 @@ class EmulatorApp:
         fault = self._plan.take("request", request.path)
         response = None if fault is None else fault.replace()
         if response is None:
-            response = self._route(request)
+            try:
+                response = self._route(request)
+            except Exception as error:  # noqa: BLE001 - a function of a test's `add_endpoint` may raise anything
+                logger.exception("the emulator failed to answer")
+                message = f"the emulator failed: {type(error).__name__}"
+                response = data_error(request, DataError("UNKNOWN_EXCEPTION", message, 500))
             if response.status_code == 200 and (altering := self._plan.take("answer", request.path)) is not None:
                 response = _altered(altering, response)
                 fault = fault or altering
@@ -92,7 +98,7 @@ class EmulatorApp:
             endpoint, arguments = self._map.bind_to_environ(request.environ).match(path, request.method)
             response: Response = endpoint(request, **arguments)
         except HTTPException as refused:
-            if request.path.startswith("/services/") and not request.path.startswith("/services/oauth2/"):
+            if f"{request.path}/".startswith("/services/") and not request.path.startswith("/services/oauth2/"):
                 return self.rest.other(request, refused)
             return data_error(request, no_answer(request, refused))
         return response

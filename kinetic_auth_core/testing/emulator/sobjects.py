@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
+import random
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,60 +13,128 @@ from typing import Any, Final
 from kinetic_auth_core.testing.emulator import soql
 from kinetic_auth_core.testing.emulator.models import long_id, new_id
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.soql import MISSING, DataError
+from kinetic_auth_core.testing.emulator.soql import DELETED, MISSING, DataError
 
 Record = dict[str, Any]
 
 _PREFIXES: Final = {
-    "Account": "001", "Contact": "003", "Lead": "00Q", "Opportunity": "006", "Organization": "00D", "User": "005",
+    "Account": "001", "Asset": "02i", "Attachment": "00P", "Campaign": "701", "CampaignMember": "00v", "Case": "500",
+    "Contact": "003", "ContentVersion": "068", "Contract": "800", "Event": "00U", "Lead": "00Q", "Note": "002",
+    "Opportunity": "006", "OpportunityLineItem": "00k", "Order": "801", "OrderItem": "802", "Organization": "00D",
+    "Pricebook2": "01s", "PricebookEntry": "01u", "Product2": "01t", "Profile": "00e", "Task": "00T", "User": "005",
 }  # fmt: skip
+"""The standard objects that there can be, with the beginning of their ids."""
+
 _SYSTEM_FIELDS: Final = ("Id", "IsDeleted", "CreatedDate", "LastModifiedDate", "SystemModstamp")
+_ADDRESS: Final = ("Street", "City", "State", "PostalCode", "Country")
+_PERSON: Final = ("Name", "Salutation", "FirstName", "LastName", "Title", "Email", "Phone", "MobilePhone", "LeadSource")
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Account": ("Name", "Type", "Industry", "Phone", "Website", "Description", "BillingCity", "OwnerId"),
-    "Contact": ("Name", "FirstName", "LastName", "Email", "Phone", "AccountId", "OwnerId"),
-    "Lead": ("Name", "FirstName", "LastName", "Company", "Status", "Email", "OwnerId"),
-    "Opportunity": ("Name", "StageName", "Amount", "CloseDate", "AccountId", "OwnerId"),
-}
-_READ_ONLY: Final = frozenset({"Organization", "User"})
+    "Account": (
+        "Name", "Type", "Industry", "Rating", "Phone", "Fax", "Website", "Description", "AccountNumber",
+        "AccountSource", "AnnualRevenue", "NumberOfEmployees", "Ownership", "Site", "TickerSymbol", "ParentId",
+        "OwnerId", *(f"{kind}{part}" for kind in ("Billing", "Shipping") for part in _ADDRESS),
+    ),
+    "Contact": (
+        *_PERSON, "AccountId", "ReportsToId", "OwnerId", "Department", "Birthdate", "Description", "Fax", "HomePhone",
+        *(f"{kind}{part}" for kind in ("Mailing", "Other") for part in _ADDRESS),
+    ),
+    "Lead": (
+        *_PERSON, "Company", "Status", "Industry", "Rating", "Website", "AnnualRevenue", "NumberOfEmployees",
+        "Description", "OwnerId", *_ADDRESS,
+    ),
+    "Opportunity": (
+        "Name", "StageName", "Amount", "CloseDate", "Probability", "Type", "LeadSource", "NextStep", "Description",
+        "AccountId", "CampaignId", "OwnerId",
+    ),
+}  # fmt: skip
+"""The fields of the objects that every org has; a custom field comes with the first record that has it."""
+
+_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "Account": ("Name",), "Contact": ("LastName",), "Lead": ("LastName", "Company"),
+    "Opportunity": ("Name", "StageName", "CloseDate"),
+}  # fmt: skip
+_TYPES: Final = {
+    "Id": "id", "CreatedDate": "datetime", "LastModifiedDate": "datetime", "SystemModstamp": "datetime",
+    "CloseDate": "date", "Birthdate": "date", "Email": "email", "Website": "url", "Description": "textarea",
+    "Amount": "currency", "AnnualRevenue": "currency", "Probability": "percent", "NumberOfEmployees": "int",
+    **dict.fromkeys(("Phone", "MobilePhone", "HomePhone", "Fax"), "phone"),
+    **dict.fromkeys(("Type", "Industry", "Rating", "Ownership", "AccountSource", "LeadSource"), "picklist"),
+    **dict.fromkeys(("Salutation", "Status", "StageName"), "picklist"),
+}  # fmt: skip
+_SOAP_TYPES: Final = {
+    "id": "tns:ID", "reference": "tns:ID", "boolean": "xsd:boolean", "int": "xsd:int", "date": "xsd:date",
+    "datetime": "xsd:dateTime", **dict.fromkeys(("double", "currency", "percent"), "xsd:double"),
+}  # fmt: skip
+_LOCALE: Final = {"TimeZoneSidKey": "GMT", "LocaleSidKey": "en_US", "LanguageLocaleKey": "en_US"}
+_CUSTOM: Final = (
+    "If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please "
+    "reference your WSDL or the describe call for the appropriate names."
+)
+_READ_ONLY: Final = frozenset({"Organization", "Profile", "User"})
 
 
 class SObjects:
-    """The records of one org, safe for threads. Users and the organization are those of the org, and read-only."""
+    """The records of one org, safe for threads. Users, their profile and the organization are read-only.
 
-    def __init__(self, org: Org) -> None:
+    Args:
+        org: The org.
+        source: What ids are drawn from.
+    """
+
+    def __init__(self, org: Org, source: random.Random) -> None:
         self._org = org
+        self._source = source
         self._lock = threading.RLock()
-        self._rows: dict[str, dict[str, Record]] = {name: {} for name in _FIELDS}
-        self._born = self._times("CreatedDate")  # those of users and the organization
+        self._rows: dict[str, dict[str, Record]] = {}
+        self._columns: dict[str, dict[str, str]] = {}  # the fields of each object, by their names in lower case
+        for kind in _FIELDS:
+            self._add_object(kind)
+        self._born = self._times("CreatedDate")  # those of what is read-only
+        self._profile_id = new_id(_PREFIXES["Profile"], source)
         for number in range(1, 6):
             self.insert("Account", {"Name": f"Example Account {number}"})
 
     def insert(self, kind: str, fields: Record) -> str:
-        """Add a record, and its object if it is new; return its id."""
-        kind = self._writable(kind)
-        record_id, row = new_id(_PREFIXES.get(kind, "a00")), {**self._own(kind, fields), "IsDeleted": False}
+        """Add a record, with its object and its fields if they are new; return its id."""
+        kind, record_id = self._writable(kind), new_id(_PREFIXES.get(self._writable(kind), "a00"), self._source)
         with self._lock:
-            self._rows.setdefault(kind, {})[record_id] = {"Id": record_id, **row, **self._times("CreatedDate")}
+            self._add_object(kind)
+            own = self._own(kind, fields)
+            row = {"Id": record_id, **own, "IsDeleted": False, **self._times("CreatedDate")}
+            self._rows[kind][record_id] = _with_name(row)
         return record_id
 
+    def create(self, kind: str, fields: Record) -> str:
+        """Add a record as a client does: of an object and with fields that exist or are custom; return its id.
+
+        Raises:
+            DataError: There is no such object or field, or a required field is missing.
+        """
+        if kind.lower() not in {each.lower() for each in (*self.kinds(), *_PREFIXES)} and not _is_custom(kind):
+            raise MISSING
+        self._check(kind, fields, dict.fromkeys(_REQUIRED.get(self._writable(kind), ())) | fields)
+        return self.insert(kind, fields)
+
     def update(self, kind: str, record_id: str, fields: Record) -> None:
-        """Change fields of a record; `DataError` if it does not exist."""
+        """Change fields of a record; `DataError` as in `create`, or if there is no such record."""
         kind = self._writable(kind)
+        self._check(kind, fields, fields)
         with self._lock:
-            self._find(kind, record_id).update({**self._own(kind, fields), **self._times()})
+            row = self._find(kind, record_id)
+            row.update({**self._own(kind, fields), **self._times()})
+            _with_name(row)
 
     def delete(self, kind: str, record_id: str) -> None:
-        """Delete a record; `DataError` if it does not exist."""
+        """Put a record into the recycle bin; `DataError` if there is no such record."""
         kind = self._writable(kind)
         with self._lock:
-            found = self._find(kind, record_id)
-            del self._rows[kind][found["Id"]]
+            self._find(kind, record_id).update({"IsDeleted": True, **self._times()})
 
     def get(self, kind: str, record_id: str, version: str, fields: str | None = None) -> Record:
         """A record with its `attributes`, all fields or those of a list; `DataError` if there is no such record."""
         kind = self.kind(kind)
-        row = self._by_lower_case(kind, self._find(kind, record_id))
         known = self._fields(kind)
+        row = _by_lower_case(known, self._find(kind, record_id, or_deleted=MISSING))
         names = (
             list(known.values()) if fields is None else [self._field(kind, name, known) for name in fields.split(",")]
         )
@@ -91,7 +161,7 @@ class SObjects:
             "label": kind.removesuffix("__c"),
             "labelPlural": f"{kind.removesuffix('__c')}s",
             "keyPrefix": _PREFIXES.get(kind, "a00"),
-            "custom": kind.endswith("__c"),
+            "custom": _is_custom(kind),
             **dict.fromkeys(("createable", "updateable", "deletable"), can_write),
             **dict.fromkeys(("queryable", "retrieveable", "layoutable", "searchable"), True),
             "urls": {"sobject": url, "describe": f"{url}/describe", "rowTemplate": f"{url}/{{ID}}"},
@@ -104,22 +174,23 @@ class SObjects:
             ]
         return about
 
-    def query(self, text: str, version: str) -> tuple[int, list[Record]]:
-        """Run a query: its total size, and its records with their `attributes`; `COUNT()` has no records.
+    def query(self, text: str, version: str, *, deleted: bool = False) -> tuple[int, list[Record]]:
+        """Run a query, of deleted records as well if asked to: its total size, and its records; `COUNT()` has none.
 
         Raises:
             DataError: The query is not understood, or asks for an unknown object or field.
         """
         asked = soql.parse(text)
         kind, known, rows = self._understood(asked)
-        found = [row for row in (self._by_lower_case(kind, each) for each in rows) if asked.condition(row)]
+        kept = (_by_lower_case(known, each) for each in rows if deleted or not each.get("IsDeleted"))
+        found = [row for row in kept if asked.condition(row)]
         for name, descending, nulls_last in reversed(asked.order):
             try:
                 found.sort(key=lambda row: _sort_key(row[name]), reverse=descending)
             except TypeError as error:
                 raise DataError("INVALID_FIELD", f"field '{name}' has values of several types: no order") from error
             found.sort(key=lambda row: (row[name] is None) is nulls_last)
-        found = found[: asked.limit]
+        found = found[asked.offset :][: asked.limit]
         if asked.fields is None:
             return len(found), []
         names = [known[name.lower()] for name in asked.fields]
@@ -134,7 +205,7 @@ class SObjects:
             "columnMetadata": [
                 {
                     "aggregate": False, "apexType": "Id" if name == "Id" else "String", "booleanType": False,
-                    "columnName": name, "custom": name.endswith("__c"), "displayName": name, "foreignKeyName": None,
+                    "columnName": name, "custom": _is_custom(name), "displayName": name, "foreignKeyName": None,
                     "insertable": name not in _SYSTEM_FIELDS, "joinColumns": [], "numberType": False,
                     "textType": True, "updatable": name not in _SYSTEM_FIELDS,
                 }
@@ -155,32 +226,52 @@ class SObjects:
 
     def _field(self, kind: str, name: str, known: Mapping[str, str]) -> str:
         if name.lower() not in known:
-            raise DataError("INVALID_FIELD", f"No such column '{name}' on entity '{kind}'.")
+            raise DataError("INVALID_FIELD", f"No such column '{name}' on entity '{kind}'. {_CUSTOM}")
         return known[name.lower()]
 
     def _fields(self, kind: str) -> dict[str, str]:
-        """The fields of an object by their names in lower case: the usual ones, and those of its records."""
-        usual = () if kind in _READ_ONLY else (*_SYSTEM_FIELDS, *_FIELDS.get(kind, ("Name",)))
-        known: dict[str, str] = {}
-        for name in (*usual, *(name for row in self._all(kind) for name in row)):
-            known.setdefault(name.lower(), name)
-        return known
+        """The fields of an object by their names in lower case."""
+        if kind in _READ_ONLY:
+            return {name.lower(): name for row in self._all(kind)[:1] for name in row}
+        return self._columns.get(kind, {})
+
+    def _add_object(self, kind: str) -> None:
+        if kind not in self._rows:
+            self._rows[kind] = {}
+            fields = (*_SYSTEM_FIELDS, *_FIELDS.get(kind, ("Name",)))
+            self._columns[kind] = {name.lower(): name for name in fields}
 
     def _own(self, kind: str, fields: Record) -> Record:
-        """Fields as they are written, without `attributes` and those that the org sets."""
-        known = self._fields(kind) if kind in self._rows else {}
-        named = {known.get(name.lower(), name): value for name, value in fields.items() if name != "attributes"}
+        """Fields as the object names them, which learns new ones; without `attributes` and those that the org sets."""
+        named = {self._columns[kind].get(name.lower(), name): fields[name] for name in fields if name != "attributes"}
         for name in _SYSTEM_FIELDS:
             if name in named:
-                raise DataError("INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {name}.")
+                message = f"Unable to create/update fields: {name}."
+                raise DataError("INVALID_FIELD_FOR_INSERT_UPDATE", message, fields=(name,))
+        self._columns[kind].update({name.lower(): name for name in named})
         return named
+
+    def _check(self, kind: str, fields: Record, needed: Record) -> None:
+        """Check the fields that a client writes, and that those which it needs have values."""
+        kind = self._writable(kind)
+        known = self._fields(kind)
+        for name in fields:
+            if kind in _FIELDS and name.lower() not in known and name != "attributes" and not _is_custom(name):
+                raise DataError("INVALID_FIELD", f"No such column '{name}' on sobject of type {kind}")
+        values = {name.lower(): value for name, value in needed.items()}
+        missing = [name for name in _REQUIRED.get(kind, ()) if values.get(name.lower(), "x") in (None, "")]
+        if missing:
+            message = f"Required fields are missing: [{', '.join(missing)}]"
+            raise DataError("REQUIRED_FIELD_MISSING", message, fields=tuple(missing))
 
     def _all(self, kind: str) -> list[Record]:
         if kind == "User":
             return [
                 {
-                    "Id": user.id, "Username": user.username, "Name": user.username.partition("@")[0],
-                    "Email": user.username, "IsActive": user.active, "UserType": "Standard", **self._born,
+                    "Id": user.id, "Username": user.username, "Name": (name := user.username.partition("@")[0]),
+                    "FirstName": None, "LastName": name, "Alias": name[:8], "Email": user.username,
+                    "IsActive": user.active, "UserType": "Standard", "ProfileId": self._profile_id, **_LOCALE,
+                    **self._born,
                 }
                 for user in list(self._org.users.values())
             ]  # fmt: skip
@@ -189,24 +280,26 @@ class SObjects:
                 {
                     "Id": self._org.id, "Name": "Salesforce emulator", "OrganizationType": "Developer Edition",
                     "InstanceName": "EMU1", "IsSandbox": False, "TrialExpirationDate": None, "NamespacePrefix": None,
+                    "TimeZoneSidKey": "GMT", "LanguageLocaleKey": "en_US", "DefaultLocaleSidKey": "en_US",
                     **self._born,
                 }
             ]  # fmt: skip
+        if kind == "Profile":
+            return [{"Id": self._profile_id, "Name": "System Administrator", **self._born}]
         with self._lock:
             return [dict(row) for row in self._rows.get(kind, {}).values()]
 
-    def _by_lower_case(self, kind: str, row: Record) -> Record:
-        return dict.fromkeys(self._fields(kind)) | {name.lower(): value for name, value in row.items()}
-
-    def _find(self, kind: str, record_id: str) -> Record:
+    def _find(self, kind: str, record_id: str, or_deleted: DataError = DELETED) -> Record:
         wanted = long_id(record_id) if len(record_id) == 15 else record_id
         rows = self._rows[kind] if kind in self._rows else {row["Id"]: row for row in self._all(kind)}
         if wanted not in rows:
             raise MISSING
+        if rows[wanted].get("IsDeleted"):
+            raise or_deleted
         return rows[wanted]
 
     def _writable(self, kind: str) -> str:
-        found = next((each for each in self.kinds() if each.lower() == kind.lower()), kind)
+        found = next((each for each in (*self.kinds(), *_PREFIXES) if each.lower() == kind.lower()), kind)
         if found in _READ_ONLY:
             raise DataError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"{found} is read-only in the emulator")
         return found
@@ -215,6 +308,11 @@ class SObjects:
         """The fields that have the time of a change, which is now."""
         now = dt.datetime.fromtimestamp(self._org.clock(), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
         return dict.fromkeys((*more, "LastModifiedDate", "SystemModstamp"), now)
+
+
+def _by_lower_case(known: Mapping[str, str], row: Record) -> Record:
+    """A record by names in lower case, with all fields of its object."""
+    return {lower: row.get(name) for lower, name in known.items()}
 
 
 def _as_answer(kind: str, row: Record, names: list[str], version: str) -> Record:
@@ -226,32 +324,41 @@ def _sort_key(value: Any) -> tuple[bool, Any]:
     return value is not None, value.casefold() if isinstance(value, str) else 0 if value is None else value
 
 
+def _is_custom(name: str) -> bool:
+    return name.lower().endswith("__c")
+
+
+def _with_name(row: Record) -> Record:
+    """The record of a person with its `Name`, which is made of the other two."""
+    if row.get("LastName"):
+        row["Name"] = " ".join(str(part) for part in (row.get("FirstName"), row["LastName"]) if part)
+    return row
+
+
 def _field(name: str, values: list[Any], can_write: bool) -> Record:
     value = next((each for each in values if each is not None), None)
-    kind = "boolean" if isinstance(value, bool) else "double" if isinstance(value, int | float) else "string"
-    if name == "Id":
-        kind = "id"
-    elif name.endswith(("Date", "Modstamp")) and name in _SYSTEM_FIELDS:
-        kind = "datetime"
+    by_value = "boolean" if isinstance(value, bool) else "double" if isinstance(value, int | float) else "string"
+    by_name = "reference" if name.endswith("Id") else "boolean" if name.startswith("Is") else by_value
+    kind = by_value if _is_custom(name) else _TYPES.get(name, by_name)
     own = can_write and name not in _SYSTEM_FIELDS
     return {
-        "name": name, "label": name, "type": kind, "custom": name.endswith("__c"), "createable": own, "updateable": own,
-        "nillable": own, "length": {"id": 18, "string": 255}.get(kind, 0), "filterable": True, "sortable": True,
-        "soapType": "tns:ID" if kind == "id" else f"xsd:{'dateTime' if kind == 'datetime' else kind}",
+        "name": name, "label": name, "type": kind, "custom": _is_custom(name), "createable": own, "updateable": own,
+        "nillable": own, "length": {"id": 18, "reference": 18}.get(kind, 0 if kind in _SOAP_TYPES else 255),
+        "filterable": True, "sortable": True, "soapType": _SOAP_TYPES.get(kind, "xsd:string"),
         "referenceTo": [], "picklistValues": [], "relationshipName": None, "calculated": False, "defaultValue": None,
     }  # fmt: skip
 
 
-def make_locator(text: str, start: int) -> str:
+def make_locator(text: str, start: int, deleted: bool) -> str:
     """The locator of a further page of a query, which encodes the query."""
-    return "01g" + base64.urlsafe_b64encode(f"{start}:{text}".encode()).decode("ascii").rstrip("=")
+    page = json.dumps([text, start, deleted]).encode()
+    return "01g" + base64.urlsafe_b64encode(page).decode("ascii").rstrip("=")
 
 
-def read_locator(locator: str) -> tuple[str, int]:
-    """The query and the first record of a locator; `DataError` if it is not one of this emulator."""
+def read_locator(locator: str) -> tuple[str, int, bool]:
+    """The query, its first record and whether it finds deleted ones; `DataError` if the locator is not a valid one."""
     try:
-        text = base64.urlsafe_b64decode(locator.removeprefix("01g") + "===").decode()
-        start, _, query = text.partition(":")
-        return query, int(start)
-    except ValueError as error:
+        text, start, deleted = json.loads(base64.urlsafe_b64decode(locator.removeprefix("01g") + "==="))
+        return str(text), int(start), bool(deleted)
+    except (ValueError, TypeError) as error:
         raise DataError("INVALID_QUERY_LOCATOR", "invalid query locator") from error

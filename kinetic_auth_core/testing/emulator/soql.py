@@ -13,7 +13,7 @@ import attrs
 import lark
 
 GRAMMAR: Final = r"""
-    start: _SELECT (count | fields) _FROM NAME [_WHERE any] [_ORDER _BY order ("," order)*] [_LIMIT INT]
+    start: _SELECT (count | fields) _FROM NAME [_WHERE any] [_ORDER _BY order ("," order)*] [_LIMIT INT] [_OFFSET INT]
     count: _COUNT "(" ")"
     fields: NAME ("," NAME)*
     order: NAME [DIRECTION] [NULLS]
@@ -28,6 +28,7 @@ GRAMMAR: Final = r"""
     _ORDER: /ORDER\b/i
     _BY: /BY\b/i
     _LIMIT: /LIMIT\b/i
+    _OFFSET: /OFFSET\b/i
     _COUNT: /COUNT\b/i
     _OR: /OR\b/i
     _AND: /AND\b/i
@@ -43,7 +44,7 @@ GRAMMAR: Final = r"""
     DATE.3: /\d{4}-\d\d-\d\d/
     NUMBER: /[+-]?\d+(\.\d+)?\b/
     STRING: /'([^'\\]|\\.)*'/
-    NAME: /(?!(SELECT|FROM|WHERE|ORDER|LIMIT|AND|OR|NOT|LIKE|IN|NULL|TRUE|FALSE|COUNT)\b)[A-Za-z]\w*/i
+    NAME: /(?!(SELECT|FROM|WHERE|ORDER|LIMIT|OFFSET|AND|OR|NOT|LIKE|IN|NULL|TRUE|FALSE|COUNT)\b)[A-Za-z]\w*/i
     INT: /\d+\b/
     %ignore /\s+/
 """
@@ -61,8 +62,10 @@ class DataError(Exception):
     code: str
     message: str
     status: int = 400
+    fields: tuple[str, ...] = ()
 
 
+DELETED: Final = DataError("ENTITY_IS_DELETED", "entity is deleted", 404)
 MISSING: Final = DataError("NOT_FOUND", "The requested resource does not exist", 404)
 
 
@@ -76,24 +79,31 @@ class Query:
     condition: Callable[[Row], bool]
     order: list[tuple[str, bool, bool]]
     limit: int | None
+    offset: int
 
 
 def parse(soql: str) -> Query:
     """Parse a query.
 
     Raises:
-        DataError: `MALFORMED_QUERY`: the emulator does not understand it.
+        DataError: `MALFORMED_QUERY`: the emulator does not understand it. `INVALID_FIELD`: a field is named twice.
+            `INVALID_QUERY_FILTER_OPERATOR`: an `Id` is compared with something else.
     """
     try:
         query: Query = _Reader().transform(_parser().parse(soql))
+    except RecursionError as error:
+        raise DataError("MALFORMED_QUERY", "the conditions are nested too deeply for the emulator") from error
     except lark.exceptions.VisitError as error:
+        if isinstance(error.orig_exc, DataError):
+            raise error.orig_exc from None
         raise DataError("MALFORMED_QUERY", str(error.orig_exc)) from error
     except lark.exceptions.LarkError as error:
         place = "" if (column := getattr(error, "column", -1)) in (-1, "?") else f" at column {column}"
         raise DataError(
             "MALFORMED_QUERY",
-            f"unexpected token{place}: the emulator understands fields or COUNT() of one object, and conditions by "
-            "AND, OR, NOT, comparisons, IN and LIKE, ORDER BY and LIMIT",
+            f"unexpected token{place}: the emulator has fields or COUNT() of one object, conditions by AND, OR, NOT, "
+            "comparisons, IN and LIKE, ORDER BY, LIMIT and OFFSET; no relationships, subqueries, other functions, "
+            "GROUP BY or date literals",
         ) from error
     return query
 
@@ -115,11 +125,14 @@ class _Reader(lark.Transformer[Any, Any]):
         return str(token).lower()
 
     def start(self, parts: list[Any]) -> Query:
-        fields, kind, condition, *order, limit = parts
+        fields, kind, condition, *order, limit, offset = parts
+        for name in (lower := [each.lower() for each in fields or ()]):
+            if lower.count(name) > 1:
+                raise DataError("INVALID_FIELD", f"duplicate field selected: {name}")
         self.named.update(fields or ())
         found = [each for each in order if each is not None]
         return Query(str(kind), fields, frozenset(self.named), condition or (lambda _: True), found,
-                     None if limit is None else int(limit))  # fmt: skip
+                     None if limit is None else int(limit), int(offset or 0))  # fmt: skip
 
     def count(self, _: list[Any]) -> None:
         return None
@@ -153,6 +166,7 @@ class _Reader(lark.Transformer[Any, Any]):
 
     def compared(self, parts: list[Any]) -> Callable[[Row], bool]:
         name, sign, value = self._name(parts[0]), str(parts[1]), parts[2]
+        _check_id(name, value)
         if sign in _OPERATORS:
             if value is None or isinstance(value, bool):
                 raise ValueError(f"{sign} does not compare {parts[0]!s} with null, true or false")
@@ -162,6 +176,8 @@ class _Reader(lark.Transformer[Any, Any]):
 
     def among(self, parts: list[Any]) -> Callable[[Row], bool]:
         name, negated, values = self._name(parts[0]), parts[1] is not None, parts[2:]
+        for value in values:
+            _check_id(name, value)
         return lambda row: any(_equal(name, row[name], value) for value in values) is not negated
 
     def like(self, parts: list[Any]) -> Callable[[Row], bool]:
@@ -171,6 +187,11 @@ class _Reader(lark.Transformer[Any, Any]):
         shape = "".join(wild.get(piece) or re.escape(piece[-1]) for piece in pieces)
         pattern = re.compile(shape, re.IGNORECASE | re.DOTALL)
         return lambda row: row[name] is not None and bool(pattern.fullmatch(_text(name, row[name])))
+
+
+def _check_id(name: str, value: object) -> None:
+    if name == "id" and isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9]{15}([A-Za-z0-9]{3})?", value):
+        raise DataError("INVALID_QUERY_FILTER_OPERATOR", f"invalid ID field: {value}")
 
 
 def _time(text: str) -> dt.datetime:

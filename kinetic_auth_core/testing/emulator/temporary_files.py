@@ -39,11 +39,7 @@ class TemporaryFiles:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read; an existing one is replaced.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write a file that only its owner can read; an existing one is replaced."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

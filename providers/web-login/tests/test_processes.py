@@ -21,7 +21,7 @@ _PROGRAM = """
 import json, sys, webbrowser
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.stores.session_cache import SessionCache
-SessionCache.lease_s = 1.0
+SessionCache.lease_s = 2.0
 
 def opened(address):
     with open(sys.argv[2], "a") as file:

@@ -100,6 +100,22 @@ def test_records_are_added(client: Any, control: Control) -> None:
     assert client.call(f"/services/data/v62.0/sobjects/Contact/{ids[1]}", client.token()).json()["LastName"] == "b"
     assert len(control("POST", "records/Contact", {"LastName": "c"})["ids"]) == 1
     assert control("POST", "records/Contact", ["x"], 400)["error"]
+    assert "read-only" in control("POST", "records/User", {"Email": "x"}, 400)["error"]
+    assert "Id" in control("POST", "records/Contact", {"Id": "x"}, 400)["error"]
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        ("users", {"username": "new@acme.example", "active": "no"}),
+        ("users", {"username": "new@acme.example", "failed_logins": "3"}),
+        ("apps", {"client_id": "new", "enabled": "false"}),
+        ("apps", {"client_id": "new", "run_as": 5}),
+    ],
+)
+def test_a_field_of_a_wrong_type_is_refused(control: Control, action: str, body: dict[str, object]) -> None:
+    assert f"{list(body)[1]} must be" in control("POST", action, body, 400)["error"]
+    assert control("GET", action) == []
 
 
 def test_faults_are_ordered_and_removed(client: Any, control: Control) -> None:
@@ -187,3 +203,12 @@ def test_the_same_seed_makes_the_same_org() -> None:
         form = {"client_id": first.default.client_id, "client_secret": first.default.client_secret}
         form |= {"grant_type": "refresh_token", "refresh_token": first.refresh_token}
         assert requests.post(f"{first.url}/services/oauth2/token", data=form, timeout=10).status_code == 200
+
+
+def test_the_same_seed_gives_the_same_ids_and_records_move_no_credentials() -> None:
+    first, second, plain = (SalesforceEmulator(seed=seed) for seed in ("a", "a", "a"))
+    added = [
+        (org.add_records("Contact", {"LastName": "x"}), org.add_user("u@acme.example").id) for org in (first, second)
+    ]
+    assert added[0] == added[1]
+    assert first.default.client_secret == plain.default.client_secret

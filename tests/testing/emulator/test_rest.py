@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -91,7 +92,13 @@ def test_bulk_v1_answers_in_the_content_type_of_the_request(client: Any) -> None
 
 @pytest.mark.parametrize(
     "path",
-    ["/services/apexrest/Foo", "/services/data/v62.0/nowhere", "/services/data/v62.0/composite", "/services/x/y"],
+    [
+        "/services/apexrest/Foo",
+        "/services/data/v62.0/nowhere",
+        "/services/data/v62.0/composite",
+        "/services/x/y",
+        "/services",
+    ],
 )
 def test_every_path_below_services_checks_the_token_and_then_says_that_it_is_not_emulated(
     client: Any, path: str
@@ -173,6 +180,8 @@ def test_conditions_find_the_rows_that_salesforce_would(client: Any, condition: 
         ("Size__c", ["Alpha", "beta%", "O'Neil"]),
         ("Size__c DESC NULLS LAST", ["O'Neil", "beta%", "Alpha"]),
         ("On__c, Name DESC LIMIT 2", ["beta%", "O'Neil"]),
+        ("Name LIMIT 1 OFFSET 1", ["beta%"]),
+        ("Name OFFSET 2", ["O'Neil"]),
     ],
 )
 def test_rows_come_in_order(client: Any, order: str, names: list[str]) -> None:
@@ -203,8 +212,12 @@ def test_rows_are_counted(client: Any) -> None:
         ("SELECT Id FROM Account -- a comment", "MALFORMED_QUERY"),
         ('SELECT Id FROM Account WHERE Name = "a"', "MALFORMED_QUERY"),
         ("SELECT Id FROM Account WHERE IsDeleted > true", "MALFORMED_QUERY"),
+        (f"SELECT Id FROM Account WHERE {'NOT ' * 800} Name = 'x'", "MALFORMED_QUERY"),
         ("SELECT Id FROM Nothing", "INVALID_TYPE"),
         ("SELECT Nothing FROM Account", "INVALID_FIELD"),
+        ("SELECT Id, name, Name FROM Account", "INVALID_FIELD"),
+        ("SELECT Id FROM Contact WHERE Id = '001'", "INVALID_QUERY_FILTER_OPERATOR"),
+        ("SELECT Id FROM Contact WHERE Id IN ('001000000000000', 'x')", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Id FROM Account WHERE Nmae = 'x'", "INVALID_FIELD"),
         ("SELECT Id FROM Account ORDER BY Nmae", "INVALID_FIELD"),
         ("SELECT COUNT() FROM Account WHERE Nmae = 'x'", "INVALID_FIELD"),
@@ -235,6 +248,9 @@ def test_users_and_the_organization_are_those_of_the_org(sf: SalesforceEmulator,
     assert found[0]["Username"] == client.user.username
     org = query(client, "SELECT Id, Name, IsSandbox, InstanceName, TrialExpirationDate FROM Organization").json()
     assert org["records"][0]["Id"] == sf.org_id
+    profile = query(client, "SELECT username, profileid, id FROM User").json()["records"][0]["ProfileId"]
+    found = query(client, "SELECT id, name FROM Profile").json()["records"]
+    assert [(row["Id"], row["Name"]) for row in found] == [(profile, "System Administrator")]
     refused = client.call(f"{DATA}/sobjects/User", token, "POST", json={"Username": "x"})
     assert (refused.status_code, "read-only" in refused.text) == (400, True)
 
@@ -256,6 +272,8 @@ def test_columns_and_descriptions_name_the_fields(sf: SalesforceEmulator, client
 @pytest.mark.parametrize(("number", "status"), [("30.0", 410), ("31.0", 200), ("66.0", 200), ("99.0", 404), ("x", 404)])
 def test_versions_from_31_to_the_newest_exist(client: Any, number: str, status: int) -> None:
     assert client.call(f"/services/data/v{number}/limits", client.token()).status_code == status
+    elsewhere = client.call(f"/services/data/v{number}/search", client.token())
+    assert (elsewhere.status_code == 410) is (status == 410)
 
 
 def test_the_newest_version_follows_the_clock(sf: SalesforceEmulator, client: Any) -> None:
@@ -284,6 +302,42 @@ def test_a_long_result_comes_in_pages(sf: SalesforceEmulator, client: Any) -> No
         assert client.call(f"{DATA}/query/{locator}", client.token()).json()[0]["errorCode"] == "INVALID_QUERY_LOCATOR"
 
 
+@pytest.mark.parametrize("value", [[], {"a": 1}, 5, True, "\x00"])
+def test_a_value_of_any_type_is_stored_and_queried_without_a_failure(client: Any, value: Any) -> None:
+    token = client.token()
+    for fields in ({"LastName": value, "FirstName": value}, {"LastName": "x", "Thing__c": value}):
+        assert client.call(f"{DATA}/sobjects/Contact", token, "POST", json=fields).status_code in {201, 400}
+    for more in ("", " WHERE Thing__c = 'x'", " WHERE Thing__c > 1", " ORDER BY Thing__c, Name"):
+        assert query(client, f"SELECT Id, Name, Thing__c FROM Contact{more}").status_code in {200, 400}
+
+
+def test_thousands_of_records_are_found_at_once(sf: SalesforceEmulator, client: Any) -> None:
+    began = time.monotonic()
+    sf.add_records("Contact", *({"LastName": f"Smith {number}"} for number in range(4000)))
+    page = query(client, "SELECT Id, Name FROM Contact WHERE Name LIKE 'Smith%' ORDER BY Name").json()
+    assert (page["totalSize"], len(page["records"])) == (4000, 2000)
+    assert time.monotonic() - began < 10  # quadratic in the records, it took 20 s and more
+
+
+def test_what_fails_in_an_endpoint_of_ones_own_is_an_answer(sf: SalesforceEmulator, client: Any) -> None:
+    sf.add_endpoint("/services/apexrest/Broken", lambda request: Answer(request.args["missing"]))
+    sf.add_endpoint("/services/apexrest/Fails", lambda _: Answer(str(1 / 0)))
+    token = client.token()
+    assert client.call("/services/apexrest/Fails", token).json() == [
+        {"message": "the emulator failed: ZeroDivisionError", "errorCode": "UNKNOWN_EXCEPTION"}
+    ]
+    assert client.call("/services/apexrest/Broken", token).status_code >= 400
+
+
+def test_a_client_may_ask_for_smaller_pages_of_200_or_more(sf: SalesforceEmulator, client: Any) -> None:
+    sf.add_records("Thing__c", *({"Name": str(number)} for number in range(210)))
+    asked = {"q": "SELECT Id FROM Thing__c"}
+    for size, records in (("10", 200), ("205", 205), ("2000", 210)):
+        headers = {"Sforce-Query-Options": f"batchSize={size}"}
+        page = client.call(f"{DATA}/query", client.token(), params=asked, headers=headers).json()
+        assert (len(page["records"]), page["done"]) == (records, records == 210)
+
+
 def test_records_can_be_made_changed_and_deleted(client: Any) -> None:
     token = client.token()
     assert "Account" in [each["name"] for each in client.call(f"{DATA}/sobjects/", token).json()["sobjects"]]
@@ -295,6 +349,67 @@ def test_records_can_be_made_changed_and_deleted(client: Any) -> None:
     assert client.call(path, token, "DELETE").status_code == 204
     assert client.call(path, token).json()[0]["errorCode"] == "NOT_FOUND"
     assert client.call(f"{DATA}/sobjects/Nothing/1", token, "DELETE").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "error"),
+    [
+        ("POST", "Account", {}, (400, "REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]")),
+        ("POST", "contact", {"lastname": ""}, (400, "REQUIRED_FIELD_MISSING", "[LastName]")),
+        ("POST", "Lead", {}, (400, "REQUIRED_FIELD_MISSING", "[LastName, Company]")),
+        ("PATCH", "Account/ID", {"name": None}, (400, "REQUIRED_FIELD_MISSING", "[Name]")),
+        ("POST", "Account", {"Nmae": 1}, (400, "INVALID_FIELD", "No such column 'Nmae' on sobject of type Account")),
+        ("PATCH", "Account/ID", {"Nmae": 1}, (400, "INVALID_FIELD", "No such column 'Nmae'")),
+        ("POST", "Account", {"Name": "x", "Id": "1"}, (400, "INVALID_FIELD_FOR_INSERT_UPDATE", "fields: Id")),
+        ("POST", "Nothing", {"Name": "x"}, (404, "NOT_FOUND", "The requested resource does not exist")),
+        ("GET", "Account/001000000000000AAA", None, (404, "NOT_FOUND", "The requested resource does not exist")),
+        ("GET", "Account/malformed", None, (404, "NOT_FOUND", "not accessible: malformed")),
+        ("DELETE", "Account/malformed", None, (404, "NOT_FOUND", "Provided external ID field does not exist")),
+    ],
+)
+def test_a_client_learns_what_is_wrong_with_its_record(
+    client: Any, method: str, path: str, body: dict[str, Any] | None, error: tuple[int, str, str]
+) -> None:
+    account = query(client, "SELECT Id FROM Account").json()["records"][0]["Id"]
+    answer = client.call(f"{DATA}/sobjects/{path.replace('ID', account)}", client.token(), method, json=body)
+    [found] = answer.json()
+    assert (answer.status_code, found["errorCode"]) == error[:2]
+    assert error[2] in found["message"]
+    if error[1] == "REQUIRED_FIELD_MISSING":
+        assert found["fields"] == found["message"].partition("[")[2].strip("]").split(", ")
+    assert query(client, "SELECT COUNT() FROM Account").json()["totalSize"] == 5
+    assert query(client, "SELECT Nmae FROM Account").json()[0]["errorCode"] == "INVALID_FIELD"
+
+
+def test_objects_and_fields_that_are_standard_or_custom_can_be_written(client: Any) -> None:
+    token = client.token()
+    case = client.call(f"{DATA}/sobjects/case", token, "POST", json={"Subject": "x"}).json()["id"]
+    assert case.startswith("500")
+    fields = {"LastName": "Smith", "FirstName": "Jo", "Size__c": 2, "MailingCity": "Rome"}
+    made = client.call(f"{DATA}/sobjects/Contact", token, "POST", json=fields).json()["id"]
+    found = client.call(f"{DATA}/sobjects/Contact/{made}", token).json()
+    assert (found["Name"], found["Size__c"], found["AccountId"]) == ("Jo Smith", 2, None)
+    types = client.call(f"{DATA}/sobjects/Contact/describe", token).json()["fields"]
+    found = {each["name"]: (each["type"], each["soapType"]) for each in types}
+    assert found["AccountId"] == ("reference", "tns:ID")
+    assert found["IsDeleted"] == ("boolean", "xsd:boolean")
+    assert found["Birthdate"] == ("date", "xsd:date")
+    assert found["Email"] == ("email", "xsd:string")
+
+
+def test_a_deleted_record_is_in_the_recycle_bin(sf: SalesforceEmulator, client: Any) -> None:
+    token, path = client.token(), query(client, "SELECT Id FROM Account").json()["records"][0]["attributes"]["url"]
+    gone = client.call(path, token, "DELETE")
+    assert (gone.status_code, gone.content, gone.headers.get("Content-Type")) == (204, b"", None)
+    for method in ("DELETE", "PATCH"):
+        again = client.call(path, token, method, json={"Name": "x"})
+        assert (again.status_code, again.json()[0]["errorCode"]) == (404, "ENTITY_IS_DELETED")
+    assert query(client, "SELECT Id FROM Account").json()["totalSize"] == 4
+    sf.policy.query_batch_size = 3
+    page = query(client, "SELECT Id, IsDeleted FROM Account", "queryAll").json()
+    more = client.call(page["nextRecordsUrl"], token).json()
+    rows = [*page["records"], *more["records"]]
+    assert (page["totalSize"], [row["IsDeleted"] for row in rows].count(True)) == (5, 1)
 
 
 @pytest.mark.parametrize("body", ["{", "[]", ""])
