@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.merge import LayeredValue, merge, with_place
+from kinetic_auth_core.config.construct import with_place
+from kinetic_auth_core.config.merge import LayeredValue, merge
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema
 
