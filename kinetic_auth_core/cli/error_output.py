@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+import kinetic_auth_core
 from kinetic_auth_core.cli.advice import advice
 from kinetic_auth_core.cli.output import note, styled, wrapped
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
@@ -44,9 +45,14 @@ def error_facts(error: BaseException, code: int) -> dict[str, Any]:
 
 
 def _type(error: BaseException) -> str:
+    """The name of an error's class; of ours, the public one that it is or derives from."""
     if isinstance(error, click.ClickException):
         return "UsageError"
-    return "Interrupted" if isinstance(error, click.Abort) else type(error).__name__
+    if isinstance(error, click.Abort):
+        return "Interrupted"
+    if not isinstance(error, KineticAuthError):
+        return type(error).__name__
+    return next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in kinetic_auth_core.__all__)
 
 
 def error_block(message: str, remedy: str, *, colored: bool = False) -> str:

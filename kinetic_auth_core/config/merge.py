@@ -359,17 +359,26 @@ _SIMILAR_SCHEME = 0.8
 _SCHEME = re.compile(r"([^:/?#\s]+)://")
 
 
-def name_suggestions(schema: Sequence[Setting], configuration: Configuration) -> list[str]:
+def name_suggestions(
+    schema: Sequence[Setting], configuration: Configuration, others: Callable[[], Iterable[Collection[str]]]
+) -> list[str]:
     """The misspelt names in `[defaults]` and among the variables: a sentence without its full stop for each.
 
     Args:
         schema: The settings that are read.
         configuration: The file and the variables.
+        others: Gives the names of the settings of each other provider; asked where `[defaults]` has another key.
     """
+    known = {each.name for each in schema}
+    unknown = set(configuration.file.defaults) - known - _ENVIRONMENT_KEYS
+    for names in others() if unknown else ():
+        unknown.difference_update(names)
+        if not unknown:
+            break
     found = [
-        f"{configuration.file.source('defaults', name)} is not a setting of {configuration.provider!r} "
-        f"(did you mean {meant!r}?)"
-        for name, meant in _misspelt(configuration.file.defaults, [each.name for each in schema])
+        f"{configuration.file.source('defaults', name)} is not a setting of any installed provider"
+        f"{suggest(name, sorted(known))}"
+        for name in sorted(unknown)
     ]
     names = [each.env for each in schema]
     for layer in configuration.variables.layers:

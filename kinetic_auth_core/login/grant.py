@@ -226,18 +226,25 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
             KeyLoadError: A key is not there or not usable.
             ConfigurationError: A setting turns out wrong only now, such as a `ca_bundle` that cannot be read.
         """
-        return self._with_each_key(request or self._request())
+        if request is None:
+            request = self._request()
+        elif self.single_use and isinstance(request.state, InstanceState) and request.state.get() is None:
+            request = attrs.evolve(request, state=self._own_state())  # it was made by hand, and each has another state
+        return self._with_each_key(request)
 
-    def _request(self) -> LoginRequest:
-        """A request for a login without a source."""
+    def _own_state(self) -> InstanceState:
         if self.single_use and self._state.peek() is None:
             logger.warning(
                 "%s is used without a SessionSource: a token that replaces the configured one is in the memory of this "
                 "instance alone, and is lost with it",
                 type(self).__name__,
             )
+        return self._state.get(InstanceState)
+
+    def _request(self) -> LoginRequest:
+        """A request for a login without a source."""
         return LoginRequest(
-            state=self._state.get(InstanceState),
+            state=self._own_state(),
             provider=self.provider_name or type(self).__name__,
             host=urlsplit(self.login_url).netloc,
             username=getattr(self, "username", None),

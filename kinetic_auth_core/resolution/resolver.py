@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -36,7 +36,7 @@ from kinetic_auth_core.login.spec import (
     store_problem,
 )
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
+from kinetic_auth_core.registry.discovery import AUTHENTICATORS, AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
     Observers,
     are_loading,
@@ -215,7 +215,7 @@ def _merge(
         row = ExplainedSetting("environment", configuration.environment, "default", secret=False)
         rows = (*rows, attrs.evolve(row, note=configuration.passed_over))
     suggestions = [
-        *name_suggestions(settings, configuration),
+        *name_suggestions(settings, configuration, lambda: _settings_of_others(configuration.allowed)),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
         *quoted_values(settings, rows, everything),
     ]
@@ -287,6 +287,17 @@ def _instances(spec: LoginSpec) -> tuple[Any, ...]:
     """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
     credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed))
     return tuple(make_instance(spec, credentials.load(number)) for number in range(credentials.count))
+
+
+def _settings_of_others(allowed: AllowedPlugins) -> Iterator[set[str]]:
+    """The names of the settings of each installed provider that loads, ours first."""
+    for plugin in sorted(allowed.search(AUTHENTICATORS), key=lambda each: not each.target.startswith("kinetic_auth_")):
+        try:
+            cls = load_authenticator(f"{plugin.distribution}:{plugin.name}", allowed)[1]
+        except ConfigurationError as error:
+            logger.debug("%s", error)
+        else:
+            yield {each.name for each in schema(cls)}
 
 
 def check_arguments(**arguments: object) -> None:

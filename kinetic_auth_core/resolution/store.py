@@ -75,7 +75,8 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
         default: The name of the store if none is named.
     """
     if isinstance(keyword, SessionStore):
-        row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False)
+        note = _passed_over("keyword", configuration)
+        row = ExplainedSetting("store", type(keyword).__name__, "keyword", secret=False, note=note)
         return StoreChoice(keyword, (row,), cls=type(keyword))
     try:
         named = _named(keyword, configuration)
@@ -98,7 +99,8 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     layers = [*by_environment, *variable_layers(settings, variables)]
     prefix = configuration.variable_prefix
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
-    rows = [ExplainedSetting("store", named.name, named.source, secret=False)]
+    note = _passed_over(named.source, configuration)
+    rows = [ExplainedSetting("store", named.name, named.source, secret=False, note=note)]
     rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
     wrong = list(merged.problems)
     whole = {name: _whole(value) for name, value in merged.values.items()}
@@ -147,6 +149,15 @@ def _named(keyword: object, configuration: Configuration) -> _Named | None:
     if found := variables.find("SF_STORE"):
         return _Named(*found, lambda _: {})
     return None
+
+
+def _passed_over(source: str, configuration: Configuration) -> str:
+    """The note on the variables that name a store as well, below the place that counts."""
+    names = dict.fromkeys(f"{prefix}SF_STORE" for prefix in (configuration.variable_prefix, ""))
+    layers = configuration.variables.layers
+    found = [layer.source(name) for name in names for layer in layers if layer.values.get(name)]
+    others = [each for each in found if each != source]
+    return f"set and passed over: {', '.join(others)}" if others else ""
 
 
 def _in_file(raw: object, keys: tuple[str, ...], configuration: Configuration) -> _Named:

@@ -189,11 +189,13 @@ class SessionSource:
     @secret_boundary
     def peek(self) -> SalesforceSession | None:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
+        redirection.check_source(self._redirection)
         return self._single_flight.peek()
 
     @secret_boundary
     def status(self) -> SourceStatus:
         """What is live, until when no login is made and why. Nothing is sent: memory and the store are read."""
+        redirection.check_source(self._redirection)
         cached = self._single_flight.peek_cached()
         return status_of(self._flow, cached, self._refresher.refused, is_down=self._cache.is_down)
 
@@ -233,6 +235,7 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
+        redirection.check_source(self._redirection)
         was_live, is_news = self._single_flight.drop(session, is_rejected=True)
         if was_live and is_news:
             logger.info("%s: session rejected (401); it is discarded", self._flow.spec.label)

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,9 +38,22 @@ def check_url(_instance: object, _attribute: object, value: object) -> None:
 
 
 def _check_login_url(instance: object, attribute: object, value: object) -> None:
+    if isinstance(value, str) and (problem := _problem_beside_the_address(value)):
+        raise ConfigurationError(problem)
     check_url(instance, attribute, value)
     if problem := login_host_problem(str(value)):
         raise ConfigurationError(problem)
+
+
+def _problem_beside_the_address(url: str) -> str | None:
+    """What is wrong with a login URL that has a query or fragment or lacks https://, with the address to write."""
+    plain = canonical_login_url(re.split("[?#]", url, maxsplit=1)[0])
+    address = plain if "://" in plain else canonical_login_url(f"https://{plain}")
+    if address == url or (problem := url_problem(url)) is None:
+        return None
+    if instead := url_problem(address):
+        return instead if "write" in instead else problem
+    return login_host_problem(address) or f"{problem.partition(';')[0]}: write {address}"
 
 
 def _foreign_login_host(value: object) -> str | None:

@@ -164,6 +164,8 @@ class TestJsonErrors:
         assert (outcome.code, error["type"], error["error"]) == (4, "CredentialsRejectedError", "invalid_grant")
         assert (error["status"], error["retryable"], error["username"]) == (400, False, canary)
         assert outcome.has_no_secret("canary-wrong")
+        held_back = json.loads(run("login", "password", "--json").out)["error"]
+        assert ("is not tried" in held_back["message"], held_back["type"]) == (True, "CredentialsRejectedError")
 
     def test_a_document_that_has_the_problems_is_not_followed_by_another(self, run: Run) -> None:
         document = json.loads(run("config", "show", "password", "--json").out)

@@ -115,6 +115,25 @@ def test_variables_that_are_set_and_passed_over_are_in_the_notes(
     assert (rows["api_version"].source, rows["api_version"].note) == ("SF_API_VERSION", "")
 
 
+def test_a_variable_that_names_another_store_is_in_the_note(
+    write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("[environments.prod]\nprovider = 'password'\nstore = 'memory'\n")
+    dotenv = write("PROD_SF_STORE=\nSF_STORE=file\n", ".env")
+    monkeypatch.setenv("SF_STORE", "file")
+
+    def row(**given: object) -> kinetic.ExplainedSetting:
+        rows = kinetic.resolve(environment="prod", **login, **given).explain()
+        return next(row for row in rows if row.name == "store")
+
+    ambient = f"set and passed over: SF_STORE, SF_STORE ({dotenv})"
+    assert row().note == ambient
+    assert row(store=kinetic.MemoryStore()).note == ambient
+    monkeypatch.setenv("PROD_SF_STORE", "memory")
+    assert (row().source, row().note) == ("PROD_SF_STORE", ambient)
+    assert row(store="memory").note == ambient.replace("SF_STORE", "PROD_SF_STORE, SF_STORE", 1)
+
+
 def test_a_variable_that_a_setting_which_excludes_it_passes_over_is_in_the_note(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

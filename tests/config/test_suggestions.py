@@ -16,12 +16,24 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "kinetic_auth_core")
 
 
-def test_a_misspelt_key_in_the_defaults_is_a_warning_with_the_right_one(
+@pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [("loginurl", " (did you mean 'login_url'?)"), ("clinet_id", " (did you mean 'client_id'?)"), ("colour", "")],
+)
+def test_a_key_of_the_defaults_that_no_provider_has_is_a_warning(
+    key: str, suggestion: str, write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(f"[defaults]\n{key} = 'https://test.salesforce.com'\n")
+    kinetic.resolve("password", **login)
+    assert caplog.messages == [f"{path}:defaults.{key} is not a setting of any installed provider{suggestion}"]
+
+
+def test_a_key_of_the_defaults_that_another_provider_has_causes_no_warning(
     write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = write("[defaults]\nloginurl = 'https://test.salesforce.com'\n")
+    write("[defaults]\naudience = 'https://a.com'\nredirect_port = 8080\n[defaults.store]\nname = 'memory'\n")
     kinetic.resolve("password", **login)
-    assert caplog.messages == [f"{path}:defaults.loginurl is not a setting of 'password' (did you mean 'login_url'?)"]
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("prefix", ["", "PROD_"])
@@ -79,10 +91,11 @@ def test_variables_of_other_programs_cause_no_warning(
     assert caplog.messages == []
 
 
-def test_a_similar_name_beside_the_correct_one_is_not_reported(
-    write: Write, login: dict[str, str], caplog: pytest.LogCaptureFixture
+def test_a_similar_variable_beside_the_correct_one_is_not_reported(
+    login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write("[defaults]\nlogin_urls = ['a']\nlogin_url = 'https://test.salesforce.com'\n")
+    monkeypatch.setenv("SF_LOGIN_URLS", "a")
+    monkeypatch.setenv("SF_LOGIN_URL", "https://test.salesforce.com")
     kinetic.resolve("password", **login)
     assert caplog.messages == []
 

@@ -471,6 +471,8 @@ def test_without_a_source_the_instance_keeps_it_and_warns(
     instance = make()._flow.instance()
     instance.authenticate()
     instance.authenticate()
+    instance.authenticate(kinetic.LoginRequest(reason="refresh"))
+    instance.authenticate(kinetic.LoginRequest(reason="refresh"))
     assert org.refusals == 0
     assert caplog.text.count("without a SessionSource") == 1
 

@@ -123,6 +123,25 @@ def test_only_salesforces_hosts_and_this_machine_are_trusted_by_themselves(url: 
     assert is_trusted_by_itself(url) is is_it
 
 
+@pytest.mark.parametrize(
+    ("url", "instead"),
+    [
+        ("https://login.salesforce.com?startURL=/", "has a query or fragment: write https://login.salesforce.com"),
+        ("https://acme.my.site.com/portal#x", "has a query or fragment: write https://acme.my.site.com/portal"),
+        ("https://acme.lightning.force.com/one/one.app#/home", "write https://acme.my.salesforce.com"),
+        ("http://login.salesforce.com/?x", "write https://login.salesforce.com"),
+        ("acme.my.salesforce.com", "must begin with https://: write https://acme.my.salesforce.com"),
+        ("acme.lightning.force.com", "write https://acme.my.salesforce.com"),
+        ("https://user:pass@login.salesforce.com?x", "has a user or password in it; leave them out"),
+        ("", "must begin with https://"),
+    ],
+)
+def test_an_address_with_more_or_less_than_the_host_says_which_to_write(url: str, instead: str) -> None:
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("jwt-bearer", **SIGNED, login_url=url)
+    assert str(caught.value).endswith(instead)
+
+
 @pytest.mark.parametrize("url", ["https://Login.Salesforce.com:443/", "https://LOGIN.salesforce.com."])
 def test_the_source_has_the_canonical_form(url: str) -> None:
     rows = {row.name: row.value for row in kinetic.resolve("jwt-bearer", login_url=url, **SIGNED).explain()}

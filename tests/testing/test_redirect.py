@@ -142,9 +142,10 @@ def test_a_wrong_configuration_is_reported_as_ever(emulator: SalesforceEmulator)
 
 def test_a_source_from_before_raises_even_with_a_live_session(emulator: SalesforceEmulator) -> None:
     source = kinetic.resolve("password", **emulator.settings("password"))
-    source.session()
+    session = source.session()
+    tasks = (lambda: asyncio.run(source.asession()), lambda: source.invalidate(session))
     with SalesforceEmulator() as other, redirect_logins(other):
-        for use in (source.session, source.authenticate, lambda: asyncio.run(source.asession())):
+        for use in (source.session, source.authenticate, source.peek, source.status, *tasks):
             with pytest.raises(kinetic.ConfigurationError, match="resolved before it"):
                 use()
     assert emulator.is_live(source.session().access_token)
