@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextvars import ContextVar, copy_context
 from inspect import CO_VARARGS
 from types import FrameType
@@ -180,6 +180,38 @@ def pause_runner(seconds: float) -> None:
                 library.sleep(seconds)
                 return
     time.sleep(seconds)
+
+
+#: How long what a person has to do may take, in seconds: so long others wait for a login that asks one.
+LONGEST_CONSENT_S = 900.0
+
+
+@contextlib.contextmanager
+def repeated(call: Callable[[], bool], every_s: float) -> Generator[None]:
+    """Call something again and again in a thread of its own while the block runs, as it asks a person.
+
+    Args:
+        call: What to call; it is not called again once it has returned False.
+        every_s: The seconds from one call to the next.
+    """
+    stop = threading.Event()
+    give_up_at = time.monotonic() + LONGEST_CONSENT_S  # a signal handler may keep us from stopping it
+
+    def run() -> None:
+        while not stop.wait(every_s) and time.monotonic() < give_up_at and call():
+            pass
+
+    thread = threading.Thread(target=run, name="kinetic-auth renewal", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads, or the interpreter is ending
+        yield
+        return
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class ReentryError(KineticAuthError, RuntimeError):
