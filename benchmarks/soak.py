@@ -267,7 +267,7 @@ def leaks(samples: list[dict[str, int]], threads: int) -> list[str]:
 
 def main() -> int:
     """Run it and print what came of it."""
-    log = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - a file with a buffer and its lock, as users' logs are
+    log = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - with a buffer and its lock, as logs have
     logging.basicConfig(level=logging.DEBUG, stream=log)
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 32
