@@ -153,8 +153,9 @@ class Soak:
         return samples
 
     def _end(self, threads: list[threading.Thread], patience_s: float, problem: str) -> None:
+        give_up_at = time.monotonic() + patience_s
         for thread in threads:
-            thread.join(patience_s)
+            thread.join(max(give_up_at - time.monotonic(), 0))
             if thread.is_alive():
                 self.bad.append(problem)
 

@@ -302,6 +302,36 @@ def mark_interruption(error: BaseException) -> bool:
     return False
 
 
+def release_log_locks(error: BaseException) -> None:
+    """Release the locks of those log handlers that were in the middle of a record when a signal handler raised.
+
+    Up to Python 3.12, `logging.Handler` takes its lock a line before the `try` that releases it. What is raised between
+    them leaves the lock to this thread for ever, and every other thread that logs waits for it.
+
+    Args:
+        error: What the signal handler raised, with its traceback.
+    """
+    stack, interrupted = error.__traceback__, []
+    while stack is not None:
+        interrupted += _handlers_of(stack.tb_frame)
+        stack = stack.tb_next
+    frame: FrameType | None = sys._getframe() if interrupted else None  # noqa: SLF001 - the way to it
+    in_use = []
+    while frame is not None:  # they log further out as well, and release their locks there
+        in_use += _handlers_of(frame)
+        frame = frame.f_back
+    for handler in interrupted:
+        lock: Any = handler.lock
+        if not any(handler is each for each in in_use) and hasattr(lock, "_is_owned"):
+            while lock._is_owned():  # noqa: SLF001 - an RLock has no other way to ask it
+                lock.release()
+
+
+def _handlers_of(frame: FrameType) -> list[logging.Handler]:
+    handler = frame.f_locals.get("self") if frame.f_code.co_filename == logging.__file__ else None
+    return [handler] if isinstance(handler, logging.Handler) else []
+
+
 def chain(error: BaseException) -> Iterator[BaseException]:
     """An error, what it wraps in its arguments and `reason` (urllib3), its causes and its group; each once."""
     queue: list[Any] = [error]

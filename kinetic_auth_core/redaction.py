@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
-from kinetic_auth_core.concurrency import mark_interruption
+from kinetic_auth_core.concurrency import mark_interruption, release_log_locks
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +114,9 @@ def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
             for link in links:  # it grows; and it calls nothing of Python's own, for which the stack may have no room
                 if id(link) not in seen:
                     seen.add(id(link))
-                    try:  # noqa: SIM105 - suppress() is Python code, for which there may be no room
-                        mark_interruption(link)
+                    try:  # not suppress(): it is Python code, for which there may be no room
+                        if mark_interruption(link):
+                            release_log_locks(link)
                     except RecursionError:
                         pass
                     try:
