@@ -93,10 +93,19 @@ class _NoFork:
         while any(thread != own for thread in list(self._inside)) and time.monotonic() < give_up_at:
             pause_runner(0.001)
         for lock in _handler_locks():
-            while not (is_mine := lock.acquire(blocking=False)) and time.monotonic() < give_up_at:
-                pause_runner(0.001)
+            if isinstance(lock, _RLock):  # it waits its turn among threads that log all the time
+                is_mine = lock.acquire(timeout=max(give_up_at - time.monotonic(), 0))
+            else:  # that of greenlets
+                while not (is_mine := lock.acquire(blocking=False)) and time.monotonic() < give_up_at:
+                    pause_runner(0.001)
             if is_mine:
                 held.append(lock)
+
+    def leave(self) -> None:
+        """Forget that this thread is inside: what a signal handler raised may have kept it from leaving."""
+        with contextlib.suppress(ValueError):
+            while True:  # each step is atomic
+                self._inside.remove(threading.get_ident())
 
     def after_in_parent(self) -> None:
         for lock in self._forking.pop(threading.get_ident(), ()):
@@ -113,6 +122,7 @@ def _handler_locks() -> list[Any]:
     return [lock for handler in sorted(handlers, key=id) if (lock := getattr(handler, "lock", None)) is not None]
 
 
+_RLock = type(threading.RLock())
 _LONGEST_WAIT_S = 5.0
 no_fork = _NoFork()  #: For `with`: what must not be interrupted by a fork, such as a TLS handshake in OpenSSL.
 
@@ -302,16 +312,17 @@ def mark_interruption(error: BaseException) -> bool:
     return False
 
 
-def release_log_locks(error: BaseException) -> None:
-    """Release the locks of those log handlers that were in the middle of a record when a signal handler raised.
+def clear_up_after(interruption: BaseException) -> None:
+    """Release what the code that a signal handler interrupted could not: the locks of log handlers, and `no_fork`.
 
     Up to Python 3.12, `logging.Handler` takes its lock a line before the `try` that releases it. What is raised between
     them leaves the lock to this thread for ever, and every other thread that logs waits for it.
 
     Args:
-        error: What the signal handler raised, with its traceback.
+        interruption: What the signal handler raised, with its traceback.
     """
-    stack, interrupted = error.__traceback__, []
+    no_fork.leave()
+    stack, interrupted = interruption.__traceback__, []
     while stack is not None:
         interrupted += _handlers_of(stack.tb_frame)
         stack = stack.tb_next
