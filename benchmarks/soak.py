@@ -145,7 +145,7 @@ class Soak:
             samples.append(held())
         self._stop.set()
         self._end(others, 120, "a process hangs")
-        self._end(workers, DEADLINE_S * 4, "a thread hangs")
+        self._end(workers, 60, "a thread hangs")
         if self.bad:
             faulthandler.dump_traceback(all_threads=True)
         for source in self._sources:
