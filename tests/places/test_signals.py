@@ -364,6 +364,18 @@ def test_what_a_handler_raises_while_a_line_is_logged_leaves_no_lock_held(
     assert not other.is_alive()
 
 
+def test_what_a_handler_raises_while_the_library_logs_an_error_is_not_lost(
+    interrupted_handler: logging.Handler, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "kinetic_auth_core.redaction")
+    interrupted_handler.addFilter(lambda record: record.name == "kinetic_auth_core.redaction")
+    signal.signal(signal.SIGALRM, Raising(JobTimeoutError("time is up")).method)
+    with pytest.raises(JobTimeoutError) as caught:
+        kinetic.SessionSource(Waiting(kinetic.CredentialsRejectedError("no"))).session()
+    assert secrets_in_locals(caught.value) == []
+    assert not interrupted_handler.lock._is_owned()  # type: ignore[union-attr]
+
+
 def test_the_lock_of_a_handler_that_uses_the_source_itself_stays_with_it(interrupted_handler: logging.Handler) -> None:
     error = JobTimeoutError("time is up")
     signal.signal(signal.SIGALRM, Raising(error).method)
