@@ -11,6 +11,7 @@ of them stopped for a while (SIGSTOP), and a process with gevent asks as well.
 """
 
 import collections
+import faulthandler
 import gc
 import json
 import logging
@@ -143,17 +144,20 @@ class Soak:
             self._wait(time.monotonic() + self._seconds / 10)
             samples.append(held())
         self._stop.set()
-        for thread in others:
-            thread.join(120)
-            if thread.is_alive():
-                self.bad.append("a process hangs")
-        for thread in workers:
-            thread.join(DEADLINE_S * 4)
-            if thread.is_alive():
-                self.bad.append("a thread hangs")
+        self._end(others, 120, "a process hangs")
+        self._end(workers, 60, "a thread hangs")
+        if self.bad:
+            faulthandler.dump_traceback(all_threads=True)
         for source in self._sources:
             source.close()
         return samples
+
+    def _end(self, threads: list[threading.Thread], patience_s: float, problem: str) -> None:
+        give_up_at = time.monotonic() + patience_s
+        for thread in threads:
+            thread.join(max(give_up_at - time.monotonic(), 0))
+            if thread.is_alive():
+                self.bad.append(problem)
 
     def _interrupt(self, *_: object) -> None:
         if self._is_armed:
@@ -203,7 +207,7 @@ class Soak:
 
     def _be_child(self) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)  # a child that hangs ends with -14
+        faulthandler.dump_traceback_later(60, exit=True)  # a child that hangs ends with 1, and says where
         status = 0
         for source in self._sources:
             for ask in (source.session, source.authenticate):
@@ -264,7 +268,8 @@ def leaks(samples: list[dict[str, int]], threads: int) -> list[str]:
 
 def main() -> int:
     """Run it and print what came of it."""
-    logging.disable(logging.CRITICAL)
+    log = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - with a buffer and its lock, as logs have
+    logging.basicConfig(level=logging.DEBUG, stream=log)
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 32
     processes = int(sys.argv[3]) if len(sys.argv) > 3 else 4

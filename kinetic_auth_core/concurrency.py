@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextvars import ContextVar, copy_context
 from inspect import CO_VARARGS
 from types import FrameType
@@ -93,10 +93,19 @@ class _NoFork:
         while any(thread != own for thread in list(self._inside)) and time.monotonic() < give_up_at:
             pause_runner(0.001)
         for lock in _handler_locks():
-            while not (is_mine := lock.acquire(blocking=False)) and time.monotonic() < give_up_at:
-                pause_runner(0.001)
+            if isinstance(lock, _RLock):  # it waits its turn among threads that log all the time
+                is_mine = lock.acquire(timeout=max(give_up_at - time.monotonic(), 0))
+            else:  # that of greenlets
+                while not (is_mine := lock.acquire(blocking=False)) and time.monotonic() < give_up_at:
+                    pause_runner(0.001)
             if is_mine:
                 held.append(lock)
+
+    def leave(self) -> None:
+        """Forget that this thread is inside: what a signal handler raised may have kept it from leaving."""
+        with contextlib.suppress(ValueError):
+            while True:  # each step is atomic
+                self._inside.remove(threading.get_ident())
 
     def after_in_parent(self) -> None:
         for lock in self._forking.pop(threading.get_ident(), ()):
@@ -113,6 +122,7 @@ def _handler_locks() -> list[Any]:
     return [lock for handler in sorted(handlers, key=id) if (lock := getattr(handler, "lock", None)) is not None]
 
 
+_RLock = type(threading.RLock())
 _LONGEST_WAIT_S = 5.0
 no_fork = _NoFork()  #: For `with`: what must not be interrupted by a fork, such as a TLS handshake in OpenSSL.
 
@@ -185,6 +195,38 @@ def pause_runner(seconds: float) -> None:
                 library.sleep(seconds)
                 return
     time.sleep(seconds)
+
+
+#: How long what a person has to do may take, in seconds: so long others wait for a login that asks one.
+LONGEST_CONSENT_S = 900.0
+
+
+@contextlib.contextmanager
+def repeated(call: Callable[[], bool], every_s: float) -> Generator[None]:
+    """Call something again and again in a thread of its own while the block runs, as it asks a person.
+
+    Args:
+        call: What to call; it is not called again once it has returned False.
+        every_s: The seconds from one call to the next.
+    """
+    stop = threading.Event()
+    give_up_at = time.monotonic() + LONGEST_CONSENT_S  # a signal handler may keep us from stopping it
+
+    def run() -> None:
+        while not stop.wait(every_s) and time.monotonic() < give_up_at and call():
+            pass
+
+    thread = threading.Thread(target=run, name="kinetic-auth renewal", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads, or the interpreter is ending
+        yield
+        return
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class ReentryError(KineticAuthError, RuntimeError):
@@ -273,6 +315,37 @@ def mark_interruption(error: BaseException) -> bool:
         error.__dict__[_MARK] = True
         return True
     return False
+
+
+def clear_up_after(interruption: BaseException) -> None:
+    """Release what the code that a signal handler interrupted could not: the locks of log handlers, and `no_fork`.
+
+    Up to Python 3.12, `logging.Handler` takes its lock a line before the `try` that releases it. What is raised between
+    them leaves the lock to this thread for ever, and every other thread that logs waits for it.
+
+    Args:
+        interruption: What the signal handler raised, with its traceback.
+    """
+    no_fork.leave()
+    stack, interrupted = interruption.__traceback__, []
+    while stack is not None:
+        interrupted += _handlers_of(stack.tb_frame)
+        stack = stack.tb_next
+    frame: FrameType | None = sys._getframe() if interrupted else None  # noqa: SLF001 - the way to it
+    in_use = []
+    while frame is not None:  # they log further out as well, and release their locks there
+        in_use += _handlers_of(frame)
+        frame = frame.f_back
+    for handler in interrupted:
+        lock: Any = handler.lock
+        if not any(handler is each for each in in_use) and hasattr(lock, "_is_owned"):
+            while lock._is_owned():  # noqa: SLF001 - an RLock has no other way to ask it
+                lock.release()
+
+
+def _handlers_of(frame: FrameType) -> list[logging.Handler]:
+    handler = frame.f_locals.get("self") if frame.f_code.co_filename == logging.__file__ else None
+    return [handler] if isinstance(handler, logging.Handler) else []
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

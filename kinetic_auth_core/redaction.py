@@ -8,7 +8,6 @@ UTF-8 that was read as Latin-1 or as Windows-1252.
 
 import base64
 import codecs
-import contextlib
 import functools
 import html
 import logging
@@ -20,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
-from kinetic_auth_core.concurrency import mark_interruption
+from kinetic_auth_core.concurrency import clear_up_after, mark_interruption, raise_interruption
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +113,9 @@ def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
             for link in links:  # it grows; and it calls nothing of Python's own, for which the stack may have no room
                 if id(link) not in seen:
                     seen.add(id(link))
-                    try:  # noqa: SIM105 - suppress() is Python code, for which there may be no room
-                        mark_interruption(link)
+                    try:  # not suppress(): it is Python code, for which there may be no room
+                        if mark_interruption(link):
+                            clear_up_after(link)
                     except RecursionError:
                         pass
                     try:
@@ -146,7 +146,7 @@ def _strip_in_c(
 
 def _log_stacks(stacks: list[tuple[BaseException, TracebackType | None]]) -> None:
     """Log where an error and its causes were raised: files, lines and names, no values."""
-    with contextlib.suppress(Exception):
+    try:
         if logger.isEnabledFor(logging.DEBUG):
             for error, stack in stacks:
                 if stack is None:
@@ -154,6 +154,12 @@ def _log_stacks(stacks: list[tuple[BaseException, TracebackType | None]]) -> Non
                 frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(stack)]
                 places = [f"  {code.co_filename}:{line} {code.co_qualname}" for code, line in frames]
                 logger.debug("%s was raised at\n%s", type(error).__name__, "\n".join(places))
+    except Exception as failure:  # noqa: BLE001 - a log handler's; the error is raised all the same
+        stack = None
+        stacks.clear()  # they have the frames
+        if mark_interruption(failure):
+            clear_up_after(failure)
+        raise_interruption(failure)
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from kinetic_auth_core.concurrency import raise_interruption
+from kinetic_auth_core.concurrency import no_fork, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
 from kinetic_auth_core.locations import absolute, read_file
 from kinetic_auth_core.redaction import secret_boundary
@@ -71,7 +71,8 @@ class LocalSigner:
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding
 
-        return self.private_key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        with no_fork:
+            return self.private_key.sign(message, padding.PKCS1v15(), hashes.SHA256())
 
     def public_key(self) -> bytes:
         """The public key, PEM."""
@@ -115,14 +116,15 @@ def read_private_key(
         label = f"the private key file {key}"
     contents = _contents(key, label, path_setting)
     try:
-        parsed = parse_private_key(contents, _encoded(passphrase))
+        with no_fork:
+            parsed = parse_private_key(contents, _encoded(passphrase))
+            public = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except UnusableKey as error:
         remedy = unlock_remedy if isinstance(error, LockedKey) else error.remedy
         problem = KeyLoadError(f"{label} {error.what}.", remedy=remedy)
     else:
         if isinstance(key, Path):
             _warn_if_exposed(key, label)
-        public = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return LocalSigner(parsed, hashlib.sha256(public).hexdigest())
     raise problem  # without the parser's errors as its context: they may quote the key
 

@@ -7,7 +7,6 @@ docs/adr/0023-a-token-is-presented-once.md.
 
 import logging
 import os
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from kinetic_auth_core.concurrency import (
     is_program_ending,
     pause_runner,
     raise_interruption,
+    repeated,
     reset_after_fork,
 )
 from kinetic_auth_core.errors import (
@@ -54,8 +54,6 @@ logger = logging.getLogger(__name__)
 
 #: A mark that is further ahead than its length and this was made by a clock that is ahead of ours.
 _SKEW_S = 5.0
-#: How long a mark is renewed while a person is asked, in seconds.
-_LONGEST_CONSENT_S = 900.0
 
 
 class LostGrantError(CredentialsRejectedError):
@@ -247,29 +245,20 @@ class SingleUse:
         if not self._begins_with_consent(marked.record):
             yield
             return
-        stop = threading.Event()
 
-        give_up_at = time.monotonic() + _LONGEST_CONSENT_S  # an interrupt may keep us from stopping it
-
-        def renew() -> None:
-            while not stop.wait(self._lease_s / 3) and time.monotonic() < give_up_at:
-                mark = Mark(marked.login, time.time() + self._lease_s)
-                try:
-                    renewed = self._entry.swap(marked.record, attrs.evolve(marked.record, mark=mark))
-                except AuthenticationError as error:
-                    logger.warning("%s", error)
-                    continue
-                if renewed is None:
-                    return
+        def renew() -> bool:
+            mark = Mark(marked.login, time.time() + self._lease_s)
+            try:
+                renewed = self._entry.swap(marked.record, attrs.evolve(marked.record, mark=mark))
+            except AuthenticationError as error:
+                logger.warning("%s", error)
+                return True
+            if renewed is not None:
                 marked.record = renewed
+            return renewed is not None
 
-        thread = threading.Thread(target=renew, name="kinetic-auth mark", daemon=True)
-        thread.start()
-        try:
+        with repeated(renew, self._lease_s / 3):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
     def settle(self, marked: MarkedState, error: BaseException | None, *, was_sent: bool) -> None:
         """Record what has become of the secret.

@@ -134,6 +134,11 @@ class LoginSpec:
     identity: Identity = attrs.field(kw_only=True, repr=False)
 
     @property
+    def asks_a_person(self) -> bool:
+        """Whether a login may have to wait for a person."""
+        return getattr(self.cls, "asks_a_person", False) is True
+
+    @property
     def is_by_hand(self) -> bool:
         """Whether the instance was made by hand: it keeps its own connections."""
         return self.distribution is None

@@ -17,7 +17,9 @@ from typing import ClassVar
 import attrs
 
 from kinetic_auth_core.concurrency import (
+    LONGEST_CONSENT_S,
     pause_runner,
+    repeated,
     reset_after_fork,
 )
 from kinetic_auth_core.events import Reason, may_ask_a_person
@@ -198,26 +200,27 @@ class Refresher:
     def next_session(self) -> CachedSession:
         """A session that is neither dead nor expired: the one in the store, else a new one.
 
-        While another process logs in, this waits for its result, but no longer than a lease lasts.
+        While another process logs in, this waits for its result, but no longer than a lease lasts, or than a person may
+        take.
 
         Raises:
             KineticAuthError: The login failed.
         """
         pause_s = _FIRST_WAIT_S
         self._cache.find_name()
-        give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_WAIT_S
+        patience_s = LONGEST_CONSENT_S if self._flow.spec.asks_a_person else self._cache.lease_s
+        give_up_at = time.monotonic() + patience_s + _LONGEST_WAIT_S
         while True:
             if cached := self.cached():
                 return self._found(cached)
             if held := self._refused.held():
                 return held
             if self._flow.has_to_wait():
-                give_up_at = time.monotonic() + self._cache.lease_s + _LONGEST_WAIT_S
+                give_up_at = time.monotonic() + patience_s + _LONGEST_WAIT_S
             elif (lease := self._cache.acquire(self._holder)) is not None:
                 return self._under_lease(lease, stale=None)
             if time.monotonic() >= give_up_at:  # others fail one after the other, or the store frees no lease
-                waited_s = self._cache.lease_s
-                logger.warning("waited %.0f s for another process's login; logging in without the lease", waited_s)
+                logger.warning("waited %.0f s for another process's login; logging in without the lease", patience_s)
                 return self._log_in(stale=None)
             pause_runner(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
             pause_s = min(pause_s * _GROWTH, _LONGEST_WAIT_S)
@@ -247,6 +250,9 @@ class Refresher:
         try:
             if cached := self.cached(younger_than=stale):  # it may be stored between the look and the lease
                 return self._found(cached)
+            if stale is None and self._flow.spec.asks_a_person and may_ask_a_person():
+                with repeated(lambda: self._cache.extend(lease), self._cache.lease_s / 3):
+                    return self._log_in(stale)
             return self._log_in(stale)
         finally:
             try:

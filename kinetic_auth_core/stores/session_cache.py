@@ -244,6 +244,19 @@ class SessionCache:
 
         return self._ask("acquire", acquire)
 
+    def extend(self, lease: "Lease") -> bool:
+        """Extend the lease by `lease_s` seconds, where it was taken.
+
+        Returns:
+            Whether it is still held; True also where the store has failed.
+        """
+        try:
+            return lease.store.acquire(lease.name, lease.holder, expires_in_s=self.lease_s)
+        except Exception as error:  # noqa: BLE001 - as in _ask; the next call may succeed
+            raise_interruption(error)
+            self._note_outage("acquire", _why(error, lease.store))
+            return True
+
     def release(self, lease: "Lease") -> None:
         """Give the lease back where it was taken: a store that cannot keep a session may still let go of a lease."""
         try:

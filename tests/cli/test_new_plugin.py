@@ -37,7 +37,7 @@ def process(*command: str | Path, cwd: Path, site: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -105,6 +105,24 @@ WHILE_IT_LOGS = """
     print(printed_by(in_child(lambda: source.session().is_valid())), source.session().is_valid())
 """
 
+WHILE_KEYS_ARE_READ = """
+    from pathlib import Path
+    from kinetic_auth_core.plugins import LocalSigner, read_private_key
+
+    LocalSigner.import_modules()
+
+    def use():
+        return bool(read_private_key(Path(settings["private_key_path"])).sign(b"message"))
+
+    def fork_meanwhile(after_s):  # in a process that has used no key yet: OpenSSL looks up its algorithms once
+        for _ in range(4):
+            threading.Thread(target=use, daemon=True).start()
+        time.sleep(after_s)
+        return printed_by(in_child(use))
+
+    print(*{printed_by(in_child(lambda: fork_meanwhile(number / 4000))) for number in range(60)})
+"""
+
 FORKS = pytest.mark.parametrize("fork", ["python", "c"])
 
 
@@ -132,6 +150,12 @@ def test_python_does_not_fork_while_certificates_are_read(
 def test_python_does_not_fork_while_a_login_writes_to_the_log(sf: SalesforceEmulator, run: Run) -> None:
     """The buffer of the log's file is locked then, and the child would wait for it with its own first line."""
     assert run(START + WHILE_IT_LOGS, sf.settings("password"), "python") == "True True"
+
+
+def test_python_does_not_fork_while_a_key_is_read_or_signs(sf: SalesforceEmulator, run: Run) -> None:
+    """OpenSSL holds locks of its own then, too."""
+    env = sf.env()
+    assert run(START + WHILE_KEYS_ARE_READ, {"private_key_path": env["SF_PRIVATE_KEY_PATH"]}, "python") == "True"
 
 
 @FORKS

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import io
 import json
 import logging
 import random
@@ -306,6 +307,89 @@ class Constant:
     @kinetic.hookimpl
     def authenticate(self) -> kinetic.SalesforceSession:
         return self.given
+
+
+SESSION = kinetic.SalesforceSession("00D!t", "https://acme.my.salesforce.com", "", "1")
+
+
+class _Lock:
+    """The lock of a log handler; the signal comes when it was just acquired."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.is_armed = True
+
+    def acquire(self) -> None:
+        self.inner.acquire()
+        if self.is_armed:
+            self.is_armed = False
+            signal.raise_signal(signal.SIGALRM)
+
+    def release(self) -> None:
+        self.inner.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _is_owned(self) -> bool:
+        return bool(self.inner._is_owned())
+
+
+@pytest.fixture
+def interrupted_handler() -> Iterator[logging.Handler]:
+    handler, log = logging.StreamHandler(io.StringIO()), logging.getLogger("kinetic_auth_core")
+    before = log.level
+    handler.lock = _Lock(handler.lock)  # type: ignore[assignment]
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    yield handler
+    log.removeHandler(handler)
+    log.setLevel(before)
+
+
+def test_what_a_handler_raises_while_a_line_is_logged_leaves_no_lock_held(
+    interrupted_handler: logging.Handler,
+) -> None:
+    error = JobTimeoutError("time is up")
+    signal.signal(signal.SIGALRM, Raising(error).method)
+    source = kinetic.SessionSource(Constant(SESSION))
+    with pytest.raises(JobTimeoutError):
+        source.session()
+    other = threading.Thread(target=logging.getLogger("kinetic_auth_core").info, args=("another thread",), daemon=True)
+    other.start()
+    other.join(10)
+    assert not other.is_alive()
+
+
+def test_what_a_handler_raises_while_the_library_logs_an_error_is_not_lost(
+    interrupted_handler: logging.Handler, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "kinetic_auth_core.redaction")
+    interrupted_handler.addFilter(lambda record: record.name == "kinetic_auth_core.redaction")
+    signal.signal(signal.SIGALRM, Raising(JobTimeoutError("time is up")).method)
+    with pytest.raises(JobTimeoutError) as caught:
+        kinetic.SessionSource(Waiting(kinetic.CredentialsRejectedError("no"))).session()
+    assert secrets_in_locals(caught.value) == []
+    assert not interrupted_handler.lock._is_owned()  # type: ignore[union-attr]
+
+
+def test_the_lock_of_a_handler_that_uses_the_source_itself_stays_with_it(interrupted_handler: logging.Handler) -> None:
+    error = JobTimeoutError("time is up")
+    signal.signal(signal.SIGALRM, Raising(error).method)
+    source = kinetic.SessionSource(Constant(SESSION))
+    held: list[bool] = []
+
+    class Posts(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            with pytest.raises(JobTimeoutError):
+                source.session()
+            held.extend(each.lock._is_owned() for each in (self, interrupted_handler))  # type: ignore[union-attr]
+
+    Posts().handle(logging.makeLogRecord({"msg": "posted"}))
+    assert held == [True, False]
 
 
 def test_who_waits_for_an_interrupted_login_takes_it_over() -> None:

@@ -10,7 +10,7 @@ import traceback
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import httpx
@@ -327,6 +327,37 @@ def test_a_store_that_grants_no_lease_delays_a_login_by_the_lease_at_most(
     assert kinetic.SessionSource(ByToken("app", "ada"), store=Stingy()).session().is_valid()
     assert 0.5 <= time.monotonic() - began < 5
     assert "logging in without the lease" in caplog.text
+
+
+@pytest.mark.usefixtures("full_tier")
+def test_a_login_that_waits_for_a_person_keeps_its_lease_and_the_others_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SessionCache, "lease_s", 0.3)
+    monkeypatch.setenv("KINETIC_AUTH_INTERACTIVE", "1")
+    store = MemoryStore()
+    asked: list[str] = []
+
+    class AsksAPerson(ByToken):
+        asks_a_person: ClassVar[bool] = True
+
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            asked.append("person")
+            others.start()
+            others.join(2)  # the person takes longer than any lease
+            return a_session(f"00D!{uuid.uuid4()}")
+
+    found: list[str] = []
+    others = threading.Thread(
+        target=lambda: found.append(
+            kinetic.SessionSource(AsksAPerson("app", "ada"), store=store).session().access_token
+        )
+    )
+    token = kinetic.SessionSource(AsksAPerson("app", "ada"), store=store).session().access_token
+    others.join(30)
+    assert found == [token]
+    assert asked == ["person"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 import pytest
 
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.stores.session_cache import SessionCache
+from kinetic_auth_core.testing import SalesforceEmulator
 from kinetic_auth_core.testing.contracts.checks import until
 
 #: Prints the token. Its browser appends the address to a file.
@@ -85,3 +89,30 @@ def test_when_the_process_that_asks_dies_another_one_asks(
     until(lambda: len(opened(addresses)) == 2, "no second browser was opened")
     person.walk(opened(addresses)[1])
     assert second.communicate(timeout=30)[0]
+
+
+def test_who_waits_for_the_session_of_the_first_does_not_refresh_it_before_it_is_stored(
+    web_settings: dict[str, Any], person: Any, sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(SessionCache, "lease_s", 0.3)
+    store = {"name": "file", "path": str(tmp_path / "shared")}
+    tokens: list[str] = []
+    waiting = threading.Thread(
+        target=lambda: tokens.append(kinetic.resolve("web-login", store=store, **web_settings).session().access_token)
+    )
+
+    class SlowObserver:
+        @kinetic.hookimpl
+        def session_issued(self) -> None:
+            waiting.join(1.5)  # the refresh token is in the store by now, the session is not
+
+    def meanwhile(_address: str) -> None:
+        waiting.start()
+        time.sleep(0.6)  # longer than a lease that is not extended
+
+    person.meanwhile = meanwhile
+    first = kinetic.resolve("web-login", store=store, observers=[SlowObserver()], **web_settings)
+    token = first.session().access_token
+    waiting.join(30)
+    assert tokens == [token]
+    assert sf.token_requests == 1
