@@ -113,6 +113,8 @@ def file_layer(
         configuration: The file and the variables.
         but_not: The keys of the table that are no settings.
     """
+    if not table:
+        return {}
     paths = {each.name for each in schema if each.is_path}
     secrets = {each.name for each in schema if each.secret}
     layer = {}

@@ -107,9 +107,19 @@ class SessionObserver:
         """`session` was reported dead, typically after a 401; once for each session."""
 
 
+class _PluginManager(pluggy.PluginManager):
+    """pluggy's manager, which does not look for hookspecs in what each class has from `object`.
+
+    Each source has one, and most of the time that its making takes would be spent there.
+    """
+
+    def parse_hookspec_opts(self, module_or_class: object, name: str) -> Any:
+        return None if name.startswith("__") else super().parse_hookspec_opts(module_or_class, name)  # type: ignore[arg-type]  # as pluggy declares it
+
+
 def plugin_manager(*specs: type) -> pluggy.PluginManager:
     """A new plugin manager with these hookspecs."""
-    manager = pluggy.PluginManager(PROJECT)
+    manager = _PluginManager(PROJECT)
     for spec in specs:
         manager.add_hookspecs(spec)
     return manager

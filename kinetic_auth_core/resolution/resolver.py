@@ -334,7 +334,10 @@ def _check_references(
             notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
         except KineticAuthError as error:
             problems.append(f"{name} (from {sources[name]}): {error}")
-    noted = (attrs.evolve(row, note="; ".join(filter(None, (notes.get(row.name), row.note)))) for row in rows)
+    noted = (
+        attrs.evolve(row, note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
+        for row in rows
+    )
     return tuple(noted), problems
 
 

@@ -170,6 +170,15 @@ def _single(validator: Any) -> Iterator[Any]:
         yield validator
 
 
+def _arms_and_items(type_: Any) -> list[Any]:
+    """The members of a union, and the types of the items of those that are lists."""
+    return [each for arm in arms(type_) for each in (arm, *item_types(arm))]
+
+
+def _derived(compute: Callable[["Setting"], bool]) -> Any:
+    return attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(compute, takes_self=True))
+
+
 @attrs.frozen(match_args=False)
 class Setting:
     """One setting of a class.
@@ -183,6 +192,13 @@ class Setting:
         secret: Whether its value must not be displayed.
         derived: Computes the value that None stands for from the other settings; None if there is none.
         identity: Whether only sources with the same value share a session.
+        required: Whether it has no default.
+        is_path: Whether it is a path: a relative one in a config file is relative to that file.
+        takes_list: Whether it takes a list.
+        takes_key_list: Whether it takes one value or a list, such as the current key and the next, of which each may be
+            accepted.
+        takes_bytes: Whether it takes bytes, or a list of bytes.
+        takes_text: Whether it takes text or bytes, or a list of them.
     """
 
     name: str
@@ -194,38 +210,17 @@ class Setting:
     derived: Callable[[Any], Any] | None = attrs.field(repr=False)
     identity: bool
     _attribute: "attrs.Attribute[Any]" = attrs.field(repr=False, alias="attribute")
-
-    @property
-    def required(self) -> bool:
-        """Whether it has no default."""
-        return self.default is attrs.NOTHING
-
-    @property
-    def is_path(self) -> bool:
-        """Whether it is a path: a relative one in a config file is relative to that file."""
-        return any(is_path_type(arm) for arm in arms(self.type))
-
-    @property
-    def takes_list(self) -> bool:
-        """Whether it takes a list."""
-        return any(is_list_type(arm) for arm in arms(self.type))
-
-    @property
-    def takes_key_list(self) -> bool:
-        """Whether it takes one value or a list, such as the current key and the next, of which each may be accepted."""
-        return self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
-
-    @property
-    def takes_bytes(self) -> bool:
-        """Whether it takes bytes, or a list of bytes."""
-        return bytes in (*arms(self.type), *(item for arm in arms(self.type) for item in item_types(arm)))
-
-    @property
-    def takes_text(self) -> bool:
-        """Whether it takes text or bytes, or a list of them."""
-        return self.takes_bytes or any(
-            each in (str, Any) for arm in arms(self.type) for each in (arm, *item_types(arm))
-        )
+    # What follows from the type and the default: computed once, as each source asks for all of it.
+    required: bool = _derived(lambda self: self.default is attrs.NOTHING)
+    is_path: bool = _derived(lambda self: any(map(is_path_type, arms(self.type))))
+    takes_list: bool = _derived(lambda self: any(map(is_list_type, arms(self.type))))
+    takes_key_list: bool = _derived(
+        lambda self: self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
+    )
+    takes_bytes: bool = _derived(lambda self: bytes in _arms_and_items(self.type))
+    takes_text: bool = _derived(
+        lambda self: self.takes_bytes or any(each in (str, Any) for each in _arms_and_items(self.type))
+    )
 
     def declared_with(self, other: "Setting") -> bool:
         """Whether it is the other one, inherited from the class that declares it.
