@@ -1,5 +1,6 @@
 """Merges the layers of settings by precedence: every value with its source, every problem collected."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -224,7 +225,7 @@ def merge(
             continue  # reported by _winners
         if layered is None:
             value = _default(setting, so_far)
-            row = ExplainedSetting(setting.name, setting.displayed(value), "default", setting.secret)
+            row = _default_row(setting, value)
         else:
             try:
                 value, displayed = _accepted(setting, layered, as_reference)
@@ -237,6 +238,20 @@ def merge(
         setattr(so_far, setting.name, value)
         rows.append(row)
     return MergedSettings(values, tuple(rows), tuple(problems))
+
+
+def _default_row(setting: Setting, value: Any) -> ExplainedSetting:
+    """The row of a setting that has its default: one for all sources with the same one."""
+    displayed = setting.displayed(value)
+    try:
+        return _same_row(setting.name, displayed, setting.secret)
+    except TypeError:  # a list, or another value that cannot be hashed
+        return ExplainedSetting(setting.name, displayed, "default", setting.secret)
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _same_row(name: str, displayed: Any, secret: bool) -> ExplainedSetting:
+    return ExplainedSetting(name, displayed, "default", secret)
 
 
 def construct(cls: type, merged: MergedSettings) -> tuple[Any, list[str]]:

@@ -105,6 +105,10 @@ class SecretLoader:
         return loader
 
 
+#: For a source without references.
+NO_SECRETS = SecretLoader()
+
+
 def _text(loaded: object) -> LiteralText | None:
     if isinstance(loaded, str):
         return LiteralText(loaded)

@@ -61,7 +61,6 @@ class ProviderInstances:
         self._resources = resources
         self._by_number: dict[int, ProviderInstance] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
-        self._pid = os.getpid()
         reset_after_fork(self)
 
     def get(self, number: int, values: Values) -> ProviderInstance:
@@ -107,9 +106,7 @@ class ProviderInstances:
         return LoginHooks(instance, self._observers())
 
     def _observers(self) -> list[tuple[str, object]]:
-        if are_loading():
-            return []
-        return self._resources.observers.get(lambda: self._spec.observers.with_installed(self._spec.allowed))
+        return self._resources.observers_of(self._spec.observers, self._spec.allowed)
 
     def authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
@@ -181,7 +178,7 @@ class ProviderInstances:
 
     def _kept(self, number: int) -> Any:
         """The instance that `resolve` made to check the settings; not across a fork, as it may hold connections."""
-        return self._spec.instances[number] if self._spec.instances and os.getpid() == self._pid else None
+        return self._spec.instances[number] if self._spec.instances and os.getpid() == self._spec.pid else None
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held; its instances stay its own.

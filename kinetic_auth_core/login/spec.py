@@ -13,7 +13,7 @@ import attrs
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.merge import construct, keyword_layer, located, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
-from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
+from kinetic_auth_core.login.credentials import NO_SECRETS, SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, identity_of
 from kinetic_auth_core.login.state import has_seed
@@ -25,7 +25,7 @@ from kinetic_auth_core.registry.discovery import (
     installed,
     normalized,
 )
-from kinetic_auth_core.registry.loading import Observers, import_modules_of
+from kinetic_auth_core.registry.loading import NO_OBSERVERS, Observers, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.settings.partial import refusals
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
@@ -100,7 +100,7 @@ class LoginSpec:
         rows: For `explain()`.
         distribution: `name version` of the package that brought the provider.
         environment: The environment of the config file, or None.
-        lookup: Gives the value of an environment variable, for `env://NAME`.
+        loader: Fetches what references stand for.
         binary: The settings that take bytes.
         options: The source's own settings.
         store: The session store, which stays its maker's; or what makes one; None: this process's memory.
@@ -113,6 +113,7 @@ class LoginSpec:
         cls: The provider's class.
         never_stored: Whether the class says so: its sessions stay in this process's memory, whatever the store is.
         identity: Whose sessions they are.
+        pid: The process that made it, with its instances.
     """
 
     provider: str
@@ -121,18 +122,19 @@ class LoginSpec:
     rows: tuple[ExplainedSetting, ...] = attrs.field(repr=False)
     distribution: str | None = None
     environment: str | None = None
-    lookup: Callable[[str], str | None] = attrs.field(default=os.environ.get, repr=False)
+    loader: SecretLoader = attrs.field(default=NO_SECRETS, repr=False)
     binary: Collection[str] = ()
     options: SourceOptions = attrs.field(factory=SourceOptions)
     store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
     allowed: AllowedPlugins = attrs.field(factory=ALL_ALLOWED.searched_once)
-    observers: Observers = attrs.field(factory=Observers)
+    observers: Observers = NO_OBSERVERS
     is_grant: bool = False
     is_single_use: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
     cls: type | None = None
     never_stored: bool = False
     identity: Identity = attrs.field(kw_only=True, repr=False)
+    pid: int = attrs.field(init=False, factory=os.getpid)
 
     @property
     def is_by_hand(self) -> bool:
@@ -300,7 +302,7 @@ def spec_for(
         cls=cls,
         never_stored=says_never_stored(cls),
         is_single_use=is_single_use(cls),
-        identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
+        identity=identity_of(type(authenticator), {}, _who(cls, store is not None), NO_SECRETS, authenticator),
     )
 
 

@@ -52,6 +52,7 @@ class InstalledPlugin:
         distribution: The package's name.
         version: The package's version.
         point: The entry point itself, to load it by.
+        owner: Its distribution, as `name version`.
     """
 
     name: str
@@ -59,11 +60,12 @@ class InstalledPlugin:
     distribution: str
     version: str
     point: importlib.metadata.EntryPoint = attrs.field(repr=False, eq=False)
-
-    @property
-    def owner(self) -> str:
-        """Its distribution, as `name version`."""
-        return f"{self.distribution} {self.version}"
+    owner: str = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(lambda self: f"{self.distribution} {self.version}", takes_self=True),
+    )
 
     @property
     def label(self) -> str:
@@ -102,6 +104,7 @@ def installed(
     return sorted(found.values(), key=lambda plugin: (plugin.name, plugin.distribution))
 
 
+@functools.lru_cache(maxsize=1024)
 def normalized(name: str) -> str:
     """A distribution's name in its normalised form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

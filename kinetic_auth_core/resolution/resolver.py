@@ -25,10 +25,11 @@ from kinetic_auth_core.config.merge import (
 from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.events import LoginRequest
-from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
+from kinetic_auth_core.login.credentials import NO_SECRETS, Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
 from kinetic_auth_core.login.spec import (
+    DEFAULT_OPTIONS,
     LoginSpec,
     SourceOptions,
     is_single_use,
@@ -41,6 +42,7 @@ from kinetic_auth_core.login.spec import (
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
+    NO_OBSERVERS,
     Observers,
     are_loading,
     check_reference,
@@ -51,7 +53,7 @@ from kinetic_auth_core.registry.loading import (
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema, setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, names_of_bytes, schema, setting
 from kinetic_auth_core.transport import redirection
 from kinetic_auth_core.transport.redirection import Redirection
 
@@ -180,7 +182,8 @@ def inspect(
         if spec is None or problems:
             where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
             raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
-        spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
+        observers_ = Observers(configured, given) if configured or given else NO_OBSERVERS
+        spec = attrs.evolve(spec, rows=rows, observers=observers_)
     except ConfigurationError as error:
         return attrs.evolve(found, error=error)
     return attrs.evolve(found, spec=spec)
@@ -223,14 +226,18 @@ def _merge(
         *quoted_values(settings, rows, everything),
     ]
     problems = [*merged.problems, *choice.problems, *wrong]
-    of_source = {each.name for each in schema(SourceOptions)}
-    try:
-        options = SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values})
-    except ValueError:
-        problems += refused(SourceOptions, merged)
-        options = SourceOptions()
+    of_source = {each.name for each in schema(SourceOptions)} & merged.values.keys()
+    options = DEFAULT_OPTIONS
+    if of_source:
+        try:
+            options = SourceOptions(**{name: merged.values[name] for name in of_source})
+        except ValueError:
+            problems += refused(SourceOptions, merged)
     values = {name: value for name, value in merged.values.items() if name not in of_source}
     who = (plugin.name, normalized(plugin.distribution))
+    has_references = any(references(values))
+    allowed = configuration.allowed
+    loader = SecretLoader(configuration.variables.lookup, allowed) if has_references else NO_SECRETS
     spec = LoginSpec(
         provider=plugin.name,
         make=cls,
@@ -238,18 +245,18 @@ def _merge(
         rows=rows,
         distribution=plugin.owner,
         environment=configuration.environment,
-        lookup=configuration.variables.lookup,
-        binary=[each.name for each in schema(cls) if each.takes_bytes],
+        loader=loader,
+        binary=names_of_bytes(cls),
         options=options,
         store=choice.open,
-        allowed=configuration.allowed,
+        allowed=allowed,
         is_grant=issubclass(cls, GrantAuthenticator),
         is_single_use=is_single_use(cls),
         never_stored=not is_stored,
         cls=cls,
-        identity=identity_of(cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed)),
+        identity=identity_of(cls, values, who, loader),
     )
-    if merged.problems or any(references(values)):
+    if merged.problems or has_references:
         problems += refused(cls, merged)
     else:
         try:
@@ -288,7 +295,7 @@ def _problems_of_files_and_store(spec: LoginSpec, merged: MergedSettings, choice
 
 def _instances(spec: LoginSpec) -> tuple[Any, ...]:
     """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
-    credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed))
+    credentials = Credentials(spec.values, spec.loader)
     return tuple(make_instance(spec, credentials.load(number)) for number in range(credentials.count))
 
 

@@ -50,6 +50,7 @@ def is_trusted_by_itself(url: str) -> bool:
     return is_loopback(host) or is_within(host, (*SALESFORCE_DOMAINS, "my.site.com"))
 
 
+@lru_cache(maxsize=256)
 def canonical_login_url(url: str) -> str:
     """A login URL in one form: scheme and host in lower case, without the default port, a final dot or slash."""
     url = url.strip()

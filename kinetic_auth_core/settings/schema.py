@@ -435,6 +435,12 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
     return tuple(found)
 
 
+@functools.cache
+def names_of_bytes(cls: Any) -> frozenset[str]:
+    """The settings of a class that take bytes."""
+    return frozenset(each.name for each in schema(cls) if each.takes_bytes)
+
+
 def reserved_names_of(cls: type) -> list[str]:
     """The settings of a class whose names are reserved for the source or `resolve`."""
     names = [each.name for each in schema(cls)]
