@@ -223,7 +223,9 @@ def merge(
         layered = winners.get(setting.name)
         if layered is None and setting.required:
             continue  # reported by _winners
-        if layered is None:
+        if layered is None and setting.default_row is not None:
+            value, row = setting.default, setting.default_row
+        elif layered is None:
             value = _default(setting, so_far)
             row = _default_row(setting, value)
         else:
@@ -241,7 +243,7 @@ def merge(
 
 
 def _default_row(setting: Setting, value: Any) -> ExplainedSetting:
-    """The row of a setting that has its default: one for all sources with the same one."""
+    """The row of a setting whose default is computed: one for all sources with the same one."""
     displayed = setting.displayed(value)
     try:
         return _same_row(setting.name, displayed, setting.secret)
@@ -380,10 +382,13 @@ def _winners(
         if problem := group_problem(schema, group, chosen, prefix):
             problems.append(problem + _both_from(chosen))
     grouped = {name for group in groups for name in group}
+    present = {name for layer in layers for name in layer}
     for setting in schema:
-        highest = next((layer for layer in layers if _has(layer, setting.name)), None)
         if setting.name in grouped:
             continue
+        highest = None
+        if setting.name in present:
+            highest = next((layer for layer in layers if _has(layer, setting.name)), None)
         if highest is not None:
             winners[setting.name] = highest[setting.name]
         elif setting.required:

@@ -283,16 +283,6 @@ class Identity:
         """
         return self._hashed({name: plain(value) for name, value in self._values.items()}, naming_key)
 
-    def with_instance(self, cls: type, values: Mapping[str, Any], instance: Any) -> "Identity":
-        """The same one, with the settings as the constructor has converted them.
-
-        Args:
-            cls: The provider's class.
-            values: Its settings as they were given.
-            instance: An instance with them.
-        """
-        return identity_of(cls, values, self._who, self._loader, instance)
-
     def _hashed(self, who: Mapping[str, Any], key: bytes) -> str:
         text = json.dumps([self._who, who], sort_keys=True)
         return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
@@ -421,4 +411,12 @@ def _is_default(setting: Setting, value: Any, instance: Any) -> bool:
         if default.takes_self and instance is not None:
             return plain(value) == plain(default.factory(instance))
         return _is_empty(value)
-    return value is attrs.NOTHING or value is default or plain(value) == plain(default)
+    if value is attrs.NOTHING or value is default:
+        return True
+    if type(value) in _COMPARED and type(default) in _COMPARED:
+        return type(value) is type(default) and bool(value == default)
+    return plain(value) == plain(default)
+
+
+#: Values that are written the same if they are equal and of the same type.
+_COMPARED = frozenset({str, int, bool, type(None)})

@@ -77,7 +77,7 @@ class ProviderInstances:
                 return before
             instance = self._kept(number)
             if instance is None:
-                instance = make_instance(self._spec, values)
+                instance = make_instance(self._spec.provider, self._spec.make, self._spec.rows, values)
             if isinstance(instance, GrantAuthenticator) and not self._spec.is_by_hand:
                 instance.share(self._resources.transports)
             provider = ProviderInstance(values, instance, LoginHooks(instance, observers))

@@ -6,7 +6,6 @@ docs/adr/0023-a-token-is-presented-once.md.
 """
 
 import logging
-import os
 import threading
 import time
 import uuid

@@ -324,17 +324,23 @@ def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
     return "by hand", class_name(cls)
 
 
-def make_instance(spec: LoginSpec, values: Values) -> Any:
-    """Make the provider's instance.
+def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[ExplainedSetting], values: Values) -> Any:
+    """Make a provider's instance.
+
+    Args:
+        provider: The provider's name.
+        make: Its class, or what else makes one.
+        rows: Where its settings come from, for messages.
+        values: Its settings.
 
     Raises:
         ConfigurationError: Its class refuses the values.
     """
     try:
-        return spec.make(**values.by_name)
+        return make(**values.by_name)
     except ConfigurationError as error:
         redact_chain(error, _texts(values))
-        problems = located(error.problems, spec.rows)
+        problems = located(error.problems, rows)
         if problems == list(error.problems):
             raise
         cause = error.__cause__
@@ -344,9 +350,9 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         raise_interruption(error)
         cause = redacted_cause(error, _texts(values))
-        found = refusals(spec.make, values.by_name) if isinstance(spec.make, type) else {}  # attrs stops at the first
-        problems = located([f"{name}: {problem}" for name, problem in found.items()], spec.rows) or [describe(cause)]
-    raise ConfigurationError.of(f"Cannot make {spec.provider!r}", problems) from cause
+        found = refusals(make, values.by_name) if isinstance(make, type) else {}  # attrs stops at the first
+        problems = located([f"{name}: {problem}" for name, problem in found.items()], rows) or [describe(cause)]
+    raise ConfigurationError.of(f"Cannot make {provider!r}", problems) from cause
 
 
 def _texts(values: Values) -> list[str]:

@@ -175,7 +175,7 @@ def _arms_and_items(type_: Any) -> list[Any]:
     return [each for arm in arms(type_) for each in (arm, *item_types(arm))]
 
 
-def _derived(compute: Callable[["Setting"], bool]) -> Any:
+def _derived(compute: Callable[["Setting"], Any]) -> Any:
     return attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(compute, takes_self=True))
 
 
@@ -199,6 +199,7 @@ class Setting:
             accepted.
         takes_bytes: Whether it takes bytes, or a list of bytes.
         takes_text: Whether it takes text or bytes, or a list of them.
+        default_row: The row of `explain()` for its default; None where the default is computed, or there is none.
     """
 
     name: str
@@ -221,6 +222,8 @@ class Setting:
     takes_text: bool = _derived(
         lambda self: self.takes_bytes or any(each in (str, Any) for each in _arms_and_items(self.type))
     )
+    default_row: "ExplainedSetting | None" = _derived(lambda self: self._default_row())  # noqa: RUF009 - as those above
+    _is_good_by_default: bool = _derived(lambda self: self._needs_no_check())
 
     def declared_with(self, other: "Setting") -> bool:
         """Whether it is the other one, inherited from the class that declares it.
@@ -316,12 +319,29 @@ class Setting:
             ValueError: It is invalid; the text says why, without the secret.
         """
         value = self.value_of(instance)
+        if value is self.default and self._is_good_by_default:
+            return
         coerce(value, self.type)
         if self.required and value == "":
             raise ValueError("is empty")
         self.validate(instance, value)
         if self.takes_key_list and isinstance(value, list | tuple) and not value:
             raise ValueError("is empty")
+
+    def _default_row(self) -> "ExplainedSetting | None":
+        if self.required or self.derived is not None or isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]  # as above
+            return None
+        return ExplainedSetting(self.name, self.displayed(self.default), "default", self.secret)
+
+    def _needs_no_check(self) -> bool:
+        """Whether `check` accepts the default whatever the other settings are."""
+        if self.required or self.takes_key_list or self._attribute.validator is not None:
+            return False
+        try:
+            coerce(self.default, self.type)
+        except ValueError:
+            return False
+        return True
 
     @property
     def attribute_name(self) -> str:
