@@ -1,6 +1,7 @@
 """Paths and URLs as people write them: paths with `~`, and which URLs may carry credentials."""
 
 import errno
+import functools
 import io
 import ipaddress
 import os
@@ -165,9 +166,14 @@ def url_problem(url: object) -> str | None:
 
 def instance_url_problem(url: object) -> str | None:
     """Why tokens must not be sent to an org's URL: as `url_problem`, and it must have no path."""
+    return _instance_url_problem(url) if isinstance(url, str) else url_problem(url)
+
+
+@functools.lru_cache(maxsize=256)  # each session is checked, where it is made and where it is used
+def _instance_url_problem(url: str) -> str | None:
     if problem := url_problem(url):
         return problem.partition(",")[0] if problem.startswith("is plain http") else problem  # without the host
-    return "has a path; leave it out" if urlsplit(str(url)).path.strip("/") else None
+    return "has a path; leave it out" if urlsplit(url).path.strip("/") else None
 
 
 def is_loopback(host: str) -> bool:

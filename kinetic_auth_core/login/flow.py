@@ -58,6 +58,7 @@ class LoginFlow:
         self._logins = GuardedLogins(
             spec, self._credentials, self._instances, guard=guard, budget=budget, states=states
         )
+        self._host, self._username = spec.host, spec.displayed("username")
         self._in_use = ""
 
     def login(
@@ -85,8 +86,8 @@ class LoginFlow:
         request = LoginRequest(
             provider=self.spec.provider,
             environment=self.spec.environment,
-            host=self.spec.host,
-            username=self.spec.displayed("username"),
+            host=self._host,
+            username=self._username,
             reason=reason,
             rejected=rejected,
             interactive=interactive,
@@ -230,7 +231,7 @@ class LoginFlow:
             provider=self.spec.provider,
             distribution=self.spec.distribution,
             environment=self.spec.environment,
-            host=self.spec.host,
+            host=self._host,
             username=username,
             org_id=session.org_id if session else None,
             reason=reason,

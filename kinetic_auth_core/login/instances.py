@@ -58,6 +58,7 @@ class ProviderInstances:
 
     def __init__(self, spec: LoginSpec, resources: SharedResources) -> None:
         self._spec = spec
+        self._guards = spec.guards
         self._resources = resources
         self._by_number: dict[int, ProviderInstance] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
@@ -73,7 +74,7 @@ class ProviderInstances:
         observers = self._observers()  # not under the lock: one that logs in while it is made may wait for it
         with self._lock:
             before = self._by_number.get(number)
-            if before is not None and before.values == values:
+            if before is not None and (before.values is values or before.values == values):
                 return before
             instance = self._kept(number)
             if instance is None:
@@ -162,7 +163,7 @@ class ProviderInstances:
         Raises:
             SessionRejectedError: A guard refuses it.
         """
-        if refusal := self._spec.guards.refusal(session):
+        if refusal := self._guards.refusal(session):
             raise SessionRejectedError(
                 mask(f"{self._spec.label} succeeded, and its session is refused: {refusal.what}", secrets),
                 remedy=refusal.remedy,
