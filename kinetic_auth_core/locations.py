@@ -41,7 +41,7 @@ _WRITER_WITHIN_S = 30.0  # a person may have to allow it
 
 
 def read_file(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     may_be_pipe: bool = False,
     follow_links: bool = True,
@@ -59,10 +59,11 @@ def read_file(
         OSError: It cannot be read, is no file, or is too long; `strerror` says which.
         ValueError: The path has a NUL in it.
     """
-    _refuse_unreadable(path.stat(), may_be_pipe=may_be_pipe)  # before it is opened: that may block, or rewind a tape
+    # Before it is opened: that may block, or rewind a tape.
+    _refuse_unreadable(os.stat(path), may_be_pipe=may_be_pipe)  # noqa: PTH116 - for each read of a stored session
     flags = _READ if follow_links else _READ | getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(path, flags)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    with io.FileIO(descriptor) as file:
         state = os.fstat(descriptor)
         _refuse_unreadable(state, may_be_pipe=may_be_pipe)
         if check is not None:
