@@ -36,12 +36,13 @@ class Forkable(Protocol):
 
 # Not a WeakSet: its methods are Python code, which a signal can interrupt half-way.
 _forkables: "set[weakref.ref[Forkable]]" = set()
+_forget = _forkables.discard  # one for all of them
 _process_id = os.getpid()
 
 
 def reset_after_fork(forkable: Forkable) -> None:
     """Have `_after_fork` called in the child of each `fork`, as long as the object lives."""
-    _forkables.add(weakref.ref(forkable, _forkables.discard))
+    _forkables.add(weakref.ref(forkable, _forget))
 
 
 def notice_fork() -> None:
@@ -57,6 +58,7 @@ def notice_fork() -> None:
 def _reset_all() -> None:
     global _process_id  # noqa: PLW0603 - the process is one for all
     no_fork.after_in_child()
+    _being_made.clear()  # the threads that make them are the parent's
     for reference in list(_forkables):
         if (forkable := reference()) is not None:
             forkable._after_fork()  # noqa: SLF001 - the protocol of this module
@@ -233,16 +235,27 @@ class ReentryError(KineticAuthError, RuntimeError):
     """A value was requested by the function that makes it, or by a signal handler in the middle of that."""
 
 
+class _Making:
+    """A value that is being made, or taken: who makes it, and the lock of those who wait."""
+
+    __slots__ = ("lock", "runner")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.runner: tuple[int, object] | None = None
+
+
+#: By the `id` of the `Lazy`. Not in the `Lazy` itself: there are thousands of these, and few values are being made.
+_being_made: dict[int, _Making] = {}
+
+
 class Lazy(Generic[T]):
     """Holds a value that is made once. Others who ask meanwhile wait; if making it fails, the next one tries."""
 
-    __slots__ = ("__weakref__", "_lock", "_maker", "_value")
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._maker: tuple[int, object] | None = None
         self._value: T | None = None
-        reset_after_fork(self)
 
     def get(self, make: Callable[[], T]) -> T:
         """The value; made by `make` if there is none yet.
@@ -250,19 +263,19 @@ class Lazy(Generic[T]):
         Raises:
             ReentryError: `make` leads back here, where it would wait for itself.
         """
-        if self._value is None:
-            runner = current_runner()
-            if self._maker == runner:
+        while (value := self._value) is None:
+            runner, making = current_runner(), self._making()
+            if making.runner == runner:
                 raise ReentryError("a value was requested by the function that makes it")
-            with self._lock:
-                if self._value is None:
-                    self._maker = runner
+            with making.lock:
+                if self._value is None and self._is_made_by(making):
                     try:
-                        self._value = make()
-                    finally:
-                        self._maker = None
-                return self._value
-        return self._value
+                        making.runner = runner
+                        self._value = value = make()
+                        return value
+                    finally:  # who waits comes again
+                        _being_made.pop(id(self), None)
+        return value
 
     def peek(self) -> T | None:
         """The value, if it was made."""
@@ -270,16 +283,43 @@ class Lazy(Generic[T]):
 
     def take(self) -> T | None:
         """Remove and return the value; the next `get` makes another."""
-        with self._lock:
-            value, self._value = self._value, None
-            return value
+        while True:
+            making = self._making()
+            with making.lock:
+                if self._is_made_by(making):
+                    value, self._value = self._value, None
+                    if making.runner is None:
+                        _being_made.pop(id(self), None)
+                    return value
 
-    def _after_fork(self) -> None:
-        """In the child: no thread holds the lock that a thread of the parent may have held."""
-        self._lock, self._maker = threading.RLock(), None
+    def _making(self) -> _Making:
+        return _being_made.setdefault(id(self), _Making())  # atomic
+
+    def _is_made_by(self, making: _Making) -> bool:
+        """Whether nobody has made the value, or failed to, since `making` was found; else it has to be found again."""
+        return _being_made.get(id(self)) is making
 
 
 Once = Lazy  #: The public name.
+
+
+class LazyAttribute(Generic[T]):
+    """Decorates a method: an attribute that is made at its first use, for objects most of which are never used.
+
+    Where threads come at once, each makes one, and all get the first: making it must have no effect of its own.
+    `functools.cached_property` has a lock before Python 3.12, which the child of a fork may wait for.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> T:
+        made = self._make(instance)
+        return vars(instance).setdefault(self._name, made)  # type: ignore[no-any-return]  # atomic
 
 
 _MARK = "_raised_by_signal_handler"

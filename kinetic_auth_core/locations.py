@@ -1,6 +1,7 @@
 """Paths and URLs as people write them: paths with `~`, and which URLs may carry credentials."""
 
 import errno
+import functools
 import io
 import ipaddress
 import os
@@ -40,7 +41,7 @@ _WRITER_WITHIN_S = 30.0  # a person may have to allow it
 
 
 def read_file(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     may_be_pipe: bool = False,
     follow_links: bool = True,
@@ -58,10 +59,11 @@ def read_file(
         OSError: It cannot be read, is no file, or is too long; `strerror` says which.
         ValueError: The path has a NUL in it.
     """
-    _refuse_unreadable(path.stat(), may_be_pipe=may_be_pipe)  # before it is opened: that may block, or rewind a tape
+    # Before it is opened: that may block, or rewind a tape.
+    _refuse_unreadable(os.stat(path), may_be_pipe=may_be_pipe)  # noqa: PTH116 - for each read of a stored session
     flags = _READ if follow_links else _READ | getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(path, flags)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    with io.FileIO(descriptor) as file:
         state = os.fstat(descriptor)
         _refuse_unreadable(state, may_be_pipe=may_be_pipe)
         if check is not None:
@@ -165,9 +167,14 @@ def url_problem(url: object) -> str | None:
 
 def instance_url_problem(url: object) -> str | None:
     """Why tokens must not be sent to an org's URL: as `url_problem`, and it must have no path."""
+    return _instance_url_problem(url) if isinstance(url, str) else url_problem(url)
+
+
+@functools.lru_cache(maxsize=256)  # each session is checked, where it is made and where it is used
+def _instance_url_problem(url: str) -> str | None:
     if problem := url_problem(url):
         return problem.partition(",")[0] if problem.startswith("is plain http") else problem  # without the host
-    return "has a path; leave it out" if urlsplit(str(url)).path.strip("/") else None
+    return "has a path; leave it out" if urlsplit(url).path.strip("/") else None
 
 
 def is_loopback(host: str) -> bool:

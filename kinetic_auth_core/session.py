@@ -331,6 +331,7 @@ class CachedSession:
 
 
 _FORM = 2
+_FIELDS = frozenset(attribute.name for attribute in attrs.fields(SalesforceSession))
 _MAX_LENGTH = 100_000
 _AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
 
@@ -371,8 +372,7 @@ def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
     born_at = fields.pop("born_at", None)
     if not isinstance(born_at, int | float) or isinstance(born_at, bool):
         return "no date"
-    known = {attribute.name for attribute in attrs.fields(SalesforceSession)}
-    texts: dict[str, Any] = {name: text for name, text in fields.items() if name in known and isinstance(text, str)}
+    texts: dict[str, Any] = {name: text for name, text in fields.items() if name in _FIELDS and isinstance(text, str)}
     if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
         return "fields are missing"
     if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):

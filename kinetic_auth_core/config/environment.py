@@ -11,7 +11,7 @@ from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places, variable_prefix
 from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError, suggest
-from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, PluginTable, normalized
+from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, InstalledPlugin, PluginTable, normalized
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
@@ -30,6 +30,7 @@ class Configuration:
         allowed: The plugins that may be loaded. The installed packages are searched once per configuration.
         warned: The warnings that were logged, so that the sources of a pool do not repeat them.
         observers: Holds the observers that the file has tables for, so that the sources of a pool share them.
+        loaded: The providers that were loaded, by name, so that the sources of a pool do not load them again.
         plugin_rows: The settings of the plugins that were made with a table of the file, by table.
         passed_over: What `ENVIRONMENT` says, where that is not taken for the name of an environment, and why.
     """
@@ -45,6 +46,7 @@ class Configuration:
     )
     warned: set[str] = attrs.field(factory=set, repr=False)
     observers: Lazy[Any] = attrs.field(factory=Lazy, repr=False, eq=False)
+    loaded: dict[str, tuple[InstalledPlugin, type]] = attrs.field(factory=dict, repr=False, eq=False)
     plugin_rows: dict[str, tuple[ExplainedSetting, ...]] = attrs.field(factory=dict, repr=False, eq=False)
     passed_over: str = ""
 

@@ -1,5 +1,6 @@
 """Merges the layers of settings by precedence: every value with its source, every problem collected."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -102,6 +103,8 @@ def file_layer(
         configuration: The file and the variables.
         but_not: The keys of the table that are no settings.
     """
+    if not table:
+        return {}
     paths = {each.name for each in schema if each.is_path}
     secrets = {each.name for each in schema if each.secret}
     layer = {}
@@ -209,9 +212,11 @@ def merge(
         layered = winners.get(setting.name)
         if layered is None and setting.required:
             continue  # reported by _winners
-        if layered is None:
+        if layered is None and setting.default_row is not None:
+            value, row = setting.default, setting.default_row
+        elif layered is None:
             value = _default(setting, so_far)
-            row = ExplainedSetting(setting.name, setting.displayed(value), "default", setting.secret)
+            row = _default_row(setting, value)
         else:
             try:
                 value, displayed = _accepted(setting, layered, as_reference)
@@ -224,6 +229,20 @@ def merge(
         setattr(so_far, setting.name, value)
         rows.append(row)
     return MergedSettings(values, tuple(rows), tuple(problems))
+
+
+def _default_row(setting: Setting, value: Any) -> ExplainedSetting:
+    """The row of a setting whose default is computed: one for all sources with the same one."""
+    displayed = setting.displayed(value)
+    try:
+        return _same_row(setting.name, displayed, setting.secret)
+    except TypeError:  # a list, or another value that cannot be hashed
+        return ExplainedSetting(setting.name, displayed, "default", setting.secret)
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _same_row(name: str, displayed: Any, secret: bool) -> ExplainedSetting:
+    return ExplainedSetting(name, displayed, "default", secret)
 
 
 def texts(value: Any) -> list[str]:
@@ -245,10 +264,13 @@ def _winners(
         if problem := group_problem(schema, group, chosen, prefix):
             problems.append(problem + _both_from(chosen))
     grouped = {name for group in groups for name in group}
+    present = {name for layer in layers for name in layer}
     for setting in schema:
-        highest = next((layer for layer in layers if _has(layer, setting.name)), None)
         if setting.name in grouped:
             continue
+        highest = None
+        if setting.name in present:
+            highest = next((layer for layer in layers if _has(layer, setting.name)), None)
         if highest is not None:
             winners[setting.name] = highest[setting.name]
         elif setting.required:

@@ -105,6 +105,10 @@ class SecretLoader:
         return loader
 
 
+#: For a source without references.
+NO_SECRETS = SecretLoader()
+
+
 def _text(loaded: object) -> LiteralText | None:
     if isinstance(loaded, str):
         return LiteralText(loaded)
@@ -180,6 +184,8 @@ class Credentials:
         self.lists = {name: value.items for name, value in values.items() if isinstance(value, KeyList)}
         self.count = max(map(len, self.lists.values()), default=1)
         self.is_local = all(reference.scheme in BUILTIN_SCHEMES for _, reference in references(values))
+        is_constant = not any(isinstance(value, Reference | KeyList | list) for value in values.values())
+        self._constant = Values(dict(values)) if is_constant else None
         self.accepted: int | None = None  # which set was accepted last, from 0
 
     def order(self) -> list[int]:
@@ -197,6 +203,8 @@ class Credentials:
         Raises:
             KeyLoadError: A reference cannot be resolved.
         """
+        if self._constant is not None:
+            return self._constant
         return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
 
     def import_modules(self) -> None:

@@ -16,7 +16,7 @@ import attrs
 from kinetic_auth_core.concurrency import notice_fork, raise_interruption
 from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, tallied
-from kinetic_auth_core.login.credentials import Credentials, SecretLoader
+from kinetic_auth_core.login.credentials import Credentials, references
 from kinetic_auth_core.login.guarded import GuardedLogins
 from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
@@ -53,11 +53,12 @@ class LoginFlow:
         self._states = states
         self._guard = guard
         self._budget = budget
-        self._credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
+        self._credentials = Credentials(spec.values, spec.loader, spec.binary, spec.rows)
         self._instances = ProviderInstances(spec, resources)
         self._logins = GuardedLogins(
             spec, self._credentials, self._instances, guard=guard, budget=budget, states=states
         )
+        self._host, self._username = spec.host, spec.displayed("username")
         self._in_use = ""
 
     def login(
@@ -85,8 +86,8 @@ class LoginFlow:
         request = LoginRequest(
             provider=self.spec.provider,
             environment=self.spec.environment,
-            host=self.spec.host,
-            username=self.spec.displayed("username"),
+            host=self._host,
+            username=self._username,
             reason=reason,
             rejected=rejected,
             interactive=interactive,
@@ -208,15 +209,6 @@ class LoginFlow:
         """The seconds since each login that was counted within the last hour, the oldest first."""
         return self._budget.spent()
 
-    def import_modules(self) -> None:
-        """Import all that a login needs, with the key loaders and the installed observers.
-
-        So no thread, fork or signal meets a module that is half imported.
-        """
-        self.spec.import_modules()
-        self._credentials.import_modules()
-        self._instances.hooks(None)
-
     def close(self) -> None:
         """Close the provider's connections, if it has a `close`."""
         self._instances.close()
@@ -239,7 +231,7 @@ class LoginFlow:
             provider=self.spec.provider,
             distribution=self.spec.distribution,
             environment=self.spec.environment,
-            host=self.spec.host,
+            host=self._host,
             username=username,
             org_id=session.org_id if session else None,
             reason=reason,
@@ -257,6 +249,21 @@ class LoginFlow:
         if in_use != self._in_use:
             self._in_use = in_use
             logger.info("%s login of %s: %s", event.provider, event.username, in_use)
+
+
+def import_modules(spec: LoginSpec, resources: SharedResources) -> None:
+    """Import all that a login needs, with the key loaders and the installed observers.
+
+    So no thread, fork or signal meets a module that is half imported.
+
+    Args:
+        spec: What to log in with.
+        resources: Take in the observers.
+    """
+    spec.import_modules()
+    for _, reference in references(spec.values):
+        spec.loader.import_modules(reference)
+    resources.observers_of(spec.observers, spec.allowed)
 
 
 #: What the caller has written right there.

@@ -100,6 +100,7 @@ class GuardedLogins:
         self._guard = guard
         self._budget = budget
         self._states = states
+        self._deadline_s = spec.deadline_s
         self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
 
     @secret_boundary  # the observers and the log get errors without frames, too
@@ -116,7 +117,7 @@ class GuardedLogins:
         Raises:
             KineticAuthError: No set of credentials was accepted; the error is that of the first.
         """
-        deadline = Deadline(self._spec.deadline_s)  # its time begins when the first request is sent
+        deadline = Deadline(self._deadline_s)  # its time begins when the first request is sent
         return self._credentials.offer(
             lambda number: self._log_in_with_set(number, _Login(request, tried, deadline, has_live)), deadline
         )
@@ -163,7 +164,7 @@ class GuardedLogins:
             try:
                 # Of many threads one sends a password that may be wrong; the others wait for the outcome. Not for ever:
                 # that thread may wait for what the main one holds, while a signal handler runs there and comes here.
-                lock.acquire(timeout=min(self._spec.deadline_s or _FIRST_TRY_S, _FIRST_TRY_S))
+                lock.acquire(timeout=min(self._deadline_s or _FIRST_TRY_S, _FIRST_TRY_S))
                 if first_tries().lock_of(provider.credential) is not None:
                     return self._first_try(provider, login)
             finally:
@@ -271,21 +272,22 @@ class _Sent:
 
     def __init__(self, instance: Any) -> None:
         self._sends_by_us = getattr(type(instance), "authenticate", None) is GrantAuthenticator.authenticate
-        self._before = attrs.evolve(current_tally())
+        tally = current_tally()
+        self._asked, self._attempts, self._arrived = tally.asked, tally.attempts, tally.arrived
 
     @property
     def was_asked(self) -> bool:
         """Whether the provider's own `authenticate` was called."""
-        return current_tally().asked > self._before.asked
+        return current_tally().asked > self._asked
 
     def may_have_arrived(self, error: KineticAuthError) -> bool:
         """Whether a login that failed may have reached Salesforce.
 
         A plugin that sends its own requests is believed where its error says that there was no connection.
         """
-        tally, before = current_tally(), self._before
-        if self._sends_by_us or tally.attempts > before.attempts:
-            return tally.arrived > before.arrived
+        tally = current_tally()
+        if self._sends_by_us or tally.attempts > self._attempts:
+            return tally.arrived > self._arrived
         if not isinstance(error, AuthenticationError) or isinstance(error, InteractionRequiredError):
             return False
         return self.was_asked and not (isinstance(error, TransportError) and error.is_unsent)

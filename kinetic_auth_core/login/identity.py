@@ -9,6 +9,7 @@ import contextlib
 import datetime as dt
 import decimal
 import enum
+import functools
 import hashlib
 import hmac
 import inspect
@@ -32,7 +33,7 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.settings.hosts import canonical_login_url
-from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, schema
+from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, names_of_bytes, schema
 
 
 class UnwritableError(ValueError):
@@ -219,6 +220,18 @@ def is_connection_setting(setting: Setting) -> bool:
     return own is not None and not own.identity and setting.declared_with(own)
 
 
+@functools.cache
+def _secret_names(cls: Any) -> frozenset[str]:
+    return frozenset(each.name for each in schema(cls) if each.secret)
+
+
+@functools.cache
+def _without_connection(cls: Any) -> tuple[Setting, ...]:
+    """The settings of a class that may tell users apart."""
+    is_grant = issubclass(cls, GrantAuthenticator)
+    return tuple(each for each in schema(cls) if not (is_grant and is_connection_setting(each)))
+
+
 @attrs.frozen(eq=False, repr=False, match_args=False)
 class Identity:
     """Whose sessions a source gives.
@@ -269,16 +282,6 @@ class Identity:
             naming_key: A key of this process.
         """
         return self._hashed({name: plain(value) for name, value in self._values.items()}, naming_key)
-
-    def with_instance(self, cls: type, values: Mapping[str, Any], instance: Any) -> "Identity":
-        """The same one, with the settings as the constructor has converted them.
-
-        Args:
-            cls: The provider's class.
-            values: Its settings as they were given.
-            instance: An instance with them.
-        """
-        return identity_of(cls, values, self._who, self._loader, instance)
 
     def _hashed(self, who: Mapping[str, Any], key: bytes) -> str:
         text = json.dumps([self._who, who], sort_keys=True)
@@ -331,20 +334,13 @@ def identity_of(
     """
     counted = dict(_counted(cls, values, instance))
     computed = {name for name in counted if name.startswith(".")}  # perhaps from a secret
-    return Identity(
-        who,
-        counted,
-        frozenset(computed | {each.name for each in schema(cls) if each.secret}),
-        loader,
-        frozenset(each.name for each in schema(cls) if each.takes_bytes),
-    )
+    secrets = _secret_names(cls)
+    return Identity(who, counted, secrets | computed if computed else secrets, loader, names_of_bytes(cls))
 
 
 def _counted(cls: type, values: Mapping[str, Any], instance: Any) -> Iterator[tuple[str, Any]]:
     is_grant = issubclass(cls, GrantAuthenticator)
-    for each in schema(cls):
-        if is_grant and is_connection_setting(each):
-            continue
+    for each in _without_connection(cls):
         value = values.get(each.name, attrs.NOTHING)
         if instance is not None and not isinstance(value, KeyList):
             value = each.value_of(instance)
@@ -415,7 +411,15 @@ def _is_default(setting: Setting, value: Any, instance: Any) -> bool:
         if default.takes_self and instance is not None:
             return plain(value) == plain(default.factory(instance))
         return _is_empty(value)
-    return value is attrs.NOTHING or value is default or plain(value) == plain(default)
+    if value is attrs.NOTHING or value is default:
+        return True
+    if type(value) in _COMPARED and type(default) in _COMPARED:
+        return type(value) is type(default) and bool(value == default)
+    return plain(value) == plain(default)
+
+
+#: Values that are written the same if they are equal and of the same type.
+_COMPARED = frozenset({str, int, bool, type(None)})
 
 
 @attrs.frozen(eq=False, repr=False, match_args=False)

@@ -58,10 +58,10 @@ class ProviderInstances:
 
     def __init__(self, spec: LoginSpec, resources: SharedResources) -> None:
         self._spec = spec
+        self._guards = spec.guards
         self._resources = resources
         self._by_number: dict[int, ProviderInstance] = {}
         self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
-        self._pid = os.getpid()
         reset_after_fork(self)
 
     def get(self, number: int, values: Values) -> ProviderInstance:
@@ -74,11 +74,11 @@ class ProviderInstances:
         observers = self._observers()  # not under the lock: one that logs in while it is made may wait for it
         with self._lock:
             before = self._by_number.get(number)
-            if before is not None and before.values == values:
+            if before is not None and (before.values is values or before.values == values):
                 return before
             instance = self._kept(number)
             if instance is None:
-                instance = make_instance(self._spec, values)
+                instance = make_instance(self._spec.provider, self._spec.make, self._spec.rows, values)
             if isinstance(instance, GrantAuthenticator) and not self._spec.is_by_hand:
                 instance.share(self._resources.transports)
             provider = ProviderInstance(values, instance, LoginHooks(instance, observers))
@@ -107,9 +107,7 @@ class ProviderInstances:
         return LoginHooks(instance, self._observers())
 
     def _observers(self) -> list[tuple[str, object]]:
-        if are_loading():
-            return []
-        return self._resources.observers.get(lambda: self._spec.observers.with_installed(self._spec.allowed))
+        return self._resources.observers_of(self._spec.observers, self._spec.allowed)
 
     def authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
         """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
@@ -165,7 +163,7 @@ class ProviderInstances:
         Raises:
             SessionRejectedError: A guard refuses it.
         """
-        if refusal := self._spec.guards.refusal(session):
+        if refusal := self._guards.refusal(session):
             raise SessionRejectedError(
                 mask(f"{self._spec.label} succeeded, and its session is refused: {refusal.what}", secrets),
                 remedy=refusal.remedy,
@@ -181,7 +179,7 @@ class ProviderInstances:
 
     def _kept(self, number: int) -> Any:
         """The instance that `resolve` made to check the settings; not across a fork, as it may hold connections."""
-        return self._spec.instances[number] if self._spec.instances and os.getpid() == self._pid else None
+        return self._spec.instances[number] if self._spec.instances and os.getpid() == self._spec.pid else None
 
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held; its instances stay its own.

@@ -11,6 +11,8 @@ import attrs
 
 from kinetic_auth_core.concurrency import Lazy, reset_after_fork
 from kinetic_auth_core.errors import KineticAuthError, LoginBudgetError
+from kinetic_auth_core.registry.discovery import AllowedPlugins
+from kinetic_auth_core.registry.loading import Named, Observers, are_loading
 from kinetic_auth_core.transport.connections import Transports
 
 logger = logging.getLogger(__name__)
@@ -123,12 +125,20 @@ class SharedResources:
 
     Attributes:
         transports: The connections.
-        observers: The observers, each with its name, loaded at the first login.
     """
 
     transports: Transports = attrs.field(factory=Transports)
-    observers: Lazy[list[tuple[str, object]]] = attrs.field(factory=Lazy)
+    _observers: Lazy[list[Named]] = attrs.field(factory=Lazy)
     _budgets: dict[str, LoginBudget] = attrs.field(factory=dict)
+
+    def observers_of(self, observers: Observers, allowed: AllowedPlugins) -> list[Named]:
+        """All observers, each with its name; loaded at the first call.
+
+        Args:
+            observers: Those that do not have to be loaded.
+            allowed: The plugins that may be loaded.
+        """
+        return [] if are_loading() else self._observers.get(lambda: observers.with_installed(allowed))
 
     def budget(self, key: str, make: Callable[[], LoginBudget]) -> LoginBudget:
         """The login budget of the source with this name in a store; it outlives the source."""

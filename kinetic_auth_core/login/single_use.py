@@ -6,7 +6,6 @@ docs/adr/0023-a-token-is-presented-once.md.
 """
 
 import logging
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -348,7 +347,6 @@ class States:
         self._cache = cache
         self._secrets: dict[str, SingleUse] = {}
         self._own: list[str] = []  # of a provider that may present its secret more than once
-        self._pid = os.getpid()
 
     def open(self, instance: Any) -> OpenState:
         """The state of a provider whose secret may be presented more than once; the store is not asked yet."""
@@ -436,4 +434,4 @@ class States:
             raise_interruption(error)
             raise store_unavailable(label, error) from None
         name = state_name(type(instance), instance, self._spec.provider, naming_key)
-        return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._pid)
+        return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._spec.pid)

@@ -14,7 +14,7 @@ from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.construct import construct, located, refusals
 from kinetic_auth_core.config.merge import keyword_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
-from kinetic_auth_core.login.credentials import SecretLoader, Values, key_lists
+from kinetic_auth_core.login.credentials import NO_SECRETS, SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, has_seed, identity_of
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
@@ -25,7 +25,7 @@ from kinetic_auth_core.registry.discovery import (
     installed,
     normalized,
 )
-from kinetic_auth_core.registry.loading import Observers, import_modules_of
+from kinetic_auth_core.registry.loading import NO_OBSERVERS, Observers, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
@@ -99,7 +99,7 @@ class LoginSpec:
         rows: For `explain()`.
         distribution: `name version` of the package that brought the provider.
         environment: The environment of the config file, or None.
-        lookup: Gives the value of an environment variable, for `env://NAME`.
+        loader: Fetches what references stand for.
         binary: The settings that take bytes.
         options: The source's own settings.
         store: The session store, which stays its maker's; or what makes one; None: this process's memory.
@@ -112,6 +112,7 @@ class LoginSpec:
         cls: The provider's class.
         never_stored: Whether the class says so: its sessions stay in this process's memory, whatever the store is.
         identity: Whose sessions they are.
+        pid: The process that made it, with its instances.
     """
 
     provider: str
@@ -120,18 +121,19 @@ class LoginSpec:
     rows: tuple[ExplainedSetting, ...] = attrs.field(repr=False)
     distribution: str | None = None
     environment: str | None = None
-    lookup: Callable[[str], str | None] = attrs.field(default=os.environ.get, repr=False)
+    loader: SecretLoader = attrs.field(default=NO_SECRETS, repr=False)
     binary: Collection[str] = ()
     options: SourceOptions = attrs.field(factory=SourceOptions)
     store: SessionStore | Callable[[], SessionStore] | None = attrs.field(default=None, repr=False)
     allowed: AllowedPlugins = attrs.field(factory=ALL_ALLOWED.searched_once)
-    observers: Observers = attrs.field(factory=Observers)
+    observers: Observers = NO_OBSERVERS
     is_grant: bool = False
     is_single_use: bool = False
     instances: tuple[Any, ...] = attrs.field(default=(), repr=False)
     cls: type | None = None
     never_stored: bool = False
     identity: Identity = attrs.field(kw_only=True, repr=False)
+    pid: int = attrs.field(init=False, factory=os.getpid)
 
     @property
     def asks_a_person(self) -> bool:
@@ -304,7 +306,7 @@ def spec_for(
         cls=cls,
         never_stored=says_never_stored(cls),
         is_single_use=is_single_use(cls),
-        identity=identity_of(type(authenticator), {}, _who(cls, store is not None), SecretLoader(), authenticator),
+        identity=identity_of(type(authenticator), {}, _who(cls, store is not None), NO_SECRETS, authenticator),
     )
 
 
@@ -326,17 +328,23 @@ def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
     return "by hand", class_name(cls)
 
 
-def make_instance(spec: LoginSpec, values: Values) -> Any:
-    """Make the provider's instance.
+def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[ExplainedSetting], values: Values) -> Any:
+    """Make a provider's instance.
+
+    Args:
+        provider: The provider's name.
+        make: Its class, or what else makes one.
+        rows: Where its settings come from, for messages.
+        values: Its settings.
 
     Raises:
         ConfigurationError: Its class refuses the values.
     """
     try:
-        return spec.make(**values.by_name)
+        return make(**values.by_name)
     except ConfigurationError as error:
         redact_chain(error, _texts(values))
-        problems = located(error.problems, spec.rows)
+        problems = located(error.problems, rows)
         if problems == list(error.problems):
             raise
         cause = error.__cause__
@@ -346,9 +354,9 @@ def make_instance(spec: LoginSpec, values: Values) -> Any:
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         raise_interruption(error)
         cause = redacted_cause(error, _texts(values))
-        found = refusals(spec.make, values.by_name) if isinstance(spec.make, type) else {}  # attrs stops at the first
-        problems = located([f"{name}: {problem}" for name, problem in found.items()], spec.rows) or [describe(cause)]
-    raise ConfigurationError.of(f"Cannot make {spec.provider!r}", problems) from cause
+        found = refusals(make, values.by_name) if isinstance(make, type) else {}  # attrs stops at the first
+        problems = located([f"{name}: {problem}" for name, problem in found.items()], rows) or [describe(cause)]
+    raise ConfigurationError.of(f"Cannot make {provider!r}", problems) from cause
 
 
 def _texts(values: Values) -> list[str]:

@@ -51,6 +51,7 @@ class InstalledPlugin:
         distribution: The package's name.
         version: The package's version.
         point: The entry point itself, to load it by.
+        owner: Its distribution, as `name version`.
     """
 
     name: str
@@ -58,11 +59,12 @@ class InstalledPlugin:
     distribution: str
     version: str
     point: importlib.metadata.EntryPoint = attrs.field(repr=False, eq=False)
-
-    @property
-    def owner(self) -> str:
-        """Its distribution, as `name version`."""
-        return f"{self.distribution} {self.version}"
+    owner: str = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(lambda self: f"{self.distribution} {self.version}", takes_self=True),
+    )
 
     @property
     def label(self) -> str:
@@ -101,6 +103,7 @@ def installed(
     return sorted(found.values(), key=lambda plugin: (plugin.name, plugin.distribution))
 
 
+@functools.lru_cache(maxsize=1024)
 def normalized(name: str) -> str:
     """A distribution's name in its normalised form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -183,8 +186,7 @@ class AllowedPlugins:
 
     def searched_once(self) -> "AllowedPlugins":
         """The same distributions, for one `resolve`: the installed packages are searched at the first look-up only."""
-        once = functools.cache(entry_points)
-        return attrs.evolve(self, search=functools.cache(lambda group, name=None: installed(group, name, once)))
+        return attrs.evolve(self, search=_SearchedOnce())
 
     def tables_of(self, group: str) -> dict[str, PluginTable]:
         """The tables of a group's plugins, by name."""
@@ -207,6 +209,27 @@ class Search(Protocol):
 
     def __call__(self, group: str, name: str | None = None, /) -> list[InstalledPlugin]:
         """As `installed`."""
+
+
+class _SearchedOnce:
+    """A `Search` that keeps what it has found, and reads the entry points once."""
+
+    __slots__ = ("_found", "_points")
+
+    def __init__(self) -> None:
+        self._points: EntryPoints | None = None
+        self._found: dict[tuple[str, str | None], list[InstalledPlugin]] = {}
+
+    def __call__(self, group: str, name: str | None = None, /) -> list[InstalledPlugin]:
+        key = (group, name)
+        if key not in self._found:
+            self._found[key] = installed(group, name, self._entry_points)
+        return self._found[key]
+
+    def _entry_points(self) -> EntryPoints:
+        if self._points is None:
+            self._points = entry_points()
+        return self._points
 
 
 #: Without a list in the config file, every installed plugin may be loaded.

@@ -3,6 +3,7 @@
 `discovery` and `loading` find and load plugins.
 """
 
+import functools
 import inspect
 import logging
 import traceback
@@ -107,9 +108,25 @@ class SessionObserver:
         """`session` was reported dead, typically after a 401; once for each session."""
 
 
+class _PluginManager(pluggy.PluginManager):
+    """pluggy's manager, which does not look for hooks in what each object has.
+
+    Each source has one, and most of the time that its making takes would be spent there.
+    """
+
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        return None if name in _OF_EACH_OBJECT else super().parse_hookspec_opts(module_or_class, name)
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        return None if name in _OF_EACH_OBJECT else super().parse_hookimpl_opts(plugin, name)
+
+
+_OF_EACH_OBJECT = frozenset(dir(type("_Any", (), {})()))
+
+
 def plugin_manager(*specs: type) -> pluggy.PluginManager:
     """A new plugin manager with these hookspecs."""
-    manager = pluggy.PluginManager(PROJECT)
+    manager = _PluginManager(PROJECT)
     for spec in specs:
         manager.add_hookspecs(spec)
     return manager
@@ -123,11 +140,17 @@ class _HookImplementations:
     """
 
     def __init__(self, plugin: object) -> None:
-        for name in dir(plugin):
+        for name in sorted({*_hook_names(type(plugin)), *getattr(plugin, "__dict__", ())}):
             if hasattr(inspect.getattr_static(plugin, name, None), f"{PROJECT}_impl"):
                 implementation = getattr(plugin, name)
                 hook = getattr(implementation, f"{PROJECT}_impl", {}).get("specname") or name
                 setattr(self, name, _with_request(implementation) if hook == "authenticate" else implementation)
+
+
+@functools.cache
+def _hook_names(cls: Any) -> tuple[str, ...]:
+    """The names of the hook implementations of a class."""
+    return tuple(name for name in dir(cls) if hasattr(inspect.getattr_static(cls, name, None), f"{PROJECT}_impl"))
 
 
 def _with_request(implementation: Any) -> Any:

@@ -354,6 +354,9 @@ class Observers:
         return [*by_name, *((_unique(name, names), observer) for name, observer in self.given)]
 
 
+NO_OBSERVERS = Observers()
+
+
 def given_observers(observers: Iterable[object]) -> tuple[Named, ...]:
     """The application's own observers, each with the name of its class.
 

@@ -22,10 +22,11 @@ from kinetic_auth_core.config.merge import (
 from kinetic_auth_core.config.variables import Variables, quoted_values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.events import LoginRequest
-from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
+from kinetic_auth_core.login.credentials import NO_SECRETS, Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
 from kinetic_auth_core.login.spec import (
+    DEFAULT_OPTIONS,
     LoginSpec,
     SourceOptions,
     is_single_use,
@@ -48,7 +49,7 @@ from kinetic_auth_core.registry.loading import (
 from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, schema, setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, names_of_bytes, schema, setting
 from kinetic_auth_core.transport import redirection
 from kinetic_auth_core.transport.redirection import Redirection
 
@@ -149,43 +150,43 @@ def inspect(
         observers: As for `resolve`.
         default_store: The store if the configuration names none.
     """
-    found = Resolution()
     keywords = dict(keywords or {})
+    chosen: Configuration | None = None
+    cls: type | None = None
+    rows: tuple[ExplainedSetting, ...] = ()
     try:
         check_arguments(provider=provider, environment=environment, config=config, env_file=env_file)
         given = given_observers(observers)
         if "provider" in keywords:
             raise ConfigurationError('the provider is the first argument, without a name: resolve("jwt-bearer").')
         if configuration is None:
-            found = Resolution(Configuration(Variables.load(env_file)))
-            variables = found.configuration.variables
+            variables = Variables.load(env_file)
+            chosen = Configuration(variables)
             configuration = Configuration(variables, load_config(config, variables))
-        found = Resolution(configuration)
-        configuration = configuration.select(provider, environment)
-        found = Resolution(configuration)
-        plugin, cls = _load(configuration)
-        found = attrs.evolve(found, cls=cls)
-        rows, problems, spec = _merge(plugin, cls, keywords, configuration, default_store)
-        found = attrs.evolve(found, rows=rows)
-        allowed = configuration.allowed
-        configured, wrong = (
-            ((), ()) if are_loading() else configuration.observers.get(lambda: configured_observers(allowed))
-        )
+        chosen = configuration
+        chosen = configuration.select(provider, environment)
+        plugin, cls = _load(chosen)
+        rows, problems, spec = _merge(plugin, cls, keywords, chosen, default_store)
+        allowed = chosen.allowed
+        configured, wrong = ((), ()) if are_loading() else chosen.observers.get(lambda: configured_observers(allowed))
         problems += wrong
-        rows = (*rows, *(row for of_plugin in configuration.plugin_rows.values() for row in of_plugin))
-        found = attrs.evolve(found, rows=rows)
+        rows += tuple(row for of_plugin in chosen.plugin_rows.values() for row in of_plugin)
         if spec is None or problems:
-            where = f" for the environment {configuration.environment!r}" if configuration.environment else ""
-            raise ConfigurationError.of(f"Cannot configure {configuration.provider!r}{where}", problems)
-        spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
+            where = f" for the environment {chosen.environment!r}" if chosen.environment else ""
+            raise ConfigurationError.of(f"Cannot configure {chosen.provider!r}{where}", problems)
+        if configured or given or rows != spec.rows:
+            spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
     except ConfigurationError as error:
-        return attrs.evolve(found, error=error)
-    return attrs.evolve(found, spec=spec)
+        return Resolution(Configuration() if chosen is None else chosen, cls, rows, error=error)
+    return Resolution(chosen, cls, rows, spec)
 
 
 def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
+    name = configuration.provider
     try:
-        return load_authenticator(configuration.provider, configuration.allowed)
+        if name not in configuration.loaded:
+            configuration.loaded[name] = load_authenticator(name, configuration.allowed)
+        return configuration.loaded[name]
     except UnknownProviderError as error:
         if configuration.named_by is None:
             if (problem := configuration.environment_problem(configuration.provider)) is None:
@@ -220,14 +221,36 @@ def _merge(
         *quoted_values(settings, rows, everything),
     ]
     problems = [*merged.problems, *choice.problems, *wrong]
-    of_source = {each.name for each in schema(SourceOptions)}
-    try:
-        options = SourceOptions(**{name: merged.values[name] for name in of_source if name in merged.values})
-    except ValueError:
-        problems += refused(SourceOptions, merged)
-        options = SourceOptions()
+    of_source = {each.name for each in schema(SourceOptions)} & merged.values.keys()
+    options = DEFAULT_OPTIONS
+    if of_source:
+        try:
+            options = SourceOptions(**{name: merged.values[name] for name in of_source})
+        except ValueError:
+            problems += refused(SourceOptions, merged)
     values = {name: value for name, value in merged.values.items() if name not in of_source}
     who = (plugin.name, normalized(plugin.distribution))
+    has_references = any(references(values))
+    allowed = configuration.allowed
+    loader = SecretLoader(configuration.variables.lookup, allowed) if has_references else NO_SECRETS
+    instances: tuple[Any, ...] = ()
+    if merged.problems or has_references:
+        problems += refused(cls, merged)
+    else:
+        try:
+            instances = _instances(plugin.name, cls, values, rows)
+        except ConfigurationError as error:
+            found = why_refused(cls, merged, error.problems)
+            if not problems and found == list(error.problems):
+                raise  # it says all there is, perhaps with a remedy
+            problems += found
+    problems += _problems_of_files_and_store(cls, values, merged, choice)
+    if problems:
+        return rows, [*problems, *suggestions], None
+    for each in suggestions:
+        if each not in configuration.warned:
+            configuration.warned.add(each)
+            logger.warning("%s", each)
     spec = LoginSpec(
         provider=plugin.name,
         make=cls,
@@ -235,58 +258,44 @@ def _merge(
         rows=rows,
         distribution=plugin.owner,
         environment=configuration.environment,
-        lookup=configuration.variables.lookup,
-        binary=[each.name for each in schema(cls) if each.takes_bytes],
+        loader=loader,
+        binary=names_of_bytes(cls),
         options=options,
         store=choice.open,
-        allowed=configuration.allowed,
+        allowed=allowed,
         is_grant=issubclass(cls, GrantAuthenticator),
         is_single_use=is_single_use(cls),
-        never_stored=not is_stored,
+        instances=instances,
         cls=cls,
-        identity=identity_of(cls, values, who, SecretLoader(configuration.variables.lookup, configuration.allowed)),
+        never_stored=not is_stored,
+        identity=identity_of(cls, values, who, loader, instances[0] if instances else None),
     )
-    if merged.problems or any(references(values)):
-        problems += refused(cls, merged)
-    else:
-        try:
-            instances = _instances(spec)
-            identity = spec.identity.with_instance(cls, spec.values, instances[0])
-            spec = attrs.evolve(spec, instances=instances, identity=identity)
-        except ConfigurationError as error:
-            found = why_refused(cls, merged, error.problems)
-            if not problems and found == list(error.problems):
-                raise  # it says all there is, perhaps with a remedy
-            problems += found
-    problems += _problems_of_files_and_store(spec, merged, choice)
-    if problems:
-        return rows, [*problems, *suggestions], None
-    for each in suggestions:
-        if each not in configuration.warned:
-            configuration.warned.add(each)
-            logger.warning("%s", each)
     return rows, [], spec
 
 
-def _problems_of_files_and_store(spec: LoginSpec, merged: MergedSettings, choice: StoreChoice) -> list[str]:
+def _problems_of_files_and_store(
+    cls: type, values: Mapping[str, Any], merged: MergedSettings, choice: StoreChoice
+) -> list[str]:
     """What is wrong with the client certificate's files, and with the store for this provider."""
     problems: list[str] = []
-    if spec.is_grant and spec.values.get("client_cert") is not None:
+    if issubclass(cls, GrantAuthenticator) and values.get("client_cert") is not None:
         from kinetic_auth_core.transport.connections import client_certificate_problems
 
-        found = client_certificate_problems(spec.values["client_cert"], spec.values.get("client_cert_key"))
+        found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
         problems += located(found, merged.rows)
-    if choice.cls is not None and spec.cls is not None:
-        problem = store_problem(spec.cls, spec.values.get("username"), choice.cls)
+    if choice.cls is not None:
+        problem = store_problem(cls, values.get("username"), choice.cls)
         where = next(row.source for row in choice.rows if row.name == "store")
         problems += [f"store (from {where}): {problem}"] if problem else []
     return problems
 
 
-def _instances(spec: LoginSpec) -> tuple[Any, ...]:
+def _instances(
+    provider: str, cls: type, values: Mapping[str, Any], rows: Sequence[ExplainedSetting]
+) -> tuple[Any, ...]:
     """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
-    credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed))
-    return tuple(make_instance(spec, credentials.load(number)) for number in range(credentials.count))
+    credentials = Credentials(values, NO_SECRETS)
+    return tuple(make_instance(provider, cls, rows, credentials.load(number)) for number in range(credentials.count))
 
 
 def _settings_of_others(allowed: AllowedPlugins) -> Iterator[set[str]]:
@@ -342,7 +351,10 @@ def _check_references(
             notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
         except KineticAuthError as error:
             problems.append(f"{name} (from {sources[name]}): {error}")
-    noted = (attrs.evolve(row, note="; ".join(filter(None, (notes.get(row.name), row.note)))) for row in rows)
+    noted = (
+        attrs.evolve(row, note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
+        for row in rows
+    )
     return tuple(noted), problems
 
 

@@ -38,6 +38,9 @@ class StoreChoice:
     cls: type[SessionStore] | None = None
 
 
+_MEMORY = StoreChoice(None, (ExplainedSetting("store", DEFAULT_STORE, "default", secret=False),))
+
+
 @attrs.frozen(eq=False, repr=False, match_args=False)
 class _Opener:
     """Makes the store."""
@@ -83,7 +86,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     except ValueError as error:
         return StoreChoice(None, (), (f"store: {error}",))
     if named is None and default == DEFAULT_STORE:
-        return StoreChoice(None, (ExplainedSetting("store", DEFAULT_STORE, "default", secret=False),))
+        return _MEMORY
     named = named or _Named(default, "default", lambda _: {})
     if not isinstance(named.name, str) or not named.name:
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"

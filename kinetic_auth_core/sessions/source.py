@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from kinetic_auth_core.concurrency import LazyAttribute
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
-from kinetic_auth_core.login.flow import LoginFlow
+from kinetic_auth_core.login.flow import LoginFlow, import_modules
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.limits import LoginBudget, SharedResources
 from kinetic_auth_core.login.refusals import LoginGuard
@@ -100,41 +101,58 @@ class SessionSource:
         return source
 
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
+        self._spec = spec
         self._redirection = redirection.current()
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
-        options = spec.options
-        details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
-        self._cache = SessionCache(
+        process_key()  # which the children of this process are to have as well
+        import_modules(spec, self._resources)
+
+    # Made at the first use: of thousands of tenants, few log in.
+
+    @LazyAttribute
+    def _cache(self) -> SessionCache:
+        spec = self._spec
+        return SessionCache(
             spec.identity,
             None if spec.never_stored else spec.store,
-            options.session_lifetime,
+            spec.options.session_lifetime,
             spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
             username=spec.displayed("username"),
         )
+
+    @LazyAttribute
+    def _flow(self) -> LoginFlow:
+        spec, options = self._spec, self._spec.options
+        details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         guard = LoginGuard(self._cache, options.lockout_guard, spec.label, details)
         here = spec.identity.name_here(process_key())
         budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
-        self._flow = LoginFlow(spec, guard, budget, self._resources, States(spec, self._cache))
-        self._refresher = Refresher(self._cache, self._flow, options.session_lifetime)
-        self._single_flight = SingleFlight(self._refresher)
-        self._flow.import_modules()
+        return LoginFlow(spec, guard, budget, self._resources, States(spec, self._cache))
+
+    @LazyAttribute
+    def _refresher(self) -> Refresher:
+        return Refresher(self._cache, self._flow, self._spec.options.session_lifetime)
+
+    @LazyAttribute
+    def _single_flight(self) -> SingleFlight:
+        return SingleFlight(self._refresher)
 
     @property
     def provider(self) -> str:
         """The provider's entry-point name; the class name of an instance made by hand."""
-        return self._flow.spec.provider
+        return self._spec.provider
 
     @property
     def environment(self) -> str | None:
         """The environment of the config file, or None."""
-        return self._flow.spec.environment
+        return self._spec.environment
 
     @property
     def distribution(self) -> str | None:
         """The package that brought the provider, as `name version`; None for an instance made by hand."""
-        return self._flow.spec.distribution
+        return self._spec.distribution
 
     @secret_boundary
     def authenticate(self) -> SalesforceSession:
@@ -238,7 +256,7 @@ class SessionSource:
         redirection.check_source(self._redirection)
         was_live, is_news = self._single_flight.drop(session, is_rejected=True)
         if was_live and is_news:
-            logger.info("%s: session rejected (401); it is discarded", self._flow.spec.label)
+            logger.info("%s: session rejected (401); it is discarded", self._spec.label)
         if is_news:
             self._flow.notify_of_dead(session)
 
@@ -267,7 +285,7 @@ class SessionSource:
     @property
     def keeps_token(self) -> bool:
         """Whether the provider keeps a token of its own from login to login, such as a refresh token that rotates."""
-        return self._flow.spec.is_single_use
+        return self._spec.is_single_use
 
     def token_in_clear(self) -> Path | None:
         """The file that holds a token of the provider in clear, which lives longer than a session; None: no file does.
@@ -300,7 +318,7 @@ class SessionSource:
         revoked = False
         if token is not None:
             host = urlsplit(instance.login_url).netloc
-            context = RequestContext(self.provider, host, self._flow.spec.displayed("username"), "revocation")
+            context = RequestContext(self.provider, host, self._spec.displayed("username"), "revocation")
             revoked = session_endpoints.revoke_token(instance.connection(), instance.login_url, token, context)
         self._flow.forget_state()
         return revoked
@@ -361,7 +379,7 @@ class SessionSource:
         from kinetic_auth_core.oauth.token_response import RequestContext
 
         host = urlsplit(session.instance_url).netloc
-        return RequestContext(self.provider, host, session.username or self._flow.spec.displayed("username"), what)
+        return RequestContext(self.provider, host, session.username or self._spec.displayed("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
         """A row for every setting: its value, masked where secret, and where it came from."""
@@ -369,8 +387,10 @@ class SessionSource:
 
     def close(self) -> None:
         """Close the connections. The source stays usable: the next login opens new ones."""
-        self._flow.close()
-        self._cache.close()
+        if "_cache" in vars(self):
+            self._cache.close()
+        if "_flow" in vars(self):
+            self._flow.close()
         if self._owns_resources:
             self._resources.transports.close()
 
@@ -386,7 +406,7 @@ class SessionSource:
 
     def __repr__(self) -> str:
         """Provider and environment; nothing of the session."""
-        if not hasattr(self, "_flow"):
+        if not hasattr(self, "_spec"):
             return "SessionSource(not made yet)"  # its constructor has raised, and a traceback shows it
         return f"SessionSource(provider={self.provider!r}, environment={self.environment!r})"
 

@@ -3,6 +3,7 @@
 Messages name types only: a value may be a secret.
 """
 
+import functools
 import os
 import types
 import typing
@@ -24,6 +25,8 @@ def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
     """
     if isinstance(value, str) and not is_encodable(value):
         raise ValueError("is not valid text: some of its bytes were not UTF-8")
+    if not text and type(value) in _unchanged_types(expected):
+        return value
     for arm in arms(expected):
         fits, result = _fit(value, arm, text)
         if fits:
@@ -33,6 +36,25 @@ def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
             coerce(item, typing.Union[tuple(fitting)], text=text)  # noqa: UP007 - from a tuple
     wanted = " or ".join(dict.fromkeys(_describe_type(arm) for arm in arms(expected) if arm is not types.NoneType))
     raise ValueError(f"expected {wanted}, got {_describe_value(value)}")
+
+
+_SIMPLE = frozenset({str, bytes, int, float, bool, types.NoneType})
+
+
+def _unchanged_types(expected: Any) -> frozenset[type]:
+    """The types of which every value fits an annotation and is not converted, unless it is read from text."""
+    try:
+        return _unchanged_types_of(expected)
+    except TypeError:  # an annotation that cannot be hashed
+        return frozenset()
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _unchanged_types_of(expected: Any) -> frozenset[type]:
+    all_arms = arms(expected)
+    first_other = next((number for number, arm in enumerate(all_arms) if arm not in _SIMPLE), len(all_arms))
+    simple = set(all_arms[:first_other])  # of those behind another arm, that one may convert a value
+    return frozenset(simple | ({types.NoneType} & set(all_arms)))
 
 
 def is_encodable(text: str) -> bool:

@@ -62,6 +62,7 @@ def is_trusted_by_itself(url: str) -> bool:
     return is_loopback(host) or is_within(host, (*SALESFORCE_DOMAINS, "my.site.com"))
 
 
+@functools.lru_cache(maxsize=256)
 def canonical_login_url(url: str) -> str:
     """A login URL in one form: scheme and host in lower case, without the default port, a final dot or slash."""
     url = url.strip()
@@ -241,10 +242,8 @@ class Guards:
         """Why a session is rejected; None if it is accepted."""
         if problem := instance_url_problem(session.instance_url):
             return Refusal(f"its instance_url {problem}.", "Do not use this host; check login_url.")
-        parts = urlsplit(session.instance_url)
-        name = parts.hostname or ""
-        if not any(_fits(name, glob) for glob in self.hosts):
-            host = mask(parts.netloc, [session.access_token])
+        if not _is_allowed(session.instance_url, self.hosts):
+            host = mask(urlsplit(session.instance_url).netloc, [session.access_token])
             return Refusal(
                 f"its instance {host} is not in allowed_instance_hosts ({', '.join(self.hosts)}).",
                 "Check login_url; if the host is yours or Salesforce's, add it to allowed_instance_hosts.",
@@ -255,6 +254,12 @@ class Guards:
                 "Check login_url and the credentials, or set expected_org_id to this org if it is the right one.",
             )
         return None
+
+
+@functools.lru_cache(maxsize=256)
+def _is_allowed(url: str, hosts: tuple[str, ...]) -> bool:
+    name = urlsplit(url).hostname or ""
+    return any(_fits(name, glob) for glob in hosts)
 
 
 def _is_address(text: str) -> bool:

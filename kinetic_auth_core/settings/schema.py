@@ -169,6 +169,15 @@ def _single(validator: Any) -> Iterator[Any]:
         yield validator
 
 
+def _arms_and_items(type_: Any) -> list[Any]:
+    """The members of a union, and the types of the items of those that are lists."""
+    return [each for arm in arms(type_) for each in (arm, *item_types(arm))]
+
+
+def _derived(compute: Callable[["Setting"], Any]) -> Any:
+    return attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(compute, takes_self=True))
+
+
 @attrs.frozen(match_args=False)
 class Setting:
     """One setting of a class.
@@ -182,6 +191,14 @@ class Setting:
         secret: Whether its value must not be displayed.
         derived: Computes the value that None stands for from the other settings; None if there is none.
         identity: Whether only sources with the same value share a session.
+        required: Whether it has no default.
+        is_path: Whether it is a path: a relative one in a config file is relative to that file.
+        takes_list: Whether it takes a list.
+        takes_key_list: Whether it takes one value or a list, such as the current key and the next, of which each may be
+            accepted.
+        takes_bytes: Whether it takes bytes, or a list of bytes.
+        takes_text: Whether it takes text or bytes, or a list of them.
+        default_row: The row of `explain()` for its default; None where the default is computed, or there is none.
     """
 
     name: str
@@ -193,38 +210,19 @@ class Setting:
     derived: Callable[[Any], Any] | None = attrs.field(repr=False)
     identity: bool
     _attribute: "attrs.Attribute[Any]" = attrs.field(repr=False, alias="attribute")
-
-    @property
-    def required(self) -> bool:
-        """Whether it has no default."""
-        return self.default is attrs.NOTHING
-
-    @property
-    def is_path(self) -> bool:
-        """Whether it is a path: a relative one in a config file is relative to that file."""
-        return any(is_path_type(arm) for arm in arms(self.type))
-
-    @property
-    def takes_list(self) -> bool:
-        """Whether it takes a list."""
-        return any(is_list_type(arm) for arm in arms(self.type))
-
-    @property
-    def takes_key_list(self) -> bool:
-        """Whether it takes one value or a list, such as the current key and the next, of which each may be accepted."""
-        return self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
-
-    @property
-    def takes_bytes(self) -> bool:
-        """Whether it takes bytes, or a list of bytes."""
-        return bytes in (*arms(self.type), *(item for arm in arms(self.type) for item in item_types(arm)))
-
-    @property
-    def takes_text(self) -> bool:
-        """Whether it takes text or bytes, or a list of them."""
-        return self.takes_bytes or any(
-            each in (str, Any) for arm in arms(self.type) for each in (arm, *item_types(arm))
-        )
+    # What follows from the type and the default: computed once, as each source asks for all of it.
+    required: bool = _derived(lambda self: self.default is attrs.NOTHING)
+    is_path: bool = _derived(lambda self: any(map(is_path_type, arms(self.type))))
+    takes_list: bool = _derived(lambda self: any(map(is_list_type, arms(self.type))))
+    takes_key_list: bool = _derived(
+        lambda self: self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
+    )
+    takes_bytes: bool = _derived(lambda self: bytes in _arms_and_items(self.type))
+    takes_text: bool = _derived(
+        lambda self: self.takes_bytes or any(each in (str, Any) for each in _arms_and_items(self.type))
+    )
+    default_row: "ExplainedSetting | None" = _derived(lambda self: self._default_row())  # noqa: RUF009 - as those above
+    _is_good_by_default: bool = _derived(lambda self: self._needs_no_check())
 
     def declared_with(self, other: "Setting") -> bool:
         """Whether it is the other one, inherited from the class that declares it.
@@ -320,12 +318,29 @@ class Setting:
             ValueError: It is invalid; the text says why, without the secret.
         """
         value = self.value_of(instance)
+        if value is self.default and self._is_good_by_default:
+            return
         coerce(value, self.type)
         if self.required and value == "":
             raise ValueError("is empty")
         self.validate(instance, value)
         if self.takes_key_list and isinstance(value, list | tuple) and not value:
             raise ValueError("is empty")
+
+    def _default_row(self) -> "ExplainedSetting | None":
+        if self.required or self.derived is not None or isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]  # as above
+            return None
+        return ExplainedSetting(self.name, self.displayed(self.default), "default", self.secret)
+
+    def _needs_no_check(self) -> bool:
+        """Whether `check` accepts the default whatever the other settings are."""
+        if self.required or self.takes_key_list or self._attribute.validator is not None:
+            return False
+        try:
+            coerce(self.default, self.type)
+        except ValueError:
+            return False
+        return True
 
     @property
     def attribute_name(self) -> str:
@@ -424,6 +439,12 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
             )
         )
     return tuple(found)
+
+
+@functools.cache
+def names_of_bytes(cls: Any) -> frozenset[str]:
+    """The settings of a class that take bytes."""
+    return frozenset(each.name for each in schema(cls) if each.takes_bytes)
 
 
 def secret_texts(instance: Any) -> list[str]:

@@ -7,6 +7,7 @@ A file holds either a lease, or a value after a line with its checksum.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -348,6 +349,10 @@ class FileStore(SessionStore):
             return make_keyring_key(path)
 
     def _opened(self, key: str, entry: Entry) -> StoredValue | None:
+        if not keys_of(self.key) and is_in_clear(
+            entry.value
+        ):  # nobody has to ask whether there is a key in the keyring
+            return StoredValue(entry.value, entry.generation)
         value = self._seal().open(key, entry.value)
         if value is not None:
             return StoredValue(value, entry.generation)
@@ -365,7 +370,7 @@ class FileStore(SessionStore):
         return PlainSealer()
 
     def _path(self) -> Path:
-        return default_folder() if self.path is None else Path(self.path)
+        return default_folder() if self.path is None else _folder_of(str(self.path)).path
 
     def _folder(self, key: str) -> PrivateFolder:
         """The folder, after the key was checked to be a plain file name.
@@ -375,7 +380,12 @@ class FileStore(SessionStore):
         """
         if not _KEY.fullmatch(key):
             raise ValueError("a key has 1 to 100 characters from A-Z a-z 0-9 . _ -")
-        return PrivateFolder(self._path())
+        return _folder_of(str(self._path() if self.path is None else self.path))
+
+
+@functools.lru_cache(maxsize=64)
+def _folder_of(path: str) -> PrivateFolder:
+    return PrivateFolder(Path(path))
 
 
 FileStore.__init__ = secret_boundary(FileStore.__init__)  # type: ignore[method-assign]  # attrs has made it

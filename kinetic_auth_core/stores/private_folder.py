@@ -54,7 +54,8 @@ class PrivateFolder:
             OSError: Its state cannot be read.
         """
         try:
-            link, state = self.path.lstat(), self.path.stat()
+            link = os.lstat(self.path)
+            state = os.stat(self.path) if stat.S_ISLNK(link.st_mode) else link  # noqa: PTH116 - as below
         except FileNotFoundError:
             return False
         if not stat.S_ISDIR(state.st_mode):
@@ -70,7 +71,7 @@ class PrivateFolder:
             OSError: It cannot be read, or is longer than a stored session can be.
         """
         try:
-            return read_file(self.path / name, follow_links=False)
+            return read_file(os.path.join(self.path, name), follow_links=False)  # noqa: PTH118 - a Path takes longer than the reading
         except FileNotFoundError:
             return None
 

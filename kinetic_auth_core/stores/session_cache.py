@@ -111,6 +111,7 @@ class SessionCache:
         username: str | None = None,
     ) -> None:
         self._naming = FixedName(naming) if isinstance(naming, str) else naming
+        self._is_constant = self._naming.is_constant
         self._name: str | None = None
         self._is_shared = True
         self._alone = uuid.uuid4().hex  # the name of a session that is for nobody else
@@ -142,7 +143,7 @@ class SessionCache:
 
         Where that cannot be found out, they are kept for this source alone.
         """
-        if self._name is not None and self._naming.is_constant and not self._left_alone_until:
+        if self._name is not None and self._is_constant and not self._left_alone_until:
             return self._name
         name = self._found()
         if name is None and self._is_shared and self._place is not None and not self._left_alone_until:
@@ -200,7 +201,7 @@ class SessionCache:
             it, and its own session may be dead by now. Otherwise None.
         """
         key = self.key
-        if not self._naming.is_constant and self.find_name() != key:
+        if not self._is_constant and self.find_name() != key:
             return None
         stored = StoredValue(encoded(cached.session, cached.born_at, key), 1)
         expires_in_s = cached.expired_wall - time.time()
@@ -400,7 +401,7 @@ class SessionCache:
         if self._username and session.username and session.username.casefold() != self._username.casefold():
             logger.warning("ignoring a stored session of another user")
             return None
-        if self._api_version:
+        if self._api_version and self._api_version != session.api_version:
             session = attrs.evolve(session, api_version=self._api_version)
         return CachedSession.of(session, self._lifetime_s, born_at=born_at)
 

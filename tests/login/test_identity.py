@@ -454,8 +454,9 @@ def test_two_tenants_whose_token_changes_under_way_share_nothing(store: kinetic.
             return next(value, "ada")
 
         values = {"token": reference("env://TOKEN")}
-        identity = identity_of(ByToken, values, ("n", "p"), SecretLoader(lookup))
-        return LoginSpec("n", ByToken, values, (), lookup=lookup, store=store, identity=identity, distribution="p 1")
+        loader = SecretLoader(lookup)
+        identity = identity_of(ByToken, values, ("n", "p"), loader)
+        return LoginSpec("n", ByToken, values, (), loader=loader, store=store, identity=identity, distribution="p 1")
 
     first = kinetic.SessionSource._of(spec()).session()
     assert "of-bob" in first.access_token

@@ -10,7 +10,7 @@ from kinetic_auth_core.cli.doctor.log_warnings import warn_of, warnings_captured
 from kinetic_auth_core.cli.exit_codes import NO_KEY, USAGE
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.events import LoginRequest
-from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
+from kinetic_auth_core.login.credentials import Credentials, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import make_instance
 from kinetic_auth_core.settings.schema import exactly_one_of, schema
@@ -25,12 +25,13 @@ _WARN_DAYS = 30
 def check_secrets(examination: Examination) -> None:
     """What references name is fetched, as at each login, and the provider's instances are made of it."""
     spec, report = examination.spec, examination.report
-    credentials = Credentials(spec.values, SecretLoader(spec.lookup, spec.allowed), spec.binary, spec.rows)
+    credentials = Credentials(spec.values, spec.loader, spec.binary, spec.rows)
     errors: list[KineticAuthError] = []
     with warnings_captured() as warnings:
         for number in range(credentials.count):
             try:
-                examination.instances.append(make_instance(spec, credentials.load(number)))
+                values = credentials.load(number)
+                examination.instances.append(make_instance(spec.provider, spec.make, spec.rows, values))
             except KineticAuthError as error:
                 errors.append(error)
     for failure in errors:
