@@ -8,6 +8,7 @@ import functools
 import io
 import logging
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -30,6 +31,18 @@ def expect(holds: object, what: str, subject: str = "store") -> None:
     """An `assert` that reads the same under `python -O` and where pytest does not rewrite it."""
     if not holds:
         raise AssertionError(f"the {subject} violates its contract: {what}")
+
+
+def unused_port() -> int:
+    """A port of 127.0.0.1 that nothing uses, below those that systems give to connections and to port 0.
+
+    One of these could be taken between the look and its use, by any connection of any program.
+    """
+    while True:
+        port = random.SystemRandom().randrange(15_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(holds: Callable[[], object], what: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,16 +19,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator, new_key_pair
+from kinetic_auth_core.testing.contracts.checks import unused_port
 from kinetic_auth_redis_store import RedisStore
 
 _PATIENCE_S = 20.0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @attrs.define
@@ -47,7 +40,7 @@ class RedisServer:
     options: tuple[str, ...] = ()
     password: str | None = None
     tls: Path | None = None
-    port: int = attrs.field(factory=_free_port)
+    port: int = attrs.field(factory=unused_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -114,7 +107,7 @@ def _a_clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    return _free_port
+    return unused_port
 
 
 @pytest.fixture(scope="session")

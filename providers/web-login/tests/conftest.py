@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import requests
 from chromium import chromium
 
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
+from kinetic_auth_core.testing.contracts.checks import unused_port
 from kinetic_auth_core.testing.pytest_plugin import leaked_secrets as leaked
 from kinetic_auth_core.testing.pytest_plugin import no_ambient_settings
 
@@ -132,10 +132,7 @@ def person(sf: SalesforceEmulator, user: User, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return unused_port()
 
 
 @pytest.fixture

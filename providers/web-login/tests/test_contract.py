@@ -1,8 +1,6 @@
 """The providers keep the contract of all providers."""
 
-import contextlib
 import re
-import socket
 import webbrowser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from kinetic_auth_core.testing import ProviderContract
+from kinetic_auth_core.testing.contracts.checks import unused_port
 from kinetic_auth_web_login import RefreshTokenAuthenticator, WebLoginAuthenticator
 
 pytestmark = pytest.mark.usefixtures("full_tier")
@@ -27,11 +26,10 @@ class TestRefreshToken(ProviderContract):
 
 def _free_ports(count: int) -> list[int]:
     """Ports for the redirects of instances that log in at the same moment."""
-    with contextlib.ExitStack() as opened:
-        probes = [opened.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(unused_port())
+    return list(ports)
 
 
 class TestWebLogin(ProviderContract):
