@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -122,7 +123,7 @@ def test_a_variable_that_names_another_store_is_in_the_note(
     dotenv = write("PROD_SF_STORE=\nSF_STORE=file\n", ".env")
     monkeypatch.setenv("SF_STORE", "file")
 
-    def row(**given: object) -> kinetic.ExplainedSetting:
+    def row(**given: Any) -> kinetic.ExplainedSetting:
         rows = kinetic.resolve(environment="prod", **login, **given).explain()
         return next(row for row in rows if row.name == "store")
 

@@ -83,7 +83,7 @@ def test_all_problems_of_an_instance_are_reported_at_once() -> None:
     assert caught.value.problems == (
         "client_id: expected text, got nothing",
         "client_secret: is empty",
-        "login_url: must begin with https://",
+        "login_url: must begin with https://: write https://login.salesforce.com",
         "api_version: the API version must look like v62.0, not 'newest'",
         "connect_timeout: must be a number of seconds above 0, up to 86400",
         "read_timeout: expected a number, got text",
