@@ -392,6 +392,7 @@ def redirected_spec(spec: LoginSpec) -> LoginSpec:
         environment=spec.environment,
         rows=tuple(attrs.evolve(row, source="redirect_logins") for row in replaced.rows),
         observers=Observers(given=spec.observers.given),
+        allowed=spec.allowed,  # whose tables name the observers to leave out
     )
 
 

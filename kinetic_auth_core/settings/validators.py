@@ -58,8 +58,8 @@ def _problem_beside_the_address(url: str) -> str | None:
 
 def _foreign_login_host(value: object) -> str | None:
     """Why a file that nobody named may not say that credentials go to this URL; None if it may."""
-    if not isinstance(value, str) or is_trusted_by_itself(value):
-        return None
+    if not isinstance(value, str) or is_trusted_by_itself(value if "://" in value else f"https://{value}"):
+        return None  # one without https:// is refused for that alone
     return "is a host that is neither Salesforce's nor this machine"
 
 

@@ -36,7 +36,7 @@ from kinetic_auth_core.transport.connections import (
 )
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.pools import decoded, pool_classes
-from kinetic_auth_core.transport.redirection import check_address
+from kinetic_auth_core.transport.redirection import check_address, current
 from kinetic_auth_core.versions import installed_version
 
 _MAX_QUOTED = 300  # characters
@@ -351,11 +351,13 @@ class Transport:
         return session
 
     def _proxies(self, url: str) -> dict[str, str]:
-        """The proxies, as requests takes them.
+        """The proxies, as requests takes them; none on the way to the emulator of redirected logins.
 
         Raises:
             ConfigurationError: That of the environment cannot be used.
         """
+        if current() is not None:
+            return {}
         if self._proxy:
             return {"all": self._proxy}
         if not may_have_proxies():

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.testing import SalesforceEmulator, redirect_logins
 
 Install = Callable[..., Path]
 
@@ -621,3 +621,28 @@ def test_an_event_says_why_there_was_a_login(outcomes: list[Any]) -> None:
     source.session()
     source.authenticate()
     assert [event.reason for _, _, event in recorder.calls] == ["first", "rejected", "rejected", "asked"]
+
+
+@pytest.mark.usefixtures("full_tier")
+@pytest.mark.parametrize("table", ["", "required = true", "enabled = false"])
+def test_redirected_logins_leave_out_the_observers_of_the_config_file(
+    install: Install, tmp_path: Path, table: str
+) -> None:
+    install("acme-watch", WATCH, {"observers": {"acme-watch": "acme_watch:Watch"}})
+    config = tmp_path / "kinetic-auth.toml"
+    config.write_text(f"[observers.acme-watch]\n{table}\n")
+    login = {"client_id": "key", "username": "ada@acme.com", "private_key": "env://KEY"}
+    with SalesforceEmulator() as emulator, redirect_logins(emulator):
+        kinetic.resolve("jwt-bearer", config=config, **login).session()
+    assert importlib.import_module("acme_watch").SEEN == []
+
+
+@pytest.mark.usefixtures("full_tier")
+def test_redirected_logins_load_no_plugin_that_the_config_file_does_not_allow(install: Install, tmp_path: Path) -> None:
+    install("acme-watch", WATCH, {"observers": {"acme-watch": "acme_watch:Watch"}})
+    config = tmp_path / "kinetic-auth.toml"
+    config.write_text("allowed_plugins = ['kinetic-auth-jwt-bearer']\n")
+    login = {"client_id": "key", "username": "ada@acme.com", "private_key": "env://KEY"}
+    with SalesforceEmulator() as emulator, redirect_logins(emulator):
+        kinetic.resolve("jwt-bearer", config=config, **login).session()
+    assert importlib.import_module("acme_watch").SEEN == []

@@ -111,6 +111,18 @@ def test_every_provider_of_a_config_logs_in_at_the_emulator(
     assert not Path("sessions").exists()
 
 
+def test_no_proxy_is_asked(emulator: SalesforceEmulator, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.invalid:8080")
+        monkeypatch.setenv(name.lower(), "http://proxy.invalid:8080")
+    by_hand = kinetic.JWTAuthenticator(**emulator.settings("jwt-bearer"), proxy="http://proxy.invalid:8080")
+    with redirect_logins(emulator):
+        assert kinetic.resolve().session().is_valid()
+        assert kinetic.resolve(proxy="http://proxy.invalid:8080").session().is_valid()
+        assert kinetic.SessionSource(by_hand).session().is_valid()
+    assert set(asked) <= {"127.0.0.1"}
+
+
 def test_the_kind_of_login_and_the_api_version_stay_those_of_the_config(emulator: SalesforceEmulator) -> None:
     with redirect_logins(emulator), kinetic.resolve() as source:
         assert source.session().api_version == "v61.0"
