@@ -140,7 +140,8 @@ class _HookImplementations:
     """
 
     def __init__(self, plugin: object) -> None:
-        for name in sorted({*_hook_names(type(plugin)), *getattr(plugin, "__dict__", ())}):
+        cls: Any = type(plugin)
+        for name in sorted({*_hook_names(cls), *getattr(plugin, "__dict__", ())}):
             if hasattr(inspect.getattr_static(plugin, name, None), f"{PROJECT}_impl"):
                 implementation = getattr(plugin, name)
                 hook = getattr(implementation, f"{PROJECT}_impl", {}).get("specname") or name
