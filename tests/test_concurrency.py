@@ -1,8 +1,17 @@
 """Values that are made at first use and kept."""
 
+import contextlib
+import itertools
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from kinetic_auth_core.concurrency import Once
+from kinetic_auth_core import concurrency
+from kinetic_auth_core.concurrency import LazyAttribute, Once
 
 
 def test_a_value_is_made_once_and_again_after_take() -> None:
@@ -26,3 +35,84 @@ def test_a_value_that_needs_itself_is_an_error_and_does_not_hang() -> None:
     with pytest.raises(RuntimeError, match="was requested by the function that makes it"):
         once.get(lambda: once.get(lambda: 1))
     assert once.get(lambda: 1) == 1
+
+
+def test_of_many_threads_one_makes_the_value_and_the_next_tries_after_a_failure() -> None:
+    for _ in range(50):
+        _let_threads_make_a_value()
+
+
+def _let_threads_make_a_value() -> None:
+    once: Once[object] = Once()
+    tries = itertools.count(1)
+    busy: list[int] = []
+    most: list[int] = []
+
+    def make() -> object:
+        busy.append(1)
+        most.append(len(busy))
+        time.sleep(0.0002)  # other threads come meanwhile
+        busy.pop()
+        if next(tries) < 3:
+            raise ZeroDivisionError
+        return object()
+
+    def get() -> object:
+        while True:
+            with contextlib.suppress(ZeroDivisionError):
+                return once.get(make)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [each.result() for each in [pool.submit(get) for _ in range(8)]]
+    assert set(found) == {once.peek()}
+    assert max(most) == 1
+    assert next(tries) == 4
+
+
+def test_nothing_is_kept_of_values_that_were_made_or_failed() -> None:
+    before = len(concurrency._being_made)
+    for _ in range(10):
+        once: Once[object] = Once()
+        with pytest.raises(ZeroDivisionError):
+            once.get(lambda: 1 // 0)
+        once.get(object)
+        once.take()
+    assert len(concurrency._being_made) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_makes_a_value_that_a_thread_of_the_parent_was_making() -> None:
+    once: Once[str] = Once()
+    is_making, may_end = threading.Event(), threading.Event()
+
+    def make() -> str:
+        is_making.set()
+        may_end.wait(30)
+        return "parent"
+
+    thread = threading.Thread(target=once.get, args=(make,))
+    thread.start()
+    is_making.wait(30)
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)  # a child that waits for the parent's thread ends here
+        os._exit(0 if once.get(lambda: "child") == "child" else 1)
+    may_end.set()
+    thread.join()
+    assert os.waitpid(pid, 0)[1] == 0
+    assert once.peek() == "parent"
+
+
+def test_an_attribute_that_threads_ask_for_at_once_is_the_same_for_all() -> None:
+    class Holder:
+        @LazyAttribute
+        def value(self) -> object:
+            time.sleep(0.0002)
+            return object()
+
+    for _ in range(50):
+        holder = Holder()
+        with ThreadPoolExecutor(8) as pool:
+            found = [each.result() for each in [pool.submit(getattr, holder, "value") for _ in range(8)]]
+        assert len(set(found)) == 1
+        assert holder.value is found[0]

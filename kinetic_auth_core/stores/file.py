@@ -349,9 +349,7 @@ class FileStore(SessionStore):
             return make_keyring_key(path)
 
     def _opened(self, key: str, entry: Entry) -> StoredValue | None:
-        if not keys_of(self.key) and is_in_clear(
-            entry.value
-        ):  # nobody has to ask whether there is a key in the keyring
+        if not keys_of(self.key) and is_in_clear(entry.value):  # whether or not the keyring has a key
             return StoredValue(entry.value, entry.generation)
         value = self._seal().open(key, entry.value)
         if value is not None:

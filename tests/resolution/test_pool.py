@@ -3,6 +3,7 @@
 import gc
 import pickle
 import threading
+import tracemalloc
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -133,3 +134,25 @@ def test_a_problem_is_reported_with_the_key(config: Path) -> None:
 def test_a_pool_cannot_be_pickled(config: Path) -> None:
     with pytest.raises(TypeError, match="make one in the worker"):
         pickle.dumps(kinetic.SourcePool(config))
+
+
+def test_a_tenant_that_has_not_logged_in_costs_little_memory(tmp_path: Path) -> None:
+    def tenant(key: str) -> Mapping[str, Any]:
+        login = {"client_id": f"app-{key}", "username": f"integration@{key}.example"}
+        return {"provider": "jwt-bearer", "private_key_path": "server.key", **login}
+
+    count = 500
+    with kinetic.SourcePool(tenants=tenant, size=2 * count) as pool:
+        for number in range(10):
+            pool.source(f"warm-{number}")
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for number in range(count):
+                pool.source(str(number))
+            gc.collect()
+            each = (tracemalloc.get_traced_memory()[0] - before) / count
+        finally:
+            tracemalloc.stop()
+        assert each < 3.5 * 1024
