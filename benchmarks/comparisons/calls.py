@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import botocore.credentials
 import google.oauth2.credentials
 import keystoneauth1.access.access
@@ -42,6 +43,13 @@ def comparisons(org: Org) -> Iterator[Comparison]:
         rounds=150,
         note="CPU time of the client. The floor makes no session of the answer and checks nothing.",
     )
+    sends_nothing = kinetic.SessionSource(_SendsNothing(), login_budget=1_000_000)
+    yield Comparison(
+        "what a source adds to a login",
+        "ns",
+        [Contestant("kinetic-auth: source.authenticate()", functools.partial(per_call_ns, sends_nothing.authenticate))],
+        note="CPU time of a call out of 2,000, with a provider that sends nothing.",
+    )
     yield Comparison(
         "read the live session",
         "ns",
@@ -49,6 +57,20 @@ def comparisons(org: Org) -> Iterator[Comparison]:
         note="CPU time of a call out of 2,000. azure-identity is left out: it has no credential that is live without "
         "a login at Microsoft.",
     )
+
+
+@attrs.frozen
+class _SendsNothing:
+    """A provider whose session is there already."""
+
+    session: kinetic.SalesforceSession = attrs.field(
+        init=False, factory=lambda: kinetic.SalesforceSession("token", "https://acme.my.salesforce.com", "", "0")
+    )
+
+    @kinetic.hookimpl
+    def authenticate(self, request: kinetic.LoginRequest | None = None) -> kinetic.SalesforceSession:  # noqa: ARG002 - the hook's
+        """The session."""
+        return self.session
 
 
 def _floor(org: Org) -> Callable[[], Any]:
