@@ -1,4 +1,4 @@
-"""Real servers, whose workers are forked from a process that has logged in: gunicorn and uWSGI, over TLS."""
+"""Real servers, whose workers are forked from a process that has logged in: gunicorn, uWSGI and celery, over TLS."""
 
 import json
 import os
@@ -94,3 +94,53 @@ def test_uwsgi(tls_org: SalesforceEmulator, tmp_path: Path, options: list[str]) 
     with serving(command, tmp_path, tls_org.settings("password")) as url:
         answers = asked(url)
     assert [answer.split()[1] for answer in answers] == ["True"] * 24
+
+
+TASKS = """
+import json, os
+import kinetic_auth_core as kinetic
+from celery import Celery
+
+source = kinetic.resolve("password", **json.loads(os.environ["SETTINGS"]))
+source.session()  # before the fork: its connection is kept
+
+app = Celery("tasks")
+app.conf.update(
+    broker_url="filesystem://",
+    broker_transport_options={"data_folder_in": "queue", "data_folder_out": "queue", "polling_interval": 0.02},
+    result_backend="file://results",
+    worker_send_task_events=False,
+)
+
+@app.task
+def ask(number):
+    fresh, live = source.authenticate(), source.session()
+    return fresh.is_valid() and live.is_valid()
+"""
+CALLS = """
+import tasks
+answers = [tasks.ask.delay(number) for number in range(24)]
+print([each.get(timeout=60, interval=0.05) for each in answers] == [True] * 24)
+"""
+
+
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
+def test_celery(tls_org: SalesforceEmulator, tmp_path: Path, pool: str) -> None:
+    for folder in ("queue", "results"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "tasks.py").write_text(TASKS)
+    environ = {**os.environ, "SETTINGS": json.dumps(tls_org.settings("password")), "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", "-m", "celery", "--app=tasks", "worker", "--concurrency=3"]
+    command += [f"--pool={pool}", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    with (tmp_path / "log").open("wb") as log:
+        worker = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True)
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", CALLS],
+            cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=100,
+        )  # fmt: skip
+        assert asked.stdout == "True\n", asked.stderr
+    finally:
+        print((tmp_path / "log").read_text(), "has ended with", worker.poll())
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
