@@ -180,7 +180,8 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        redirection.check_source(self._redirection)
+        if self._redirection is not redirection.active:
+            redirection.check_source(self._redirection)
         return self._single_flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
