@@ -92,7 +92,7 @@ def process_ms(code: str, *arguments: str) -> float:
 
 
 def instructions(code: str, *arguments: str) -> float | None:
-    """The instructions of a Python process in millions, as valgrind counts them; None where there is no valgrind."""
+    """Count the instructions of a Python process by valgrind, in millions; None if valgrind is not installed."""
     if shutil.which("valgrind") is None:
         return None
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

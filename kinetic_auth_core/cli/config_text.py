@@ -16,7 +16,7 @@ _WIDTH = 100
 
 @attrs.frozen
 class Answers:
-    """What is to be written.
+    """The answers to the questions of `init`.
 
     Attributes:
         provider: The provider's entry-point name.

@@ -699,6 +699,24 @@ def test_what_granted_has_kept_stays_where_it_raises_afterwards(org: RotatingOrg
     assert set(org.presented.values()) == {1}
 
 
+BROKER = """
+import sys
+import kinetic_auth_core as kinetic
+sys.path[:0] = [sys.argv[1]]
+from acme_broker import BrokerAuthenticator
+broker = BrokerAuthenticator("app", sys.argv[2], login_url=sys.argv[3])
+source = kinetic.SessionSource(broker, store=kinetic.FileStore(sys.argv[4]))
+source.session()
+"""
+
+
+def run_broker(program: str, seed: str, org: RotatingOrg, store: kinetic.FileStore) -> str:
+    """Run a program that has a `source` of the docs' example, and its first session; what it printed."""
+    example = Path(__file__).parents[2] / "docs" / "examples" / "rotating_provider"
+    command = [sys.executable, "-c", BROKER + program, str(example), seed, org.url, str(store.path)]
+    return subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
+
+
 def test_a_program_that_ends_in_the_middle_of_a_refresh_in_the_background_loses_no_token(
     make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore
 ) -> None:
@@ -707,23 +725,15 @@ def test_a_program_that_ends_in_the_middle_of_a_refresh_in_the_background_loses_
         return False
 
     program = """
-import sys, time
-import kinetic_auth_core as kinetic
-sys.path[:0] = [sys.argv[1]]
-from acme_broker import BrokerAuthenticator
-broker = BrokerAuthenticator("app", sys.argv[2], login_url=sys.argv[3])
-source = kinetic.SessionSource(broker, store=kinetic.FileStore(sys.argv[4]))
-source.session()
+import time
 time.sleep(3.6)  # 90 % of its life
 source.session()  # begins the refresh
 time.sleep(0.2)
 """
-    example = Path(__file__).parents[2] / "docs" / "examples" / "rotating_provider"
     org.life_s = 4.0
     org.fail_next(lambda handler, form: False, slowly)
     seed = org.consent()
-    command = [sys.executable, "-c", program, str(example), seed, org.url, str(store.path)]
-    subprocess.run(command, check=True, timeout=60)
+    run_broker(program, seed, org, store)
     assert len(org.requests) == 2
     source = kinetic.SessionSource(BrokerAuthenticator("app", seed, login_url=org.url), store=store)
     source.authenticate()
@@ -739,13 +749,7 @@ def test_a_daemon_thread_presents_no_token_once_the_program_has_begun_to_end(
         return False
 
     program = """
-import atexit, sys, threading, time
-import kinetic_auth_core as kinetic
-sys.path[:0] = [sys.argv[1]]
-from acme_broker import BrokerAuthenticator
-broker = BrokerAuthenticator("app", sys.argv[2], login_url=sys.argv[3])
-source = kinetic.SessionSource(broker, store=kinetic.FileStore(sys.argv[4]))
-source.session()
+import atexit, threading, time
 def too_late():
     while threading.main_thread().is_alive():
         time.sleep(0.001)
@@ -756,12 +760,9 @@ def too_late():
 threading.Thread(target=too_late, daemon=True).start()
 atexit.register(time.sleep, 1)  # the program ends while the org still thinks
 """
-    example = Path(__file__).parents[2] / "docs" / "examples" / "rotating_provider"
     org.fail_next(lambda handler, form: False, slowly)
     seed = org.consent()
-    command = [sys.executable, "-c", program, str(example), seed, org.url, str(store.path)]
-    done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
-    assert "is not tried now: the program is ending" in done.stdout
+    assert "is not tried now: the program is ending" in run_broker(program, seed, org, store)
     assert len(org.requests) == 1
     kinetic.SessionSource(BrokerAuthenticator("app", seed, login_url=org.url), store=store).authenticate()
     assert org.refusals == 0

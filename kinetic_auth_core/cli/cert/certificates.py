@@ -125,7 +125,7 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def issuer_of(der: bytes) -> str:
-    """Who has issued a certificate: common name and organisation, printable, at most 200 characters.
+    """The issuer of a certificate: common name and organisation, printable, at most 200 characters.
 
     Args:
         der: The certificate, DER.

@@ -47,7 +47,7 @@ def doctor(
     --json prints
       {"checks": [{"name", "status": "ok|warning|failure|skipped", "message", "remedy",
                    "setting", "source"}],
-       "root_cause": the first failure as it stands in "checks", or null}
+       "root_cause": the first failure of "checks" again, or null}
     where "setting" and "source" are null if the check is not about one setting.
     """  # noqa: D301 - \b is click does not rewrap such a paragraph
     report = _examined(Choice(env_file=env_path, **choice), settings_layer(pairs), logs_in=logs_in)

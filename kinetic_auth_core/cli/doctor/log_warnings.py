@@ -47,7 +47,7 @@ class _Collector(logging.Handler):
 
 
 def split_advice(warning: str) -> tuple[str, str]:
-    """The message of a warning and what it says is to be done, which follows the first sentence or semicolon."""
+    """The message of a warning, and its advice, which follows the first sentence or semicolon."""
     match = re.match(r"(.+?\)?)(?:\. |; )(?=\w)(.+)$", warning, re.DOTALL)
     return (f"{match[1]}.", match[2][:1].upper() + match[2][1:]) if match else (warning, "")
 

@@ -23,7 +23,7 @@ class Check:
         name: What was checked.
         status: How it is.
         message: The fact, or the reason of the status.
-        remedy: What to click or type; empty where nothing is to be done.
+        remedy: What to click or type; empty if there is nothing to do.
         setting: The setting that it is about, or None.
         source: Where that setting comes from, or None.
         code: For a failure: the exit code of its kind.
