@@ -89,7 +89,7 @@ def comparisons(org: Org, folder: Path) -> Iterator[Comparison]:
             for count in packages
         ],
         rounds=5,
-        note="CPU time; the floor is one stat of each package's entry_points.txt, to notice one that is edited.",
+        note="CPU time.",
     )
 
     found = {how: _tenants(org, how, folder) for how in ("SourcePool", "resolve")}
@@ -123,6 +123,6 @@ def _packages(folder: Path, count: int) -> Path:
     return folder
 
 
-def _second_resolve(login_url: str, folder: Path, times: int = 50) -> float:
+def _second_resolve(login_url: str, folder: Path, times: int = 200) -> float:
     once, often = (process_ms(_RESOLVE, login_url, str(folder), str(more)) for more in (0, times))
     return (often - once) / times

@@ -90,8 +90,8 @@ def installed(
     """
     found: dict[tuple[str, str], InstalledPlugin] = {}
     try:
-        for point in entry_points().of_group(group):
-            if name in (None, point.name) and (owner := owner_of(point)) is not None:
+        for point in entry_points().of_group(group, name):
+            if (owner := owner_of(point)) is not None:
                 plugin = InstalledPlugin(point.name, point.value, *owner, point)
                 found.setdefault((point.name, normalized(owner[0])), plugin)
     except Exception as error:

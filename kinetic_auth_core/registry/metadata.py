@@ -1,7 +1,7 @@
 """The entry points of the installed packages, and who has them: as importlib.metadata reads them.
 
 Reading them takes tens of milliseconds where many packages are installed, so what was read is kept for as long as the
-folders of `sys.path` and the files that were read are the same.
+folders of `sys.path` are the same, and the files of those entry points that are asked for.
 """
 
 import contextlib
@@ -14,39 +14,69 @@ from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from kinetic_auth_core.concurrency import raise_interruption
 
 logger = logging.getLogger(__name__)
 
 
 class EntryPoints:
-    """The entry points of all installed packages.
+    """The entry points of all installed packages, as they were read.
+
+    A file that is edited in its place is read again when one of its entry points is asked for, or a name that none has.
 
     Args:
-        points: The entry points.
+        folders: Those of `sys.path`, each with its state before the entry points were read.
+        finders: Who looked for packages.
     """
 
-    def __init__(self, points: list[EntryPoint]) -> None:
+    def __init__(self, folders: dict[str, object], finders: tuple[object, ...]) -> None:
+        self._folders, self._finders = folders, finders
         self._by_group: dict[str, list[EntryPoint]] = {}
-        for point in points:
-            self._by_group.setdefault(point.group, []).append(point)
+        self._files: dict[str, object] | None = None
+        self._read()
 
     @property
     def groups(self) -> list[str]:
         """The names of the groups."""
         return list(self._by_group)
 
-    def of_group(self, group: str) -> list[EntryPoint]:
-        """The entry points of a group."""
-        return self._by_group.get(group, [])
+    def of_group(self, group: str, name: str | None = None) -> list[EntryPoint]:
+        """The entry points of a group; with a name, those of that name."""
+        found = self._find(group, name)
+        files = self._files or {}
+        asked = [_file_of(point) for point in found] if found or name is None else files
+        if _differs({file: files[file] for file in asked if file in files}):
+            self._read()
+            found = self._find(group, name)
+        return found
 
-    def files(self) -> list[str] | None:
-        """The files that were read; None if one of them is in no folder, such as in an archive."""
-        folders = {getattr(point.dist, "_path", None) for points in self._by_group.values() for point in points}
-        found = [str(folder / "entry_points.txt") for folder in folders if isinstance(folder, Path)]
-        return found if len(found) == len(folders) else None
+    def is_current(self, finders: tuple[object, ...]) -> bool:
+        """Whether the same finders would look in the same folders, and no package came or went."""
+        return self._files is not None and self._finders == finders and not _differs(self._folders)
+
+    def _find(self, group: str, name: str | None) -> list[EntryPoint]:
+        return [point for point in self._by_group.get(group, ()) if name in (None, point.name)]
+
+    def _read(self) -> None:
+        by_group: dict[str, list[EntryPoint]] = {}
+        for point in _read():
+            by_group.setdefault(point.group, []).append(point)
+        self._by_group, self._files = by_group, _states_of_files(by_group)
+
+
+def _states_of_files(by_group: dict[str, list[EntryPoint]]) -> dict[str, object] | None:
+    """The files of entry points and their states; None if one of them is in no folder, such as in an archive."""
+    files = {_file_of(point) for points in by_group.values() for point in points}
+    try:
+        return {file: _state_of(file) for file in files}
+    except OSError:
+        return None
+
+
+def _file_of(point: EntryPoint) -> str:
+    """The file in which an entry point stands; of a package that is in no folder, what is no file."""
+    folder = getattr(point.dist, "_path", None)
+    return os.path.join(folder, "entry_points.txt") if isinstance(folder, Path) else ""  # noqa: PTH118 - see _state_of
 
 
 def owner_of(point: EntryPoint) -> tuple[str, str] | None:
@@ -83,38 +113,25 @@ def _owner(distribution: Distribution) -> tuple[str, str] | None:
 _owners: dict[str, tuple[object, tuple[str, str]]] = {}  # by the file, with its state when it was read
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Kept:
-    """What was read.
-
-    Attributes:
-        points: The entry points.
-        finders: Who looked for packages.
-        states: The folders and files where they looked, each with its state then.
-    """
-
-    points: EntryPoints
-    finders: tuple[object, ...]
-    states: dict[str, object]
-
-
-_kept: _Kept | None = None
+_kept: EntryPoints | None = None
 
 
 def entry_points() -> EntryPoints:
     """The entry points of all installed packages, as they are now."""
     global _kept  # noqa: PLW0603 - the packages are the same for the whole process
     finders, kept = (importlib.metadata.entry_points, *sys.meta_path, *sys.path), _kept
-    if kept is not None and kept.finders == finders:
-        with contextlib.suppress(OSError):
-            if all(_state_of(path) == then for path, then in kept.states.items()):
-                return kept.points
-    folders = {str(path): _state_of(str(path)) for path in map(Path, sys.path) if path.is_dir()}
-    points = EntryPoints(_read())
-    if (files := points.files()) is not None:
-        with contextlib.suppress(OSError):
-            _kept = _Kept(points, finders, folders | {path: _state_of(path) for path in files})
-    return points
+    if kept is None or not kept.is_current(finders):
+        folders = {str(path): _state_of(str(path)) for path in map(Path, sys.path) if path.is_dir()}
+        _kept = kept = EntryPoints(folders, finders)
+    return kept
+
+
+def _differs(states: dict[str, object]) -> bool:
+    """Whether a file or folder has another state than it had, or is not there."""
+    try:
+        return any(_state_of(path) != then for path, then in states.items())
+    except OSError:
+        return True
 
 
 def _state_of(path: str) -> object:

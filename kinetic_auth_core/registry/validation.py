@@ -4,6 +4,7 @@ import abc
 import functools
 import inspect
 import re
+import types
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import attrs
@@ -36,7 +37,7 @@ def marked(plugin: object) -> dict[str, Any]:
     """The hook implementations of a plugin's class, object or module: each name with what is there, not bound."""
     found = {}
     for name in dir(plugin):
-        raw = inspect.getattr_static(plugin, name, None)
+        raw = None if name.startswith("__") else inspect.getattr_static(plugin, name, None)
         if _options(raw) is not None:
             found[name] = raw
     return found
@@ -132,10 +133,10 @@ def method_mistake(cls: type) -> str | None:
 
 def _options(raw: Any) -> dict[str, Any] | None:
     """The options of a hook's mark; None without one. The mark is on a static method or on the function in it."""
-    for each in (raw, inspect.getattr_static(raw, "__func__", None) and raw.__func__):
-        if isinstance(options := inspect.getattr_static(each, _MARK, None), dict):
-            return options
-    return None
+    if isinstance(raw, staticmethod | classmethod | types.MethodType) and (options := _options(raw.__func__)):
+        return options
+    options = None if raw is None else inspect.getattr_static(raw, _MARK, None)
+    return options if isinstance(options, dict) else None
 
 
 def _mistake(name: str, raw: Any, what: str, *, may_yield: bool) -> str | None:
