@@ -23,6 +23,7 @@ from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, Ki
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
 from kinetic_auth_core.sessions.refresh import Refresher
+from kinetic_auth_core.transport.redirection import Redirection
 
 logger = logging.getLogger(__name__)
 
@@ -62,31 +63,29 @@ class SingleFlight:
 
     Args:
         refresher: Finds or makes the next session.
+        redirection: The redirection under which its source was resolved.
+
+    Attributes:
+        cached: The session that was live at the last look, fresh or not; None if there was none.
     """
 
-    def __init__(self, refresher: Refresher) -> None:
+    def __init__(self, refresher: Refresher, redirection: Redirection | None = None) -> None:
         self._refresher = refresher
-        self._cached: CachedSession | None = None  # one frozen value: no caller sees a token with another login's URL
+        self.redirection = redirection
+        self.cached: CachedSession | None = None  # one frozen value: no caller sees a token with another login's URL
         self._flight: _Flight | None = None
         self._refresh_not_before = 0.0
         self._failures = 0
         self._lock = threading.RLock()
         reset_after_fork(self)
 
+    @secret_boundary
     def get(self) -> SalesforceSession:
         """The live session. If there is none, one caller logs in and all others wait.
 
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        cached = self._cached
-        if cached is not None and time.monotonic() < cached.stale_monotonic and time.time() < cached.stale_wall:
-            return cached.session  # nearly always: no lock, no call but the two clocks
-        return self._wait_or_log_in()
-
-    @secret_boundary
-    def _wait_or_log_in(self) -> SalesforceSession:
-        """As `get`, where there is no session that is fresh."""
         notice_fork()
         while True:
             if (session := self._current()) is not None:
@@ -112,7 +111,7 @@ class SingleFlight:
     def peek_cached(self) -> CachedSession | None:
         """The same with its times."""
         notice_fork()
-        cached = self._cached
+        cached = self.cached
         if cached is None or cached.freshness() is Freshness.EXPIRED:
             cached = self._refresher.peek()
         return cached
@@ -154,24 +153,24 @@ class SingleFlight:
             is_news = self._refresher.mark_dead(session)
             if is_rejected:
                 self._refresher.note_refused(session)
-            is_live = self._cached is not None and self._cached.session.access_token == session.access_token
-            if is_live or (is_news and self._cached is None):
+            is_live = self.cached is not None and self.cached.session.access_token == session.access_token
+            if is_live or (is_news and self.cached is None):
                 self._refresher.note_end(session if is_rejected else None)
-                self._cached = None
+                self.cached = None
         if is_news:
             self._refresher.forget(session)
         return is_live, is_news
 
     def _current(self) -> SalesforceSession | None:
         """The live session, unless it has expired. A stale one is refreshed in the background."""
-        cached = self._cached
+        cached = self.cached
         if cached is None:
             return None
         freshness = cached.freshness()
         if freshness is Freshness.EXPIRED:
             with self._lock:
-                if self._cached is cached:
-                    self._cached = None
+                if self.cached is cached:
+                    self.cached = None
             return None
         if freshness is Freshness.STALE:
             self._refresh(cached)
@@ -196,7 +195,7 @@ class SingleFlight:
     def _join(self, mine: _Flight, instead_of: CachedSession | None = None) -> _Flight | None:
         """The flight that is under way, `mine` if there was none; None if another session is live by now."""
         with self._lock:
-            if self._cached is not instead_of:
+            if self.cached is not instead_of:
                 return None
             if self._flight is None or self._flight.is_over:
                 self._flight = mine
@@ -273,7 +272,7 @@ class SingleFlight:
         with self._lock:
             if self._flight is flight:
                 if isinstance(outcome, CachedSession):
-                    self._cached = outcome
+                    self.cached = outcome
                 self._flight = None
             if not flight.result.done():
                 flight.result.set_result(outcome)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -137,7 +138,7 @@ class SessionSource:
 
     @LazyAttribute
     def _single_flight(self) -> SingleFlight:
-        return SingleFlight(self._refresher)
+        return SingleFlight(self._refresher, self._redirection)
 
     @property
     def provider(self) -> str:
@@ -180,9 +181,17 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        if self._redirection is not redirection.active:
-            redirection.check_source(self._redirection)
-        return self._single_flight.get()
+        flight = self._single_flight
+        cached = flight.cached
+        if (
+            cached is not None
+            and time.monotonic() < cached.stale_monotonic
+            and time.time() < cached.stale_wall
+            and flight.redirection is redirection.active
+        ):
+            return cached.session  # nearly always: no lock, no call but the two clocks
+        redirection.check_source(self._redirection)
+        return flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
         """A new session in place of the live one, which is discarded here and in the store but not revoked.

@@ -32,9 +32,9 @@ def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
 
 def make_due(source: kinetic.SessionSource) -> None:
     """Let three quarters of the lifetime of its session be over."""
-    cached = source._single_flight._cached
+    cached = source._single_flight.cached
     assert cached is not None
-    source._single_flight._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
+    source._single_flight.cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
 
 
 def test_a_stale_session_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:

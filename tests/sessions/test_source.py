@@ -324,9 +324,9 @@ def test_after_an_interrupted_refresh_the_next_caller_refreshes() -> None:
     gate.opened.set()
     source = kinetic.SessionSource(gate)
     source.session()
-    cached = source._single_flight._cached
+    cached = source._single_flight.cached
     assert cached is not None
-    source._single_flight._cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
+    source._single_flight.cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
     with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
         source.session()
     gate.entered.clear()
