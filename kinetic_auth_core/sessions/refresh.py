@@ -133,8 +133,8 @@ class RefusedSessions:
         self._lock = threading.RLock()
 
 
-#: Between looks for another process's login: each pause is longer by a third, so that what it finds is not much older.
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _GROWTH = 0.02, 0.5, 1.33
+#: Between looks for another process's login: each pause is longer by a fifth, so that what it finds is not much older.
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _GROWTH = 0.02, 0.5, 1.2
 
 
 _REMEMBERED = 32  # tokens
