@@ -9,7 +9,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 
 import attrs
 
@@ -59,8 +60,41 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
 
 def _output(command: Sequence[str], ends_at: float) -> bytes | None:
     """What it prints; None if it has not ended in time."""
+    started: Future[subprocess.Popen[bytes]] = Future()
+    is_over, is_late = threading.Event(), threading.Event()
+
+    def start() -> None:
+        try:
+            started.set_result(_start(command))
+        except OSError as error:
+            started.set_exception(error)
+        else:
+            if is_over.is_set():
+                _kill(started.result())
+
+    # Signal handlers run in the main thread: what one raises while `sf` starts must not leave a process behind.
+    try:
+        threading.Thread(target=start, name="kinetic-auth sf").start()
+        process = started.result()
+        with _ended_at(ends_at, process, is_late):
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            output = process.stdout.read(_MAX_BYTES + 1)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and may be writing its own files
+                process.wait(_ENDS_WITHIN_S if len(output) <= _MAX_BYTES else 0)
+            return None if is_late.is_set() else output
+    finally:
+        is_over.set()
+        if started.done() and started.exception() is None:
+            process = started.result()
+            _kill(process)
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
     environ = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
-    process = subprocess.Popen(  # noqa: S603 - the executable that the setting names
+    return subprocess.Popen(  # noqa: S603 - the executable that the setting names
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -68,33 +102,30 @@ def _output(command: Sequence[str], ends_at: float) -> bytes | None:
         env={**environ, "NO_COLOR": "1"},
         start_new_session=True,  # sf is a script that starts others: all of them are ended
     )
-    late = threading.Event()
+
+
+@contextlib.contextmanager
+def _ended_at(ends_at: float, process: "subprocess.Popen[bytes]", is_late: threading.Event) -> Iterator[None]:
+    """End a process in the middle of the body when its time is over, and note that."""
 
     def end() -> None:
-        late.set()
+        is_late.set()
         _kill(process)
 
     timer = threading.Timer(max(ends_at - time.monotonic(), 0), end)
     timer.daemon = True
     timer.start()
     try:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        output = process.stdout.read(_MAX_BYTES + 1)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and may still be writing its own files
-            process.wait(_ENDS_WITHIN_S if len(output) <= _MAX_BYTES else 0)
-        return None if late.is_set() else output
+        yield
     finally:
         timer.cancel()
         timer.join()
-        if process.returncode is None:
-            _kill(process)
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End it with all that it has started; before it is waited for, so that its id is still its own."""
+    """End it with all that it has started; not once it has been waited for, when its id may be another's."""
+    if process.returncode is not None:
+        return
     with contextlib.suppress(OSError):  # it has ended just now
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)

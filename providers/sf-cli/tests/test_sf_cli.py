@@ -235,17 +235,35 @@ def test_no_token_is_logged(made: SfCliAuthenticator, caplog: pytest.LogCaptureF
     assert "canary" not in caplog.text
 
 
-def test_ctrl_c_ends_sf_and_all_that_it_has_started(stand_in: Any) -> None:
+_CTRL_C_AS_IT_STARTS = """
+import os, signal, subprocess, time
+
+class Popen(subprocess.Popen):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        while not os.path.exists({child!r}):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+
+subprocess.Popen = Popen
+"""
+
+
+@pytest.mark.parametrize("is_starting", [True, False])
+def test_ctrl_c_ends_sf_and_all_that_it_has_started(stand_in: Any, *, is_starting: bool) -> None:
     stand_in.script('sleep 300 & echo $! > "$here/child.new"; mv "$here/child.new" "$here/child"; wait')
+    file = stand_in.folder / "child"
     script = f"""
+{_CTRL_C_AS_IT_STARTS.format(child=str(file)) if is_starting else ""}
 import kinetic_auth_core as kinetic
 kinetic.resolve("sf-cli", command={str(stand_in.path)!r}).session()
 """
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
-    file = stand_in.folder / "child"
-    while not file.exists() and process.poll() is None:
+    while not is_starting and not file.exists() and process.poll() is None:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    if not is_starting:
+        process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert said.rstrip().endswith("KeyboardInterrupt")
     child = int(file.read_text())
