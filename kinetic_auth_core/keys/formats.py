@@ -162,6 +162,13 @@ _OTHER_TEXTS = (
     ("ssh-", _OPENSSH_PUBLIC),
     ("ecdsa-", _OPENSSH_PUBLIC),
     ("---- BEGIN SSH2 PUBLIC", _PUBLIC_KEY),
+    (
+        "<",
+        (
+            "is HTML or XML, not a private key",
+            "Fetch the key again: what was saved may be a page that asks for a login or reports an error.",
+        ),
+    ),
 )
 _OTHER_DER = (
     (x509.load_der_x509_certificate, _CERTIFICATE),

@@ -179,6 +179,18 @@ def test_a_path_in_place_of_a_key_is_recognized(path: str, message_of: MessageOf
     )
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!DOCTYPE html><html><body>Log in at /login</body></html>",
+        "\ufeff\n<HTML>\n<title>404</title>\n</HTML>\n",
+        '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+    ],
+)
+def test_a_page_that_was_saved_as_the_key_is_recognized(page: str, message_of: MessageOf) -> None:
+    assert message_of(page).startswith("is HTML or XML, not a private key. Fetch the key again: ")
+
+
 @pytest.mark.parametrize("scheme", ["secretmanager", "vault", "secret_manager"])
 def test_a_reference_without_a_key_loader_is_recognized(scheme: str, message_of: MessageOf) -> None:
     assert message_of(f"{scheme}://aws/prod/salesforce#private_key") == (

@@ -166,6 +166,15 @@ ROWS = [
         3,
     ),
     Row("key", "a certificate in the variable", certificate_in_a_variable, "key", "certificate", "private_key", 3),
+    Row(
+        "key",
+        "a page that asks for a login",
+        _key(lambda _: "<!DOCTYPE html><html><a href=/login>Log in</a></html>"),
+        "key",
+        "HTML",
+        "private_key_path",
+        3,
+    ),
     Row("key", "the path as the key", path_in_the_key, "key", "looks like a path", "private_key", 3),
     Row(
         "key",

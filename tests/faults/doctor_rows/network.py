@@ -119,7 +119,14 @@ def _proxy(reply: bytes, scheme: str = "http") -> Callable[[Bench], None]:
     return plant
 
 
+def callback_port_in_use(bench: Bench) -> None:
+    bench.use("web-login")
+    listener = bench.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    bench.env["SF_REDIRECT_PORT"] = str(listener.getsockname()[1])
+
+
 ROWS = [
+    Row("network", "the callback port is taken", callback_port_in_use, "callback port", "End", "redirect_port"),
     Row(
         "network",
         "the name does not resolve",

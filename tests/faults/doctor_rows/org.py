@@ -123,6 +123,16 @@ def in_quotes(bench: Bench) -> None:
     bench.env["SF_CLIENT_SECRET"] = f'"{bench.env["SF_CLIENT_SECRET"]}"'
 
 
+def swapped(bench: Bench) -> None:
+    bench.use("client-credentials")
+    bench.env |= {"SF_CLIENT_ID": "A1B2C3D4E5F6", "SF_CLIENT_SECRET": bench.env["SF_CLIENT_ID"]}
+
+
+def key_as_secret(bench: Bench) -> None:
+    bench.use("client-credentials")
+    bench.env["SF_CLIENT_SECRET"] = bench.env["SF_CLIENT_ID"]
+
+
 def quoted_in_the_file(bench: Bench) -> None:
     bench.use("client-credentials")
     text = (
@@ -154,6 +164,8 @@ ROWS = [
         "client_secret",
     ),
     Row("app", "the secret is in quotes", in_quotes, "settings", "quotes", "client_secret"),
+    Row("app", "key and secret are swapped", swapped, "secrets", "look swapped", "client_secret"),
+    Row("app", "the consumer key is given as the secret", key_as_secret, "secrets", "Consumer Key", "client_secret"),
     Row("app", "the secret has a line break", _stray(after="\n."), "secrets", "line break", "client_secret"),
     Row("app", "the secret has a blank", _stray(before=" "), "secrets", "blanks", "client_secret"),
     Row("app", "the secret of the file is in quotes", quoted_in_the_file, "secrets", "quotes", "client_secret"),
