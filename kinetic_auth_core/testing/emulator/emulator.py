@@ -219,7 +219,7 @@ class SalesforceEmulator(OrgAdministration):
         """
         if provider == "access-token":
             session = self._org.open_session(self.default.user, self.default.app, AUTHORIZATION_CODE)
-            return {"access_token": session.token, "instance_url": self._org.instance_url}
+            return {"access_token": session.token, "instance_url": self._org.instance_url, **self._trust()}
         token = {"refresh_token": self.refresh_token} if provider == "refresh-token" else {}
         return {**self.default.settings(provider), **token, **self._where()}
 
@@ -242,7 +242,10 @@ class SalesforceEmulator(OrgAdministration):
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
     def _where(self) -> dict[str, str]:
-        return {"login_url": self.url} | ({"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {})
+        return {"login_url": self.url, **self._trust()}
+
+    def _trust(self) -> dict[str, str]:
+        return {"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {}
 
     def write_env(self, path: str | os.PathLike[str]) -> Path:
         """Write the variables of `env` to a `.env` file that only its owner can read; return its path."""
