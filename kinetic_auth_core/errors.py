@@ -161,7 +161,8 @@ class AuthenticationError(KineticAuthError):
         description: Its `error_description`, or None.
         status: The HTTP status, or None without a response.
         remedy: What to do; empty if unknown.
-        retryable: Whether the same login can succeed later without a change.
+        retryable: Whether the same login can succeed within seconds without a change. False for a `RateLimitedError`:
+            only after `retry_after_s`.
         retry_after_s: Seconds until it may be tried again, as the server asked (`Retry-After`) or our own pause says;
             None if neither does.
         attempts: The number of requests for this login, including retries; 0 if none was sent.
@@ -208,7 +209,8 @@ class InteractionRequiredError(AuthenticationError):
 class RateLimitedError(AuthenticationError):
     """Salesforce's limit on logins: this user has logged in too often within the last hour.
 
-    Its `retry_after_s` is the number of seconds until the next try: 300 at first, more with each further refusal.
+    Its `retry_after_s` is the number of seconds until the next try: 300 at first, more with each further refusal. It is
+    not `retryable`: before that time, another try fails as well.
     """
 
 

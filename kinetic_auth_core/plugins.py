@@ -42,6 +42,7 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting
 from kinetic_auth_core.settings.validators import (
     api_version_setting,
+    ca_bundle_setting,
     check_seconds,
     check_url,
     command_setting,
@@ -90,6 +91,7 @@ __all__ = [
     "TransportError",
     "ValidatedMeta",
     "api_version_setting",
+    "ca_bundle_setting",
     "check_seconds",
     "check_url",
     "command_setting",

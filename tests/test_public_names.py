@@ -90,6 +90,7 @@ FOR_PLUGINS = [
     "TransportError",
     "ValidatedMeta",
     "api_version_setting",
+    "ca_bundle_setting",
     "check_seconds",
     "check_url",
     "command_setting",

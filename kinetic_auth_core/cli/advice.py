@@ -28,8 +28,8 @@ _ADVICE = (
     (re.compile(r"unknown setting \(did you mean '([^']+)'\?\)"), "Write {0} instead of {setting}."),
     (re.compile(rf"{MISSPELT} \(did you mean (\w+)\?\)"), "Rename it to {0}."),
     (re.compile(r"did you mean '([^']+)'\?"), "Write {0}{where}."),
-    (re.compile(r"; it has: (?!none)(.+?)\.$"), "Write one of these: {0}."),
     (re.compile(r"is installed; installed: "), "Name one that is installed, or install the package that has it."),
+    (re.compile(r"; it has: (?!none)(.+?)\.$"), "Write one of these: {0}."),
     (re.compile(r"no provider was named.* Name one: (.+)\.$"), "Name one: {0}."),
     (re.compile(r"exclude each other: give one of them \((.+)\)$"), "Remove one of the two: {0}."),
     (

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -20,6 +21,9 @@ from kinetic_auth_core.cli.output import emit, emit_json, note
 from kinetic_auth_core.errors import ConfigurationError
 
 _MARK: Final = "# Written by kinetic-auth emulator, which removes this file when it ends."
+_MOST_READ: Final = 65_536
+#: The address of the emulator, in the `.env` file or the config file that it has written.
+_URL: Final = re.compile(rb'^(?:SF_LOGIN_URL=|login_url = ")(https?://[^"\s]+)', re.MULTILINE)
 
 
 @click.command(cls=Command)
@@ -137,10 +141,10 @@ def _check_free(path: Path | None) -> None:
     """Make sure that a file can be replaced, and removed at the end.
 
     Raises:
-        ConfigurationError: It has content that an emulator has not written.
+        ConfigurationError: It has content that an emulator has not written, or that of an emulator that still runs.
     """
     try:
-        before = path.read_bytes()[:1000] if path is not None and path.is_file() else b""
+        before = path.read_bytes()[:_MOST_READ] if path is not None and path.is_file() else b""
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
     if before.strip() and not before.startswith(_MARK.encode()):
@@ -148,6 +152,20 @@ def _check_free(path: Path | None) -> None:
             f"{path} exists, and no emulator has written it; it would be removed at the end.",
             remedy="Name another file, or move this one away.",
         )
+    if (url := _URL.search(before)) is not None and _is_served(url[1].decode()):
+        raise ConfigurationError(
+            f"{path} has the settings of an emulator that still runs, at {url[1].decode()}.",
+            remedy="Name another file, or end that emulator first.",
+        )
+
+
+def _is_served(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _write(files: contextlib.ExitStack, path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,13 +22,14 @@ from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.cli.token import session_variables
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import interpolate
-from kinetic_auth_core.errors import KineticAuthError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.registry.discovery import (
     AUTHENTICATORS,
     KEY_LOADERS,
     OBSERVERS,
     SESSION_STORES,
     AllowedPlugins,
+    installed,
 )
 from kinetic_auth_core.registry.loading import load
 from kinetic_auth_core.settings.schema import Setting, schema
@@ -37,8 +39,19 @@ _REFERENCE = re.compile(r"env://([^\s#$\"',\]]+)")
 _NAMED = re.compile(r"\$\{([A-Za-z_]\w*)")
 
 
+class _ExecCommand(Command):
+    """A command whose arguments say whether the mark `--` stands before CMD."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the mark, which click removes where no word precedes it."""
+        command = self.make_parser(ctx).parse_args(list(args))[0].get("command")
+        if isinstance(command, tuple) and args[: -len(command)][-1:] == ["--"]:
+            args = [*args[: -len(command)], "--", *command]
+        return super().parse_args(ctx, args)
+
+
 @click.command(
-    cls=Command,
+    cls=_ExecCommand,
     name="exec",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
@@ -57,17 +70,31 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
     CMD was not found and 126 if it cannot be run.
     """
     provider = None
-    if command[1:2] == ("--",):  # click leaves the mark where a word precedes it
+    if command[0] == "--":
+        command = command[1:]
+    elif command[1:2] == ("--",):
         provider, command = command[0], command[2:]
     if not command:
         raise click.UsageError("which command?")
-    with command_source(Choice(provider=provider, **choice)) as chosen:
+    with _hint_at_the_mark(provider), command_source(Choice(provider=provider, **choice)) as chosen:
         with waiting("Logging in"):
             session = chosen.source.session()
         hidden = set() if keep_env else secret_variables(chosen.configuration)
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     variables |= session_variables(session) | {"SF_API_VERSION": session.api_version}
     sys.exit(_run(command, variables))
+
+
+@contextlib.contextmanager
+def _hint_at_the_mark(provider: str | None) -> Iterator[None]:
+    """Say how to run a program whose name stands where an environment or a provider may stand."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if provider is not None and shutil.which(provider) and not installed(AUTHENTICATORS, provider):
+            hint = f"To run the program {provider}, put the mark before it: kinetic-auth exec -- {provider} ..."
+            error.remedy = f"{error.remedy} {hint}".strip()
+        raise
 
 
 def secret_variables(configuration: Configuration) -> set[str]:

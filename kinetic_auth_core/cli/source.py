@@ -133,8 +133,9 @@ def inspect_choice(
         return found
     environment = file.environment_named(name)
     if environment is None:
-        if similar := suggest(name, file.environments):
-            message = f"{found.error.message} Nor is it an environment of {file.path}{similar}."
+        if known := ", ".join(file.environments):
+            similar = suggest(name, file.environments)
+            message = f"{found.error.message} Nor is it an environment of {file.path}; it has: {known}{similar}."
             return attrs.evolve(found, error=UnknownProviderError(message, remedy=found.error.remedy))
         return found
     if choice.environment is not None and choice.environment.casefold() != environment.casefold():

@@ -162,6 +162,13 @@ _OTHER_TEXTS = (
     ("ssh-", _OPENSSH_PUBLIC),
     ("ecdsa-", _OPENSSH_PUBLIC),
     ("---- BEGIN SSH2 PUBLIC", _PUBLIC_KEY),
+    (
+        "<",
+        (
+            "is HTML or XML, not a private key",
+            "Fetch the key again: what was saved may be a page that asks for a login or reports an error.",
+        ),
+    ),
 )
 _OTHER_DER = (
     (x509.load_der_x509_certificate, _CERTIFICATE),
@@ -170,6 +177,8 @@ _OTHER_DER = (
 )
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]{1,30}://")
+#: A path that begins like one, or has no blank, or ends like that of a key. A sentence with a slash is not one.
+_PATH = re.compile(r"(?:[~./\\]|[A-Za-z]:[/\\]).*|\S*[/\\]\S*|[^:]*\.(?:key|pem|p12|pfx|der|jwk)")
 _LABEL = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
 _LEGACY_HEADERS = re.compile(r"\s*(Proc-Type:\s*4,\s*ENCRYPTED)\s+(DEK-Info:\s*[\w-]+,\s*[0-9A-Fa-f]+)\s+")
 _ESCAPED_QUOTE = re.compile(rb'\\+"')
@@ -268,8 +277,7 @@ def _describe(unknown: bytes) -> UnusableKey:
             f"looks like a reference, but no key loader for {scheme[0]} is installed",
             "Correct the scheme (env://, file://, secret-manager://, kms://), or install the package of its loader.",
         )
-    endings = (".key", ".pem", ".p12", ".pfx", ".der", ".jwk")
-    if len(text) < 512 and text.isprintable() and ("/" in text or "\\" in text or text.endswith(endings)):
+    if len(text) < 512 and text.isprintable() and _PATH.fullmatch(text):
         return UnusableKey(
             "looks like a path, not a key", "Set private_key_path (SF_PRIVATE_KEY_PATH) to the path instead."
         )

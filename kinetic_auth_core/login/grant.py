@@ -36,6 +36,7 @@ from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_tex
 from kinetic_auth_core.settings.validators import (
     DEFAULT_LOGIN_URL,
     api_version_setting,
+    ca_bundle_setting,
     check_path,
     check_proxy,
     check_seconds,
@@ -141,12 +142,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         identity=False,
         validator=check_proxy,
     )
-    ca_bundle: str | os.PathLike[str] | None = setting(
-        default=None,
-        help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.",
-        identity=False,
-        validator=check_path,
-    )
+    ca_bundle: str | os.PathLike[str] | None = ca_bundle_setting()
     client_cert: str | os.PathLike[str] | None = setting(
         default=None,
         help="PEM file with a certificate for mutual TLS, and its key unless that is elsewhere.",

@@ -92,6 +92,26 @@ _APP_BLOCKED = (
     "An administrator has blocked the app, or it is not installed in this org: install it, or unblock it in Setup, "
     "Connected Apps OAuth Usage."
 )
+_UNBLOCK = "If the app is blocked: Setup, Connected Apps OAuth Usage, Unblock."
+#: What to do where a flow is disabled, by the grant type of the token request.
+_ENABLE = {
+    "urn:ietf:params:oauth:grant-type:jwt-bearer": (
+        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement, Enable JWT Bearer Flow. "
+        f"Connected app: App Manager, Edit, Use digital signatures. {_UNBLOCK}"
+    ),
+    "client_credentials": (
+        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement, Enable Client Credentials "
+        f"Flow. Connected app: App Manager, Edit, Enable Client Credentials Flow. {_UNBLOCK}"
+    ),
+    "urn:ietf:params:oauth:grant-type:token-exchange": (
+        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement, Enable Token Exchange "
+        f"Flow, and the same under Policies. Connected app: App Manager, Edit, Enable Token Exchange Flow. {_UNBLOCK}"
+    ),
+    "password": (
+        "Enable this flow in the org: Setup, OAuth and OpenID Connect Settings, Allow OAuth Username-Password Flows. "
+        f"{_UNBLOCK}"
+    ),
+}
 _STATUS_PAGE = "Nothing is wrong with the settings; try later, and see status.salesforce.com."
 
 EXPIRED_ASSERTION = KnownError(
@@ -235,10 +255,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
         "oauth_flow_disabled",
         "",
         Kind.REJECTED,
-        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement: Enable JWT Bearer Flow, "
-        "Enable Client Credentials Flow or Enable Token Exchange Flow (this one under Policies, too). Connected app: "
-        "App Manager, Edit: Use digital signatures (JWT), or Enable with the name of the flow. Password: Setup, OAuth "
-        "and OpenID Connect Settings. If the app is blocked: Setup, Connected Apps OAuth Usage, Unblock.",
+        "Enable this flow in the app. External client app: Settings, Edit, Flow Enablement. Connected app: App "
+        f"Manager, Edit. Password: Setup, OAuth and OpenID Connect Settings. {_UNBLOCK}",
     ),
     KnownError(
         "unsupported_grant_type",
@@ -276,6 +294,17 @@ def culprit_of(error: str | None, description: str | None) -> Culprit | None:
 def known_error(error: str, description: str | None) -> KnownError | None:
     """The row for an answer of the token endpoint, or None where it is not known."""
     return next((row for row in ERROR_CODES if row.fits(error, description)), None)
+
+
+def remedy_for(known: KnownError, grant_type: str) -> str:
+    """What to do about a known error of a login; where a flow has to be enabled, only that of the login is named.
+
+    Args:
+        known: The row of the error.
+        grant_type: The `grant_type` that was sent.
+    """
+    is_disabled = known.error == "oauth_flow_disabled"
+    return _ENABLE.get(grant_type, known.remedy) if is_disabled else known.remedy
 
 
 def token_was_not_used(error: BaseException) -> bool:

@@ -25,7 +25,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.locations import instance_url_problem
-from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Kind, KnownError, known_error
+from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Kind, KnownError, known_error, remedy_for
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import SalesforceSession, harmless_texts, jwt_times, number
 from kinetic_auth_core.settings.coercion import is_encodable
@@ -300,7 +300,7 @@ def _refusal(
     return context.failed(
         kinds.get(known.kind, AuthenticationError),
         what,
-        remedy=known.remedy,
+        remedy=remedy_for(known, request.fields.get("grant_type", "")),
         retryable=known.kind is Kind.TRANSIENT,
         **details,
     )

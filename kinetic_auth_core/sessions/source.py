@@ -31,7 +31,6 @@ from kinetic_auth_core.stores.base import SessionStore
 from kinetic_auth_core.stores.memory import process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.transport import redirection
-from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION
 
 logger = logging.getLogger(__name__)
 
@@ -383,7 +382,7 @@ class SessionSource:
             instance = None
         if isinstance(instance, GrantAuthenticator):
             return instance.connection()
-        return self._resources.transports.get(**DEFAULT_CONNECTION)
+        return self._resources.transports.without_grant(instance)
 
     def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
         from kinetic_auth_core.oauth.token_response import RequestContext

@@ -223,6 +223,17 @@ def _warn_of_end(what: str) -> None:
     )
 
 
+def ca_bundle_setting() -> Any:
+    """The `ca_bundle` setting: keyword-only. For providers without a grant: it counts for what the source asks."""
+    return setting(
+        default=None,
+        help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.",
+        identity=False,
+        validator=check_path,
+        kw_only=True,
+    )
+
+
 def api_version_setting() -> Any:
     """The `api_version` setting: keyword-only; default: `SF_API_VERSION`, else v62.0. For providers without a grant."""
     return setting(

@@ -118,8 +118,8 @@ def bounded_timeout_s(timeout_s: float | None) -> float | None:
     return min(timeout_s, remaining)
 
 
-#: How providers connect that have no settings for it.
-DEFAULT_CONNECTION = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
+#: How the source asks for providers without connections of their own.
+_DEFAULT_CONNECTION = {"connect_timeout": 5.0, "read_timeout": 30.0, "deadline": 60.0}
 #: How many are kept: each holds connections, and tenants may each have a proxy of their own.
 MOST = 64
 
@@ -139,6 +139,14 @@ class Transports:
             if (oldest := self._by_connection.pop(connections[0], None)) and (transport := oldest.take()):
                 transport.close()
         return lazy.get(lambda: Transport(**connection))
+
+    def without_grant(self, instance: Any) -> "Transport":
+        """The transport for requests about a session whose provider has no connections of its own.
+
+        Args:
+            instance: The provider, whose `ca_bundle` counts, if it has one; None: it could not be made.
+        """
+        return self.get(**_DEFAULT_CONNECTION, ca_bundle=getattr(instance, "ca_bundle", None))
 
     def close(self) -> None:
         """Close the connections. The next use opens new ones."""

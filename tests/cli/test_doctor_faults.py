@@ -50,7 +50,7 @@ def line_of(row: Row, found: dict[str, Any], bench: Bench) -> dict[str, str]:
         text = text.replace(str(bench.folder), "/srv/app").replace(bench.sf.default.username, "ada@acme.example")
         text = re.sub(r"within [\d.]+ s\.$", "within 3.0 s.", text.replace(os.environ["HOME"], "/home/ada"))
         text = re.sub(r"refused \d s ago", "refused 0 s ago", re.sub(r"again in \d+ s", "again in 60 s", text))
-        text = re.sub(r"\d+ s (ahead|behind)", r"90 s \1", text)
+        text = re.sub(r"\d+ s (ahead|behind)", r"90 s \1", re.sub(r"at port \d+", "at port 1717", text))
         text = re.sub(r"(127\.0\.0\.1|localhost):\d+", "login.example", text)
         text = re.sub(r"00D\w{12,15}", "00D000000000001", text)
         text = re.sub(r"\d{4}-\d\d-\d\d", "2026-11-30", text.replace(bench.env.get("SF_CLIENT_ID", "\0"), "3MVG9"))

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -200,6 +201,36 @@ def test_a_file_of_someone_else_is_neither_replaced_nor_removed(run: Run, option
     assert outcome.code == 2
     assert "mine exists, and no emulator has written it" in outcome.message
     assert Path("mine").read_text() == "SF_USERNAME=me\n"
+
+
+@pytest.mark.parametrize("option", ["--env-file", "--write-config"])
+def test_a_file_of_an_emulator_that_runs_is_not_replaced_and_one_of_a_killed_emulator_is(
+    run: Run, temporary: Path, option: str
+) -> None:
+    path, texts = Path("written"), []
+
+    def use(is_over: threading.Event) -> None:
+        while not path.exists() and not is_over.wait(0.01):
+            pass
+        texts.append(path.read_text())
+
+    assert served(["emulator", option, "written"], use) == 0
+    path.write_text(texts[0])  # as an emulator leaves it that was killed
+    url = re.search(r"http://127.0.0.1:(\d+)", texts[0])
+    assert url is not None
+    with socket.create_server(("127.0.0.1", int(url[1]))):
+        refused = run("emulator", option, "written")
+    assert refused.code == 2
+    assert f"written has the settings of an emulator that still runs, at {url[0]}." in refused.message
+    assert path.read_text() == texts[0]
+    assert served(["emulator", option, "written"], lambda is_over: use_changed(path, texts[0], is_over)) == 0
+    assert not path.exists()
+
+
+def use_changed(path: Path, before: str, is_over: threading.Event) -> None:
+    """Wait until a file has another text."""
+    while path.read_text() == before and not is_over.wait(0.01):
+        pass
 
 
 def test_a_file_that_changed_meanwhile_stays(temporary: Path) -> None:

@@ -132,7 +132,22 @@ def test_exec_takes_an_environment_or_a_provider_before_the_mark(
     assert outcome.returncode == 0, outcome.stderr
     assert sf.is_live(json.loads(outcome.stdout)["SF_ACCESS_TOKEN"])
     assert kinetic_auth("exec", who, "--").returncode == 2
-    assert "'nobody'" in kinetic_auth("exec", "nobody", "--", "true").stderr
+    wrong = " ".join(kinetic_auth("exec", "nobody", "--", "true").stderr.split())
+    assert "no provider 'nobody' is installed" in wrong
+    assert "kinetic-auth.toml; it has: dev." in wrong
+    assert "the mark" not in wrong
+
+
+@pytest.mark.parametrize("before", [("-e", "dev"), ("-edev", "--keep-env"), ("--environment=dev",)])
+def test_exec_runs_a_command_that_has_a_mark_of_its_own(
+    kinetic_auth: Any, environment: str, before: tuple[str, ...]
+) -> None:
+    outcome = kinetic_auth("exec", *before, "--", "env", "--", sys.executable, "-c", "print('ran')")
+    assert (outcome.returncode, outcome.stdout) == (0, "ran\n"), outcome.stderr
+    wrong = kinetic_auth("exec", *before, "env", "--", "true")
+    assert wrong.returncode == 2
+    assert "'env'" in wrong.stderr
+    assert "kinetic-auth exec -- env" in " ".join(wrong.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from fault_rows import ROWS, Row, Target, http
 from fault_rows.refusals import REFUSALS
 from fault_rows.row import MARKERS, PASSWORD, SECRET, TOKEN
 from kinetic_auth_core import AuthenticationError
+from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.stores.memory import process_notes
 from kinetic_auth_core.testing import ERROR_ROWS, KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
@@ -92,11 +93,17 @@ def line_of(row: Row, error: kinetic.KineticAuthError) -> dict[str, str]:
         "what": row.what,
         "raised": type(error).__name__,
         "message": message,
-        "remedy": error.remedy,
+        "remedy": remedy_of(error),
         "retryable": "yes" if getattr(error, "retryable", False) else "",
         **{provider: str(row.tries.get(provider, "")) for provider in ("jwt-bearer", "password")},
         "at most": f"{row.at_most_s:g} s",
     }
+
+
+def remedy_of(error: kinetic.KineticAuthError) -> str:
+    """The remedy that holds for any provider: that of a disabled flow names the flow."""
+    known = known_error(getattr(error, "error", None) or "", getattr(error, "description", None))
+    return known.remedy if known and known.error == "oauth_flow_disabled" else error.remedy
 
 
 def shown_by(error: kinetic.KineticAuthError) -> str:

@@ -171,12 +171,33 @@ def test_a_wrong_passphrase_has_another_message_than_a_missing_one(
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/salesforce/server.key", "server.key", "certs/prod.pem", "~/server", "C:\\keys\\server.key"]
+    "path",
+    [
+        *("/etc/salesforce/server.key", "server.key", "certs/prod.pem", "~/server", "C:\\keys\\server.key"),
+        *("keys/prod", "my keys/server.pem", "C:\\Program Files\\acme"),
+    ],
 )
 def test_a_path_in_place_of_a_key_is_recognized(path: str, message_of: MessageOf) -> None:
     assert message_of(path) == (
         "looks like a path, not a key. Set private_key_path (SF_PRIVATE_KEY_PATH) to the path instead."
     )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!DOCTYPE html><html><body>Log in at /login</body></html>",
+        "\ufeff\n<HTML>\n<title>404</title>\n</HTML>\n",
+        '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+    ],
+)
+def test_a_page_that_was_saved_as_the_key_is_recognized(page: str, message_of: MessageOf) -> None:
+    assert message_of(page).startswith("is HTML or XML, not a private key. Fetch the key again: ")
+
+
+@pytest.mark.parametrize("text", ["Access denied / not allowed", "404 page not found: /keys/server.key"])
+def test_a_message_that_was_saved_as_the_key_is_not_a_path(text: str, message_of: MessageOf) -> None:
+    assert message_of(text) == NOT_A_KEY
 
 
 @pytest.mark.parametrize("scheme", ["secretmanager", "vault", "secret_manager"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, known_error
+from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, known_error, remedy_for
 
 REJECTED, TRANSIENT, OTHER, RATE_LIMITED = Kind.REJECTED, Kind.TRANSIENT, Kind.OTHER, Kind.RATE_LIMITED
 
@@ -104,6 +104,26 @@ def test_case_spaces_and_further_words_do_not_matter(
 )
 def test_a_description_is_known_in_each_spelling_that_is_sent(error: str, description: str) -> None:
     assert known_error(error, description) is not None
+
+
+@pytest.mark.parametrize(
+    ("grant_type", "own"),
+    [
+        ("urn:ietf:params:oauth:grant-type:jwt-bearer", "Enable JWT Bearer Flow"),
+        ("client_credentials", "Enable Client Credentials Flow"),
+        ("urn:ietf:params:oauth:grant-type:token-exchange", "Enable Token Exchange Flow"),
+        ("password", "OAuth and OpenID Connect Settings"),
+    ],
+)
+def test_a_disabled_flow_is_the_one_of_the_login(grant_type: str, own: str) -> None:
+    row = known_error("oauth_flow_disabled", "")
+    assert row is not None
+    remedy = remedy_for(row, grant_type)
+    flows = ("JWT Bearer", "Client Credentials", "Token Exchange", "OpenID Connect")
+    assert own in remedy
+    assert [flow for flow in flows if flow in remedy] == [flow for flow in flows if flow in own]
+    assert "Unblock" in remedy
+    assert remedy_for(row, "refresh_token") == row.remedy
 
 
 def test_every_row_is_matched_by_its_own_answer() -> None:

@@ -12,11 +12,13 @@ import pytest
 import kinetic_auth_core as kinetic
 from fault_rows.refusals import REFUSALS
 from kinetic_auth_core import AuthenticationError, CredentialsRejectedError, TransientAuthenticationError
-from kinetic_auth_core.oauth.error_codes import known_error
+from kinetic_auth_core.oauth.error_codes import known_error, remedy_for
 from kinetic_auth_core.testing import ERROR_ROWS, SalesforceEmulator
 
 # How often a login is tried: only transient errors are retried.
 TRIES: Mapping[type[AuthenticationError], int] = {TransientAuthenticationError: 4}
+
+GRANT_TYPES = {"jwt-bearer": "urn:ietf:params:oauth:grant-type:jwt-bearer", "password": "password"}
 
 LogIn = Callable[[], kinetic.SalesforceSession]
 
@@ -91,7 +93,7 @@ def test_each_row_raises_its_type_with_its_remedy(
     assert (raised.error, raised.description, raised.status) == (error, description or None, 400)
     assert raised.retryable is (expected is TransientAuthenticationError)
     assert (raised.provider, raised.host, raised.username) == (provider, host, sf.default.username)
-    assert raised.remedy == row.remedy
+    assert raised.remedy == remedy_for(row, GRANT_TYPES[provider])
     assert advice in raised.remedy
     answer = f"{error}: {description}" if description else error
     message, _, given_up = raised.message.partition(" Given up after 4 tries within ")

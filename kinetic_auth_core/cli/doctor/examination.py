@@ -19,7 +19,7 @@ from kinetic_auth_core.resolution.resolver import Resolution
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.transport.client import TokenResponse, Transport
-from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION, Transports
+from kinetic_auth_core.transport.connections import Transports
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Examination:
         if isinstance(instance, GrantAuthenticator):
             instance.share(self.transports)
             return instance.connection()
-        return self.transports.get(**DEFAULT_CONNECTION)
+        return self.transports.without_grant(instance)
 
     @property
     def host_setting(self) -> str | None:

@@ -14,12 +14,13 @@ from kinetic_auth_core.login.credentials import Credentials, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import make_instance
 from kinetic_auth_core.settings.schema import exactly_one_of, schema
-from kinetic_auth_core.settings.validators import names_a_program
 
 #: How a warning begins that the check of the certificates has said.
 ABOUT_A_CERTIFICATE = "the certificate "
 #: How many days before the end of a certificate the warnings begin.
 _WARN_DAYS = 30
+#: How the Consumer Keys of all apps begin.
+_CONSUMER_KEY = "3MVG9"
 
 
 def check_secrets(examination: Examination) -> None:
@@ -45,6 +46,7 @@ def check_secrets(examination: Examination) -> None:
     warn_of(report, "secrets", warnings)
     if examination.instances:
         _check_texts(examination, examination.instances[0])
+        _check_consumer_secret(examination, examination.instances[0])
 
 
 def _check_texts(examination: Examination, instance: Any) -> None:
@@ -65,6 +67,25 @@ def _check_texts(examination: Examination, instance: Any) -> None:
                 code=USAGE,
                 is_suspicion=True,
             )
+
+
+def _check_consumer_secret(examination: Examination, instance: Any) -> None:
+    """A Consumer Key in the place of the Consumer Secret."""
+    key, secret = (getattr(instance, name, None) for name in ("client_id", "client_secret"))
+    if not isinstance(secret, str) or not secret.startswith(_CONSUMER_KEY):
+        return
+    is_swapped = not str(key).startswith(_CONSUMER_KEY)
+    examination.report.add(
+        "secrets",
+        "failure",
+        f"client_id and client_secret look swapped: client_secret begins with {_CONSUMER_KEY}, as Consumer Keys do."
+        if is_swapped
+        else f"client_secret looks like a Consumer Key: it begins with {_CONSUMER_KEY}.",
+        "Set client_id to the app's Consumer Key, and client_secret to its Consumer Secret.",
+        "client_secret",
+        code=USAGE,
+        is_suspicion=True,
+    )
 
 
 def _stray(text: str) -> str:
@@ -162,21 +183,3 @@ def _key_setting(examination: Examination) -> str | None:
 def _with_certificate(instance: Any) -> str:
     named = [each.name for each in schema(type(instance)) if each.name.endswith("certificate_path")]
     return "; the certificate belongs to it" if any(getattr(instance, name) for name in named) else ""
-
-
-def check_command(examination: Examination) -> None:
-    """A program that the provider runs."""
-    import os
-    import shutil
-
-    report, instance = examination.report, examination.instances[0]
-    programs = [each for each in schema(type(instance)) if names_a_program(each)]
-    for each in programs:
-        value = os.path.expanduser(str(each.value_of(instance)))  # noqa: PTH111 - a name on PATH is no path
-        if (found := shutil.which(value)) is None:
-            what = f"the command {value} is not on PATH and not an executable file."
-            report.add(
-                "command", "failure", what, f"Install it, or set {each.name} to its path.", each.name, code=USAGE
-            )
-        else:
-            report.add("command", "ok", f"{found}.", "", each.name)

@@ -10,8 +10,9 @@ from kinetic_auth_core.cli.doctor.configuration import (
 from kinetic_auth_core.cli.doctor.examination import Examination, Stage, examine
 from kinetic_auth_core.cli.doctor.host import check_login_host
 from kinetic_auth_core.cli.doctor.login import AFTER_LOGIN, check_login, check_session
+from kinetic_auth_core.cli.doctor.machine import check_callback_port, check_command
 from kinetic_auth_core.cli.doctor.network import CONNECTION, check_answer, check_clock, check_connection
-from kinetic_auth_core.cli.doctor.secrets import check_certificate, check_command, check_key, check_secrets
+from kinetic_auth_core.cli.doctor.secrets import check_certificate, check_key, check_secrets
 from kinetic_auth_core.cli.doctor.store import check_pauses, check_store
 
 __all__ = ["STAGES", "Examination", "examine"]
@@ -31,13 +32,14 @@ STAGES = (
     Stage(("command",), check_command, (*_CONFIGURED, "secrets")),
     Stage(("store",), check_store, _CONFIGURED),
     Stage(("pauses",), check_pauses, (*_CONFIGURED, "secrets", "store")),
+    Stage((), check_callback_port, (*_CONFIGURED, "secrets", "pauses")),
     Stage(CONNECTION, check_connection, _CONFIGURED),
     Stage(("host",), check_answer, (*_CONFIGURED, *CONNECTION)),
     Stage(("clock",), check_clock, (*_CONFIGURED, *CONNECTION)),
     Stage(
         ("login", *AFTER_LOGIN),
         check_login,
-        (*_CONFIGURED, "secrets", "key", "command", "pauses", "refresh token", *CONNECTION),
+        (*_CONFIGURED, "secrets", "key", "command", "pauses", "refresh token", "callback port", *CONNECTION),
     ),
     Stage((), check_session),
 )

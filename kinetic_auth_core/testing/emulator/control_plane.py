@@ -10,7 +10,8 @@ import datetime as dt
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 from werkzeug.wrappers import Request, Response
@@ -118,16 +119,16 @@ class ControlPlane:
         given = dict(body)
         times = given.pop("times", 1)
         if "error" in given:
-            rejection = (given.pop("error"), given.pop("error_description", ""), given.pop("status", 400))
-            if given:
-                raise ValueError(f"unknown: {', '.join(sorted(given))}")
-            self._emulator.refuse(*rejection, times)
+            rejection = {"status": 400, "description": given.pop("error_description", ""), **given}
+            self._emulator.refuse(**_fitting(faults.Refusal, rejection), times=times)
             return {}
         name, path = given.pop("fault", None), given.pop("path", faults.TOKEN_PATH)
-        if name not in _FAULTS:
-            raise ValueError(f"fault is one of {', '.join(_FAULTS)}")
-        as_bytes = {key: given[key].encode() for key in ("data", "endless") if name == "Raw" and key in given}
-        self._emulator.break_transport(getattr(faults, name)(**given | as_bytes), times, path)
+        if name not in _FAULTS or not isinstance(path, str):
+            raise ValueError(f"fault is one of {', '.join(_FAULTS)}; path is text")
+        if name == "Raw":
+            given = {key: value.encode() if isinstance(value, str) else value for key, value in given.items()}
+        fault = getattr(faults, name)
+        self._emulator.break_transport(fault(**_fitting(fault, given)), times, path)
         return {}
 
     def _delete_faults(self, *_: Any) -> object:
@@ -142,6 +143,25 @@ class ControlPlane:
 
 def _one_or_all(body: Any, one: Callable[[str], bool], all_of_them: Callable[[], int]) -> int:
     return int(one(body["token"])) if "token" in body else all_of_them()
+
+
+def _fitting(fault: Callable[..., object], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments of a fault; a `ValueError` if one does not fit its annotation."""
+    for name, hint in get_type_hints(fault).items():
+        if name in given and not _fits(given[name], hint):
+            raise ValueError(f"{name}: {given[name]!r} does not fit")
+    return given
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in parts
+    if origin is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if isinstance(value, bool):
+        return hint in (bool, object)
+    return isinstance(value, int | float) if hint is float else isinstance(value, origin or hint)
 
 
 def _change(record: Any, fields: Mapping[str, Any]) -> Any:

@@ -73,13 +73,13 @@ class DefaultLogin:
 
 
 def make_default_login(
-    org: OrgAdministration, user: User | None = None, app: App | None = None, source: random.Random | None = None
+    org: OrgAdministration,
+    keys: KeyPair,
+    user: User | None = None,
+    app: App | None = None,
+    source: random.Random | None = None,
 ) -> DefaultLogin:
-    """Create a user and an app that every flow accepts.
-
-    The first one in a process makes an RSA key, which all share.
-    """
-    keys = _key_pair() if source is None else new_key_pair(days=_DAYS, source=source)
+    """Create a user and an app that every flow accepts, the app with the certificate of `keys`."""
     draw = source or SYSTEM_RANDOM
     user = user or org.add_user(
         f"default-{new_text(8, draw).lower()}@emulator.example", new_text(16, draw), new_text(24, draw),
@@ -113,7 +113,11 @@ def make_default_login(
     )
 
 
+def default_key_pair(source: random.Random | None) -> KeyPair:
+    """The key pair of all default logins of an emulator; without a source, of all emulators of a process."""
+    return _shared_key_pair() if source is None else new_key_pair(days=_DAYS, source=source)
+
+
 @functools.cache
-def _key_pair() -> KeyPair:
-    """One key pair for all default logins of a process."""
+def _shared_key_pair() -> KeyPair:
     return new_key_pair(days=_DAYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import random
@@ -18,9 +19,10 @@ from werkzeug.wrappers import Request
 
 from kinetic_auth_core.testing.emulator.administration import OrgAdministration
 from kinetic_auth_core.testing.emulator.control_plane import ControlPlane
-from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, make_default_login
+from kinetic_auth_core.testing.emulator.default_login import DefaultLogin, default_key_pair, make_default_login
 from kinetic_auth_core.testing.emulator.faults import TOKEN_PATH, Answer, Fault, FaultPlan, Refusal
 from kinetic_auth_core.testing.emulator.identity_provider import AUDIENCE
+from kinetic_auth_core.testing.emulator.keys import KeyPair
 from kinetic_auth_core.testing.emulator.models import (
     AUTHORIZATION_CODE,
     SYSTEM_RANDOM,
@@ -174,16 +176,19 @@ class SalesforceEmulator(OrgAdministration):
         """A user and an app that every flow accepts. Made on first use, with an RSA key."""
         with self._lock:
             if self._default is None:
-                self._default = make_default_login(self, source=self._source)
+                self._default = make_default_login(self, self._keys, source=self._source)
             return self._default
+
+    @functools.cached_property
+    def _keys(self) -> KeyPair:
+        return default_key_pair(self._source)
 
     def renew_default(self, *, keep_user: bool = False, keep_app: bool = False) -> DefaultLogin:
         """Make another login the `default`, for the same user or app if asked to; the one before it goes on working."""
         with self._lock:
             before, self._refresh_grant = self.default, None
-            self._default = make_default_login(
-                self, before.user if keep_user else None, before.app if keep_app else None, self._source
-            )
+            user, app = before.user if keep_user else None, before.app if keep_app else None
+            self._default = make_default_login(self, self._keys, user, app, self._source)
             return self._default
 
     @property
@@ -219,7 +224,7 @@ class SalesforceEmulator(OrgAdministration):
         """
         if provider == "access-token":
             session = self._org.open_session(self.default.user, self.default.app, AUTHORIZATION_CODE)
-            return {"access_token": session.token, "instance_url": self._org.instance_url}
+            return {"access_token": session.token, "instance_url": self._org.instance_url, **self._trust()}
         token = {"refresh_token": self.refresh_token} if provider == "refresh-token" else {}
         return {**self.default.settings(provider), **token, **self._where()}
 
@@ -242,7 +247,10 @@ class SalesforceEmulator(OrgAdministration):
         return {f"SF_{name.upper()}": value for name, value in settings.items()}
 
     def _where(self) -> dict[str, str]:
-        return {"login_url": self.url} | ({"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {})
+        return {"login_url": self.url, **self._trust()}
+
+    def _trust(self) -> dict[str, str]:
+        return {"ca_bundle": str(self.ca_bundle)} if self.ca_bundle else {}
 
     def write_env(self, path: str | os.PathLike[str]) -> Path:
         """Write the variables of `env` to a `.env` file that only its owner can read; return its path."""

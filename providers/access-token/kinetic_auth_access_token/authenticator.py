@@ -1,5 +1,6 @@
 """A session from an access token that is there already. Nothing is sent to log in."""
 
+import os
 import time
 from typing import ClassVar, NoReturn
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from kinetic_auth_core import (
     login_url_setting,
     setting,
 )
-from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting
+from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting, ca_bundle_setting
 
 
 def _check_token(_instance: object, _attribute: object, value: object) -> None:
@@ -56,6 +57,7 @@ class AccessTokenAuthenticator(metaclass=ValidatedMeta):
         access_token: The access token: opaque (`00D...!...`) or a JWT.
         instance_url: The org's own URL, with https://.
         api_version: REST API version of the session; default: `SF_API_VERSION`, else v62.0.
+        ca_bundle: File or folder of CA certificates, for what the source asks about the session (`is_alive`).
 
     Raises:
         ConfigurationError: Settings are missing or wrong; all are named.
@@ -70,6 +72,7 @@ class AccessTokenAuthenticator(metaclass=ValidatedMeta):
         attrs.NOTHING, help="The org's own URL, such as https://acme.my.salesforce.com.", validator=_check_instance
     )
     api_version: str = api_version_setting()
+    ca_bundle: str | os.PathLike[str] | None = ca_bundle_setting()
     _refusals: _Refusals = attrs.field(init=False, repr=False, eq=False, factory=_Refusals)
 
     @hookimpl

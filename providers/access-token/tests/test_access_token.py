@@ -12,7 +12,7 @@ import requests
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_access_token import AccessTokenAuthenticator
-from kinetic_auth_core import ConfigurationError, CredentialsRejectedError, LoginRequest
+from kinetic_auth_core import ConfigurationError, CredentialsRejectedError, LoginRequest, TransportError
 from kinetic_auth_core.adapters.requests import SalesforceAuth
 from kinetic_auth_core.testing import SalesforceEmulator
 
@@ -52,6 +52,18 @@ def test_it_serves_a_client(sf: SalesforceEmulator, token: str) -> None:
         http.auth = SalesforceAuth(source)
         answer = http.get(f"{source.session().base_url}/limits", timeout=10)
     assert answer.status_code == 200
+
+
+def test_its_ca_bundle_counts_for_what_is_asked_about_the_session(full_tier: None) -> None:
+    with SalesforceEmulator(tls=True) as sf:
+        settings = sf.settings("access-token")
+        with kinetic.resolve("access-token", **settings) as source:
+            session = source.session()
+            assert source.is_alive(session)
+            assert source.revoke(session)
+        del settings["ca_bundle"]
+        with kinetic.resolve("access-token", **settings) as source, pytest.raises(TransportError, match="certificate"):
+            source.is_alive(session)
 
 
 def test_after_a_refusal_nothing_is_sent_with_the_same_token_again(

@@ -4,7 +4,7 @@ import hmac
 import logging
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -22,13 +22,14 @@ from kinetic_auth_core.plugins import (
 )
 from kinetic_auth_redis_store import scripts
 from kinetic_auth_redis_store.address import check_url, connect
-from kinetic_auth_redis_store.durability import DURABILITY_SETTINGS, durability_problems
 
 logger = logging.getLogger(__name__)
 
 _MAX_TIMEOUT_S = 60
 _MAX_STORED_BYTES = 1024 * 1024  # a session has a few kilobytes
 _LOOKED_AT = 100  # values
+#: The settings of the server that decide whether a value that it has confirmed can be lost.
+_DURABILITY_SETTINGS = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
 _GLOB = re.compile(r"[\\*?\[\]]")
 
 
@@ -161,13 +162,13 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
 
         client = self._redis()
         try:
-            found = {name: text for asked in DURABILITY_SETTINGS for name, text in client.config_get(asked).items()}
+            found = {name: text for asked in _DURABILITY_SETTINGS for name, text in client.config_get(asked).items()}
             connected = client.info("replication").get("connected_slaves", 0)
         except RedisError as error:
             return [
                 f"its configuration may not be read ({type(error).__name__}), so nobody has checked that it is durable"
             ]
-        return durability_problems(found, int(connected), self.replicas)
+        return configuration_problems(found, int(connected), self.replicas)
 
     def key_problems(self) -> list[str]:
         """Whether none of the first values that it holds can be decrypted, though there are some."""
@@ -224,3 +225,24 @@ def _text(generation: int | None) -> str:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
+
+
+def configuration_problems(settings: Mapping[str, str], connected: int, replicas: int) -> list[str]:
+    """What may lose a value that Redis has confirmed, as ends of sentences that begin with the server.
+
+    Args:
+        settings: What `CONFIG GET` has answered; a setting that is missing is not judged.
+        connected: How many replicas are connected.
+        replicas: How many of them have to confirm a value.
+    """
+    found = []
+    if settings.get("appendonly", "yes") != "yes":
+        found.append("appendonly is off, so a restart loses the newest values: set appendonly yes")
+    elif settings.get("appendfsync", "always") == "no":
+        found.append("appendfsync is no, so a crash of the machine loses the newest values: set everysec or always")
+    policy = settings.get("maxmemory-policy", "noeviction")
+    if settings.get("maxmemory", "0") != "0" and policy != "noeviction":
+        found.append(f"maxmemory-policy is {policy}, which may evict a token: set noeviction")
+    if connected and not replicas:
+        found.append("it has replicas, and a failover loses what they have not got yet: set replicas (WAIT)")
+    return found

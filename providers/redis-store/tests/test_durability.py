@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_redis_store import RedisStore
-from kinetic_auth_redis_store.durability import durability_problems
+from kinetic_auth_redis_store.store import configuration_problems
 
 KEY = Fernet.generate_key().decode()
 DURABLE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory": "0", "maxmemory-policy": "noeviction"}
@@ -27,13 +27,13 @@ DURABLE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory": "0", "ma
     ],
 )
 def test_each_setting_that_may_lose_a_value_is_named(changed: dict[str, str], connected: int, said: str) -> None:
-    (problem,) = durability_problems({**DURABLE, **changed}, connected, 0)
+    (problem,) = configuration_problems({**DURABLE, **changed}, connected, 0)
     assert problem.startswith(said)
 
 
 def test_a_durable_server_has_no_problem() -> None:
-    assert durability_problems(DURABLE, 0, 0) == []
-    assert durability_problems(DURABLE, 2, 1) == []
+    assert configuration_problems(DURABLE, 0, 0) == []
+    assert configuration_problems(DURABLE, 2, 1) == []
 
 
 def test_the_server_is_asked(new_server: Callable[..., Any], new_store: Callable[..., RedisStore]) -> None:

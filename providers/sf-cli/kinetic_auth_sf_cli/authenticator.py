@@ -1,5 +1,6 @@
 """A session of an org that `sf` is logged in to. `sf` keeps the session and renews it; nothing of it is stored here."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -17,7 +18,13 @@ from kinetic_auth_core import (
     setting,
     single_line,
 )
-from kinetic_auth_core.plugins import ValidatedMeta, api_version_setting, check_seconds, command_setting
+from kinetic_auth_core.plugins import (
+    ValidatedMeta,
+    api_version_setting,
+    ca_bundle_setting,
+    check_seconds,
+    command_setting,
+)
 from kinetic_auth_sf_cli.command import Failure, run
 
 #: How the text begins that stands in the place of a token since sf 2.136.8, of May 2026.
@@ -44,6 +51,8 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
         command: The executable: a name on PATH, or a path.
         deadline: Seconds for the whole login, with all calls of `sf`.
         api_version: REST API version of the session; default: `SF_API_VERSION`, else v62.0.
+        ca_bundle: File or folder of CA certificates, for what the source asks about the session (`is_alive`). `sf`
+            itself reads NODE_EXTRA_CA_CERTS.
 
     Raises:
         ConfigurationError: Settings are wrong; all are named.
@@ -68,6 +77,7 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
         validator=check_seconds,
     )
     api_version: str = api_version_setting()
+    ca_bundle: str | os.PathLike[str] | None = ca_bundle_setting()
     _refused: deque[str] = attrs.field(init=False, repr=False, eq=False, factory=lambda: deque[str](maxlen=_REMEMBERED))
 
     @hookimpl

@@ -15,6 +15,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core import ConfigurationError, InteractionRequiredError, LoginRequest, TransportError
+from kinetic_auth_core.testing import SalesforceEmulator
 from kinetic_auth_sf_cli import SfCliAuthenticator
 
 TOKEN, FRESH = "00D5g000004tXyz!AQ-canary-token", "00D5g000004tXyz!AQ-canary-fresh"
@@ -87,6 +88,17 @@ def test_the_token_that_was_refused_is_not_taken_again(made: SfCliAuthenticator,
 def test_a_session_of_somebody_else_does_not_count_as_refused(made: SfCliAuthenticator) -> None:
     rejected = kinetic.SalesforceSession(FRESH, INSTANCE, "", "0")
     assert made.authenticate(LoginRequest(reason="rejected", rejected=rejected)).access_token == TOKEN
+
+
+def test_its_ca_bundle_counts_for_what_is_asked_about_the_session(stand_in: Any) -> None:
+    with SalesforceEmulator(tls=True) as sf:
+        stand_in.shows(sf.issue_access_token(sf.default.app, sf.default.user), sf.url)
+        command = str(stand_in.path)
+        with kinetic.resolve("sf-cli", command=command, ca_bundle=sf.ca_bundle) as source:
+            session = source.session()
+            assert source.is_alive(session)
+        with kinetic.resolve("sf-cli", command=command) as source, pytest.raises(TransportError, match="certificate"):
+            source.is_alive(session)
 
 
 def test_no_store_gets_the_session(stand_in: Any, tmp_path: Path) -> None:

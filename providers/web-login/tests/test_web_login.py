@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -11,8 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from click.testing import CliRunner
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 from kinetic_auth_core.testing.contracts.checks import at_once
 from kinetic_auth_core.testing.leaks import secrets_in
@@ -175,6 +178,26 @@ def test_a_port_that_another_program_has_is_an_error_and_opens_no_browser(
             kinetic.resolve("web-login", **web_settings).session()
     assert "redirect_port" in caught.value.remedy
     assert person.opened == []
+
+
+def test_the_doctor_sees_that_another_program_has_the_port_and_opens_no_browser(
+    web_settings: dict[str, Any], person: Any
+) -> None:
+    variables = {f"SF_{name.upper()}": str(value) for name, value in web_settings.items()}
+
+    def callback_port() -> tuple[int, str]:
+        outcome = CliRunner().invoke(cli, ["doctor", "web-login", "--json"], env=variables)
+        (status,) = [each["status"] for each in json.loads(outcome.stdout)["checks"] if each["name"] == "callback port"]
+        return outcome.exit_code, status
+
+    assert callback_port() == (0, "ok")
+    with socket.create_server(("127.0.0.1", web_settings["redirect_port"])):
+        assert callback_port() == (2, "failure")
+    assert person.opened == []
+    kinetic.resolve("web-login", **web_settings).session()
+    assert callback_port() == (0, "ok")  # the connections of the login that has just ended do not count
+    with socket.create_server(("127.0.0.1", web_settings["redirect_port"])):
+        assert callback_port() == (0, "warning")  # the refresh token logs in
 
 
 def test_nobody_is_asked_where_none_may_be(

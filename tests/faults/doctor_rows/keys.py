@@ -134,6 +134,10 @@ def oidc_with_another_audience(bench: Bench) -> None:
     bench.env["SF_SUBJECT_TOKEN"] = f"oidc://file{path}?audience=https://acme.my.salesforce.com"
 
 
+def _key_file(what: str, make: Callable[[Bench], str | bytes], says: str) -> Row:
+    return Row("key", what, _key(make), "key", says, "private_key_path", 3)
+
+
 ROWS = [
     Row(
         "key",
@@ -145,7 +149,7 @@ ROWS = [
         3,
     ),
     Row("key", "the file cannot be read", unreadable, "key", "cannot be read", "private_key_path", 3),
-    Row("key", "the file is empty", _key(lambda _: ""), "key", "is empty", "private_key_path", 3),
+    _key_file("the file is empty", lambda _: "", "is empty"),
     Row(
         "key",
         "others can read the file",
@@ -155,55 +159,20 @@ ROWS = [
         "private_key_path",
         0,
     ),
-    Row("key", "a public key", _key(_public), "key", "public key", "private_key_path", 3),
-    Row(
-        "key",
-        "a certificate",
-        _key(lambda bench: certificate(bench, 100).read_bytes()),
-        "key",
-        "certificate",
-        "private_key_path",
-        3,
-    ),
+    _key_file("a public key", _public, "public key"),
+    _key_file("a certificate", lambda bench: certificate(bench, 100).read_bytes(), "certificate"),
     Row("key", "a certificate in the variable", certificate_in_a_variable, "key", "certificate", "private_key", 3),
+    _key_file(
+        "a page that asks for a login", lambda _: "<!DOCTYPE html><html><a href=/login>Log in</a></html>", "HTML"
+    ),
     Row("key", "the path as the key", path_in_the_key, "key", "looks like a path", "private_key", 3),
-    Row(
-        "key",
-        "an encrypted key without a passphrase",
-        _key(lambda bench: _pem(_own_key(bench), b"secret")),
-        "key",
-        "no passphrase is set",
-        "private_key_path",
-        3,
+    _key_file(
+        "an encrypted key without a passphrase", lambda bench: _pem(_own_key(bench), b"secret"), "no passphrase is set"
     ),
     Row("key", "a wrong passphrase", wrong_passphrase, "key", "passphrase does not decrypt", "private_key_path", 3),
-    Row(
-        "key",
-        "a key that is cut off",
-        _key(lambda bench: bench.sf.default.private_key_pem[:900]),
-        "key",
-        "is cut off",
-        "private_key_path",
-        3,
-    ),
-    Row(
-        "key",
-        "an RSA key of 1024 bits",
-        _key(lambda _: _pem(rsa.generate_private_key(65537, 1024))),  # noqa: S505 - what is to be refused
-        "key",
-        "1024 bits",
-        "private_key_path",
-        3,
-    ),
-    Row(
-        "key",
-        "a key on an elliptic curve",
-        _key(lambda _: _pem(ec.generate_private_key(ec.SECP256R1()))),
-        "key",
-        "only RSA",
-        "private_key_path",
-        3,
-    ),
+    _key_file("a key that is cut off", lambda bench: bench.sf.default.private_key_pem[:900], "is cut off"),
+    _key_file("an RSA key of 1024 bits", lambda _: _pem(rsa.generate_private_key(65537, 1024)), "1024 bits"),  # noqa: S505 - what is to be refused
+    _key_file("a key on an elliptic curve", lambda _: _pem(ec.generate_private_key(ec.SECP256R1())), "only RSA"),
     Row(
         "certificate",
         "it is that of another key",

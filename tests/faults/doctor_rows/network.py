@@ -42,12 +42,32 @@ def mutual(bench: Bench) -> None:
     _tls(profile)(bench)
 
 
-def refused(bench: Bench) -> None:
-    bench.env["SF_LOGIN_URL"] = f"http://127.0.0.1:{unused_port()}"
+def _unused(variable: str, scheme: str = "http://") -> Callable[[Bench], None]:
+    """An address where nobody listens."""
+
+    def plant(bench: Bench) -> None:
+        bench.env[variable] = f"{scheme}127.0.0.1:{unused_port()}"
+
+    return plant
 
 
-def refused_over_tls(bench: Bench) -> None:
-    bench.env["SF_LOGIN_URL"] = f"https://127.0.0.1:{unused_port()}"
+def _answers(body: str, status: int = 200, **headers: str) -> Callable[[Bench], None]:
+    """A login host that answers every request like this; a `_` in the name of a header stands for `-`."""
+
+    def plant(bench: Bench) -> None:
+        response = Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+        bench.env["SF_LOGIN_URL"] = bench.stack.enter_context(serving(lambda _: response))
+
+    return plant
+
+
+refused, refused_over_tls = _unused("SF_LOGIN_URL"), _unused("SF_LOGIN_URL", "https://")
+proxy_refused, proxy_of_the_environment = _unused("SF_PROXY"), _unused("HTTP_PROXY")
+proxy_without_scheme = _unused("http_proxy", "")
+parked = _answers("<html>This domain is parked.</html>", Content_Type="text/html")
+another_api = _answers('{"message": "not found"}', 404, Content_Type="application/json")
+maintenance = _answers("<html>Maintenance</html>", 503, Content_Type="text/html")
+redirected = _answers("", 302, Location="https://acme.my.salesforce.com/")
 
 
 def instance_refused(bench: Bench) -> None:
@@ -75,40 +95,8 @@ def plain_http(bench: Bench) -> None:
     bench.env["SF_LOGIN_URL"] = bench.sf.url.replace("http://", "https://")
 
 
-def parked(bench: Bench) -> None:
-    page = Response("<html><body>This domain is parked.</body></html>", content_type="text/html")
-    bench.env["SF_LOGIN_URL"] = bench.stack.enter_context(serving(lambda _: page))
-
-
-def another_api(bench: Bench) -> None:
-    page = Response('{"message": "not found"}', 404, content_type="application/json")
-    bench.env["SF_LOGIN_URL"] = bench.stack.enter_context(serving(lambda _: page))
-
-
-def maintenance(bench: Bench) -> None:
-    page = Response("<html><body>Maintenance</body></html>", 503, content_type="text/html")
-    bench.env["SF_LOGIN_URL"] = bench.stack.enter_context(serving(lambda _: page))
-
-
-def redirected(bench: Bench) -> None:
-    page = Response("", 302, headers={"Location": "https://acme.my.salesforce.com/"})
-    bench.env["SF_LOGIN_URL"] = bench.stack.enter_context(serving(lambda _: page))
-
-
 def _clock(seconds: float) -> Callable[[Bench], None]:
     return lambda bench: bench.sf.advance(seconds)
-
-
-def proxy_refused(bench: Bench) -> None:
-    bench.env["SF_PROXY"] = f"http://127.0.0.1:{unused_port()}"
-
-
-def proxy_of_the_environment(bench: Bench) -> None:
-    bench.env["HTTP_PROXY"] = f"http://127.0.0.1:{unused_port()}"
-
-
-def proxy_without_scheme(bench: Bench) -> None:
-    bench.env["http_proxy"] = f"127.0.0.1:{unused_port()}"
 
 
 def _proxy(reply: bytes, scheme: str = "http") -> Callable[[Bench], None]:
@@ -119,7 +107,14 @@ def _proxy(reply: bytes, scheme: str = "http") -> Callable[[Bench], None]:
     return plant
 
 
+def callback_port_in_use(bench: Bench) -> None:
+    bench.use("web-login")
+    listener = bench.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    bench.env["SF_REDIRECT_PORT"] = str(listener.getsockname()[1])
+
+
 ROWS = [
+    Row("network", "the callback port is taken", callback_port_in_use, "callback port", "End", "redirect_port"),
     Row(
         "network",
         "the name does not resolve",

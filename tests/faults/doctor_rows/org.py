@@ -7,36 +7,28 @@ from typing import Any
 import kinetic_auth_core as kinetic
 from doctor_rows.row import Bench, Row, variable
 from doctor_rows.servers import unused_port
-from kinetic_auth_core.testing import Answer, Html, new_key_pair
+from kinetic_auth_core.testing import Answer, Html, SalesforceEmulator, new_key_pair
 
 _REST = "/services/data/*"
 
 
-def _policy(provider: str = "jwt-bearer", **settings: Any) -> Callable[[Bench], None]:
-    def plant(bench: Bench) -> None:
-        bench.use(provider)
-        for name, value in settings.items():
-            setattr(bench.sf.policy, name, value)
+def _set(of: Callable[[SalesforceEmulator], object]) -> Callable[..., Callable[[Bench], None]]:
+    """Set what is wrong in the org: on its policy, or on the user or the app of the login."""
 
-    return plant
+    def with_settings(provider: str = "jwt-bearer", **settings: Any) -> Callable[[Bench], None]:
+        def plant(bench: Bench) -> None:
+            bench.use(provider)
+            for name, value in settings.items():
+                setattr(of(bench.sf), name, value)
 
+        return plant
 
-def _user(provider: str = "jwt-bearer", **settings: Any) -> Callable[[Bench], None]:
-    def plant(bench: Bench) -> None:
-        bench.use(provider)
-        for name, value in settings.items():
-            setattr(bench.sf.default.user, name, value)
-
-    return plant
+    return with_settings
 
 
-def _app(provider: str = "jwt-bearer", **settings: Any) -> Callable[[Bench], None]:
-    def plant(bench: Bench) -> None:
-        bench.use(provider)
-        for name, value in settings.items():
-            setattr(bench.sf.default.app, name, value)
-
-    return plant
+_policy = _set(lambda sf: sf.policy)
+_user = _set(lambda sf: sf.default.user)
+_app = _set(lambda sf: sf.default.app)
 
 
 def _refusal(error: str, description: str = "", status: int = 400) -> Callable[[Bench], None]:
@@ -123,6 +115,16 @@ def in_quotes(bench: Bench) -> None:
     bench.env["SF_CLIENT_SECRET"] = f'"{bench.env["SF_CLIENT_SECRET"]}"'
 
 
+def swapped(bench: Bench) -> None:
+    bench.use("client-credentials")
+    bench.env |= {"SF_CLIENT_ID": "A1B2C3D4E5F6", "SF_CLIENT_SECRET": bench.env["SF_CLIENT_ID"]}
+
+
+def key_as_secret(bench: Bench) -> None:
+    bench.use("client-credentials")
+    bench.env["SF_CLIENT_SECRET"] = bench.env["SF_CLIENT_ID"]
+
+
 def quoted_in_the_file(bench: Bench) -> None:
     bench.use("client-credentials")
     text = (
@@ -140,8 +142,14 @@ def _stray(before: str = "", after: str = "") -> Callable[[Bench], None]:
     return plant
 
 
-def _login(group: str, what: str, plant: Callable[[Bench], object], says: str, setting: str | None = None) -> Row:
-    return Row(group, what, plant, "login", says, setting, 4, logs_in=True)
+def _login(
+    group: str, what: str, plant: Callable[[Bench], object], says: str, setting: str | None = None, code: int = 4
+) -> Row:
+    return Row(group, what, plant, "login", says, setting, code, logs_in=True)
+
+
+def _call(what: str, plant: Callable[[Bench], object], says: str, code: int = 4) -> Row:
+    return Row("session", what, plant, "REST API", says, None, code, logs_in=True)
 
 
 ROWS = [
@@ -154,6 +162,8 @@ ROWS = [
         "client_secret",
     ),
     Row("app", "the secret is in quotes", in_quotes, "settings", "quotes", "client_secret"),
+    Row("app", "key and secret are swapped", swapped, "secrets", "look swapped", "client_secret"),
+    Row("app", "the consumer key is given as the secret", key_as_secret, "secrets", "Consumer Key", "client_secret"),
     Row("app", "the secret has a line break", _stray(after="\n."), "secrets", "line break", "client_secret"),
     Row("app", "the secret has a blank", _stray(before=" "), "secrets", "blanks", "client_secret"),
     Row("app", "the secret of the file is in quotes", quoted_in_the_file, "secrets", "quotes", "client_secret"),
@@ -193,16 +203,7 @@ ROWS = [
     _login("user", "it is not approved", _app(preauthorised=set(), permitted_users="admin"), "Permission Sets"),
     _login("user", "it is outside of its login hours", outside_of_login_hours, "login hours"),
     _login("user", "it comes from another address", _user(ip_ranges=["203.0.113.0/24"]), "IP"),
-    Row(
-        "user",
-        "the same password was refused just now",
-        refused_before,
-        "login",
-        "authentication failure",
-        "password",
-        4,
-        logs_in=True,
-    ),
+    _login("user", "the same password was refused just now", refused_before, "authentication failure", "password"),
     _login("org", "it is locked", _policy(active=False), "locked or closed"),
     _login(
         "org",
@@ -218,17 +219,10 @@ ROWS = [
         "expected_org_id",
         "expected_org_id",
     ),
-    Row(
-        "org",
-        "the user has logged in too often",
-        _refusal("invalid_grant", "login rate exceeded"),
-        "login",
-        "3,600",
-        None,
-        5,
-        logs_in=True,
+    _login(
+        "org", "the user has logged in too often", _refusal("invalid_grant", "login rate exceeded"), "3,600", None, 5
     ),
-    Row("org", "it fails", _refusal("server_error", "", 500), "login", "status.salesforce.com", None, 5, logs_in=True),
+    _login("org", "it fails", _refusal("server_error", "", 500), "status.salesforce.com", None, 5),
     _login("token", "the refresh token has expired", spent_refresh_token, "log in again", "refresh_token"),
     Row("token", "the refresh token is lost", lost_refresh_token, "refresh token", "cannot be used any more", None, 4),
     Row(
@@ -241,87 +235,38 @@ ROWS = [
         4,
         logs_in=True,
     ),
-    Row(
-        "session",
+    _call(
         "it is locked to another IP address",
         _rest("INVALID_SESSION_ID", "Session expired or invalid", 401),
-        "REST API",
         "Lock sessions to the IP address",
-        None,
-        4,
-        logs_in=True,
     ),
-    Row(
-        "session",
-        "API Access Control",
-        _policy(restrict_rest_sessions=True),
-        "REST API",
-        "API Access Control",
-        None,
-        4,
-        logs_in=True,
-    ),
-    Row(
-        "session",
+    _call("API Access Control", _policy(restrict_rest_sessions=True), "API Access Control"),
+    _call(
         "the password has expired",
         _rest("INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "The users password has expired", 401),
-        "REST API",
         "password has expired",
-        None,
-        4,
-        logs_in=True,
     ),
-    Row(
-        "session",
+    _call(
         "the user lacks API Enabled",
         _rest("API_DISABLED_FOR_ORG", "The REST API is not enabled for this Organization", 403),
-        "REST API",
         "API Enabled",
-        None,
-        4,
-        logs_in=True,
     ),
-    Row(
-        "session",
+    _call(
         "the org has no API requests left",
         _rest("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded", 403),
-        "REST API",
         "24 hours",
-        None,
         5,
-        logs_in=True,
     ),
-    Row(
-        "session",
-        "the app is blocked",
-        _rest("OAUTH_APP_BLOCKED", "this app is blocked", 403),
-        "REST API",
-        "unblock the app",
-        None,
-        4,
-        logs_in=True,
-    ),
-    Row(
-        "session",
-        "a page answers instead of REST",
-        page_instead_of_rest,
-        "REST API",
-        "not the REST API",
-        None,
-        5,
-        logs_in=True,
-    ),
+    _call("the app is blocked", _rest("OAUTH_APP_BLOCKED", "this app is blocked", 403), "unblock the app"),
+    _call("a page answers instead of REST", page_instead_of_rest, "not the REST API", 5),
     Row("session", "the limits say 0", no_requests_left, "API limits", "0 of 15000", None, 5, logs_in=True),
-    Row(
+    _login(
         "session",
         "its host is not allowed",
         _policy(instance_url="https://acme.example"),
-        "login",
         "allowed_instance_hosts",
         "allowed_instance_hosts",
-        4,
-        logs_in=True,
     ),
-    Row("session", "its host cannot be reached", instance_down, "REST API", "org's own host", None, 5, logs_in=True),
-    Row("session", "REST fails", _rest("SERVER_UNAVAILABLE", "", 503), "REST API", "HTTP 503", None, 5, logs_in=True),
+    _call("its host cannot be reached", instance_down, "org's own host", 5),
+    _call("REST fails", _rest("SERVER_UNAVAILABLE", "", 503), "HTTP 503", 5),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core.testing import SalesforceEmulator
 
 LIMITS = "/services/data/v62.0/limits"
@@ -133,6 +134,30 @@ def test_faults_are_ordered_and_removed(client: Any, control: Control) -> None:
         assert control("POST", "faults", wrong, 400)["error"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        ({"fault": "Huge", "size": "x"}, "size"),
+        ({"fault": "Huge", "size": True}, "size"),
+        ({"fault": "Huge", "size": 1.5}, "size"),
+        ({"fault": "Huge", "compressed": "no"}, "compressed"),
+        ({"fault": "Delay", "seconds": "1"}, "seconds"),
+        ({"fault": "Reset", "at": "nowhere"}, "at"),
+        ({"fault": "Raw", "data": 5}, "data"),
+        ({"fault": "Answer", "headers": "X: 1"}, "headers"),
+        ({"fault": "Status", "code": "503"}, "code"),
+        ({"fault": "Html", "status": None}, "status"),
+        ({"fault": "Alter", "drop": 5}, "drop"),
+        ({"fault": "Html", "path": 5}, "path"),
+        ({"error": 5}, "error"),
+        ({"error": "x", "status": "400"}, "status"),
+    ],
+)
+def test_a_fault_of_a_wrong_type_is_refused(client: Any, control: Control, fault: dict[str, object], name: str) -> None:
+    assert name in control("POST", "faults", fault, 400)["error"]
+    assert client.jwt().status_code == 200
+
+
 def test_history_has_the_lengths_of_fields_and_no_value(client: Any, control: Control) -> None:
     token = client.password().json()["access_token"]
     client.call(f"{LIMITS}?token=canary", token)
@@ -203,6 +228,17 @@ def test_the_same_seed_makes_the_same_org() -> None:
         form = {"client_id": first.default.client_id, "client_secret": first.default.client_secret}
         form |= {"grant_type": "refresh_token", "refresh_token": first.refresh_token}
         assert requests.post(f"{first.url}/services/oauth2/token", data=form, timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("seed", [None, "a"])
+@pytest.mark.parametrize("kept", [{}, {"keep_user": True}, {"keep_app": True}])
+def test_a_renewed_default_logs_in_by_its_key(seed: str | None, kept: dict[str, bool]) -> None:
+    with SalesforceEmulator(seed=seed) as sf:
+        before = sf.settings("jwt-bearer")
+        renewed = sf.renew_default(**kept)
+        for settings in (before, sf.settings("jwt-bearer")):
+            kinetic.resolve("jwt-bearer", **settings).session()
+        assert sf.private_key_path.read_text() == renewed.private_key_pem
 
 
 def test_the_same_seed_gives_the_same_ids_and_records_move_no_credentials() -> None:
