@@ -1,6 +1,6 @@
 """The base of providers that log in with one request to the token endpoint: settings, checks, the login itself.
 
-A subclass adds the form fields of its grant. `oauth.token_response` reads the answer; `transport.client` sends the
+A subclass adds the form fields of its grant. `oauth.endpoints` reads the answer; `transport.client` sends the
 request.
 """
 
@@ -44,8 +44,8 @@ from kinetic_auth_core.settings.validators import (
 from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted
 
 if TYPE_CHECKING:
+    from kinetic_auth_core.oauth.endpoints import RequestContext
     from kinetic_auth_core.oauth.retry import LoginClock
-    from kinetic_auth_core.oauth.token_response import RequestContext
     from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 logger = logging.getLogger(__name__)
@@ -280,8 +280,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         return credentials, variants
 
     def _log_in(self, asked: LoginRequest, attempts: Iterator[int]) -> SalesforceSession:
+        from kinetic_auth_core.oauth.endpoints import RequestContext
         from kinetic_auth_core.oauth.retry import LoginClock, ServerClock, Tries
-        from kinetic_auth_core.oauth.token_response import RequestContext
 
         login = RequestContext(
             self.provider_name or asked.provider or type(self).__name__,
@@ -318,7 +318,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest, request: "TokenRequest"
     ) -> SalesforceSession:
         """Send the form, and read the answer."""
-        from kinetic_auth_core.oauth.token_response import ask, read_response
+        from kinetic_auth_core.oauth.endpoints import ask, read_response
 
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)

@@ -35,7 +35,7 @@ from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.oauth.token_response import RequestContext
+    from kinetic_auth_core.oauth.endpoints import RequestContext
     from kinetic_auth_core.transport.client import Transport
 
 
@@ -277,9 +277,9 @@ class SessionSource:
         Raises:
             AuthenticationError: It could not be revoked.
         """
-        from kinetic_auth_core.oauth import session_endpoints
+        from kinetic_auth_core.oauth import endpoints
 
-        revoked = session_endpoints.revoke(self._connection(), session, self._request("revocation", session))
+        revoked = endpoints.revoke(self._connection(), session, self._request("revocation", session))
         self._single_flight.drop(session)
         return revoked
 
@@ -311,8 +311,8 @@ class SessionSource:
         Raises:
             KineticAuthError: It could not be revoked, or the store failed; nothing was deleted.
         """
-        from kinetic_auth_core.oauth import session_endpoints
-        from kinetic_auth_core.oauth.token_response import RequestContext
+        from kinetic_auth_core.oauth import endpoints
+        from kinetic_auth_core.oauth.endpoints import RequestContext
 
         instance = self._flow.instance()
         token = self._flow.newest_token() if revokes and isinstance(instance, GrantAuthenticator) else None
@@ -320,7 +320,7 @@ class SessionSource:
         if token is not None:
             host = urlsplit(instance.login_url).netloc
             context = RequestContext(self.provider, host, self._spec.displayed("username"), "revocation")
-            revoked = session_endpoints.revoke_token(instance.connection(), instance.login_url, token, context)
+            revoked = endpoints.revoke_token(instance.connection(), instance.login_url, token, context)
         self._flow.forget_state()
         return revoked
 
@@ -338,9 +338,9 @@ class SessionSource:
         Raises:
             TransportError: There was no answer, or one that does not say.
         """
-        from kinetic_auth_core.oauth import session_endpoints
+        from kinetic_auth_core.oauth import endpoints
 
-        return session_endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
+        return endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
 
     @secret_boundary
     def introspect(self, session: SalesforceSession) -> Introspection:
@@ -353,7 +353,7 @@ class SessionSource:
             ConfigurationError: The provider has no `client_secret` to authenticate the app with.
             AuthenticationError: Salesforce refused, or there was no usable answer.
         """
-        from kinetic_auth_core.oauth import session_endpoints
+        from kinetic_auth_core.oauth import endpoints
 
         instance = self._flow.instance()
         names = ("login_url", "client_id", "client_secret")
@@ -362,9 +362,7 @@ class SessionSource:
                 f"{self.provider}: introspection needs {' and '.join(missing)}.",
                 remedy="Set it: Salesforce answers introspection only to an app that sends its secret.",
             )
-        return session_endpoints.introspect(
-            self._connection(), session, self._request("introspection", session), instance
-        )
+        return endpoints.introspect(self._connection(), session, self._request("introspection", session), instance)
 
     def _connection(self) -> "Transport":
         try:
@@ -377,7 +375,7 @@ class SessionSource:
         return self._resources.transports.get(**DEFAULT_CONNECTION)
 
     def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
-        from kinetic_auth_core.oauth.token_response import RequestContext
+        from kinetic_auth_core.oauth.endpoints import RequestContext
 
         host = urlsplit(session.instance_url).netloc
         return RequestContext(self.provider, host, session.username or self._spec.displayed("username"), what)

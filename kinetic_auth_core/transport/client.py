@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-`TokenRequest` is sent and `TokenResponse` comes back; `oauth.token_response` decides what it means.
+`TokenRequest` is sent and `TokenResponse` comes back; `oauth.endpoints` decides what it means.
 """
 
 import contextlib
