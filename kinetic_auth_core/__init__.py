@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from kinetic_auth_core.sessions.source import SessionSource
     from kinetic_auth_core.settings.schema import ExplainedSetting, setting
     from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
-    from kinetic_auth_core.stores.base import SessionStore, StoredValue
+    from kinetic_auth_core.stores.base import MemoryStore, SessionStore, StoredValue
     from kinetic_auth_core.stores.file import FileStore
-    from kinetic_auth_core.stores.memory import MemoryStore
 
     # kinetic-core's two names; where the provider is not installed, a type checker takes them for Any.
     from kinetic_auth_jwt_bearer import JWTAuthenticator as JWTAuthenticator
@@ -137,7 +136,7 @@ _MODULES = {
     "SessionStore": "stores.base",
     "StoredValue": "stores.base",
     "FileStore": "stores.file",
-    "MemoryStore": "stores.memory",
+    "MemoryStore": "stores.base",
 }
 # kinetic-core's two names, for code that only changes its import. Not in __all__: a provider need not be installed.
 _KINETIC_CORE_NAMES = {"JWTAuthenticator": "jwt-bearer", "OAuthAuthenticator": "password"}

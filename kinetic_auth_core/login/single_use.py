@@ -46,7 +46,7 @@ from kinetic_auth_core.login.state import (
     store_unavailable,
 )
 from kinetic_auth_core.oauth.error_codes import is_the_end, token_was_not_used
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 logger = logging.getLogger(__name__)

@@ -30,8 +30,7 @@ from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
 from kinetic_auth_core.settings.validators import check_seconds
-from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore, SessionStore
 
 logger = logging.getLogger(__name__)
 

@@ -26,8 +26,7 @@ from kinetic_auth_core.sessions.refresh import Refresher
 from kinetic_auth_core.sessions.single_flight import SingleFlight
 from kinetic_auth_core.sessions.status import SourceStatus, status_of
 from kinetic_auth_core.settings.schema import ExplainedSetting
-from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.memory import process_key
+from kinetic_auth_core.stores.base import SessionStore, process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.transport import redirection
 from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION

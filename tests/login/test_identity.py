@@ -26,7 +26,7 @@ from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks
 from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.hosts import canonical_login_url
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 

@@ -13,7 +13,7 @@ import pytest
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.limits import LoginBudget
 from kinetic_auth_core.login.refusals import HeldBackError
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"
