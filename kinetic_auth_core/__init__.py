@@ -148,7 +148,7 @@ if not TYPE_CHECKING:
         if name in _MODULES:
             value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         elif name == "__version__":
-            from kinetic_auth_core.versions import installed_version
+            from kinetic_auth_core.package_metadata import installed_version
 
             return installed_version()
         elif name in _KINETIC_CORE_NAMES:

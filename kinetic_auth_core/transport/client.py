@@ -24,6 +24,7 @@ from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption,
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.locations import expanded, is_loopback
+from kinetic_auth_core.package_metadata import installed_version
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import pools
 from kinetic_auth_core.transport.connections import (
@@ -37,7 +38,6 @@ from kinetic_auth_core.transport.connections import (
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.pools import decoded, pool_classes
 from kinetic_auth_core.transport.redirection import check_address, current
-from kinetic_auth_core.versions import installed_version
 
 _MAX_QUOTED = 300  # characters
 _MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such as %25u00DC

@@ -1,6 +1,6 @@
-"""The entry points of the installed packages, and who has them: as importlib.metadata reads them.
+"""What the metadata of the installed packages says: their entry points, who has them, and the core's own version.
 
-Reading them takes tens of milliseconds where many packages are installed, so what was read is kept for as long as the
+Reading entry points takes tens of milliseconds where many packages are installed, so what was read is kept for as long as the
 folders of `sys.path` and the files that were read are the same.
 """
 
@@ -12,13 +12,21 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from kinetic_auth_core.concurrency import raise_interruption
 
 logger = logging.getLogger(__name__)
+
+CORE = "kinetic-auth-core"
+
+
+def installed_version() -> str:
+    """The core's version, from the metadata of its package; `0+unknown` where the packaging has left that out."""
+    try:
+        return importlib.metadata.version(CORE)
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"
 
 
 class EntryPoints:
@@ -83,8 +91,7 @@ def _owner(distribution: Distribution) -> tuple[str, str] | None:
 _owners: dict[str, tuple[object, tuple[str, str]]] = {}  # by the file, with its state when it was read
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Kept:
+class _Kept(NamedTuple):
     """What was read.
 
     Attributes:
