@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         UnknownProviderError,
     )
     from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
+    from kinetic_auth_core.locations import Reference
     from kinetic_auth_core.login.grant import GrantAuthenticator
     from kinetic_auth_core.logs import configure_logging
     from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
-    from kinetic_auth_core.registry.references import Reference
     from kinetic_auth_core.resolution.resolver import resolve
     from kinetic_auth_core.resolution.source_pool import SourcePool
     from kinetic_auth_core.session import Introspection, SalesforceSession
@@ -122,7 +122,7 @@ _MODULES = {
     "CONTRACT_VERSION": "registry.hookspecs",
     "Signer": "registry.hookspecs",
     "hookimpl": "registry.hookspecs",
-    "Reference": "registry.references",
+    "Reference": "locations",
     "resolve": "resolution.resolver",
     "SourcePool": "resolution.source_pool",
     "Introspection": "session",

@@ -1,7 +1,7 @@
 """What the metadata of the installed packages says: their entry points, who has them, and the core's own version.
 
-Reading entry points takes tens of milliseconds where many packages are installed, so what was read is kept for as long as the
-folders of `sys.path` and the files that were read are the same.
+Reading entry points takes tens of milliseconds where many packages are installed, so what was read is kept for as long
+as the folders of `sys.path` and the files that were read are the same.
 """
 
 import contextlib

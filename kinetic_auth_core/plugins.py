@@ -24,7 +24,7 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
 from kinetic_auth_core.keys.signer import LocalSigner, read_certificate, read_private_key
-from kinetic_auth_core.locations import url_problem
+from kinetic_auth_core.locations import Reference, parse_reference, url_problem
 from kinetic_auth_core.login.grant import ConnectionOptions, GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry.hookspecs import (
@@ -36,7 +36,6 @@ from kinetic_auth_core.registry.hookspecs import (
     hookimpl,
 )
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
-from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validation import ValidatedMeta, frozen
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import Setting, schema, setting

@@ -17,8 +17,7 @@ from kinetic_auth_core.cli.source import inspect_choice
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.locations import expanded
-from kinetic_auth_core.registry.references import parse_reference
+from kinetic_auth_core.locations import expanded, parse_reference
 from kinetic_auth_core.resolution.resolver import Resolution, inspect
 from kinetic_auth_core.settings.schema import schema
 

@@ -21,10 +21,9 @@ from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import MergedSettings, file_layer, merge, texts
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError, ProviderLoadError
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, Reference, expanded, load_builtin
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.registry.discovery import PluginTable
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.settings.schema import (
     ExplainedSetting,
     KeyList,

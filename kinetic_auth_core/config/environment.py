@@ -11,8 +11,8 @@ from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.config.files import ConfigFile, Table, load_config, searched_places, variable_prefix
 from kinetic_auth_core.config.variables import Variables, interpolate
 from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError, suggest
+from kinetic_auth_core.locations import Reference, parse_reference
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, InstalledPlugin, PluginTable, normalized
-from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
 

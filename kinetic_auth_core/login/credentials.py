@@ -9,12 +9,11 @@ import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.locations import MAX_FILE_BYTES
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, MAX_FILE_BYTES, Reference, load_builtin
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
 from kinetic_auth_core.registry.loading import load_key_loader
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, schema
 from kinetic_auth_core.transport.connections import Deadline
 

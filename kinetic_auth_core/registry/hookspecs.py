@@ -20,7 +20,7 @@ from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.registry.references import Reference
+    from kinetic_auth_core.locations import Reference
 
 PROJECT = "kinetic_auth"
 

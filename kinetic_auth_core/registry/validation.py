@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, suggest
+from kinetic_auth_core.locations import parse_reference
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import PROJECT
-from kinetic_auth_core.registry.references import parse_reference
 from kinetic_auth_core.settings.schema import (
     LiteralText,
     construction,

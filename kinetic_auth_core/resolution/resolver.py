@@ -22,6 +22,7 @@ from kinetic_auth_core.config.merge import (
 from kinetic_auth_core.config.variables import Variables, quoted_values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.events import LoginRequest
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.login.credentials import NO_SECRETS, Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import identity_of
@@ -46,7 +47,6 @@ from kinetic_auth_core.registry.loading import (
     given_observers,
     load_authenticator,
 )
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, names_of_bytes, schema, setting
