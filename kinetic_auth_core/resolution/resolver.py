@@ -50,8 +50,8 @@ from kinetic_auth_core.registry.loading import (
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, names_of_bytes, schema, setting
-from kinetic_auth_core.transport import redirection
-from kinetic_auth_core.transport.redirection import Redirection
+from kinetic_auth_core.transport import connections
+from kinetic_auth_core.transport.connections import Redirection
 
 logger = logging.getLogger(__name__)
 
@@ -381,7 +381,7 @@ def redirected_spec(spec: LoginSpec) -> LoginSpec:
     Args:
         spec: What was configured.
     """
-    target = redirection.current()
+    target = connections.current_redirection()
     if target is None:
         return spec
     options = attrs.evolve(spec.options, expected_org_id=None, allowed_instance_hosts=None)

@@ -28,7 +28,7 @@ from kinetic_auth_core.sessions.status import SourceStatus, status_of
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore, process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.transport import redirection
+from kinetic_auth_core.transport import connections
 from kinetic_auth_core.transport.connections import DEFAULT_CONNECTION
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class SessionSource:
 
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
         self._spec = spec
-        self._redirection = redirection.current()
+        self._redirection = connections.current_redirection()
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
         process_key()  # which the children of this process are to have as well
@@ -163,7 +163,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         has_live = lambda: self._single_flight.peek() is not None  # noqa: E731 - one use
         return self._flow.login(interactive=may_ask_a_person(), has_live=has_live)
 
@@ -179,8 +179,8 @@ class SessionSource:
         Raises:
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        if self._redirection is not redirection.active:
-            redirection.check_source(self._redirection)
+        if self._redirection is not connections.active_redirection:
+            connections.check_source(self._redirection)
         return self._single_flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
@@ -200,20 +200,20 @@ class SessionSource:
             ConfigurationError: It is awaited by a task of trio. Nothing is sent.
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         _refuse_trio()
         return await self._single_flight.aget()
 
     @secret_boundary
     def peek(self) -> SalesforceSession | None:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         return self._single_flight.peek()
 
     @secret_boundary
     def status(self) -> SourceStatus:
         """What is live, until when no login is made and why. Nothing is sent: memory and the store are read."""
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         cached = self._single_flight.peek_cached()
         return status_of(self._flow, cached, self._refresher.refused, is_down=self._cache.is_down)
 
@@ -253,7 +253,7 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         was_live, is_news = self._single_flight.drop(session, is_rejected=True)
         if was_live and is_news:
             logger.info("%s: session rejected (401); it is discarded", self._spec.label)

@@ -30,6 +30,8 @@ from kinetic_auth_core.transport import pools
 from kinetic_auth_core.transport.connections import (
     ClientCertificate,
     Deadline,
+    check_address,
+    current_redirection,
     may_have_proxies,
     proxy_problem,
     remaining_s,
@@ -37,7 +39,6 @@ from kinetic_auth_core.transport.connections import (
 )
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.pools import decoded, pool_classes
-from kinetic_auth_core.transport.redirection import check_address, current
 
 _MAX_QUOTED = 300  # characters
 _MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such as %25u00DC
@@ -356,7 +357,7 @@ class Transport:
         Raises:
             ConfigurationError: That of the environment cannot be used.
         """
-        if current() is not None:
+        if current_redirection() is not None:
             return {}
         if self._proxy:
             return {"all": self._proxy}
