@@ -38,7 +38,7 @@ class LoginFlow:
         guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
         resources: What it may share with other sources.
-        states: What the provider keeps from login to login.
+        states: Gives what the provider keeps from login to login.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LoginFlow:
         guard: LoginGuard,
         budget: LoginBudget,
         resources: SharedResources,
-        states: States,
+        states: Callable[[], States],
     ) -> None:
         self.spec = spec
         self._states = states
@@ -134,8 +134,7 @@ class LoginFlow:
         if not self.spec.is_single_use:
             return False
         try:
-            secret = self._states.single_use(self.instance())
-            return secret is not None and secret.has_to_wait(has_live=has_live)
+            return self._states().single_use(self.instance()).has_to_wait(has_live=has_live)
         except KineticAuthError as error:  # the login will say so
             logger.debug("cannot tell whether another login is under way: %s", error)
             return False
@@ -146,7 +145,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: The store failed.
         """
-        return self._states.newest(self.instance())
+        return self._states().newest(self.instance())
 
     def file_in_clear(self) -> Path | None:
         """The file that holds the token of the provider in clear; None: there is no such file.
@@ -154,7 +153,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: The store failed.
         """
-        return self._states.file_in_clear(self.instance()) if self.spec.is_single_use else None
+        return self._states().file_in_clear(self.instance()) if self.spec.is_single_use else None
 
     def forget_state(self) -> bool:
         """Delete what the provider has kept.
@@ -165,7 +164,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: The store failed.
         """
-        return self._states.forget(self.instance())
+        return self._states().forget(self.instance())
 
     def instance(self) -> Any:
         """The provider's instance, as the next login would use it.
@@ -203,7 +202,7 @@ class LoginFlow:
             KineticAuthError: The store failed.
         """
         known = self.known_instance() if self.spec.is_single_use else None
-        return None if known is None else self._states.record(known.instance)
+        return None if known is None else self._states().record(known.instance)
 
     def logins(self) -> list[float]:
         """The seconds since each login that was counted within the last hour, the oldest first."""

@@ -31,6 +31,7 @@ from kinetic_auth_core.login.limits import LoginBudget
 from kinetic_auth_core.login.refusals import HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States
 from kinetic_auth_core.login.spec import LoginSpec
+from kinetic_auth_core.login.state import OpenState
 from kinetic_auth_core.oauth.error_codes import culprit_of, is_the_end
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import SalesforceSession
@@ -81,7 +82,7 @@ class GuardedLogins:
         instances: The provider's instances.
         guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
-        states: What the provider keeps from login to login.
+        states: Gives what the provider keeps from login to login.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class GuardedLogins:
         *,
         guard: LoginGuard,
         budget: LoginBudget,
-        states: States,
+        states: Callable[[], States],
     ) -> None:
         self._spec = spec
         self._credentials = credentials
@@ -100,6 +101,7 @@ class GuardedLogins:
         self._guard = guard
         self._budget = budget
         self._states = states
+        self._own_state: list[str] = []  # of a provider that may present its secret more than once
         self._deadline_s = spec.deadline_s
         self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
 
@@ -193,9 +195,10 @@ class GuardedLogins:
 
     def _with_state(self, provider: ProviderInstance, login: _Login) -> SalesforceSession:
         """Log in with what the provider keeps; what can be presented once only is marked before."""
-        secret = self._states.single_use(provider.instance)
-        if secret is None:
-            return self._within_budget(provider, login, self._states.open(provider.instance))
+        if not self._spec.is_single_use:
+            state = OpenState(lambda: self._states().entry(provider.instance), self._own_state)
+            return self._within_budget(provider, login, state)
+        secret = self._states().single_use(provider.instance)
         held: list[MarkedState] = []
 
         def present() -> SalesforceSession | None:

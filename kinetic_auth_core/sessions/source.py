@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import LazyAttribute
+from kinetic_auth_core.concurrency import Lazy, LazyAttribute
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow, import_modules
@@ -123,12 +123,13 @@ class SessionSource:
 
     @LazyAttribute
     def _flow(self) -> LoginFlow:
-        spec, options = self._spec, self._spec.options
+        spec, options, cache = self._spec, self._spec.options, self._cache
+        states = Lazy[States]()  # few providers keep anything from login to login
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
-        guard = LoginGuard(self._cache, options.lockout_guard, spec.label, details)
+        guard = LoginGuard(cache, options.lockout_guard, spec.label, details)
         here = spec.identity.name_here(process_key())
         budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
-        return LoginFlow(spec, guard, budget, self._resources, States(spec, self._cache))
+        return LoginFlow(spec, guard, budget, self._resources, lambda: states.get(lambda: States(spec, cache)))
 
     @LazyAttribute
     def _refresher(self) -> Refresher:
