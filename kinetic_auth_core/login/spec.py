@@ -146,6 +146,8 @@ class LoginSpec:
 
     def import_modules(self) -> None:
         """Import what a login needs of the core, the provider and the store."""
+        import kinetic_auth_core.oauth.endpoints  # noqa: F401 - which sends requests by the transport
+
         for plugin in (self.cls, self.store):
             import_modules_of(plugin)
 
