@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.config.configuration import Configuration, Variables, how_to_name, quoted_values
 from kinetic_auth_core.config.construct import located, refused, why_refused
-from kinetic_auth_core.config.environment import Configuration, how_to_name
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
     Layer,
@@ -19,7 +19,6 @@ from kinetic_auth_core.config.merge import (
     name_suggestions,
     reference_suggestions,
 )
-from kinetic_auth_core.config.variables import Variables, quoted_values
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.locations import BUILTIN_SCHEMES, KNOWN_SCHEMES

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
-from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.limits import SharedResources

@@ -5,10 +5,9 @@ from typing import Any
 
 import attrs
 
+from kinetic_auth_core.config.configuration import Configuration, interpolate
 from kinetic_auth_core.config.construct import refused, why_refused
-from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import Layer, environment_layers, file_layer, keyword_layer, merge, variable_layers
-from kinetic_auth_core.config.variables import interpolate
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, references
 from kinetic_auth_core.registry.loading import import_modules_of, load_session_store
