@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +21,9 @@ from kinetic_auth_core.transport.connections import Deadline
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: While a guard holds a credential back, its secrets are not fetched again more often than this.
+_FETCH_PAUSE_S = 5.0
 
 
 class SecretLoader:
@@ -185,6 +189,7 @@ class Credentials:
         self.is_local = all(reference.scheme in BUILTIN_SCHEMES for _, reference in references(values))
         is_constant = not any(isinstance(value, Reference | KeyList | list) for value in values.values())
         self._constant = Values(dict(values)) if is_constant else None
+        self._fetched_at: dict[int, float] = {}  # by set; seconds of the monotonic clock
         self.accepted: int | None = None  # which set was accepted last, from 0
 
     def order(self) -> list[int]:
@@ -205,6 +210,26 @@ class Credentials:
         if self._constant is not None:
             return self._constant
         return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
+
+    def changed(self, number: int, values: Values, error: CredentialsRejectedError, *, was_sent: bool) -> Values | None:
+        """The values of a refused set, where they have changed since they were fetched; else None.
+
+        Args:
+            number: Which set.
+            values: What was refused.
+            error: The refusal.
+            was_sent: Whether they were sent; otherwise their secrets were fetched again only if that is a while ago.
+        """
+        now = time.monotonic()
+        if not was_sent and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:
+            return None
+        self._fetched_at[number] = now
+        try:
+            fetched = self.load(number, fresh=True)
+        except KeyLoadError as failure:
+            logger.warning("%s Its secrets could not be fetched again: %s", error.message, failure)
+            return None
+        return None if fetched == values else fetched
 
     def import_modules(self) -> None:
         """Import what resolving the references needs."""

@@ -1,33 +1,130 @@
-"""One login, from the request that says why it is made to the event of how it went, for the log and the observers.
+"""One login, from the request that says why it is made to the event of how it went; and the budget of logins.
 
-The credentials are offered in `login.guarded`, and the provider is called in `login.instances`. Whether a login
-is needed at all, and who shares its session, is decided in `sessions`.
+The credentials are offered, and the provider is called, in `login.guarded`. Whether a login is needed at all, and who
+shares its session, is decided in `sessions`.
 """
 
 import logging
-import re
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import notice_fork, raise_interruption
-from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
+from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
+from kinetic_auth_core.config.construct import name_places
+from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, LoginBudgetError
 from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, tallied
 from kinetic_auth_core.login.credentials import Credentials, references
-from kinetic_auth_core.login.guarded import GuardedLogins
-from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
-from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.guarded import GuardedLogins, ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
-from kinetic_auth_core.login.spec import LoginSpec
+from kinetic_auth_core.login.spec import LoginSpec, SharedResources
 from kinetic_auth_core.login.state import Record
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
 logger = logging.getLogger(__name__)
+
+WINDOW_S = 3600.0
+_WARN_AT = 0.8
+
+
+class LoginBudget:
+    """Counts the logins of one source within the last hour that may have reached Salesforce.
+
+    Args:
+        limit: How many there may be.
+        label: What messages call the login.
+        details: `provider`, `host` and `username`, for errors.
+        clocks: Functions that give seconds; an age is the largest by any of them: the monotonic clock stands still
+            while a machine sleeps.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        label: str,
+        details: Mapping[str, Any],
+        clocks: tuple[Callable[[], float], ...] = (time.monotonic, time.time),
+    ) -> None:
+        self._limit = limit
+        self._label = label
+        self._details = details
+        self._clocks = clocks
+        self._spent: deque[tuple[float, ...]] = deque()
+        self._warned = False
+        self._last_failure = ""
+        self._lock = threading.RLock()
+        reset_after_fork(self)
+
+    def spend(self) -> tuple[float, ...]:
+        """Count a login that is about to be made.
+
+        Returns:
+            What `failed` takes back.
+
+        Raises:
+            LoginBudgetError: There were too many within the last hour; it names the last failure.
+        """
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            while self._spent and self._age(now, self._spent[0]) >= WINDOW_S:
+                self._spent.popleft()
+            spent = len(self._spent)
+            if spent >= self._limit:
+                wait = WINDOW_S - self._age(now, self._spent[0])
+                raise LoginBudgetError(
+                    f"{self._label}: {spent} logins within the last hour are all that login_budget allows; the next "
+                    f"one in {wait:.0f} s.{self._last_failure}",
+                    remedy="Find out which code discards sessions: share one source, and call invalidate() only with a "
+                    "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
+                    **self._details,
+                )
+            self._spent.append(now)
+            was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
+            is_first_warning = self._warned and not was_warned
+        if is_first_warning:
+            logger.warning(
+                "%s: %d of %d logins of this hour's login_budget are spent", self._label, spent + 1, self._limit
+            )
+        return now
+
+    def failed(self, spent: tuple[float, ...], error: KineticAuthError, *, counts: bool) -> None:
+        """Note that a login failed.
+
+        Args:
+            spent: What `spend` returned.
+            error: Its error.
+            counts: Whether it may have reached Salesforce; otherwise it is not counted.
+        """
+        with self._lock:
+            self._last_failure = f" The last failure: {error.message}"
+            if not counts and spent in self._spent:
+                self._spent.remove(spent)
+
+    def spent(self) -> list[float]:
+        """The seconds since each login that was counted within the last hour, the oldest first."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return [age for each in self._spent if (age := self._age(now, each)) < WINDOW_S]
+
+    def is_idle(self) -> bool:
+        """Whether no login was counted within the last hour."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return not self._spent or self._age(now, self._spent[-1]) >= WINDOW_S
+
+    @staticmethod
+    def _age(now: tuple[float, ...], then: tuple[float, ...]) -> float:
+        return max(new - old for new, old in zip(now, then, strict=True))
+
+    def _after_fork(self) -> None:
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
+        self._lock = threading.RLock()
 
 
 class LoginFlow:
@@ -263,39 +360,3 @@ def import_modules(spec: LoginSpec, resources: SharedResources) -> None:
     for _, reference in references(spec.values):
         spec.loader.import_modules(reference)
     resources.observers_of(spec.observers, spec.allowed)
-
-
-#: What the caller has written right there.
-_OBVIOUS = frozenset({"default", "constructor", "keyword"})
-
-
-def name_places(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> None:
-    """Say where those settings come from that an error is about, or whose check it recommends.
-
-    Args:
-        error: The error of a login. A message that begins with a setting gets its place there; a remedy that names some
-            gets theirs at its end.
-        rows: The settings, as `explain()` has them.
-    """
-    rows = [row for row in rows if row.source not in _OBVIOUS and row.name != "store"]
-    for row in rows:
-        name, colon, what = error.message.partition(": ")
-        if colon and name == row.name:
-            _reword(error, f"{name} (from {row.source}): {what}")
-    text = f"{error.message} {error.remedy}" if isinstance(error, KeyLoadError) else error.remedy
-    named = [
-        f"{row.name} is from {row.source}"
-        for row in rows
-        if re.search(rf"\b{row.name}\b", text) and f"{row.name} (from " not in error.message
-    ]
-    places = "; ".join(named)
-    if places and places not in error.remedy:
-        error.remedy = f"{error.remedy} ({places}.)".strip()
-
-
-def _reword(error: KineticAuthError, message: str) -> None:
-    if isinstance(error, ConfigurationError) and error.problems == (error.message,):
-        error.problems = (message,)
-    if error.args == (error.message,):
-        error.args = (message,)
-    error.message = message

@@ -11,7 +11,7 @@ from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
 from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import keyword_layer
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.login.limits import SharedResources
+from kinetic_auth_core.login.spec import SharedResources
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.loading import given_observers
 from kinetic_auth_core.resolution.resolver import check_arguments, inspect, redirected_spec
