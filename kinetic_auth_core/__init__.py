@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from kinetic_auth_core.resolution.source_pool import SourcePool
     from kinetic_auth_core.session import Introspection, SalesforceSession
     from kinetic_auth_core.sessions.source import SessionSource
-    from kinetic_auth_core.settings.schema import ExplainedSetting, setting
-    from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
+    from kinetic_auth_core.settings.fields import setting, single_line
+    from kinetic_auth_core.settings.hosts import login_url_setting, url_setting
+    from kinetic_auth_core.settings.schema import ExplainedSetting
     from kinetic_auth_core.stores.base import MemoryStore, SessionStore, StoredValue
     from kinetic_auth_core.stores.file import FileStore
 
@@ -129,10 +130,10 @@ _MODULES = {
     "SalesforceSession": "session",
     "SessionSource": "sessions.source",
     "ExplainedSetting": "settings.schema",
-    "setting": "settings.schema",
-    "login_url_setting": "settings.validators",
-    "single_line": "settings.validators",
-    "url_setting": "settings.validators",
+    "setting": "settings.fields",
+    "login_url_setting": "settings.hosts",
+    "single_line": "settings.fields",
+    "url_setting": "settings.hosts",
     "SessionStore": "stores.base",
     "StoredValue": "stores.base",
     "FileStore": "stores.file",

@@ -38,16 +38,9 @@ from kinetic_auth_core.registry.hookspecs import (
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
 from kinetic_auth_core.registry.validation import ValidatedMeta, frozen
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import Setting, schema, setting
-from kinetic_auth_core.settings.validators import (
-    api_version_setting,
-    check_seconds,
-    check_url,
-    command_setting,
-    login_url_setting,
-    single_line,
-    url_setting,
-)
+from kinetic_auth_core.settings.fields import api_version_setting, check_seconds, command_setting, setting, single_line
+from kinetic_auth_core.settings.hosts import check_url, login_url_setting, url_setting
+from kinetic_auth_core.settings.schema import Setting, schema
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
 from kinetic_auth_core.transport.connections import http_get

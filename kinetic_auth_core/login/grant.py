@@ -32,15 +32,9 @@ from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
 from kinetic_auth_core.registry.hookspecs import hookimpl
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
-from kinetic_auth_core.settings.validators import (
-    DEFAULT_LOGIN_URL,
-    api_version_setting,
-    check_path,
-    check_proxy,
-    check_seconds,
-    login_url_setting,
-)
+from kinetic_auth_core.settings.fields import api_version_setting, check_path, check_proxy, check_seconds, setting
+from kinetic_auth_core.settings.hosts import DEFAULT_LOGIN_URL, login_url_setting
+from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts
 from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from kinetic_auth_core.registry.discovery import (
 from kinetic_auth_core.registry.loading import NO_OBSERVERS, Named, Observers, are_loading, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.fields import check_seconds, setting
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
-from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
-from kinetic_auth_core.settings.validators import check_seconds
+from kinetic_auth_core.settings.schema import ExplainedSetting, schema
 from kinetic_auth_core.stores.base import MemoryStore, SessionStore
 from kinetic_auth_core.transport.connections import Transports
 

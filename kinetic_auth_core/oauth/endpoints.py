@@ -30,7 +30,7 @@ from kinetic_auth_core.locations import instance_url_problem
 from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Kind, KnownError, is_dead_session, known_error
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import Introspection, SalesforceSession, harmless_texts, jwt_times, number
-from kinetic_auth_core.settings.coercion import is_encodable
+from kinetic_auth_core.settings.fields import is_encodable
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse, Transport
 
 REQUIRED = ("access_token", "instance_url")

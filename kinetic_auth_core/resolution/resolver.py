@@ -48,7 +48,8 @@ from kinetic_auth_core.registry.loading import (
 )
 from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, names_of_bytes, schema, setting
+from kinetic_auth_core.settings.fields import setting
+from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, names_of_bytes, schema
 from kinetic_auth_core.transport import connections
 from kinetic_auth_core.transport.connections import Redirection
 

@@ -13,8 +13,7 @@ from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.login.credentials import Credentials, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import make_instance
-from kinetic_auth_core.settings.schema import exactly_one_of, schema
-from kinetic_auth_core.settings.validators import names_a_program
+from kinetic_auth_core.settings.schema import exactly_one_of, names_a_program, schema
 
 #: How a warning begins that the check of the certificates has said.
 ABOUT_A_CERTIFICATE = "the certificate "
