@@ -32,11 +32,10 @@ if TYPE_CHECKING:
         TransportError,
         UnknownProviderError,
     )
-    from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
     from kinetic_auth_core.locations import Reference
     from kinetic_auth_core.login.grant import GrantAuthenticator
     from kinetic_auth_core.logs import configure_logging
-    from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
+    from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, LoginEvent, LoginRequest, Signer, hookimpl
     from kinetic_auth_core.resolution.resolver import resolve
     from kinetic_auth_core.resolution.source_pool import SourcePool
     from kinetic_auth_core.session import Introspection, SalesforceSession
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from kinetic_auth_core.settings.schema import ExplainedSetting
     from kinetic_auth_core.stores.base import MemoryStore, SessionStore, StoredValue
     from kinetic_auth_core.stores.file import FileStore
+    from kinetic_auth_core.transport.connections import current_tally
 
     # kinetic-core's two names; where the provider is not installed, a type checker takes them for Any.
     from kinetic_auth_jwt_bearer import JWTAuthenticator as JWTAuthenticator
@@ -115,9 +115,9 @@ _MODULES = {
     "TransientAuthenticationError": "errors",
     "TransportError": "errors",
     "UnknownProviderError": "errors",
-    "LoginEvent": "events",
-    "LoginRequest": "events",
-    "current_tally": "events",
+    "LoginEvent": "registry.hookspecs",
+    "LoginRequest": "registry.hookspecs",
+    "current_tally": "transport.connections",
     "GrantAuthenticator": "login.grant",
     "configure_logging": "logs",
     "CONTRACT_VERSION": "registry.hookspecs",

@@ -22,7 +22,6 @@ from kinetic_auth_core.errors import (
     TransportError,
     suggest,
 )
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
 from kinetic_auth_core.keys.signer import LocalSigner, read_certificate, read_private_key
 from kinetic_auth_core.locations import Reference, parse_reference, url_problem
 from kinetic_auth_core.login.grant import ConnectionOptions, GrantAuthenticator
@@ -31,6 +30,9 @@ from kinetic_auth_core.registry.hookspecs import (
     CONTRACT_VERSION,
     Authenticator,
     KeyLoader,
+    LoginEvent,
+    LoginRequest,
+    ProviderState,
     SessionObserver,
     Signer,
     hookimpl,
@@ -43,7 +45,7 @@ from kinetic_auth_core.settings.hosts import check_url, login_url_setting, url_s
 from kinetic_auth_core.settings.schema import Setting, schema
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
-from kinetic_auth_core.transport.connections import http_get
+from kinetic_auth_core.transport.connections import LoginTally, current_tally, http_get, tallied
 
 __all__ = [
     "CONTRACT_VERSION",

@@ -17,15 +17,16 @@ import attrs
 from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.config.construct import name_places
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, LoginBudgetError
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, tallied
 from kinetic_auth_core.login.credentials import Credentials, references
 from kinetic_auth_core.login.guarded import GuardedLogins, ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec, SharedResources
 from kinetic_auth_core.login.state import Record
+from kinetic_auth_core.registry.hookspecs import LoginEvent, LoginRequest, Reason
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
+from kinetic_auth_core.transport.connections import LoginTally, tallied
 
 logger = logging.getLogger(__name__)
 

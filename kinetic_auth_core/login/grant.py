@@ -25,17 +25,16 @@ from kinetic_auth_core.errors import (
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
-from kinetic_auth_core.registry.hookspecs import hookimpl
+from kinetic_auth_core.registry.hookspecs import AcceptedState, InstanceState, LoginRequest, hookimpl, may_ask_a_person
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.fields import api_version_setting, check_path, check_proxy, check_seconds, setting
 from kinetic_auth_core.settings.hosts import DEFAULT_LOGIN_URL, login_url_setting
 from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts
-from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted
+from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted, tallied
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.endpoints import RequestContext

@@ -25,7 +25,6 @@ from kinetic_auth_core.errors import (
     RateLimitedError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginRequest, ProviderState, current_tally
 from kinetic_auth_core.login.credentials import Credentials, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
@@ -34,11 +33,11 @@ from kinetic_auth_core.login.spec import LoginSpec, SharedResources, make_instan
 from kinetic_auth_core.login.state import OpenState
 from kinetic_auth_core.oauth.error_codes import culprit_of, is_the_end
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause, secret_boundary
-from kinetic_auth_core.registry.hookspecs import LoginHooks
+from kinetic_auth_core.registry.hookspecs import LoginHooks, LoginRequest, ProviderState
 from kinetic_auth_core.registry.loading import are_loading
 from kinetic_auth_core.session import InvalidSessionError, SalesforceSession, jwt_times
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.transport.connections import Deadline
+from kinetic_auth_core.transport.connections import Deadline, current_tally
 
 if TYPE_CHECKING:
     from kinetic_auth_core.login.flow import LoginBudget  # which logs in by this module

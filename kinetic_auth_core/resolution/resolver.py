@@ -20,7 +20,6 @@ from kinetic_auth_core.config.merge import (
     reference_suggestions,
 )
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
-from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.locations import BUILTIN_SCHEMES, KNOWN_SCHEMES
 from kinetic_auth_core.login.credentials import NO_SECRETS, Credentials, SecretLoader, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
@@ -38,6 +37,7 @@ from kinetic_auth_core.login.spec import (
 )
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, AllowedPlugins, InstalledPlugin, normalized
+from kinetic_auth_core.registry.hookspecs import LoginRequest
 from kinetic_auth_core.registry.loading import (
     Observers,
     are_loading,

@@ -12,13 +12,13 @@ import attrs
 
 from kinetic_auth_core.concurrency import Lazy, LazyAttribute
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.events import may_ask_a_person
 from kinetic_auth_core.login.flow import LoginBudget, LoginFlow, import_modules
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec, SharedResources, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
+from kinetic_auth_core.registry.hookspecs import may_ask_a_person
 from kinetic_auth_core.registry.loading import Observers, authenticator_problem, given_observers
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.refresh import Refresher

@@ -22,7 +22,6 @@ import urllib3.exceptions
 
 from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
-from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.locations import expanded, is_loopback
 from kinetic_auth_core.package_metadata import installed_version
 from kinetic_auth_core.redaction import mask
@@ -32,6 +31,7 @@ from kinetic_auth_core.transport.connections import (
     Deadline,
     check_address,
     current_redirection,
+    current_tally,
     may_have_proxies,
     proxy_problem,
     remaining_s,

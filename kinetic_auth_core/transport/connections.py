@@ -1,7 +1,7 @@
-"""How a login connects: until when, where to, by which proxy, with which client certificate; and connections shared.
+"""How a login connects: until when, where to, by which proxy, with which client certificate; and what it has sent.
 
-The part of the transport that loads no HTTP library. The client certificate is that of mutual TLS: a certificate and
-its key, in PEM files.
+The part of the transport that loads no HTTP library, with the connections that sources share. The client certificate is
+that of mutual TLS: a certificate and its key, in PEM files.
 """
 
 import contextlib
@@ -22,7 +22,6 @@ import attrs
 
 from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.events import tallied
 from kinetic_auth_core.locations import expanded, is_key_text
 from kinetic_auth_core.redaction import secret_boundary
 
@@ -185,6 +184,44 @@ def check_address(url: str) -> None:
         f"redirect_logins is active, so nothing was sent to {urlsplit(url).hostname}.",
         remedy="Resolve the source within redirect_logins: then it logs in at the emulator.",
     )
+
+
+@attrs.define
+class LoginTally:
+    """Counts the requests and pauses of one login; filled by the code that makes them.
+
+    Attributes:
+        attempts: Requests that were tried.
+        arrived: Those of them that may have reached the server.
+        asked: How often the provider's own `authenticate` was called: a wrapper may have refused the login before.
+        key_fingerprint: SHA-256 of the signing key's public key, as hex; None without one.
+        waited_s: Seconds of pauses.
+    """
+
+    attempts: int = 0
+    arrived: int = 0
+    asked: int = 0
+    key_fingerprint: str | None = None
+    waited_s: float = 0.0
+
+
+_tally: ContextVar[LoginTally | None] = ContextVar("kinetic_auth_login_tally", default=None)
+
+
+@contextlib.contextmanager
+def tallied() -> Iterator[LoginTally]:
+    """Collect the facts of the login that runs inside."""
+    tally = LoginTally()
+    token = _tally.set(tally)
+    try:
+        yield tally
+    finally:
+        _tally.reset(token)
+
+
+def current_tally() -> LoginTally:
+    """The tally of the current login; outside of a login, one that is discarded."""
+    return _tally.get() or LoginTally()
 
 
 #: How providers connect that have no settings for it.
