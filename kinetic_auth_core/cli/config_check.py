@@ -17,7 +17,7 @@ from kinetic_auth_core.cli.source import inspect_choice
 from kinetic_auth_core.config.configuration import Configuration, interpolate
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import expanded, parse_reference
-from kinetic_auth_core.resolution.resolver import Resolution, inspect
+from kinetic_auth_core.resolution.inspection import Resolution, inspect
 from kinetic_auth_core.settings.schema import schema
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")

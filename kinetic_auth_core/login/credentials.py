@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -14,7 +14,7 @@ from kinetic_auth_core.locations import BUILTIN_SCHEMES, MAX_FILE_BYTES, Referen
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
-from kinetic_auth_core.registry.loading import load_key_loader
+from kinetic_auth_core.registry.loading import check_reference, load_key_loader
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, schema
 from kinetic_auth_core.transport.connections import Deadline
 
@@ -144,6 +144,34 @@ def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
     for name, value in values.items():
         items = value.items if isinstance(value, KeyList) else value if isinstance(value, list) else [value]
         yield from ((name, item) for item in items if isinstance(item, Reference))
+
+
+def check_references(
+    values: dict[str, Any], rows: Sequence[ExplainedSetting], allowed: AllowedPlugins
+) -> tuple[tuple[ExplainedSetting, ...], list[str]]:
+    """The rows, those of references with a note on what loads them; and a sentence for each invalid reference.
+
+    Args:
+        values: Settings by name; some of them references.
+        rows: The settings as they are explained.
+        allowed: Whose key loaders may be loaded.
+    """
+    sources = {row.name: row.source for row in rows}
+    notes: dict[str, str] = {}
+    problems = []
+    for name, reference in references(values):
+        if reference.scheme in BUILTIN_SCHEMES:
+            notes[name] = "loaded by the core"
+            continue
+        try:
+            notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
+        except KineticAuthError as error:
+            problems.append(f"{name} (from {sources[name]}): {error}")
+    noted = (
+        attrs.evolve(row, note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
+        for row in rows
+    )
+    return tuple(noted), problems
 
 
 def key_lists(instance: Any) -> dict[str, KeyList]:

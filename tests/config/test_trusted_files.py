@@ -12,7 +12,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.files import refuse_if_not_ours, warn_if_others_write
-from kinetic_auth_core.resolution.resolver import inspect
+from kinetic_auth_core.resolution.inspection import inspect
 
 Write = Callable[..., Path]
 

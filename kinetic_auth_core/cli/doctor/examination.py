@@ -15,7 +15,7 @@ from kinetic_auth_core.config.merge import Layer
 from kinetic_auth_core.errors import KineticAuthError, TransportError
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import LoginSpec
-from kinetic_auth_core.resolution.resolver import Resolution
+from kinetic_auth_core.resolution.inspection import Resolution
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.transport.client import TokenResponse, Transport
