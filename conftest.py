@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kinetic_auth_core.login.refusals import first_tries
 from kinetic_auth_core.oauth.retry import Tries
-from kinetic_auth_core.stores.memory import process_notes
+from kinetic_auth_core.stores.base import process_notes
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 # A busy machine does not fail a property. The tiers fast and compat try fewer examples; full tries all.

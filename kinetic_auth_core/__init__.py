@@ -32,20 +32,19 @@ if TYPE_CHECKING:
         TransportError,
         UnknownProviderError,
     )
-    from kinetic_auth_core.events import LoginEvent, LoginRequest, current_tally
+    from kinetic_auth_core.locations import Reference
     from kinetic_auth_core.login.grant import GrantAuthenticator
     from kinetic_auth_core.logs import configure_logging
-    from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, Signer, hookimpl
-    from kinetic_auth_core.registry.references import Reference
-    from kinetic_auth_core.resolution.resolver import resolve
-    from kinetic_auth_core.resolution.source_pool import SourcePool
+    from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, LoginEvent, LoginRequest, Signer, hookimpl
+    from kinetic_auth_core.resolution.resolver import SourcePool, resolve
     from kinetic_auth_core.session import Introspection, SalesforceSession
     from kinetic_auth_core.sessions.source import SessionSource
-    from kinetic_auth_core.settings.schema import ExplainedSetting, setting
-    from kinetic_auth_core.settings.validators import login_url_setting, single_line, url_setting
-    from kinetic_auth_core.stores.base import SessionStore, StoredValue
+    from kinetic_auth_core.settings.fields import setting, single_line
+    from kinetic_auth_core.settings.hosts import login_url_setting, url_setting
+    from kinetic_auth_core.settings.schema import ExplainedSetting
+    from kinetic_auth_core.stores.base import MemoryStore, SessionStore, StoredValue
     from kinetic_auth_core.stores.file import FileStore
-    from kinetic_auth_core.stores.memory import MemoryStore
+    from kinetic_auth_core.transport.connections import current_tally
 
     # kinetic-core's two names; where the provider is not installed, a type checker takes them for Any.
     from kinetic_auth_jwt_bearer import JWTAuthenticator as JWTAuthenticator
@@ -115,29 +114,29 @@ _MODULES = {
     "TransientAuthenticationError": "errors",
     "TransportError": "errors",
     "UnknownProviderError": "errors",
-    "LoginEvent": "events",
-    "LoginRequest": "events",
-    "current_tally": "events",
+    "LoginEvent": "registry.hookspecs",
+    "LoginRequest": "registry.hookspecs",
+    "current_tally": "transport.connections",
     "GrantAuthenticator": "login.grant",
     "configure_logging": "logs",
     "CONTRACT_VERSION": "registry.hookspecs",
     "Signer": "registry.hookspecs",
     "hookimpl": "registry.hookspecs",
-    "Reference": "registry.references",
+    "Reference": "locations",
     "resolve": "resolution.resolver",
-    "SourcePool": "resolution.source_pool",
+    "SourcePool": "resolution.resolver",
     "Introspection": "session",
     "SalesforceSession": "session",
     "SessionSource": "sessions.source",
     "ExplainedSetting": "settings.schema",
-    "setting": "settings.schema",
-    "login_url_setting": "settings.validators",
-    "single_line": "settings.validators",
-    "url_setting": "settings.validators",
+    "setting": "settings.fields",
+    "login_url_setting": "settings.hosts",
+    "single_line": "settings.fields",
+    "url_setting": "settings.hosts",
     "SessionStore": "stores.base",
     "StoredValue": "stores.base",
     "FileStore": "stores.file",
-    "MemoryStore": "stores.memory",
+    "MemoryStore": "stores.base",
 }
 # kinetic-core's two names, for code that only changes its import. Not in __all__: a provider need not be installed.
 _KINETIC_CORE_NAMES = {"JWTAuthenticator": "jwt-bearer", "OAuthAuthenticator": "password"}
@@ -149,7 +148,7 @@ if not TYPE_CHECKING:
         if name in _MODULES:
             value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         elif name == "__version__":
-            from kinetic_auth_core.versions import installed_version
+            from kinetic_auth_core.package_metadata import installed_version
 
             return installed_version()
         elif name in _KINETIC_CORE_NAMES:

@@ -22,37 +22,37 @@ from kinetic_auth_core.errors import (
     TransportError,
     suggest,
 )
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, ProviderState, current_tally, tallied
 from kinetic_auth_core.keys.signer import LocalSigner, read_certificate, read_private_key
-from kinetic_auth_core.locations import url_problem
+from kinetic_auth_core.locations import Reference, parse_reference, url_problem
 from kinetic_auth_core.login.grant import ConnectionOptions, GrantAuthenticator
 from kinetic_auth_core.oauth.error_codes import known_error
 from kinetic_auth_core.registry.hookspecs import (
     CONTRACT_VERSION,
     Authenticator,
     KeyLoader,
+    LoginEvent,
+    LoginRequest,
+    ProviderState,
     SessionObserver,
     Signer,
     hookimpl,
 )
 from kinetic_auth_core.registry.loading import load_authenticator, load_key_loader, load_observer, load_session_store
-from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.registry.validation import ValidatedMeta, frozen
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import Setting, schema, setting
-from kinetic_auth_core.settings.validators import (
+from kinetic_auth_core.settings.fields import (
     api_version_setting,
     ca_bundle_setting,
     check_seconds,
-    check_url,
     command_setting,
-    login_url_setting,
+    setting,
     single_line,
-    url_setting,
 )
+from kinetic_auth_core.settings.hosts import check_url, login_url_setting, url_setting
+from kinetic_auth_core.settings.schema import Setting, schema
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
-from kinetic_auth_core.transport.connections import http_get
+from kinetic_auth_core.transport.connections import LoginTally, current_tally, http_get, tallied
 
 __all__ = [
     "CONTRACT_VERSION",

@@ -20,8 +20,7 @@ from kinetic_core import JWTAuthenticator as KineticCoreAuthenticator
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.plugins import read_private_key
 from kinetic_auth_jwt_bearer import JWTAuthenticator
-from kinetic_auth_jwt_bearer.assertion import AssertionKey, sign_assertion
-from kinetic_auth_jwt_bearer.authenticator import GRANT_TYPE
+from kinetic_auth_jwt_bearer.authenticator import GRANT_TYPE, sign_assertion
 
 
 def comparisons(org: Org) -> Iterator[Comparison]:
@@ -75,11 +74,11 @@ class _SendsNothing:
 
 def _floor(org: Org) -> Callable[[], Any]:
     session, login_url = requests.Session(), org.settings["login_url"]
-    key = AssertionKey(read_private_key(Path(org.settings["private_key_path"])))
+    signer = read_private_key(Path(org.settings["private_key_path"]))
 
     def log_in() -> object:
         assertion = sign_assertion(
-            key,
+            signer,
             issuer=org.settings["client_id"],
             subject=org.settings["username"],
             audience=login_url,

@@ -10,7 +10,7 @@ from requests.structures import CaseInsensitiveDict
 
 from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.locations import url_problem
-from kinetic_auth_core.oauth.token_response import RequestContext, read_response, refusal
+from kinetic_auth_core.oauth.endpoints import RequestContext, read_response, refusal
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 

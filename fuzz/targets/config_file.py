@@ -4,11 +4,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.configuration import Configuration, VariableLayer, Variables
 from kinetic_auth_core.config.files import load_config
-from kinetic_auth_core.config.variables import VariableLayer, Variables
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.resolution.resolver import inspect
+from kinetic_auth_core.resolution.inspection import inspect
 
 _VARIABLES = Variables((VariableLayer({"HOST": "acme", "EMPTY": "", "SF_USERNAME": "ada@acme.com"}),))
 _MOST_ENVIRONMENTS = 4  # so that one long input does not take all the time

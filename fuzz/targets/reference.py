@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES, load_builtin, parse_reference
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, KNOWN_SCHEMES, load_builtin, parse_reference
 
 _SCHEMES = {"vault"}
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from kinetic_auth_core.locations import url_problem
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.stores.file import DamagedEntryError, Entry, Lease
-from kinetic_auth_core.stores.memory import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 _STORE = MemoryStore()

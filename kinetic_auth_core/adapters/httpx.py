@@ -11,7 +11,7 @@ from typing import Any
 from kinetic_auth_core.adapters.not_installed import checked_source, not_installed
 from kinetic_auth_core.adapters.token_scope import BULK_HEADER, Origin, TokenScope, carries, holds_token, origin
 from kinetic_auth_core.errors import SessionRejectedError
-from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
+from kinetic_auth_core.oauth.error_codes import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 

@@ -14,7 +14,7 @@ import urllib3.exceptions
 from kinetic_auth_core.adapters.not_installed import checked_source
 from kinetic_auth_core.adapters.token_scope import TokenScope, carries, detach, holds_token, is_own, origin_of
 from kinetic_auth_core.errors import SessionRejectedError
-from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
+from kinetic_auth_core.oauth.error_codes import MAX_REFUSAL_BYTES, SUSPECT_STATUSES, is_dead_session, is_taken
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 
@@ -31,7 +31,7 @@ class SalesforceAuth(requests.auth.AuthBase):
             http.auth = SalesforceAuth(source)
             http.get(f"{source.session().base_url}/limits")
 
-    If the response shows that the token has expired (see `oauth.invalid_session`), the source is notified, the first
+    If the response shows that the token has expired (see `oauth.error_codes`), the source is notified, the first
     caller logs in for all, and the request is repeated once; the first response is in the `history` of the second, as
     with requests' own `HTTPDigestAuth`. A second rejection is returned. So is the first one if the body cannot be sent
     again (a generator, a pipe) or the new session is on another host; the next request uses the new session.

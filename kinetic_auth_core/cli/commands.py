@@ -205,7 +205,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     if not value or ctx.resilient_parsing:
         return
     from kinetic_auth_core.cli.output import emit, emit_json
-    from kinetic_auth_core.versions import installed_version
+    from kinetic_auth_core.package_metadata import installed_version
 
     version = installed_version()
     if current_run().as_json:

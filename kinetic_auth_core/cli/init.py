@@ -22,10 +22,10 @@ from kinetic_auth_core.cli.output import emit, emit_json, note, wrapped
 from kinetic_auth_core.config.construct import refusals
 from kinetic_auth_core.config.files import FILE_NAME
 from kinetic_auth_core.errors import ConfigurationError, suggest
-from kinetic_auth_core.events import may_ask_a_person
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, parse_reference
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, installed
+from kinetic_auth_core.registry.hookspecs import may_ask_a_person
 from kinetic_auth_core.registry.loading import load_authenticator
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, parse_reference
 from kinetic_auth_core.settings.schema import Setting, exactly_one_of, schema
 
 _ENVIRONMENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -16,9 +16,9 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import json_option
 from kinetic_auth_core.cli.output import emit, emit_json
 from kinetic_auth_core.errors import ConfigurationError
+from kinetic_auth_core.locations import BUILTIN_SCHEMES
+from kinetic_auth_core.package_metadata import CORE
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, KEY_LOADERS, OBSERVERS, PUBLISHED, SESSION_STORES
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES
-from kinetic_auth_core.versions import CORE
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SUFFIX = ".tmpl"

@@ -10,11 +10,10 @@ import attrs
 
 from kinetic_auth_core.cli.options import Choice
 from kinetic_auth_core.cli.output import note
-from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import Layer
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError, suggest
-from kinetic_auth_core.resolution.resolver import Resolution, inspect
-from kinetic_auth_core.resolution.store import DEFAULT_STORE
+from kinetic_auth_core.resolution.inspection import DEFAULT_STORE, Resolution, inspect
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema
 from kinetic_auth_core.stores.file import FileStore, default_folder

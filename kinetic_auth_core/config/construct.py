@@ -18,13 +18,12 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import MergedSettings, file_layer, merge, texts
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError, ProviderLoadError
-from kinetic_auth_core.locations import expanded
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, Reference, expanded, load_builtin
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.registry.discovery import PluginTable
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
 from kinetic_auth_core.settings.schema import (
     ExplainedSetting,
     KeyList,
@@ -87,7 +86,7 @@ def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> Kin
         A copy of it; the error itself where it names no file of a setting, or says where that was set.
     """
     rows = list(rows)
-    is_named = any(error.message.startswith(f"{row.name}: ") for row in rows)  # `login.flow` adds where it was set
+    is_named = any(error.message.startswith(f"{row.name}: ") for row in rows)  # `name_places` adds where it was set
     if is_named or not isinstance(error, KeyLoadError | ConfigurationError):
         return error
     for row in sorted(rows, key=lambda row: not re.search(rf"\b{row.name}\b", error.remedy)):  # two may name one file
@@ -95,6 +94,38 @@ def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> Kin
         if is_path and row.source not in error.message and _names_file(error.message, os.fspath(row.value)):
             return error.met_at(f"{row.name} (from {row.source})")
     return error
+
+
+def name_places(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> None:
+    """Say where those settings come from that an error is about, or whose check it recommends.
+
+    Args:
+        error: The error of a login. A message that begins with a setting gets its place there; a remedy that names some
+            gets theirs at its end.
+        rows: The settings, as `explain()` has them.
+    """
+    rows = [row for row in rows if row.source not in _OWN_SOURCES and row.name != "store"]
+    for row in rows:
+        name, colon, what = error.message.partition(": ")
+        if colon and name == row.name:
+            _reword(error, f"{name} (from {row.source}): {what}")
+    text = f"{error.message} {error.remedy}" if isinstance(error, KeyLoadError) else error.remedy
+    named = [
+        f"{row.name} is from {row.source}"
+        for row in rows
+        if re.search(rf"\b{row.name}\b", text) and f"{row.name} (from " not in error.message
+    ]
+    places = "; ".join(named)
+    if places and places not in error.remedy:
+        error.remedy = f"{error.remedy} ({places}.)".strip()
+
+
+def _reword(error: KineticAuthError, message: str) -> None:
+    if isinstance(error, ConfigurationError) and error.problems == (error.message,):
+        error.problems = (message,)
+    if error.args == (error.message,):
+        error.args = (message,)
+    error.message = message
 
 
 _OWN_SOURCES = {"default", "constructor", "keyword"}  # nothing to look up

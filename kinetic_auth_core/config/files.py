@@ -28,7 +28,7 @@ from kinetic_auth_core.registry.discovery import (
 )
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.config.variables import Variables  # which reads .env files by this module
+    from kinetic_auth_core.config.configuration import Variables  # which reads .env files by this module
 
 
 logger = logging.getLogger(__name__)
@@ -419,3 +419,28 @@ def _plugin_tables(file: ConfigFile, document: Table) -> tuple[dict[tuple[str, s
             except ValueError as error:
                 problems.append(f"{key}.{name}: {error}")
     return found, problems
+
+
+def no_provider_problem(file: ConfigFile, name: str | None) -> str:
+    """What to say where neither the caller nor the file names a provider.
+
+    Args:
+        file: The config file.
+        name: The environment, or None.
+    """
+    how = 'resolve("jwt-bearer"), kinetic-auth login jwt-bearer, or provider = "..." in a config file'
+    if file.path is None:
+        why = f"and there is no config file; looked for: {searched_places()}"
+    elif name is None and file.environments:
+        first = next(iter(file.environments))
+        known = ", ".join(file.environments)
+        why = f"nor an environment, and {file.path} has no default_environment; it has: {known}"
+        how = (
+            f'resolve(environment="{first}"), kinetic-auth login -e {first}, KINETIC_AUTH_ENVIRONMENT={first}, '
+            f'or default_environment = "{first}" at the top of the file'
+        )
+    elif name is None:
+        why = f"and {file.path} has no environments"
+    else:
+        why = f"and {file.source('environments', name)} has no provider key"
+    return f"no provider was named, {why}. Name one: {how}."

@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.environment import Configuration
-from kinetic_auth_core.config.variables import Variables, has_references, interpolate, without_line_end
+from kinetic_auth_core.config.configuration import Configuration, Variables, has_references, interpolate
 from kinetic_auth_core.errors import suggest
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting, group_problem
 
+_LINE_END = "\r\n"  # `echo` and editors leave one behind a value, such as a secret of Kubernetes
 _ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 
 
@@ -68,7 +68,7 @@ def variable_layers(schema: Sequence[Setting], variables: Variables, prefix: str
     return [
         {
             setting.name: LayeredValue(
-                without_line_end(value),
+                value.rstrip(_LINE_END),
                 layer.source(prefix + setting.env),
                 text=True,
                 is_variable=True,
@@ -111,7 +111,7 @@ def file_layer(
 
     def lookup(name: str) -> str | None:
         found = configuration.variables.lookup(name)
-        return None if found is None else without_line_end(found)
+        return None if found is None else found.rstrip(_LINE_END)
 
     for name, raw in table.items():
         if name in but_not:
@@ -139,7 +139,7 @@ def _read(raw: Any, lookup: Callable[[str], str | None], folder: Path, *, is_pat
         return literal
     value = interpolate(raw, lookup)
     if isinstance(value, str):
-        value = without_line_end(value)
+        value = value.rstrip(_LINE_END)
     if is_path and isinstance(value, str):
         return str(folder / expanded(value))
     if is_secret and isinstance(value, str) and value.startswith("file://"):

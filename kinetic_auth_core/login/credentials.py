@@ -2,25 +2,28 @@
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.locations import MAX_FILE_BYTES
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, MAX_FILE_BYTES, Reference, load_builtin
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
 from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
-from kinetic_auth_core.registry.loading import load_key_loader
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin
+from kinetic_auth_core.registry.loading import check_reference, load_key_loader
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, schema
 from kinetic_auth_core.transport.connections import Deadline
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: While a guard holds a credential back, its secrets are not fetched again more often than this.
+_FETCH_PAUSE_S = 5.0
 
 
 class SecretLoader:
@@ -143,6 +146,34 @@ def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
         yield from ((name, item) for item in items if isinstance(item, Reference))
 
 
+def check_references(
+    values: dict[str, Any], rows: Sequence[ExplainedSetting], allowed: AllowedPlugins
+) -> tuple[tuple[ExplainedSetting, ...], list[str]]:
+    """The rows, those of references with a note on what loads them; and a sentence for each invalid reference.
+
+    Args:
+        values: Settings by name; some of them references.
+        rows: The settings as they are explained.
+        allowed: Whose key loaders may be loaded.
+    """
+    sources = {row.name: row.source for row in rows}
+    notes: dict[str, str] = {}
+    problems = []
+    for name, reference in references(values):
+        if reference.scheme in BUILTIN_SCHEMES:
+            notes[name] = "loaded by the core"
+            continue
+        try:
+            notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
+        except KineticAuthError as error:
+            problems.append(f"{name} (from {sources[name]}): {error}")
+    noted = (
+        attrs.evolve(row, note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
+        for row in rows
+    )
+    return tuple(noted), problems
+
+
 def key_lists(instance: Any) -> dict[str, KeyList]:
     """The settings of a provider's instance that are lists of keys, of which one is sent at a time."""
     choices = [each for each in schema(type(instance)) if each.secret and each.takes_key_list]
@@ -186,6 +217,7 @@ class Credentials:
         self.is_local = all(reference.scheme in BUILTIN_SCHEMES for _, reference in references(values))
         is_constant = not any(isinstance(value, Reference | KeyList | list) for value in values.values())
         self._constant = Values(dict(values)) if is_constant else None
+        self._fetched_at: dict[int, float] = {}  # by set; seconds of the monotonic clock
         self.accepted: int | None = None  # which set was accepted last, from 0
 
     def order(self) -> list[int]:
@@ -206,6 +238,26 @@ class Credentials:
         if self._constant is not None:
             return self._constant
         return Values({name: self._value(name, value, number, fresh) for name, value in self._values.items()})
+
+    def changed(self, number: int, values: Values, error: CredentialsRejectedError, *, was_sent: bool) -> Values | None:
+        """The values of a refused set, where they have changed since they were fetched; else None.
+
+        Args:
+            number: Which set.
+            values: What was refused.
+            error: The refusal.
+            was_sent: Whether they were sent; otherwise their secrets were fetched again only if that is a while ago.
+        """
+        now = time.monotonic()
+        if not was_sent and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S:
+            return None
+        self._fetched_at[number] = now
+        try:
+            fetched = self.load(number, fresh=True)
+        except KeyLoadError as failure:
+            logger.warning("%s Its secrets could not be fetched again: %s", error.message, failure)
+            return None
+        return None if fetched == values else fetched
 
     def import_modules(self) -> None:
         """Import what resolving the references needs."""

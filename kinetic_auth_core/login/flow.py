@@ -1,33 +1,131 @@
-"""One login, from the request that says why it is made to the event of how it went, for the log and the observers.
+"""One login, from the request that says why it is made to the event of how it went; and the budget of logins.
 
-The credentials are offered in `login.guarded`, and the provider is called in `login.instances`. Whether a login
-is needed at all, and who shares its session, is decided in `sessions`.
+The credentials are offered, and the provider is called, in `login.guarded`. Whether a login is needed at all, and who
+shares its session, is decided in `sessions`.
 """
 
 import logging
-import re
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import notice_fork, raise_interruption
-from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.events import LoginEvent, LoginRequest, LoginTally, Reason, tallied
+from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
+from kinetic_auth_core.config.construct import name_places
+from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, LoginBudgetError
 from kinetic_auth_core.login.credentials import Credentials, references
-from kinetic_auth_core.login.guarded import GuardedLogins
-from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
-from kinetic_auth_core.login.limits import LoginBudget, SharedResources
+from kinetic_auth_core.login.guarded import GuardedLogins, ProviderInstance, ProviderInstances
 from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
-from kinetic_auth_core.login.spec import LoginSpec
+from kinetic_auth_core.login.spec import LoginSpec, SharedResources
 from kinetic_auth_core.login.state import Record
+from kinetic_auth_core.registry.hookspecs import LoginEvent, LoginRequest, Reason
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.schema import ExplainedSetting
+from kinetic_auth_core.transport.connections import LoginTally, tallied
 
 logger = logging.getLogger(__name__)
+
+WINDOW_S = 3600.0
+_WARN_AT = 0.8
+
+
+class LoginBudget:
+    """Counts the logins of one source within the last hour that may have reached Salesforce.
+
+    Args:
+        limit: How many there may be.
+        label: What messages call the login.
+        details: `provider`, `host` and `username`, for errors.
+        clocks: Functions that give seconds; an age is the largest by any of them: the monotonic clock stands still
+            while a machine sleeps.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        label: str,
+        details: Mapping[str, Any],
+        clocks: tuple[Callable[[], float], ...] = (time.monotonic, time.time),
+    ) -> None:
+        self._limit = limit
+        self._label = label
+        self._details = details
+        self._clocks = clocks
+        self._spent: deque[tuple[float, ...]] = deque()
+        self._warned = False
+        self._last_failure = ""
+        self._lock = threading.RLock()
+        reset_after_fork(self)
+
+    def spend(self) -> tuple[float, ...]:
+        """Count a login that is about to be made.
+
+        Returns:
+            What `failed` takes back.
+
+        Raises:
+            LoginBudgetError: There were too many within the last hour; it names the last failure.
+        """
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            while self._spent and self._age(now, self._spent[0]) >= WINDOW_S:
+                self._spent.popleft()
+            spent = len(self._spent)
+            if spent >= self._limit:
+                wait = WINDOW_S - self._age(now, self._spent[0])
+                raise LoginBudgetError(
+                    f"{self._label}: {spent} logins within the last hour are all that login_budget allows; the next "
+                    f"one in {wait:.0f} s.{self._last_failure}",
+                    remedy="Find out which code discards sessions: share one source, and call invalidate() only with a "
+                    "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
+                    **self._details,
+                )
+            self._spent.append(now)
+            was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
+            is_first_warning = self._warned and not was_warned
+        if is_first_warning:
+            logger.warning(
+                "%s: %d of %d logins of this hour's login_budget are spent", self._label, spent + 1, self._limit
+            )
+        return now
+
+    def failed(self, spent: tuple[float, ...], error: KineticAuthError, *, counts: bool) -> None:
+        """Note that a login failed.
+
+        Args:
+            spent: What `spend` returned.
+            error: Its error.
+            counts: Whether it may have reached Salesforce; otherwise it is not counted.
+        """
+        with self._lock:
+            self._last_failure = f" The last failure: {error.message}"
+            if not counts and spent in self._spent:
+                self._spent.remove(spent)
+
+    def spent(self) -> list[float]:
+        """The seconds since each login that was counted within the last hour, the oldest first."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return [age for each in self._spent if (age := self._age(now, each)) < WINDOW_S]
+
+    def is_idle(self) -> bool:
+        """Whether no login was counted within the last hour."""
+        with self._lock:
+            now = tuple(clock() for clock in self._clocks)
+            return not self._spent or self._age(now, self._spent[-1]) >= WINDOW_S
+
+    @staticmethod
+    def _age(now: tuple[float, ...], then: tuple[float, ...]) -> float:
+        return max(new - old for new, old in zip(now, then, strict=True))
+
+    def _after_fork(self) -> None:
+        """In the child: no thread holds the lock that a thread of the parent may have held."""
+        self._lock = threading.RLock()
 
 
 class LoginFlow:
@@ -38,7 +136,7 @@ class LoginFlow:
         guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
         resources: What it may share with other sources.
-        states: What the provider keeps from login to login.
+        states: Gives what the provider keeps from login to login.
     """
 
     def __init__(
@@ -47,7 +145,7 @@ class LoginFlow:
         guard: LoginGuard,
         budget: LoginBudget,
         resources: SharedResources,
-        states: States,
+        states: Callable[[], States],
     ) -> None:
         self.spec = spec
         self._states = states
@@ -134,8 +232,7 @@ class LoginFlow:
         if not self.spec.is_single_use:
             return False
         try:
-            secret = self._states.single_use(self.instance())
-            return secret is not None and secret.has_to_wait(has_live=has_live)
+            return self._states().single_use(self.instance()).has_to_wait(has_live=has_live)
         except KineticAuthError as error:  # the login will say so
             logger.debug("cannot tell whether another login is under way: %s", error)
             return False
@@ -146,7 +243,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: The store failed.
         """
-        return self._states.newest(self.instance())
+        return self._states().newest(self.instance())
 
     def file_in_clear(self) -> Path | None:
         """The file that holds the token of the provider in clear; None: there is no such file.
@@ -154,7 +251,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: The store failed.
         """
-        return self._states.file_in_clear(self.instance()) if self.spec.is_single_use else None
+        return self._states().file_in_clear(self.instance()) if self.spec.is_single_use else None
 
     def forget_state(self) -> bool:
         """Delete what the provider has kept.
@@ -165,7 +262,7 @@ class LoginFlow:
         Raises:
             KineticAuthError: The store failed.
         """
-        return self._states.forget(self.instance())
+        return self._states().forget(self.instance())
 
     def instance(self) -> Any:
         """The provider's instance, as the next login would use it.
@@ -203,7 +300,7 @@ class LoginFlow:
             KineticAuthError: The store failed.
         """
         known = self.known_instance() if self.spec.is_single_use else None
-        return None if known is None else self._states.record(known.instance)
+        return None if known is None else self._states().record(known.instance)
 
     def logins(self) -> list[float]:
         """The seconds since each login that was counted within the last hour, the oldest first."""
@@ -264,39 +361,3 @@ def import_modules(spec: LoginSpec, resources: SharedResources) -> None:
     for _, reference in references(spec.values):
         spec.loader.import_modules(reference)
     resources.observers_of(spec.observers, spec.allowed)
-
-
-#: What the caller has written right there.
-_OBVIOUS = frozenset({"default", "constructor", "keyword"})
-
-
-def name_places(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> None:
-    """Say where those settings come from that an error is about, or whose check it recommends.
-
-    Args:
-        error: The error of a login. A message that begins with a setting gets its place there; a remedy that names some
-            gets theirs at its end.
-        rows: The settings, as `explain()` has them.
-    """
-    rows = [row for row in rows if row.source not in _OBVIOUS and row.name != "store"]
-    for row in rows:
-        name, colon, what = error.message.partition(": ")
-        if colon and name == row.name:
-            _reword(error, f"{name} (from {row.source}): {what}")
-    text = f"{error.message} {error.remedy}" if isinstance(error, KeyLoadError) else error.remedy
-    named = [
-        f"{row.name} is from {row.source}"
-        for row in rows
-        if re.search(rf"\b{row.name}\b", text) and f"{row.name} (from " not in error.message
-    ]
-    places = "; ".join(named)
-    if places and places not in error.remedy:
-        error.remedy = f"{error.remedy} ({places}.)".strip()
-
-
-def _reword(error: KineticAuthError, message: str) -> None:
-    if isinstance(error, ConfigurationError) and error.problems == (error.message,):
-        error.problems = (message,)
-    if error.args == (error.message,):
-        error.args = (message,)
-    error.message = message

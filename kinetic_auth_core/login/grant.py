@@ -1,6 +1,6 @@
 """The base of providers that log in with one request to the token endpoint: settings, checks, the login itself.
 
-A subclass adds the form fields of its grant. `oauth.token_response` reads the answer; `transport.client` sends the
+A subclass adds the form fields of its grant. `oauth.endpoints` reads the answer; `transport.client` sends the
 request.
 """
 
@@ -16,37 +16,36 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, uninterrupted
+from kinetic_auth_core.config.configuration import Variables
 from kinetic_auth_core.config.construct import construct
 from kinetic_auth_core.config.merge import merge, variable_layers
-from kinetic_auth_core.config.variables import Variables
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
     KineticAuthError,
     TransportError,
 )
-from kinetic_auth_core.events import AcceptedState, InstanceState, LoginRequest, may_ask_a_person, tallied
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
-from kinetic_auth_core.registry.hookspecs import hookimpl
+from kinetic_auth_core.registry.hookspecs import AcceptedState, InstanceState, LoginRequest, hookimpl, may_ask_a_person
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, setting
-from kinetic_auth_core.settings.validators import (
-    DEFAULT_LOGIN_URL,
+from kinetic_auth_core.settings.fields import (
     api_version_setting,
     ca_bundle_setting,
     check_path,
     check_proxy,
     check_seconds,
-    login_url_setting,
+    setting,
 )
-from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted
+from kinetic_auth_core.settings.hosts import DEFAULT_LOGIN_URL, login_url_setting
+from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts
+from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted, tallied
 
 if TYPE_CHECKING:
+    from kinetic_auth_core.oauth.endpoints import RequestContext
     from kinetic_auth_core.oauth.retry import LoginClock
-    from kinetic_auth_core.oauth.token_response import RequestContext
     from kinetic_auth_core.transport.client import TokenRequest, Transport
 
 logger = logging.getLogger(__name__)
@@ -276,8 +275,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         return credentials, variants
 
     def _log_in(self, asked: LoginRequest, attempts: Iterator[int]) -> SalesforceSession:
+        from kinetic_auth_core.oauth.endpoints import RequestContext
         from kinetic_auth_core.oauth.retry import LoginClock, ServerClock, Tries
-        from kinetic_auth_core.oauth.token_response import RequestContext
 
         login = RequestContext(
             self.provider_name or asked.provider or type(self).__name__,
@@ -314,7 +313,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest, request: "TokenRequest"
     ) -> SalesforceSession:
         """Send the form, and read the answer."""
-        from kinetic_auth_core.oauth.token_response import ask, read_response
+        from kinetic_auth_core.oauth.endpoints import ask, read_response
 
         logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
         response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)

@@ -1,49 +1,219 @@
 """The credentials of one login in turn, each within the guards, its mark and the budget, by one deadline.
 
 The guards are asked first, the mark of a token that can be used once is set next, and the budget is spent last: what
-one of them stops sends nothing.
+one of them stops sends nothing. Then the provider's instance is called inside the observers' wrappers, and what it
+returns or raises is checked; there is one instance for each set of values.
 """
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from kinetic_auth_core.concurrency import uninterrupted
+from kinetic_auth_core.concurrency import raise_interruption, reset_after_fork, uninterrupted
+from kinetic_auth_core.config.construct import with_place
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
     InteractionRequiredError,
-    KeyLoadError,
     KineticAuthError,
     RateLimitedError,
     TransportError,
 )
-from kinetic_auth_core.events import LoginRequest, ProviderState, current_tally
 from kinetic_auth_core.login.credentials import Credentials, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.instances import ProviderInstance, ProviderInstances
-from kinetic_auth_core.login.limits import LoginBudget
-from kinetic_auth_core.login.refusals import HeldBackError, LoginGuard, first_tries
+from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States
-from kinetic_auth_core.login.spec import LoginSpec
+from kinetic_auth_core.login.spec import LoginSpec, SharedResources, make_instance
+from kinetic_auth_core.login.state import OpenState
 from kinetic_auth_core.oauth.error_codes import culprit_of, is_the_end
-from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.session import SalesforceSession
-from kinetic_auth_core.transport.connections import Deadline
+from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.registry.hookspecs import LoginHooks, LoginRequest, ProviderState
+from kinetic_auth_core.registry.loading import are_loading
+from kinetic_auth_core.session import InvalidSessionError, SalesforceSession, jwt_times
+from kinetic_auth_core.settings.schema import secret_texts
+from kinetic_auth_core.transport.connections import Deadline, current_tally
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.login.flow import LoginBudget  # which logs in by this module
 
 logger = logging.getLogger(__name__)
 
-#: While the guard holds a credential back, its secrets are not fetched again more often than this.
-_FETCH_PAUSE_S = 5.0
 #: How long a thread waits at most for the first login of another one with the same credential.
 _FIRST_TRY_S = 600.0
 #: How long a refresh in the background waits for another login that presents the same secret.
 _WAIT_IN_BACKGROUND_S = 5.0
+
+
+@attrs.define(eq=False, repr=False, match_args=False)
+class ProviderInstance:
+    """A provider's instance as a source uses it.
+
+    Attributes:
+        values: What it was made from.
+        instance: The instance.
+        hooks: The observers, around it.
+        credential: What the guards know it by.
+    """
+
+    values: Values
+    instance: Any
+    hooks: LoginHooks
+    credential: Credential = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
+    )
+
+
+class ProviderInstances:
+    """The instance for each set of credentials.
+
+    Args:
+        spec: What class they are of, and with which settings.
+        resources: What they may share with other sources.
+    """
+
+    def __init__(self, spec: LoginSpec, resources: SharedResources) -> None:
+        self._spec = spec
+        self._resources = resources
+        self._by_number: dict[int, ProviderInstance] = {}
+        self._lock = threading.RLock()  # a provider whose constructor asks its own source fails, and does not hang
+        reset_after_fork(self)
+
+    def get(self, number: int, values: Values) -> ProviderInstance:
+        """The instance for a set of credentials; one that was made for other values is closed.
+
+        Args:
+            number: Which set, from 0.
+            values: The set's values, as they are now.
+        """
+        observers = self._observers()  # not under the lock: one that logs in while it is made may wait for it
+        with self._lock:
+            before = self._by_number.get(number)
+            if before is not None and (before.values is values or before.values == values):
+                return before
+            instance = self._kept(number)
+            if instance is None:
+                instance = make_instance(self._spec.provider, self._spec.make, self._spec.rows, values)
+            if isinstance(instance, GrantAuthenticator) and not self._spec.is_by_hand:
+                instance.share(self._resources.transports)
+            provider = ProviderInstance(values, instance, LoginHooks(instance, observers))
+            if are_loading():
+                return provider  # not to be kept, as it is without its observers
+            self._by_number[number] = provider
+        if before is not None:
+            _close_quietly(before.instance)
+        return provider
+
+    def known(self, number: int) -> ProviderInstance | None:
+        """The instance for a set of credentials, where there is one already; else None.
+
+        Args:
+            number: Which set, from 0.
+        """
+        with self._lock:
+            return self._by_number.get(number)
+
+    def hooks(self, instance: Any) -> LoginHooks:
+        """The observers, around an instance.
+
+        Args:
+            instance: The provider's instance; None where it could not even be made.
+        """
+        return LoginHooks(instance, self._observers())
+
+    def _observers(self) -> list[tuple[str, object]]:
+        return self._resources.observers_of(self._spec.observers, self._spec.allowed)
+
+    def authenticate(self, provider: ProviderInstance, request: LoginRequest) -> SalesforceSession:
+        """Call the provider's `authenticate` inside the observers' wrappers, and check what it returns.
+
+        Args:
+            provider: The instance, with its observers.
+            request: What the login is made for.
+
+        Raises:
+            SessionRejectedError: A guard refuses the session.
+            AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
+        """
+        secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
+        what, failure = "", None
+        try:
+            session = provider.hooks.authenticate(request)
+        except InvalidSessionError as error:
+            raise_interruption(error)
+            what = f"returned an invalid session: {'; '.join(error.problems)}."
+        except KineticAuthError as error:
+            raise_interruption(error)
+            redact_chain(error, secrets)
+            failure = with_place(error, self._spec.rows)
+            if failure is error:
+                raise
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
+            cause = redacted_cause(error, secrets)
+            what = f"raised {describe(cause)}"
+        else:
+            if isinstance(session, SalesforceSession) and session.access_token:
+                self._spec.check(session, secrets)
+                return _with_end(session)
+            if isinstance(session, SalesforceSession):
+                what = "returned an invalid session: it has no access_token."
+            else:
+                what = f"returned {type(session).__name__} instead of a SalesforceSession."
+                remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
+        if failure is not None:
+            raise failure  # outside of the except block, so that it is not chained to its other self
+        spec = self._spec
+        label = f"{spec.provider!r} ({spec.distribution})" if spec.distribution else repr(spec.provider)
+        around = (
+            f", or an observer around it ({', '.join(provider.hooks.wrappers)})," if provider.hooks.wrappers else ""
+        )
+        raise AuthenticationError(
+            f"the plugin {label}{around} {what}", remedy=remedy, provider=spec.provider
+        ) from cause
+
+    def close(self) -> None:
+        """Close the provider's connections, if it has a `close`."""
+        for provider in list(self._by_number.values()):
+            _close_quietly(provider.instance)
+
+    def _kept(self, number: int) -> Any:
+        """The instance that `resolve` made to check the settings; not across a fork, as it may hold connections."""
+        return self._spec.instances[number] if self._spec.instances and os.getpid() == self._spec.pid else None
+
+    def _after_fork(self) -> None:
+        """In the child: no thread holds the lock that a thread of the parent may have held; its instances stay its own.
+
+        Those may hold connections. They are not closed: over TLS that would end the parent's connection.
+        """
+        self._lock = threading.RLock()
+        self._by_number = {}
+
+
+def _close_quietly(instance: Any) -> None:
+    """Call a provider's `close`, if it has one. One that raises breaks nothing."""
+    close = getattr(instance, "close", None)
+    if close is not None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - a plugin's class
+            raise_interruption(error)
+            logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
+
+
+def _with_end(session: SalesforceSession) -> SalesforceSession:
+    """A session that says when its token ends, where the token does and the provider has not said so."""
+    times = jwt_times(session.access_token) if session.expires_at is None else None
+    if times is None:
+        return session
+    (issued, expires), now = times, time.time()
+    lives_s = [life_s for life_s in (expires - now, expires - (issued or now)) if life_s > 0]
+    return attrs.evolve(session, expires_at=now + min(lives_s)) if lives_s else session
 
 
 @attrs.frozen(eq=False, repr=False, match_args=False)
@@ -81,7 +251,7 @@ class GuardedLogins:
         instances: The provider's instances.
         guard: Stops a credential that was refused just now, and a user who has met Salesforce's limit.
         budget: Stops too many logins.
-        states: What the provider keeps from login to login.
+        states: Gives what the provider keeps from login to login.
     """
 
     def __init__(
@@ -91,8 +261,8 @@ class GuardedLogins:
         instances: ProviderInstances,
         *,
         guard: LoginGuard,
-        budget: LoginBudget,
-        states: States,
+        budget: "LoginBudget",
+        states: Callable[[], States],
     ) -> None:
         self._spec = spec
         self._credentials = credentials
@@ -100,8 +270,8 @@ class GuardedLogins:
         self._guard = guard
         self._budget = budget
         self._states = states
+        self._own_state: list[str] = []  # of a provider that may present its secret more than once
         self._deadline_s = spec.deadline_s
-        self._fetched_at: dict[int, float] = {}  # by set of credentials; seconds of the monotonic clock
 
     @secret_boundary  # the observers and the log get errors without frames, too
     def session(
@@ -131,31 +301,13 @@ class GuardedLogins:
         try:
             return self._log_in_with(number, values, login)
         except CredentialsRejectedError as error:
-            changed = self._changed(number, values, error, login.deadline)
-            if changed is None:
+            if culprit_of(error.error, error.description) is None or login.deadline.has_passed:
+                raise
+            was_sent = not isinstance(error, HeldBackError | LostGrantError)
+            if (changed := self._credentials.changed(number, values, error, was_sent=was_sent)) is None:
                 raise
             logger.warning("%s Its secrets have changed in their place; trying the new ones.", error.message)
         return self._log_in_with(number, changed, login)
-
-    def _changed(
-        self, number: int, values: Values, error: CredentialsRejectedError, deadline: Deadline
-    ) -> Values | None:
-        """The values of a refused set, where they have changed since they were fetched; else None."""
-        if culprit_of(error.error, error.description) is None or deadline.has_passed:
-            return None
-        now = time.monotonic()
-        if (
-            isinstance(error, HeldBackError | LostGrantError)
-            and now - self._fetched_at.get(number, -_FETCH_PAUSE_S) < _FETCH_PAUSE_S
-        ):
-            return None
-        self._fetched_at[number] = now
-        try:
-            fetched = self._credentials.load(number, fresh=True)
-        except KeyLoadError as failure:
-            logger.warning("%s Its secrets could not be fetched again: %s", error.message, failure)
-            return None
-        return None if fetched == values else fetched
 
     def _log_in_with(self, number: int, values: Values, login: _Login) -> SalesforceSession:
         provider = self._instances.get(number, values)
@@ -193,9 +345,10 @@ class GuardedLogins:
 
     def _with_state(self, provider: ProviderInstance, login: _Login) -> SalesforceSession:
         """Log in with what the provider keeps; what can be presented once only is marked before."""
-        secret = self._states.single_use(provider.instance)
-        if secret is None:
-            return self._within_budget(provider, login, self._states.open(provider.instance))
+        if not self._spec.is_single_use:
+            state = OpenState(lambda: self._states().entry(provider.instance), self._own_state)
+            return self._within_budget(provider, login, state)
+        secret = self._states().single_use(provider.instance)
         held: list[MarkedState] = []
 
         def present() -> SalesforceSession | None:

@@ -27,11 +27,10 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.locations import absolute
+from kinetic_auth_core.locations import Reference, absolute
 from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.registry.hookspecs import Signer
-from kinetic_auth_core.registry.references import Reference
 from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import KeyList, LiteralText, Setting, names_of_bytes, schema
 

@@ -28,7 +28,7 @@ from kinetic_auth_core.login.identity import class_name, is_connection_setting, 
 from kinetic_auth_core.oauth.error_codes import FIRST_LIMIT_PAUSE_S, Culprit, culprit_of, known_error
 from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import schema
-from kinetic_auth_core.stores.memory import process_key
+from kinetic_auth_core.stores.base import process_key
 from kinetic_auth_core.stores.session_cache import Lease, SessionCache
 
 #: The longest pause; `lockout_guard` may be longer.

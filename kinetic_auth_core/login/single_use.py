@@ -36,7 +36,6 @@ from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.login.state import (
     Lost,
     Mark,
-    OpenState,
     Record,
     StateEntry,
     StateWriter,
@@ -46,7 +45,7 @@ from kinetic_auth_core.login.state import (
     store_unavailable,
 )
 from kinetic_auth_core.oauth.error_codes import is_the_end, token_was_not_used
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 logger = logging.getLogger(__name__)
@@ -346,22 +345,15 @@ class States:
         self._spec = spec
         self._cache = cache
         self._secrets: dict[str, SingleUse] = {}
-        self._own: list[str] = []  # of a provider that may present its secret more than once
 
-    def open(self, instance: Any) -> OpenState:
-        """The state of a provider whose secret may be presented more than once; the store is not asked yet."""
-        return OpenState(lambda: self._entry(instance), self._own)
-
-    def single_use(self, instance: Any) -> SingleUse | None:
-        """The secret of a provider that can present it once; None: it is not such a provider.
+    def single_use(self, instance: Any) -> SingleUse:
+        """The secret of a provider that can present it once.
 
         Raises:
             StoreUnavailableError: The store failed.
             ConfigurationError: The store cannot keep it.
         """
-        if not self._spec.is_single_use:
-            return None
-        entry = self._entry(instance)
+        entry = self.entry(instance)
         spec = self._spec
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
         if (known := self._secrets.get(entry.name)) is not None:
@@ -383,7 +375,7 @@ class States:
         Raises:
             KineticAuthError: The store failed.
         """
-        return self._entry(instance).read()
+        return self.entry(instance).read()
 
     def newest(self, instance: Any) -> str | None:
         """The secret that the next login would present; None if there is none, or it is not a token.
@@ -391,7 +383,7 @@ class States:
         Raises:
             StoreUnavailableError: The store failed.
         """
-        record = self._entry(instance).read()
+        record = self.entry(instance).read()
         if record.value is not None or record.lost is not None or not self._spec.is_single_use:
             return record.value
         seeds = [value for value in seed_of(type(instance), instance).secrets.values() if isinstance(value, str)]
@@ -406,9 +398,9 @@ class States:
         from kinetic_auth_core.stores.file import FileStore
 
         store = self._cache.opened_store()
-        if not isinstance(store, FileStore) or self._entry(instance).read().value is None:
+        if not isinstance(store, FileStore) or self.entry(instance).read().value is None:
             return None
-        return store.file_in_clear(self._entry(instance).name)
+        return store.file_in_clear(self.entry(instance).name)
 
     def forget(self, instance: Any) -> bool:
         """Delete a state.
@@ -419,11 +411,17 @@ class States:
         Raises:
             StoreUnavailableError: The store failed.
         """
-        entry = self._entry(instance)
+        entry = self.entry(instance)
         self._secrets.pop(entry.name, None)
         return entry.delete()
 
-    def _entry(self, instance: Any) -> StateEntry:
+    def entry(self, instance: Any) -> StateEntry:
+        """Where the record of a provider's secret is.
+
+        Raises:
+            StoreUnavailableError: The store failed.
+            ConfigurationError: The store cannot keep it.
+        """
         label = self._spec.label
         try:
             store = self._cache.opened_store() or memory_of_states()

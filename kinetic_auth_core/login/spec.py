@@ -5,19 +5,19 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import raise_interruption
+from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.config.construct import construct, located, refusals
 from kinetic_auth_core.config.merge import keyword_layer, merge
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, SessionRejectedError
 from kinetic_auth_core.login.credentials import NO_SECRETS, SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, has_seed, identity_of
-from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
+from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -25,13 +25,17 @@ from kinetic_auth_core.registry.discovery import (
     installed,
     normalized,
 )
-from kinetic_auth_core.registry.loading import NO_OBSERVERS, Observers, import_modules_of
+from kinetic_auth_core.registry.loading import NO_OBSERVERS, Named, Observers, are_loading, import_modules_of
 from kinetic_auth_core.registry.validation import reference_problem
+from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.fields import check_seconds, setting
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
-from kinetic_auth_core.settings.schema import ExplainedSetting, schema, setting
-from kinetic_auth_core.settings.validators import check_seconds
-from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.settings.schema import ExplainedSetting, schema
+from kinetic_auth_core.stores.base import MemoryStore, SessionStore
+from kinetic_auth_core.transport.connections import Transports
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.login.flow import LoginBudget  # which logs in by this module
 
 logger = logging.getLogger(__name__)
 
@@ -147,8 +151,7 @@ class LoginSpec:
 
     def import_modules(self) -> None:
         """Import what a login needs of the core, the provider and the store."""
-        import kinetic_auth_core.oauth.retry
-        import kinetic_auth_core.oauth.session_endpoints  # noqa: F401 - which sends requests by the transport
+        import kinetic_auth_core.oauth.endpoints  # noqa: F401 - which sends requests by the transport
 
         for plugin in (self.cls, self.store):
             import_modules_of(plugin)
@@ -185,6 +188,57 @@ class LoginSpec:
         return Guards(
             self.options.expected_org_id, default_hosts(self.displayed("login_url")) if hosts is None else tuple(hosts)
         )
+
+    def check(self, session: SalesforceSession, secrets: list[str]) -> None:
+        """Check that a session is one that the deployment wants.
+
+        Args:
+            session: The session.
+            secrets: What a message must not contain.
+
+        Raises:
+            SessionRejectedError: A guard refuses it.
+        """
+        if refusal := self.guards.refusal(session):
+            raise SessionRejectedError(
+                mask(f"{self.label} succeeded, and its session is refused: {refusal.what}", secrets),
+                remedy=refusal.remedy,
+                provider=self.provider,
+                host=self.host,
+                username=session.username or self.displayed("username"),
+            )
+
+
+_BUDGETS_KEPT = 10_000
+
+
+@attrs.frozen(eq=False, repr=False, match_args=False)
+class SharedResources:
+    """Shared by the sources of a pool; a source that is alone has one of its own.
+
+    Attributes:
+        transports: The connections.
+    """
+
+    transports: Transports = attrs.field(factory=Transports)
+    _observers: Lazy[list[Named]] = attrs.field(factory=Lazy)
+    _budgets: "dict[str, LoginBudget]" = attrs.field(factory=dict)
+
+    def observers_of(self, observers: Observers, allowed: AllowedPlugins) -> list[Named]:
+        """All observers, each with its name; loaded at the first call.
+
+        Args:
+            observers: Those that do not have to be loaded.
+            allowed: The plugins that may be loaded.
+        """
+        return [] if are_loading() else self._observers.get(lambda: observers.with_installed(allowed))
+
+    def budget(self, key: str, make: "Callable[[], LoginBudget]") -> "LoginBudget":
+        """The login budget of the source with this name in a store; it outlives the source."""
+        if len(self._budgets) > _BUDGETS_KEPT:
+            for name in [name for name, budget in list(self._budgets.items()) if budget.is_idle()]:
+                self._budgets.pop(name, None)
+        return self._budgets.setdefault(key, make())
 
 
 def says_never_stored(cls: type) -> bool:

@@ -24,8 +24,7 @@ from kinetic_auth_core.login.identity import UnwritableError, seed_of, written
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore, SessionStore
 
 logger = logging.getLogger(__name__)
 

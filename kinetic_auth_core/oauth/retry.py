@@ -15,10 +15,9 @@ import tenacity
 from tenacity.stop import stop_base
 
 from kinetic_auth_core.errors import AuthenticationError, TransportError
-from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.oauth.error_codes import EXPIRED_ASSERTION
 from kinetic_auth_core.transport.client import TokenResponse
-from kinetic_auth_core.transport.connections import remaining_s
+from kinetic_auth_core.transport.connections import current_tally, remaining_s
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,7 @@ import attrs
 from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError, suggest
-from kinetic_auth_core.registry.metadata import EntryPoints, damaged_packages, entry_points, owner_of
-from kinetic_auth_core.versions import CORE, installed_version
-
-__all__ = ["installed_version"]
+from kinetic_auth_core.package_metadata import CORE, EntryPoints, damaged_packages, entry_points, owner_of
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
 KEY_LOADERS = "kinetic_auth.key_loaders"

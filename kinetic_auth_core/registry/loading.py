@@ -45,7 +45,7 @@ from kinetic_auth_core.settings.schema import schema
 from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.registry.references import Reference
+    from kinetic_auth_core.locations import Reference
 
 
 logger = logging.getLogger(__name__)

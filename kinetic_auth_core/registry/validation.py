@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, suggest
+from kinetic_auth_core.locations import parse_reference
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import PROJECT
-from kinetic_auth_core.registry.references import parse_reference
-from kinetic_auth_core.settings.schema import (
-    LiteralText,
-    construction,
-    deferred,
-    exactly_one_of,
-    group_problem,
-    schema,
-    setting,
-)
-from kinetic_auth_core.settings.validators import command_setting, login_url_setting, url_setting
+from kinetic_auth_core.settings.fields import command_setting, construction, deferred, setting
+from kinetic_auth_core.settings.hosts import login_url_setting, url_setting
+from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
 
 T = TypeVar("T")
 

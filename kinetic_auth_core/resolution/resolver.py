@@ -1,59 +1,28 @@
-"""From arguments and configuration to a source: `resolve`, and `inspect` for all that is right or wrong with both."""
+"""From arguments and configuration to sources: `resolve` gives one, `SourcePool` many, which share connections."""
 
-import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self
 
 import attrs
 
-from kinetic_auth_core.config.construct import located, refused, why_refused
-from kinetic_auth_core.config.environment import Configuration, how_to_name
-from kinetic_auth_core.config.files import load_config
-from kinetic_auth_core.config.merge import (
-    Layer,
-    MergedSettings,
-    all_layers,
-    keyword_layer,
-    merge,
-    name_suggestions,
-    reference_suggestions,
-)
-from kinetic_auth_core.config.variables import Variables, quoted_values
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
-from kinetic_auth_core.events import LoginRequest
-from kinetic_auth_core.login.credentials import NO_SECRETS, Credentials, SecretLoader, references
+from kinetic_auth_core.concurrency import notice_fork, reset_after_fork
+from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.merge import keyword_layer
+from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.identity import identity_of
-from kinetic_auth_core.login.spec import (
-    DEFAULT_OPTIONS,
-    LoginSpec,
-    SourceOptions,
-    is_single_use,
-    make_instance,
-    rows_in_memory,
-    says_never_stored,
-    spec_for,
-    store_problem,
-)
+from kinetic_auth_core.login.spec import LoginSpec, SharedResources, spec_for
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.registry.discovery import AUTHENTICATORS, AllowedPlugins, InstalledPlugin, normalized
-from kinetic_auth_core.registry.loading import (
-    Observers,
-    are_loading,
-    check_reference,
-    configured_observers,
-    given_observers,
-    load_authenticator,
-)
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, KNOWN_SCHEMES
-from kinetic_auth_core.resolution.store import DEFAULT_STORE, StoreChoice, choose_store
+from kinetic_auth_core.registry.hookspecs import LoginRequest
+from kinetic_auth_core.registry.loading import Observers, given_observers
+from kinetic_auth_core.resolution.inspection import check_arguments, inspect
 from kinetic_auth_core.sessions.source import SessionSource
-from kinetic_auth_core.settings.schema import ExplainedSetting, exactly_one_of, names_of_bytes, schema, setting
-from kinetic_auth_core.transport import redirection
-from kinetic_auth_core.transport.redirection import Redirection
-
-logger = logging.getLogger(__name__)
+from kinetic_auth_core.settings.fields import setting
+from kinetic_auth_core.transport import connections
+from kinetic_auth_core.transport.connections import Redirection
 
 
 @secret_boundary
@@ -108,256 +77,6 @@ def resolve(
     return SessionSource._of(redirected_spec(found.spec))  # noqa: SLF001 - the one other place that makes sources
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class Resolution:
-    """What a configuration leads to, as far as it is valid, and what is wrong with it.
-
-    Attributes:
-        configuration: Files and variables, as far as they could be read, with provider and environment.
-        cls: The provider's class, if it could be loaded.
-        rows: Its settings; if the configuration is wrong, the valid ones.
-        spec: What a source logs in with; None if something is wrong.
-        error: What is wrong, or None.
-    """
-
-    configuration: Configuration = attrs.field(factory=Configuration)
-    cls: type | None = None
-    rows: tuple[ExplainedSetting, ...] = ()
-    spec: LoginSpec | None = None
-    error: ConfigurationError | None = None
-
-
-def inspect(
-    provider: str | None = None,
-    *,
-    environment: str | None = None,
-    config: str | os.PathLike[str] | None = None,
-    env_file: str | os.PathLike[str] | None = None,
-    keywords: Layer | None = None,
-    configuration: Configuration | None = None,
-    observers: Iterable[object] = (),
-    default_store: str = DEFAULT_STORE,
-) -> Resolution:
-    """Look at a configuration without stopping at the first mistake. Nothing is sent; no key is read.
-
-    Args:
-        provider: As for `resolve`.
-        environment: As for `resolve`.
-        config: As for `resolve`.
-        env_file: As for `resolve`.
-        keywords: The settings that the caller gives.
-        configuration: Replaces `config` and `env_file`, if they are loaded already.
-        observers: As for `resolve`.
-        default_store: The store if the configuration names none.
-    """
-    keywords = dict(keywords or {})
-    chosen: Configuration | None = None
-    cls: type | None = None
-    rows: tuple[ExplainedSetting, ...] = ()
-    try:
-        check_arguments(provider=provider, environment=environment, config=config, env_file=env_file)
-        given = given_observers(observers)
-        if "provider" in keywords:
-            raise ConfigurationError('the provider is the first argument, without a name: resolve("jwt-bearer").')
-        if configuration is None:
-            variables = Variables.load(env_file)
-            chosen = Configuration(variables)
-            configuration = Configuration(variables, load_config(config, variables))
-        chosen = configuration
-        chosen = configuration.select(provider, environment)
-        plugin, cls = _load(chosen)
-        rows, problems, spec = _merge(plugin, cls, keywords, chosen, default_store)
-        allowed = chosen.allowed
-        configured, wrong = ((), ()) if are_loading() else chosen.observers.get(lambda: configured_observers(allowed))
-        problems += wrong
-        rows += tuple(row for of_plugin in chosen.plugin_rows.values() for row in of_plugin)
-        if spec is None or problems:
-            where = f" for the environment {chosen.environment!r}" if chosen.environment else ""
-            raise ConfigurationError.of(f"Cannot configure {chosen.provider!r}{where}", problems)
-        if configured or given or rows != spec.rows:
-            spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
-    except ConfigurationError as error:
-        return Resolution(Configuration() if chosen is None else chosen, cls, rows, error=error)
-    return Resolution(chosen, cls, rows, spec)
-
-
-def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
-    name = configuration.provider
-    try:
-        if name not in configuration.loaded:
-            configuration.loaded[name] = load_authenticator(name, configuration.allowed)
-        return configuration.loaded[name]
-    except UnknownProviderError as error:
-        if configuration.named_by is None:
-            if (problem := configuration.environment_problem(configuration.provider)) is None:
-                raise
-            raise UnknownProviderError(problem, remedy=how_to_name(configuration.provider)) from error
-        what = f"{error.message.removesuffix('.')} (named by {configuration.named_by})."
-        raise UnknownProviderError(what, remedy=error.remedy) from error
-
-
-def _merge(
-    plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration, default_store: str
-) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
-    """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
-    store = keywords.pop("store", None)
-    settings = [*schema(cls), *schema(SourceOptions)]
-    layers = all_layers(settings, keywords, configuration)
-    prefix = configuration.variable_prefix
-    merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
-    _warn_of_an_empty_environment(configuration, layers)
-    is_stored = not says_never_stored(cls)
-    default = DEFAULT_STORE if not is_stored else "file" if is_single_use(cls) else default_store
-    choice = choose_store(store.value if store else None, configuration, default)
-    everything = {**merged.values, **{f"store.{name}": value for name, value in choice.values.items()}}
-    rows, wrong = _check_references(everything, (*merged.rows, *choice.rows), configuration.allowed)
-    rows = rows if is_stored else rows_in_memory(rows)
-    if configuration.passed_over:
-        row = ExplainedSetting("environment", configuration.environment, "default", secret=False)
-        rows = (*rows, attrs.evolve(row, note=configuration.passed_over))
-    suggestions = [
-        *name_suggestions(settings, configuration, lambda: _settings_of_others(configuration.allowed)),
-        *reference_suggestions(rows, everything, KNOWN_SCHEMES),
-        *quoted_values(settings, rows, everything),
-    ]
-    problems = [*merged.problems, *choice.problems, *wrong]
-    of_source = {each.name for each in schema(SourceOptions)} & merged.values.keys()
-    options = DEFAULT_OPTIONS
-    if of_source:
-        try:
-            options = SourceOptions(**{name: merged.values[name] for name in of_source})
-        except ValueError:
-            problems += refused(SourceOptions, merged)
-    values = {name: value for name, value in merged.values.items() if name not in of_source}
-    who = (plugin.name, normalized(plugin.distribution))
-    has_references = any(references(values))
-    allowed = configuration.allowed
-    loader = SecretLoader(configuration.variables.lookup, allowed) if has_references else NO_SECRETS
-    instances: tuple[Any, ...] = ()
-    if merged.problems or has_references:
-        problems += refused(cls, merged)
-    else:
-        try:
-            instances = _instances(plugin.name, cls, values, rows)
-        except ConfigurationError as error:
-            found = why_refused(cls, merged, error.problems)
-            if not problems and found == list(error.problems):
-                raise  # it says all there is, perhaps with a remedy
-            problems += found
-    problems += _problems_of_files_and_store(cls, values, merged, choice)
-    if problems:
-        return rows, [*problems, *suggestions], None
-    for each in suggestions:
-        if each not in configuration.warned:
-            configuration.warned.add(each)
-            logger.warning("%s", each)
-    spec = LoginSpec(
-        provider=plugin.name,
-        make=cls,
-        values=values,
-        rows=rows,
-        distribution=plugin.owner,
-        environment=configuration.environment,
-        loader=loader,
-        binary=names_of_bytes(cls),
-        options=options,
-        store=choice.open,
-        allowed=allowed,
-        is_grant=issubclass(cls, GrantAuthenticator),
-        is_single_use=is_single_use(cls),
-        instances=instances,
-        cls=cls,
-        never_stored=not is_stored,
-        identity=identity_of(cls, values, who, loader, instances[0] if instances else None),
-    )
-    return rows, [], spec
-
-
-def _problems_of_files_and_store(
-    cls: type, values: Mapping[str, Any], merged: MergedSettings, choice: StoreChoice
-) -> list[str]:
-    """What is wrong with the client certificate's files, and with the store for this provider."""
-    problems: list[str] = []
-    if issubclass(cls, GrantAuthenticator) and values.get("client_cert") is not None:
-        from kinetic_auth_core.transport.connections import client_certificate_problems
-
-        found = client_certificate_problems(values["client_cert"], values.get("client_cert_key"))
-        problems += located(found, merged.rows)
-    if choice.cls is not None:
-        problem = store_problem(cls, values.get("username"), choice.cls)
-        where = next(row.source for row in choice.rows if row.name == "store")
-        problems += [f"store (from {where}): {problem}"] if problem else []
-    return problems
-
-
-def _instances(
-    provider: str, cls: type, values: Mapping[str, Any], rows: Sequence[ExplainedSetting]
-) -> tuple[Any, ...]:
-    """The provider's instance for each set of credentials: what only the whole can tell is reported now."""
-    credentials = Credentials(values, NO_SECRETS)
-    return tuple(make_instance(provider, cls, rows, credentials.load(number)) for number in range(credentials.count))
-
-
-def _settings_of_others(allowed: AllowedPlugins) -> Iterator[set[str]]:
-    """The names of the settings of each installed provider that loads, ours first."""
-    for plugin in sorted(allowed.search(AUTHENTICATORS), key=lambda each: not each.target.startswith("kinetic_auth_")):
-        try:
-            cls = load_authenticator(f"{plugin.distribution}:{plugin.name}", allowed)[1]
-        except ConfigurationError as error:
-            logger.debug("%s", error)
-        else:
-            yield {each.name for each in schema(cls)}
-
-
-def check_arguments(**arguments: object) -> None:
-    """Check the types of the arguments of `resolve`.
-
-    Raises:
-        ConfigurationError: One has the wrong type; all of these are named.
-    """
-    problems = []
-    for name, value in arguments.items():
-        expected = "text" if name in ("provider", "environment") else "a path"
-        if not isinstance(value, str | None if expected == "text" else str | os.PathLike | None):
-            problems.append(f"{name}: expected {expected}, got {type(value).__name__}")
-    if problems:
-        raise ConfigurationError.of("Cannot resolve", problems)
-
-
-def _warn_of_an_empty_environment(configuration: Configuration, layers: Sequence[Layer]) -> None:
-    """An environment without a config file and without variables is misspelt, or the working folder is wrong."""
-    prefix = configuration.variable_prefix
-    if not prefix or configuration.file.path is not None:
-        return
-    if not any(value.source.startswith(prefix) for layer in layers for value in layer.values()):
-        logger.warning(
-            "environment %r: there is no config file, and no variable begins with %s; the plain SF_* are used",
-            *(configuration.environment, prefix),
-        )
-
-
-def _check_references(
-    values: dict[str, Any], rows: Sequence[ExplainedSetting], allowed: AllowedPlugins
-) -> tuple[tuple[ExplainedSetting, ...], list[str]]:
-    """The rows, those of references with a note on what loads them; and a sentence for each invalid reference."""
-    sources = {row.name: row.source for row in rows}
-    notes: dict[str, str] = {}
-    problems = []
-    for name, reference in references(values):
-        if reference.scheme in BUILTIN_SCHEMES:
-            notes[name] = "loaded by the core"
-            continue
-        try:
-            notes[name] = f"loaded by {check_reference(reference, allowed).owner}"
-        except KineticAuthError as error:
-            problems.append(f"{name} (from {sources[name]}): {error}")
-    noted = (
-        attrs.evolve(row, note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
-        for row in rows
-    )
-    return tuple(noted), problems
-
-
 @attrs.frozen
 class EmulatorLogin(GrantAuthenticator):
     """Logs in at an emulator, instead of a provider that starts a program or a browser, or is not known to it."""
@@ -381,7 +100,7 @@ def redirected_spec(spec: LoginSpec) -> LoginSpec:
     Args:
         spec: What was configured.
     """
-    target = redirection.current()
+    target = connections.current_redirection()
     if target is None:
         return spec
     options = attrs.evolve(spec.options, expected_org_id=None, allowed_instance_hosts=None)
@@ -407,3 +126,152 @@ def _authenticator(target: Redirection, spec: LoginSpec) -> object:
         except ValueError:  # the emulator has no credentials for this provider
             pass
     return EmulatorLogin(**target.settings("client-credentials"), **more)
+
+
+#: The number of sources that a pool keeps by default.
+DEFAULT_SIZE = 1000
+
+_ARGUMENTS = ("provider", "environment")
+
+
+def _check_size(size: Any) -> None:
+    if type(size) is not int or size < 1:
+        raise ConfigurationError("size: must be a number of sources, 1 or more")
+
+
+class SourcePool:
+    """Returns one source for each environment of a config file, or for each tenant.
+
+        pool = SourcePool("kinetic-auth.toml")
+        session = pool.source("prod").session()
+
+        pool = SourcePool(tenants=lambda key: {"environment": "prod", "username": f"integration@{key}.example"})
+        session = pool.source("acme").session()
+
+    The config file and `.env` are read once, when the pool is made. Safe for threads and after `fork`.
+
+    Args:
+        config: The config file, as for `resolve`.
+        tenants: Returns the arguments of `resolve` for a tenant's key: `provider`, `environment` and settings. It may
+            query a database; it is called when the tenant's source is made. Default: keys are environments.
+        size: The number of sources that are kept. Beyond it, the least recently used one is closed, and made again when
+            it is requested. Code that still holds the closed one can continue to use it.
+        env_file: The `.env` file, as for `resolve`.
+        observers: Observers of the logins of all its sources, beside those that are installed: instances.
+        **settings: Settings for all sources; a tenant's own settings win.
+
+    Raises:
+        ConfigurationError: `size` is not a positive number, an observer does not fit, or the config file cannot be
+            used.
+    """
+
+    @secret_boundary
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | None = None,
+        *,
+        tenants: Callable[[str], Mapping[str, Any]] | None = None,
+        size: int = DEFAULT_SIZE,
+        env_file: str | os.PathLike[str] | None = None,
+        observers: Iterable[object] = (),
+        **settings: Any,
+    ) -> None:
+        _check_size(size)
+        check_arguments(config=config, env_file=env_file)
+        self._configuration = Configuration.load(config, env_file)
+        self._observers = [named for _, named in given_observers(observers)]
+        self._tenants = tenants
+        self._size = size
+        self._settings = settings
+        self._resources = SharedResources()
+        self._sources: OrderedDict[str, SessionSource] = OrderedDict()
+        self._lock = threading.RLock()
+        reset_after_fork(self)
+
+    @secret_boundary
+    def source(self, key: str) -> SessionSource:
+        """The source for an environment or a tenant; made if there is none yet. Nothing is sent.
+
+        Args:
+            key: The environment's name, or the tenant's key.
+
+        Raises:
+            ConfigurationError: As for `resolve`; it names the key.
+        """
+        notice_fork()
+        with self._lock:
+            if (found := self._sources.get(key)) is not None:
+                self._sources.move_to_end(key)
+                return found
+        source = self._make(key)  # outside of the lock: it may query a database for the tenant's settings
+        evicted: list[SessionSource] = []
+        with self._lock:
+            found = self._sources.setdefault(key, source)
+            self._sources.move_to_end(key)
+            while len(self._sources) > self._size:
+                evicted.append(self._sources.popitem(last=False)[1])
+        for each in evicted:
+            each.close()
+        return found
+
+    def discard(self, key: str) -> None:
+        """Remove a source, so that the next one is made from the tenant's current settings.
+
+        Args:
+            key: As for `source`; an unknown key is ignored.
+        """
+        notice_fork()
+        with self._lock:
+            source = self._sources.pop(key, None)
+        if source is not None:
+            source.close()
+
+    def close(self) -> None:
+        """Close all sources and their connections. The pool stays usable."""
+        notice_fork()
+        with self._lock:
+            sources, self._sources = list(self._sources.values()), OrderedDict()
+        for source in sources:
+            source.close()
+        self._resources.transports.close()
+
+    def _make(self, key: str) -> SessionSource:
+        tenant = {"environment": key} if self._tenants is None else self._tenants(key)
+        if not isinstance(tenant, Mapping):
+            raise ConfigurationError(
+                f"No source for {key!r}: tenants() returned {type(tenant).__name__}, not a mapping."
+            )
+        wanted = {**self._settings, **tenant}
+        arguments = {name: wanted.pop(name, None) for name in _ARGUMENTS}
+        keywords = keyword_layer(wanted)
+        found = inspect(**arguments, keywords=keywords, configuration=self._configuration, observers=self._observers)
+        if found.spec is None:
+            assert found.error is not None  # noqa: S101 - one or the other is there
+            raise ConfigurationError.of(f"No source for {key!r}", found.error.problems) from found.error
+        return SessionSource._of(redirected_spec(found.spec), self._resources)  # noqa: SLF001 - as in resolve
+
+    def __len__(self) -> int:
+        """The number of sources."""
+        return len(self._sources)
+
+    def __enter__(self) -> Self:
+        """The pool itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """The number of sources; nothing about them."""
+        return f"SourcePool({len(self)} of {self._size} sources)"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: it holds secrets and connections."""
+        raise TypeError("a SourcePool holds secrets and connections and is not pickled; make one in the worker")
+
+    def _after_fork(self) -> None:
+        """In the child, the thread that held the lock does not exist."""
+        self._lock = threading.RLock()

@@ -22,9 +22,9 @@ from kinetic_auth_core.concurrency import (
     repeated,
     reset_after_fork,
 )
-from kinetic_auth_core.events import Reason, may_ask_a_person
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.single_use import TokenHeldError
+from kinetic_auth_core.registry.hookspecs import Reason, may_ask_a_person
 from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
 from kinetic_auth_core.stores.session_cache import Lease, SessionCache
 

@@ -23,7 +23,7 @@ from kinetic_auth_core.errors import AuthenticationError, ConfigurationError, Ki
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.session import CachedSession, Freshness, SalesforceSession
 from kinetic_auth_core.sessions.refresh import Refresher
-from kinetic_auth_core.transport.redirection import Redirection
+from kinetic_auth_core.transport.connections import Redirection
 
 logger = logging.getLogger(__name__)
 

@@ -11,31 +11,29 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from kinetic_auth_core.concurrency import LazyAttribute
+from kinetic_auth_core.concurrency import Lazy, LazyAttribute
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.events import may_ask_a_person
-from kinetic_auth_core.login.flow import LoginFlow, import_modules
+from kinetic_auth_core.login.flow import LoginBudget, LoginFlow, import_modules
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.limits import LoginBudget, SharedResources
 from kinetic_auth_core.login.refusals import LoginGuard
 from kinetic_auth_core.login.single_use import States
-from kinetic_auth_core.login.spec import LoginSpec, SourceOptions, spec_for
+from kinetic_auth_core.login.spec import LoginSpec, SharedResources, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary
+from kinetic_auth_core.registry.hookspecs import may_ask_a_person
 from kinetic_auth_core.registry.loading import Observers, authenticator_problem, given_observers
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.refresh import Refresher
 from kinetic_auth_core.sessions.single_flight import SingleFlight
 from kinetic_auth_core.sessions.status import SourceStatus, status_of
 from kinetic_auth_core.settings.schema import ExplainedSetting
-from kinetic_auth_core.stores.base import SessionStore
-from kinetic_auth_core.stores.memory import process_key
+from kinetic_auth_core.stores.base import SessionStore, process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.transport import redirection
+from kinetic_auth_core.transport import connections
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.oauth.token_response import RequestContext
+    from kinetic_auth_core.oauth.endpoints import RequestContext
     from kinetic_auth_core.transport.client import Transport
 
 
@@ -102,7 +100,7 @@ class SessionSource:
 
     def _start(self, spec: LoginSpec, resources: SharedResources | None = None) -> None:
         self._spec = spec
-        self._redirection = redirection.current()
+        self._redirection = connections.current_redirection()
         self._owns_resources = resources is None
         self._resources = resources or SharedResources()
         process_key()  # which the children of this process are to have as well
@@ -124,12 +122,13 @@ class SessionSource:
 
     @LazyAttribute
     def _flow(self) -> LoginFlow:
-        spec, options = self._spec, self._spec.options
+        spec, options, cache = self._spec, self._spec.options, self._cache
+        states = Lazy[States]()  # few providers keep anything from login to login
         details = {"provider": spec.provider, "host": spec.host, "username": spec.displayed("username")}
-        guard = LoginGuard(self._cache, options.lockout_guard, spec.label, details)
+        guard = LoginGuard(cache, options.lockout_guard, spec.label, details)
         here = spec.identity.name_here(process_key())
         budget = self._resources.budget(here, lambda: LoginBudget(options.login_budget, spec.label, details))
-        return LoginFlow(spec, guard, budget, self._resources, States(spec, self._cache))
+        return LoginFlow(spec, guard, budget, self._resources, lambda: states.get(lambda: States(spec, cache)))
 
     @LazyAttribute
     def _refresher(self) -> Refresher:
@@ -164,7 +163,7 @@ class SessionSource:
         Raises:
             KineticAuthError: It failed.
         """
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         has_live = lambda: self._single_flight.peek() is not None  # noqa: E731 - one use
         return self._flow.login(interactive=may_ask_a_person(), has_live=has_live)
 
@@ -186,10 +185,10 @@ class SessionSource:
             cached is not None
             and time.monotonic() < cached.stale_monotonic
             and time.time() < cached.stale_wall
-            and flight.redirection is redirection.active
+            and flight.redirection is connections.active_redirection
         ):
             return cached.session  # nearly always: no lock, no call but the two clocks
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         return flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
@@ -209,20 +208,20 @@ class SessionSource:
             ConfigurationError: It is awaited by a task of trio. Nothing is sent.
             KineticAuthError: The login failed; all callers that waited get that error.
         """
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         _refuse_trio()
         return await self._single_flight.aget()
 
     @secret_boundary
     def peek(self) -> SalesforceSession | None:
         """The session that `session` would give without a login, from memory or the store; None if there is none."""
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         return self._single_flight.peek()
 
     @secret_boundary
     def status(self) -> SourceStatus:
         """What is live, until when no login is made and why. Nothing is sent: memory and the store are read."""
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         cached = self._single_flight.peek_cached()
         return status_of(self._flow, cached, self._refresher.refused, is_down=self._cache.is_down)
 
@@ -262,7 +261,7 @@ class SessionSource:
         Args:
             session: The session that was refused.
         """
-        redirection.check_source(self._redirection)
+        connections.check_source(self._redirection)
         was_live, is_news = self._single_flight.drop(session, is_rejected=True)
         if was_live and is_news:
             logger.info("%s: session rejected (401); it is discarded", self._spec.label)
@@ -285,9 +284,9 @@ class SessionSource:
         Raises:
             AuthenticationError: It could not be revoked.
         """
-        from kinetic_auth_core.oauth import session_endpoints
+        from kinetic_auth_core.oauth import endpoints
 
-        revoked = session_endpoints.revoke(self._connection(), session, self._request("revocation", session))
+        revoked = endpoints.revoke(self._connection(), session, self._request("revocation", session))
         self._single_flight.drop(session)
         return revoked
 
@@ -319,8 +318,8 @@ class SessionSource:
         Raises:
             KineticAuthError: It could not be revoked, or the store failed; nothing was deleted.
         """
-        from kinetic_auth_core.oauth import session_endpoints
-        from kinetic_auth_core.oauth.token_response import RequestContext
+        from kinetic_auth_core.oauth import endpoints
+        from kinetic_auth_core.oauth.endpoints import RequestContext
 
         instance = self._flow.instance()
         token = self._flow.newest_token() if revokes and isinstance(instance, GrantAuthenticator) else None
@@ -328,7 +327,7 @@ class SessionSource:
         if token is not None:
             host = urlsplit(instance.login_url).netloc
             context = RequestContext(self.provider, host, self._spec.displayed("username"), "revocation")
-            revoked = session_endpoints.revoke_token(instance.connection(), instance.login_url, token, context)
+            revoked = endpoints.revoke_token(instance.connection(), instance.login_url, token, context)
         self._flow.forget_state()
         return revoked
 
@@ -346,9 +345,9 @@ class SessionSource:
         Raises:
             TransportError: There was no answer, or one that does not say.
         """
-        from kinetic_auth_core.oauth import session_endpoints
+        from kinetic_auth_core.oauth import endpoints
 
-        return session_endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
+        return endpoints.is_alive(self._connection(), session, self._request("check of the session", session))
 
     @secret_boundary
     def introspect(self, session: SalesforceSession) -> Introspection:
@@ -361,7 +360,7 @@ class SessionSource:
             ConfigurationError: The provider has no `client_secret` to authenticate the app with.
             AuthenticationError: Salesforce refused, or there was no usable answer.
         """
-        from kinetic_auth_core.oauth import session_endpoints
+        from kinetic_auth_core.oauth import endpoints
 
         instance = self._flow.instance()
         names = ("login_url", "client_id", "client_secret")
@@ -370,9 +369,7 @@ class SessionSource:
                 f"{self.provider}: introspection needs {' and '.join(missing)}.",
                 remedy="Set it: Salesforce answers introspection only to an app that sends its secret.",
             )
-        return session_endpoints.introspect(
-            self._connection(), session, self._request("introspection", session), instance
-        )
+        return endpoints.introspect(self._connection(), session, self._request("introspection", session), instance)
 
     def _connection(self) -> "Transport":
         try:
@@ -385,7 +382,7 @@ class SessionSource:
         return self._resources.transports.without_grant(instance)
 
     def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
-        from kinetic_auth_core.oauth.token_response import RequestContext
+        from kinetic_auth_core.oauth.endpoints import RequestContext
 
         host = urlsplit(session.instance_url).netloc
         return RequestContext(self.provider, host, session.username or self._spec.displayed("username"), what)

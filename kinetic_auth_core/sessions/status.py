@@ -9,8 +9,7 @@ from typing import Literal
 import attrs
 
 from kinetic_auth_core.errors import KineticAuthError, RateLimitedError
-from kinetic_auth_core.login.flow import LoginFlow
-from kinetic_auth_core.login.limits import WINDOW_S
+from kinetic_auth_core.login.flow import WINDOW_S, LoginFlow
 from kinetic_auth_core.login.state import Record
 from kinetic_auth_core.session import CachedSession
 from kinetic_auth_core.sessions.refresh import RefusedSessions

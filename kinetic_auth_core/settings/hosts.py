@@ -1,23 +1,24 @@
 """Hosts: which may be logged in at, and which may receive a session's token.
 
-Salesforce's own domains, the canonical form of a login URL, and addresses that only look like one; then the guards that
-the deployment configures: the org of a session, and its host. Every session is checked by these before it is returned,
-regardless of its provider and of the store it comes from.
+Salesforce's own domains, the canonical form of a login URL, addresses that only look like one, and the settings that
+are URLs which receive credentials; then the guards that the deployment configures: the org of a session, and its host.
+Every session is checked by these before it is returned, regardless of its provider and of the store it comes from.
 """
 
 import functools
 import ipaddress
 import re
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import instance_url_problem, is_loopback
+from kinetic_auth_core.locations import instance_url_problem, is_loopback, url_problem
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.fields import not_from_found_files, setting, with_help
 
 #: From Salesforce's help, "Allow the Required Domains"; cloudforce.com is for early My Domains, my-salesforce.com is an
 #: alternative that @salesforce/core knows, and the others are for Government Cloud and Salesforce on Alibaba Cloud.
@@ -44,6 +45,7 @@ _BROWSER_DOMAINS: Final = {
 _PAGE_DOMAINS: Final = ("vf.force.com", "visual.force.com", "file.force.com", "content.force.com")
 _ANY_MY_DOMAIN: Final = "your My Domain, https://<name>.my.salesforce.com"
 
+DEFAULT_LOGIN_URL = "https://login.salesforce.com"
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -150,6 +152,100 @@ def _distance(one: str, other: str) -> int:
             row.append(cost)
         rows.append(row)
     return rows[-1][-1]
+
+
+def check_url(_instance: object, _attribute: object, value: object) -> None:
+    """Validator for a URL that receives credentials.
+
+    Raises:
+        ConfigurationError: It is not https (or loopback), or has a user, query or fragment.
+    """
+    if problem := url_problem(value):
+        raise ConfigurationError(problem)
+
+
+def _check_login_url(instance: object, attribute: object, value: object) -> None:
+    if isinstance(value, str) and (problem := _problem_beside_the_address(value)):
+        raise ConfigurationError(problem)
+    check_url(instance, attribute, value)
+    if problem := login_host_problem(str(value)):
+        raise ConfigurationError(problem)
+
+
+def _problem_beside_the_address(url: str) -> str | None:
+    """What is wrong with a login URL that has a query or fragment or lacks https://, with the address to write."""
+    plain = canonical_login_url(re.split("[?#]", url, maxsplit=1)[0])
+    address = plain if "://" in plain else canonical_login_url(f"https://{plain}")
+    if address == url or (problem := url_problem(url)) is None:
+        return None
+    if instead := url_problem(address):
+        return instead if "write" in instead else problem
+    return login_host_problem(address) or f"{problem.partition(';')[0]}: write {address}"
+
+
+def _foreign_login_host(value: object) -> str | None:
+    """Why a file that nobody named may not say that credentials go to this URL; None if it may."""
+    if not isinstance(value, str) or is_trusted_by_itself(value if "://" in value else f"https://{value}"):
+        return None  # one without https:// is refused for that alone
+    return "is a host that is neither Salesforce's nor this machine"
+
+
+@with_help
+def url_setting(
+    default: Any = attrs.NOTHING,
+    *,
+    help: str,  # noqa: A002 - as in `setting`
+    converter: Any = None,
+    validator: Any = None,
+    **options: Any,
+) -> Any:
+    """A setting that is a URL that receives credentials, or None if that is its default.
+
+    Args:
+        default: As for `setting`.
+        help: As for `setting`.
+        converter: As for `setting`; it gets the URL in canonical form, see `canonical_login_url`.
+        validator: As for `setting`; it adds to the check of the URL.
+        **options: The other arguments of `setting`.
+    """
+
+    def check(instance: object, attribute: object, value: object) -> None:
+        if value is not None or default is not None:
+            check_url(instance, attribute, value)
+
+    return _url(check, default, help=help, converter=converter, validator=validator, **options)
+
+
+def login_url_setting(
+    default: Any = DEFAULT_LOGIN_URL,
+    *,
+    help: str = "Host that logs in: https://login.salesforce.com, https://test.salesforce.com, a My Domain or a site.",  # noqa: A002 - as in `setting`
+    converter: Any = None,
+    validator: Any = None,
+    **options: Any,
+) -> Any:
+    """The `login_url` setting, for subclasses that need it in another place, or with another default or more checks.
+
+    Args:
+        default: As for `setting`; `attrs.NOTHING` makes it required.
+        help: As for `setting`.
+        converter: As for `setting`; it gets the URL in canonical form, see `canonical_login_url`.
+        validator: As for `setting`; it adds to the check of the URL.
+        **options: The other arguments of `setting`.
+    """
+    made = _url(_check_login_url, default, help=help, converter=converter, validator=validator, **options)
+    return not_from_found_files(made, _foreign_login_host)
+
+
+def _canonical(value: Any) -> Any:
+    """Converter of a URL: into canonical form; anything but text is returned unchanged."""
+    return canonical_login_url(value) if isinstance(value, str) else value
+
+
+def _url(check: Any, default: Any, *, converter: Any, validator: Any, **options: Any) -> Any:
+    more = [] if validator is None else [*validator] if isinstance(validator, list | tuple) else [validator]
+    convert = _canonical if converter is None else attrs.converters.pipe(_canonical, converter)
+    return setting(default, converter=convert, validator=[check, *more], **options)
 
 
 #: See docs/adr/0014-guards-of-org-and-host.md

@@ -1,18 +1,14 @@
-"""Settings of a plugin: the attrs fields of its class, and the schema that is derived from them.
+"""Settings of a plugin, as they are derived from the attrs fields of its class: the schema.
 
-The constructor, `from_env`, the config file, the CLI and the docs' tables all use that schema. This module defines what
-a setting is and which values it accepts; the `config` package reads the values.
+The constructor, `from_env`, the config file, the CLI and the docs' tables all use that schema. `settings.fields` has
+how a setting is declared; the `config` package reads the values.
 """
 
-import contextlib
-import dis
 import functools
 import inspect
-import sys
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import attrs
 
@@ -20,33 +16,16 @@ from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import is_key_text
 from kinetic_auth_core.redaction import MASK
-from kinetic_auth_core.settings.coercion import arms, coerce, is_list_type, is_path_type, item_types
-
-METADATA_KEY = "kinetic_auth_core.setting"
-FOUND_FILES_KEY = "kinetic_auth_core.not_from_found_files"
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def with_help(declare: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function that declares a setting: without `help=` the error names the setting, its file and its line.
-
-    Args:
-        declare: The function.
-    """
-
-    @functools.wraps(declare)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        if "help" not in kwargs:
-            frame = sys._getframe(1)  # noqa: SLF001 - the class body; inspect's own way reads the source, too
-            stored = (each for each in dis.get_instructions(frame.f_code) if each.offset > frame.f_lasti)
-            name = next((repr(each.argval) for each in stored if each.opname.startswith("STORE_")), "")
-            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-            raise TypeError(f'the setting {name} ({place}) has no help: write setting(..., help="What it is.")')
-        return declare(*args, **kwargs)
-
-    return wrapper
+from kinetic_auth_core.settings.fields import (
+    FOUND_FILES_KEY,
+    METADATA_KEY,
+    arms,
+    coerce,
+    is_list_type,
+    is_path_type,
+    item_types,
+    program_problem,
+)
 
 
 class LiteralText(str):
@@ -64,99 +43,6 @@ class KeyList:
     """
 
     items: tuple[Any, ...] = attrs.field(repr=False)
-
-
-@with_help
-def setting(
-    default: Any = attrs.NOTHING,
-    *,
-    help: str,  # noqa: A002 - the name that argparse and click use for it
-    env: str | None = None,
-    secret: bool = False,
-    identity: bool = True,
-    converter: Callable[[Any], Any] | None = None,
-    validator: Any = None,
-    kw_only: bool = False,
-    derived: Callable[[Any], Any] | None = None,
-) -> Any:
-    """Declare a field of an attrs class as a setting.
-
-    Args:
-        default: Its default, or an `attrs.Factory`. Without one the setting is required.
-        help: One line: what it is, with its unit or format.
-        env: Its environment variable. Default: `SF_` and the name in upper case.
-        secret: Keeps it out of `repr`, logs and `explain()`, and allows a reference (`env://NAME`).
-        identity: Whether it may tell two users apart: only sources with the same value share a session. False for what
-            a user has beside a name, such as a key; a secret that is given as text counts nevertheless.
-        converter: As in attrs: converts the value. Raises ValueError for an invalid one.
-        validator: As in attrs: called with instance, attribute and value; or a list of them. attrs' own
-            `@field.validator` adds to it. Where other settings are missing or wrong, or are references, the instance
-            lacks them: a validator that reads one of those is called again once they are there.
-        kw_only: As in attrs.
-        derived: For a setting whose default is None: computes its effective value from the instance, for `explain()`.
-
-    Returns:
-        The attrs field.
-    """
-    options: dict[str, Any] = {"kw_only": True} if kw_only else {}  # False would undo a class's own kw_only
-    return attrs.field(
-        default=default,
-        repr=not secret,
-        converter=converter,
-        validator=None if validator is None else deferred(validator),
-        metadata={METADATA_KEY: (help, env, secret, derived, identity)},
-        **options,
-    )
-
-
-def not_from_found_files(field: Any, problem: Callable[[Any], str | None]) -> Any:
-    """Mark a setting that decides who gets credentials, or what is run: files found by searching must not decide that.
-
-    A project that somebody cloned may have brought such a file.
-
-    Args:
-        field: What `setting` returned.
-        problem: Says of a value why such a file must not set it, as the end of a sentence; None if it may.
-
-    Returns:
-        The field.
-    """
-    field.metadata = {**field.metadata, FOUND_FILES_KEY: problem}
-    return field
-
-
-#: Whether the constructor of a class is running that checks its instances afterwards.
-_under_construction: ContextVar[bool] = ContextVar("kinetic_auth_under_construction", default=False)
-
-
-@contextlib.contextmanager
-def construction(runs: bool) -> Iterator[None]:
-    """While a constructor runs whose class checks its instances afterwards, `deferred` validators do nothing.
-
-    Args:
-        runs: Whether it runs; False for the check, also where it happens inside of another constructor.
-    """
-    token = _under_construction.set(runs)
-    try:
-        yield
-    finally:
-        _under_construction.reset(token)
-
-
-def deferred(validator: Any) -> Callable[[Any, Any, Any], None]:
-    """The validator, which does nothing in the constructor of a class that checks its instances afterwards.
-
-    Args:
-        validator: As in attrs: a validator, or a list of them.
-    """
-    run = attrs.validators.and_(*validator) if isinstance(validator, list | tuple) else validator
-
-    def validate(instance: Any, attribute: Any, value: Any) -> None:
-        if not (_under_construction.get() and getattr(type(instance), "validates_after_init", False)):
-            run(instance, attribute, value)
-
-    validate.validators = validator if isinstance(validator, list | tuple) else (validator,)  # type: ignore[attr-defined]
-    return validate
 
 
 def _single(validator: Any) -> Iterator[Any]:
@@ -439,6 +325,11 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
             )
         )
     return tuple(found)
+
+
+def names_a_program(setting: Setting) -> bool:
+    """Whether a setting was declared by `command_setting`."""
+    return setting.problem_in_found_file("") == program_problem("")
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.settings.schema import setting
+from kinetic_auth_core.settings.fields import setting
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
 from kinetic_auth_core.stores.private_folder import UNFINISHED, LockFile, PrivateFolder
 from kinetic_auth_core.stores.sealing import (

@@ -26,7 +26,7 @@ def redirect_logins(emulator: SalesforceEmulator) -> Iterator[SalesforceEmulator
     Raises:
         RuntimeError: The emulator has not been started.
     """
-    from kinetic_auth_core.transport.redirection import Redirection, redirected
+    from kinetic_auth_core.transport.connections import Redirection, redirected
 
     with redirected(Redirection(emulator.url, emulator.settings)):
         yield emulator

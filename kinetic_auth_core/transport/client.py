@@ -1,6 +1,6 @@
 """The one HTTP request of a login, carried by requests: bounded in time and size, no redirects, no ambient credentials.
 
-`TokenRequest` is sent and `TokenResponse` comes back; `oauth.token_response` decides what it means.
+`TokenRequest` is sent and `TokenResponse` comes back; `oauth.endpoints` decides what it means.
 """
 
 import contextlib
@@ -22,13 +22,16 @@ import urllib3.exceptions
 
 from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
-from kinetic_auth_core.events import current_tally
 from kinetic_auth_core.locations import expanded, is_loopback
+from kinetic_auth_core.package_metadata import installed_version
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import pools
 from kinetic_auth_core.transport.connections import (
     ClientCertificate,
     Deadline,
+    check_address,
+    current_redirection,
+    current_tally,
     may_have_proxies,
     proxy_problem,
     remaining_s,
@@ -36,8 +39,6 @@ from kinetic_auth_core.transport.connections import (
 )
 from kinetic_auth_core.transport.network_errors import CHECK_HOST, Failure, Limits, describe_network_error, is_stale
 from kinetic_auth_core.transport.pools import decoded, pool_classes
-from kinetic_auth_core.transport.redirection import check_address, current
-from kinetic_auth_core.versions import installed_version
 
 _MAX_QUOTED = 300  # characters
 _MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such as %25u00DC
@@ -356,7 +357,7 @@ class Transport:
         Raises:
             ConfigurationError: That of the environment cannot be used.
         """
-        if current() is not None:
+        if current_redirection() is not None:
             return {}
         if self._proxy:
             return {"all": self._proxy}

@@ -1,7 +1,7 @@
-"""How a login connects: within which deadline, by which proxy, with which client certificate; and connections shared.
+"""How a login connects: until when, where to, by which proxy, with which client certificate; and what it has sent.
 
-The part of the transport that loads no HTTP library. The client certificate is that of mutual TLS: a certificate and
-its key, in PEM files.
+The part of the transport that loads no HTTP library, with the connections that sources share. The client certificate is
+that of mutual TLS: a certificate and its key, in PEM files.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ import attrs
 
 from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.events import tallied
 from kinetic_auth_core.locations import expanded, is_key_text
 from kinetic_auth_core.redaction import secret_boundary
 
@@ -116,6 +115,113 @@ def bounded_timeout_s(timeout_s: float | None) -> float | None:
     if timeout_s is None:
         return None if remaining == math.inf else remaining
     return min(timeout_s, remaining)
+
+
+@attrs.frozen(eq=False, repr=False, match_args=False)
+class Redirection:
+    """Where logins go while tests redirect them to an emulator.
+
+    It holds for the whole process, all threads included, so that no login escapes that the test did not think of. Only
+    `kinetic_auth_core.testing.redirect_logins` turns it on: no setting and no variable does.
+
+    Attributes:
+        url: The emulator's address.
+        settings: Gives the settings that log in there, by the name of a provider; `ValueError` if it has none for it.
+    """
+
+    url: str
+    settings: Callable[[str], Mapping[str, Any]] = attrs.field(repr=False)
+
+
+_begun: list[Redirection] = []
+#: What holds now. `SessionSource.session` reads it: a call would cost a quarter more.
+active_redirection: Redirection | None = None
+
+
+def current_redirection() -> Redirection | None:
+    """What holds now, or None."""
+    return active_redirection
+
+
+@contextlib.contextmanager
+def redirected(redirection: Redirection) -> Iterator[None]:
+    """Let a redirection hold while the body runs."""
+    global active_redirection  # noqa: PLW0603 - it holds for the whole process
+    _begun.append(redirection)
+    active_redirection = redirection
+    try:
+        yield
+    finally:
+        _begun.remove(redirection)
+        active_redirection = _begun[-1] if _begun else None
+
+
+def check_source(made_within: Redirection | None) -> None:
+    """Check that a source was resolved under the redirection that holds now.
+
+    Raises:
+        ConfigurationError: It was resolved before, or under one that has ended.
+    """
+    if made_within is current_redirection():
+        return
+    if made_within is None:
+        message = "redirect_logins is active, and this source was resolved before it, so nothing was sent."
+    else:
+        message = "this source was resolved within redirect_logins, which has ended, so nothing was sent."
+    raise ConfigurationError(message, remedy="Resolve the source within the redirect_logins that is to hold for it.")
+
+
+def check_address(url: str) -> None:
+    """Check that a request may go to an address.
+
+    Raises:
+        ConfigurationError: Logins are redirected, and it is another host than the emulator's.
+    """
+    redirection = current_redirection()
+    if redirection is None or urlsplit(url)[:2] == urlsplit(redirection.url)[:2]:
+        return
+    raise ConfigurationError(
+        f"redirect_logins is active, so nothing was sent to {urlsplit(url).hostname}.",
+        remedy="Resolve the source within redirect_logins: then it logs in at the emulator.",
+    )
+
+
+@attrs.define
+class LoginTally:
+    """Counts the requests and pauses of one login; filled by the code that makes them.
+
+    Attributes:
+        attempts: Requests that were tried.
+        arrived: Those of them that may have reached the server.
+        asked: How often the provider's own `authenticate` was called: a wrapper may have refused the login before.
+        key_fingerprint: SHA-256 of the signing key's public key, as hex; None without one.
+        waited_s: Seconds of pauses.
+    """
+
+    attempts: int = 0
+    arrived: int = 0
+    asked: int = 0
+    key_fingerprint: str | None = None
+    waited_s: float = 0.0
+
+
+_tally: ContextVar[LoginTally | None] = ContextVar("kinetic_auth_login_tally", default=None)
+
+
+@contextlib.contextmanager
+def tallied() -> Iterator[LoginTally]:
+    """Collect the facts of the login that runs inside."""
+    tally = LoginTally()
+    token = _tally.set(tally)
+    try:
+        yield tally
+    finally:
+        _tally.reset(token)
+
+
+def current_tally() -> LoginTally:
+    """The tally of the current login; outside of a login, one that is discarded."""
+    return _tally.get() or LoginTally()
 
 
 #: How the source asks for providers without connections of their own.

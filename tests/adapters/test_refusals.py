@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.oauth.invalid_session import MAX_REFUSAL_BYTES, is_dead_session
+from kinetic_auth_core.oauth.error_codes import MAX_REFUSAL_BYTES, is_dead_session
 
 EXPIRED = b'[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]'
 RESTRICTED = b'[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]'

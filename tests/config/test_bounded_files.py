@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.locations import MAX_FILE_BYTES, read_file
+from kinetic_auth_core.locations import MAX_FILE_BYTES, load_builtin, parse_reference, read_file
 from kinetic_auth_core.plugins import read_certificate, read_private_key
-from kinetic_auth_core.registry.references import load_builtin, parse_reference
 
 Write = Callable[..., Path]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.config.configuration import Variables
 from kinetic_auth_core.config.files import ConfigFile, load_config
-from kinetic_auth_core.config.variables import Variables
 
 Write = Callable[..., Path]
 

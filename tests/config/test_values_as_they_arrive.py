@@ -81,7 +81,7 @@ def test_what_dotenv_replaces_by_nothing_is_told(
 def test_a_retired_api_version_is_told(
     login: dict[str, str], version: Any, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from kinetic_auth_core.settings.validators import _warn_of_end
+    from kinetic_auth_core.settings.fields import _warn_of_end
 
     _warn_of_end.cache_clear()
     with caplog.at_level(logging.WARNING):

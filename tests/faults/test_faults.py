@@ -27,7 +27,7 @@ from fault_rows.refusals import REFUSALS
 from fault_rows.row import MARKERS, PASSWORD, SECRET, TOKEN
 from kinetic_auth_core import AuthenticationError
 from kinetic_auth_core.oauth.error_codes import known_error
-from kinetic_auth_core.stores.memory import process_notes
+from kinetic_auth_core.stores.base import process_notes
 from kinetic_auth_core.testing import ERROR_ROWS, KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 from kinetic_auth_password import OAuthAuthenticator

@@ -20,13 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.locations import Reference, parse_reference
 from kinetic_auth_core.login.credentials import SecretLoader
 from kinetic_auth_core.login.identity import identity_of, written
 from kinetic_auth_core.login.spec import LoginSpec
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks
-from kinetic_auth_core.registry.references import Reference, parse_reference
 from kinetic_auth_core.settings.hosts import canonical_login_url
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
 

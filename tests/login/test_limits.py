@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.login.limits import LoginBudget
+from kinetic_auth_core.login.flow import LoginBudget
 from kinetic_auth_core.login.refusals import HeldBackError
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"
@@ -163,9 +163,9 @@ def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(
     before = sf.token_requests
 
     def logged() -> list[str]:
-        return [each.getMessage() for each in caplog.records if each.name == "kinetic_auth_core.login.limits"]
+        return [each.getMessage() for each in caplog.records if each.name == "kinetic_auth_core.login.flow"]
 
-    with caplog.at_level(logging.WARNING, "kinetic_auth_core.login.limits"):
+    with caplog.at_level(logging.WARNING, "kinetic_auth_core.login.flow"):
         for _ in range(3):
             source.authenticate()
         assert not logged()

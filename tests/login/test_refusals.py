@@ -29,7 +29,7 @@ from kinetic_auth_core.login.refusals import (
     HeldBackError,
     LoginGuard,
 )
-from kinetic_auth_core.stores.memory import process_notes
+from kinetic_auth_core.stores.base import process_notes
 from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import Delay, KeyPair, Reset, SalesforceEmulator, User
 from kinetic_auth_password import OAuthAuthenticator

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic_auth_core.oauth.token_response import NOT_JSON, json_object, session_values, unfit
+from kinetic_auth_core.oauth.endpoints import NOT_JSON, json_object, session_values, unfit
 
 GOOD = {"access_token": "00D!t", "instance_url": "https://acme.my.salesforce.com", "id": "https://x/id/00D/005"}
 VALUES = st.recursive(

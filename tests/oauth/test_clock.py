@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.events import tallied
 from kinetic_auth_core.testing import Answer, SalesforceEmulator
 from kinetic_auth_core.testing.emulator.keys import new_key_pair
+from kinetic_auth_core.transport.connections import tallied
 
 EXPIRED = ("invalid_grant", "expired authorization code")
 

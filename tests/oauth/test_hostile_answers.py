@@ -10,7 +10,7 @@ from requests.structures import CaseInsensitiveDict
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.locations import url_problem
-from kinetic_auth_core.oauth.token_response import RequestContext, read_response
+from kinetic_auth_core.oauth.endpoints import RequestContext, read_response
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 
 SECRET = "canary-word"

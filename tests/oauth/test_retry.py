@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.events import tallied
 from kinetic_auth_core.oauth.error_codes import ERROR_CODES, Kind, KnownError
 from kinetic_auth_core.oauth.retry import FIRST_PAUSE_S, Tries, answered_at, retry_after_s
 from kinetic_auth_core.testing import (
@@ -35,6 +34,7 @@ from kinetic_auth_core.testing import (
     Truncated,
 )
 from kinetic_auth_core.testing.leaks import secrets_in
+from kinetic_auth_core.transport.connections import tallied
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 

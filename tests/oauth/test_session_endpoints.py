@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import KeyPair, Reset, SalesforceEmulator
 
 

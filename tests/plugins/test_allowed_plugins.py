@@ -39,7 +39,7 @@ class Observer:
         SEEN.append(session)
 """
 STORE = """
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 
 @attrs.define(eq=False)
 class Store(MemoryStore):

@@ -11,7 +11,7 @@ import pytest
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, find
 from kinetic_auth_core.registry.loading import load_key_loader
-from kinetic_auth_core.resolution.resolver import inspect
+from kinetic_auth_core.resolution.inspection import inspect
 
 Install = Callable[..., Path]
 

@@ -306,7 +306,7 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from kinetic_auth_core.settings.validators import _warn_of_end
+    from kinetic_auth_core.settings.fields import _warn_of_end
 
     _warn_of_end.cache_clear()
     said = said_of(mistake, monkeypatch, caplog)

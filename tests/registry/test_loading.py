@@ -104,7 +104,7 @@ def test_importing_the_core_imports_no_heavy_module() -> None:
 def test_inspecting_a_configuration_imports_no_heavy_module(provider: str, settings: dict[str, str]) -> None:
     script = (
         "import json, sys, kinetic_auth_core\n"
-        "from kinetic_auth_core.resolution.resolver import inspect, keyword_layer\n"
+        "from kinetic_auth_core.resolution.inspection import inspect, keyword_layer\n"
         f"assert inspect({provider!r}, keywords=keyword_layer({LOGIN | settings})).spec\n"
         f"print(json.dumps([m for m in {HEAVY} if m in sys.modules]))\n"
     )

@@ -15,7 +15,7 @@ from kinetic_auth_core.config.construct import refusals
 from kinetic_auth_core.errors import suggest
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.registry.validation import RESERVED_NAMES, reserved_names_of
-from kinetic_auth_core.settings.coercion import coerce
+from kinetic_auth_core.settings.fields import coerce
 from kinetic_auth_core.settings.schema import LiteralText, Setting, exactly_one_of, group_problem, schema, secret_texts
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kinetic_auth_core.stores.memory import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import SessionStoreContract
 
 

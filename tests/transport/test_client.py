@@ -16,7 +16,6 @@ import pytest
 import trustme
 
 from kinetic_auth_core.errors import ConfigurationError, TransportError
-from kinetic_auth_core.events import tallied
 from kinetic_auth_core.testing import (
     Answer,
     Delay,
@@ -29,7 +28,7 @@ from kinetic_auth_core.testing import (
     Truncated,
 )
 from kinetic_auth_core.transport.client import TokenRequest, Transport
-from kinetic_auth_core.transport.connections import http_get
+from kinetic_auth_core.transport.connections import http_get, tallied
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 

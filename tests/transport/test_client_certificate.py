@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.merge import keyword_layer
-from kinetic_auth_core.resolution.resolver import inspect
+from kinetic_auth_core.resolution.inspection import inspect
 from kinetic_auth_core.testing import SalesforceEmulator, TlsProfile, new_key_pair
 from kinetic_auth_core.transport.connections import ClientCertificate
 from kinetic_auth_core.transport.network_errors import Limits, describe_network_error

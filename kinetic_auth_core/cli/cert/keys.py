@@ -8,10 +8,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
+from kinetic_auth_core.locations import BUILTIN_SCHEMES, Reference, load_builtin, parse_reference
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.loading import check_reference, load_key_loader
-from kinetic_auth_core.registry.references import BUILTIN_SCHEMES, Reference, load_builtin, parse_reference
 
 _ALGORITHM = "RS256"
 

@@ -10,12 +10,12 @@ import attrs
 from kinetic_auth_core.cli.doctor.report import Report
 from kinetic_auth_core.cli.options import Choice
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.environment import Configuration
+from kinetic_auth_core.config.configuration import Configuration
 from kinetic_auth_core.config.merge import Layer
 from kinetic_auth_core.errors import KineticAuthError, TransportError
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import LoginSpec
-from kinetic_auth_core.resolution.resolver import Resolution
+from kinetic_auth_core.resolution.inspection import Resolution
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.transport.client import TokenResponse, Transport

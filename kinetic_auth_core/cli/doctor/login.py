@@ -12,9 +12,8 @@ from kinetic_auth_core.cli.doctor.secrets import ABOUT_A_CERTIFICATE
 from kinetic_auth_core.cli.exit_codes import REFUSED, TRY_LATER, USAGE
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, SessionRejectedError, TransportError
 from kinetic_auth_core.login.refusals import HeldBackError
-from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, known_error
-from kinetic_auth_core.oauth.invalid_session import is_dead_session
-from kinetic_auth_core.oauth.token_response import json_object
+from kinetic_auth_core.oauth.endpoints import json_object
+from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, is_dead_session, known_error
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.sessions.refresh import CAUSES
 from kinetic_auth_core.sessions.source import SessionSource

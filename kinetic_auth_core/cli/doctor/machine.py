@@ -8,8 +8,7 @@ import socket
 from kinetic_auth_core.cli.doctor.examination import Examination
 from kinetic_auth_core.cli.exit_codes import USAGE
 from kinetic_auth_core.errors import KineticAuthError
-from kinetic_auth_core.settings.schema import schema
-from kinetic_auth_core.settings.validators import names_a_program
+from kinetic_auth_core.settings.schema import names_a_program, schema
 
 #: This machine has no IPv6.
 _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})

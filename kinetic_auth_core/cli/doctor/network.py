@@ -20,8 +20,8 @@ from kinetic_auth_core.cli.doctor.host import sandbox_host
 from kinetic_auth_core.cli.doctor.report import Report
 from kinetic_auth_core.cli.exit_codes import TRY_LATER, USAGE
 from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.oauth.endpoints import json_object
 from kinetic_auth_core.oauth.retry import answered_at
-from kinetic_auth_core.oauth.token_response import json_object
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse
 from kinetic_auth_core.transport.connections import host_and_port
 

@@ -7,9 +7,8 @@ import attrs
 
 from kinetic_auth_core.cli.advice import MISSPELT, NOT_NAMED, advice, place_of
 from kinetic_auth_core.cli.exit_codes import OK, UNEXPECTED, USAGE, exit_code_of
-from kinetic_auth_core.config.construct import with_place
+from kinetic_auth_core.config.construct import name_places, with_place
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.login.flow import name_places
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
 Status = Literal["ok", "warning", "failure", "skipped"]

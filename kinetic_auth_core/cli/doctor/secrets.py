@@ -9,10 +9,10 @@ from kinetic_auth_core.cli.doctor.examination import Examination
 from kinetic_auth_core.cli.doctor.log_warnings import warn_of, warnings_captured
 from kinetic_auth_core.cli.exit_codes import NO_KEY, USAGE
 from kinetic_auth_core.errors import KineticAuthError
-from kinetic_auth_core.events import LoginRequest
 from kinetic_auth_core.login.credentials import Credentials, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.spec import make_instance
+from kinetic_auth_core.registry.hookspecs import LoginRequest
 from kinetic_auth_core.settings.schema import exactly_one_of, schema
 
 #: How a warning begins that the check of the certificates has said.

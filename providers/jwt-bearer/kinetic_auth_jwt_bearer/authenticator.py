@@ -1,4 +1,7 @@
-"""The JWT bearer grant: its settings and its form fields. The core sends the request and reads the answer."""
+"""The JWT bearer grant: its settings, and its form field, an assertion (RFC 7523, section 3) signed by python-jose.
+
+The core sends the request and reads the answer.
+"""
 
 import os
 import re
@@ -12,6 +15,8 @@ import attrs
 from kinetic_auth_core import (
     ConfigurationError,
     GrantAuthenticator,
+    KeyLoadError,
+    KineticAuthError,
     LoginRequest,
     Once,
     Signer,
@@ -23,10 +28,10 @@ from kinetic_auth_core import (
 )
 from kinetic_auth_core.plugins import ConnectionOptions, LocalSigner, frozen, read_private_key
 
-if TYPE_CHECKING:
-    from kinetic_auth_jwt_bearer.assertion import AssertionKey
-
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+#: Validity of an assertion in seconds. Salesforce accepts at most 3 minutes.
+LIFETIME_S = 180
+ALGORITHM = "RS256"
 
 
 def default_audience(login_url: str) -> str:
@@ -128,12 +133,13 @@ class JWTAuthenticator(GrantAuthenticator):
         identity=False,
         kw_only=True,
     )
-    _key: Once[Any] = attrs.field(init=False, repr=False, eq=False, factory=Once)
+    _key: Once[Signer] = attrs.field(init=False, repr=False, eq=False, factory=Once)
 
     @classmethod
     def import_modules(cls) -> None:
         """Import what the login needs: python-jose and cryptography. Called when a source is made."""
-        import kinetic_auth_jwt_bearer.assertion
+        import jose.jwt  # noqa: F401 - used by the login
+
         import kinetic_auth_jwt_bearer.certificate  # noqa: F401 - as above
 
         LocalSigner.import_modules()
@@ -148,24 +154,26 @@ class JWTAuthenticator(GrantAuthenticator):
             KeyLoadError: The key cannot be read, or is not an RSA private key of 2048 bits or more; or the certificate
                 does not belong to it.
         """
-        from kinetic_auth_jwt_bearer.assertion import sign_assertion
-
-        key = self._key.get(lambda: self._prepare_key(request.now))
-        current_tally().key_fingerprint = key.fingerprint
+        signer = self._key.get(lambda: self._prepare_signer(request.now))
+        current_tally().key_fingerprint = signer.key_id
         audience = self.audience or default_audience(self.login_url)
         assertion = sign_assertion(
-            key, issuer=self.client_id, subject=self.username, audience=audience, now=request.now
+            signer, issuer=self.client_id, subject=self.username, audience=audience, now=request.now
         )
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
-    def _prepare_key(self, now: float) -> "AssertionKey":
-        from kinetic_auth_jwt_bearer.assertion import AssertionKey
+    def _prepare_signer(self, now: float) -> Signer:
         from kinetic_auth_jwt_bearer.certificate import check_certificate
 
-        key = AssertionKey(self._signer())
+        signer = self._signer()
+        if signer.algorithm != ALGORITHM:
+            raise KeyLoadError(
+                f"the key {signer.key_id} signs with {signer.algorithm}; Salesforce accepts only {ALGORITHM}.",
+                remedy="Use an RSA key of 2048 bits or more.",
+            )
         if self.private_certificate_path:
-            check_certificate(Path(self.private_certificate_path), key.signer, now)
-        return key
+            check_certificate(Path(self.private_certificate_path), signer, now)
+        return signer
 
     def _signer(self) -> Signer:
         if isinstance(self.private_key, Signer):
@@ -173,3 +181,33 @@ class JWTAuthenticator(GrantAuthenticator):
         if isinstance(self.private_key, str | bytes) and self.private_key:
             return read_private_key(self.private_key, self.passphrase)
         return read_private_key(Path(os.fsdecode(self.private_key_path or "")), self.passphrase)
+
+
+def sign_assertion(signer: Signer, *, issuer: str, subject: str, audience: str, now: float) -> str:
+    """Make a signed assertion: python-jose encodes it, and the signer signs.
+
+    Args:
+        signer: Signs with RS256.
+        issuer: The Consumer Key.
+        subject: The username.
+        audience: One URL, with scheme.
+        now: Unix seconds.
+
+    Returns:
+        The compact JWS.
+
+    Raises:
+        KineticAuthError: An error of the signer.
+    """
+    from jose import jwt
+    from jose.backends.base import Key
+    from jose.exceptions import JOSEError
+
+    key: Any = Key(None, ALGORITHM)
+    key.sign = signer.sign
+    claims = {"iss": issuer, "sub": subject, "aud": audience, "exp": int(now) + LIFETIME_S}
+    try:
+        return str(jwt.encode(claims, key, algorithm=ALGORITHM))
+    except JOSEError as error:  # python-jose wraps the error of the signer in its own
+        failure = error.__context__ if isinstance(error.__context__, KineticAuthError) else error
+    raise failure

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from kinetic_auth_core import CredentialsRejectedError, LoginRequest
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
+from kinetic_auth_jwt_bearer.authenticator import sign_assertion
 
 NOW = 1_700_000_000.75
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -70,8 +71,6 @@ def test_the_claims_are_issuer_subject_audience_and_expiry_and_nothing_else(
 
 @given(now=st.floats(min_value=1, max_value=4e9))
 def test_the_expiry_is_in_whole_seconds_and_never_more_than_three_minutes_ahead(now: float) -> None:
-    from kinetic_auth_jwt_bearer.assertion import AssertionKey, sign_assertion
-
     class AnySigner:
         algorithm = "RS256"
         key_id = "any"
@@ -79,7 +78,7 @@ def test_the_expiry_is_in_whole_seconds_and_never_more_than_three_minutes_ahead(
         def sign(self, message: bytes) -> bytes:
             return b"signature"
 
-    assertion = sign_assertion(AssertionKey(AnySigner()), issuer="i", subject="s", audience="https://a", now=now)
+    assertion = sign_assertion(AnySigner(), issuer="i", subject="s", audience="https://a", now=now)
     expiry = jwt.decode(assertion, options={"verify_signature": False})["exp"]
     assert isinstance(expiry, int)
     assert now + 178 < expiry <= now + 180

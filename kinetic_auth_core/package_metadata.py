@@ -1,7 +1,7 @@
-"""The entry points of the installed packages, and who has them: as importlib.metadata reads them.
+"""What the metadata of the installed packages says: their entry points, who has them, and the core's own version.
 
-Reading them takes tens of milliseconds where many packages are installed, so what was read is kept for as long as the
-folders of `sys.path` are the same, and the files of those entry points that are asked for.
+Reading entry points takes tens of milliseconds where many packages are installed, so what was read is kept for as long
+as the folders of `sys.path` are the same, and the files of those entry points that are asked for.
 """
 
 import contextlib
@@ -17,6 +17,16 @@ from typing import Any
 from kinetic_auth_core.concurrency import raise_interruption
 
 logger = logging.getLogger(__name__)
+
+CORE = "kinetic-auth-core"
+
+
+def installed_version() -> str:
+    """The core's version, from the metadata of its package; `0+unknown` where the packaging has left that out."""
+    try:
+        return importlib.metadata.version(CORE)
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"
 
 
 class EntryPoints:

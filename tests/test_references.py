@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.registry.references import KNOWN_SCHEMES, load_builtin, parse_reference
+from kinetic_auth_core.locations import KNOWN_SCHEMES, load_builtin, parse_reference
 from kinetic_auth_core.testing import SalesforceEmulator
 
 LOGIN: dict[str, Any] = {"client_id": "key", "client_secret": "canary-secret", "username": "ada@acme.com"}
