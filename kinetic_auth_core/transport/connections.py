@@ -247,11 +247,7 @@ class Transports:
         return lazy.get(lambda: Transport(**connection))
 
     def without_grant(self, instance: Any) -> "Transport":
-        """The transport for requests about a session whose provider has no connections of its own.
-
-        Args:
-            instance: The provider, whose `ca_bundle` counts, if it has one; None: it could not be made.
-        """
+        """That for requests about the session of a provider without connections of its own, by its `ca_bundle`."""
         return self.get(**_DEFAULT_CONNECTION, ca_bundle=getattr(instance, "ca_bundle", None))
 
     def close(self) -> None:
