@@ -36,7 +36,7 @@ PAGES = [
 ]
 
 _FENCE = re.compile(r"^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-FIXTURES = "kinetic_auth_core.pytest_plugin"
+FIXTURES = "kinetic_auth_core.testing.pytest_plugin"
 _PROGRAM = Path(sysconfig.get_path("scripts")) / "kinetic-auth"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
 import os
 import socket
@@ -343,7 +342,7 @@ def import_without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(kinetic_auth_core, "testing")
         monkeypatch.setattr(sys, "meta_path", [Absent(missing), *sys.meta_path])
-        importlib.import_module("kinetic_auth_core.testing")
+        from kinetic_auth_core.testing import SalesforceEmulator  # noqa: F401 - it is loaded here
 
     return load
 
