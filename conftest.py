@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from kinetic_auth_core.login.refusals import first_tries
+from kinetic_auth_core.login.lockout import first_tries
 from kinetic_auth_core.oauth.retry import Tries
 from kinetic_auth_core.stores.base import process_notes
 from kinetic_auth_core.stores.session_cache import SessionCache

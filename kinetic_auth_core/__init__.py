@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from kinetic_auth_core.login.grant import GrantAuthenticator
     from kinetic_auth_core.logs import configure_logging
     from kinetic_auth_core.registry.hookspecs import CONTRACT_VERSION, LoginEvent, LoginRequest, Signer, hookimpl
-    from kinetic_auth_core.resolution.resolver import SourcePool, resolve
+    from kinetic_auth_core.resolution.resolver import resolve
+    from kinetic_auth_core.resolution.source_pool import SourcePool
     from kinetic_auth_core.session import Introspection, SalesforceSession
     from kinetic_auth_core.sessions.source import SessionSource
     from kinetic_auth_core.settings.fields import setting, single_line
@@ -124,7 +125,7 @@ _MODULES = {
     "hookimpl": "registry.hookspecs",
     "Reference": "locations",
     "resolve": "resolution.resolver",
-    "SourcePool": "resolution.resolver",
+    "SourcePool": "resolution.source_pool",
     "Introspection": "session",
     "SalesforceSession": "session",
     "SessionSource": "sessions.source",

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from kinetic_auth_core.config.configuration import Variables
+from kinetic_auth_core.config.environment import Variables
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import expanded
 

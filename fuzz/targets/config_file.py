@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kinetic_auth_core.config.configuration import Configuration, VariableLayer, Variables
+from kinetic_auth_core.config.environment import Configuration, VariableLayer, Variables
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.resolution.inspection import inspect

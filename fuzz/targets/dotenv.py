@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kinetic_auth_core.config.configuration import Variables
+from kinetic_auth_core.config.environment import Variables
 from kinetic_auth_core.errors import ConfigurationError
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-dotenv-")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinetic_auth_core.config.configuration import has_references, interpolate
+from kinetic_auth_core.config.environment import has_references, interpolate
 
 _VARIABLES = {"HOST": "acme", "EMPTY": "", "TRICK": "${HOST}"}
 

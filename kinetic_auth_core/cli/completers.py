@@ -34,7 +34,7 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _environments(ctx: click.Context) -> list[str]:
-    from kinetic_auth_core.config.configuration import Configuration
+    from kinetic_auth_core.config.environment import Configuration
     from kinetic_auth_core.errors import ConfigurationError
 
     logging.disable()  # a warning would be written into the line that is being typed; the process ends after this

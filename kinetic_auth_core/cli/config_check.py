@@ -14,7 +14,7 @@ from kinetic_auth_core.cli.exit_codes import exit_code_of
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_record, emit_table, short_path
 from kinetic_auth_core.cli.source import inspect_choice
-from kinetic_auth_core.config.configuration import Configuration, interpolate
+from kinetic_auth_core.config.environment import Configuration, interpolate
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import expanded, parse_reference
 from kinetic_auth_core.resolution.inspection import Resolution, inspect

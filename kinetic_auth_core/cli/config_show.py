@@ -10,7 +10,7 @@ from kinetic_auth_core.cli.exit_codes import exit_code_of
 from kinetic_auth_core.cli.options import Choice, choice_options, json_option
 from kinetic_auth_core.cli.output import displayed, emit, emit_json, emit_record, short_path, shortened, wrapped
 from kinetic_auth_core.cli.source import inspect_choice
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.resolution.inspection import Resolution
 from kinetic_auth_core.settings.schema import ExplainedSetting
 

@@ -26,7 +26,7 @@ def diagnostics(env_file: str | os.PathLike[str] | None, *, debug: bool, verbosi
     Raises:
         ConfigurationError: `LOG_LEVEL`, `LOG_DIR` or the `.env` file is unusable.
     """
-    from kinetic_auth_core.config.configuration import Variables, pipes_read_once
+    from kinetic_auth_core.config.environment import Variables, pipes_read_once
 
     with pipes_read_once():
         variables = Variables.load(env_file)

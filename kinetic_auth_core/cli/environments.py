@@ -7,7 +7,7 @@ import click
 from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.options import file_options, json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_record, emit_table, short_path
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.files import searched_places
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.resolution.inspection import inspect

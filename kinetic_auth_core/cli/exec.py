@@ -20,7 +20,7 @@ from kinetic_auth_core.cli.output import note
 from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source
 from kinetic_auth_core.cli.token import session_variables
-from kinetic_auth_core.config.configuration import Configuration, interpolate
+from kinetic_auth_core.config.environment import Configuration, interpolate
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.registry.discovery import (
     AUTHENTICATORS,

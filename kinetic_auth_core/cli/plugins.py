@@ -14,7 +14,7 @@ from kinetic_auth_core.cli.error_output import error_block
 from kinetic_auth_core.cli.exit_codes import USAGE
 from kinetic_auth_core.cli.options import json_option
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.errors import KineticAuthError, UnknownProviderError, suggest
 from kinetic_auth_core.registry.discovery import (
     AUTHENTICATORS,

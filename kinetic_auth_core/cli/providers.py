@@ -11,7 +11,7 @@ from kinetic_auth_core.cli.application import Command
 from kinetic_auth_core.cli.error_output import error_block
 from kinetic_auth_core.cli.options import json_option, provider_argument
 from kinetic_auth_core.cli.output import emit, emit_json, emit_table, wrapped
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import merge
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.login.spec import SourceOptions, says_never_stored

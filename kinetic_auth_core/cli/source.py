@@ -10,7 +10,7 @@ import attrs
 
 from kinetic_auth_core.cli.options import Choice
 from kinetic_auth_core.cli.output import note
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import Layer
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError, suggest
 from kinetic_auth_core.resolution.inspection import DEFAULT_STORE, Resolution, inspect

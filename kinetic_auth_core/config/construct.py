@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import MergedSettings, file_layer, merge, texts
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError, ProviderLoadError
 from kinetic_auth_core.locations import BUILTIN_SCHEMES, Reference, expanded, load_builtin

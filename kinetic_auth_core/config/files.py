@@ -28,7 +28,7 @@ from kinetic_auth_core.registry.discovery import (
 )
 
 if TYPE_CHECKING:
-    from kinetic_auth_core.config.configuration import Variables  # which reads .env files by this module
+    from kinetic_auth_core.config.environment import Variables  # which reads .env files by this module
 
 
 logger = logging.getLogger(__name__)

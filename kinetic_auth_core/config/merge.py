@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.configuration import Configuration, Variables, has_references, interpolate
+from kinetic_auth_core.config.environment import Configuration, Variables, has_references, interpolate
 from kinetic_auth_core.errors import suggest
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting, group_problem

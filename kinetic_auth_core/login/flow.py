@@ -19,7 +19,7 @@ from kinetic_auth_core.config.construct import name_places
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, LoginBudgetError
 from kinetic_auth_core.login.credentials import Credentials, references
 from kinetic_auth_core.login.guarded import GuardedLogins, ProviderInstance, ProviderInstances
-from kinetic_auth_core.login.refusals import LoginGuard
+from kinetic_auth_core.login.lockout import LoginGuard
 from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec, SharedResources
 from kinetic_auth_core.login.state import Record

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, uninterrupted
-from kinetic_auth_core.config.configuration import Variables
 from kinetic_auth_core.config.construct import construct
+from kinetic_auth_core.config.environment import Variables
 from kinetic_auth_core.config.merge import merge, variable_layers
 from kinetic_auth_core.errors import (
     AuthenticationError,

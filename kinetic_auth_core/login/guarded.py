@@ -27,7 +27,7 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.login.credentials import Credentials, Values
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.refusals import Credential, HeldBackError, LoginGuard, first_tries
+from kinetic_auth_core.login.lockout import Credential, HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States
 from kinetic_auth_core.login.spec import LoginSpec, SharedResources, make_instance
 from kinetic_auth_core.login.state import OpenState

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from kinetic_auth_core.config.configuration import Configuration, Variables, how_to_name, interpolate, quoted_values
 from kinetic_auth_core.config.construct import located, refused, why_refused
+from kinetic_auth_core.config.environment import Configuration, Variables, how_to_name, interpolate, quoted_values
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
     Layer,

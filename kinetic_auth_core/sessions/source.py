@@ -15,7 +15,7 @@ from kinetic_auth_core.concurrency import Lazy, LazyAttribute
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.login.flow import LoginBudget, LoginFlow, import_modules
 from kinetic_auth_core.login.grant import GrantAuthenticator
-from kinetic_auth_core.login.refusals import LoginGuard
+from kinetic_auth_core.login.lockout import LoginGuard
 from kinetic_auth_core.login.single_use import States
 from kinetic_auth_core.login.spec import LoginSpec, SharedResources, SourceOptions, spec_for
 from kinetic_auth_core.redaction import secret_boundary

@@ -192,10 +192,10 @@ class TestVerbose:
 
 @pytest.mark.usefixtures("canary")
 def test_set_resolves_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kinetic_auth_core.config import configuration
+    from kinetic_auth_core.config import environment
 
     made = []
-    load = configuration.Variables.load.__func__  # type: ignore[attr-defined]
+    load = environment.Variables.load.__func__  # type: ignore[attr-defined]
 
     def counted(cls: type, env_file: object = None) -> object:
         made.append(env_file)
@@ -206,5 +206,5 @@ def test_set_resolves_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         assert run("login", "password", *args).code == 0
         return len(made)
 
-    monkeypatch.setattr(configuration.Variables, "load", classmethod(counted))
+    monkeypatch.setattr(environment.Variables, "load", classmethod(counted))
     assert calls("--set", "deadline=30") == calls()

@@ -14,7 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from kinetic_auth_core.cli.exec import secret_variables
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.stores.file import default_folder
 from kinetic_auth_core.testing import SalesforceEmulator
 

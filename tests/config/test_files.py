@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.configuration import Variables
+from kinetic_auth_core.config.environment import Variables
 from kinetic_auth_core.config.files import ConfigFile, load_config
 
 Write = Callable[..., Path]

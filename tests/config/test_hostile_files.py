@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.configuration import Variables
+from kinetic_auth_core.config.environment import Variables
 from kinetic_auth_core.locations import KNOWN_SCHEMES, parse_reference
 from kinetic_auth_core.testing.leaks import secrets_in
 

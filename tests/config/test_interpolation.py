@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.configuration import has_references, interpolate
+from kinetic_auth_core.config.environment import has_references, interpolate
 
 Write = Callable[..., Path]
 

@@ -202,7 +202,7 @@ def test_an_inaccessible_parent_does_not_stop_the_search(tmp_path: Path) -> None
     script = (
         "import os, sys\n"
         "from kinetic_auth_core.config.files import load_config\n"
-        "from kinetic_auth_core.config.configuration import Variables\n"
+        "from kinetic_auth_core.config.environment import Variables\n"
         "os.chdir(sys.argv[1])\n"
         f"os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})\n"
         "variables = Variables.load()\n"

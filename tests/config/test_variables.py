@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.config.configuration import Variables
+from kinetic_auth_core.config.environment import Variables
 
 Write = Callable[..., Path]
 

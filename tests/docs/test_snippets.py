@@ -24,7 +24,7 @@ from click.testing import CliRunner
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.cli.commands import cli
-from kinetic_auth_core.config.configuration import Variables
+from kinetic_auth_core.config.environment import Variables
 from kinetic_auth_core.config.files import load_config
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.login.flow import LoginBudget
-from kinetic_auth_core.login.refusals import HeldBackError
+from kinetic_auth_core.login.lockout import HeldBackError
 from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator, User
 

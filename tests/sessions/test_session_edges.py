@@ -20,7 +20,7 @@ import requests
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.httpx import SalesforceAuth as HttpxAuth
 from kinetic_auth_core.adapters.requests import SalesforceAuth
-from kinetic_auth_core.login.refusals import HeldBackError
+from kinetic_auth_core.login.lockout import HeldBackError
 from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 from kinetic_auth_core.testing import App, SalesforceEmulator, User

@@ -184,7 +184,7 @@ def test_a_login_of_an_instance_made_by_hand_at_another_host_raises(
     assert "login.salesforce.com" not in asked
 
 
-def test_refusals_reach_the_application(emulator: SalesforceEmulator) -> None:
+def test_lockout_reach_the_application(emulator: SalesforceEmulator) -> None:
     emulator.policy.password_flow_blocked = True
     with redirect_logins(emulator), pytest.raises(kinetic.CredentialsRejectedError, match="authentication failure"):
         kinetic.resolve(environment="password").session()

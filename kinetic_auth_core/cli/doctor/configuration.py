@@ -7,7 +7,7 @@ from kinetic_auth_core.cli.doctor.log_warnings import warn_of, warnings_captured
 from kinetic_auth_core.cli.exit_codes import OK, USAGE
 from kinetic_auth_core.cli.plugins import KINDS, NOT_WANTED, examined
 from kinetic_auth_core.cli.source import OWN_STORE, inspect_choice, refuse_secrets
-from kinetic_auth_core.config.configuration import Configuration, Variables, quoted_values
+from kinetic_auth_core.config.environment import Configuration, Variables, quoted_values
 from kinetic_auth_core.config.files import config_candidates, load_config
 from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.login.spec import SourceOptions

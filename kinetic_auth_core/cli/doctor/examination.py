@@ -10,7 +10,7 @@ import attrs
 from kinetic_auth_core.cli.doctor.report import Report
 from kinetic_auth_core.cli.options import Choice
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.configuration import Configuration
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import Layer
 from kinetic_auth_core.errors import KineticAuthError, TransportError
 from kinetic_auth_core.login.grant import GrantAuthenticator

@@ -11,7 +11,7 @@ from kinetic_auth_core.cli.doctor.network import NOT_SALESFORCE, is_redirect
 from kinetic_auth_core.cli.doctor.secrets import ABOUT_A_CERTIFICATE
 from kinetic_auth_core.cli.exit_codes import REFUSED, TRY_LATER, USAGE
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, SessionRejectedError, TransportError
-from kinetic_auth_core.login.refusals import HeldBackError
+from kinetic_auth_core.login.lockout import HeldBackError
 from kinetic_auth_core.oauth.endpoints import json_object
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of, is_dead_session, known_error
 from kinetic_auth_core.session import SalesforceSession

@@ -22,8 +22,8 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.login import refusals
-from kinetic_auth_core.login.refusals import (
+from kinetic_auth_core.login import lockout
+from kinetic_auth_core.login.lockout import (
     LONGEST_PAUSE_S,
     Credential,
     HeldBackError,
@@ -179,7 +179,7 @@ def test_many_sources_at_once_send_a_password_once_that_may_be_wrong_by_now(
         with pytest.raises(kinetic.TransportError):
             sources[0].authenticate()
     else:
-        monkeypatch.setattr(refusals, "_GOOD_FOR_S", 0.0)
+        monkeypatch.setattr(lockout, "_GOOD_FOR_S", 0.0)
         sources[0].authenticate()
     user.password = "another-horse"
     sent = sf.token_requests
