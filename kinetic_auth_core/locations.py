@@ -1,4 +1,4 @@
-"""Where something is, as people write it: paths with `~`, URLs that may carry credentials, references to secrets.
+"""Where something is, as people write it: paths with `~`, URLs to which credentials may be sent, references to secrets.
 
 A reference is `scheme://<rest>?<query>#<field>`. The core itself resolves `env://NAME` and `file://PATH`; installed key
 loaders resolve the other schemes. Nothing is fetched before a login.

@@ -1,4 +1,4 @@
-"""What the metadata of the installed packages says: their entry points, who has them, and the core's own version.
+"""What the metadata of the installed packages says: their entry points, the package of each, the core's own version.
 
 Reading entry points takes tens of milliseconds where many packages are installed, so what was read is kept for as long
 as the folders of `sys.path` are the same, and the files of those entry points that are asked for.
@@ -36,7 +36,7 @@ class EntryPoints:
 
     Args:
         folders: Those of `sys.path`, each with its state before the entry points were read.
-        finders: Who looked for packages.
+        finders: The objects that looked for packages, and `sys.path`.
     """
 
     def __init__(self, folders: dict[str, object], finders: tuple[object, ...]) -> None:
@@ -84,7 +84,7 @@ def _states_of_files(by_group: dict[str, list[EntryPoint]]) -> dict[str, object]
 
 
 def _file_of(point: EntryPoint) -> str:
-    """The file in which an entry point stands; of a package that is in no folder, what is no file."""
+    """The file of an entry point; empty for a package that is not in a folder."""
     folder = getattr(point.dist, "_path", None)
     return os.path.join(folder, "entry_points.txt") if isinstance(folder, Path) else ""  # noqa: PTH118 - see _state_of
 

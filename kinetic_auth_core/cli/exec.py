@@ -18,7 +18,7 @@ from kinetic_auth_core.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from kinetic_auth_core.cli.options import Choice, config_options
 from kinetic_auth_core.cli.output import note
 from kinetic_auth_core.cli.progress import waiting
-from kinetic_auth_core.cli.source import command_source
+from kinetic_auth_core.cli.source import command_source, inspect_choice
 from kinetic_auth_core.cli.token import session_variables
 from kinetic_auth_core.config.environment import Configuration, interpolate
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
@@ -75,7 +75,8 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
         provider, command = command[0], command[2:]
     if not command:
         raise click.UsageError("which command?")
-    with _hint_at_the_mark(provider), command_source(Choice(provider=provider, **choice)) as chosen:
+    chosen_by = Choice(provider=provider, **choice)
+    with _hint_at_the_mark(chosen_by), command_source(chosen_by) as chosen:
         with waiting("Logging in"):
             session = chosen.source.session()
         hidden = set() if keep_env else secret_variables(chosen.configuration)
@@ -85,15 +86,22 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
 
 
 @contextlib.contextmanager
-def _hint_at_the_mark(provider: str | None) -> Iterator[None]:
-    """Say how to run a program whose name stands where an environment or a provider may stand."""
+def _hint_at_the_mark(choice: Choice) -> Iterator[None]:
+    """Say how to run a program whose name was given in the place of an environment or provider."""
     try:
         yield
     except ConfigurationError as error:
-        if provider is not None and shutil.which(provider) and not installed(AUTHENTICATORS, provider):
-            hint = f"To run the program {provider}, put the mark before it: kinetic-auth exec -- {provider} ..."
+        word = choice.provider
+        if word is not None and shutil.which(word) and not _is_provider_or_environment(word, choice):
+            hint = f"To run the program {word}, put the mark before it: kinetic-auth exec -- {word} ..."
             error.remedy = f"{error.remedy} {hint}".strip()
         raise
+
+
+def _is_provider_or_environment(word: str, choice: Choice) -> bool:
+    if installed(AUTHENTICATORS, word):
+        return True
+    return inspect_choice(choice).configuration.file.environment_named(word) is not None
 
 
 def secret_variables(configuration: Configuration) -> set[str]:

@@ -1,6 +1,6 @@
 """The contract of plugins: pluggy's hookspecs, what hooks get, and the typed classes through which hooks are called.
 
-They get the request of a login, which says why it is made, and the event, which says how it went.
+A hook gets the request of a login, which says why it is made, or its event, which says how it went.
 
 `discovery` and `loading` find and load plugins.
 """

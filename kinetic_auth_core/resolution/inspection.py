@@ -236,9 +236,8 @@ def _merge(
         problems += refused(cls, merged)
     else:
         try:
-            sets = Credentials(
-                values, NO_SECRETS
-            )  # one instance for each: what only the whole can tell is reported now
+            sets = Credentials(values, NO_SECRETS)
+            # One instance for each: what only the whole can tell is reported now.
             instances = tuple(make_instance(plugin.name, cls, rows, sets.load(each)) for each in range(sets.count))
         except ConfigurationError as error:
             found = why_refused(cls, merged, error.problems)

@@ -63,7 +63,7 @@ class SingleFlight:
 
     Args:
         refresher: Finds or makes the next session.
-        redirection: The redirection under which its source was resolved.
+        redirection: The one under which its source was resolved. Here `session()` reads it faster than in the source.
 
     Attributes:
         cached: The session that was live at the last look, fresh or not; None if there was none.

@@ -415,7 +415,7 @@ def _warn_of_end(what: str) -> None:
 
 
 def ca_bundle_setting() -> Any:
-    """The `ca_bundle` setting: keyword-only. For providers without a grant: it counts for what the source asks."""
+    """The `ca_bundle` setting: keyword-only. Without a grant it counts for what the source itself asks."""
     return setting(
         default=None,
         help="File or folder of CA certificates; default: REQUESTS_CA_BUNDLE, else certifi's.",

@@ -141,7 +141,7 @@ class Setting:
         return self.default.factory(instance) if self.default.takes_self else self.default.factory()
 
     def accept(self, value: Any, *, text: bool = False) -> Any:
-        """Check one value by type and converter; `check` and `partial.refusals` apply its validators.
+        """Check one value by type and converter; `check` and `config.construct.refusals` apply its validators.
 
         Args:
             value: The value.

@@ -150,6 +150,16 @@ def test_exec_runs_a_command_that_has_a_mark_of_its_own(
     assert "kinetic-auth exec -- env" in " ".join(wrong.stderr.split())
 
 
+def test_exec_says_nothing_of_a_program_that_is_named_like_the_environment(kinetic_auth: Any) -> None:
+    path = Path.cwd() / "kinetic-auth.toml"
+    path.write_text('[environments.test]\nprovider = "password"\nlogin_url = "nowhere"\n')
+    path.chmod(0o600)
+    wrong = kinetic_auth("exec", "test", "--", "env")
+    assert wrong.returncode == 2
+    assert "login_url" in wrong.stderr
+    assert "the mark" not in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("dotenv", "password"),
     [

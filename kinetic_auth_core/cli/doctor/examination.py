@@ -96,6 +96,11 @@ class Stage:
     run: Callable[[Examination], None]
     needs: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """What is reported where it raises: its first check; of one that may make none, what it is about."""
+        return self.names[0] if self.names else self.run.__name__.removeprefix("check_").replace("_", " ")
+
 
 def examine(examination: Examination, stages: tuple[Stage, ...]) -> None:
     """Go through the stages, and skip those that a failure makes moot."""
@@ -112,12 +117,12 @@ def examine(examination: Examination, stages: tuple[Stage, ...]) -> None:
         try:
             stage.run(examination)
         except KineticAuthError as error:
-            report.failed(stage.names[0], error)
+            report.failed(stage.label, error)
         except Exception as error:  # noqa: BLE001 - what a plugin raises must not hide the other checks
             raise_interruption(error)
             frames = "".join(traceback.format_tb(error.__traceback__))  # not its text, which may quote a secret
-            logger.debug("%s could not be checked: %s\n%s", stage.names[0], type(error).__name__, frames)
-            report.unexpected(stage.names[0], error)
+            logger.debug("%s could not be checked: %s\n%s", stage.label, type(error).__name__, frames)
+            report.unexpected(stage.label, error)
         moot.update(
             check.name
             for check in report.checks[before:]

@@ -10,7 +10,7 @@ from kinetic_auth_core.cli.exit_codes import USAGE
 from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.settings.schema import names_a_program, schema
 
-#: This machine has no IPv6.
+#: Errors of `bind` where the machine has no IPv6.
 _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
 _FREE_THE_PORT = "End that program, or set redirect_port to another port that the app has as a callback URL."
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -119,7 +119,9 @@ class ControlPlane:
         given = dict(body)
         times = given.pop("times", 1)
         if "error" in given:
-            rejection = {"status": 400, "description": given.pop("error_description", ""), **given}
+            names = {"error": "error", "description": "error_description", "status": "status"}
+            rejection = {name: given.pop(key) for name, key in names.items() if key in given}
+            _refuse_unknown(given)
             self._emulator.refuse(**_fitting(faults.Refusal, rejection), times=times)
             return {}
         name, path = given.pop("fault", None), given.pop("path", faults.TOKEN_PATH)
@@ -146,11 +148,18 @@ def _one_or_all(body: Any, one: Callable[[str], bool], all_of_them: Callable[[],
 
 
 def _fitting(fault: Callable[..., object], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The arguments of a fault; a `ValueError` if one does not fit its annotation."""
-    for name, hint in get_type_hints(fault).items():
+    """The arguments of a fault; a `ValueError` if it has no such argument, or one does not fit its annotation."""
+    hints = get_type_hints(fault)
+    _refuse_unknown(given.keys() - hints.keys())
+    for name, hint in hints.items():
         if name in given and not _fits(given[name], hint):
             raise ValueError(f"{name}: {given[name]!r} does not fit")
     return given
+
+
+def _refuse_unknown(names: Collection[str]) -> None:
+    if names:
+        raise ValueError(f"unknown: {', '.join(sorted(names))}")
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -244,5 +244,5 @@ def configuration_problems(settings: Mapping[str, str], connected: int, replicas
     if settings.get("maxmemory", "0") != "0" and policy != "noeviction":
         found.append(f"maxmemory-policy is {policy}, which may evict a token: set noeviction")
     if connected and not replicas:
-        found.append("it has replicas, and a failover loses what they have not got yet: set replicas (WAIT)")
+        found.append("it has replicas, and a failover loses values that are not replicated yet: set replicas (WAIT)")
     return found

@@ -106,7 +106,7 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
         if isinstance(shown, Exception):
             return shown
         named = shown.get("username")
-        username = named if isinstance(named, str) and named and not named.startswith("-") else None
+        username = named if _is_word(named) and not named.startswith("-") else None
         if str(shown.get("accessToken") or _REDACTED).startswith(_REDACTED):
             # Of the same org, whatever the default is by now.
             token = self._ask("auth show-access-token", username or self.target_org, ends_at)

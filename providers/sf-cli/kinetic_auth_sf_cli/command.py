@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import attrs
 
@@ -50,9 +51,10 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
         return Failure("timeout", "it was not called, as there was no time left")
     try:
         output = _output([executable, *arguments], ends_at)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise_interruption(error)
-        return Failure("not-found", f"the command {executable} cannot be run: {error.strerror or error}.")
+        why = getattr(error, "strerror", None) or error
+        return Failure("not-found", f"the command {executable} cannot be run: {why}.")
     if output is None:
         return Failure("timeout", "it did not answer")
     return _result(output)
@@ -66,30 +68,28 @@ def _output(command: Sequence[str], ends_at: float) -> bytes | None:
     def start() -> None:
         try:
             started.set_result(_start(command))
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             started.set_exception(error)
         else:
             if is_over.is_set():
-                _kill(started.result())
+                _end(started.result())
 
     # Signal handlers run in the main thread: what one raises while `sf` starts must not leave a process behind.
     try:
         threading.Thread(target=start, name="kinetic-auth sf").start()
-        process = started.result()
+        process = started.result(max(ends_at - time.monotonic(), 0))
         with _ended_at(ends_at, process, is_late):
             assert process.stdout is not None  # noqa: S101 - it is a pipe
             output = process.stdout.read(_MAX_BYTES + 1)
             with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and may be writing its own files
                 process.wait(_ENDS_WITHIN_S if len(output) <= _MAX_BYTES else 0)
             return None if is_late.is_set() else output
+    except FutureTimeoutError:
+        return None
     finally:
         is_over.set()
         if started.done() and started.exception() is None:
-            process = started.result()
-            _kill(process)
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            _end(started.result())
 
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
@@ -120,6 +120,13 @@ def _ended_at(ends_at: float, process: "subprocess.Popen[bytes]", is_late: threa
     finally:
         timer.cancel()
         timer.join()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    _kill(process)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -17,6 +17,7 @@ import kinetic_auth_core as kinetic
 from kinetic_auth_core import ConfigurationError, InteractionRequiredError, LoginRequest, TransportError
 from kinetic_auth_core.testing import SalesforceEmulator
 from kinetic_auth_sf_cli import SfCliAuthenticator
+from kinetic_auth_sf_cli.command import Failure, run
 
 TOKEN, FRESH = "00D5g000004tXyz!AQ-canary-token", "00D5g000004tXyz!AQ-canary-fresh"
 INSTANCE = "https://acme.my.salesforce.com"
@@ -233,6 +234,19 @@ def test_a_child_that_holds_the_output_open_is_ended_by_the_deadline(stand_in: A
     began = time.monotonic()
     error_of(SfCliAuthenticator(command=str(stand_in.path), deadline=1))
     assert time.monotonic() - began < 10
+
+
+def test_a_username_that_no_program_can_be_given_is_left_out(stand_in: Any) -> None:
+    stand_in.shows(TOKEN, INSTANCE, username="a\0b")
+    session = SfCliAuthenticator(command=str(stand_in.path), deadline=5).authenticate()
+    assert session.username is None
+    assert stand_in.calls[-1] == f"{SHOW} {PLAIN}"
+
+
+def test_a_program_that_cannot_be_started_is_an_error_at_once(stand_in: Any) -> None:
+    failure = run(str(stand_in.path), ["a\0b"], time.monotonic() + 30)
+    assert isinstance(failure, Failure)
+    assert "null byte" in failure.what
 
 
 @pytest.mark.parametrize("target_org", ["--help", "a\nb", " dev", ""])

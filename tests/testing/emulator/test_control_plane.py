@@ -132,6 +132,7 @@ def test_faults_are_ordered_and_removed(client: Any, control: Control) -> None:
     assert client.jwt().status_code == 200
     for wrong in ({"fault": "__class__"}, {"fault": "Delay"}, {"fault": "Delay", "x": 1}, {"error": "x", "y": 1}):
         assert control("POST", "faults", wrong, 400)["error"]
+    assert "unknown: description" in str(control("POST", "faults", {"error": "x", "description": "y"}, 400))
 
 
 @pytest.mark.parametrize(
