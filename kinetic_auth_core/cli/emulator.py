@@ -236,6 +236,8 @@ def load_testing() -> ModuleType:
     """
     try:
         from kinetic_auth_core import testing
+
+        testing.SalesforceEmulator  # noqa: B018 - its module is loaded here
     except ImportError as error:
         # Chained if a package of the extra is missing; anything else is a defect of ours.
         if not isinstance(error.__cause__, ModuleNotFoundError):

@@ -126,7 +126,7 @@ def run() -> Run:
 
 
 @pytest.fixture
-def python(full_tier: None) -> Run:
+def python(measured_programs: None) -> Run:
     """A separate Python process."""
 
     def call(code: str, *args: str, env: Mapping[str, str] | None = None) -> Outcome:
@@ -155,7 +155,7 @@ class Shown:
 
 
 @pytest.fixture
-def on_terminal(full_tier: None) -> Callable[..., Shown]:
+def on_terminal(measured_programs: None) -> Callable[..., Shown]:
     """The program in a process whose stdin and stderr are a terminal, with typed answers."""
     pty = pytest.importorskip("pty")
 

@@ -13,7 +13,7 @@ import pytest
 
 Run = Callable[..., Any]  # the fixture `run`: what came out, as `conftest` describes it
 
-pytestmark = pytest.mark.usefixtures("full_tier")
+pytestmark = pytest.mark.usefixtures("measured_programs")
 
 FILE = """
 [environments.prod]

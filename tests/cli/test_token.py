@@ -23,7 +23,7 @@ SHOW = "import os, json; print(json.dumps(dict(os.environ)))"
 
 
 @pytest.fixture
-def kinetic_auth(full_tier: None) -> Callable[..., subprocess.CompletedProcess[str]]:
+def kinetic_auth(measured_programs: None) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The program, as a process of its own."""
 
     def call(*args: str) -> subprocess.CompletedProcess[str]:

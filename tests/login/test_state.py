@@ -52,7 +52,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def org(full_tier: None) -> Iterator[RotatingOrg]:
+def org(measured_programs: None) -> Iterator[RotatingOrg]:
     with RotatingOrg() as org:
         yield org
 

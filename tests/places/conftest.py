@@ -30,7 +30,7 @@ def tls_org(_tls_org: SalesforceEmulator) -> Iterator[SalesforceEmulator]:
 
 
 @pytest.fixture
-def run(full_tier: None, tmp_path: Path) -> Run:
+def run(measured_programs: None, tmp_path: Path) -> Run:
     """Runs a program that reads `settings` from its first argument; returns what it printed."""
 
     def run(program: str, settings: dict[str, Any], *arguments: object, environ: dict[str, str] | None = None) -> str:

@@ -34,9 +34,8 @@ class Org:
     def source(self, store: object, **settings: Any) -> kinetic.SessionSource:
         return kinetic.resolve("jwt-bearer", store=store, **self.settings, **settings)
 
-    def elsewhere(self, store: object, script: str, *, measured: bool = True) -> "subprocess.Popen[str]":
-        """Another process, with a `source` like this one's; one that can write no files is not measured by coverage."""
-        environ = {name: value for name, value in os.environ.items() if measured or not name.startswith("COVERAGE_")}
+    def elsewhere(self, store: object, script: str) -> "subprocess.Popen[str]":
+        """Another process, with a `source` like this one's."""
         given = json.dumps([store, self.settings])
         head = f"""
 import json, os, sys, threading, kinetic_auth_core as kinetic
@@ -45,7 +44,7 @@ source = kinetic.resolve("jwt-bearer", store=store, **settings)
 """
         pipe = subprocess.PIPE
         command = [sys.executable, "-c", head + script]
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environ)
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.fixture
@@ -249,7 +248,7 @@ print(source.session().is_valid(), source.session().is_valid())
 """
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o777)
-        out = finish(org.elsewhere({"name": "file", "path": f"{place}/store"}, script, measured=False)).splitlines()
+        out = finish(org.elsewhere({"name": "file", "path": f"{place}/store"}, script)).splitlines()
     assert out[-1] == "True True"
     assert out[0].startswith("WARNING the session store failed (acquire)")
     assert "Permission denied" in out[0]
@@ -267,7 +266,7 @@ logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
 resource.setrlimit(resource.RLIMIT_FSIZE, (250, 250))  # room for a lease, not for a session
 print(source.session().is_valid(), source.session().is_valid())
 """
-    out = finish(org.elsewhere(store, script, measured=False)).splitlines()
+    out = finish(org.elsewhere(store, script)).splitlines()
     assert out[-1] == "True True"
     assert out[0].startswith("WARNING the session store failed (put)")
     assert "File too large" in out[0]

@@ -118,16 +118,12 @@ def test_a_key_that_is_not_one_is_not_shown() -> None:
     assert "canary" not in repr(kinetic.FileStore(key=Fernet.generate_key().decode()))
 
 
-def start(script: str, *arguments: object, measured: bool = True) -> "subprocess.Popen[str]":
-    """Start another Python, with `store` in the folder that is the first argument.
-
-    One that can write no files cannot write down for coverage what it has run: it is not measured.
-    """
-    environ = {name: value for name, value in os.environ.items() if measured or not name.startswith("COVERAGE_")}
+def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
+    """Start another Python, with `store` in the folder that is the first argument."""
     head = "import os, sys, time, kinetic_auth_core as kinetic\nstore = kinetic.FileStore(sys.argv[1])\n"
     command = [sys.executable, "-c", head + script, *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environ)
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def finish(process: "subprocess.Popen[str]", send: str = "") -> str:
@@ -400,7 +396,7 @@ for call in (
 """
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders belong to root
         Path(place).chmod(0o777)
-        assert finish(start(script, Path(place) / "store", measured=False)).split() == ["13", "13", "13"]
+        assert finish(start(script, Path(place) / "store")).split() == ["13", "13", "13"]
 
 
 def test_a_path_where_no_folder_can_be_created_raises_an_oserror(tmp_path: Path) -> None:
@@ -425,7 +421,7 @@ for _ in range(5):
         print(type(error).__name__)
 print(store.get({KEY!r}).value)
 """
-    assert finish(start(script, folder, measured=False)).split() == ["OSError"] * 5 + ["b'before'"]
+    assert finish(start(script, folder)).split() == ["OSError"] * 5 + ["b'before'"]
     assert list(folder.glob("*.tmp")) == []
 
 

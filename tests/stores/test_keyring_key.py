@@ -12,7 +12,7 @@ from kinetic_auth_core.stores.file import FileStore, default_folder
 from kinetic_auth_core.stores.sealing import has_keyring_key
 from kinetic_auth_core.testing import SalesforceEmulator
 
-pytestmark = pytest.mark.usefixtures("full_tier")
+pytestmark = pytest.mark.usefixtures("measured_programs")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
