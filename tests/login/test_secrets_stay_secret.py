@@ -268,7 +268,7 @@ def test_the_error_that_a_caller_is_handling_keeps_its_traceback() -> None:
 @pytest.mark.parametrize("kind", ["class", "resolve"])
 def test_a_constructor_without_room_on_the_stack_shows_no_secret(kind: str) -> None:
     program = Path(__file__).with_name("no_room_on_the_stack.py")
-    command = [sys.executable, program, kind, SECRET, PASSWORD]
+    command = [sys.executable, str(program), kind, SECRET, PASSWORD]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     *shown, failures = done.stdout.splitlines()
     assert int(failures.removeprefix("failures: ")) > 3
