@@ -70,7 +70,7 @@ def test_coverage_measures_it(script: Script, tmp_path: Path) -> None:
     config = tomllib.loads((tmp_path / "coverage.toml").read_text("utf-8"))["tool"]["coverage"]
     assert "kinetic_auth_telepathy" in config["run"]["source_pkgs"]
     assert "providers/telepathy/kinetic_auth_telepathy" in config["paths"]["kinetic-auth-telepathy"]
-    assert config["report"]["fail_under"] >= 97.5
+    assert config["report"]["fail_under"] >= 97
 
 
 def test_the_lowest_versions_include_those_of_its_dependencies(script: Script, tmp_path: Path) -> None:
