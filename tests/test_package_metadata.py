@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +90,31 @@ def test_an_entry_point_that_is_edited_in_its_place_is_noticed(site: Path) -> No
     assert names() == ["one"]
     write(site, "acme-one", "one", "another")
     assert names() == ["another", "one"]
+
+
+def test_a_second_look_for_a_name_looks_at_the_file_of_its_package_alone(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        write(site, f"acme-{number}", f"thing-{number}")
+    assert [plugin.owner for plugin in installed(GROUP, "thing-7")] == ["acme-7 1.0"]
+    stat, looked_at = os.stat, []
+
+    def noted(path: object, *args: Any, **more: Any) -> os.stat_result:
+        looked_at.append(str(path))
+        return stat(path, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", noted)
+    assert [plugin.owner for plugin in installed(GROUP, "thing-7")] == ["acme-7 1.0"]
+    files = {Path(path).parent.name for path in looked_at if path.endswith("entry_points.txt")}
+    assert files == {"acme_7-1.0.dist-info"}
+
+
+def test_a_name_that_is_added_to_a_file_in_its_place_is_found(site: Path) -> None:
+    write(site, "acme-one", "one")
+    assert [plugin.name for plugin in installed(GROUP, "one")] == ["one"]
+    write(site, "acme-one", "another", "one")
+    assert [plugin.name for plugin in installed(GROUP, "another")] == ["another"]
 
 
 def test_a_name_that_a_second_package_claims_meanwhile_is_an_error(site: Path) -> None:

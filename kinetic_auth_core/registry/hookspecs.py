@@ -78,7 +78,7 @@ class ProviderState(Protocol):
     """
 
     def get(self) -> str | None:
-        """The secret; None if there is none yet: the configured one is to be used."""
+        """The secret; None if there is none yet, and the login uses the configured one."""
 
     def replace(self, value: str) -> None:
         """Keep another one from now on; a newer one is not overwritten.

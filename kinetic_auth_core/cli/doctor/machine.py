@@ -20,7 +20,7 @@ def check_command(examination: Examination) -> None:
     report, instance = examination.report, examination.instances[0]
     programs = [each for each in schema(type(instance)) if names_a_program(each)]
     for each in programs:
-        value = os.path.expanduser(str(each.value_of(instance)))  # noqa: PTH111 - a name on PATH is no path
+        value = os.path.expanduser(str(each.value_of(instance)))  # noqa: PTH111 - it may be a name on PATH
         if (found := shutil.which(value)) is None:
             what = f"the command {value} is not on PATH and not an executable file."
             report.add(

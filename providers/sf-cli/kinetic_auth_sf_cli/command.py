@@ -44,7 +44,7 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
         arguments: Its arguments.
         ends_at: When it has to have ended, in seconds of the monotonic clock.
     """
-    executable = shutil.which(os.path.expanduser(command))  # noqa: PTH111 - a name on PATH is no path
+    executable = shutil.which(os.path.expanduser(command))  # noqa: PTH111 - it may be a name on PATH
     if executable is None:
         return Failure("not-found", f"the command {command} is not on PATH and not an executable file.")
     if ends_at - time.monotonic() <= 0:
