@@ -154,8 +154,8 @@ def _check_free(path: Path | None) -> None:
         )
     if (url := _URL.search(before)) is not None and _is_served(url[1].decode()):
         raise ConfigurationError(
-            f"{path} has the settings of an emulator that still runs, at {url[1].decode()}.",
-            remedy="Name another file, or end that emulator first.",
+            f"{path} has the settings of an emulator at {url[1].decode()}, where something still listens.",
+            remedy="End that emulator first, or name another file. If it has ended already, delete the file.",
         )
 
 

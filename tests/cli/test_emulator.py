@@ -221,7 +221,7 @@ def test_a_file_of_an_emulator_that_runs_is_not_replaced_and_one_of_a_killed_emu
     with socket.create_server(("127.0.0.1", int(url[1]))):
         refused = run("emulator", option, "written")
     assert refused.code == 2
-    assert f"written has the settings of an emulator that still runs, at {url[0]}." in refused.message
+    assert f"written has the settings of an emulator at {url[0]}, where something still listens." in refused.message
     assert path.read_text() == texts[0]
     assert served(["emulator", option, "written"], lambda is_over: use_changed(path, texts[0], is_over)) == 0
     assert not path.exists()
