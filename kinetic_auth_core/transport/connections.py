@@ -8,7 +8,6 @@ import contextlib
 import math
 import os
 import re
-import ssl
 import sys
 import time
 import weakref
@@ -26,6 +25,8 @@ from kinetic_auth_core.locations import expanded, is_key_text
 from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
+    import ssl
+
     from kinetic_auth_core.transport.client import Transport
 
 
@@ -320,12 +321,7 @@ def proxy_problem(proxy: str) -> str | None:
 
 
 def variable_of(url: str, proxy: str) -> str:
-    """The variable of the environment that names the proxy for a URL; `proxy` where it is none.
-
-    Args:
-        url: That is to be asked.
-        proxy: The proxy that was chosen for it.
-    """
+    """The variable of the environment that names the proxy which was chosen for a URL; `proxy` where none does."""
     scheme = url.partition(":")[0].lower()
     names = [f"{scheme}_proxy", "all_proxy"]
     found = [name for each in names for name in (each, each.upper()) if os.environ.get(name) == proxy]
@@ -369,7 +365,7 @@ class ClientCertificate:
             found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
         return tuple(found)
 
-    def load(self, context: ssl.SSLContext) -> None:
+    def load(self, context: "ssl.SSLContext") -> None:
         """Have a TLS context identify itself by it.
 
         Args:
@@ -415,6 +411,8 @@ class ClientCertificate:
         if "KEY_VALUES_MISMATCH" in str(error) or "KEY_TYPE_MISMATCH" in str(error):
             return f"{name}: the key in {os.fspath(path)} does not belong to the certificate in {os.fspath(self.cert)}"
         with_key = "" if self.key else ", with its private key unless client_cert_key names another file"
+        import ssl
+
         try:
             ssl.create_default_context().load_verify_locations(expanded(self.cert))
         except (OSError, ValueError):
@@ -442,6 +440,8 @@ def client_certificate_problems(cert: object, key: object) -> list[str]:
         return []  # not set; a wrong type is reported elsewhere
     if is_key_text(cert) or is_key_text(key):
         return []  # reported elsewhere, without the key
+    import ssl
+
     try:
         ClientCertificate(cert, key).load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     except ConfigurationError as error:

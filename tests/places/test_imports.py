@@ -117,6 +117,7 @@ RESOLVE = "kinetic_auth_core.resolve('jwt-bearer', client_id='id', username='u',
 STAGES = {
     "import kinetic_auth_core": {*HTTP, "attr", "pluggy", "stevedore", "tenacity", "click", "dotenv", "tomllib"},
     "import kinetic_auth_core.cli.commands": {*HTTP, "tenacity", "redis"},
+    "from kinetic_auth_core import LoginRequest, hookimpl": {*HTTP, "tenacity", "ssl", "socket"},
     "import kinetic_auth_core; kinetic_auth_core.resolve": {*HTTP, "tenacity", "click", "dotenv", "tomllib", "rich"},
     f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis"},
 }
