@@ -4,7 +4,6 @@ import logging
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,24 +16,6 @@ from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.testing import SalesforceEmulator, User
 
 WRONG = "canary-wrong-password"
-
-
-@pytest.fixture
-def user(sf: SalesforceEmulator) -> Iterator[User]:
-    user = sf.add_user(f"{time.monotonic_ns()}@brakes.example", "right-horse", trusted_ip=True)
-    yield user
-    user.failed_logins = 0
-
-
-@pytest.fixture
-def settings(sf: SalesforceEmulator, user: User) -> dict[str, Any]:
-    app = sf.add_app(preauthorised={user.username})
-    return {
-        "client_id": app.client_id,
-        "client_secret": app.client_secret,
-        "username": user.username,
-        "login_url": sf.url,
-    }
 
 
 def refused(source: kinetic.SessionSource) -> kinetic.CredentialsRejectedError:

@@ -56,24 +56,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-@pytest.fixture
-def user(sf: SalesforceEmulator) -> Iterator[User]:
-    user = sf.add_user(f"{uuid.uuid4()}@refusals.example", "right-horse", trusted_ip=True)
-    yield user
-    user.failed_logins = 0
-
-
-@pytest.fixture
-def settings(sf: SalesforceEmulator, user: User) -> dict[str, Any]:
-    app = sf.add_app(preauthorised={user.username})
-    return {
-        "client_id": app.client_id,
-        "client_secret": app.client_secret,
-        "username": user.username,
-        "login_url": sf.url,
-    }
-
-
 def refused(source: kinetic.SessionSource) -> kinetic.CredentialsRejectedError:
     with pytest.raises(kinetic.CredentialsRejectedError) as caught:
         source.authenticate()

@@ -57,7 +57,7 @@ def _has_a_token(examination: Examination) -> bool:
 
 
 def _port_problem(host: str, port: int) -> str | None:
-    """Why nobody can listen at a port, as a sentence; None if that is possible, or there is no such interface."""
+    """Why a program cannot listen at a port, as a sentence; None if it can, or the machine lacks the interface."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as listener:
