@@ -7,7 +7,7 @@ from comparisons.rounds import Comparison, Contestant, instructions, process_ms
 from comparisons.servers import Org
 
 #: What a login by JWT cannot do without: the libraries that this project is made of.
-_LIBRARIES = "import attrs, pluggy, stevedore.driver, requests, jose.jwt, tenacity\n"
+_LIBRARIES = "import attrs, pluggy, stevedore.driver, requests, jose.jwt\n"
 _FLOOR = (
     _LIBRARIES
     + """

@@ -5,14 +5,12 @@ would work, and a clock that is wrong is corrected by one more request.
 """
 
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import ClassVar, NoReturn, TypeVar, cast
-
-import tenacity
-from tenacity.stop import stop_base
+from typing import ClassVar, TypeVar
 
 from kinetic_auth_core.errors import AuthenticationError, TransportError
 from kinetic_auth_core.oauth.error_codes import EXPIRED_ASSERTION
@@ -141,13 +139,6 @@ FIRST_PAUSE_S, GROWTH = 0.2, 3
 T = TypeVar("T")
 
 
-class _StopAtDeadline(stop_base):
-    """Makes no further try if the pause before it lasts until the deadline."""
-
-    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
-        return retry_state.upcoming_sleep >= remaining_s()
-
-
 class Tries:
     """The tries of one login, within the `Deadline` of its thread.
 
@@ -176,7 +167,6 @@ class Tries:
         self._is_cured = is_cured
         self._may_repeat_unanswered = may_repeat_unanswered
         self._only_unsent = only_unsent
-        self._jitter = tenacity.wait_random_exponential(multiplier=self.first_pause_s, exp_base=GROWTH)
 
     def run(self, attempt: Callable[[], T]) -> T:
         """Make the login.
@@ -192,44 +182,41 @@ class Tries:
                 them in `waited_s`.
             KineticAuthError: Whatever else a try raised, at once.
         """
-        tries = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._is_worth_another),
-            wait=self._pause_s,
-            stop=tenacity.stop_after_attempt(MAX_TRIES) | _StopAtDeadline(),
-            before_sleep=self._note,
-            retry_error_callback=self._give_up,
-        )
-        try:
-            return tries(attempt)
-        except AuthenticationError as error:
-            error.attempts = int(tries.statistics["attempt_number"])
-            error.waited_s = float(tries.statistics["idle_for"])
-            raise
+        started, number, waited_s = time.monotonic(), 1, 0.0
+        while True:
+            try:
+                return attempt()
+            except AuthenticationError as error:
+                error.attempts, error.waited_s = number, waited_s
+                if not self._is_worth_another(error):
+                    raise
+                pause_s = self._pause_s(error, number)
+                if number == MAX_TRIES or pause_s >= remaining_s():
+                    self._give_up(error, time.monotonic() - started)
+                    raise
+                logger.info("%s Trying again in %.1f s, %d of %d.", error.message, pause_s, number + 1, MAX_TRIES)
+            waited_s += pause_s
+            current_tally().waited_s += pause_s
+            time.sleep(pause_s)
+            number += 1
 
-    def _is_worth_another(self, error: BaseException) -> bool:
-        if not isinstance(error, AuthenticationError):
-            return False
+    def _is_worth_another(self, error: AuthenticationError) -> bool:
         if self._only_unsent:
             return isinstance(error, TransportError) and error.is_unsent and error.retryable
         if isinstance(error, TransportError) and error.unanswered and not self._may_repeat_unanswered:
             return False
         return error.retryable or self._is_cured(error)
 
-    def _pause_s(self, state: tenacity.RetryCallState) -> float:
-        error = _error_of(state)
-        return (error.retry_after_s or 0.0) + self._jitter(state) if error.retryable else 0.0
+    def _pause_s(self, error: AuthenticationError, number: int) -> float:
+        """The seconds before the try that follows number `number`."""
+        if not error.retryable:
+            return 0.0
+        return (error.retry_after_s or 0.0) + random.uniform(0, self.first_pause_s * GROWTH ** (number - 1))  # noqa: S311
 
-    @staticmethod
-    def _note(state: tenacity.RetryCallState) -> None:
-        pause_s = state.upcoming_sleep
-        current_tally().waited_s += pause_s
-        message = _error_of(state).message
-        logger.info("%s Trying again in %.1f s, %d of %d.", message, pause_s, state.attempt_number + 1, MAX_TRIES)
-
-    def _give_up(self, state: tenacity.RetryCallState) -> NoReturn:
-        """Raise the last error, which then says why there is no further try."""
-        error, count = _error_of(state), state.attempt_number
-        tries = f"{count} tries within {state.seconds_since_start:.1f} s" if count > 1 else "1 try"
+    def _give_up(self, error: AuthenticationError, seconds: float) -> None:
+        """Let the last error say why there is no further try."""
+        count = error.attempts
+        tries = f"{count} tries within {seconds:.1f} s" if count > 1 else "1 try"
         why = ""
         if count < MAX_TRIES and error.retry_after_s:
             why = f": the server asks to wait {error.retry_after_s:.0f} s, and the deadline is {self._deadline_s:g} s"
@@ -238,9 +225,3 @@ class Tries:
         if count > 1 or why:
             error.message = f"{error.message} Given up after {tries}{why}."
             error.args = (error.message,)
-        raise error
-
-
-def _error_of(state: tenacity.RetryCallState) -> AuthenticationError:
-    """What the try that has just failed raised."""
-    return cast("AuthenticationError", state.outcome.exception() if state.outcome else None)

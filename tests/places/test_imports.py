@@ -115,10 +115,10 @@ HTTP = {"requests", "urllib3", "jose", "cryptography"}
 RESOLVE = "kinetic_auth_core.resolve('jwt-bearer', client_id='id', username='u', private_key='k')"
 #: What is not loaded yet at each stage.
 STAGES = {
-    "import kinetic_auth_core": {*HTTP, "attr", "pluggy", "stevedore", "tenacity", "click", "dotenv", "tomllib"},
-    "import kinetic_auth_core.cli.commands": {*HTTP, "tenacity", "redis"},
-    "from kinetic_auth_core import LoginRequest, hookimpl": {*HTTP, "tenacity", "ssl", "socket"},
-    "import kinetic_auth_core; kinetic_auth_core.resolve": {*HTTP, "tenacity", "click", "dotenv", "tomllib", "rich"},
+    "import kinetic_auth_core": {*HTTP, "attr", "pluggy", "stevedore", "click", "dotenv", "tomllib"},
+    "import kinetic_auth_core.cli.commands": {*HTTP, "redis"},
+    "from kinetic_auth_core import LoginRequest, hookimpl": {*HTTP, "ssl", "socket"},
+    "import kinetic_auth_core; kinetic_auth_core.resolve": {*HTTP, "click", "dotenv", "tomllib", "rich"},
     f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis"},
 }
 
