@@ -10,9 +10,8 @@ import ssl
 import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import attrs
 import requests
@@ -95,9 +94,19 @@ _POOL_SIZE = 64  # connections kept for threads that log in at the same time
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """requests' adapter with our TLS context and bounded sockets."""
+    """requests' adapter with our TLS context and bounded sockets.
+
+    It is used without a session of requests, which would add to a request what is not of the login: credentials from
+    `~/.netrc`, cookies, the next request of a redirect.
+    """
 
     def __init__(self, context: ssl.SSLContext, *, keep_alive: bool) -> None:
+        self.headers = {
+            "User-Agent": f"kinetic-auth/{installed_version()} {requests.utils.default_user_agent()}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Connection": "keep-alive",
+        }
         self._context = context
         self._keep_alive = keep_alive
         super().__init__(pool_maxsize=_POOL_SIZE)
@@ -130,13 +139,6 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Nothing to do: the context verifies."""
-
-
-class _Session(requests.Session):
-    """requests' session, for which no answer is a redirect: it would prepare the next request from the `Location`."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' signature
-        return None
 
 
 @functools.lru_cache(maxsize=16)
@@ -185,7 +187,7 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCe
 
 
 class Transport:
-    """One requests session, made at first use: its connections are reused from login to login.
+    """One adapter of requests, made at first use: its connections are reused from login to login.
 
     Args:
         connect_timeout: Seconds for connecting, with TLS.
@@ -218,7 +220,7 @@ class Transport:
         self._ca_bundle = ca_bundle
         self._certificate = None if client_cert is None else ClientCertificate(client_cert, client_cert_key)
         self._certificate_state: tuple[tuple[int, ...], ...] = ()
-        self._session: Lazy[requests.Session] = Lazy()
+        self._adapter: Lazy[_Adapter] = Lazy()
         reset_after_fork(self)
 
     def post(self, url: str, request: TokenRequest) -> TokenResponse:
@@ -249,10 +251,10 @@ class Transport:
         check_address(url)
         notice_fork()  # the parent's connections are not ours
         with Deadline(self._limits.deadline_s):
-            session = self._opened()
+            adapter = self._opened()
             proxies = self._proxies(url)
             try:
-                outcome = self._send_over_a_live_connection(session, method, url, request, proxies)
+                outcome = self._send_over_a_live_connection(adapter, method, url, request, proxies)
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
@@ -292,11 +294,11 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections. The next login opens new ones."""
-        if session := self._session.take():
-            session.close()
+        if adapter := self._adapter.take():
+            adapter.close()
 
     def _send_over_a_live_connection(
-        self, session: requests.Session, method: str, url: str, request: TokenRequest, proxies: dict[str, str]
+        self, adapter: _Adapter, method: str, url: str, request: TokenRequest, proxies: dict[str, str]
     ) -> TokenResponse:
         """Send a request; once more for each kept connection that turns out broken.
 
@@ -305,51 +307,39 @@ class Transport:
         while True:
             current_tally().attempts += 1
             try:
-                return self._send(session, method, url, request, proxies)
+                return self._send(adapter, method, url, request, proxies)
             except requests.RequestException as error:
                 if not remaining_s() or not is_stale(error):
                     raise
 
     def _send(
-        self, session: requests.Session, method: str, url: str, request: TokenRequest, proxies: dict[str, str]
+        self, adapter: _Adapter, method: str, url: str, request: TokenRequest, proxies: dict[str, str]
     ) -> TokenResponse:
         began = time.time()
-        is_post = method == "POST"
-        with session.request(
-            method,
-            url,
-            data=request.fields if is_post else None,
-            headers=None if is_post else request.fields,
-            timeout=(self._limits.connect_s, self._limits.read_s),
-            allow_redirects=False,
-            stream=True,
-            proxies=proxies,
+        sent = requests.PreparedRequest()
+        if method == "POST":
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            sent.prepare(method, url, {**adapter.headers, **form}, data=urlencode(request.fields))
+        else:
+            sent.prepare(method, url, {**adapter.headers, **request.fields})
+        with adapter.send(
+            sent, stream=True, timeout=(self._limits.connect_s, self._limits.read_s), proxies=proxies
         ) as response:
             at = (began + time.time()) / 2
-            sent = b"".join(_pieces(response))
-            coding = "" if len(sent) > MAX_ANSWER_BYTES else response.headers.get("Content-Encoding", "")
-            body = decoded(sent, coding, MAX_ANSWER_BYTES)
+            raw = b"".join(_pieces(response))
+            coding = "" if len(raw) > MAX_ANSWER_BYTES else response.headers.get("Content-Encoding", "")
+            body = decoded(raw, coding, MAX_ANSWER_BYTES)
             return TokenResponse(response.status_code, response.headers, body, at)
 
-    def _opened(self) -> requests.Session:
-        """The session; another one where the client certificate was renewed in its place."""
+    def _opened(self) -> _Adapter:
+        """The adapter; another one where the client certificate was renewed in its place."""
         if self._certificate is not None and self._certificate.state() != self._certificate_state:
-            self._session.take()  # not closed: another thread may be using it
-        return self._session.get(self._open)
+            self._adapter.take()  # not closed: another thread may be using it
+        return self._adapter.get(self._open)
 
-    def _open(self) -> requests.Session:
-        session = _Session()
-        session.trust_env = False  # no credentials from ~/.netrc; proxies and CAs of the environment are read here
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        agent = f"kinetic-auth/{installed_version()} {requests.utils.default_user_agent()}"
-        session.headers["User-Agent"] = agent
-        session.headers["Accept"] = "application/json"
-        session.headers["Accept-Encoding"] = "identity"
+    def _open(self) -> _Adapter:
         self._certificate_state = self._certificate.state() if self._certificate else ()
-        adapter = _Adapter(_tls_context(self._ca_bundle, self._certificate), keep_alive=self._keep_alive)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return session
+        return _Adapter(_tls_context(self._ca_bundle, self._certificate), keep_alive=self._keep_alive)
 
     def _proxies(self, url: str) -> dict[str, str]:
         """The proxies, as requests takes them; none on the way to the emulator of redirected logins.
@@ -380,7 +370,7 @@ class Transport:
 
     def _after_fork(self) -> None:
         """In the child: the parent's connections are not ours to use."""
-        self._session = Lazy()
+        self._adapter = Lazy()
 
 
 def _refuse_plain_http(url: str) -> None:
