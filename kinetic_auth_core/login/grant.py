@@ -342,12 +342,12 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         Raises:
             _GrantedError: It raised something; the login is not tried again.
         """
-        secrets = [*secret_texts(self), *(text for text in answer.values() if isinstance(text, str) and text)]
         failure: KineticAuthError
         try:
             self.granted(asked, answer)
         except KineticAuthError as error:
             raise_interruption(error)
+            secrets = self._secrets_with(answer)
             redact_chain(error, secrets)
             error.message, error.remedy = mask(error.message, secrets), mask(error.remedy, secrets)
             error.args = (error.message,)
@@ -355,12 +355,16 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
             failure = login.failed(AuthenticationError, f"its granted() raised {type(error).__name__}.")
-            failure.__cause__ = redacted_cause(error, secrets)
+            failure.__cause__ = redacted_cause(error, self._secrets_with(answer))
         else:
-            if isinstance(asked.state, AcceptedState):
+            if self.single_use and isinstance(asked.state, AcceptedState):
                 asked.state.note_accepted()
             return
         raise _GrantedError(failure)
+
+    def _secrets_with(self, answer: Mapping[str, object]) -> list[str]:
+        """Its own, and what an answer has granted."""
+        return [*secret_texts(self), *(text for text in answer.values() if isinstance(text, str) and text)]
 
     def _form(self, login: "RequestContext", asked: LoginRequest) -> "TokenRequest":
         from kinetic_auth_core.transport.client import TokenRequest

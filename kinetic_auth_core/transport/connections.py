@@ -300,7 +300,7 @@ def may_have_proxies() -> bool:
     `requests` walks through all names and values of the environment four times to find out.
     """
     has_settings = sys.platform == "darwin" or os.name == "nt"  # as urllib.request asks
-    return has_settings or any(name[-6:].lower() == "_proxy" for name in os.environ)
+    return has_settings or "_proxy" in " ".join(os.environ).lower()
 
 
 def proxy_problem(proxy: str) -> str | None:
