@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
@@ -50,7 +50,6 @@ _FIRST_TRY_S = 600.0
 _WAIT_IN_BACKGROUND_S = 5.0
 
 
-@attrs.define(eq=False, repr=False, match_args=False)
 class ProviderInstance:
     """A provider's instance as a source uses it.
 
@@ -61,12 +60,11 @@ class ProviderInstance:
         credential: What the guards know it by.
     """
 
-    values: Values
-    instance: Any
-    hooks: LoginHooks
-    credential: Credential = attrs.field(
-        init=False, default=attrs.Factory(lambda self: Credential(self.instance), takes_self=True)
-    )
+    def __init__(self, values: Values, instance: Any, hooks: LoginHooks) -> None:
+        self.values = values
+        self.instance = instance
+        self.hooks = hooks
+        self.credential = Credential(instance)
 
 
 class ProviderInstances:
@@ -216,8 +214,7 @@ def _with_end(session: SalesforceSession) -> SalesforceSession:
     return attrs.evolve(session, expires_at=now + min(lives_s)) if lives_s else session
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Login:
+class _Login(NamedTuple):
     """One login that is under way.
 
     Attributes:

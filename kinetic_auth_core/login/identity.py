@@ -7,19 +7,17 @@ through an HMAC under a key that the store's data do not contain; see docs/adr/0
 import collections
 import contextlib
 import datetime as dt
-import decimal
 import enum
 import functools
 import hashlib
 import hmac
 import inspect
-import ipaddress
 import json
 import pathlib
+import secrets as random_secrets
 import struct
 import sys
 import types
-import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -42,12 +40,12 @@ class UnwritableError(ValueError):
 _Fetch = Callable[[Reference], Any]
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Named:
     """Whom a reference names, by its key loader."""
 
-    scheme: str
-    identity: str
+    def __init__(self, scheme: str, identity: str) -> None:
+        self.scheme = scheme
+        self.identity = identity
 
 
 class _Empty:
@@ -56,8 +54,15 @@ class _Empty:
 
 _POINTER = struct.calcsize("P")
 _IS_HEAP_TYPE = 1 << 9
-_ADDRESSES = (ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network)
-_SIMPLE = (decimal.Decimal, dt.date, dt.timedelta, uuid.UUID, *_ADDRESSES)
+#: Classes of Python's own whose repr tells all, by name: few logins have such a setting, so none is imported for it.
+_SIMPLE = {
+    "builtins.float",
+    "datetime.date",
+    "datetime.timedelta",
+    "decimal.Decimal",
+    "uuid.UUID",
+    *(f"ipaddress.IPv{version}{what}" for version in (4, 6) for what in ("Address", "Network")),
+}
 _MAPPINGS = (dict, types.MappingProxyType, collections.OrderedDict)
 _of_classes: "weakref.WeakKeyDictionary[type, str]" = weakref.WeakKeyDictionary()
 
@@ -93,7 +98,7 @@ def _simple(value: Any) -> Any:
         return ["str", str(value)]
     if kind in (bytes, bytearray):
         return ["bytes", value.hex()]
-    if kind is float or kind in _SIMPLE:
+    if f"{kind.__module__}.{kind.__qualname__}" in _SIMPLE:
         return [kind.__name__, repr(value)]
     if kind is dt.datetime and (value.tzinfo is None or type(value.tzinfo) is dt.timezone):
         return ["datetime", value.isoformat(), value.fold]
@@ -200,7 +205,7 @@ def class_name(named: Any) -> str:
     if module and found is named:
         return f"{module}.{qualname}"
     try:
-        return _of_classes.setdefault(named, f"{qualname} {uuid.uuid4().hex}")
+        return _of_classes.setdefault(named, f"{qualname} {random_secrets.token_hex(16)}")
     except TypeError:  # it cannot be referenced weakly
         raise UnwritableError(f"{qualname} cannot be named") from None
 
@@ -210,7 +215,7 @@ def plain(value: Any) -> str:
     try:
         return json.dumps(written(value), sort_keys=True)
     except UnwritableError:
-        return uuid.uuid4().hex
+        return random_secrets.token_hex(16)
 
 
 def is_connection_setting(setting: Setting) -> bool:
@@ -231,7 +236,6 @@ def _without_connection(cls: Any) -> tuple[Setting, ...]:
     return tuple(each for each in schema(cls) if not (is_grant and is_connection_setting(each)))
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class Identity:
     """Whose sessions a source gives.
 
@@ -243,11 +247,19 @@ class Identity:
         binary: The settings that take bytes.
     """
 
-    _who: tuple[str, ...]
-    _values: Mapping[str, Any] = attrs.field(repr=False)
-    _secrets: frozenset[str]
-    _loader: SecretLoader = attrs.field(repr=False)
-    _binary: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        who: tuple[str, ...],
+        values: Mapping[str, Any],
+        secrets: frozenset[str],
+        loader: SecretLoader,
+        binary: frozenset[str] = frozenset(),
+    ) -> None:
+        self._who = who
+        self._values = values
+        self._secrets = secrets
+        self._loader = loader
+        self._binary = binary
 
     @property
     def is_constant(self) -> bool:

@@ -11,9 +11,9 @@ import hashlib
 import hmac
 import json
 import math
+import secrets
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -208,7 +208,6 @@ def first_tries() -> FirstTries:
     return FirstTries()
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class LoginGuard:
     """Keeps refusals where the sessions are kept, and in this process.
 
@@ -219,10 +218,11 @@ class LoginGuard:
         details: `provider`, `host` and `username`, for errors.
     """
 
-    _cache: SessionCache
-    _guard_s: float
-    _label: str
-    _details: Mapping[str, Any]
+    def __init__(self, cache: SessionCache, guard_s: float, label: str, details: Mapping[str, Any]) -> None:
+        self._cache = cache
+        self._guard_s = guard_s
+        self._label = label
+        self._details = details
 
     def check(self, credential: Credential) -> bool:
         """Stop a login whose credential was refused just now, or whose user has met Salesforce's limit.
@@ -272,7 +272,7 @@ class LoginGuard:
         Raises:
             HeldBackError: It was refused meanwhile.
         """
-        holder, pause_s, left_s = uuid.uuid4().hex, 0.02, self._cache.lease_s
+        holder, pause_s, left_s = secrets.token_hex(16), 0.02, self._cache.lease_s
         while (lease := self._cache.acquire_note(credential.user_tag, holder)) is None and left_s > 0:
             pause_runner(pause_s)
             left_s -= pause_s

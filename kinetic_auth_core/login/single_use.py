@@ -6,8 +6,8 @@ docs/adr/0023-a-token-is-presented-once.md.
 """
 
 import logging
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -180,7 +180,7 @@ class SingleUse:
             LostGrantError: The secret cannot be used any more.
             TokenHeldError: Another login has it, or its last login had no answer.
         """
-        login, pause_s, began = uuid.uuid4().hex, self.poll_s[0], time.monotonic()
+        login, pause_s, began = secrets.token_hex(16), self.poll_s[0], time.monotonic()
         while True:
             self._writer.flush()
             record = self._entry.read()

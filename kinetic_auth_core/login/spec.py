@@ -212,7 +212,6 @@ class LoginSpec:
 _BUDGETS_KEPT = 10_000
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class SharedResources:
     """Shared by the sources of a pool; a source that is alone has one of its own.
 
@@ -220,9 +219,10 @@ class SharedResources:
         transports: The connections.
     """
 
-    transports: Transports = attrs.field(factory=Transports)
-    _observers: Lazy[list[Named]] = attrs.field(factory=Lazy)
-    _budgets: "dict[str, LoginBudget]" = attrs.field(factory=dict)
+    def __init__(self) -> None:
+        self.transports = Transports()
+        self._observers: Lazy[list[Named]] = Lazy()
+        self._budgets: dict[str, LoginBudget] = {}
 
     def observers_of(self, observers: Observers, allowed: AllowedPlugins) -> list[Named]:
         """All observers, each with its name; loaded at the first call.

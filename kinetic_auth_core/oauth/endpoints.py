@@ -13,9 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -124,8 +122,7 @@ _REST_ANSWERED = (
 _OF_A_GATEWAY = frozenset({502, 504, *range(520, 525)})
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class RequestContext:
+class RequestContext(NamedTuple):
     """Who logs in where: what every error of a login names.
 
     Attributes:

@@ -11,9 +11,7 @@ import enum
 import html
 import json
 import re
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -43,8 +41,7 @@ class Culprit(enum.Enum):
     SECRET = "a secret"  # noqa: S105 - such as a client secret
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class KnownError:
+class KnownError(NamedTuple):
     """A row of `ERROR_CODES`.
 
     Attributes:
@@ -342,7 +339,7 @@ MAX_REFUSAL_BYTES: Final = 65_536
 """A longer body does not reject a session; those that do have a few hundred bytes."""
 
 _RESTRICTED: Final = "This session is not valid for use with"
-_IN_XML: Final = re.compile(rb"<(?:\w{1,20}:)?(errorCode|exceptionCode|message)>([^<]{0,400})</", re.ASCII)
+_IN_XML: Final = rb"(?a)<(?:\w{1,20}:)?(errorCode|exceptionCode|message)>([^<]{0,400})</"
 
 
 def is_taken(status: int) -> bool:
@@ -392,7 +389,9 @@ def is_dead_session(status: int, body: bytes) -> bool:
 def _fields(text: bytes) -> list[tuple[str, str]]:
     """The fields of an error: of a JSON object or a list of them, or the elements of an XML document."""
     if text.startswith(b"<"):
-        return [(match[1].decode(), match[2].decode("utf-8", "replace").strip()) for match in _IN_XML.finditer(text)]
+        return [
+            (match[1].decode(), match[2].decode("utf-8", "replace").strip()) for match in re.finditer(_IN_XML, text)
+        ]
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
