@@ -433,7 +433,6 @@ def _is_default(setting: Setting, value: Any, instance: Any) -> bool:
 _COMPARED = frozenset({str, int, bool, type(None)})
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class Seed:
     """What a state begins with.
 
@@ -442,8 +441,9 @@ class Seed:
         username: The user, where there is no such setting.
     """
 
-    secrets: Mapping[str, Any] = attrs.field(repr=False)
-    username: str | None = None
+    def __init__(self, secrets: Mapping[str, Any], username: str | None) -> None:
+        self.secrets = secrets
+        self.username = username
 
 
 def has_seed(cls: type) -> bool:

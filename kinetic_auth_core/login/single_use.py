@@ -326,7 +326,7 @@ def _without_this_try(marked: MarkedState) -> Record:
     tries = marked.record.mark.tries if marked.record.mark else 1
     if tries == 1 or before is None:
         return Record(marked.record.value)
-    return Record(marked.record.value, attrs.evolve(before, until=time.time()))
+    return Record(marked.record.value, before._replace(until=time.time()))
 
 
 #: How long a login takes at most where its provider does not say, in seconds.

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import attrs
 
@@ -35,8 +35,7 @@ _MAX_LENGTH = 100_000
 _SUFFIX = ".state"
 
 
-@attrs.frozen(repr=False, match_args=False)
-class Mark:
+class Mark(NamedTuple):
     """The right to present the secret of a record.
 
     Attributes:
@@ -50,8 +49,7 @@ class Mark:
     tries: int = 1
 
 
-@attrs.frozen(repr=False, match_args=False)
-class Lost:
+class Lost(NamedTuple):
     """Why a secret cannot be used any more.
 
     Attributes:
@@ -87,8 +85,10 @@ class Record:
         Args:
             name: Under which it is stored: one that is copied under another name is not taken.
         """
-        fields = attrs.asdict(self, filter=lambda attribute, _: attribute.name != "generation")
-        return json.dumps({"form": _FORM, "name": name, **fields}).encode()
+        mark = None if self.mark is None else self.mark._asdict()
+        lost = None if self.lost is None else self.lost._asdict()
+        fields = {"form": _FORM, "name": name, "value": self.value, "mark": mark, "lost": lost, "pid": self.pid}
+        return json.dumps(fields).encode()
 
     @classmethod
     def decoded(cls, raw: bytes, name: str, generation: int) -> "Record | None":
@@ -391,16 +391,20 @@ class StateWriter:
         self._pending = None
 
 
-@attrs.define(eq=False, repr=False, match_args=False)
 class OpenState:
     """The state of a provider whose secret may be presented any number of times.
 
     Where the store fails, it goes on with this process's memory.
+
+    Args:
+        find: Finds the entry in the store.
+        own: Keeps the newest secret in this process's memory.
     """
 
-    _find: Callable[[], StateEntry] = attrs.field(repr=False)
-    _seen: Record | None = attrs.field(init=False, default=None, repr=False)
-    _own: list[str] = attrs.field(factory=list, repr=False)
+    def __init__(self, find: Callable[[], StateEntry], own: list[str]) -> None:
+        self._find = find
+        self._seen: Record | None = None
+        self._own = own
 
     def get(self) -> str | None:
         """The secret; None if there is none yet."""
