@@ -13,9 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-import platformdirs
-
 from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.locations import expanded, find_upwards, folders_upwards, is_null, is_there, read_file
 from kinetic_auth_core.registry.discovery import (
@@ -206,7 +203,6 @@ def _masked(value: Any, levels: int = _MAX_LEVELS) -> Any:
     return [_masked(item, levels - 1) for item in value] if isinstance(value, list) else value
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class ConfigFile:
     """A config file that was read; its values are unchanged.
 
@@ -220,13 +216,12 @@ class ConfigFile:
         how_to_name_it: For a file that was found by searching: the argument that names it; None for a named one.
     """
 
-    path: Path | None = None
-    key_prefix: str = ""
-    default_environment: str | None = None
-    defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
-    environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=Table, repr=False)
-    allowed: AllowedPlugins = ALL_ALLOWED
-    how_to_name_it: str | None = None
+    def __init__(self, path: Path | None = None, key_prefix: str = "", how_to_name_it: str | None = None) -> None:
+        self.path, self.key_prefix, self.how_to_name_it = path, key_prefix, how_to_name_it
+        self.default_environment: str | None = None
+        self.defaults: Mapping[str, Any] = Table()
+        self.environments: Mapping[str, Mapping[str, Any]] = Table()
+        self.allowed = ALL_ALLOWED
 
     def environment_named(self, name: str) -> str | None:
         """The environment of that name, as the file spells it; names compare without regard to case."""
@@ -277,6 +272,8 @@ def searched_places() -> str:
 
 
 def _user_file() -> Path | None:
+    import platformdirs  # only where no file is found before
+
     try:
         return platformdirs.user_config_path(TABLE_NAME, appauthor=False) / FILE_NAME
     except RuntimeError:  # a user without a home, such as a service
@@ -323,7 +320,9 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
         if not isinstance(tool, dict) or not isinstance(tool.get(TABLE_NAME), dict):
             raise ConfigurationError(f"{path} (from {named_by}) has no [tool.{TABLE_NAME}] table.")
         document, prefix = tool[TABLE_NAME], f"tool.{TABLE_NAME}."
-    return _shaped(ConfigFile(path, prefix, how_to_name_it=how_to_name_it), document)
+    file = ConfigFile(path, prefix, how_to_name_it)
+    _read_tables(file, document)
+    return file
 
 
 def _document(text: str) -> Table | str:
@@ -344,8 +343,8 @@ def _document(text: str) -> Table | str:
     return table
 
 
-def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
-    """The file with its tables.
+def _read_tables(file: ConfigFile, document: Table) -> None:
+    """Read the tables of the file.
 
     Raises:
         ConfigurationError: It has unknown keys, or a key of the wrong type or in the wrong place.
@@ -383,13 +382,8 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
         ]
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
-    return attrs.evolve(
-        file,
-        default_environment=default,
-        defaults=defaults,
-        environments=environments,
-        allowed=attrs.evolve(allowed, tables=plugins),
-    )
+    file.default_environment, file.defaults, file.environments = default, defaults, environments
+    file.allowed = allowed._replace(tables=plugins)
 
 
 def _same_variables(environments: Mapping[str, Any]) -> Iterator[str]:

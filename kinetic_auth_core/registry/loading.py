@@ -244,8 +244,8 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
     if has_settings:
         _check_settings(group, plugin, loaded, has_table=table is not None)
     try:
-        if has_settings and table is not None and table.make is not None:
-            return table.make(table, loaded)
+        if has_settings and table is not None and allowed.make is not None:
+            return allowed.make(table, loaded)
         return loaded()
     except ConfigurationError:
         raise
@@ -325,7 +325,6 @@ def _mending(plugin: InstalledPlugin) -> str:
 Named = tuple[str, object]
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class Observers:
     """The observers that a source has before its first login.
 
@@ -334,8 +333,8 @@ class Observers:
         given: The application's own, each with a name.
     """
 
-    configured: tuple[Named, ...] = attrs.field(default=(), repr=False)
-    given: tuple[Named, ...] = attrs.field(default=(), repr=False)
+    def __init__(self, configured: tuple[Named, ...] = (), given: tuple[Named, ...] = ()) -> None:
+        self.configured, self.given = configured, given
 
     def with_installed(self, allowed: AllowedPlugins) -> list[Named]:
         """All observers: these, and the installed ones without a table that can be loaded; others with a warning.

@@ -3,7 +3,6 @@
 import abc
 import functools
 import inspect
-import re
 import types
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
@@ -22,8 +21,8 @@ T = TypeVar("T")
 
 _MARK = f"{PROJECT}_impl"
 _CORE = "kinetic_auth_core."
-#: How settings are called whose value is usually a secret.
-_SECRET_NAME = re.compile(r"(?:.*_)?(?:password|secret|token|private_key|passphrase)", re.IGNORECASE)
+#: How the names of settings end whose value is usually a secret.
+_SECRET_ENDS = ("_password", "_secret", "_token", "_private_key", "_passphrase")
 
 
 def marked(plugin: object) -> dict[str, Any]:
@@ -101,9 +100,8 @@ def _settings_mistake(cls: Any) -> str | None:
 
 def settings_not_declared_secret(cls: type) -> list[str]:
     """The settings of a class that are called like a secret, take text, and are not declared with `secret=True`."""
-    return [
-        each.name for each in schema(cls) if not each.secret and each.takes_text and _SECRET_NAME.fullmatch(each.name)
-    ]
+    names = [each.name for each in schema(cls) if each.takes_text and not each.secret]
+    return [name for name in names if f"_{name.lower()}".endswith(_SECRET_ENDS)]
 
 
 def method_mistake(cls: type) -> str | None:

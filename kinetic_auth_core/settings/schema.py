@@ -34,7 +34,6 @@ class LiteralText(str):
     __slots__ = ()
 
 
-@attrs.frozen
 class KeyList:
     """Values of one setting of which Salesforce accepts one: the current key and the next.
 
@@ -42,7 +41,8 @@ class KeyList:
         items: The values, some of them references, in the order in which they are tried.
     """
 
-    items: tuple[Any, ...] = attrs.field(repr=False)
+    def __init__(self, items: tuple[Any, ...]) -> None:
+        self.items = items
 
 
 def _single(validator: Any) -> Iterator[Any]:
