@@ -257,13 +257,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def closest(name: str, known: Iterable[str], cutoff: float) -> str | None:
-    """The known name that is most similar to another one; None if none is.
-
-    Args:
-        name: The name.
-        known: The names to choose from.
-        cutoff: How similar it must be, from 0 to 1.
-    """
+    """The known name that is most similar to another one, with a ratio (0 to 1) of at least `cutoff`; None without."""
     from difflib import get_close_matches  # a millisecond of every start otherwise
 
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

@@ -113,21 +113,7 @@ class PluginTable:
         settings: The other keys: the plugin's own settings, as written.
     """
 
-    def __init__(
-        self,
-        source: str,
-        keys: tuple[str, ...],
-        settings: Mapping[str, Any],
-        *,
-        required: bool = False,
-        enabled: bool = True,
-        distribution: str | None = None,
-    ) -> None:
-        self.source, self.keys, self.settings = source, keys, settings
-        self.required, self.enabled, self.distribution = required, enabled, distribution
-
-    @classmethod
-    def read(cls, table: Mapping[str, Any], source: str, keys: tuple[str, ...]) -> "PluginTable":
+    def __init__(self, table: Mapping[str, Any], source: str, keys: tuple[str, ...]) -> None:
         """Read a table of a config file.
 
         Raises:
@@ -140,8 +126,12 @@ class PluginTable:
                 raise ValueError(f"{name}: expected {'text' if expected is str else 'true or false'}")  # noqa: TRY004
         if own.get("required") and own.get("enabled") is False:
             raise ValueError("required = true and enabled = false contradict each other")
-        settings = type(table)({name: value for name, value in table.items() if name not in TABLE_KEYS})  # type: ignore[call-arg]
-        return cls(source, keys, settings, **own)
+        self.source, self.keys = source, keys
+        self.required: bool = own.get("required", False)
+        self.enabled: bool = own.get("enabled", True)
+        self.distribution: str | None = own.get("distribution")
+        others = {name: value for name, value in table.items() if name not in TABLE_KEYS}
+        self.settings: Mapping[str, Any] = type(table)(others)  # type: ignore[call-arg]
 
 
 #: The keys of a plugin's table that are not its own settings.
@@ -181,11 +171,7 @@ class AllowedPlugins(NamedTuple):
         return cls(frozenset(map(normalized, value)), source)
 
     def searched_once(self, make: Callable[[PluginTable, type], object] | None = None) -> "AllowedPlugins":
-        """The same distributions, for one `resolve`: the installed packages are searched at the first look-up only.
-
-        Args:
-            make: Makes a plugin of its table and its class.
-        """
+        """The same distributions, for one `resolve`: the installed packages are searched at the first look-up only."""
         return self._replace(search=_SearchedOnce(), make=make)
 
     def tables_of(self, group: str) -> dict[str, PluginTable]:

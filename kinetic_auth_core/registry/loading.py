@@ -36,6 +36,7 @@ from kinetic_auth_core.registry.hookspecs import (
 )
 from kinetic_auth_core.registry.validation import (
     hook_mistake,
+    marked,
     method_mistake,
     reserved_names_of,
     settings_mistake,
@@ -121,7 +122,8 @@ def _authenticator_problem(cls: Any) -> str | None:
         return "is not an attrs class: decorate it with @attrs.frozen"
     if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
         return "has settings of its own but no decorator: decorate it with @attrs.frozen"
-    if mistake := hook_mistake(cls) or method_mistake(cls) or spec_mistake(cls, Authenticator):
+    hooks = marked(cls)
+    if mistake := hook_mistake(hooks) or method_mistake(cls) or spec_mistake(cls, hooks, Authenticator):
         return mistake
     manager = plugin_manager(Authenticator)
     try:
@@ -223,7 +225,7 @@ def _hooks_of(group: str, plugin: InstalledPlugin, allowed: AllowedPlugins) -> o
         ConfigurationError: Its table in the config file has wrong settings.
     """
     loaded = _imported(group, plugin)
-    if problem := hook_mistake(loaded):
+    if problem := hook_mistake(marked(loaded)):
         raise _invalid(plugin, problem)
     instance = _made(group, plugin, loaded, allowed)
     if problem := hooks_problem(group, instance):
@@ -279,7 +281,8 @@ def hooks_problem(group: str, instance: object) -> str | None:
         instance: The object, or a module.
     """
     specs = (SessionObserver, Authenticator) if group == OBSERVERS else (KeyLoader,)
-    if mistake := hook_mistake(instance) or spec_mistake(instance, *specs):
+    hooks = marked(instance)
+    if mistake := hook_mistake(hooks) or spec_mistake(instance, hooks, *specs):
         return mistake
     manager = plugin_manager(*specs)
     try:

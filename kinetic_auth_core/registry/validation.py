@@ -4,6 +4,7 @@ import abc
 import functools
 import inspect
 import types
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import attrs
@@ -35,9 +36,9 @@ def marked(plugin: object) -> dict[str, Any]:
     return found
 
 
-def hook_mistake(plugin: object) -> str | None:
-    """What is wrong with a hook of a plugin's class, object or module, as the end of a sentence; None if nothing is."""
-    for name, raw in marked(plugin).items():
+def hook_mistake(hooks: Mapping[str, Any]) -> str | None:
+    """What is wrong with hooks, as `marked` finds them, as the end of a sentence; None if nothing is."""
+    for name, raw in hooks.items():
         options = _options(raw) or {}
         may_yield = bool(options.get("wrapper") or options.get("hookwrapper"))
         if mistake := _mistake(name, raw, "a hook", may_yield=may_yield):
@@ -45,11 +46,12 @@ def hook_mistake(plugin: object) -> str | None:
     return None
 
 
-def spec_mistake(plugin: object, *specs: type) -> str | None:
+def spec_mistake(plugin: object, found: Mapping[str, Any], *specs: type) -> str | None:
     """Which hook, or which argument of a hook, the hookspecs do not have, as the end of a sentence; None if they do.
 
     Args:
         plugin: The plugin's class, object or module.
+        found: Its hooks, as `marked` finds them.
         specs: The classes of the hookspecs.
     """
     hooks = {
@@ -58,7 +60,7 @@ def spec_mistake(plugin: object, *specs: type) -> str | None:
         for name, function in vars(spec).items()
         if hasattr(function, f"{PROJECT}_spec")
     }
-    for name, raw in marked(plugin).items():
+    for name, raw in found.items():
         options = _options(raw) or {}
         hook = options.get("specname") or name
         if hook in hooks:
@@ -66,8 +68,8 @@ def spec_mistake(plugin: object, *specs: type) -> str | None:
                 what = " and ".join(map(repr, wrong))
                 return f"does not fit the hookspec: {hook} has no argument {what}; it has: {', '.join(hooks[hook])}"
         elif not options.get("optionalhook"):
-            found = f"unknown hook {hook!r}{suggest(hook, hooks)}"
-            return f"does not fit the hookspec: {found}; the hooks are: {', '.join(hooks)}"
+            unknown = f"unknown hook {hook!r}{suggest(hook, hooks)}"
+            return f"does not fit the hookspec: {unknown}; the hooks are: {', '.join(hooks)}"
     return None
 
 
