@@ -114,8 +114,10 @@ def method_mistake(cls: type) -> str | None:
         if not f"{base.__module__}.".startswith(_CORE):
             continue
         for name, function in vars(base).items():
+            if name.startswith("__") or not inspect.isfunction(function):
+                continue
             raw = inspect.getattr_static(cls, name, None)
-            if name.startswith("__") or not inspect.isfunction(function) or raw is function:
+            if raw is function:
                 continue
             if mistake := _mistake(name, raw, "it", may_yield=inspect.isgeneratorfunction(function)):
                 return mistake

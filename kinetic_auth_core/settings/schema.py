@@ -61,10 +61,10 @@ def _arms_and_items(type_: Any) -> list[Any]:
 
 
 def _derived(compute: Callable[["Setting"], Any]) -> Any:
-    return attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(compute, takes_self=True))
+    return attrs.field(init=False, repr=False, default=attrs.Factory(compute, takes_self=True))
 
 
-@attrs.frozen(match_args=False)
+@attrs.frozen(eq=False, match_args=False)
 class Setting:
     """One setting of a class.
 

@@ -119,7 +119,7 @@ STAGES = {
     "import kinetic_auth_core.cli.commands": {*HTTP, "tenacity", "redis"},
     "from kinetic_auth_core import LoginRequest, hookimpl": {*HTTP, "tenacity", "ssl", "socket"},
     "import kinetic_auth_core; kinetic_auth_core.resolve": {*HTTP, "tenacity", "click", "dotenv", "tomllib", "rich"},
-    f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis"},
+    f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis", "difflib"},
 }
 
 
