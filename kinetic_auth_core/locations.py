@@ -143,15 +143,10 @@ def is_key_text(value: object) -> bool:
 
     Its line ends may be escaped; a few backslashes followed by an n are a path on Windows.
     """
-    if not isinstance(value, str | os.PathLike):
-        return False
-    text = os.fsdecode(value)
-    if "-----BEGIN" in text or "\n" in text or "\r" in text or len(text) >= _LONGEST_PATH:
+    text = os.fsdecode(value) if isinstance(value, str | os.PathLike) else ""
+    if len(text) >= 1024 or any(each in text for each in ("-----BEGIN", "\n", "\r")):
         return True
     return "\\n" in text and re.search(r"(?:\\n[^\\]*){8}", text) is not None
-
-
-_LONGEST_PATH = 1024  # characters
 
 
 def url_problem(url: object) -> str | None:

@@ -6,6 +6,7 @@ A plugin imports only these names and those of `kinetic_auth_core`; its tests im
 well. This module re-exports and defines nothing itself.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kinetic_auth_core.concurrency import Once, raise_interruption, reset_after_fork
@@ -128,8 +129,6 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """Load what stores seal values with when it is first used: no other plugin needs it."""
-        if name not in ("HOW_TO_MAKE_A_KEY", "FernetSealer", "PlainSealer", "Sealer", "keys_of"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from kinetic_auth_core.stores import sealing
-
-        return getattr(sealing, name)
+        if name in __all__:
+            return getattr(import_module("kinetic_auth_core.stores.sealing"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

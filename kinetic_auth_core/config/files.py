@@ -325,9 +325,7 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
         if not isinstance(tool, dict) or not isinstance(tool.get(TABLE_NAME), dict):
             raise ConfigurationError(f"{path} (from {named_by}) has no [tool.{TABLE_NAME}] table.")
         document, prefix = tool[TABLE_NAME], f"tool.{TABLE_NAME}."
-    file = ConfigFile(path, prefix, how_to_name_it)
-    _read_tables(file, document)
-    return file
+    return _with_tables(ConfigFile(path, prefix, how_to_name_it), document)
 
 
 def _document(text: str) -> Table | str:
@@ -348,8 +346,8 @@ def _document(text: str) -> Table | str:
     return table
 
 
-def _read_tables(file: ConfigFile, document: Table) -> None:
-    """Read the tables of the file.
+def _with_tables(file: ConfigFile, document: Table) -> ConfigFile:
+    """The file, once its tables are read.
 
     Raises:
         ConfigurationError: It has unknown keys, or a key of the wrong type or in the wrong place.
@@ -389,6 +387,7 @@ def _read_tables(file: ConfigFile, document: Table) -> None:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
     file.default_environment, file.defaults, file.environments = default, defaults, environments
     file.allowed = allowed._replace(tables=plugins)
+    return file
 
 
 def _same_variables(environments: Mapping[str, Any]) -> Iterator[str]:

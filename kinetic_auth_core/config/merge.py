@@ -428,9 +428,8 @@ def reference_suggestions(
     """
     found = []
     for row in rows:
-        value = values.get(row.name)
-        for text in value.items if isinstance(value, KeyList) else value if isinstance(value, list) else [value]:
-            if not row.secret or not isinstance(text, str) or isinstance(text, LiteralText):
+        for text in texts(values.get(row.name)) if row.secret else ():
+            if isinstance(text, LiteralText):
                 continue
             begin = re.match(_SCHEME, text) if "://" in text else None
             meant = closest(begin[1], sorted(schemes), _SIMILAR_SCHEME) if begin else None

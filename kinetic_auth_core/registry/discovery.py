@@ -11,7 +11,7 @@ import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.concurrency import raise_interruption
@@ -144,7 +144,7 @@ class AllowedPlugins(NamedTuple):
     Attributes:
         names: Their names, normalised; None: every installed distribution.
         source: The key of the file that lists them, as `<file>:<key>`.
-        search: Finds the installed plugins of a group, or those of a name in it.
+        search: Finds the installed plugins of a group, or those of a name in it, as `installed` does.
         tables: The tables of single plugins, by group and name.
         make: Makes a plugin of its table and its class.
     """
@@ -152,7 +152,7 @@ class AllowedPlugins(NamedTuple):
     names: frozenset[str] | None = None
     source: str = ""
     tables: Mapping[tuple[str, str], PluginTable] = MappingProxyType({})
-    search: "Search" = installed
+    search: Callable[..., list[InstalledPlugin]] = installed
     make: Callable[[PluginTable, type], object] | None = None
 
     @classmethod
@@ -190,15 +190,8 @@ class AllowedPlugins(NamedTuple):
         )
 
 
-class Search(Protocol):
-    """Finds the installed plugins of a group; with a name, those of that name."""
-
-    def __call__(self, group: str, name: str | None = None, /) -> list[InstalledPlugin]:
-        """As `installed`."""
-
-
 class _SearchedOnce:
-    """A `Search` that keeps what it has found, and reads the entry points once."""
+    """Finds plugins as `installed` does, keeps what it has found, and reads the entry points once."""
 
     __slots__ = ("_found", "_points")
 

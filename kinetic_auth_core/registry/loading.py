@@ -122,8 +122,7 @@ def _authenticator_problem(cls: Any) -> str | None:
         return "is not an attrs class: decorate it with @attrs.frozen"
     if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
         return "has settings of its own but no decorator: decorate it with @attrs.frozen"
-    hooks = marked(cls)
-    if mistake := hook_mistake(hooks) or method_mistake(cls) or spec_mistake(cls, hooks, Authenticator):
+    if mistake := hook_mistake(hooks := marked(cls)) or method_mistake(cls) or spec_mistake(cls, hooks, Authenticator):
         return mistake
     manager = plugin_manager(Authenticator)
     try:
@@ -281,8 +280,7 @@ def hooks_problem(group: str, instance: object) -> str | None:
         instance: The object, or a module.
     """
     specs = (SessionObserver, Authenticator) if group == OBSERVERS else (KeyLoader,)
-    hooks = marked(instance)
-    if mistake := hook_mistake(hooks) or spec_mistake(instance, hooks, *specs):
+    if mistake := hook_mistake(hooks := marked(instance)) or spec_mistake(instance, hooks, *specs):
         return mistake
     manager = plugin_manager(*specs)
     try:

@@ -113,9 +113,8 @@ def method_mistake(cls: type) -> str | None:
     for base in cls.__mro__[1:]:
         if not f"{base.__module__}.".startswith(_CORE):
             continue
-        for name, function in vars(base).items():
-            if name.startswith("__") or not inspect.isfunction(function):
-                continue
+        methods = {name: each for name, each in vars(base).items() if inspect.isfunction(each) and name[:2] != "__"}
+        for name, function in methods.items():
             raw = inspect.getattr_static(cls, name, None)
             if raw is function:
                 continue
