@@ -45,17 +45,17 @@ _MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such a
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenRequest:
     """The fields of a token request. They are secrets: never shown.
 
-    Attributes:
+    Args:
         fields: What is sent.
         secrets: The texts that must not show up in a message, such as the provider's secret settings.
     """
 
-    fields: Mapping[str, str] = attrs.field(repr=False)
-    secrets: Collection[str] = attrs.field(default=(), repr=False)
+    def __init__(self, fields: Mapping[str, str], secrets: Collection[str] = ()) -> None:
+        self.fields = fields
+        self.secrets = secrets
 
     def masked(self, text: str) -> str:
         """Text of the server without anything in it that we sent in confidence, as it is or encoded."""
