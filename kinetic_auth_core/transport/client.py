@@ -14,7 +14,6 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import attrs
 import requests
 import requests.adapters
 import requests.utils
@@ -73,21 +72,21 @@ class TokenRequest:
         return [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenResponse:
-    """What came back.
+    """What came back. It may hold a token: never shown.
 
-    Attributes:
+    Args:
         status: The HTTP status.
         headers: The headers; names in any case.
         body: The body, decoded from any content encoding.
         at: When it was made, by our clock: the middle between request and answer, in Unix seconds.
     """
 
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    at: float = attrs.field(factory=time.time)
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, at: float) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.at = at
 
 
 MAX_ANSWER_BYTES = 1024 * 1024
