@@ -31,6 +31,8 @@ def normal_api_version(value: str) -> str:
     Raises:
         ConfigurationError: It is not an API version.
     """
+    if value == DEFAULT_API_VERSION:
+        return DEFAULT_API_VERSION
     match = re.fullmatch(r"[vV]?(\d{1,3})(?:\.(\d))?", str(value).strip(), re.ASCII)
     if match is None:
         raise ConfigurationError(f"the API version must look like v62.0, not {value!r}")
