@@ -391,6 +391,7 @@ class StateWriter:
         self._pending = None
 
 
+@attrs.define(eq=False, repr=False, match_args=False)
 class OpenState:
     """The state of a provider whose secret may be presented any number of times.
 
@@ -401,10 +402,9 @@ class OpenState:
         own: Keeps the newest secret in this process's memory.
     """
 
-    def __init__(self, find: Callable[[], StateEntry], own: list[str]) -> None:
-        self._find = find
-        self._seen: Record | None = None
-        self._own = own
+    _find: Callable[[], StateEntry]
+    _own: list[str]
+    _seen: Record | None = None
 
     def get(self) -> str | None:
         """The secret; None if there is none yet."""
