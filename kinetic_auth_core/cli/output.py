@@ -195,8 +195,10 @@ def _fitted(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in canvas.getvalue().splitlines())
 
 
-def session_facts(session: "SalesforceSession") -> dict[str, Any]:
-    """The fields of a session by name; `issued_at` as ISO 8601 in UTC."""
+def session_facts(session: "SalesforceSession | None") -> dict[str, Any]:
+    """The fields of a session by name, all None without one; `issued_at` as ISO 8601 in UTC."""
+    if session is None:
+        return dict.fromkeys(_SESSION_FACTS)
     return {
         "instance_url": session.instance_url,
         "base_url": session.base_url,
@@ -209,6 +211,12 @@ def session_facts(session: "SalesforceSession") -> dict[str, Any]:
         "scope": session.scope or None,
         "token_type": session.token_type,
     }
+
+
+_SESSION_FACTS = (
+    *("instance_url", "base_url", "org_id", "user_id", "username", "api_version"),
+    *("issued_at", "issued_at_ms", "scope", "token_type"),
+)
 
 
 def utc(moment: dt.datetime, timespec: str = "auto") -> str:

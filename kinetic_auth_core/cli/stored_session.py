@@ -41,7 +41,7 @@ def status(as_json: bool, **choice: str | None) -> None:
         found = source.status()
         is_unknown = session is None and found.store_is_down
     facts: dict[str, Any] = {**chosen.facts(), "alive": None if is_unknown else alive, **_times(found)}
-    if session is not None:
+    if session is not None or as_json:
         facts |= session_facts(session)
     if as_json:
         emit_json({**facts, "pauses": [{**attrs.asdict(each), "until": _utc(each.until)} for each in found.pauses]})

@@ -65,6 +65,14 @@ def test_a_dead_session_exits_with_nine(run: Run, sf: SalesforceEmulator, stored
 
 
 @pytest.mark.usefixtures("default_env")
+def test_the_json_of_status_has_the_same_fields_with_and_without_a_session(run: Run) -> None:
+    without = json.loads(run("status", "jwt-bearer", "--json").out)
+    assert run("login", "jwt-bearer").code == 0
+    assert set(without) == set(json.loads(run("status", "jwt-bearer", "--json").out))
+    assert (without["instance_url"], without["issued_at"], without["token_type"]) == (None, None, None)
+
+
+@pytest.mark.usefixtures("default_env")
 def test_with_the_store_memory_there_is_no_session_to_show(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SF_STORE", "memory")
     outcome = run("status", "jwt-bearer")
