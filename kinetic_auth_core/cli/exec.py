@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from types import FrameType
 
 import click
@@ -42,10 +43,14 @@ class _ExecCommand(Command):
     """A command whose arguments say whether the mark `--` stands before CMD."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the mark, which click removes where no word precedes it."""
+        """Keep the mark, which click removes where no word precedes it; without it no option may begin CMD."""
         command = self.make_parser(ctx).parse_args(list(args))[0].get("command")
         if isinstance(command, tuple) and args[: -len(command)][-1:] == ["--"]:
             args = [*args[: -len(command)], "--", *command]
+        elif isinstance(command, tuple) and command[0].startswith("-") and command[0] != "--":
+            option = command[0].partition("=")[0]
+            known = [name for each in self.get_params(ctx) for name in each.opts if name.startswith("--")]
+            raise click.NoSuchOption(option, possibilities=get_close_matches(option, known), ctx=ctx)
         return super().parse_args(ctx, args)
 
 
@@ -73,6 +78,11 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
         command = command[1:]
     elif command[1:2] == ("--",):
         provider, command = command[0], command[2:]
+    elif shutil.which(command[0]) is None and _is_provider_or_environment(command[0], Choice(provider=None, **choice)):
+        raise click.UsageError(
+            f"{command[0]} is a provider or an environment, not a command: put the mark after it: kinetic-auth exec "
+            f"{command[0]} -- {command[1] if len(command) > 1 else 'CMD'} ..."
+        )
     if not command:
         raise click.UsageError("which command?")
     chosen_by = Choice(provider=provider, **choice)

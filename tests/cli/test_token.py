@@ -150,6 +150,31 @@ def test_exec_runs_a_command_that_has_a_mark_of_its_own(
     assert "kinetic-auth exec -- env" in " ".join(wrong.stderr.split())
 
 
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("words", [("dev", "true"), ("DEV", "sh", "-c", "true"), ("password", "dev", "--", "true")])
+def test_exec_without_the_mark_does_not_run_an_environment_or_a_provider(
+    kinetic_auth: Any, sf: SalesforceEmulator, words: tuple[str, ...]
+) -> None:
+    before = sf.token_requests
+    wrong = kinetic_auth("exec", *words)
+    message = " ".join(wrong.stderr.split())
+    assert wrong.returncode == 2
+    assert f"put the mark after it: kinetic-auth exec {words[0]} -- {words[1]} ..." in message
+    assert sf.token_requests == before
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("option", ["--enviroment", "--enviroment=prod", "--enviromnent"])
+def test_exec_does_not_run_a_misspelt_option(kinetic_auth: Any, sf: SalesforceEmulator, option: str) -> None:
+    before = sf.token_requests
+    wrong = kinetic_auth("exec", option, "prod", "--", "true")
+    assert wrong.returncode == 2
+    assert f"No such option '{option.partition('=')[0]}'" in wrong.stderr
+    assert "--environment" in wrong.stderr
+    assert sf.token_requests == before
+    assert kinetic_auth("exec", "-e", "dev", "--", "--enviroment").returncode == 127
+
+
 def test_exec_says_nothing_of_a_program_that_is_named_like_the_environment(kinetic_auth: Any) -> None:
     path = Path.cwd() / "kinetic-auth.toml"
     path.write_text('[environments.test]\nprovider = "password"\nlogin_url = "nowhere"\n')
