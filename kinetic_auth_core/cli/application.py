@@ -16,7 +16,7 @@ import click
 from kinetic_auth_core.cli.diagnostics import diagnostics
 from kinetic_auth_core.cli.error_output import error_facts, show_error
 from kinetic_auth_core.cli.exit_codes import INTERRUPTED, MEANINGS, OK, USAGE, exit_code_of
-from kinetic_auth_core.cli.output import drop_unread, emit_json, note
+from kinetic_auth_core.cli.output import drop_unread, emit_json, note, open_missing_streams
 from kinetic_auth_core.cli.run import Run, run_options, wants_json
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ class Application(Group):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> NoReturn:
         """Run, report an error, and exit with a code of `exit_codes`."""
+        open_missing_streams()
         kwargs.update(standalone_mode=False, obj=(run := Run()))
         run.as_json = wants_json(sys.argv[1:] if args is None else args)
         error: BaseException | None = None
@@ -221,10 +222,12 @@ class Application(Group):
 
 def _report(error: BaseException, code: int, run: Run) -> None:
     """Report an error: to people on stderr, and to programs as the JSON document, if there is none yet."""
-    try:
-        if run.as_json and not run.has_printed:
+    if run.as_json and not run.has_printed:
+        try:
             emit_json({"error": error_facts(error, code)})
-        if not isinstance(error, click.Abort):
-            show_error(error, debug=run.debug)
-    except BrokenPipeError:
-        drop_unread()
+        except BrokenPipeError:
+            drop_unread()
+        except OSError:  # the disk is full; people read the error below
+            pass
+    if not isinstance(error, click.Abort):
+        show_error(error, debug=run.debug)

@@ -36,8 +36,11 @@ def emit(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print text for people to stderr."""
-    _write(text, sys.stderr)
+    """Print text for people to stderr. Where that cannot be written, the command goes on without."""
+    try:
+        _write(text, sys.stderr)
+    except OSError:  # its reader has gone, or the disk is full
+        _redirect_to_nowhere(sys.stderr)
 
 
 def emit_json(document: object) -> None:
@@ -161,9 +164,20 @@ def drop_unread() -> None:
         try:
             stream.flush()
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            _redirect_to_nowhere(stream)
+
+
+def open_missing_streams() -> None:
+    """Open the null device for each standard stream that is closed, which Python has as None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - until the process ends
+
+
+def _redirect_to_nowhere(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _write(text: str, stream: TextIO) -> None:

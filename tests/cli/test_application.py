@@ -129,6 +129,18 @@ def test_a_closed_stderr_does_not_change_the_exit_code(monkeypatch: pytest.Monke
     assert stop.value.code == 2
 
 
+@pytest.mark.parametrize(("args", "code"), [(("providers",), 0), (("--help",), 0), (("login", "--json"), 2)])
+def test_a_stdout_that_is_missing_is_the_null_device(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], code: int
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it if the descriptor is closed
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(args))
+    assert stop.value.code == code
+    assert "unexpected" not in capsys.readouterr().err
+    sys.stdout.close()
+
+
 @pytest.mark.usefixtures("full_tier")
 def test_a_pipe_into_head_is_quiet() -> None:
     script = (

@@ -45,6 +45,27 @@ def test_three_calls_cost_one_login_and_print_the_token_alone(run: Run, sf: Sale
     assert sf.is_live(first.out.strip())
 
 
+@pytest.mark.usefixtures("default_env", "measured_programs")
+@pytest.mark.parametrize("stderr", ["a pipe that nobody reads", "a full disk", "closed"])
+@pytest.mark.parametrize(
+    "args", [("token", "password"), ("exec", "password", "--", "echo", "ran"), ("login", "nobody")]
+)
+def test_a_stderr_that_cannot_be_written_changes_nothing(stderr: str, args: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    if stderr == "a full disk":
+        os.close(writing)
+        writing = os.open("/dev/full", os.O_WRONLY)
+    program = f'exec "{sys.executable}" -c "from kinetic_auth_core.cli import main; main()" "$@"'
+    program += " 2>&-" if stderr == "closed" else ""
+    done = subprocess.run(
+        ["sh", "-c", program, "sh", *args], stdout=subprocess.PIPE, stderr=writing, text=True, timeout=60, check=False
+    )
+    os.close(writing)
+    expected = {"token": (0, "00D"), "exec": (0, "ran"), "login": (2, "")}[args[0]]
+    assert (done.returncode, done.stdout[:3]) == expected
+
+
 @pytest.mark.usefixtures("default_env")
 def test_a_fresh_login_replaces_the_stored_session_and_revokes_nothing(run: Run, sf: SalesforceEmulator) -> None:
     old = run("token", "jwt-bearer").out.strip()

@@ -1,6 +1,7 @@
 """The login of a person in the browser (RFC 6749, section 4.1, with PKCE, RFC 7636), then refresh tokens."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import logging
@@ -215,7 +216,9 @@ class WebLoginAuthenticator(GrantAuthenticator):
 
 def _show(address: str) -> None:
     """Print the address of the login and open a browser, which may be one in this terminal: nobody waits for it."""
-    print(f"Log in to Salesforce in a browser on this machine:\n\n  {address}\n", file=sys.stderr, flush=True)  # noqa: T201
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody reads it any more; the browser may open all the same
+            print(f"Log in to Salesforce in a browser on this machine:\n\n  {address}\n", file=sys.stderr, flush=True)  # noqa: T201
     threading.Thread(target=_open, args=(address,), name="kinetic-auth browser", daemon=True).start()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -37,6 +39,25 @@ def test_a_person_logs_in_once_and_then_the_refresh_token_does(
         source.authenticate()
     assert len(person.opened) == 1
     assert person.opened[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stderr", [None, "a full disk"])
+def test_a_stderr_that_cannot_be_written_does_not_end_the_login(
+    web_settings: dict[str, Any],
+    person: Any,
+    sf: SalesforceEmulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stderr: str | None,
+) -> None:
+    with open("/dev/full", "w", buffering=1) as full:  # noqa: PTH123 - a device
+        monkeypatch.setattr(sys, "stderr", stderr and full)
+        session = kinetic.resolve("web-login", **web_settings).session()
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+    assert sf.is_live(session.access_token)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_address_has_pkce_a_state_and_the_exact_redirect(web_settings: dict[str, Any], person: Any) -> None:
