@@ -223,11 +223,7 @@ class Application(Group):
 def _report(error: BaseException, code: int, run: Run) -> None:
     """Report an error: to people on stderr, and to programs as the JSON document, if there is none yet."""
     if run.as_json and not run.has_printed:
-        try:
+        with contextlib.suppress(OSError):  # the disk is full; people read the error below
             emit_json({"error": error_facts(error, code)})
-        except BrokenPipeError:
-            drop_unread()
-        except OSError:  # the disk is full; people read the error below
-            pass
     if not isinstance(error, click.Abort):
         show_error(error, debug=run.debug)

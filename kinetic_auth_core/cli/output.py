@@ -27,12 +27,15 @@ _MAX_WIDTH = 100
 
 
 def emit(text: str) -> None:
-    """Print a part of the result and flush it.
+    """Print a part of the result and flush it. If its reader has gone, the command goes on to its own exit code.
 
     Args:
         text: Without its last line end.
     """
-    _write(text, sys.stdout)
+    try:
+        _write(text, sys.stdout)
+    except BrokenPipeError:
+        _redirect_to_nowhere(sys.stdout)
 
 
 def note(text: str) -> None:

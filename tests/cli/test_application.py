@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -121,6 +122,21 @@ def test_a_closed_stdout_is_not_an_error(
         cli.main(list(args))
     assert stop.value.code == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "code"), [(("config", "check"), 2), (("config", "check", "--json"), 2), (("status", "password"), 9)]
+)
+@pytest.mark.usefixtures("default_env")
+def test_a_closed_stdout_does_not_change_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], code: int
+) -> None:
+    Path("kinetic-auth.toml").write_text('[environments.dev]\nprovider = "password"\nlogin_url = "nowhere"\n')
+    if args[0] == "config":
+        monkeypatch.setenv("KINETIC_AUTH_ENVIRONMENT", "dev")
+    with closed_pipe("stdout", monkeypatch), pytest.raises(SystemExit) as stop:
+        cli.main(list(args))
+    assert stop.value.code == code
 
 
 def test_a_closed_stderr_does_not_change_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
