@@ -175,12 +175,23 @@ def _check_login_url(instance: object, attribute: object, value: object) -> None
 def _problem_beside_the_address(url: str) -> str | None:
     """What is wrong with a login URL that has a query or fragment or lacks https://, with the address to write."""
     plain = canonical_login_url(re.split("[?#]", url, maxsplit=1)[0])
+    if named := _host_of_name(plain):
+        return f"must be a URL: write https://{named}"
     address = plain if "://" in plain else canonical_login_url(f"https://{plain}")
     if address == url or (problem := url_problem(url)) is None:
         return None
     if instead := url_problem(address):
         return instead if "write" in instead else problem
     return login_host_problem(address) or f"{problem.partition(';')[0]}: write {address}"
+
+
+def _host_of_name(text: str) -> str | None:
+    """The host that a name stands for, as in the `domain` of simple-salesforce: `test`, `acme.my`; None for others."""
+    name = text.lower()
+    if name in {"login", "test"} or (name.endswith(".my") and re.fullmatch(_LABELS, name)):
+        return f"{name}.salesforce.com"
+    is_my_domain = re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) and not name.isdigit() and not is_loopback(name)
+    return f"{name}.my.salesforce.com" if is_my_domain else None
 
 
 def _foreign_login_host(value: object) -> str | None:
