@@ -145,7 +145,7 @@ def _result(output: bytes) -> Mapping[str, object] | Failure:
         return Failure("no-json", f"it printed more than {_MAX_BYTES} bytes.")
     text = output.decode("utf-8", "replace")
     try:
-        answer = json.loads(text[max(text.find("{"), 0) :])
+        answer = json.JSONDecoder().raw_decode(text, max(text.find("{"), 0))[0]  # text around it is not part of it
     except (ValueError, RecursionError):
         return Failure("no-json", "it printed no JSON.")
     result = answer.get("result") if isinstance(answer, dict) else None

@@ -192,6 +192,16 @@ def test_json_behind_a_line_of_text_is_read(made: SfCliAuthenticator, stand_in: 
     assert made.authenticate().access_token == TOKEN
 
 
+@pytest.mark.parametrize(("before", "after"), [("", "\nA new version of sf is available."), ("\x1b[97m", "\x1b[39m\n")])
+def test_text_and_colours_around_the_json_are_passed_over(
+    made: SfCliAuthenticator, stand_in: Any, before: str, after: str
+) -> None:
+    for name in ("display", "token"):
+        file = stand_in.folder / name
+        file.write_text(f"{before}{file.read_text()}{after}")
+    assert made.authenticate().access_token == TOKEN
+
+
 def test_a_token_in_a_message_of_sf_is_masked(made: SfCliAuthenticator, stand_in: Any, leaked: Any) -> None:
     stand_in.fails("SomeError", f"the token {TOKEN} and force://a:b:5Aepcanary@acme are wrong")
     error = error_of(made)
