@@ -1,6 +1,7 @@
 """`kinetic-auth emulator`: emulates a Salesforce org on this machine until it is stopped."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from kinetic_auth_core.errors import ConfigurationError
 
 _MARK: Final = "# Written by kinetic-auth emulator, which removes this file when it ends."
 _MOST_READ: Final = 65_536
+_NO_ADDRESS: Final = {errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL}
 #: The address of the emulator, in the `.env` file or the config file that it has written.
 _URL: Final = re.compile(rb'^(?:SF_LOGIN_URL=|login_url = ")(https?://[^"\s]+)', re.MULTILINE)
 
@@ -85,6 +87,11 @@ def emulator(  # noqa: PLR0917 - the options of the command
         try:
             org.start()
         except OSError as error:
+            if error.errno in _NO_ADDRESS:
+                raise ConfigurationError(
+                    f"the emulator cannot listen on {host}, which is no address of this machine.",
+                    remedy="Choose another --host, or leave it out for 127.0.0.1.",
+                ) from error
             raise ConfigurationError(
                 f"the emulator cannot listen on port {port}: {error.strerror or error}.",
                 remedy="Choose another --port, or leave it out for a free one.",

@@ -80,7 +80,7 @@ def _message_and_remedy(error: BaseException, *, debug: bool) -> tuple[str, str]
     if isinstance(error, click.ClickException):
         ctx = getattr(error, "ctx", None)
         path = ctx.command_path if ctx is not None else "kinetic-auth"
-        return error.format_message(), f"{path} --help shows its options."
+        return " ".join(error.format_message().split()), f"{path} --help shows its options."
     if isinstance(error, click.Abort):
         return "interrupted.", ""
     # The messages of foreign errors may quote anything, secrets too; those of the system name files and reasons.

@@ -98,6 +98,10 @@ def test_an_interrupt_ends_as_shells_expect(run: Run) -> None:
     assert outcome.err.strip() == ""
 
 
+def test_the_choices_of_a_missing_argument_are_in_one_line(run: Run) -> None:
+    assert "Choose from: bash, zsh, fish\n" in run("completion").err
+
+
 def test_a_command_that_ends_the_process_keeps_its_code(run: Run) -> None:
     assert run("fail", program=failing(SystemExit(17))).code == 17
 

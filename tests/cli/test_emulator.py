@@ -371,6 +371,14 @@ def test_a_taken_port_is_reported(run: Run, temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_a_host_that_is_not_this_machine_is_reported(run: Run, host: str) -> None:
+    outcome = run("emulator", "--host", host)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"Error: the emulator cannot listen on {host}, which is no address of this machine." in outcome.message
+    assert "Remedy: Choose another --host, or leave it out for 127.0.0.1." in outcome.message
+
+
 def without(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     """As if a module, with all that is in it, were not there."""
     for name in [each for each in sys.modules if f"{each}.".startswith(("kinetic_auth_core.testing.", f"{module}."))]:
