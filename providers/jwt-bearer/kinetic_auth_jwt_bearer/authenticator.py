@@ -53,8 +53,11 @@ def default_audience(login_url: str) -> str:
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
     """Reject a key given in place of its path: a path is shown in messages, reprs and logs.
 
-    A key's line ends may be escaped; a few backslashes followed by an n are a path on Windows.
+    A key's line ends may be escaped; a few backslashes followed by an n are a path on Windows. A reference belongs into
+    private_key as well; one from a config file has got the file's folder in front.
     """
+    if value is not None and re.search(r"(?:^|[/\\])(?:file|env|secret-manager|kms):[/\\]", str(value)):
+        raise ConfigurationError("is a reference, not a path: set it as private_key (SF_PRIVATE_KEY)")
     if value is not None and re.search(r"-----BEGIN|(?:\\n[^\\]*){8}|[\r\n]|.{1024}", str(value)):
         raise ConfigurationError("is a key, not a path: set it as private_key (SF_PRIVATE_KEY)")
 

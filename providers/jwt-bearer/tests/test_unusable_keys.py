@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_core import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
@@ -115,6 +116,22 @@ def test_a_key_in_place_of_its_path_is_rejected_at_once_and_not_shown(keys: KeyP
         JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=key)
     assert "private_key_path: is a key, not a path: set it as private_key (SF_PRIVATE_KEY)" in str(caught.value)
     assert "MII" not in f"{caught.value!r}{caught.value}"
+
+
+@pytest.mark.parametrize("reference", ["file:///srv/key.pem", "env://KEY", "secret-manager://aws/key", "kms://aws/key"])
+def test_a_reference_in_place_of_a_path_is_rejected_at_once(tmp_path: Path, reference: str) -> None:
+    said = "is a reference, not a path: set it as private_key (SF_PRIVATE_KEY)"
+    with pytest.raises(ConfigurationError) as caught:
+        JWTAuthenticator("3MVG9", "u@acme.com", private_key_path=reference)
+    assert said in str(caught.value)
+    file = tmp_path / "kinetic-auth.toml"
+    file.write_text(
+        '[environments.dev]\nprovider = "jwt-bearer"\nclient_id = "3MVG9"\nusername = "u@acme.com"\n'
+        f'private_key_path = "{reference}"\n'
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        kinetic.resolve(environment="dev", config=file)
+    assert said in str(caught.value)
 
 
 def test_the_lines_of_a_key_alone_are_rejected_as_a_path_too(keys: KeyPair) -> None:
