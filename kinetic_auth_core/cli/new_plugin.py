@@ -118,8 +118,8 @@ def _entry_name(name: str, vendor: str | None, group: str) -> str:
     if not _NAME.fullmatch(entry):
         raise ConfigurationError(
             f"{entry!r} cannot be the name of a plugin.",
-            remedy="Use lower-case letters and digits, in words divided by single hyphens, such as acme-sso. The first is "
-            "a letter.",
+            remedy="Use lower-case letters and digits, in words divided by single hyphens, such as acme-sso. The first "
+            "character is a letter.",
         )
     if entry in _TAKEN[group]:
         raise ConfigurationError(
