@@ -72,7 +72,8 @@ class SalesforceAuth(requests.auth.AuthBase):
             self._note(response, session)
             return response
         answer, dead = response, session
-        for _ in range(2):  # twice only if the second session comes from the store, and has expired as well
+        for _ in range(2):  # twice only if the second session was not made for this request, and has expired as well
+            known = self._source.peek()
             self._source.invalidate(dead)
             if not _rewind(answer.request.body, position):
                 return answer
@@ -84,7 +85,9 @@ class SalesforceAuth(requests.auth.AuthBase):
                 return answer  # the source makes no other one for now, or it is elsewhere
             answer = self._again(answer, fresh, options)
             self._note(answer, fresh)
-            if not (self._source.was_stored(fresh) and _is_refused(answer, fresh)):
+            # A request that was prepared long ago may have outlived the token of now as well.
+            was_there = known is not None and known.access_token == fresh.access_token
+            if not ((was_there or self._source.was_stored(fresh)) and _is_refused(answer, fresh)):
                 break
             dead = fresh
         if answer.is_redirect:  # requests follows it with a copy of the first request

@@ -57,6 +57,16 @@ def test_a_second_rejection_is_returned(sf: SalesforceEmulator, http: requests.S
     assert (sf.count("GET", QUERY), sf.token_requests) == (2, 2)
 
 
+def test_a_request_that_is_prepared_once_and_sent_again_and_again_gets_a_new_token_each_time(
+    sf: SalesforceEmulator, http: requests.Session
+) -> None:
+    poll = http.prepare_request(requests.Request("GET", f"{sf.url}/services/data/v62.0/limits"))
+    for number in range(1, 4):
+        assert http.send(poll, timeout=10).status_code == 200
+        assert sf.token_requests == number
+        sf.expire_all()
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
