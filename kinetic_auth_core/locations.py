@@ -4,6 +4,7 @@ A reference is `scheme://<rest>?<query>#<field>`. The core itself resolves `env:
 loaders resolve the other schemes. Nothing is fetched before a login.
 """
 
+import codecs
 import errno
 import functools
 import io
@@ -315,7 +316,7 @@ def _variable(reference: Reference, lookup: Callable[[str], str | None]) -> byte
 
 def _file(reference: Reference) -> bytes:
     try:
-        return read_file(expanded(reference.rest))
+        return read_file(expanded(reference.rest)).removeprefix(codecs.BOM_UTF8)  # editors of Windows write one
     except (OSError, ValueError) as error:  # ValueError: an unknown home, or a NUL in the path
         raise_interruption(error)
         raise KeyLoadError(

@@ -100,6 +100,8 @@ def test_a_variable_and_a_file_are_read(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert load_builtin(parsed(f"file://{tmp_path}/key")) == b"\x00\xff"
     (Path.home() / "key").write_bytes(b"home")
     assert load_builtin(parsed("file://~/key")) == b"home"
+    (tmp_path / "word").write_text("pa-ss", encoding="utf-8-sig")
+    assert load_builtin(parsed(f"file://{tmp_path}/word")) == b"pa-ss"
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -140,8 +142,11 @@ def test_a_variable_that_is_not_utf_8_is_a_configuration_error(monkeypatch: pyte
 def test_a_secret_that_is_not_text_is_an_error_when_logging_in(tmp_path: Path) -> None:
     (tmp_path / "word").write_bytes(b"\xff\xfe")
     source = kinetic.resolve("password", **LOGIN, password=f"file://{tmp_path}/word")
-    with pytest.raises(kinetic.KeyLoadError, match=r"^password \(from keyword\): file://.*word: the secret is not"):
+    with pytest.raises(
+        kinetic.KeyLoadError, match=r"^password \(from keyword\): file://.*word: the secret is not"
+    ) as caught:
         source.authenticate()
+    assert caught.value.remedy.startswith("Save the file as UTF-8.")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n"])

@@ -381,6 +381,7 @@ def _both_from(values: Layer) -> str:
 _SIMILAR = 0.9
 _SIMILAR_SCHEME = 0.8
 _SCHEME = r"([^:/?#\s]+)://"
+_ONLY_REFERENCES = ("env://", "secret-manager://")  # a file:// or kms:// may be what a plugin's setting is about
 
 
 def name_suggestions(
@@ -419,7 +420,9 @@ def name_suggestions(
 def reference_suggestions(
     rows: Iterable[ExplainedSetting], values: Mapping[str, Any], schemes: Collection[str]
 ) -> list[str]:
-    """The secrets that look like a misspelt reference: a sentence for each, which does not quote the secret.
+    """The secrets that look like a misspelt reference, and the references in other settings: a sentence for each.
+
+    None quotes a secret.
 
     Args:
         rows: The settings, as `explain()` has them.
@@ -428,8 +431,15 @@ def reference_suggestions(
     """
     found = []
     for row in rows:
-        for text in texts(values.get(row.name)) if row.secret else ():
+        for text in texts(values.get(row.name)):
             if isinstance(text, LiteralText):
+                continue
+            if not row.secret:
+                if text.startswith(_ONLY_REFERENCES):
+                    found.append(
+                        f"{row.name} (from {row.source}) is used as it is, {text}: only secrets may be references. In "
+                        "the config file ${VARIABLE} stands for the value of a variable"
+                    )
                 continue
             begin = re.match(_SCHEME, text) if "://" in text else None
             meant = closest(begin[1], sorted(schemes), _SIMILAR_SCHEME) if begin else None

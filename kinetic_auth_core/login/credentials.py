@@ -76,7 +76,8 @@ class SecretLoader:
             return loaded
         gave = f"its key loader returned {type(loaded).__name__}, neither bytes nor a Signer"
         what = "the secret is not UTF-8 text" if isinstance(loaded, bytes) else gave
-        raise KeyLoadError(f"{reference}: {what}.")
+        remedy = "Save the file as UTF-8." if reference.scheme == "file" else ""
+        raise KeyLoadError(f"{reference}: {what}.", remedy=remedy)
 
     def import_modules(self, reference: Reference) -> None:
         """Import the key loader of a reference, and what it needs for that. What fails here is reported by `load`."""

@@ -137,3 +137,14 @@ def test_a_secret_in_a_list_that_resembles_a_reference_is_a_warning(
     assert caplog.messages == [
         "private_key (from keyword) is used as the secret itself, not as a reference (did you mean secret-manager://?)"
     ]
+
+
+@pytest.mark.parametrize("reference", ["env://SF_USER", "secret-manager://aws/login#username"])
+def test_a_reference_in_a_setting_that_is_no_secret_is_a_warning(
+    reference: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    kinetic.resolve("password", **login | {"username": reference})
+    assert caplog.messages == [
+        f"username (from keyword) is used as it is, {reference}: only secrets may be references. In the config file "
+        "${VARIABLE} stands for the value of a variable"
+    ]
