@@ -144,7 +144,5 @@ def test_a_reference_in_a_setting_that_is_no_secret_is_a_warning(
     reference: str, login: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     kinetic.resolve("password", **login | {"username": reference})
-    assert caplog.messages == [
-        f"username (from keyword) is used as it is, {reference}: only secrets may be references. In the config file "
-        "${VARIABLE} stands for the value of a variable"
-    ]
+    said = f"username (from keyword) is used as it is, {reference}: only secrets may be references. In the config file "
+    assert caplog.messages == [said + "${VARIABLE} stands for the value of a variable"]
