@@ -103,8 +103,9 @@ def test_a_key_with_exchanged_numbers_is_refused(numbers: Numbers, one: str, oth
 
 
 def test_a_key_whose_factor_is_not_prime_is_refused() -> None:
-    a, b = primes(1024)
-    q, _ = primes(2048)
+    a, b, q = 0, 0, 0
+    while (a * b * q).bit_length() < 2048:  # three numbers at the lower end make a key that is too short
+        (a, b), (q, _) = primes(1024), primes(2048)
     crafted = with_factors(a * b, q, order=lambda p, q: (p - 1) * (q - 1))
     with pytest.raises(KeyLoadError, match="is damaged"):
         read_private_key(made_of(crafted))
