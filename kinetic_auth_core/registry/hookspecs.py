@@ -145,9 +145,11 @@ class LoginRequest:
 
 def may_ask_a_person() -> bool:
     """Whether a login in the foreground may ask a person."""
-    wanted = os.environ.get(INTERACTIVE_VARIABLE, "").strip()
-    if wanted in ("0", "1"):
-        return wanted == "1"
+    wanted = os.environ.get(INTERACTIVE_VARIABLE, "").strip().lower()
+    if wanted in {"0", "false", "no", "off"}:
+        return False
+    if wanted in {"1", "true", "yes", "on"}:
+        return True
     try:
         return sys.stdin is not None and sys.stdin.isatty()
     except (OSError, ValueError, AttributeError):  # closed, or replaced by something else

@@ -85,7 +85,9 @@ def test_a_rejection_counts_until_a_login_succeeds_and_no_longer(noting: Noting)
     assert [each.rejected for each in noting.asked] == [None, dead, dead]
 
 
-@pytest.mark.parametrize(("variable", "expected"), [("1", True), ("0", False), ("", True), ("yes", True)])
+@pytest.mark.parametrize(
+    ("variable", "expected"), [("1", True), ("0", False), ("", True), ("no", False), ("Off", False)]
+)
 def test_a_person_may_be_asked_where_there_is_a_terminal_or_the_variable_says_so(
     noting: Noting, monkeypatch: pytest.MonkeyPatch, variable: str, expected: bool
 ) -> None:
@@ -105,7 +107,7 @@ def test_a_person_may_be_asked_where_there_is_a_terminal_or_the_variable_says_so
 def test_nobody_is_asked_without_a_terminal(noting: Noting, monkeypatch: pytest.MonkeyPatch, stdin: object) -> None:
     monkeypatch.setattr(sys, "stdin", stdin)
     kinetic.SessionSource(noting).session()
-    monkeypatch.setenv("KINETIC_AUTH_INTERACTIVE", "1")
+    monkeypatch.setenv("KINETIC_AUTH_INTERACTIVE", "true")
     asyncio.run(kinetic.SessionSource(noting).asession())
     assert [each.interactive for each in noting.asked] == [False, True]
 
