@@ -217,6 +217,7 @@ def _merge(
         *name_suggestions(settings, configuration, lambda: _settings_of_others(configuration.allowed)),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
         *quoted_values(settings, rows, everything),
+        *(_variables_without_a_store(configuration, choice) if is_stored else ()),
     ]
     problems = [*merged.problems, *choice.problems, *wrong]
     of_source = {each.name for each in schema(SourceOptions)} & merged.values.keys()
@@ -326,6 +327,28 @@ def _warn_of_an_empty_environment(configuration: Configuration, layers: Sequence
             "environment %r: there is no config file, and no variable begins with %s; the plain SF_* are used",
             *(configuration.environment, prefix),
         )
+
+
+#: Variables that are meant for a store, and not for the one that the command has where none is named.
+_STORE_VARIABLES = ("SF_STORE_NAME", "SF_STORE_URL")
+
+
+def _variables_without_a_store(configuration: Configuration, choice: StoreChoice) -> list[str]:
+    """The variables of a store that do not count, because no store is named: a sentence."""
+    if not any(row.name == "store" and row.source == "default" for row in choice.rows):
+        return []
+    prefixes = dict.fromkeys((configuration.variable_prefix, ""))
+    found = [
+        layer.source(prefix + name)
+        for layer in configuration.variables.layers
+        for prefix in prefixes
+        for name in _STORE_VARIABLES
+        if layer.get(prefix + name) is not None
+    ]
+    variable = f"{configuration.variable_prefix}SF_STORE"
+    return (
+        [f"no store is named, so this does not count: {', '.join(found)}; set {variable} to its name"] if found else []
+    )
 
 
 def choose_store(keyword: object, configuration: Configuration, default: str = DEFAULT_STORE) -> StoreChoice:

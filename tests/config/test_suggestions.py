@@ -146,3 +146,19 @@ def test_a_reference_in_a_setting_that_is_no_secret_is_a_warning(
     kinetic.resolve("password", **login | {"username": reference})
     said = f"username (from keyword) is used as it is, {reference}: only secrets may be references. In the config file "
     assert caplog.messages == [said + "${VARIABLE} stands for the value of a variable"]
+
+
+def test_the_variables_of_a_store_that_nothing_names_are_a_warning(
+    login: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    monkeypatch.setenv("SF_STORE_URL", "redis://canary")
+    monkeypatch.setenv("PROD_SF_STORE_NAME", "redis")
+    kinetic.resolve("password", **login)
+    kinetic.resolve("password", **login, store="memory")
+    kinetic.resolve("access-token", access_token="00Dx!y", instance_url="https://acme.my.salesforce.com")
+    write("[environments.prod]\nprovider = 'password'\n")
+    kinetic.resolve(environment="prod", **login)
+    assert caplog.messages == [
+        "no store is named, so this does not count: SF_STORE_URL; set SF_STORE to its name",
+        "no store is named, so this does not count: PROD_SF_STORE_NAME, SF_STORE_URL; set PROD_SF_STORE to its name",
+    ]
