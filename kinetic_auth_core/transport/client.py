@@ -120,10 +120,10 @@ class _Adapter(requests.adapters.HTTPAdapter):
             kwargs["proxy_ssl_context"] = self._context
         known = self.proxy_manager.get(proxy)
         manager = super().proxy_manager_for(proxy, **kwargs)
-        is_socks = not hasattr(manager, "proxy")  # those have connection classes of their own
         if manager is not known:
+            is_socks = manager.proxy is None  # those have connection classes of their own
             manager.pool_classes_by_scheme = self._pools(
-                manager.pool_classes_by_scheme if is_socks else pools.POOL_CLASSES
+                pools.bounded_socks(manager.pool_classes_by_scheme) if is_socks else pools.POOL_CLASSES
             )
         return manager
 
@@ -345,18 +345,18 @@ class Transport:
         """The proxies, as requests takes them; none on the way to the emulator of redirected logins.
 
         Raises:
-            ConfigurationError: That of the environment cannot be used.
+            ConfigurationError: That of the setting or of the environment cannot be used.
         """
         if current_redirection() is not None:
             return {}
+        proxies: dict[str, str] = {}
         if self._proxy:
-            return {"all": self._proxy}
-        if not may_have_proxies():
-            return {}
-        proxies: dict[str, str] = requests.utils.get_environ_proxies(url)
+            proxies = {"all": self._proxy}
+        elif may_have_proxies():
+            proxies = requests.utils.get_environ_proxies(url)
         chosen = self._proxy_for(url, proxies)
         if chosen and (problem := proxy_problem(chosen)):
-            raise ConfigurationError(f"{variable_of(url, chosen)}: {problem}.")
+            raise ConfigurationError(f"{'proxy' if self._proxy else variable_of(url, chosen)}: {problem}.")
         return proxies
 
     def _proxy_for(self, url: str, proxies: dict[str, str]) -> str | None:

@@ -5,6 +5,8 @@ import re
 import socket
 import socketserver
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -367,7 +369,15 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_socks_proxy_without_its_library_is_an_error_and_not_a_direct_connection(sf: SalesforceEmulator) -> None:
     before = sf.token_requests
-    failure_of(sf.url, proxy="socks5h://127.0.0.1:9")
+    program = f"""
+import sys
+sys.modules["socks"] = None  # as where PySocks is not installed
+from kinetic_auth_core.transport.client import TokenRequest, Transport
+transport = Transport(connect_timeout=5, read_timeout=5, deadline=10, proxy="socks5h://127.0.0.1:9")
+transport.post({sf.url + TOKEN_PATH!r}, TokenRequest({{"a": "b"}}))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "For a SOCKS proxy: pip install PySocks." in ended.stderr.splitlines()[-1]
     assert sf.token_requests == before
 
 
