@@ -107,7 +107,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
             "Accept-Encoding": "identity",
             "Connection": "keep-alive",
         }
-        self._context = context
+        self.context = context
         self._keep_alive = keep_alive
         super().__init__(pool_maxsize=_POOL_SIZE)
 
@@ -117,7 +117,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
-            kwargs["proxy_ssl_context"] = self._context
+            kwargs["proxy_ssl_context"] = self.context
         known = self.proxy_manager.get(proxy)
         manager = super().proxy_manager_for(proxy, **kwargs)
         if manager is not known:
@@ -134,7 +134,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         host_params: Any
         host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
         if host_params["scheme"] == "https":
-            return host_params, {"ssl_context": self._context}
+            return host_params, {"ssl_context": self.context}
         return host_params, pool_kwargs
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
@@ -332,8 +332,13 @@ class Transport:
             return TokenResponse(response.status_code, response.headers, body, at)
 
     def _opened(self) -> _Adapter:
-        """The adapter; another one where the client certificate was renewed in its place."""
-        if self._certificate is not None and self._certificate.state() != self._certificate_state:
+        """The adapter; another one where the client certificate was renewed in its place, or TLS has another class.
+
+        gevent and truststore replace the class of contexts, perhaps after the first login.
+        """
+        used = self._adapter.peek()
+        is_renewed = self._certificate is not None and self._certificate.state() != self._certificate_state
+        if is_renewed or (used and type(used.context) is not ssl.SSLContext):
             self._adapter.take()  # not closed: another thread may be using it
         return self._adapter.get(self._open)
 
