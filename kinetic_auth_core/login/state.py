@@ -104,7 +104,8 @@ class Record:
                 generation=generation,
                 **fields,
             )
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+            raise_interruption(error)
             return None
         return found if type(found.value) in {str, type(None)} else None
 
