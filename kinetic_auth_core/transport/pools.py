@@ -134,17 +134,22 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     except UnicodeError:
         problem = socket.gaierror(socket.EAI_NONAME, "not a valid host name")
         raise NameResolutionError(connection.host, connection, problem) from problem
+    except OSError as error:  # such as too many open files
+        raise_interruption(error)
+        raise NewConnectionError(connection, f"no connection: {error}") from error
     last: OSError | None = None
     for family, kind, protocol, _, address in addresses:
-        opened = socket.socket(family, kind, protocol)
+        opened = None
         try:
+            opened = socket.socket(family, kind, protocol)  # not of IPv6 where the system is without
             for option in connection.socket_options or ():
                 opened.setsockopt(*option)
             opened.settimeout(bounded_timeout_s(connection.timeout))
             opened.connect(address)
             opened.settimeout(bounded_timeout_s(connection.timeout))  # for the handshake: what connecting has left
         except OSError as error:
-            opened.close()
+            if opened is not None:
+                opened.close()
             raise_interruption(error)
             last = error
         else:
