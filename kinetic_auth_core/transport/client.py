@@ -157,8 +157,8 @@ def _context_of(
 def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
     named = {
         "ca_bundle": ca_bundle,
-        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
-        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE"),
+        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE", "").rstrip("\r\n"),
+        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE", "").rstrip("\r\n"),
         "certifi": requests.utils.DEFAULT_CA_BUNDLE_PATH,
     }
     source, path = next((source, path) for source, path in named.items() if path)
@@ -358,7 +358,8 @@ class Transport:
         if self._proxy:
             proxies = {"all": self._proxy}
         elif may_have_proxies():
-            proxies = requests.utils.get_environ_proxies(url)
+            found = requests.utils.get_environ_proxies(url)
+            proxies = {kind: proxy.strip() for kind, proxy in found.items()}  # a mounted secret ends in a line break
         chosen = self._proxy_for(url, proxies)
         if chosen and (problem := proxy_problem(chosen)):
             raise ConfigurationError(f"{'proxy' if self._proxy else variable_of(url, chosen)}: {problem}.")

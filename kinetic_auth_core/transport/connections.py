@@ -313,6 +313,8 @@ def proxy_problem(proxy: str) -> str | None:
     if (scheme and scheme[1].lower() not in PROXY_SCHEMES) or (not scheme and "@" in proxy):
         return "the proxy's address must begin with http://, https:// or socks5h://"
     malformed = "the proxy's address is malformed: write http://HOST:PORT"
+    if re.search(r"[\t\r\n]", proxy):  # `urlsplit` passes over them
+        return malformed
     try:
         parts = urlsplit(proxy if scheme else f"http://{proxy}")
         host, port = parts.hostname or "", parts.port
@@ -330,7 +332,7 @@ def variable_of(url: str, proxy: str) -> str:
     """The variable of the environment that names the proxy which was chosen for a URL; `proxy` where none does."""
     scheme = url.partition(":")[0].lower()
     kinds = (f"{scheme}_proxy", "all_proxy")
-    named = [name for name in os.environ if os.environ[name] == proxy and name.lower() in kinds]
+    named = [name for name in os.environ if os.environ[name].strip() == proxy and name.lower() in kinds]
     # as `urllib.request.getproxies_environment` reads them: in any case, lower case first
     return min(named, key=lambda name: (kinds.index(name.lower()), name != name.lower(), name), default="proxy")
 

@@ -111,6 +111,11 @@ _ROWS = (
         unanswered=True,
     ),
     _Row((urllib3.exceptions.NewConnectionError,), "no connection to {host}: {reason}.", retryable=True),
+    _Row(
+        (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError),
+        "the address of {host} is malformed.",
+        "Check login_url.",
+    ),
     _Row((urllib3.exceptions.IncompleteRead,), "the answer of {host} is cut off.", retryable=True, unanswered=True),
     _Row((CodingError,), "the answer of {host} is compressed wrongly.", unanswered=True),
     _Row((ConnectionError,), _BROKE, retryable=True, unanswered=True),

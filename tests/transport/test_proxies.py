@@ -41,6 +41,8 @@ def test_a_proxy_without_a_scheme_is_named_with_its_variable(variable: str, monk
     error = failure()
     assert f"the proxy {address} did not connect to login.salesforce.com" in error.message
     assert error.remedy == f"Check {variable} and its credentials."
+    monkeypatch.setenv(variable, f"{address}\r\n")  # as a mounted secret has it
+    assert failure().remedy == error.remedy
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ def test_a_proxy_without_a_scheme_is_named_with_its_variable(variable: str, monk
         ("user:canary-word@proxy:3128", "the proxy's address must begin with http://, https:// or socks5h://."),
         ("http://user:canary-word@pro xy:3128", "the proxy's address is malformed: write http://HOST:PORT."),
         ("http://user:canary-word@pro%zzxy", "the proxy's address is malformed: write http://HOST:PORT."),
+        ("http://user:canary\n-word@proxy", "the proxy's address is malformed: write http://HOST:PORT."),
         ("http://user:canary-word@*", "the proxy's address is malformed: write http://HOST:PORT."),
         (
             "http://user:canary-word%E2%82%AC@proxy",
