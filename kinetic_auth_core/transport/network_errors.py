@@ -126,8 +126,8 @@ _ROWS = (
     ),
     _Row(
         (requests.exceptions.InvalidHeader, UnicodeEncodeError),
-        "the request to {host} cannot be sent: a header has a character that HTTP does not carry there.",
-        "Check where the values of the headers come from, such as a token with a line break.",
+        "the request to {host} cannot be sent: one of its values has a character that HTTP does not carry.",
+        "Check where its values come from, such as a token with a line break.",
     ),
 )
 _BROKEN = _Row((), _BROKE, unanswered=True)
