@@ -169,6 +169,11 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_BoundedReads(sock, self.fp.detach()))
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line; any announcement of an answer, such as 103 (Early Hints), is passed over as 100 is."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        return version, http.client.CONTINUE if 101 < status < 200 else status, reason
+
     def begin(self) -> None:
         super().begin()
         if self.headers.defects or self.headers.get_payload():

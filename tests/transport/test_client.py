@@ -230,6 +230,15 @@ def test_a_redirect_to_nowhere_is_still_an_error(location: bytes) -> None:
         assert "redirects to nowhere" in failure_of(f"http://{address}").message
 
 
+@pytest.mark.parametrize("status", [b"102 Processing", b"103 Early Hints", b"199 Something Else"])
+def test_an_announcement_of_the_answer_is_not_the_answer(status: bytes) -> None:
+    """RFC 9110, section 15.2: a client passes over what it does not expect."""
+    announced = b"HTTP/1.1 " + status + b"\r\nLink: </style.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    with server(announced) as (address, _):
+        answer = transport().post(f"http://{address}{TOKEN_PATH}", FORM)
+    assert (answer.status, answer.body, answer.headers.get("Link")) == (200, b"{}", None)
+
+
 def test_a_tls_certificate_of_an_unknown_authority_is_refused() -> None:
     with SalesforceEmulator(tls=True) as sf:
         error = failure_of(sf.url)
