@@ -26,7 +26,6 @@ never contains a secret.
 import copy
 import errno
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, Self
 
 
@@ -253,5 +252,12 @@ class LoginBudgetError(AuthenticationError):
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing."""
-    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {match[0]!r}?)" if match else ""
+    match = closest(name, known, 0.6)
+    return f" (did you mean {match!r}?)" if match else ""
+
+
+def closest(name: str, known: Iterable[str], cutoff: float) -> str | None:
+    """The known name that is most similar to another one, with a ratio (0 to 1) of at least `cutoff`; None without."""
+    from difflib import get_close_matches  # a millisecond of every start otherwise
+
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

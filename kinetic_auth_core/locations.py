@@ -143,10 +143,10 @@ def is_key_text(value: object) -> bool:
 
     Its line ends may be escaped; a few backslashes followed by an n are a path on Windows.
     """
-    return isinstance(value, str | os.PathLike) and bool(_KEY_TEXT.search(os.fsdecode(value)))
-
-
-_KEY_TEXT = re.compile(r"-----BEGIN|(?:\\n[^\\]*){8}|[\r\n]|.{1024}")
+    text = os.fsdecode(value) if isinstance(value, str | os.PathLike) else ""
+    if len(text) >= 1024 or any(each in text for each in ("-----BEGIN", "\n", "\r")):
+        return True
+    return "\\n" in text and re.search(r"(?:\\n[^\\]*){8}", text) is not None
 
 
 def url_problem(url: object) -> str | None:
@@ -233,7 +233,7 @@ BUILTIN_SCHEMES = frozenset({"file", "env"})
 #: Always references; if the key loader is missing, the error names the package that has it.
 KNOWN_SCHEMES = frozenset({*BUILTIN_SCHEMES, *NAMES["kinetic_auth.key_loaders"]})
 
-_URI = re.compile(r"(?P<scheme>[^:/?#\s]+)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?", re.DOTALL)
+_URI = r"(?s)(?P<scheme>[^:/?#\s]+)://(?P<rest>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<field>.*))?"
 
 
 @attrs.frozen
@@ -273,7 +273,7 @@ def parse_reference(text: str, schemes: Collection[str]) -> Reference | None:
     Raises:
         ConfigurationError: It starts with a known scheme, but the reference is incomplete.
     """
-    match = _URI.fullmatch(text.strip())
+    match = re.fullmatch(_URI, text.strip())
     if match is None or match["scheme"] not in KNOWN_SCHEMES.union(schemes):
         return None
     if not match["rest"]:

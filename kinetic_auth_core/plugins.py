@@ -6,6 +6,9 @@ A plugin imports only these names and those of `kinetic_auth_core`; its tests im
 well. This module re-exports and defines nothing itself.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from kinetic_auth_core.concurrency import Once, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import (
     AuthenticationError,
@@ -51,8 +54,10 @@ from kinetic_auth_core.settings.fields import (
 from kinetic_auth_core.settings.hosts import check_url, login_url_setting, url_setting
 from kinetic_auth_core.settings.schema import Setting, schema
 from kinetic_auth_core.stores.base import SessionStore, StoredValue
-from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
 from kinetic_auth_core.transport.connections import LoginTally, current_tally, http_get, tallied
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.stores.sealing import HOW_TO_MAKE_A_KEY, FernetSealer, PlainSealer, Sealer, keys_of
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -119,3 +124,11 @@ __all__ = [
     "url_problem",
     "url_setting",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Load what stores seal values with when it is first used: no other plugin needs it."""
+        if name in __all__:
+            return getattr(import_module("kinetic_auth_core.stores.sealing"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -206,15 +206,15 @@ _MOST_DECODED: Final = 20_000  # characters: a longer text is shortened
 _CUT_OFF: Final = 2_000  # characters: no secret is longer where it is encoded; of a key, each line is found
 _SHORTEST_LINE: Final = 16
 
-_PERCENT = re.compile(r"(?:%[0-9a-f]{2})+|%u[0-9a-f]{4}", re.IGNORECASE)
-_REFERENCE = re.compile(r"&(?:#[0-9]{1,20}|#x[0-9a-f]{1,20}|[a-z][a-z0-9]{1,30});?", re.IGNORECASE)
-_ESCAPE = re.compile(
-    r"\\(?:(?-i:U)[0-9a-f]{8}|u[0-9a-f]{4}(?:\\u[0-9a-f]{4})?|[\"'\\/bfnrt])|\\u\{[0-9a-f]{1,6}\}"
-    r"|(?:\\x[0-9a-f]{2})+|(?:\\[0-3][0-7]{2})+",
-    re.IGNORECASE,
+# Compiled when a text is searched, which a login that succeeds does not do.
+_PERCENT = r"(?i)(?:%[0-9a-f]{2})+|%u[0-9a-f]{4}"
+_REFERENCE = r"(?i)&(?:#[0-9]{1,20}|#x[0-9a-f]{1,20}|[a-z][a-z0-9]{1,30});?"
+_ESCAPE = (
+    r"(?i)\\(?:(?-i:U)[0-9a-f]{8}|u[0-9a-f]{4}(?:\\u[0-9a-f]{4})?|[\"'\\/bfnrt])|\\u\{[0-9a-f]{1,6}\}"
+    r"|(?:\\x[0-9a-f]{2})+|(?:\\[0-3][0-7]{2})+"
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
-_HEX = re.compile(r"[0-9a-f]{2}(?:[: -]?[0-9a-f]{2}){3,}", re.IGNORECASE)
+_BASE64 = r"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]+)*"
+_HEX = r"(?i)[0-9a-f]{2}(?:[: -]?[0-9a-f]{2}){3,}"
 _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 _Span = tuple[int, int]
@@ -287,12 +287,12 @@ def _folded(text: str, spans: tuple[_Span, ...]) -> _Form:
     return "".join(letter for letter, _ in pairs), tuple(span for _, span in pairs)
 
 
-def _replaced(form: _Form, pattern: re.Pattern[str], decode: Callable[[str], str]) -> _Form:
+def _replaced(form: _Form, pattern: str, decode: Callable[[str], str]) -> _Form:
     text, spans = form
     pieces: list[str] = []
     kept: list[_Span] = []
     end = 0
-    for match in pattern.finditer(text):
+    for match in re.finditer(pattern, text):
         decoded = decode(match[0])
         if decoded == match[0]:
             continue

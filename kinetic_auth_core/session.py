@@ -31,6 +31,8 @@ def normal_api_version(value: str) -> str:
     Raises:
         ConfigurationError: It is not an API version.
     """
+    if value == DEFAULT_API_VERSION:
+        return DEFAULT_API_VERSION
     match = re.fullmatch(r"[vV]?(\d{1,3})(?:\.(\d))?", str(value).strip(), re.ASCII)
     if match is None:
         raise ConfigurationError(f"the API version must look like v62.0, not {value!r}")
@@ -54,9 +56,6 @@ def retires_soon(api_version: str) -> bool:
 
 def _major(api_version: str) -> int:
     return int(api_version[1:].partition(".")[0])
-
-
-_ORG_OF_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12})!")
 
 
 _URL = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
@@ -97,11 +96,10 @@ class FrozenTexts(dict[str, str]):
 
 
 _HARMLESS = frozenset({"token_format", "token_type", "issued_token_type"})
-_SECRET_NAME = re.compile(
-    r"token|secret|passw|assertion|signature|credential|cookie|csrf|jwt|(^|_)(sid|key|code|otp)(_|$)"
-)
-_TOKEN = re.compile(r"00D\w{12}(\w{3})?!|eyJ[\w-]+\.")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# Compiled when an answer has further fields: most have none.
+_BY_NAME = r"token|secret|passw|assertion|signature|credential|cookie|csrf|jwt|(^|_)(sid|key|code|otp)(_|$)"
+_BY_LOOK = r"00D\w{12}(\w{3})?!|eyJ[\w-]+\."
+_CAMEL = r"(?<=[a-z])(?=[A-Z])"
 _MOST_EXTRA, _LONGEST_EXTRA = 50, 2000
 
 
@@ -115,9 +113,9 @@ def harmless_texts(fields: Mapping[Any, Any] | Iterable[Any]) -> FrozenTexts:
     def is_harmless(name: object, value: object) -> bool:
         if not isinstance(name, str) or not isinstance(value, str) or len(name) + len(value) > _LONGEST_EXTRA:
             return False
-        snake = re.sub(r"\W", "_", _CAMEL.sub("_", name)).lower()
-        is_named_so = snake not in _HARMLESS and _SECRET_NAME.search(snake)
-        return not is_named_so and not _TOKEN.search(value) and value.isprintable()
+        snake = re.sub(r"\W", "_", re.sub(_CAMEL, "_", name)).lower()
+        is_named_so = snake not in _HARMLESS and re.search(_BY_NAME, snake)
+        return not is_named_so and not re.search(_BY_LOOK, value) and value.isprintable()
 
     found = [(name, value) for name, value in dict(fields).items() if is_harmless(name, value)]
     return FrozenTexts(found[:_MOST_EXTRA])
@@ -232,8 +230,10 @@ class SalesforceSession:
     @property
     def org_id(self) -> str | None:
         """The org's id: from the identity URL, else the 15 characters before the token's `!`; None without both."""
-        prefix = _ORG_OF_TOKEN.match(str(self.access_token))
-        return self._identity()[0] or (prefix[1] if prefix else None)
+        if org_id := self._identity()[0]:
+            return org_id
+        prefix = re.match(r"(00D[A-Za-z0-9]{12})!", str(self.access_token))
+        return prefix[1] if prefix else None
 
     @property
     def user_id(self) -> str | None:
@@ -277,7 +277,7 @@ class Freshness(enum.Enum):
     EXPIRED = "expired"  #: not to be used
 
 
-@attrs.frozen(match_args=False)
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class CachedSession:
     """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
 
@@ -333,7 +333,7 @@ class CachedSession:
 _FORM = 2
 _FIELDS = frozenset(attribute.name for attribute in attrs.fields(SalesforceSession))
 _MAX_LENGTH = 100_000
-_AUTHORIZATION = re.compile(r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+")  # what a header's value may be
+_AUTHORIZATION = r"[A-Za-z][A-Za-z0-9._~+/-]* [!-~]+"  # what a header's value may be
 
 
 def encoded(session: SalesforceSession, born_at: float, name: str) -> bytes:
@@ -375,7 +375,7 @@ def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
     texts: dict[str, Any] = {name: text for name, text in fields.items() if name in _FIELDS and isinstance(text, str)}
     if not {"access_token", "instance_url", "id", "issued_at"} <= texts.keys():
         return "fields are missing"
-    if not _AUTHORIZATION.fullmatch(f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
+    if not re.fullmatch(_AUTHORIZATION, f"{texts.get('token_type', 'Bearer')} {texts['access_token']}"):
         return "no token"
     if problem := instance_url_problem(texts["instance_url"]):
         return f"its instance_url {problem}"

@@ -123,8 +123,9 @@ FOR_PLUGINS = [
 def test_the_versions_are_there() -> None:
     assert kinetic.CONTRACT_VERSION == plugins.CONTRACT_VERSION == 2
     assert kinetic.__version__ == importlib.metadata.version("kinetic-auth-core")
-    with pytest.raises(AttributeError, match="no attribute '__nothing__'"):
-        getattr(kinetic, "__nothing__")  # noqa: B009 - mypy knows that it is not there
+    for module in (kinetic, plugins):
+        with pytest.raises(AttributeError, match="no attribute '__nothing__'"):
+            getattr(module, "__nothing__")  # noqa: B009 - mypy knows that it is not there
 
 
 def test_without_metadata_the_version_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +139,7 @@ def test_without_metadata_the_version_is_unknown(monkeypatch: pytest.MonkeyPatch
 def test_the_public_names_match_the_list() -> None:
     assert kinetic.__all__ == PUBLIC
     assert plugins.__all__ == FOR_PLUGINS
+    assert all(hasattr(plugins, name) for name in FOR_PLUGINS)
     assert sorted(kinetic._MODULES, key=str.casefold) == sorted(PUBLIC, key=str.casefold)
 
 

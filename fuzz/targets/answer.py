@@ -47,9 +47,8 @@ def check(data: bytes) -> None:
     headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(
         (name, value.strip()) for name, _, value in (line.partition(":") for line in lines)
     )
-    response = TokenResponse(
-        int(status) if status.isascii() and status.isdigit() and len(status) == 3 else 200, headers, body
-    )
+    number = int(status) if status.isascii() and status.isdigit() and len(status) == 3 else 200
+    response = TokenResponse(number, headers, body, at=0.0)
     for secret in (None, SECRET):
         try:
             _judge(read_response(response, _CONTEXT, _REQUEST, api_version="v62.0", client_secret=secret))

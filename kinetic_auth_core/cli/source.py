@@ -135,14 +135,14 @@ def inspect_choice(
         if known := ", ".join(file.environments):
             similar = suggest(name, file.environments)
             message = f"{found.error.message} Nor is it an environment of {file.path}; it has: {known}{similar}."
-            return attrs.evolve(found, error=UnknownProviderError(message, remedy=found.error.remedy))
+            return found._replace(error=UnknownProviderError(message, remedy=found.error.remedy))
         return found
     if choice.environment is not None and choice.environment.casefold() != environment.casefold():
         error = ConfigurationError(
             f"{name!r} is an environment of {file.path}, and -e names another one, {choice.environment!r}.",
             remedy="Name one of them.",
         )
-        return attrs.evolve(found, error=error)
+        return found._replace(error=error)
     return inspected(attrs.evolve(choice, provider=None, environment=environment))
 
 

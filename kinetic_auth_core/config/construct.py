@@ -284,7 +284,7 @@ def make_plugin(
     wrong: list[str] = []
     cause: BaseException | None = None
     try:
-        made, wrong = construct(cls, attrs.evolve(merged, values=values, problems=(*merged.problems, *problems)))
+        made, wrong = construct(cls, MergedSettings(values, merged.rows, (*merged.problems, *problems)))
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         raise_interruption(error)
         secrets = [values[each.name] for each in settings if each.secret and isinstance(values.get(each.name), str)]

@@ -5,6 +5,7 @@ file stands for one.
 """
 
 import contextlib
+import copy
 import io
 import logging
 import os
@@ -13,8 +14,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
-
-import attrs
 
 from kinetic_auth_core.concurrency import Lazy
 from kinetic_auth_core.config.files import (
@@ -28,12 +27,12 @@ from kinetic_auth_core.config.files import (
 )
 from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError, suggest
 from kinetic_auth_core.locations import Reference, expanded, find_upwards, is_null, parse_reference
-from kinetic_auth_core.registry.discovery import KEY_LOADERS, AllowedPlugins, InstalledPlugin, PluginTable, normalized
+from kinetic_auth_core.registry.discovery import KEY_LOADERS, InstalledPlugin, PluginTable, normalized
 from kinetic_auth_core.settings.schema import ExplainedSetting, Setting
 
 logger = logging.getLogger(__name__)
 
-_REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
+_REFERENCE = r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?"
 
 
 def has_references(value: Any) -> bool:
@@ -59,7 +58,7 @@ def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
         return {key: interpolate(item, lookup) for key, item in value.items()}
     if isinstance(value, list):
         return [interpolate(item, lookup) for item in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "${" not in value:
         return value
 
     def replacement(match: re.Match[str]) -> str:
@@ -71,10 +70,9 @@ def interpolate(value: Any, lookup: Callable[[str], str | None]) -> Any:
             raise ValueError(f"the variable {name} is not set; set it, or give a default: ${{{name}:-...}}")
         return default if found is None or (found == "" and default is not None) else found
 
-    return _REFERENCE.sub(replacement, value)
+    return re.sub(_REFERENCE, replacement, value)
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class VariableLayer:
     """The variables of the process, or of a `.env` file.
 
@@ -85,10 +83,14 @@ class VariableLayer:
         made_of: The variables that python-dotenv has put into a value, in the place of `${NAME}`.
     """
 
-    values: Mapping[str, str] = attrs.field(repr=False)
-    path: Path | None = None
-    how_to_name_it: str | None = None
-    made_of: Mapping[str, Collection[str]] = attrs.field(factory=dict, repr=False)
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        path: Path | None = None,
+        how_to_name_it: str | None = None,
+        made_of: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self.values, self.path, self.how_to_name_it, self.made_of = values, path, how_to_name_it, made_of or {}
 
     def get(self, name: str) -> str | None:
         """The value, or None if it is not set or empty."""
@@ -99,11 +101,11 @@ class VariableLayer:
         return name if self.path is None else f"{name} ({self.path})"
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class Variables:
     """All layers of variables, highest first."""
 
-    layers: tuple[VariableLayer, ...]
+    def __init__(self, layers: tuple[VariableLayer, ...]) -> None:
+        self.layers = layers
 
     @classmethod
     def load(cls, env_file: str | os.PathLike[str] | None = None) -> Self:
@@ -151,12 +153,12 @@ class Variables:
             How to name the file that decided it: `.env`, if a variable came from there, or the config file; None if the
             caller did, who named the files, or set the variable that is all of the value.
         """
-        names = [match[1] for match in _REFERENCE.finditer(text) if match[1]]
+        names = [match[1] for match in re.finditer(_REFERENCE, text) if match[1]]
         layers = [next((layer for layer in self.layers if name in layer.values), None) for name in names]
         for layer in layers:
             if layer is not None and layer.how_to_name_it is not None:
                 return layer.how_to_name_it
-        is_a_variable = len(layers) == 1 and layers[0] is not None and _REFERENCE.fullmatch(text)
+        is_a_variable = len(layers) == 1 and layers[0] is not None and re.fullmatch(_REFERENCE, text)
         return None if is_a_variable and layers[0] and layers[0].values[names[0]] else found
 
 
@@ -197,7 +199,7 @@ def _read(path: Path, how_to_name_it: str | None) -> VariableLayer:
         {name: value for name, value in values.items() if value is not None},
         path,
         how_to_name_it,
-        {name: [match[1] for match in _IN_DOTENV.finditer(value or "")] for name, value in written.items()},
+        {name: [match[1] for match in re.finditer(_IN_DOTENV, value or "")] for name, value in written.items()},
     )
 
 
@@ -217,7 +219,7 @@ def _with_dotenv_interpolation(lines: Iterable[tuple[str, str | None]]) -> dict[
         return (values[name] or "") if name in values else os.environ.get(name, default)
 
     for name, value in lines:
-        values[name] = None if value is None else _IN_DOTENV.sub(replacement, value)
+        values[name] = None if value is None else re.sub(_IN_DOTENV, replacement, value)
     return values
 
 
@@ -226,7 +228,7 @@ def _warn_of_gaps(path: Path, written: Mapping[str, str | None], values: Mapping
     for variable, value in written.items():
         unset = [
             match[1]
-            for match in _IN_DOTENV.finditer(value or "")
+            for match in re.finditer(_IN_DOTENV, value or "")
             if match[2] is None and match[1] not in os.environ and match[1] not in values
         ]
         if unset and "SF_" in variable:
@@ -238,11 +240,11 @@ def _warn_of_gaps(path: Path, written: Mapping[str, str | None], values: Mapping
             )
 
 
-_IN_DOTENV = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
+_IN_DOTENV = r"\$\{([^}:]*)(?::-([^}]*))?\}"
 
 
 #: The source of a value from a variable: `SF_PASSWORD`, or `SF_PASSWORD (/srv/app/.env)`.
-_FROM_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*(?: \(|$)")
+_FROM_VARIABLE = r"[A-Z_][A-Z0-9_]*(?: \(|$)"
 
 
 def quoted_values(
@@ -259,9 +261,9 @@ def quoted_values(
     found = []
     for row in rows:
         text = values.get(row.name)
-        if not isinstance(text, str) or row.name in keys or not _FROM_VARIABLE.match(row.source):
+        if not isinstance(text, str) or row.name in keys or len(text) < 2:
             continue
-        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        if text[0] == text[-1] and text[0] in "\"'" and re.match(_FROM_VARIABLE, row.source):
             found.append(
                 f"{row.name} (from {row.source}) is in quotes, which count as a part of it: docker run --env-file and "
                 "some shells leave them there; write the value without them"
@@ -269,7 +271,6 @@ def quoted_values(
     return found
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class Configuration:
     """Environment variables and config file as they were read, with the provider and environment that `select` chose.
 
@@ -288,20 +289,17 @@ class Configuration:
         passed_over: What `ENVIRONMENT` says, where that is not taken for the name of an environment, and why.
     """
 
-    variables: Variables = attrs.field(default=Variables(()), repr=False)
-    file: ConfigFile = attrs.field(factory=ConfigFile, repr=False)
-    provider: str = ""
-    environment: str | None = None
-    table: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
-    named_by: str | None = None
-    allowed: AllowedPlugins = attrs.field(
-        default=attrs.Factory(lambda self: self._allowed().searched_once(), takes_self=True), repr=False
-    )
-    warned: set[str] = attrs.field(factory=set, repr=False)
-    observers: Lazy[Any] = attrs.field(factory=Lazy, repr=False, eq=False)
-    loaded: dict[str, tuple[InstalledPlugin, type]] = attrs.field(factory=dict, repr=False, eq=False)
-    plugin_rows: dict[str, tuple[ExplainedSetting, ...]] = attrs.field(factory=dict, repr=False, eq=False)
-    passed_over: str = ""
+    def __init__(self, variables: Variables | None = None, file: ConfigFile | None = None) -> None:
+        self.variables, self.file = variables or Variables(()), file or ConfigFile()
+        self.provider, self.passed_over = "", ""
+        self.environment: str | None = None
+        self.table: Mapping[str, Any] = Table()
+        self.named_by: str | None = None
+        self.warned: set[str] = set()
+        self.observers: Lazy[Any] = Lazy()
+        self.loaded: dict[str, tuple[InstalledPlugin, type]] = {}
+        self.plugin_rows: dict[str, tuple[ExplainedSetting, ...]] = {}
+        self.allowed = self.file.allowed.searched_once(self._make)
 
     @classmethod
     def load(cls, config: str | os.PathLike[str] | None, env_file: str | os.PathLike[str] | None) -> "Configuration":
@@ -323,16 +321,12 @@ class Configuration:
         """`PROD_` for the environment `prod`: the prefix of its own `SF_*` variables; empty without an environment."""
         return "" if self.environment is None else variable_prefix(self.environment)
 
-    def _allowed(self) -> AllowedPlugins:
-        """Which plugins may be loaded; those with a table in the file are made with its settings."""
+    def _make(self, table: PluginTable, cls: type) -> object:
+        """A plugin with the settings of its table in the file."""
         from kinetic_auth_core.config.construct import make_plugin  # which needs this module
 
-        def make(table: PluginTable, cls: type) -> object:
-            made, self.plugin_rows[table.source] = make_plugin(table, cls, self)
-            return made
-
-        tables = {key: attrs.evolve(table, make=make) for key, table in self.file.allowed.tables.items()}
-        return attrs.evolve(self.file.allowed, tables=tables)
+        made, self.plugin_rows[table.source] = make_plugin(table, cls, self)
+        return made
 
     def as_reference(self, text: str) -> Reference | None:
         """The reference that a secret's text is; None if the text is the secret itself."""
@@ -364,20 +358,21 @@ class Configuration:
             name, table = found, self.file.environments[found]
         keys = ("environments", name, "provider") if name and "provider" in table else ("defaults", "provider")
         own_provider = self._provider(table.get("provider", self.file.defaults.get("provider")), keys)
-        chosen = own_provider if provider is None else provider
-        if chosen is None:
+        wanted = own_provider if provider is None else provider
+        if wanted is None:
             raise ConfigurationError(no_provider_problem(self.file, name))
-        if name is None or own_provider is None or _is_same(own_provider, chosen):
-            key = self.file.source(*keys) if provider is None else None
-            if own_provider is not None and ":" in own_provider and ":" not in chosen:
-                chosen = own_provider  # the file says whose
-            return attrs.evolve(
-                self, provider=chosen, environment=name, table=table, named_by=key, passed_over=passed_over
-            )
+        chosen = copy.copy(self)
+        chosen.provider, chosen.passed_over = wanted, passed_over
+        if name is None or own_provider is None or _is_same(own_provider, wanted):
+            if own_provider is not None and ":" in own_provider and ":" not in wanted:
+                chosen.provider = own_provider  # the file says whose
+            chosen.environment, chosen.table = name, table
+            chosen.named_by = self.file.source(*keys) if provider is None else None
+            return chosen
         if named_by == "default_environment":
-            return attrs.evolve(self, provider=chosen, passed_over=passed_over)
-        if problem := self.environment_problem(chosen):
-            raise UnknownProviderError(problem, remedy=how_to_name(chosen))
+            return chosen
+        if problem := self.environment_problem(wanted):
+            raise UnknownProviderError(problem, remedy=how_to_name(wanted))
         raise ConfigurationError(
             f"the environment {name!r} (from {named_by}) is for the provider {own_provider!r}, "
             f"but {provider!r} was asked for.",

@@ -9,12 +9,10 @@ import os
 import re
 import shlex
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import attrs
-import platformdirs
 
 from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.locations import expanded, find_upwards, folders_upwards, is_null, is_there, read_file
@@ -206,7 +204,6 @@ def _masked(value: Any, levels: int = _MAX_LEVELS) -> Any:
     return [_masked(item, levels - 1) for item in value] if isinstance(value, list) else value
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class ConfigFile:
     """A config file that was read; its values are unchanged.
 
@@ -220,13 +217,12 @@ class ConfigFile:
         how_to_name_it: For a file that was found by searching: the argument that names it; None for a named one.
     """
 
-    path: Path | None = None
-    key_prefix: str = ""
-    default_environment: str | None = None
-    defaults: Mapping[str, Any] = attrs.field(factory=Table, repr=False)
-    environments: Mapping[str, Mapping[str, Any]] = attrs.field(factory=Table, repr=False)
-    allowed: AllowedPlugins = ALL_ALLOWED
-    how_to_name_it: str | None = None
+    def __init__(self, path: Path | None = None, key_prefix: str = "", how_to_name_it: str | None = None) -> None:
+        self.path, self.key_prefix, self.how_to_name_it = path, key_prefix, how_to_name_it
+        self.default_environment: str | None = None
+        self.defaults: Mapping[str, Any] = Table()
+        self.environments: Mapping[str, Mapping[str, Any]] = Table()
+        self.allowed = ALL_ALLOWED
 
     def environment_named(self, name: str) -> str | None:
         """The environment of that name, as the file spells it; names compare without regard to case."""
@@ -277,6 +273,12 @@ def searched_places() -> str:
 
 
 def _user_file() -> Path | None:
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path(os.environ.get("HOME", ""), ".config"))
+    if sys.platform == "linux" and folder.is_absolute():
+        return folder / TABLE_NAME / FILE_NAME
+    # It says the same, and knows other systems and variables that are damaged; its import takes 3 ms of every start.
+    import platformdirs
+
     try:
         return platformdirs.user_config_path(TABLE_NAME, appauthor=False) / FILE_NAME
     except RuntimeError:  # a user without a home, such as a service
@@ -323,7 +325,7 @@ def _parse(path: Path, named_by: str, how_to_name_it: str | None = None) -> Conf
         if not isinstance(tool, dict) or not isinstance(tool.get(TABLE_NAME), dict):
             raise ConfigurationError(f"{path} (from {named_by}) has no [tool.{TABLE_NAME}] table.")
         document, prefix = tool[TABLE_NAME], f"tool.{TABLE_NAME}."
-    return _shaped(ConfigFile(path, prefix, how_to_name_it=how_to_name_it), document)
+    return _with_tables(ConfigFile(path, prefix, how_to_name_it), document)
 
 
 def _document(text: str) -> Table | str:
@@ -344,8 +346,8 @@ def _document(text: str) -> Table | str:
     return table
 
 
-def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
-    """The file with its tables.
+def _with_tables(file: ConfigFile, document: Table) -> ConfigFile:
+    """The file, once its tables are read.
 
     Raises:
         ConfigurationError: It has unknown keys, or a key of the wrong type or in the wrong place.
@@ -383,13 +385,9 @@ def _shaped(file: ConfigFile, document: Table) -> ConfigFile:
         ]
     if problems:
         raise ConfigurationError.of(f"Cannot use {file.path}", problems)
-    return attrs.evolve(
-        file,
-        default_environment=default,
-        defaults=defaults,
-        environments=environments,
-        allowed=attrs.evolve(allowed, tables=plugins),
-    )
+    file.default_environment, file.defaults, file.environments = default, defaults, environments
+    file.allowed = allowed._replace(tables=plugins)
+    return file
 
 
 def _same_variables(environments: Mapping[str, Any]) -> Iterator[str]:
@@ -415,7 +413,7 @@ def _plugin_tables(file: ConfigFile, document: Table) -> tuple[dict[tuple[str, s
                 problems.append(f"{key}.{name}: expected a table, [{key}.{name}]")
                 continue
             try:
-                found[group, name] = PluginTable.read(table, file.source(key, name), (key, name))
+                found[group, name] = PluginTable(table, file.source(key, name), (key, name))
             except ValueError as error:
                 problems.append(f"{key}.{name}: {error}")
     return found, problems

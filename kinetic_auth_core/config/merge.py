@@ -4,16 +4,13 @@ import functools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import attrs
-
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration, Variables, has_references, interpolate
-from kinetic_auth_core.errors import suggest
+from kinetic_auth_core.errors import closest, suggest
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, Setting, group_problem
 
@@ -21,7 +18,6 @@ _LINE_END = "\r\n"  # `echo` and editors leave one behind a value, such as a sec
 _ENVIRONMENT_KEYS = frozenset({"provider", "store"})
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class LayeredValue:
     """The value of a setting in one layer.
 
@@ -34,12 +30,18 @@ class LayeredValue:
         found: Where a file that was found by searching decided it: the argument that names that file.
     """
 
-    value: Any = attrs.field(repr=False)
-    source: str
-    text: bool = False
-    problem: str | None = None
-    is_variable: bool = False
-    found: str | None = None
+    def __init__(
+        self,
+        value: Any,
+        source: str,
+        *,
+        text: bool = False,
+        problem: str | None = None,
+        is_variable: bool = False,
+        found: str | None = None,
+    ) -> None:
+        self.value, self.source, self.text = value, source, text
+        self.problem, self.is_variable, self.found = problem, is_variable, found
 
 
 Layer = Mapping[str, LayeredValue]
@@ -167,7 +169,6 @@ _NAMES_ELSEWHERE = {
 _ARGUMENTS = ("environment", "config", "env_file", "observers")  # of `resolve`, besides the settings
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class MergedSettings:
     """The result of `merge`.
 
@@ -177,9 +178,10 @@ class MergedSettings:
         problems: Everything that is wrong, as sentences.
     """
 
-    values: Mapping[str, Any] = attrs.field(repr=False)
-    rows: tuple[ExplainedSetting, ...]
-    problems: tuple[str, ...]
+    def __init__(
+        self, values: Mapping[str, Any], rows: tuple[ExplainedSetting, ...], problems: tuple[str, ...]
+    ) -> None:
+        self.values, self.rows, self.problems = values, rows, problems
 
 
 def merge(
@@ -378,7 +380,7 @@ def _both_from(values: Layer) -> str:
 #: High, since other programs have similar names: Salesforce's own command line reads SF_ORG_API_VERSION.
 _SIMILAR = 0.9
 _SIMILAR_SCHEME = 0.8
-_SCHEME = re.compile(r"([^:/?#\s]+)://")
+_SCHEME = r"([^:/?#\s]+)://"
 
 
 def name_suggestions(
@@ -426,16 +428,15 @@ def reference_suggestions(
     """
     found = []
     for row in rows:
-        value = values.get(row.name)
-        for text in value.items if isinstance(value, KeyList) else value if isinstance(value, list) else [value]:
-            if not row.secret or not isinstance(text, str) or isinstance(text, LiteralText):
+        for text in texts(values.get(row.name)) if row.secret else ():
+            if isinstance(text, LiteralText):
                 continue
-            begin = _SCHEME.match(text)
-            meant = get_close_matches(begin[1], sorted(schemes), n=1, cutoff=_SIMILAR_SCHEME) if begin else []
-            if meant and begin and begin[1] != meant[0]:
+            begin = re.match(_SCHEME, text) if "://" in text else None
+            meant = closest(begin[1], sorted(schemes), _SIMILAR_SCHEME) if begin else None
+            if meant and begin and begin[1] != meant:
                 found.append(
                     f"{row.name} (from {row.source}) is used as the secret itself, not as a reference "
-                    f"(did you mean {meant[0]}://?)"
+                    f"(did you mean {meant}://?)"
                 )
     return found
 
@@ -444,5 +445,5 @@ def _misspelt(names: Iterable[str], known: Sequence[str]) -> Iterator[tuple[str,
     """Each misspelt name with the correct one; a name beside the correct one is there on purpose."""
     names = set(names)
     for name in sorted(names.difference(known)):
-        if (meant := get_close_matches(name, known, n=1, cutoff=_SIMILAR)) and meant[0] not in names:
-            yield name, meant[0]
+        if (meant := closest(name, known, _SIMILAR)) and meant not in names:
+            yield name, meant

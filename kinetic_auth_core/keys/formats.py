@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 MAX_LAYERS = 3
 
 _AROUND = " \t\r\n\f\v\0\ufeff\"'`\\"
-_ESCAPED_BLANK = re.compile(r"(?:\\+r)?\\+n|\\+[rtfv]")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+# Compiled when they are needed: a key as OpenSSL writes it needs none of them.
+_ESCAPED_BLANK = r"(?:\\+r)?\\+n|\\+[rtfv]"
+_BASE64 = r"[A-Za-z0-9+/_-]{16,}={0,2}"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -77,7 +78,7 @@ def _recognize(raw: bytes, layers: int) -> bytes | None:
     text = _text(raw)
     if text is None:
         return None
-    text = _ESCAPED_BLANK.sub("\n", text).strip(_AROUND)
+    text = (re.sub(_ESCAPED_BLANK, "\n", text) if "\\" in text else text).strip(_AROUND)
     if text.startswith("{") or "-----BEGIN " in text:
         return text.encode()
     inner = _decode_base64(text) if layers else None
@@ -95,7 +96,7 @@ def _text(raw: bytes) -> str | None:
 def _decode_base64(text: str) -> bytes | None:
     """Decode base64 in either alphabet, with or without padding; None if the text is not base64."""
     packed = "".join(text.split())
-    if not _BASE64.fullmatch(packed):
+    if not re.fullmatch(_BASE64, packed):
         return None
     packed = packed.rstrip("=").replace("-", "+").replace("_", "/")
     try:
@@ -176,12 +177,12 @@ _OTHER_DER = (
     (serialization.load_der_public_key, _PUBLIC_KEY),
 )
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]{1,30}://")
+_SCHEME = r"[A-Za-z][A-Za-z0-9+._-]{1,30}://"
 #: A path that begins like one, or has no blank, or ends like that of a key. A sentence with a slash is not one.
-_PATH = re.compile(r"(?:[~./\\]|[A-Za-z]:[/\\]).*|\S*[/\\]\S*|[^:]*\.(?:key|pem|p12|pfx|der|jwk)")
-_LABEL = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
-_LEGACY_HEADERS = re.compile(r"\s*(Proc-Type:\s*4,\s*ENCRYPTED)\s+(DEK-Info:\s*[\w-]+,\s*[0-9A-Fa-f]+)\s+")
-_ESCAPED_QUOTE = re.compile(rb'\\+"')
+_PATH = r"(?:[~./\\]|[A-Za-z]:[/\\]).*|\S*[/\\]\S*|[^:]*\.(?:key|pem|p12|pfx|der|jwk)"
+_LABEL = r"-----BEGIN ([A-Z0-9 ]+)-----"
+_LEGACY_HEADERS = r"\s*(Proc-Type:\s*4,\s*ENCRYPTED)\s+(DEK-Info:\s*[\w-]+,\s*[0-9A-Fa-f]+)\s+"
+_ESCAPED_QUOTE = rb'\\+"'
 # The object identifiers of PKCS #5 and of PKCS #12's ciphers, which a PKCS #8 key names where it is encrypted.
 _CIPHERS = (bytes.fromhex("2a864886f70d0105"), bytes.fromhex("2a864886f70d010c01"))
 _JAVA_MAGICS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
@@ -272,12 +273,12 @@ def _describe(unknown: bytes) -> UnusableKey:
     for beginning, other in _OTHER_TEXTS:
         if text.startswith(beginning):
             return UnusableKey(*other)
-    if len(text) < 512 and (scheme := _SCHEME.match(text)):
+    if len(text) < 512 and (scheme := re.match(_SCHEME, text)):
         return UnusableKey(
             f"looks like a reference, but no key loader for {scheme[0]} is installed",
             "Correct the scheme (env://, file://, secret-manager://, kms://), or install the package of its loader.",
         )
-    if len(text) < 512 and text.isprintable() and _PATH.fullmatch(text):
+    if len(text) < 512 and text.isprintable() and re.fullmatch(_PATH, text):
         return UnusableKey(
             "looks like a path, not a key", "Set private_key_path (SF_PRIVATE_KEY_PATH) to the path instead."
         )
@@ -285,7 +286,7 @@ def _describe(unknown: bytes) -> UnusableKey:
 
 
 def _parse_pem(text: str, passphrase: bytes | None) -> PrivateKeyTypes:
-    labels = _LABEL.findall(text)
+    labels = re.findall(_LABEL, text)
     label = next((each for each in labels if "PRIVATE KEY" in each), labels[0] if labels else "")
     for part, other in _OTHER_BLOCKS:
         if part in label:
@@ -296,7 +297,7 @@ def _parse_pem(text: str, passphrase: bytes | None) -> PrivateKeyTypes:
     body, end, _ = rest.partition(f"-----END {label}-----")
     if not end:
         raise UnusableKey("is cut off: its -----END ...----- line is missing")
-    headers = _LEGACY_HEADERS.match(body)
+    headers = re.match(_LEGACY_HEADERS, body) if "Proc-Type" in body else None
     packed = "".join((body[headers.end() :] if headers else body).split())
     # Split into lines again: on its way here each line end may have become a blank, or nothing.
     lines = [f"-----BEGIN {label}-----"]
@@ -362,7 +363,7 @@ def _parse_pkcs12(der: bytes, passphrase: bytes | None) -> PrivateKeyTypes:
 
 def _parse_jwk(text: bytes) -> rsa.RSAPrivateKey:
     """A JSON Web Key (RFC 7517; its members are in RFC 7518, section 6.3)."""
-    jwk = _parse_json(text) or _parse_json(_ESCAPED_QUOTE.sub(b'"', text))
+    jwk = _parse_json(text) or _parse_json(re.sub(_ESCAPED_QUOTE, b'"', text))
     if jwk is None:
         raise UnusableKey("begins like JSON but is not valid JSON")
     if isinstance(jwk.get("keys"), list):

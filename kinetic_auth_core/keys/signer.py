@@ -46,7 +46,7 @@ def require_cryptography(purpose: str) -> None:
         ) from error
 
 
-@attrs.frozen(repr=False, match_args=False)
+@attrs.frozen(eq=False, repr=False, match_args=False)
 class LocalSigner:
     """Signs with an RSA key in this process (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518).
 

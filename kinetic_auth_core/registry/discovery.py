@@ -10,14 +10,12 @@ import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any, Protocol
-
-import attrs
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from kinetic_auth_core._published import EXTRAS, NAMES
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError, suggest
+from kinetic_auth_core.errors import ProviderLoadError, UnknownProviderError, closest, suggest
 from kinetic_auth_core.package_metadata import CORE, EntryPoints, damaged_packages, entry_points, owner_of
 
 AUTHENTICATORS = "kinetic_auth.authenticators"
@@ -33,13 +31,12 @@ PUBLISHED = NAMES
 KEY = "allowed_plugins"
 
 #: What the name of an entry point looks like. Vendors put their own prefix in front: `acme-sso`.
-PLUGIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+PLUGIN_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 # As specified by packaging.python.org, "Names and normalization".
-_NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
-@attrs.frozen
-class InstalledPlugin:
+class InstalledPlugin(NamedTuple):
     """An entry point and its distribution.
 
     Attributes:
@@ -48,20 +45,18 @@ class InstalledPlugin:
         distribution: The package's name.
         version: The package's version.
         point: The entry point itself, to load it by.
-        owner: Its distribution, as `name version`.
     """
 
     name: str
     target: str
     distribution: str
     version: str
-    point: importlib.metadata.EntryPoint = attrs.field(repr=False, eq=False)
-    owner: str = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(lambda self: f"{self.distribution} {self.version}", takes_self=True),
-    )
+    point: importlib.metadata.EntryPoint
+
+    @property
+    def owner(self) -> str:
+        """Its distribution, as `name version`."""
+        return f"{self.distribution} {self.version}"
 
     @property
     def label(self) -> str:
@@ -106,7 +101,6 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class PluginTable:
     """What a config file says of one plugin: a table such as `[observers.audit]`.
 
@@ -117,19 +111,9 @@ class PluginTable:
         enabled: False: it is left out.
         distribution: Whose plugin is meant; None: there is one of that name.
         settings: The other keys: the plugin's own settings, as written.
-        make: Makes the plugin's instance from its class and these settings.
     """
 
-    source: str
-    keys: tuple[str, ...]
-    required: bool = False
-    enabled: bool = True
-    distribution: str | None = None
-    settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    make: Callable[["PluginTable", type], object] | None = attrs.field(default=None, repr=False, eq=False)
-
-    @classmethod
-    def read(cls, table: Mapping[str, Any], source: str, keys: tuple[str, ...]) -> "PluginTable":
+    def __init__(self, table: Mapping[str, Any], source: str, keys: tuple[str, ...]) -> None:
         """Read a table of a config file.
 
         Raises:
@@ -142,29 +126,34 @@ class PluginTable:
                 raise ValueError(f"{name}: expected {'text' if expected is str else 'true or false'}")  # noqa: TRY004
         if own.get("required") and own.get("enabled") is False:
             raise ValueError("required = true and enabled = false contradict each other")
-        settings = type(table)({name: value for name, value in table.items() if name not in TABLE_KEYS})  # type: ignore[call-arg]
-        return cls(source, keys, settings=settings, **own)
+        self.source, self.keys = source, keys
+        self.required: bool = own.get("required", False)
+        self.enabled: bool = own.get("enabled", True)
+        self.distribution: str | None = own.get("distribution")
+        others = {name: value for name, value in table.items() if name not in TABLE_KEYS}
+        self.settings: Mapping[str, Any] = type(table)(others)  # type: ignore[call-arg]
 
 
 #: The keys of a plugin's table that are not its own settings.
 TABLE_KEYS = ("required", "enabled", "distribution")
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class AllowedPlugins:
+class AllowedPlugins(NamedTuple):
     """The distributions whose plugins may be loaded, and what the config file says of single plugins.
 
     Attributes:
         names: Their names, normalised; None: every installed distribution.
         source: The key of the file that lists them, as `<file>:<key>`.
-        search: Finds the installed plugins of a group, or those of a name in it.
+        search: Finds the installed plugins of a group, or those of a name in it, as `installed` does.
         tables: The tables of single plugins, by group and name.
+        make: Makes a plugin of its table and its class.
     """
 
     names: frozenset[str] | None = None
     source: str = ""
-    tables: Mapping[tuple[str, str], PluginTable] = attrs.field(factory=dict, eq=False, repr=False)
-    search: "Search" = attrs.field(default=installed, eq=False, repr=False)
+    tables: Mapping[tuple[str, str], PluginTable] = MappingProxyType({})
+    search: Callable[..., list[InstalledPlugin]] = installed
+    make: Callable[[PluginTable, type], object] | None = None
 
     @classmethod
     def read(cls, value: Any, source: str) -> "AllowedPlugins":
@@ -177,13 +166,13 @@ class AllowedPlugins:
             return cls()
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise ValueError('expected a list of names of distributions, such as ["kinetic-auth-jwt-bearer"]')
-        if wrong := [name for name in value if not _NAME.fullmatch(name)]:
+        if wrong := [name for name in value if not re.fullmatch(_NAME, name)]:
             raise ValueError(f"{', '.join(map(repr, wrong))} cannot be the name of a distribution")
         return cls(frozenset(map(normalized, value)), source)
 
-    def searched_once(self) -> "AllowedPlugins":
+    def searched_once(self, make: Callable[[PluginTable, type], object] | None = None) -> "AllowedPlugins":
         """The same distributions, for one `resolve`: the installed packages are searched at the first look-up only."""
-        return attrs.evolve(self, search=_SearchedOnce())
+        return self._replace(search=_SearchedOnce(), make=make)
 
     def tables_of(self, group: str) -> dict[str, PluginTable]:
         """The tables of a group's plugins, by name."""
@@ -201,15 +190,8 @@ class AllowedPlugins:
         )
 
 
-class Search(Protocol):
-    """Finds the installed plugins of a group; with a name, those of that name."""
-
-    def __call__(self, group: str, name: str | None = None, /) -> list[InstalledPlugin]:
-        """As `installed`."""
-
-
 class _SearchedOnce:
-    """A `Search` that keeps what it has found, and reads the entry points once."""
+    """Finds plugins as `installed` does, keeps what it has found, and reads the entry points once."""
 
     __slots__ = ("_found", "_points")
 
@@ -269,7 +251,7 @@ def find(group: str, name: str, allowed: AllowedPlugins = ALL_ALLOWED, *, place:
             f"the name {plain!r} in {group} is claimed by more than one package: {owners}.",
             remedy=f"Uninstall all but one of them, or say whose you mean: {_how_to_say(group, loadable[0])}.",
         )
-    if not PLUGIN_NAME.fullmatch(plain):
+    if not re.fullmatch(PLUGIN_NAME, plain):
         raise ProviderLoadError(
             f"{loadable[0].label} has a name that a plugin may not have.",
             remedy="Report this to its authors: names are small letters and digits, with single dashes between.",
@@ -330,7 +312,7 @@ def _lacks_metadata(package: str) -> bool:
 def misspelt_groups() -> list[str]:
     """A sentence for each entry point in a group that begins like ours and is none of them, so that nobody finds it."""
     points = entry_points()
-    groups = [group for group in points.groups if _LIKE_OURS.match(group) and group not in _GROUPS]
+    groups = [group for group in points.groups if re.match(_LIKE_OURS, group, re.IGNORECASE) and group not in _GROUPS]
     found = [(point, owner_of(point)) for group in groups for point in points.of_group(group)]
     return sorted(
         {
@@ -342,7 +324,7 @@ def misspelt_groups() -> list[str]:
 
 
 _GROUPS = (AUTHENTICATORS, KEY_LOADERS, SESSION_STORES, OBSERVERS)
-_LIKE_OURS = re.compile(r"kinetic[-_.]?auth", re.IGNORECASE)
+_LIKE_OURS = r"kinetic[-_.]?auth"
 
 
 def _meant_group(group: str) -> str:
@@ -351,5 +333,5 @@ def _meant_group(group: str) -> str:
     if "provider" in word:
         return AUTHENTICATORS
     ours = {each.partition(".")[2]: each for each in _GROUPS}
-    close = get_close_matches(word, ours, n=1, cutoff=0.5)
-    return ours[close[0]] if close else f"{', '.join(_GROUPS[:-1])} or {_GROUPS[-1]}"
+    close = closest(word, ours, 0.5)
+    return ours[close] if close else f"{', '.join(_GROUPS[:-1])} or {_GROUPS[-1]}"

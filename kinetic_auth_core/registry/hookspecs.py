@@ -290,7 +290,8 @@ class _HookImplementations:
 @functools.cache
 def _hook_names(cls: Any) -> tuple[str, ...]:
     """The names of the hook implementations of a class."""
-    return tuple(name for name in dir(cls) if hasattr(inspect.getattr_static(cls, name, None), f"{PROJECT}_impl"))
+    names = (name for name in dir(cls) if not name.startswith("__"))
+    return tuple(name for name in names if hasattr(inspect.getattr_static(cls, name, None), f"{PROJECT}_impl"))
 
 
 def _with_request(implementation: Any) -> Any:

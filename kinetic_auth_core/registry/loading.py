@@ -36,6 +36,7 @@ from kinetic_auth_core.registry.hookspecs import (
 )
 from kinetic_auth_core.registry.validation import (
     hook_mistake,
+    marked,
     method_mistake,
     reserved_names_of,
     settings_mistake,
@@ -121,7 +122,7 @@ def _authenticator_problem(cls: Any) -> str | None:
         return "is not an attrs class: decorate it with @attrs.frozen"
     if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
         return "has settings of its own but no decorator: decorate it with @attrs.frozen"
-    if mistake := hook_mistake(cls) or method_mistake(cls) or spec_mistake(cls, Authenticator):
+    if mistake := hook_mistake(hooks := marked(cls)) or method_mistake(cls) or spec_mistake(cls, hooks, Authenticator):
         return mistake
     manager = plugin_manager(Authenticator)
     try:
@@ -223,7 +224,7 @@ def _hooks_of(group: str, plugin: InstalledPlugin, allowed: AllowedPlugins) -> o
         ConfigurationError: Its table in the config file has wrong settings.
     """
     loaded = _imported(group, plugin)
-    if problem := hook_mistake(loaded):
+    if problem := hook_mistake(marked(loaded)):
         raise _invalid(plugin, problem)
     instance = _made(group, plugin, loaded, allowed)
     if problem := hooks_problem(group, instance):
@@ -244,8 +245,8 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
     if has_settings:
         _check_settings(group, plugin, loaded, has_table=table is not None)
     try:
-        if has_settings and table is not None and table.make is not None:
-            return table.make(table, loaded)
+        if has_settings and table is not None and allowed.make is not None:
+            return allowed.make(table, loaded)
         return loaded()
     except ConfigurationError:
         raise
@@ -279,7 +280,7 @@ def hooks_problem(group: str, instance: object) -> str | None:
         instance: The object, or a module.
     """
     specs = (SessionObserver, Authenticator) if group == OBSERVERS else (KeyLoader,)
-    if mistake := hook_mistake(instance) or spec_mistake(instance, *specs):
+    if mistake := hook_mistake(hooks := marked(instance)) or spec_mistake(instance, hooks, *specs):
         return mistake
     manager = plugin_manager(*specs)
     try:
@@ -325,7 +326,6 @@ def _mending(plugin: InstalledPlugin) -> str:
 Named = tuple[str, object]
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class Observers:
     """The observers that a source has before its first login.
 
@@ -334,8 +334,8 @@ class Observers:
         given: The application's own, each with a name.
     """
 
-    configured: tuple[Named, ...] = attrs.field(default=(), repr=False)
-    given: tuple[Named, ...] = attrs.field(default=(), repr=False)
+    def __init__(self, configured: tuple[Named, ...] = (), given: tuple[Named, ...] = ()) -> None:
+        self.configured, self.given = configured, given
 
     def with_installed(self, allowed: AllowedPlugins) -> list[Named]:
         """All observers: these, and the installed ones without a table that can be loaded; others with a warning.

@@ -3,8 +3,8 @@
 import abc
 import functools
 import inspect
-import re
 import types
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import attrs
@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 _MARK = f"{PROJECT}_impl"
 _CORE = "kinetic_auth_core."
-#: How settings are called whose value is usually a secret.
-_SECRET_NAME = re.compile(r"(?:.*_)?(?:password|secret|token|private_key|passphrase)", re.IGNORECASE)
+#: How the names of settings end whose value is usually a secret.
+_SECRET_ENDS = ("_password", "_secret", "_token", "_private_key", "_passphrase")
 
 
 def marked(plugin: object) -> dict[str, Any]:
@@ -36,9 +36,9 @@ def marked(plugin: object) -> dict[str, Any]:
     return found
 
 
-def hook_mistake(plugin: object) -> str | None:
-    """What is wrong with a hook of a plugin's class, object or module, as the end of a sentence; None if nothing is."""
-    for name, raw in marked(plugin).items():
+def hook_mistake(hooks: Mapping[str, Any]) -> str | None:
+    """What is wrong with hooks, as `marked` finds them, as the end of a sentence; None if nothing is."""
+    for name, raw in hooks.items():
         options = _options(raw) or {}
         may_yield = bool(options.get("wrapper") or options.get("hookwrapper"))
         if mistake := _mistake(name, raw, "a hook", may_yield=may_yield):
@@ -46,11 +46,12 @@ def hook_mistake(plugin: object) -> str | None:
     return None
 
 
-def spec_mistake(plugin: object, *specs: type) -> str | None:
+def spec_mistake(plugin: object, found: Mapping[str, Any], *specs: type) -> str | None:
     """Which hook, or which argument of a hook, the hookspecs do not have, as the end of a sentence; None if they do.
 
     Args:
         plugin: The plugin's class, object or module.
+        found: Its hooks, as `marked` finds them.
         specs: The classes of the hookspecs.
     """
     hooks = {
@@ -59,7 +60,7 @@ def spec_mistake(plugin: object, *specs: type) -> str | None:
         for name, function in vars(spec).items()
         if hasattr(function, f"{PROJECT}_spec")
     }
-    for name, raw in marked(plugin).items():
+    for name, raw in found.items():
         options = _options(raw) or {}
         hook = options.get("specname") or name
         if hook in hooks:
@@ -67,8 +68,8 @@ def spec_mistake(plugin: object, *specs: type) -> str | None:
                 what = " and ".join(map(repr, wrong))
                 return f"does not fit the hookspec: {hook} has no argument {what}; it has: {', '.join(hooks[hook])}"
         elif not options.get("optionalhook"):
-            found = f"unknown hook {hook!r}{suggest(hook, hooks)}"
-            return f"does not fit the hookspec: {found}; the hooks are: {', '.join(hooks)}"
+            unknown = f"unknown hook {hook!r}{suggest(hook, hooks)}"
+            return f"does not fit the hookspec: {unknown}; the hooks are: {', '.join(hooks)}"
     return None
 
 
@@ -101,9 +102,8 @@ def _settings_mistake(cls: Any) -> str | None:
 
 def settings_not_declared_secret(cls: type) -> list[str]:
     """The settings of a class that are called like a secret, take text, and are not declared with `secret=True`."""
-    return [
-        each.name for each in schema(cls) if not each.secret and each.takes_text and _SECRET_NAME.fullmatch(each.name)
-    ]
+    names = [each.name for each in schema(cls) if each.takes_text and not each.secret]
+    return [name for name in names if f"_{name.lower()}".endswith(_SECRET_ENDS)]
 
 
 def method_mistake(cls: type) -> str | None:
@@ -113,9 +113,10 @@ def method_mistake(cls: type) -> str | None:
     for base in cls.__mro__[1:]:
         if not f"{base.__module__}.".startswith(_CORE):
             continue
-        for name, function in vars(base).items():
+        methods = {name: each for name, each in vars(base).items() if inspect.isfunction(each) and name[:2] != "__"}
+        for name, function in methods.items():
             raw = inspect.getattr_static(cls, name, None)
-            if name.startswith("__") or not inspect.isfunction(function) or raw is function:
+            if raw is function:
                 continue
             if mistake := _mistake(name, raw, "it", may_yield=inspect.isgeneratorfunction(function)):
                 return mistake

@@ -6,7 +6,7 @@ Provider and settings, references, and the session store: the `store` table, or 
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -59,7 +59,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_STORE = "memory"
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class StoreChoice:
     """The chosen store.
 
@@ -71,22 +70,25 @@ class StoreChoice:
         cls: The store's class; None: this process's memory, or nobody knows.
     """
 
-    open: SessionStore | Callable[[], SessionStore] | None = attrs.field(repr=False)
-    rows: tuple[ExplainedSetting, ...]
-    problems: tuple[str, ...] = ()
-    values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    cls: type[SessionStore] | None = None
+    def __init__(
+        self,
+        open: SessionStore | Callable[[], SessionStore] | None,  # noqa: A002 - the attribute's name
+        rows: tuple[ExplainedSetting, ...],
+        problems: tuple[str, ...] = (),
+        values: Mapping[str, Any] | None = None,
+        cls: type[SessionStore] | None = None,
+    ) -> None:
+        self.open, self.rows, self.problems, self.values, self.cls = open, rows, problems, values or {}, cls
 
 
 _MEMORY = StoreChoice(None, (ExplainedSetting("store", DEFAULT_STORE, "default", secret=False),))
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class _Opener:
     """Makes the store."""
 
-    cls: type[SessionStore]
-    credentials: Credentials = attrs.field(repr=False)
+    def __init__(self, cls: type[SessionStore], credentials: Credentials) -> None:
+        self.cls, self.credentials = cls, credentials
 
     def __call__(self) -> SessionStore:
         return self.cls(**self.credentials.load(0).by_name)
@@ -97,17 +99,15 @@ class _Opener:
         self.credentials.import_modules()
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Named:
+class _Named(NamedTuple):
     """The place that names the store, and the settings beside the name."""
 
     name: object
     source: str
-    layer: Callable[[Sequence[Setting]], Layer] = attrs.field(repr=False)
+    layer: Callable[[Sequence[Setting]], Layer]
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class Resolution:
+class Resolution(NamedTuple):
     """What a configuration leads to, as far as it is valid, and what is wrong with it.
 
     Attributes:
@@ -118,7 +118,7 @@ class Resolution:
         error: What is wrong, or None.
     """
 
-    configuration: Configuration = attrs.field(factory=Configuration)
+    configuration: Configuration
     cls: type | None = None
     rows: tuple[ExplainedSetting, ...] = ()
     spec: LoginSpec | None = None

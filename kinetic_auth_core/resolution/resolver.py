@@ -1,5 +1,6 @@
 """From arguments and configuration to a source; while tests redirect logins, to one that logs in at the emulator."""
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -71,17 +72,20 @@ def resolve(
     return SessionSource._of(redirected_spec(found.spec))  # noqa: SLF001 - the one other place that makes sources
 
 
-@attrs.frozen
-class EmulatorLogin(GrantAuthenticator):
+@functools.cache  # made where logins are redirected only: it takes a millisecond of every start otherwise
+def _emulator_login() -> type:
     """Logs in at an emulator, instead of a provider that starts a program or a browser, or is not known to it."""
 
-    client_id: str = setting(help="Consumer Key of the emulator's app.")
-    client_secret: str = setting(help="Consumer Secret of the emulator's app.", secret=True)
+    @attrs.frozen
+    class EmulatorLogin(GrantAuthenticator):
+        client_id: str = setting(help="Consumer Key of the emulator's app.")
+        client_secret: str = setting(help="Consumer Secret of the emulator's app.", secret=True)
 
-    def grant(self, _request: LoginRequest) -> Mapping[str, str]:
-        """The fields of the client credentials grant."""
-        fields = {"client_id": self.client_id, "client_secret": self.client_secret}
-        return {"grant_type": "client_credentials", **fields}
+        def grant(self, _request: LoginRequest) -> Mapping[str, str]:
+            fields = {"client_id": self.client_id, "client_secret": self.client_secret}
+            return {"grant_type": "client_credentials", **fields}
+
+    return EmulatorLogin
 
 
 def redirected_spec(spec: LoginSpec) -> LoginSpec:
@@ -119,4 +123,4 @@ def _authenticator(target: Redirection, spec: LoginSpec) -> object:
             return cls(**target.settings(spec.provider), **more)
         except ValueError:  # the emulator has no credentials for this provider
             pass
-    return EmulatorLogin(**target.settings("client-credentials"), **more)
+    return _emulator_login()(**target.settings("client-credentials"), **more)

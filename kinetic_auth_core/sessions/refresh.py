@@ -7,10 +7,10 @@ session that was refused: its caller sees Salesforce's own 401.
 
 import contextlib
 import logging
+import os
 import random
 import threading
 import time
-import uuid
 from collections import deque
 from typing import ClassVar
 
@@ -158,7 +158,7 @@ class Refresher:
         self._rejected: SalesforceSession | None = None
         self._had_one = False
         self._refused = RefusedSessions(flow.spec.label)
-        self._holder = uuid.uuid4().hex  # the same for all its logins: one that was interrupted leaves its lease to it
+        self._holder = os.urandom(16).hex()  # for all its logins: one that was interrupted leaves its lease to it
         reset_after_fork(self)
 
     def mark_dead(self, session: SalesforceSession) -> bool:
@@ -290,7 +290,7 @@ class Refresher:
 
     def _after_fork(self) -> None:
         """In the child: the parent's lease is not ours."""
-        self._holder = uuid.uuid4().hex
+        self._holder = os.urandom(16).hex()
 
     def peek(self) -> CachedSession | None:
         """The session in the store that `next_session` would give; without a login."""

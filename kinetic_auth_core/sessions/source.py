@@ -25,7 +25,6 @@ from kinetic_auth_core.registry.loading import Observers, authenticator_problem,
 from kinetic_auth_core.session import Introspection, SalesforceSession
 from kinetic_auth_core.sessions.refresh import Refresher
 from kinetic_auth_core.sessions.single_flight import SingleFlight
-from kinetic_auth_core.sessions.status import SourceStatus, status_of
 from kinetic_auth_core.settings.schema import ExplainedSetting
 from kinetic_auth_core.stores.base import SessionStore, process_key
 from kinetic_auth_core.stores.session_cache import SessionCache
@@ -35,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from kinetic_auth_core.oauth.endpoints import RequestContext
+    from kinetic_auth_core.sessions.status import SourceStatus
     from kinetic_auth_core.transport.client import Transport
 
 
@@ -231,8 +231,10 @@ class SessionSource:
         return self._single_flight.peek()
 
     @secret_boundary
-    def status(self) -> SourceStatus:
+    def status(self) -> "SourceStatus":
         """What is live, until when no login is made and why. Nothing is sent: memory and the store are read."""
+        from kinetic_auth_core.sessions.status import status_of  # no login needs it
+
         connections.check_source(self._redirection)
         cached = self._single_flight.peek_cached()
         return status_of(self._flow, cached, self._refresher.refused, is_down=self._cache.is_down)

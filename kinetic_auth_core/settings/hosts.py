@@ -9,7 +9,7 @@ import functools
 import ipaddress
 import re
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import attrs
@@ -260,8 +260,8 @@ def _url(check: Any, default: Any, *, converter: Any, validator: Any, **options:
 SALESFORCE_HOSTS = tuple(f"*.{domain}" for domain in SALESFORCE_DOMAINS)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SHORT = 15  # characters of an id; the other three only make it case-insensitive
-_ORG_ID = re.compile(r"00D[A-Za-z0-9]{12}([A-Z0-5]{3})?")
-_LABELS = re.compile(r"[a-z0-9_*-]+(\.[a-z0-9_*-]+)*")
+_ORG_ID = r"00D[A-Za-z0-9]{12}([A-Z0-5]{3})?"
+_LABELS = r"[a-z0-9_*-]+(\.[a-z0-9_*-]+)*"
 
 
 def check_org_id(_instance: object, _attribute: object, value: object) -> None:
@@ -270,7 +270,7 @@ def check_org_id(_instance: object, _attribute: object, value: object) -> None:
     Raises:
         ConfigurationError: It is not the id of an org.
     """
-    if value is not None and not (isinstance(value, str) and _ORG_ID.fullmatch(value)):
+    if value is not None and not (isinstance(value, str) and re.fullmatch(_ORG_ID, value)):
         raise ConfigurationError("must be the id of an org: 15 or 18 letters and digits that begin with 00D")
 
 
@@ -285,7 +285,7 @@ def check_hosts(_instance: object, _attribute: object, value: object) -> None:
     if not isinstance(value, Collection) or isinstance(value, str) or not value:
         raise ConfigurationError("must be a list of host names, such as *.my.salesforce.com, with at least one")
     for glob in value:
-        if not isinstance(glob, str) or not (_is_address(glob) or _LABELS.fullmatch(glob.lower())):
+        if not isinstance(glob, str) or not (_is_address(glob) or re.fullmatch(_LABELS, glob.lower())):
             raise ConfigurationError(
                 f"{glob!r} is not a host name: write it without scheme, port and path, such as *.my.salesforce.com"
             )
@@ -316,8 +316,7 @@ def _default_hosts(host: str | None) -> tuple[str, ...]:
     return SALESFORCE_HOSTS if any(_fits(host, glob) for glob in SALESFORCE_HOSTS) else (*SALESFORCE_HOSTS, host)
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a session is rejected.
 
     Attributes:
@@ -329,8 +328,7 @@ class Refusal:
     remedy: str
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class Guards:
+class Guards(NamedTuple):
     """The requirements for a session.
 
     Attributes:
@@ -375,7 +373,8 @@ def _is_address(text: str) -> bool:
 
 
 def _fits(host: str, glob: str) -> bool:
-    return bool(_pattern(glob.lower()).fullmatch(host.lower().removesuffix(".")))
+    host, glob = host.lower().removesuffix("."), glob.lower()
+    return host.endswith(glob.rpartition("*")[2]) and bool(_pattern(glob).fullmatch(host))
 
 
 @functools.lru_cache(maxsize=256)

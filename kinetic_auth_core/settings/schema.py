@@ -34,7 +34,6 @@ class LiteralText(str):
     __slots__ = ()
 
 
-@attrs.frozen
 class KeyList:
     """Values of one setting of which Salesforce accepts one: the current key and the next.
 
@@ -42,7 +41,8 @@ class KeyList:
         items: The values, some of them references, in the order in which they are tried.
     """
 
-    items: tuple[Any, ...] = attrs.field(repr=False)
+    def __init__(self, items: tuple[Any, ...]) -> None:
+        self.items = items
 
 
 def _single(validator: Any) -> Iterator[Any]:
@@ -61,10 +61,10 @@ def _arms_and_items(type_: Any) -> list[Any]:
 
 
 def _derived(compute: Callable[["Setting"], Any]) -> Any:
-    return attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(compute, takes_self=True))
+    return attrs.field(init=False, repr=False, default=attrs.Factory(compute, takes_self=True))
 
 
-@attrs.frozen(match_args=False)
+@attrs.frozen(eq=False, match_args=False)
 class Setting:
     """One setting of a class.
 

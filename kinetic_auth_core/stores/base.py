@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import attrs
 
@@ -151,14 +151,12 @@ def process_notes() -> "MemoryStore":
     return MemoryStore()
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Entry:
+class _Entry(NamedTuple):
     stored: StoredValue
     expires_at: float
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Lease:
+class _Lease(NamedTuple):
     holder: str
     expires_at: float
 

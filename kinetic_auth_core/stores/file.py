@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import attrs
 
@@ -89,8 +89,7 @@ class Entry:
         return cls(value, generation, expires_at)
 
 
-@attrs.frozen(repr=False, match_args=False)
-class Lease:
+class Lease(NamedTuple):
     """A lease in a file: its holder may log in.
 
     Attributes:
@@ -109,7 +108,7 @@ class Lease:
 
     def encoded(self) -> bytes:
         """The content of its file."""
-        return json.dumps(attrs.asdict(self)).encode()
+        return json.dumps(self._asdict()).encode()
 
     @classmethod
     def decoded(cls, content: bytes) -> "Lease | None":

@@ -10,11 +10,8 @@ import os
 import stat
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-
-import attrs
 
 from kinetic_auth_core.concurrency import reset_after_fork
 from kinetic_auth_core.errors import KineticAuthError
@@ -25,15 +22,15 @@ UNFINISHED = ".tmp"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class PrivateFolder:
     """A folder of mode 0700 with files of mode 0600, whatever the umask.
 
-    Attributes:
+    Args:
         path: Its absolute path.
     """
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def make(self) -> None:
         """Create it, with its missing parents, which are private as well.
@@ -86,7 +83,7 @@ class PrivateFolder:
         Raises:
             OSError: It cannot be written; no part of it remains.
         """
-        unfinished = self.path / f"{uuid.uuid4().hex}{UNFINISHED}"
+        unfinished = self.path / f"{os.urandom(16).hex()}{UNFINISHED}"
         descriptor = os.open(unfinished, _NEW, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:

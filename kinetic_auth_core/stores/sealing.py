@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.stores.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
     from keyring.backend import KeyringBackend
+
+    from kinetic_auth_core.stores.private_folder import PrivateFolder
 
 
 def keys_of(key: str | Sequence[str] | None) -> Sequence[str]:
@@ -186,8 +187,10 @@ def make_keyring_key(path: Path) -> bool:
     return is_kept
 
 
-def _beside(path: Path) -> PrivateFolder:
+def _beside(path: Path) -> "PrivateFolder":
     """The folder of the store's naming key."""
+    from kinetic_auth_core.stores.private_folder import PrivateFolder  # loaded by the store, which has such a folder
+
     return PrivateFolder(path.with_name(f"{path.name}.key"))
 
 

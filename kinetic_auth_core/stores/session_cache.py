@@ -1,11 +1,11 @@
 """A source's entry in its store: the session, the lease to log in, and outages."""
 
 import logging
+import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Collection
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -26,8 +26,7 @@ _SKEW_S = 300.0
 _TRIES = 3
 
 
-@attrs.frozen(repr=False, match_args=False)
-class Lease:
+class Lease(NamedTuple):
     """The right to log in while all others wait.
 
     Attributes:
@@ -36,7 +35,7 @@ class Lease:
         holder: By whom.
     """
 
-    store: SessionStore = attrs.field(repr=False)
+    store: SessionStore
     name: str
     holder: str
 
@@ -58,24 +57,25 @@ class Naming(Protocol):
         ...
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class FixedName:
     """A name that is known.
 
-    Attributes:
+    Args:
         fixed: The name.
     """
 
-    fixed: str
     is_constant: ClassVar[bool] = True
+
+    def __init__(self, fixed: str) -> None:
+        self._fixed = fixed
 
     def name(self, naming_key: bytes | None) -> str | None:  # noqa: ARG002 - as Naming
         """The name."""
-        return self.fixed
+        return self._fixed
 
     def name_here(self, naming_key: bytes) -> str:  # noqa: ARG002 - as Naming
         """The name."""
-        return self.fixed
+        return self._fixed
 
 
 class SessionCache:
@@ -113,7 +113,7 @@ class SessionCache:
         self._is_constant = self._naming.is_constant
         self._name: str | None = None
         self._is_shared = True
-        self._alone = uuid.uuid4().hex  # the name of a session that is for nobody else
+        self._alone = os.urandom(16).hex()  # the name of a session that is for nobody else
         self._here = self._naming.name_here(process_key())
         self._username = username
         self._own = MemoryStore()

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import attrs
 import requests
 import requests.adapters
 import requests.utils
@@ -44,17 +43,17 @@ _MOST_ENCODED = 20  # characters by which one of a secret may be encoded, such a
 _OPEN_FIELDS = frozenset({"grant_type", "client_id", "username", "scope"})
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenRequest:
     """The fields of a token request. They are secrets: never shown.
 
-    Attributes:
+    Args:
         fields: What is sent.
         secrets: The texts that must not show up in a message, such as the provider's secret settings.
     """
 
-    fields: Mapping[str, str] = attrs.field(repr=False)
-    secrets: Collection[str] = attrs.field(default=(), repr=False)
+    def __init__(self, fields: Mapping[str, str], secrets: Collection[str] = ()) -> None:
+        self.fields = fields
+        self.secrets = secrets
 
     def masked(self, text: str) -> str:
         """Text of the server without anything in it that we sent in confidence, as it is or encoded."""
@@ -72,21 +71,21 @@ class TokenRequest:
         return [*self.secrets, *(self.fields[name] for name in self.fields.keys() - _OPEN_FIELDS)]
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class TokenResponse:
-    """What came back.
+    """What came back. It may hold a token: never shown.
 
-    Attributes:
+    Args:
         status: The HTTP status.
         headers: The headers; names in any case.
         body: The body, decoded from any content encoding.
         at: When it was made, by our clock: the middle between request and answer, in Unix seconds.
     """
 
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    at: float = attrs.field(factory=time.time)
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, at: float) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.at = at
 
 
 MAX_ANSWER_BYTES = 1024 * 1024

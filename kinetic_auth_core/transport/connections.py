@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -118,20 +118,20 @@ def bounded_timeout_s(timeout_s: float | None) -> float | None:
     return min(timeout_s, remaining)
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class Redirection:
     """Where logins go while tests redirect them to an emulator.
 
     It holds for the whole process, all threads included, so that no login escapes that the test did not think of. Only
     `kinetic_auth_core.testing.redirect_logins` turns it on: no setting and no variable does.
 
-    Attributes:
+    Args:
         url: The emulator's address.
         settings: Gives the settings that log in there, by the name of a provider; `ValueError` if it has none for it.
     """
 
-    url: str
-    settings: Callable[[str], Mapping[str, Any]] = attrs.field(repr=False)
+    def __init__(self, url: str, settings: Callable[[str], Mapping[str, Any]]) -> None:
+        self.url = url
+        self.settings = settings
 
 
 _begun: list[Redirection] = []
@@ -187,7 +187,7 @@ def check_address(url: str) -> None:
     )
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False, match_args=False)
 class LoginTally:
     """Counts the requests and pauses of one login; filled by the code that makes them.
 
@@ -291,7 +291,7 @@ def http_get(url: str, headers: Mapping[str, str], *, deadline_s: float = 10.0) 
 
 #: What requests and urllib3 can speak to; a proxy without a scheme is spoken to by http.
 PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):/+"
 
 
 def may_have_proxies() -> bool:
@@ -309,7 +309,7 @@ def proxy_problem(proxy: str) -> str | None:
     Args:
         proxy: The address, with or without a scheme.
     """
-    scheme = _SCHEME.match(proxy)
+    scheme = re.match(_SCHEME, proxy)
     if (scheme and scheme[1].lower() not in PROXY_SCHEMES) or (not scheme and "@" in proxy):
         return "the proxy's address must begin with http://, https:// or socks5h://"
     malformed = "the proxy's address is malformed: write http://HOST:PORT"
@@ -341,7 +341,7 @@ def host_and_port(proxy: str | None) -> str:
     """A proxy's host and port with a blank before, and nothing else of its address; empty where there is none."""
     with contextlib.suppress(ValueError):
         text = proxy or ""
-        parts = urlsplit(text if _SCHEME.match(text) else f"http://{text}")
+        parts = urlsplit(text if re.match(_SCHEME, text) else f"http://{text}")
         if parts.hostname:
             host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
             return f" {host}{'' if parts.port is None else f':{parts.port}'}"
@@ -351,8 +351,7 @@ def host_and_port(proxy: str | None) -> str:
 _MAX_BYTES = 1024 * 1024
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class ClientCertificate:
+class ClientCertificate(NamedTuple):
     """Where certificate and key are.
 
     Attributes:

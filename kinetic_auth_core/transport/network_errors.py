@@ -5,8 +5,8 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from typing import NamedTuple
 
-import attrs
 import requests
 import urllib3.exceptions
 
@@ -29,8 +29,7 @@ _STRICT = (
 )
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class Failure:
+class Failure(NamedTuple):
     """Why there is no answer.
 
     Attributes:
@@ -48,8 +47,7 @@ class Failure:
     cause: LibraryError
 
 
-@attrs.frozen(repr=False, match_args=False)
-class Limits:
+class Limits(NamedTuple):
     """The bounds of a request, in seconds."""
 
     connect_s: float
@@ -57,8 +55,7 @@ class Limits:
     deadline_s: float
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Row:
+class _Row(NamedTuple):
     """A kind of failure: the types in the chain of errors that identify it, and its description."""
 
     types: tuple[type[BaseException] | str, ...]

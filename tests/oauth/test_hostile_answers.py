@@ -64,7 +64,7 @@ _CASES: Mapping[str, Any] = {
 def test_any_answer_is_a_session_or_a_typed_error(
     status: int, headers: Mapping[str, str], body: bytes, client_secret: str | None, must_be_signed: bool
 ) -> None:
-    response = TokenResponse(status, CaseInsensitiveDict(headers), body)
+    response = TokenResponse(status, CaseInsensitiveDict(headers), body, at=0.0)
     options: Any = {"client_secret": client_secret, "must_be_signed": must_be_signed}
     outcome: kinetic.SalesforceSession | kinetic.AuthenticationError
     try:

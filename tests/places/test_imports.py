@@ -119,7 +119,7 @@ STAGES = {
     "import kinetic_auth_core.cli.commands": {*HTTP, "redis"},
     "from kinetic_auth_core import LoginRequest, hookimpl": {*HTTP, "ssl", "socket"},
     "import kinetic_auth_core; kinetic_auth_core.resolve": {*HTTP, "click", "dotenv", "tomllib", "rich"},
-    f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis"},
+    f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis", "difflib"},
 }
 
 

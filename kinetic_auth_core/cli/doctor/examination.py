@@ -48,7 +48,7 @@ class Examination:
     logs_in: bool
     report: Report = attrs.field(factory=Report)
     configuration: Configuration = attrs.field(factory=Configuration)
-    found: Resolution = attrs.field(factory=Resolution)
+    found: Resolution = attrs.field(factory=lambda: Resolution(Configuration()))
     instances: list[Any] = attrs.field(factory=list, repr=False)
     warnings: list[str] = attrs.field(factory=list)
     source: SessionSource | None = None
