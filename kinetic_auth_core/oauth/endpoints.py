@@ -278,6 +278,8 @@ def _no_answer(
     response: TokenResponse, context: RequestContext, request: TokenRequest, why: str
 ) -> AuthenticationError:
     kind = request.quoted(response.headers.get("Content-Type", "").partition(";")[0]).lower()
+    if why == NOT_JSON and kind.endswith("json"):
+        why = "that is not a JSON object"
     what = f"HTTP {response.status} with {kind or 'no content type'} {why}."
     if response.status == 429 or response.status >= 500:
         return context.failed(

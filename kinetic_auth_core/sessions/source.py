@@ -398,7 +398,7 @@ class SessionSource:
     def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
         from kinetic_auth_core.oauth.endpoints import RequestContext
 
-        host = urlsplit(session.instance_url).netloc
+        host = urlsplit(session.instance_url).netloc.rpartition("@")[2]  # one made by hand may have credentials there
         return RequestContext(self.provider, host, session.username or self._spec.displayed("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:
