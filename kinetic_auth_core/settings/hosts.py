@@ -175,6 +175,8 @@ def _check_login_url(instance: object, attribute: object, value: object) -> None
 def _problem_beside_the_address(url: str) -> str | None:
     """What is wrong with a login URL that has a query or fragment or lacks https://, with the address to write."""
     plain = canonical_login_url(re.split("[?#]", url, maxsplit=1)[0])
+    if plain.lower() in {"login", "test"} or plain.lower().endswith(".my"):  # as simple-salesforce calls a domain
+        plain = f"{plain}.salesforce.com"
     address = plain if "://" in plain else canonical_login_url(f"https://{plain}")
     if address == url or (problem := url_problem(url)) is None:
         return None
