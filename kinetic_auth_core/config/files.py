@@ -279,7 +279,7 @@ def searched_places() -> str:
 def _misspelt_file() -> str:
     """A remark on a file in the working directory that has nearly the name of a config file; else nothing."""
     try:
-        names = [name for name in os.listdir() if name.endswith(".toml") and name.isprintable()]
+        names = [each.name for each in Path().iterdir() if each.suffix == ".toml" and each.name.isprintable()]
     except OSError:  # such as a folder that is gone, or that this process may not read
         return ""
     close = closest(FILE_NAME, names, 0.8)
