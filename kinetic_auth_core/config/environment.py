@@ -32,8 +32,8 @@ from kinetic_auth_core.settings.schema import ExplainedSetting, Setting
 
 logger = logging.getLogger(__name__)
 
-#: What a problem says of a setting that has no value and no default.
-MISSING = " is missing: give it as "
+#: What a problem says of a setting that has no value, or of a variable that it needs.
+MISSING = re.compile(r" is missing: give it as | is needed \(as variable: |the variable \w+ is not set; ")
 _REFERENCE = r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?"
 
 
@@ -328,7 +328,7 @@ class Configuration:
             rows: The settings with their sources.
         """
         is_given = any(row.source == "keyword" or row.source in os.environ for row in rows)
-        if is_given or len(self.variables.layers) > 1 or not any(MISSING in problem for problem in problems):
+        if is_given or len(self.variables.layers) > 1 or not any(map(MISSING.search, problems)):
             return ""
         what, name = (
             ("No .env file and no config file was found", 'env_file="..." or config="..." (--env-file, --config)')

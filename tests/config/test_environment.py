@@ -215,6 +215,22 @@ def test_a_program_that_was_started_in_another_folder_says_which(
     assert f"SF_PASSWORD\nRemedy: {what}" in str(caught.value)  # not in the line of the last problem
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["client_id = '${PROD_CLIENT_ID}'\nprivate_key_path = 'server.key'", "client_id = '3MVG9'"],
+    ids=["a variable of the file", "one of two"],
+)
+def test_a_named_config_file_does_not_lead_to_the_env_file_beside_it(
+    given: str, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write(f"[environments.prod]\nprovider = 'jwt-bearer'\nusername = 'ada@acme.com'\n{given}\n")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(environment="prod", config=path)
+    assert caught.value.remedy.startswith(f"No .env file was found in {elsewhere} or above it: ")
+
+
 def test_where_a_variable_is_set_or_an_env_file_was_found_the_folder_is_not_the_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,8 @@ def check_files(examination: Examination) -> None:
         return
     layer = variables.layers[-1]
     how = "found by searching" if layer.how_to_name_it else "named"
-    report.add(".env file", "ok", f"{layer.path} ({how})." if layer.path else "none here or above.")
+    none = "none here or above." if choice.env_file is None else "none."
+    report.add(".env file", "ok", f"{layer.path} ({how})." if layer.path else none)
     lines = [each for each in warnings if each.startswith("python-dotenv ")]
     for each in lines:
         remedy = "Write NAME=value in that line; a value of several lines needs quotes around it."
@@ -53,7 +54,7 @@ def check_files(examination: Examination) -> None:
     examination.configuration = configuration = Configuration(variables, file)
     report.variables = tuple(_variables(configuration))
     how = "found by searching" if file.how_to_name_it else "named"
-    report.add("config file", "ok", f"{file.path} ({how})." if file.path else "none here or above.")
+    report.add("config file", "ok", f"{file.path} ({how})." if file.path else "none.")
     warn_of(report, "config file", warnings)
     if file.path is not None and file.how_to_name_it is not None:
         others = [str(path) for path in dict.fromkeys(config_candidates()) if path != file.path]

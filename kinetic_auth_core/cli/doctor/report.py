@@ -135,7 +135,7 @@ class Report:
             return
         # A variable that is misspelt may be what is missing; a misspelt host is nothing to trust.
         for each in sorted(error.problems, key=lambda problem: (MISSPELT not in problem, NOT_NAMED in problem)):
-            remedy = f"{advice(each, self.variables)} {error.remedy}" if error.remedy and MISSING in each else ""
+            remedy = f"{advice(each, self.variables)} {error.remedy}" if error.remedy and MISSING.search(each) else ""
             self.problem(name, each, remedy, exit_code_of(error))
 
     def unexpected(self, name: str, error: Exception) -> None:
