@@ -86,3 +86,13 @@ def test_a_secret_that_the_app_wants_and_nobody_has_set_is_said_not_to_be_set(sf
         kinetic.resolve("refresh-token", **login).session()
     assert caught.value.remedy.startswith("Check client_secret: ")
     assert caught.value.remedy.endswith(" (client_secret is not set.)")
+
+
+def test_the_log_of_a_login_without_a_known_user_does_not_invent_one(
+    sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "kinetic_auth_core"):
+        kinetic.resolve("client-credentials", **sf.settings("client-credentials")).session()
+    assert "client-credentials login: org " in caplog.text
+    assert "client-credentials login at " in caplog.text
+    assert "None" not in caplog.text
