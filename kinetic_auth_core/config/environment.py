@@ -335,7 +335,7 @@ class Configuration:
             if self.file.path is None
             else ("No .env file was found", 'env_file="..." (--env-file)')
         )
-        folder = next(folders_upwards(), None)
+        folder = next(folders_upwards(), "the working directory (deleted)")
         return f"{what} in {folder} or above it: if there is one elsewhere, start there, or name it, {name}."
 
     @property

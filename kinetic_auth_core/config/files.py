@@ -269,7 +269,7 @@ def _found(path: Path, named_by: str) -> ConfigFile:
 
 def searched_places() -> str:
     """The places that are searched for a config file, for messages."""
-    folder = next(folders_upwards(), None)
+    folder = next(folders_upwards(), "the working directory (deleted)")
     return (
         f"{FILE_NAME} or pyproject.toml [tool.{TABLE_NAME}] in {folder} or above it, {_user_file() or 'no home'}"
         f"{_misspelt_file()}"

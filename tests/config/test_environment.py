@@ -199,6 +199,16 @@ def test_a_config_file_whose_name_is_misspelt_is_named(tmp_path: Path, monkeypat
     assert "(there is kinetic_auth.toml: rename it to kinetic-auth.toml, if it is meant)" in str(caught.value)
 
 
+def test_a_working_directory_that_is_gone_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for provider in (None, "password"):
+        with pytest.raises(kinetic.ConfigurationError, match=r"in the working directory \(deleted\) or above it"):
+            kinetic.resolve(provider)
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("files", "what"),
     [((), "No .env file and no config file was found"), (("kinetic-auth.toml",), "No .env file was found")],
