@@ -415,15 +415,16 @@ class Configuration:
         if environment is not None:
             return environment, "the argument", ""
         if found := self.variables.find("KINETIC_AUTH_ENVIRONMENT"):
-            return *found, ""
+            return found[0].rstrip("\r\n"), found[1], ""
         if self.file.path is None:
             return None, "", ""
         passed_over = ""
         if found := self.variables.find("ENVIRONMENT"):
-            why = self._why_not(found[0], provider)
+            ambient = found[0].rstrip("\r\n")
+            why = self._why_not(ambient, provider)
             if not why:
-                return *found, ""
-            passed_over = f"{found[1]}={found[0]} is passed over: {why}"
+                return ambient, found[1], ""
+            passed_over = f"{found[1]}={ambient} is passed over: {why}"
         return self.file.default_environment, "default_environment", passed_over
 
     def _why_not(self, ambient: str, provider: str | None) -> str:

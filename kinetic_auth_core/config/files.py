@@ -247,7 +247,7 @@ def load_config(config: str | os.PathLike[str] | None, variables: "Variables") -
     if config is not None:
         return _named(expanded(config), "config")
     if layer := variables.layer_of("KINETIC_AUTH_CONFIG"):
-        path, source = expanded(layer.values["KINETIC_AUTH_CONFIG"]), layer.source("KINETIC_AUTH_CONFIG")
+        path, source = expanded(layer.values["KINETIC_AUTH_CONFIG"].rstrip("\r\n")), layer.source("KINETIC_AUTH_CONFIG")
         if layer.how_to_name_it is None:
             return _named(path, source)
         return _found(path, source)  # nobody named the .env that names it

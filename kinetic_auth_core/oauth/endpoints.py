@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -55,7 +56,8 @@ def json_object(body: bytes) -> dict[str, Any] | str:
         parsed = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_no_number)
     except _TwiceError:
         return "in which a field stands twice"
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        raise_interruption(error)
         return NOT_JSON
     return parsed if isinstance(parsed, dict) else NOT_JSON
 
@@ -268,7 +270,8 @@ def _of_rest(body: bytes) -> dict[str, str] | None:
     """The first error of Salesforce's REST layer (`[{"errorCode": ..., "message": ...}]`), by the names of OAuth's."""
     try:
         found = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        raise_interruption(error)
         return None
     first = found[0] if isinstance(found, list) and found else found
     if not isinstance(first, dict) or not isinstance(code := first.get("errorCode"), str) or "error" in first:

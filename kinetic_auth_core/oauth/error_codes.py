@@ -13,6 +13,7 @@ import json
 import re
 from typing import Final, NamedTuple
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -396,7 +397,8 @@ def _fields(text: bytes) -> list[tuple[str, str]]:
         ]
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        raise_interruption(error)
         return []
     errors = document if isinstance(document, list) else [document]
     return [

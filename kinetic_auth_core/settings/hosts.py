@@ -94,6 +94,8 @@ def login_host_problem(url: str) -> str | None:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
+    if host in {"http", "https"} and parts.path.startswith("//"):
+        return f"begins with https:// twice: write https:{parts.path}"
     if host in {"salesforce.com", "www.salesforce.com"}:
         return "is Salesforce's web site: write https://login.salesforce.com"
     for domain, own in _BROWSER_DOMAINS.items():
@@ -109,6 +111,8 @@ def login_host_problem(url: str) -> str | None:
         return f"must be the host alone, without /services/...: write {parts.scheme}://{parts.netloc}{site}"
     if path and is_within(host, SALESFORCE_DOMAINS) and not is_within(host, _SITES):
         return f"has a path, which a login host has not: write https://{parts.netloc}"
+    if ":" not in host and not re.fullmatch(r"[\w.-]+", host):
+        return "names a host with a character that no host name has"
     return None
 
 
@@ -174,8 +178,12 @@ def _check_login_url(instance: object, attribute: object, value: object) -> None
 
 def _problem_beside_the_address(url: str) -> str | None:
     """What is wrong with a login URL that has a query or fragment or lacks https://, with the address to write."""
-    plain = canonical_login_url(re.split("[?#]", url, maxsplit=1)[0])
-    if plain.lower() in {"login", "test"} or plain.lower().endswith(".my"):  # as simple-salesforce calls a domain
+    plain = re.split("[?#]", url, maxsplit=1)[0]
+    begun = re.match("https?:/*", plain, re.IGNORECASE)
+    if begun and "://" not in begun[0]:
+        plain = plain[begun.end() :]
+    plain = canonical_login_url(plain)
+    if "://" not in plain and re.fullmatch(r"login|test|.+\.my", plain, re.IGNORECASE):  # simple-salesforce's domain=
         plain = f"{plain}.salesforce.com"
     address = plain if "://" in plain else canonical_login_url(f"https://{plain}")
     if address == url or (problem := url_problem(url)) is None:
