@@ -26,12 +26,14 @@ from kinetic_auth_core.config.files import (
     warn_if_others_write,
 )
 from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError, suggest
-from kinetic_auth_core.locations import Reference, expanded, find_upwards, is_null, parse_reference
+from kinetic_auth_core.locations import Reference, expanded, find_upwards, folders_upwards, is_null, parse_reference
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, InstalledPlugin, PluginTable, normalized
 from kinetic_auth_core.settings.schema import ExplainedSetting, Setting
 
 logger = logging.getLogger(__name__)
 
+#: What a problem says of a setting that has no value, or of a variable that it needs.
+MISSING = re.compile(r" is missing: give it as | is needed \(as variable: |the variable \w+ is not set; ")
 _REFERENCE = r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?"
 
 
@@ -315,6 +317,26 @@ class Configuration:
     def env_file(self) -> Path | None:
         """The path of the `.env` file."""
         return self.variables.layers[-1].path if self.variables.layers else None
+
+    def remedy_for_missing(self, problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> str:
+        """What to do where settings are missing, no `.env` was found, and no keyword or variable is set; else nothing.
+
+        A program that cron, systemd or an IDE starts runs in another folder than its author thinks.
+
+        Args:
+            problems: The problems of the configuration, of which some may be about missing settings.
+            rows: The settings with their sources.
+        """
+        is_given = any(row.source == "keyword" or row.source in os.environ for row in rows)
+        if is_given or len(self.variables.layers) > 1 or not any(map(MISSING.search, problems)):
+            return ""
+        what, name = (
+            ("No .env file and no config file was found", 'env_file="..." or config="..." (--env-file, --config)')
+            if self.file.path is None
+            else ("No .env file was found", 'env_file="..." (--env-file)')
+        )
+        folder = next(folders_upwards(), "the working directory (deleted)")
+        return f"{what} in {folder} or above it: if there is one elsewhere, start there, or name it, {name}."
 
     @property
     def variable_prefix(self) -> str:

@@ -139,11 +139,17 @@ class RequestContext(NamedTuple):
     username: str | None = None
     what: str = "login"
 
+    @property
+    def label(self) -> str:
+        """Provider, user and host, for messages and the log; not every provider knows its user."""
+        who = f" of {self.username}" if self.username else ""
+        return f"{self.provider} {self.what}{who} at {self.host}"
+
     def failed(self, kind: type[AuthenticationError], what: str, **details: Any) -> AuthenticationError:
         """An error of that kind, which says who, where and what."""
-        who = f" of {self.username}" if self.username else ""
-        message = f"{self.provider} {self.what}{who} at {self.host} failed: {what}"
-        return kind(message, provider=self.provider, host=self.host, username=self.username, **details)
+        return kind(
+            f"{self.label} failed: {what}", provider=self.provider, host=self.host, username=self.username, **details
+        )
 
 
 def ask(

@@ -129,7 +129,8 @@ REVOKED_TOKEN = KnownError(
     "invalid_grant",
     "expired access/refresh token",
     Kind.REJECTED,
-    "The refresh token was revoked or has expired: log in again to get a new one.",
+    "The refresh token was revoked or has expired: log in again to get a new one. Where it is configured "
+    "(refresh_token), replace it.",
     Culprit.SECRET,
 )
 
@@ -168,7 +169,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
         Kind.REJECTED,
         "The private key and the certificate that is uploaded to the app do not belong together: upload the "
         "certificate of this key, or use the key of that certificate. If they do, it may have expired: kinetic-auth "
-        "cert check --cert FILE --key FILE tells both.",
+        "cert check --cert FILE --key FILE tells both. A file of private_key_path is read once: restart the program "
+        "after you have replaced it. What private_key refers to is read again.",
         Culprit.KEY,
     ),
     EXPIRED_ASSERTION,

@@ -183,6 +183,8 @@ def _problem_beside_the_address(url: str) -> str | None:
     if begun and "://" not in begun[0]:
         plain = plain[begun.end() :]
     plain = canonical_login_url(plain)
+    if "://" not in plain and re.fullmatch(r"login|test|.+\.my", plain, re.IGNORECASE):  # simple-salesforce's domain=
+        plain = f"{plain}.salesforce.com"
     address = plain if "://" in plain else canonical_login_url(f"https://{plain}")
     if address == url or (problem := url_problem(url)) is None:
         return None
