@@ -44,7 +44,8 @@ class KineticAuthError(Exception):
 
     def __str__(self) -> str:
         """The message, followed by the remedy."""
-        return f"{self.message} Remedy: {self.remedy}" if self.remedy else self.message
+        gap = "\n" if "\n" in self.message else " "  # of several problems it would stand in the line of the last
+        return f"{self.message}{gap}Remedy: {self.remedy}" if self.remedy else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, because `args` lacks the constructors' keywords."""

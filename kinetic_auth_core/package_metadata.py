@@ -22,10 +22,11 @@ CORE = "kinetic-auth-core"
 
 
 def installed_version() -> str:
-    """The core's version, from the metadata of its package; `0+unknown` where the packaging has left that out."""
+    """The core's version, from the metadata of its package; `0+unknown` where that is left out or cannot be read."""
     try:
         return importlib.metadata.version(CORE)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, OSError) as error:  # OSError: too many open files
+        raise_interruption(error)
         return "0+unknown"
 
 

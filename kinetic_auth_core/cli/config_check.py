@@ -31,6 +31,7 @@ class _Checked:
     environment: str | None
     provider: str | None
     problems: tuple[str, ...]
+    remedy: str = ""
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -64,6 +65,8 @@ def check(*, all_environments: bool, as_json: bool, **choice: str | None) -> Non
     )
     problems = [*_of_file(configuration), *(text for each in checked for text in _labelled(each))]
     error = ConfigurationError.of("The configuration is wrong", problems) if problems else None
+    if error is not None:
+        error.remedy = next((each.remedy for each in checked if each.remedy), "")
     if as_json:
         facts: dict[str, Any] = {
             "config_file": configuration.file.path,
@@ -123,8 +126,12 @@ def _checked(found: Resolution, environment: str | None) -> _Checked:
     if found.error is not None and not configuration.provider:
         default = configuration.file.default_environment
         problems = problems if default is None or configuration.file.environment_named(default) else []
+    several = found.error is not None and found.error.problems != (found.error.message,)
     return _Checked(
-        configuration.environment or environment, configuration.provider or None, tuple(dict.fromkeys(problems))
+        configuration.environment or environment,
+        configuration.provider or None,
+        tuple(dict.fromkeys(problems)),
+        found.error.remedy if found.error is not None and several else "",
     )
 
 

@@ -36,8 +36,8 @@ def error_facts(error: BaseException, code: int) -> dict[str, Any]:
         code: The exit code.
     """
     message, remedy = _message_and_remedy(error, debug=False)
-    if isinstance(error, ConfigurationError) and error.problems:
-        remedy = remedy or advice(error.problems[0])  # people read it in the message
+    if isinstance(error, ConfigurationError) and (not remedy or error.problems != (error.message,)):
+        remedy = f"{advice(error.problems[0])} {remedy}".strip()  # people read it in the message
     facts: dict[str, Any] = {"type": _type(error), "message": message, "remedy": remedy, "exit_code": code}
     if isinstance(error, KineticAuthError):
         facts |= {name: value for name in _DETAILS if (value := getattr(error, name, None)) is not None}

@@ -104,7 +104,8 @@ def name_places(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> No
             gets theirs at its end.
         rows: The settings, as `explain()` has them.
     """
-    rows = [row for row in rows if row.source not in _OWN_SOURCES and row.name != "store"]
+    everything = list(rows)
+    rows = [row for row in everything if row.source not in _OWN_SOURCES and row.name != "store"]
     for row in rows:
         name, colon, what = error.message.partition(": ")
         if colon and name == row.name:
@@ -114,6 +115,11 @@ def name_places(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> No
         f"{row.name} is from {row.source}"
         for row in rows
         if re.search(rf"\b{row.name}\b", text) and f"{row.name} (from " not in error.message
+    ]
+    named += [
+        f"{row.name} is not set"
+        for row in everything
+        if row.secret and row.value is None and re.search(rf"\bCheck {row.name}\b", error.remedy)
     ]
     places = "; ".join(named)
     if places and places not in error.remedy:

@@ -26,12 +26,14 @@ from kinetic_auth_core.config.files import (
     warn_if_others_write,
 )
 from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError, suggest
-from kinetic_auth_core.locations import Reference, expanded, find_upwards, is_null, parse_reference
+from kinetic_auth_core.locations import Reference, expanded, find_upwards, folders_upwards, is_null, parse_reference
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, InstalledPlugin, PluginTable, normalized
 from kinetic_auth_core.settings.schema import ExplainedSetting, Setting
 
 logger = logging.getLogger(__name__)
 
+#: What a problem says of a setting that has no value, or of a variable that it needs.
+MISSING = re.compile(r" is missing: give it as | is needed \(as variable: |the variable \w+ is not set; ")
 _REFERENCE = r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?"
 
 
@@ -316,6 +318,26 @@ class Configuration:
         """The path of the `.env` file."""
         return self.variables.layers[-1].path if self.variables.layers else None
 
+    def remedy_for_missing(self, problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> str:
+        """What to do where settings are missing, no `.env` was found, and no keyword or variable is set; else nothing.
+
+        A program that cron, systemd or an IDE starts runs in another folder than its author thinks.
+
+        Args:
+            problems: The problems of the configuration, of which some may be about missing settings.
+            rows: The settings with their sources.
+        """
+        is_given = any(row.source == "keyword" or row.source in os.environ for row in rows)
+        if is_given or len(self.variables.layers) > 1 or not any(map(MISSING.search, problems)):
+            return ""
+        what, name = (
+            ("No .env file and no config file was found", 'env_file="..." or config="..." (--env-file, --config)')
+            if self.file.path is None
+            else ("No .env file was found", 'env_file="..." (--env-file)')
+        )
+        folder = next(folders_upwards(), "the working directory (deleted)")
+        return f"{what} in {folder} or above it: if there is one elsewhere, start there, or name it, {name}."
+
     @property
     def variable_prefix(self) -> str:
         """`PROD_` for the environment `prod`: the prefix of its own `SF_*` variables; empty without an environment."""
@@ -393,15 +415,16 @@ class Configuration:
         if environment is not None:
             return environment, "the argument", ""
         if found := self.variables.find("KINETIC_AUTH_ENVIRONMENT"):
-            return *found, ""
+            return found[0].rstrip("\r\n"), found[1], ""
         if self.file.path is None:
             return None, "", ""
         passed_over = ""
         if found := self.variables.find("ENVIRONMENT"):
-            why = self._why_not(found[0], provider)
+            ambient = found[0].rstrip("\r\n")
+            why = self._why_not(ambient, provider)
             if not why:
-                return *found, ""
-            passed_over = f"{found[1]}={found[0]} is passed over: {why}"
+                return ambient, found[1], ""
+            passed_over = f"{found[1]}={ambient} is passed over: {why}"
         return self.file.default_environment, "default_environment", passed_over
 
     def _why_not(self, ambient: str, provider: str | None) -> str:

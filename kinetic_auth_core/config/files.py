@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinetic_auth_core.errors import ConfigurationError, suggest
+from kinetic_auth_core.errors import ConfigurationError, closest, suggest
 from kinetic_auth_core.locations import expanded, find_upwards, folders_upwards, is_null, is_there, read_file
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
@@ -247,7 +247,7 @@ def load_config(config: str | os.PathLike[str] | None, variables: "Variables") -
     if config is not None:
         return _named(expanded(config), "config")
     if layer := variables.layer_of("KINETIC_AUTH_CONFIG"):
-        path, source = expanded(layer.values["KINETIC_AUTH_CONFIG"]), layer.source("KINETIC_AUTH_CONFIG")
+        path, source = expanded(layer.values["KINETIC_AUTH_CONFIG"].rstrip("\r\n")), layer.source("KINETIC_AUTH_CONFIG")
         if layer.how_to_name_it is None:
             return _named(path, source)
         return _found(path, source)  # nobody named the .env that names it
@@ -269,7 +269,21 @@ def _found(path: Path, named_by: str) -> ConfigFile:
 
 def searched_places() -> str:
     """The places that are searched for a config file, for messages."""
-    return f"{FILE_NAME} or pyproject.toml [tool.{TABLE_NAME}] here or in a parent folder, {_user_file() or 'no home'}"
+    folder = next(folders_upwards(), "the working directory (deleted)")
+    return (
+        f"{FILE_NAME} or pyproject.toml [tool.{TABLE_NAME}] in {folder} or above it, {_user_file() or 'no home'}"
+        f"{_misspelt_file()}"
+    )
+
+
+def _misspelt_file() -> str:
+    """A remark on a file in the working directory that has nearly the name of a config file; else nothing."""
+    try:
+        names = [each.name for each in Path().iterdir() if each.suffix == ".toml" and each.name.isprintable()]
+    except OSError:  # such as a folder that is gone, or that this process may not read
+        return ""
+    close = closest(FILE_NAME, names, 0.8)
+    return f" (there is {close}: rename it to {FILE_NAME}, if it is meant)" if close else ""
 
 
 def _user_file() -> Path | None:

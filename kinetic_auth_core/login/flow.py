@@ -203,8 +203,8 @@ class LoginFlow:
         event = self._event(tried[-1], session, tally, began, reason)
         self._note_key_in_use(event)
         logger.info(
-            "%s login of %s: org %s at %s, %.3f s, %d request(s)",
-            *(event.provider, event.username, event.org_id, session.instance_url, event.duration_s, event.attempts),
+            "%s: org %s at %s, %.3f s, %d request(s)",
+            *(_login_of(event), event.org_id, session.instance_url, event.duration_s, event.attempts),
         )
         tried[-1].hooks.session_issued(self.spec.provider, session, event)
         return session
@@ -345,7 +345,12 @@ class LoginFlow:
         in_use = f"{accepted} is in use" + (f", key {event.key_fingerprint[:16]}" if event.key_fingerprint else "")
         if in_use != self._in_use:
             self._in_use = in_use
-            logger.info("%s login of %s: %s", event.provider, event.username, in_use)
+            logger.info("%s: %s", _login_of(event), in_use)
+
+
+def _login_of(event: LoginEvent) -> str:
+    """Whose login it was, for the log; not every provider knows its user."""
+    return f"{event.provider} login" + (f" of {event.username}" if event.username else "")
 
 
 def import_modules(spec: LoginSpec, resources: SharedResources) -> None:

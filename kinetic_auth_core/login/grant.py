@@ -300,7 +300,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
             raise outcome
         session = outcome
         clock.confirm()
-        logger.debug("%s login of %s at %s: org %s", login.provider, login.username, login.host, session.org_id)
+        logger.debug("%s: org %s", login.label, session.org_id)
         return session
 
     def _try(self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest) -> SalesforceSession:
@@ -315,7 +315,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         """Send the form, and read the answer."""
         from kinetic_auth_core.oauth.endpoints import ask, read_response
 
-        logger.debug("%s login of %s at %s: asking for a token", login.provider, login.username, login.host)
+        logger.debug("%s: asking for a token", login.label)
         response = ask(self.connection().post, f"{self.login_url}/services/oauth2/token", request, login)
         try:
             session = read_response(

@@ -30,7 +30,7 @@ from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.lockout import Credential, HeldBackError, LoginGuard, first_tries
 from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, SingleUse, States
 from kinetic_auth_core.login.spec import LoginSpec, SharedResources, make_instance
-from kinetic_auth_core.login.state import OpenState
+from kinetic_auth_core.login.state import OpenState, OwnState
 from kinetic_auth_core.oauth.error_codes import culprit_of, is_the_end
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks, LoginRequest, ProviderState
@@ -267,7 +267,7 @@ class GuardedLogins:
         self._guard = guard
         self._budget = budget
         self._states = states
-        self._own_state: list[str] = []  # of a provider that may present its secret more than once
+        self._own_state = OwnState()  # of a provider that may present its secret more than once
         self._deadline_s = spec.deadline_s
 
     @secret_boundary  # the observers and the log get errors without frames, too

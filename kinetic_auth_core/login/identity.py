@@ -98,7 +98,7 @@ def _simple(value: Any) -> Any:
         return ["str", str(value)]
     if kind in (bytes, bytearray):
         return ["bytes", value.hex()]
-    if f"{kind.__module__}.{kind.__qualname__}" in _SIMPLE:
+    if f"{kind.__module__}.{kind.__qualname__}" in _SIMPLE and _is_where_it_says(kind):
         return [kind.__name__, repr(value)]
     if kind is dt.datetime and (value.tzinfo is None or type(value.tzinfo) is dt.timezone):
         return ["datetime", value.isoformat(), value.fold]
@@ -208,6 +208,11 @@ def class_name(named: Any) -> str:
         return _of_classes.setdefault(named, f"{qualname} {random_secrets.token_hex(16)}")
     except TypeError:  # it cannot be referenced weakly
         raise UnwritableError(f"{qualname} cannot be named") from None
+
+
+def _is_where_it_says(kind: type) -> bool:
+    """Whether a class is the one that its module has by its name: any class may call itself `decimal.Decimal`."""
+    return getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind
 
 
 def plain(value: Any) -> str:

@@ -385,7 +385,8 @@ class _Notes:
         """Those in a store, as far as they are well formed: other writers may put anything there."""
         try:
             found = json.loads(raw) if raw else None
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            raise_interruption(error)
             return cls()
         if not isinstance(found, dict):
             return cls()

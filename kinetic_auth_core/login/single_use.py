@@ -45,6 +45,7 @@ from kinetic_auth_core.login.state import (
     store_unavailable,
 )
 from kinetic_auth_core.oauth.error_codes import is_the_end, token_was_not_used
+from kinetic_auth_core.registry.hookspecs import checked_state
 from kinetic_auth_core.stores.base import MemoryStore
 from kinetic_auth_core.stores.session_cache import SessionCache
 
@@ -95,8 +96,9 @@ class MarkedState:
         """Keep another one from now on; a newer one is not overwritten."""
         if self.new is not None and self.new.value == value:
             return
+        new = Record(checked_state(value))
         self._note_first()
-        self.new = Record(value)
+        self.new = new
         self._writer.write(self.new, self.login)
 
     def note_accepted(self) -> None:

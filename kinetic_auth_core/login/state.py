@@ -22,6 +22,7 @@ from kinetic_auth_core.concurrency import pause_runner, raise_interruption, rese
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, StoreUnavailableError
 from kinetic_auth_core.login.identity import UnwritableError, seed_of, written
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
+from kinetic_auth_core.registry.hookspecs import checked_state
 from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import MemoryStore, SessionStore
@@ -104,7 +105,8 @@ class Record:
                 generation=generation,
                 **fields,
             )
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+            raise_interruption(error)
             return None
         return found if type(found.value) in {str, type(None)} else None
 
@@ -163,6 +165,8 @@ class StateEntry:
         self._refuse_in_a_child(before)
         after = attrs.evolve(after, pid=os.getpid() if self.is_memory else None)
         raw = after.encoded(self.name)
+        if len(raw) > _MAX_LENGTH:
+            raise self._failed(f"a state of more than {_MAX_LENGTH} bytes cannot be stored", "Keep less in it.")
         try:
             generation = self._store.put(self.name, raw, expires_in_s=KEPT_S, generation=before.generation)
         except Exception as error:  # noqa: BLE001 - a plugin's class
@@ -391,7 +395,19 @@ class StateWriter:
         self._pending = None
 
 
-@attrs.define(eq=False, repr=False, match_args=False)
+class OwnState:
+    """What this process keeps of a state, whatever its store does.
+
+    Attributes:
+        newest: The newest secret.
+        unsaved_after: Where the store could not take it, the generation of the record that it was to replace.
+    """
+
+    def __init__(self) -> None:
+        self.newest: str | None = None
+        self.unsaved_after: int | None = None
+
+
 class OpenState:
     """The state of a provider whose secret may be presented any number of times.
 
@@ -402,29 +418,38 @@ class OpenState:
         own: Keeps the newest secret in this process's memory.
     """
 
-    _find: Callable[[], StateEntry]
-    _own: list[str]
-    _seen: Record | None = None
+    def __init__(self, find: Callable[[], StateEntry], own: OwnState) -> None:
+        self._find = find
+        self._seen: Record | None = None
+        self._own = own
 
     def get(self) -> str | None:
         """The secret; None if there is none yet."""
+        own = self._own
         try:
-            self._seen = self._find().read()
+            entry = self._find()
+            self._seen = entry.read()
+            if own.newest is not None and own.unsaved_after == self._seen.generation:
+                self._seen = entry.swap(self._seen, Record(own.newest)) or entry.read()
         except KineticAuthError as error:
             logger.warning("%s", error)
-            return self._own[-1] if self._own else None
+            return own.newest
+        own.unsaved_after = None
         return self._seen.value
 
     def replace(self, value: str) -> None:
         """Keep another one from now on; a newer one is not overwritten."""
-        self._own[:] = [value]
+        own = self._own
+        own.newest, own.unsaved_after = checked_state(value), None
         try:
             entry = self._find()
             seen = self._seen or entry.read()
+            own.unsaved_after = seen.generation
             self._seen = entry.swap(seen, Record(value))
         except KineticAuthError as error:
             logger.warning("%s It is kept in this process's memory.", error.message)
         else:
+            own.unsaved_after = None
             if self._seen is None:
                 logger.warning("a newer state is stored already; the one of this login is dropped")
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import (
     AuthenticationError,
     CredentialsRejectedError,
@@ -55,7 +56,8 @@ def json_object(body: bytes) -> dict[str, Any] | str:
         parsed = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_no_number)
     except _TwiceError:
         return "in which a field stands twice"
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        raise_interruption(error)
         return NOT_JSON
     return parsed if isinstance(parsed, dict) else NOT_JSON
 
@@ -137,11 +139,17 @@ class RequestContext(NamedTuple):
     username: str | None = None
     what: str = "login"
 
+    @property
+    def label(self) -> str:
+        """Provider, user and host, for messages and the log; not every provider knows its user."""
+        who = f" of {self.username}" if self.username else ""
+        return f"{self.provider} {self.what}{who} at {self.host}"
+
     def failed(self, kind: type[AuthenticationError], what: str, **details: Any) -> AuthenticationError:
         """An error of that kind, which says who, where and what."""
-        who = f" of {self.username}" if self.username else ""
-        message = f"{self.provider} {self.what}{who} at {self.host} failed: {what}"
-        return kind(message, provider=self.provider, host=self.host, username=self.username, **details)
+        return kind(
+            f"{self.label} failed: {what}", provider=self.provider, host=self.host, username=self.username, **details
+        )
 
 
 def ask(
@@ -262,7 +270,8 @@ def _of_rest(body: bytes) -> dict[str, str] | None:
     """The first error of Salesforce's REST layer (`[{"errorCode": ..., "message": ...}]`), by the names of OAuth's."""
     try:
         found = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        raise_interruption(error)
         return None
     first = found[0] if isinstance(found, list) and found else found
     if not isinstance(first, dict) or not isinstance(code := first.get("errorCode"), str) or "error" in first:
@@ -275,6 +284,8 @@ def _no_answer(
     response: TokenResponse, context: RequestContext, request: TokenRequest, why: str
 ) -> AuthenticationError:
     kind = request.quoted(response.headers.get("Content-Type", "").partition(";")[0]).lower()
+    if why == NOT_JSON and kind.endswith("json"):
+        why = "that is not a JSON object"
     what = f"HTTP {response.status} with {kind or 'no content type'} {why}."
     if response.status == 429 or response.status >= 500:
         return context.failed(

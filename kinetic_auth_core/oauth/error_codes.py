@@ -13,6 +13,7 @@ import json
 import re
 from typing import Final, NamedTuple
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -128,7 +129,8 @@ REVOKED_TOKEN = KnownError(
     "invalid_grant",
     "expired access/refresh token",
     Kind.REJECTED,
-    "The refresh token was revoked or has expired: log in again to get a new one.",
+    "The refresh token was revoked or has expired: log in again to get a new one. Where it is configured "
+    "(refresh_token), replace it.",
     Culprit.SECRET,
 )
 
@@ -167,7 +169,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
         Kind.REJECTED,
         "The private key and the certificate that is uploaded to the app do not belong together: upload the "
         "certificate of this key, or use the key of that certificate. If they do, it may have expired: kinetic-auth "
-        "cert check --cert FILE --key FILE tells both.",
+        "cert check --cert FILE --key FILE tells both. A file of private_key_path is read once: restart the program "
+        "after you have replaced it. What private_key refers to is read again.",
         Culprit.KEY,
     ),
     EXPIRED_ASSERTION,
@@ -394,7 +397,8 @@ def _fields(text: bytes) -> list[tuple[str, str]]:
         ]
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        raise_interruption(error)
         return []
     errors = document if isinstance(document, list) else [document]
     return [

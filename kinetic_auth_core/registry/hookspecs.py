@@ -20,7 +20,7 @@ import attrs
 import pluggy
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.transport.connections import current_tally
@@ -96,6 +96,17 @@ class AcceptedState(Protocol):
         """Note that there was a good answer: a secret that it did not replace can be used again."""
 
 
+def checked_state(value: object) -> str:
+    """What a provider wants to keep.
+
+    Raises:
+        ConfigurationError: It is not text: it would be stored, and could not be read.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"state.replace() was given {type(value).__name__}, not text; nothing was kept.")
+    return value
+
+
 class InstanceState:
     """A state in memory: that of an authenticator which is used without a source."""
 
@@ -108,7 +119,7 @@ class InstanceState:
 
     def replace(self, value: str) -> None:
         """Keep another one from now on."""
-        self._value = value
+        self._value = checked_state(value)
 
 
 @attrs.frozen(kw_only=True)

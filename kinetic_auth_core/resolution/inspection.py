@@ -171,7 +171,9 @@ def inspect(
         rows += tuple(row for of_plugin in chosen.plugin_rows.values() for row in of_plugin)
         if spec is None or problems:
             where = f" for the environment {chosen.environment!r}" if chosen.environment else ""
-            raise ConfigurationError.of(f"Cannot configure {chosen.provider!r}{where}", problems)
+            refused = ConfigurationError.of(f"Cannot configure {chosen.provider!r}{where}", problems)
+            refused.remedy = chosen.remedy_for_missing(problems, rows)
+            raise refused
         if configured or given or rows != spec.rows:
             spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
     except ConfigurationError as error:

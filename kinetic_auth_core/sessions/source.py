@@ -1,5 +1,6 @@
 """`SessionSource`, the object that applications hold: it puts together sharing, refreshing and logging in."""
 
+import contextlib
 import logging
 import sys
 import time
@@ -37,18 +38,29 @@ if TYPE_CHECKING:
     from kinetic_auth_core.transport.client import Transport
 
 
-def _refuse_trio() -> None:
-    """Refuse a task of trio before a login begins that nobody would wait for.
+def _refuse_without_asyncio() -> None:
+    """Refuse a task of trio or of no event loop, before a login begins that nobody would wait for.
 
     Raises:
-        ConfigurationError: This is a task of trio.
+        ConfigurationError: No event loop of asyncio runs here, or this is a task of trio.
     """
-    if (trio := sys.modules.get("trio")) is None:
-        return
     try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
+        sys.modules["asyncio"].get_running_loop()
+    except (KeyError, RuntimeError):
+        loop = ""
+    else:
+        loop = "asyncio"
+    if (trio := sys.modules.get("trio")) is not None:
+        with contextlib.suppress(RuntimeError):
+            trio.lowlevel.current_task()
+            loop = "trio"
+    if loop == "asyncio":
         return
+    if not loop:
+        raise ConfigurationError(
+            "asession() needs an event loop of asyncio, and none runs here.",
+            remedy="Call session(), or asyncio.run() with a coroutine that awaits asession().",
+        )
     raise ConfigurationError(
         "asession() needs an event loop of asyncio, and this task is trio's.",
         remedy="Call session() in a thread: await trio.to_thread.run_sync(source.session); or run it with asyncio.",
@@ -205,11 +217,11 @@ class SessionSource:
         """As `session`, for asyncio: the login runs in a thread of its own, and the event loop goes on.
 
         Raises:
-            ConfigurationError: It is awaited by a task of trio. Nothing is sent.
+            ConfigurationError: It is awaited by a task of trio, or without an event loop. Nothing is sent.
             KineticAuthError: The login failed; all callers that waited get that error.
         """
         connections.check_source(self._redirection)
-        _refuse_trio()
+        _refuse_without_asyncio()
         return await self._single_flight.aget()
 
     @secret_boundary
@@ -386,7 +398,7 @@ class SessionSource:
     def _request(self, what: str, session: SalesforceSession) -> "RequestContext":
         from kinetic_auth_core.oauth.endpoints import RequestContext
 
-        host = urlsplit(session.instance_url).netloc
+        host = urlsplit(session.instance_url).netloc.rpartition("@")[2]  # one made by hand may have credentials there
         return RequestContext(self.provider, host, session.username or self._spec.displayed("username"), what)
 
     def explain(self) -> tuple[ExplainedSetting, ...]:

@@ -321,7 +321,7 @@ def check_proxy(_instance: object, _attribute: object, value: object) -> None:
     """
     if value is None:
         return
-    if not str(value).startswith(("http://", "https://", "socks5://", "socks5h://")):
+    if not str(value).lower().startswith(("http://", "https://", "socks5://", "socks5h://")):
         raise ConfigurationError("must begin with http://, https:// or socks5h://")
     try:
         parts = urlsplit(str(value))

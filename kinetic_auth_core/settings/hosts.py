@@ -94,6 +94,8 @@ def login_host_problem(url: str) -> str | None:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
+    if host in {"http", "https"} and parts.path.startswith("//"):
+        return f"begins with https:// twice: write https:{parts.path}"
     if host in {"salesforce.com", "www.salesforce.com"}:
         return "is Salesforce's web site: write https://login.salesforce.com"
     for domain, own in _BROWSER_DOMAINS.items():
@@ -109,6 +111,8 @@ def login_host_problem(url: str) -> str | None:
         return f"must be the host alone, without /services/...: write {parts.scheme}://{parts.netloc}{site}"
     if path and is_within(host, SALESFORCE_DOMAINS) and not is_within(host, _SITES):
         return f"has a path, which a login host has not: write https://{parts.netloc}"
+    if ":" not in host and not re.fullmatch(r"[\w.-]+", host):
+        return "names a host with a character that no host name has"
     return None
 
 
@@ -174,24 +178,21 @@ def _check_login_url(instance: object, attribute: object, value: object) -> None
 
 def _problem_beside_the_address(url: str) -> str | None:
     """What is wrong with a login URL that has a query or fragment or lacks https://, with the address to write."""
-    plain = canonical_login_url(re.split("[?#]", url, maxsplit=1)[0])
-    if named := _host_of_name(plain):
-        return f"must be a URL: write https://{named}"
+    plain = re.split("[?#]", url, maxsplit=1)[0]
+    begun = re.match("https?:/*", plain, re.IGNORECASE)
+    if begun and "://" not in begun[0]:
+        plain = plain[begun.end() :]
+    plain = canonical_login_url(plain)
+    if "://" not in plain and re.fullmatch(r"login|test|.+\.my", plain, re.IGNORECASE):  # simple-salesforce's domain=
+        plain = f"{plain}.salesforce.com"
+    elif re.fullmatch(r"[a-z][a-z0-9-]*", plain, re.IGNORECASE) and not is_loopback(plain):
+        plain = f"{plain}.my.salesforce.com"  # the name of a My Domain alone
     address = plain if "://" in plain else canonical_login_url(f"https://{plain}")
     if address == url or (problem := url_problem(url)) is None:
         return None
     if instead := url_problem(address):
         return instead if "write" in instead else problem
     return login_host_problem(address) or f"{problem.partition(';')[0]}: write {address}"
-
-
-def _host_of_name(text: str) -> str | None:
-    """The host that a name stands for, as in the `domain` of simple-salesforce: `test`, `acme.my`; None for others."""
-    name = text.lower()
-    if name in {"login", "test"} or (name.endswith(".my") and re.fullmatch(_LABELS, name)):
-        return f"{name}.salesforce.com"
-    is_my_domain = re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) and not name.isdigit() and not is_loopback(name)
-    return f"{name}.my.salesforce.com" if is_my_domain else None
 
 
 def _foreign_login_host(value: object) -> str | None:

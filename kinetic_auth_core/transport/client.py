@@ -106,7 +106,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
             "Accept-Encoding": "identity",
             "Connection": "keep-alive",
         }
-        self._context = context
+        self.context = context
         self._keep_alive = keep_alive
         super().__init__(pool_maxsize=_POOL_SIZE)
 
@@ -116,13 +116,13 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         if str(proxy).lower().startswith("https:"):  # urllib3 would verify the proxy by the system's CAs
-            kwargs["proxy_ssl_context"] = self._context
+            kwargs["proxy_ssl_context"] = self.context
         known = self.proxy_manager.get(proxy)
         manager = super().proxy_manager_for(proxy, **kwargs)
-        is_socks = not hasattr(manager, "proxy")  # those have connection classes of their own
         if manager is not known:
+            is_socks = manager.proxy is None  # those have connection classes of their own
             manager.pool_classes_by_scheme = self._pools(
-                manager.pool_classes_by_scheme if is_socks else pools.POOL_CLASSES
+                pools.bounded_socks(manager.pool_classes_by_scheme) if is_socks else pools.POOL_CLASSES
             )
         return manager
 
@@ -133,7 +133,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         host_params: Any
         host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
         if host_params["scheme"] == "https":
-            return host_params, {"ssl_context": self._context}
+            return host_params, {"ssl_context": self.context}
         return host_params, pool_kwargs
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
@@ -156,8 +156,8 @@ def _context_of(
 def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
     named = {
         "ca_bundle": ca_bundle,
-        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
-        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE"),
+        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE", "").rstrip("\r\n"),
+        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE", "").rstrip("\r\n"),
         "certifi": requests.utils.DEFAULT_CA_BUNDLE_PATH,
     }
     source, path = next((source, path) for source, path in named.items() if path)
@@ -331,8 +331,13 @@ class Transport:
             return TokenResponse(response.status_code, response.headers, body, at)
 
     def _opened(self) -> _Adapter:
-        """The adapter; another one where the client certificate was renewed in its place."""
-        if self._certificate is not None and self._certificate.state() != self._certificate_state:
+        """The adapter; another one where the client certificate was renewed in its place, or TLS has another class.
+
+        gevent and truststore replace the class of contexts, perhaps after the first login.
+        """
+        used = self._adapter.peek()
+        is_renewed = self._certificate is not None and self._certificate.state() != self._certificate_state
+        if is_renewed or (used and type(used.context) is not ssl.SSLContext):
             self._adapter.take()  # not closed: another thread may be using it
         return self._adapter.get(self._open)
 
@@ -344,18 +349,19 @@ class Transport:
         """The proxies, as requests takes them; none on the way to the emulator of redirected logins.
 
         Raises:
-            ConfigurationError: That of the environment cannot be used.
+            ConfigurationError: That of the setting or of the environment cannot be used.
         """
         if current_redirection() is not None:
             return {}
+        proxies: dict[str, str] = {}
         if self._proxy:
-            return {"all": self._proxy}
-        if not may_have_proxies():
-            return {}
-        proxies: dict[str, str] = requests.utils.get_environ_proxies(url)
+            proxies = {"all": self._proxy}
+        elif may_have_proxies():
+            found = requests.utils.get_environ_proxies(url)
+            proxies = {kind: proxy.strip() for kind, proxy in found.items()}  # a mounted secret ends in a line break
         chosen = self._proxy_for(url, proxies)
         if chosen and (problem := proxy_problem(chosen)):
-            raise ConfigurationError(f"{variable_of(url, chosen)}: {problem}.")
+            raise ConfigurationError(f"{'proxy' if self._proxy else variable_of(url, chosen)}: {problem}.")
         return proxies
 
     def _proxy_for(self, url: str, proxies: dict[str, str]) -> str | None:

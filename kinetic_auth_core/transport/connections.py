@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
@@ -310,22 +310,31 @@ def proxy_problem(proxy: str) -> str | None:
         proxy: The address, with or without a scheme.
     """
     scheme = re.match(_SCHEME, proxy)
-    if scheme and scheme[1].lower() not in PROXY_SCHEMES:
+    if (scheme and scheme[1].lower() not in PROXY_SCHEMES) or (not scheme and "@" in proxy):
         return "the proxy's address must begin with http://, https:// or socks5h://"
+    malformed = "the proxy's address is malformed: write http://HOST:PORT"
+    if re.search(r"[\t\r\n]", proxy):  # `urlsplit` passes over them
+        return malformed
     try:
         parts = urlsplit(proxy if scheme else f"http://{proxy}")
-        fits = bool(parts.hostname) and parts.port != 0
+        host, port = parts.hostname or "", parts.port
     except ValueError:  # its text quotes parts of the address
-        fits = False
-    return None if fits else "the proxy's address is malformed: write http://HOST:PORT"
+        return malformed
+    if port == 0 or not (":" in host or re.fullmatch(r"[\w.-]+", host)):
+        return malformed
+    credentials = unquote(parts.netloc.rpartition("@")[0])
+    if parts.scheme.startswith("http") and any(ord(character) > 0xFF for character in credentials):
+        return "the proxy's credentials have a character beyond Latin-1, which HTTP does not carry"
+    return None
 
 
 def variable_of(url: str, proxy: str) -> str:
     """The variable of the environment that names the proxy which was chosen for a URL; `proxy` where none does."""
     scheme = url.partition(":")[0].lower()
-    names = [f"{scheme}_proxy", "all_proxy"]
-    found = [name for each in names for name in (each, each.upper()) if os.environ.get(name) == proxy]
-    return found[0] if found else "proxy"
+    kinds = (f"{scheme}_proxy", "all_proxy")
+    named = [name for name in os.environ if os.environ[name].strip() == proxy and name.lower() in kinds]
+    # as `urllib.request.getproxies_environment` reads them: in any case, lower case first
+    return min(named, key=lambda name: (kinds.index(name.lower()), name != name.lower(), name), default="proxy")
 
 
 def host_and_port(proxy: str | None) -> str:
@@ -334,7 +343,8 @@ def host_and_port(proxy: str | None) -> str:
         text = proxy or ""
         parts = urlsplit(text if re.match(_SCHEME, text) else f"http://{text}")
         if parts.hostname:
-            return f" {parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            return f" {host}{'' if parts.port is None else f':{parts.port}'}"
     return ""
 
 

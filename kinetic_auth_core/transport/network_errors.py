@@ -108,6 +108,11 @@ _ROWS = (
         unanswered=True,
     ),
     _Row((urllib3.exceptions.NewConnectionError,), "no connection to {host}: {reason}.", retryable=True),
+    _Row(
+        (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError),
+        "the address of {host} is malformed.",
+        "Check login_url.",
+    ),
     _Row((urllib3.exceptions.IncompleteRead,), "the answer of {host} is cut off.", retryable=True, unanswered=True),
     _Row((CodingError,), "the answer of {host} is compressed wrongly.", unanswered=True),
     _Row((ConnectionError,), _BROKE, retryable=True, unanswered=True),
@@ -115,6 +120,11 @@ _ROWS = (
         (http.client.HTTPException, urllib3.exceptions.InvalidHeader),
         "what {host} sent is not valid HTTP.",
         unanswered=True,
+    ),
+    _Row(
+        (requests.exceptions.InvalidHeader, UnicodeEncodeError),
+        "the request to {host} cannot be sent: one of its values has a character that HTTP does not carry.",
+        "Check where its values come from, such as a token with a line break.",
     ),
 )
 _BROKEN = _Row((), _BROKE, unanswered=True)
@@ -136,6 +146,12 @@ _CERTIFICATE_WANTED = _Row(
 #: The alerts by which a server refuses the certificate of its client, or misses one (RFC 8446, section 6.2).
 _ABOUT_OUR_CERTIFICATE = (
     r"ALERT_(CERTIFICATE_(REQUIRED|EXPIRED|REVOKED|UNKNOWN)|(BAD|NO|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA)"
+)
+#: What a proxy did that the system has no words for.
+_OF_THE_TUNNEL = (
+    (http.client.RemoteDisconnected, "it closed the connection"),
+    (TimeoutError, "it did not answer in time"),
+    (http.client.HTTPException, "what it sent is not valid HTTP"),
 )
 #: What http.client says when a proxy refuses a tunnel because of its credentials or the host. A retry does not help.
 _TUNNEL_REFUSED = r"Tunnel connection failed: 4\d\d"
@@ -165,13 +181,17 @@ def describe_network_error(
     chain = list(chain_of(error))
     alert = next(filter(None, map(_alert_about_our_certificate, chain)), "")
     row = next((row for row in _ROWS if _matches(row, chain)), _BROKEN)
-    row = _EXPIRED if expired else _CERTIFICATE_WANTED if alert else row
+    proxy_failed = any(isinstance(link, requests.exceptions.ProxyError) for link in chain)
+    unanswered = row.unanswered
+    row = _EXPIRED if expired and not proxy_failed else _CERTIFICATE_WANTED if alert else row
     speaks_no_tls = any(re.search(_NO_TLS, str(link)) for link in chain if isinstance(link, ssl.SSLError))
     if not expired and speaks_no_tls and (proxy or "").lower().startswith("https:"):
         row = _PROXY_IN_CLEAR
     tls = next((str(link.verify_message) for link in chain if hasattr(link, "verify_message")), "it cannot be verified")
-    texts = [link.strerror or str(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
+    texts = [_text_of_system(link) for link in chain if isinstance(link, OSError) and _is_builtin(link)]
     texts += [f"its TLS certificate is not valid: {tls}" for link in chain if hasattr(link, "verify_message")]
+    texts += [text for kind, text in _OF_THE_TUNNEL for link in chain if isinstance(link, kind)]
+    texts += [str(link).removeprefix("Socket error: ") for link in chain if type(link).__module__ == "socks"]
     reason = masked(next(filter(None, texts), "it failed"))
     message = row.message.format(
         host=host,
@@ -185,7 +205,7 @@ def describe_network_error(
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_text_of(error, chain, masked)}")
     can_pass = row.retryable and not any(map(_is_settled, chain))
     remedy = _remedy(row, chain).format(source="proxy (or HTTPS_PROXY)" if proxy_source == "proxy" else proxy_source)
-    return Failure(message, remedy, can_pass, row.unanswered, cause)
+    return Failure(message, remedy, can_pass, unanswered and row.unanswered, cause)
 
 
 def is_stale(error: BaseException) -> bool:
@@ -216,12 +236,19 @@ def _alert_about_our_certificate(error: BaseException) -> str:
     return found[1].lower().replace("_", " ") if found else ""
 
 
+def _text_of_system(error: OSError) -> str:
+    """What the system says of an error; empty for Python's own time-outs, which name a place in `_ssl.c`."""
+    return error.strerror or ("" if isinstance(error, TimeoutError) else str(error))
+
+
 def _is_settled(error: BaseException) -> bool:
-    """Whether it will be the same next time: no such name, an unfit certificate, a proxy that refuses to connect."""
+    """Whether it will be the same next time: no such name, an unfit certificate, a proxy that refuses or is none."""
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
-    if hasattr(error, "verify_message"):
+    if hasattr(error, "verify_message") or type(error).__name__ == "SOCKS5AuthError":
         return True
+    if isinstance(error, http.client.BadStatusLine | http.client.LineTooLong):
+        return not isinstance(error, ConnectionError)
     return isinstance(error, OSError) and bool(re.search(_TUNNEL_REFUSED, str(error)))
 
 

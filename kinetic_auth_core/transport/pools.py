@@ -22,7 +22,7 @@ import urllib3.connection
 import urllib3.connectionpool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 from urllib3.util.connection import is_connection_dropped
 
 from kinetic_auth_core.concurrency import no_fork, raise_interruption
@@ -127,22 +127,29 @@ def tls_context(cafile: str | None, capath: str | None, *, is_strict: bool) -> s
 def _connect(connection: HTTPConnection) -> socket.socket:
     """Open a bounded socket. Each of the host's addresses has the connect time-out, all of them the deadline."""
     try:
-        addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+        host = connection.host.strip("[]")  # that of a proxy has the brackets of its URL
+        addresses = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise NameResolutionError(connection.host, connection, error) from error
-    except UnicodeError as error:
-        raise NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
+    except UnicodeError:
+        problem = socket.gaierror(socket.EAI_NONAME, "not a valid host name")
+        raise NameResolutionError(connection.host, connection, problem) from problem
+    except OSError as error:  # such as too many open files
+        raise_interruption(error)
+        raise NewConnectionError(connection, f"no connection: {error}") from error
     last: OSError | None = None
     for family, kind, protocol, _, address in addresses:
-        opened = socket.socket(family, kind, protocol)
+        opened = None
         try:
+            opened = socket.socket(family, kind, protocol)  # not of IPv6 where the system is without
             for option in connection.socket_options or ():
                 opened.setsockopt(*option)
             opened.settimeout(bounded_timeout_s(connection.timeout))
             opened.connect(address)
             opened.settimeout(bounded_timeout_s(connection.timeout))  # for the handshake: what connecting has left
         except OSError as error:
-            opened.close()
+            if opened is not None:
+                opened.close()
             raise_interruption(error)
             last = error
         else:
@@ -161,6 +168,11 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_BoundedReads(sock, self.fp.detach()))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line; any announcement of an answer, such as 103 (Early Hints), is passed over as 100 is."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        return version, http.client.CONTINUE if 101 < status < 200 else status, reason
 
     def begin(self) -> None:
         super().begin()
@@ -190,7 +202,10 @@ class _TLSConnection(HTTPSConnection):
             raise NewConnectionError(self, f"no TLS handshake: {error}") from error
 
     def _tunnel(self) -> None:
-        super()._tunnel()
+        try:
+            super()._tunnel()
+        except (OSError, http.client.HTTPException) as error:  # the proxy's own doing: nothing of the request was sent
+            raise ProxyError("no tunnel", error) from error
         self.sock.settimeout(bounded_timeout_s(self.sock.gettimeout()))  # for the handshake: what the proxy has left
 
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
@@ -198,6 +213,30 @@ class _TLSConnection(HTTPSConnection):
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
+
+
+def bounded_socks(classes: dict[str, Any]) -> dict[str, Any]:
+    """Pool classes for a SOCKS proxy, with bounded sockets.
+
+    Args:
+        classes: urllib3's own, by scheme.
+    """
+
+    def bounded(pool: Any, ours: Any) -> Any:
+        def connect(connection: Any) -> Any:
+            try:
+                connection.timeout = bounded_timeout_s(connection.timeout)
+                opened = pool.ConnectionCls._new_conn(connection)  # noqa: SLF001 - urllib3's place for it
+                opened.settimeout(bounded_timeout_s(connection.timeout))
+            except (TimeoutError, NewConnectionError, ConnectTimeoutError) as error:
+                raise ProxyError("no connection", error) from error
+            return opened
+
+        connection = type(pool.ConnectionCls.__name__, (ours, pool.ConnectionCls), {"_new_conn": connect})
+        return type(pool.__name__, (pool,), {"ConnectionCls": connection, "QueueCls": _Kept})
+
+    ours = {"http": _Connection, "https": _TLSConnection}
+    return {scheme: bounded(pool, ours[scheme]) for scheme, pool in classes.items()}
 
 
 class BoundedPool(HTTPConnectionPool):
@@ -335,7 +374,7 @@ def pool_classes(pools: dict[str, Any], *, keep_alive: bool) -> dict[str, Any]:
     """Pool classes whose connections are used again for a short time or not at all, and print nothing.
 
     Args:
-        pools: The classes to extend, by scheme: ours, or urllib3's own for SOCKS.
+        pools: The classes to extend, by scheme.
         keep_alive: Whether a connection may be used again.
     """
 

@@ -488,4 +488,7 @@ def test_in_another_event_loop_than_asyncios_the_error_says_what_to_do_and_no_lo
     for wanted in (call, source.asession):
         with pytest.raises(kinetic.ConfigurationError, match=r"needs an event loop of asyncio.*source\.session"):
             trio.run(wanted)
+    by_hand = source.asession()
+    with pytest.raises(kinetic.ConfigurationError, match=r"needs an event loop of asyncio.*none runs here"):
+        by_hand.send(None)
     assert sf.token_requests == 0

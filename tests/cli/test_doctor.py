@@ -208,9 +208,14 @@ def test_a_browser_login_without_a_terminal_says_which_command_to_run(
 ) -> None:
     outcome = run("doctor", "web-login", "--login", "--json", env={**default_env, "SF_PRIVATE_KEY_PATH": ""})
     assert outcome.code == 4
-    cause = json.loads(outcome.out)["root_cause"]
-    assert cause["name"] == "login"
-    assert "kinetic-auth login" in cause["remedy"]
+    document = json.loads(outcome.out)
+    assert document["root_cause"]["name"] == "login"
+    assert "kinetic-auth login" in document["root_cause"]["remedy"]
+    [token] = [check for check in document["checks"] if check["name"] == "refresh token"]
+    assert (token["status"], token["message"]) == (
+        "warning",
+        "none is kept: the next login asks a person, in a browser.",
+    )
 
 
 _UNFIT = """

@@ -189,6 +189,73 @@ def test_without_provider_and_config_file_the_error_lists_the_searched_places() 
     assert 'resolve("jwt-bearer")' in text
 
 
+def test_a_config_file_whose_name_is_misspelt_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "kinetic_auth.toml").touch()
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve()
+    assert f" in {tmp_path} or above it, " in str(caught.value)
+    assert "(there is kinetic_auth.toml: rename it to kinetic-auth.toml, if it is meant)" in str(caught.value)
+
+
+def test_a_working_directory_that_is_gone_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for provider in (None, "password"):
+        with pytest.raises(kinetic.ConfigurationError, match=r"in the working directory \(deleted\) or above it"):
+            kinetic.resolve(provider)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [((), "No .env file and no config file was found"), (("kinetic-auth.toml",), "No .env file was found")],
+)
+def test_a_program_that_was_started_in_another_folder_says_which(
+    files: tuple[str, ...], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password")
+    assert caught.value.remedy.startswith(f"{what} in {tmp_path} or above it: ")
+    assert f"SF_PASSWORD\nRemedy: {what}" in str(caught.value)  # not in the line of the last problem
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["client_id = '${PROD_CLIENT_ID}'\nprivate_key_path = 'server.key'", "client_id = '3MVG9'"],
+    ids=["a variable of the file", "one of two"],
+)
+def test_a_named_config_file_does_not_lead_to_the_env_file_beside_it(
+    given: str, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write(f"[environments.prod]\nprovider = 'jwt-bearer'\nusername = 'ada@acme.com'\n{given}\n")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve(environment="prod", config=path)
+    assert caught.value.remedy.startswith(f"No .env file was found in {elsewhere} or above it: ")
+
+
+def test_where_a_variable_is_set_or_an_env_file_was_found_the_folder_is_not_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SF_USERNAME", "ada@acme.com")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password")
+    assert caught.value.remedy == ""
+    monkeypatch.delenv("SF_USERNAME")
+    (tmp_path / ".env").write_text("SF_USERNAME=ada@acme.com\n")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password")
+    assert caught.value.remedy == ""
+
+
 def test_no_provider_and_no_environment_lists_the_environments_and_how_to_name_one(write: Write) -> None:
     path = write("[environments.prod]\nprovider = 'jwt-bearer'\n[environments.dev]\n")
     with pytest.raises(kinetic.ConfigurationError) as caught:

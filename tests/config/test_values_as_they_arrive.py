@@ -29,6 +29,17 @@ def test_a_line_break_at_the_end_of_a_variable_is_dropped(
     assert instance.client_id == "key"
 
 
+@pytest.mark.parametrize("variable", ["ENVIRONMENT", "KINETIC_AUTH_ENVIRONMENT"])
+def test_so_it_is_in_the_variables_that_choose_file_and_environment(
+    login: dict[str, str], write: Write, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    rows = "".join(f'{name} = "{value}"\n' for name, value in login.items())
+    path = write(f'[environments.prod]\nprovider = "password"\n{rows}', "of-this-pod.toml")
+    monkeypatch.setenv("KINETIC_AUTH_CONFIG", f"{path}\n")
+    monkeypatch.setenv(variable, "prod\n")
+    assert given(kinetic.resolve()).client_id == login["client_id"]
+
+
 def test_so_it_is_in_a_file_and_in_what_a_file_takes_from_a_variable(
     login: dict[str, str], write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

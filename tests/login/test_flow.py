@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.testing import SalesforceEmulator
+from kinetic_auth_core.testing import SalesforceEmulator, new_key_pair
 
 
 @pytest.fixture
@@ -49,3 +49,50 @@ def test_a_failing_login_is_raised_and_not_logged_in_full_as_well(
     assert remedy not in caplog.text
     assert "authentication failure" not in caplog.text
     assert "failed: CredentialsRejectedError" in caplog.text
+
+
+def test_a_key_that_is_refused_is_named_with_its_place(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("other.key").write_bytes(new_key_pair().private_key_pem.encode())
+    Path("other.key").chmod(0o600)
+    monkeypatch.setenv("SF_PRIVATE_KEY_PATH", "other.key")
+    source = kinetic.resolve(
+        "jwt-bearer", client_id=sf.default.client_id, username=sf.default.username, login_url=sf.url
+    )
+    with pytest.raises(kinetic.CredentialsRejectedError, match="invalid assertion") as caught:
+        source.session()
+    assert "is read once: restart the program" in caught.value.remedy
+    assert caught.value.remedy.endswith(" (private_key_path is from SF_PRIVATE_KEY_PATH.)")
+
+
+def test_a_refresh_token_that_is_refused_is_named_with_its_place(
+    sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SF_REFRESH_TOKEN", "5Aepspent")
+    source = kinetic.resolve(
+        "refresh-token",
+        client_id=sf.default.client_id,
+        client_secret=sf.default.client_secret,
+        login_url=sf.url,
+        store="memory",
+    )
+    with pytest.raises(kinetic.CredentialsRejectedError) as caught:
+        source.session()
+    assert caught.value.remedy.endswith(" (refresh_token is from SF_REFRESH_TOKEN.)")
+
+
+def test_a_secret_that_the_app_wants_and_nobody_has_set_is_said_not_to_be_set(sf: SalesforceEmulator) -> None:
+    login = sf.settings("refresh-token") | {"client_secret": None, "store": "memory"}
+    with pytest.raises(kinetic.CredentialsRejectedError) as caught:
+        kinetic.resolve("refresh-token", **login).session()
+    assert caught.value.remedy.startswith("Check client_secret: ")
+    assert caught.value.remedy.endswith(" (client_secret is not set.)")
+
+
+def test_the_log_of_a_login_without_a_known_user_does_not_invent_one(
+    sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "kinetic_auth_core"):
+        kinetic.resolve("client-credentials", **sf.settings("client-credentials")).session()
+    assert "client-credentials login: org " in caplog.text
+    assert "client-credentials login at " in caplog.text
+    assert "None" not in caplog.text

@@ -106,6 +106,16 @@ class HiddenToo:
     name: str = dataclasses.field(repr=False, compare=False)
 
 
+@attrs.frozen
+class Disguised:
+    """Hides its field, and has the name of a class of Python's own, as a module `uuid.py` of an application may do."""
+
+    name: str = attrs.field(repr=False, eq=False)
+
+
+Disguised.__module__, Disguised.__qualname__ = "uuid", "UUID"
+
+
 class Kind(enum.Enum):
     """One of two."""
 
@@ -199,8 +209,11 @@ def test_a_relative_path_counts_with_the_folder_it_is_relative_to(
 
 @pytest.mark.parametrize(
     "of",
-    [Plain, Text, Hidden, HiddenToo, lambda who: lambda: who, lambda who: iter([who]), lambda who: [Hidden(who)]],
-    ids=["plain", "text", "attrs", "dataclass", "closure", "iterator", "list"],
+    [
+        *(Plain, Text, Hidden, HiddenToo, Disguised),
+        *(lambda who: lambda: who, lambda who: iter([who]), lambda who: [Hidden(who)]),
+    ],
+    ids=["plain", "text", "attrs", "dataclass", "disguised", "closure", "iterator", "list"],
 )
 def test_an_object_that_hides_what_is_in_it_tells_users_apart(
     of: Callable[[str], Any], store: kinetic.SessionStore

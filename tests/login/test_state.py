@@ -684,6 +684,65 @@ def test_any_provider_may_keep_something(store: kinetic.FileStore) -> None:
     assert provider.found[3:] == ["3", "4", "5"]
 
 
+@pytest.mark.parametrize("kept", [5, None, b"bytes", {"token": "canary-of-a-state"}])
+def test_what_is_not_text_is_not_kept_and_the_state_before_stays(store: kinetic.FileStore, kept: object) -> None:
+    @attrs.frozen
+    class Forgetful(Remembering):
+        @kinetic.hookimpl
+        def authenticate(self, request: kinetic.LoginRequest) -> kinetic.SalesforceSession:
+            request.state.replace(kept)  # type: ignore[arg-type]
+            return kinetic.SalesforceSession("00D!x", "https://acme.my.salesforce.com", "", "1")
+
+    provider = Remembering("who")
+    kinetic.SessionSource(provider, store=store).authenticate()
+    with pytest.raises(kinetic.KineticAuthError, match=f"was given {type(kept).__name__}, not text") as caught:
+        kinetic.SessionSource(Forgetful("who"), store=store).authenticate()
+    assert "canary" not in str(caught.value)
+    kinetic.SessionSource(provider, store=kinetic.FileStore(store.path)).authenticate()
+    assert provider.found == [None, "1"]
+
+
+def test_what_a_store_cannot_take_is_kept_and_stored_as_soon_as_it_can(tmp_path: Path) -> None:
+    class FullStore(kinetic.FileStore):
+        is_full = False
+
+        def put(self, name: str, value: bytes, *, expires_in_s: float, generation: int | None = None) -> int | None:
+            if self.is_full and name.endswith(".state"):
+                raise OSError("no space left on the device")
+            return super().put(name, value, expires_in_s=expires_in_s, generation=generation)
+
+    store, provider = FullStore(tmp_path / "sessions"), Remembering("who")
+    source = kinetic.SessionSource(provider, store=store)
+    source.authenticate()
+    store.is_full = True
+    source.authenticate()
+    source.authenticate()
+    assert provider.found == [None, "1", "2"]
+    store.is_full = False
+    source.authenticate()
+    kinetic.SessionSource(provider, store=kinetic.FileStore(store.path)).authenticate()
+    assert provider.found == [None, "1", "2", "3", "4"]
+
+
+def test_a_state_that_could_not_be_read_again_stays_in_memory(
+    store: kinetic.FileStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    @attrs.frozen
+    class Hoarding(Remembering):
+        @kinetic.hookimpl
+        def authenticate(self, request: kinetic.LoginRequest) -> kinetic.SalesforceSession:
+            self.found.append((request.state.get() or "")[:1])
+            request.state.replace("x" * 100_000)
+            return kinetic.SalesforceSession("00D!x", "https://acme.my.salesforce.com", "", "1")
+
+    provider = Hoarding("who")
+    source = kinetic.SessionSource(provider, store=store)
+    source.authenticate()
+    source.authenticate()
+    assert provider.found == ["", "x"]
+    assert "a state of more than 100000 bytes cannot be stored" in caplog.text
+
+
 def test_what_granted_has_kept_stays_where_it_raises_afterwards(org: RotatingOrg, store: kinetic.FileStore) -> None:
     @attrs.frozen
     class Raising(Rotating):

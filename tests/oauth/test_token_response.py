@@ -214,7 +214,9 @@ def test_the_error_for_invalid_json_names_status_and_content_type(
     sf.break_transport(fault)
     error = error_of(jwt)
     assert type(error) is kinetic.TransportError
-    assert f"HTTP {fault.status} with {fault.content_type.partition(';')[0]} instead of JSON." in error.message
+    kind = fault.content_type.partition(";")[0]
+    why = "that is not a JSON object" if kind.endswith("json") else "instead of JSON"
+    assert f"HTTP {fault.status} with {kind} {why}." in error.message
     assert "not Salesforce's token endpoint" in error.remedy
     assert not error.retryable
 

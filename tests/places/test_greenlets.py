@@ -74,6 +74,14 @@ def test_gevent_may_be_patched_after_the_source_was_made(tls_org: SalesforceEmul
     assert run(program, tls_org.settings("jwt-bearer")) == "1 []"
 
 
+def test_gevent_may_be_patched_after_a_login(tls_org: SalesforceEmulator, run: Run) -> None:
+    """As an application does that logs in while it is imported."""
+    later = """source.session()
+    import warnings; warnings.simplefilter('ignore'); from gevent import monkey; monkey.patch_all()"""
+    program = GEVENT.format(patch="", later=later, method="authenticate", count=5)
+    assert run(program, tls_org.settings("jwt-bearer")) == "5 []"
+
+
 @pytest.mark.parametrize("patch", ["eventlet.monkey_patch()", "eventlet.monkey_patch(thread=False)", ""])
 @pytest.mark.parametrize("method", ["session", "authenticate"])
 def test_eventlet_logs_in_by_tls(tls_org: SalesforceEmulator, run: Run, patch: str, method: str) -> None:

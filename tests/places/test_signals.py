@@ -20,6 +20,7 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
+from kinetic_auth_core.oauth.endpoints import json_object
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_core.transport.connections import remaining_s
@@ -182,6 +183,18 @@ def test_what_a_handler_raises_in_a_plugins_code_is_not_the_plugins() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     with pytest.raises(JobTimeoutError):
         kinetic.SessionSource(Waiting()).session()
+
+
+class JobValueError(ValueError):
+    """A time-out that looks like the error of a parser."""
+
+
+def test_what_a_handler_raises_while_an_answer_is_read_is_no_wrong_answer() -> None:
+    objects = b'{"answer": [' + b'{"a": 1},' * 100_000 + b"{}]}"
+    signal.signal(signal.SIGALRM, Raising(JobValueError("over")))
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
+    with pytest.raises(JobValueError):
+        json_object(objects)
 
 
 def test_what_a_plugin_raises_itself_still_is() -> None:

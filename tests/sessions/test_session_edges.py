@@ -468,6 +468,16 @@ def test_the_rest_api_decides_whether_a_session_is_alive(sf: SalesforceEmulator,
     assert source.is_alive(session) is False
 
 
+def test_credentials_in_the_instance_url_of_a_session_made_by_hand_are_in_no_message(org: Org) -> None:
+    source = kinetic.resolve("password", password="right-horse", **org.settings)
+    session = kinetic.SalesforceSession("t", "http://user:canary-word@127.0.0.1:1", "id", "0")
+    for ask in (source.revoke, source.is_alive):
+        with pytest.raises(kinetic.KineticAuthError) as caught:
+            ask(session)
+        assert "127.0.0.1:1" in caught.value.message
+        assert "canary-word" not in str(caught.value)
+
+
 def test_an_unfinished_source_has_a_repr() -> None:
     with pytest.raises(kinetic.ConfigurationError) as caught:
         kinetic.SessionSource(ByToken("app", "ada"), bogus=1)

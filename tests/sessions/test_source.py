@@ -312,9 +312,8 @@ def test_an_asession_interrupted_before_the_login_blocks_no_other() -> None:
     gate = Gate(outcomes=[a_session()])
     gate.opened.set()
     source = kinetic.SessionSource(gate)
-    asking = source.asession()
     with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
-        asking.send(None)
+        asyncio.run(source.asession())
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(source.session).result(10).access_token == "00D!one"
 

@@ -5,6 +5,8 @@ import re
 import socket
 import socketserver
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -228,6 +230,15 @@ def test_a_redirect_to_nowhere_is_still_an_error(location: bytes) -> None:
         assert "redirects to nowhere" in failure_of(f"http://{address}").message
 
 
+@pytest.mark.parametrize("status", [b"102 Processing", b"103 Early Hints", b"199 Something Else"])
+def test_an_announcement_of_the_answer_is_not_the_answer(status: bytes) -> None:
+    """RFC 9110, section 15.2: a client passes over what it does not expect."""
+    announced = b"HTTP/1.1 " + status + b"\r\nLink: </style.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    with server(announced) as (address, _):
+        answer = transport().post(f"http://{address}{TOKEN_PATH}", FORM)
+    assert (answer.status, answer.body, answer.headers.get("Link")) == (200, b"{}", None)
+
+
 def test_a_tls_certificate_of_an_unknown_authority_is_refused() -> None:
     with SalesforceEmulator(tls=True) as sf:
         error = failure_of(sf.url)
@@ -367,7 +378,15 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_socks_proxy_without_its_library_is_an_error_and_not_a_direct_connection(sf: SalesforceEmulator) -> None:
     before = sf.token_requests
-    failure_of(sf.url, proxy="socks5h://127.0.0.1:9")
+    program = f"""
+import sys
+sys.modules["socks"] = None  # as where PySocks is not installed
+from kinetic_auth_core.transport.client import TokenRequest, Transport
+transport = Transport(connect_timeout=5, read_timeout=5, deadline=10, proxy="socks5h://127.0.0.1:9")
+transport.post({sf.url + TOKEN_PATH!r}, TokenRequest({{"a": "b"}}))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "For a SOCKS proxy: pip install PySocks." in ended.stderr.splitlines()[-1]
     assert sf.token_requests == before
 
 

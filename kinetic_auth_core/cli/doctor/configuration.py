@@ -38,7 +38,8 @@ def check_files(examination: Examination) -> None:
         return
     layer = variables.layers[-1]
     how = "found by searching" if layer.how_to_name_it else "named"
-    report.add(".env file", "ok", f"{layer.path} ({how})." if layer.path else "none.")
+    none = "none here or above." if choice.env_file is None else "none."
+    report.add(".env file", "ok", f"{layer.path} ({how})." if layer.path else none)
     lines = [each for each in warnings if each.startswith("python-dotenv ")]
     for each in lines:
         remedy = "Write NAME=value in that line; a value of several lines needs quotes around it."

@@ -73,8 +73,6 @@ def _about(examination: Examination, error: KineticAuthError) -> tuple[str | Non
     if isinstance(error, SessionRejectedError):
         names = ("expected_org_id", "allowed_instance_hosts")
     is_set = {row.name for row in examination.spec.rows if row.value not in (None, "")}
-    if names == ("client_secret",) and not is_set.issuperset(names):
-        hint = "It is not set, and this app wants it."
     return next((name for name in names if name in is_set), None), hint
 
 

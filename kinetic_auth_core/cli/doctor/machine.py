@@ -6,8 +6,8 @@ import shutil
 import socket
 
 from kinetic_auth_core.cli.doctor.examination import Examination
+from kinetic_auth_core.cli.doctor.store import has_a_token
 from kinetic_auth_core.cli.exit_codes import USAGE
-from kinetic_auth_core.errors import KineticAuthError
 from kinetic_auth_core.settings.schema import names_a_program, schema
 
 #: Errors of `bind` where the machine has no IPv6.
@@ -39,21 +39,11 @@ def check_callback_port(examination: Examination) -> None:
     problem = next(filter(None, (_port_problem(host, port) for host in ("127.0.0.1", "::1"))), None)
     if problem is None:
         report.add("callback port", "ok", f"{port} can be used.", "", "redirect_port")
-    elif _has_a_token(examination):
+    elif has_a_token(examination):
         what = f"{problem} A kept refresh token logs in without it."
         report.add("callback port", "warning", what, _FREE_THE_PORT, "redirect_port")
     else:
         report.add("callback port", "failure", problem, _FREE_THE_PORT, "redirect_port", code=USAGE)
-
-
-def _has_a_token(examination: Examination) -> bool:
-    """Whether a refresh token is kept, so that the next login needs no browser."""
-    assert examination.source is not None  # noqa: S101 - made by the check of the store
-    try:
-        record = examination.source._flow.grant_record()  # noqa: SLF001 - the status says whether it is lost only
-    except KineticAuthError:
-        return False
-    return record is not None and record.value is not None and record.lost is None
 
 
 def _port_problem(host: str, port: int) -> str | None:

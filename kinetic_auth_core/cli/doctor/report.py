@@ -8,6 +8,7 @@ import attrs
 from kinetic_auth_core.cli.advice import MISSPELT, NOT_NAMED, advice, place_of
 from kinetic_auth_core.cli.exit_codes import OK, UNEXPECTED, USAGE, exit_code_of
 from kinetic_auth_core.config.construct import name_places, with_place
+from kinetic_auth_core.config.environment import MISSING
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.settings.schema import ExplainedSetting
 
@@ -134,7 +135,8 @@ class Report:
             return
         # A variable that is misspelt may be what is missing; a misspelt host is nothing to trust.
         for each in sorted(error.problems, key=lambda problem: (MISSPELT not in problem, NOT_NAMED in problem)):
-            self.problem(name, each, error.remedy, exit_code_of(error))
+            remedy = f"{advice(each, self.variables)} {error.remedy}" if error.remedy and MISSING.search(each) else ""
+            self.problem(name, each, remedy, exit_code_of(error))
 
     def unexpected(self, name: str, error: Exception) -> None:
         """Add an error that should not happen; its text may quote anything."""

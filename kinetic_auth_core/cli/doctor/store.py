@@ -119,8 +119,22 @@ def check_pauses(examination: Examination) -> None:
     elif found.grant == "marked":
         what = "a login presents the refresh token at the moment, or its last login had no answer."
         report.add("refresh token", "warning", what, "Wait until that login has ended.")
+    elif examination.spec.asks_a_person and not has_a_token(examination):
+        what = "none is kept: the next login asks a person, in a browser."
+        remedy = "Log in once where there is a terminal, with the same configuration and store: kinetic-auth login."
+        report.add("refresh token", "warning", what, remedy)
     for pause in found.pauses:
         report.add("pauses", "warning", pause.reason, pause.remedy)
     if found.grant in (None, "unused", "unknown") and not found.pauses:
         report.add("pauses", "ok", "none: a login may be made now.")
     warn_of(report, "pauses", warnings)
+
+
+def has_a_token(examination: Examination) -> bool:
+    """Whether a refresh token is kept, so that the next login needs no browser."""
+    assert examination.source is not None  # noqa: S101 - made by the check of the store
+    try:
+        record = examination.source._flow.grant_record()  # noqa: SLF001 - the status says whether it is lost only
+    except KineticAuthError:
+        return False
+    return record is not None and record.value is not None and record.lost is None

@@ -144,6 +144,7 @@ class ControlPlane:
 
 
 def _one_or_all(body: Any, one: Callable[[str], bool], all_of_them: Callable[[], int]) -> int:
+    _refuse_unknown(dict(body).keys() - {"token"})
     return int(one(body["token"])) if "token" in body else all_of_them()
 
 

@@ -168,6 +168,8 @@ class RestEndpoints:
         found = re.fullmatch(r"\d+\.0/job(?:/(\w+))?", rest)
         if found is None:
             return refused("NotFound", f"the emulator has no /services/async/{rest}", 404)
+        if found[1] is None and request.method != "POST":
+            return refused("NotFound", f"the emulator has no list of jobs: POST /services/async/{rest} makes one", 404)
         job_id = found[1] or new_id("750")
         if found[1] and job_id not in self._bulk_jobs:
             return refused("InvalidJob", f"Unable to find job {job_id}")

@@ -39,12 +39,17 @@ class AwsClient:
     service: str
     permission: str
 
+    @property
+    def _named_region(self) -> str | None:
+        """The region that the reference names; None where boto3 has it from a variable or a profile."""
+        return self.target.options.get("region") or _region_of_arn(self.target.name)
+
     def connect(self) -> Any:
         """A new client. boto3 looks up credentials and region now, so that it sees a change of either."""
         session: Any = boto3.session.Session()  # the stubs list each service as a literal
         return session.client(
             self.service,
-            region_name=self.target.options.get("region") or _region_of_arn(self.target.name),
+            region_name=self._named_region,
             endpoint_url=self.target.options.get("endpoint"),
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_S,
@@ -60,15 +65,18 @@ class AwsClient:
             call: Makes them with the client in its argument.
             kept: The client to use; by default one is made, and closed afterwards.
         """
+        unnamed_region = None
         with quiet_logs():
             try:
                 if kept is not None:
                     return call(kept.get())
                 with closing(self.connect()) as client:
+                    if not self._named_region:
+                        unnamed_region = client.meta.region_name
                     return call(client)
             except (BotoCoreError, ClientError, ResponseParserError, KeyError, ValueError) as error:
                 raise_interruption(error)  # botocore wraps whatever is raised while it waits
-                return aws_problem(error, self.permission)
+                return aws_problem(error, self.permission, unnamed_region)
 
 
 def _region_of_arn(name: str) -> str | None:

@@ -4,6 +4,7 @@ Sources: the lists of errors of GetSecretValue (Secrets Manager), GetParameter (
 GetPublicKey and Sign (KMS), and "Common errors" of each API reference.
 """
 
+import attrs
 import botocore.exceptions as boto
 from botocore.parsers import ResponseParserError
 
@@ -48,14 +49,17 @@ _REFUSED_CREDENTIALS = frozenset(
 )
 
 
-def aws_problem(error: Exception, permission: str) -> Problem:
+def aws_problem(error: Exception, permission: str, region: str | None = None) -> Problem:
     """Translate an error of boto3.
 
     Args:
         error: The error.
         permission: The IAM action that was needed.
+        region: The region that was asked, where the reference does not say it.
     """
     found = _answered(error, permission) if isinstance(error, boto.ClientError) else _unanswered(error)
+    if found.remedy == _NAME and region:
+        found = attrs.evolve(found, remedy=f"{_NAME} The region was {region}.")
     return found.caused_by(error)
 
 

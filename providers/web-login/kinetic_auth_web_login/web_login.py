@@ -153,7 +153,11 @@ class WebLoginAuthenticator(GrantAuthenticator):
             found = callback.wait(self.login_timeout)
         if found is None:
             what = f"nobody has logged in within {self.login_timeout:g} s"
-            raise self._failed(InteractionRequiredError, request, what, remedy=f"Run {_command(request)} again.")
+            remedy = (
+                f"Run {_command(request)} again. If the browser shows redirect_uri_mismatch, add "
+                f"{callback.redirect_uri} to the callback URLs of the app."
+            )
+            raise self._failed(InteractionRequiredError, request, what, remedy=remedy)
         if "error" in found:
             raise self._refused(request, found)
         return {

@@ -239,8 +239,10 @@ def test_a_person_who_does_not_come_is_waited_for_as_long_as_login_timeout(
 ) -> None:
     person.decision = ""
     source = kinetic.resolve("web-login", **web_settings, login_timeout=0.5)
-    with pytest.raises(kinetic.InteractionRequiredError, match=r"within 0\.5 s"):
+    with pytest.raises(kinetic.InteractionRequiredError, match=r"within 0\.5 s") as caught:
         source.session()
+    callback = f"http://localhost:{web_settings['redirect_port']}/OauthRedirect"
+    assert f"redirect_uri_mismatch, add {callback} to the callback URLs" in caught.value.remedy
 
 
 def test_the_time_of_a_person_is_outside_of_the_deadline(web_settings: dict[str, Any], person: Any) -> None:

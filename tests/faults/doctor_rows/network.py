@@ -168,7 +168,15 @@ ROWS = [
         "REQUESTS_CA_BUNDLE",
         "ca_bundle",
     ),
-    Row("proxy", "it hangs up", _proxy(b""), "proxy", "no connection to login.salesforce.com", "proxy", 5),
+    Row(
+        "proxy",
+        "it hangs up",
+        _proxy(b""),
+        "proxy",
+        "did not connect to login.salesforce.com: it closed the connection",
+        "proxy",
+        5,
+    ),
     Row("proxy", "no scheme", variable("SF_PROXY", "proxy.acme.example:3128"), "settings", "http://", "proxy"),
     Row(
         "proxy",

@@ -37,6 +37,7 @@ ROWS = [
         "status",
         "103 Early Hints, and no answer after it",
         wire(b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n"),
+        **UNANSWERED,
     ),
     Row("status", "204 No Content", wire(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")),
     Row(

@@ -55,6 +55,13 @@ def test_tokens_expire_and_are_revoked_all_or_one(sf: SalesforceEmulator, client
     assert client.refresh(refresh_token).status_code == 400
 
 
+@pytest.mark.parametrize("action", ["expire", "revoke"])
+def test_a_misspelt_field_does_not_end_all_tokens(client: Any, control: Control, action: str) -> None:
+    token = client.token()
+    assert control("POST", action, {"access_token": token}, 400) == {"error": "unknown: access_token"}
+    assert client.call("/services/data/v62.0/limits", token).status_code == 200
+
+
 def test_policy_is_read_and_changed_all_or_nothing(sf: SalesforceEmulator, client: Any, control: Control) -> None:
     assert control("GET", "policy")["rotate_refresh_tokens"] is False
     changed = control("PATCH", "policy", {"rotate_refresh_tokens": True, "audiences": ["https://a.example"]})

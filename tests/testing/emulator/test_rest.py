@@ -79,6 +79,12 @@ def test_bulk_v1_has_its_own_error_for_a_dead_token(client: Any) -> None:
     assert client.call(f"/services/async/62.0/job/{live.json()['id']}", client.token()).status_code == 200
 
 
+def test_bulk_v1_has_no_list_of_jobs(client: Any) -> None:
+    listed = client.call("/services/async/62.0/job", client.token())
+    assert (listed.status_code, listed.headers["Content-Type"]) == (404, "application/xml")
+    assert "the emulator has no list of jobs" in listed.text
+
+
 def test_bulk_v1_answers_in_the_content_type_of_the_request(client: Any) -> None:
     headers = {"X-SFDC-Session": client.token(), "Content-Type": "application/xml; charset=UTF-8"}
     url = client.sf.url + "/services/async/62.0/job"

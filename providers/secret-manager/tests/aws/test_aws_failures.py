@@ -104,6 +104,15 @@ def test_a_missing_secret_is_reported_by_moto_as_by_aws(load: Load, at: str) -> 
         load(f"secret-manager://aws/absent?{at}")
 
 
+def test_the_region_that_was_asked_is_named_where_the_reference_does_not_name_it(
+    load: Load, relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/absent?endpoint={relay.url}")
+    assert caught.value.remedy == f"{NAME} The region was eu-north-1."
+
+
 def test_a_version_of_a_missing_secret_is_reported(aws: Aws, load: Load, at: str) -> None:
     aws("secretsmanager").create_secret(Name="one-version", SecretString="canary")
     uri = f"secret-manager://aws/one-version?version=01234567-89ab-cdef-0123-456789abcdef&{at}"
