@@ -32,6 +32,7 @@ from kinetic_auth_core.settings.fields import check_seconds, setting
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema
 from kinetic_auth_core.stores.base import MemoryStore, SessionStore
+from kinetic_auth_core.stores.shared import SharedStores
 from kinetic_auth_core.transport.connections import Transports
 
 if TYPE_CHECKING:
@@ -217,10 +218,12 @@ class SharedResources:
 
     Attributes:
         transports: The connections.
+        stores: The session stores that are open.
     """
 
     def __init__(self) -> None:
         self.transports = Transports()
+        self.stores = SharedStores()
         self._observers: Lazy[list[Named]] = Lazy()
         self._budgets: dict[str, LoginBudget] = {}
 
