@@ -431,5 +431,5 @@ class States:
         except Exception as error:  # noqa: BLE001 - a plugin's class
             raise_interruption(error)
             raise store_unavailable(label, error) from None
-        name = state_name(type(instance), instance, self._spec.provider, naming_key)
+        name = state_name(type(instance), instance, self._spec.state_owner, naming_key)
         return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._spec.pid)

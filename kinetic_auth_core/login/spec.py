@@ -163,6 +163,12 @@ class LoginSpec:
         return None if value is None else str(value)
 
     @property
+    def state_owner(self) -> str:
+        """The provider in the name of its state: the entry point's name, also for an instance that was made by hand."""
+        name: str = self.identity.who[0]
+        return self.provider if name == _BY_HAND else name
+
+    @property
     def host(self) -> str | None:
         """The host that logs in, where the provider has a `login_url`."""
         try:
@@ -367,6 +373,9 @@ def spec_for(
     )
 
 
+_BY_HAND = "by hand"  # no name of an entry point has a blank
+
+
 @functools.cache
 def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
     """What tells a class from other providers: the same as for `resolve`, where it is a registered plugin.
@@ -382,7 +391,7 @@ def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
                 return plugin.name, normalized(plugin.distribution)
     except ProviderLoadError as error:  # damaged metadata
         logger.debug("%s", error)
-    return "by hand", class_name(cls)
+    return _BY_HAND, class_name(cls)
 
 
 def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[ExplainedSetting], values: Values) -> Any:
