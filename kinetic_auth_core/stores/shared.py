@@ -69,6 +69,12 @@ class SharedStores:
             self._open = [each for each in self._open if each not in unused]
         _close(unused)
 
+    def close_all(self) -> None:
+        """Close all stores, also those of users that go on: the next call of a store opens its connections again."""
+        with self._lock:
+            stores, self._open = self._open, []
+        _close(stores)
+
     def _after_fork(self) -> None:
         """In the child: no thread holds the lock that a thread of the parent may have held."""
         self._lock = threading.RLock()

@@ -137,8 +137,6 @@ def test_an_instance_made_by_hand_has_the_token_of_the_provider_that_it_is_regis
 ) -> None:
     code = "import acme_broker\n\nclass Tickets(acme_broker.BrokerAuthenticator): ...\n"
     (tmp_path / "acme_tickets.py").write_text(code)
-        "import acme_broker\n\nclass Tickets(acme_broker.BrokerAuthenticator): ...\n"
-    )
     info = tmp_path / "acme_tickets-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-tickets\nVersion: 1\n")

@@ -58,6 +58,15 @@ def test_a_store_whose_users_are_gone_without_closing_it_is_closed_by_the_next_o
     assert kept[1] is not store
 
 
+def test_all_can_be_closed_also_those_that_are_in_use() -> None:
+    stores = SharedStores()
+    kept = [cache_of(stores, place=place) for place in "ab"]
+    stores.close_all()
+    assert [store.closed for _, store in kept] == [1, 1]
+    kept[0][0].close()
+    assert kept[0][1].closed == 1
+
+
 def test_a_store_that_raises_when_it_is_closed_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Stubborn(Counting):
         def close(self) -> None:

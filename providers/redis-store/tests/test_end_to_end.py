@@ -129,6 +129,11 @@ def test_the_tenants_of_a_pool_share_the_connections_to_redis(settings: dict[str
         for key in range(1, 20):  # five of which are closed on the way
             assert pool.source(str(key)).session() == session
         assert len(client.client_list()) == others + 1
+        evicted = pool.source("0")
+        for key in range(1, 20):
+            pool.source(str(key))
+        evicted.invalidate(session)  # code that holds it goes on to use it
+        session = evicted.session()
         pool.close()
         until(lambda: len(client.client_list()) == others)
         assert pool.source("0").session() == session
