@@ -71,7 +71,8 @@ class MarkedState:
         before: The record that was marked.
         login: The id of the login.
         was_read: Whether the provider has asked for the secret.
-        was_accepted: Whether there was a good answer.
+        was_accepted: Whether there was a good answer, and the provider has kept what it wants of it.
+        is_abandoned: Whether the login was interrupted while the exchange goes on.
         new: The record that has replaced the marked one; None: nothing has.
         presents_a_secret: Whether there is one; otherwise a person has to consent.
     """
@@ -83,6 +84,7 @@ class MarkedState:
     _note_first: Callable[[], None]
     was_read: bool = False
     was_accepted: bool = False
+    is_abandoned: bool = False
     new: Record | None = None
     presents_a_secret: bool = True
 
@@ -102,6 +104,13 @@ class MarkedState:
     def note_accepted(self) -> None:
         """Note that there was a good answer: a secret that it did not replace can be used again."""
         self.was_accepted = True
+        if self.is_abandoned:
+            self.free()
+
+    def free(self) -> None:
+        """Take the mark off a secret that a good answer has not replaced."""
+        if self.new is None:
+            self._writer.write(Record(self.record.value), self.login)
 
 
 class SingleUse:
@@ -270,10 +279,13 @@ class SingleUse:
         if marked.new is not None:
             return
         if was_sent and error is not None and is_interruption(error):  # the exchange goes on without this thread
+            marked.is_abandoned = True
+            if marked.was_accepted:  # before it could know
+                marked.free()
             return
         record = marked.record
         if error is None or marked.was_accepted:
-            self._write(marked, Record(record.value))
+            marked.free()
         elif is_the_end(error):
             self._write(marked, self._after_the_end(lost_by(error)))
         elif self._begins_with_consent(record):
