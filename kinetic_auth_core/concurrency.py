@@ -9,6 +9,7 @@ application and passes through as it is; it is recognised by the frame of the ha
 (docs/adr/0021-what-a-signal-handler-raises.md).
 """
 
+import _thread
 import contextlib
 import itertools
 import logging
@@ -140,6 +141,8 @@ def current_runner() -> tuple[int, object]:
 
 
 _waits_for: ContextVar[tuple[int, object] | None] = ContextVar("kinetic_auth_waits_for", default=None)
+_is_uninterrupted: ContextVar[bool] = ContextVar("kinetic_auth_is_uninterrupted", default=False)
+_LOOK_S = 0.01  # between looks of a greenlet for the end of another one
 
 
 def is_current_runner(runner: tuple[int, object] | None) -> bool:
@@ -148,17 +151,18 @@ def is_current_runner(runner: tuple[int, object] | None) -> bool:
 
 
 def uninterrupted(call: Callable[[], T]) -> T:
-    """Run something to its end, whatever a signal handler raises, and also where the program ends meanwhile.
+    """Run something to its end, whatever a signal handler or a greenlet's time-out raises, and if the program ends.
 
-    Signal handlers run in the main thread, and daemon threads end with the program. In these it runs in a thread of its
-    own, in the caller's context, and the caller waits: only the waiting is interrupted. The interpreter does not end
-    before that thread has.
+    Signal handlers run in the main thread, daemon threads end with the program, and greenlets may be killed. In these
+    it runs in a thread or greenlet of its own, in the caller's context, and the caller waits: only the waiting is
+    interrupted. The interpreter does not end before that thread has.
 
     Raises:
         BaseException: What the call raised.
     """
-    thread = threading.current_thread()
-    if (thread is not threading.main_thread() and not thread.daemon) or current_runner()[1] is not None:
+    thread, runner = threading.current_thread(), current_runner()
+    is_safe = thread is not threading.main_thread() and not thread.daemon and runner[1] is None
+    if is_safe or _is_uninterrupted.get():
         return call()
     found: list[tuple[T | None, BaseException | None]] = []
     is_over = threading.Event()
@@ -172,12 +176,19 @@ def uninterrupted(call: Callable[[], T]) -> T:
             is_over.set()
 
     context = copy_context()
-    context.run(_waits_for.set, current_runner())
-    try:
-        threading.Thread(target=context.run, args=(run,), name="kinetic-auth exchange", daemon=False).start()
-    except RuntimeError:  # no more threads, or the interpreter is ending
-        return call()
-    is_over.wait()
+    context.run(_waits_for.set, runner)
+    context.run(_is_uninterrupted.set, True)
+    library = _library_of_greenlets(_thread.start_new_thread) if runner[1] is not None else None
+    if library is not None:  # threads are not patched: waiting for one would stop all greenlets
+        library.spawn(context.run, run)
+        while not is_over.is_set():
+            library.sleep(_LOOK_S)
+    else:
+        try:
+            threading.Thread(target=context.run, args=(run,), name="kinetic-auth exchange", daemon=False).start()
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            return call()
+        is_over.wait()
     result, error = found.pop()
     if error is not None:
         raise error
@@ -191,12 +202,19 @@ def is_program_ending() -> bool:
 
 def pause_runner(seconds: float) -> None:
     """Sleep, and let the other greenlets of this thread run, also where `time.sleep` is not patched."""
-    if type(time.sleep).__name__ == "builtin_function_or_method":
-        for name in ("gevent", "eventlet"):
-            if (library := sys.modules.get(name)) is not None:
-                library.sleep(seconds)
-                return
-    time.sleep(seconds)
+    library = _library_of_greenlets(time.sleep)
+    (time if library is None else library).sleep(seconds)
+
+
+def _library_of_greenlets(patched: object) -> Any:
+    """The library of greenlets that is loaded and has not patched a function; None where there is none.
+
+    Args:
+        patched: The function.
+    """
+    if type(patched).__name__ != "builtin_function_or_method":
+        return None
+    return next(filter(None, map(sys.modules.get, ("gevent", "eventlet"))), None)
 
 
 #: How long what a person has to do may take, in seconds: so long others wait for a login that asks one.

@@ -250,6 +250,9 @@ class Identity:
         secrets: The names of those that are secret.
         loader: Fetches what references stand for.
         binary: The settings that take bytes.
+
+    Attributes:
+        who: See above: the entry point's name and its distribution.
     """
 
     def __init__(
@@ -260,7 +263,7 @@ class Identity:
         loader: SecretLoader,
         binary: frozenset[str] = frozenset(),
     ) -> None:
-        self._who = who
+        self.who = who
         self._values = values
         self._secrets = secrets
         self._loader = loader
@@ -300,7 +303,7 @@ class Identity:
         return self._hashed({name: plain(value) for name, value in self._values.items()}, naming_key)
 
     def _hashed(self, who: Mapping[str, Any], key: bytes) -> str:
-        text = json.dumps([self._who, who], sort_keys=True)
+        text = json.dumps([self.who, who], sort_keys=True)
         return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def _has_secrets(self) -> bool:

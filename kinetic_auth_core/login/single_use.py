@@ -72,7 +72,8 @@ class MarkedState:
         before: The record that was marked.
         login: The id of the login.
         was_read: Whether the provider has asked for the secret.
-        was_accepted: Whether there was a good answer.
+        was_accepted: Whether there was a good answer, and the provider has kept what it wants of it.
+        is_abandoned: Whether the login was interrupted while the exchange goes on.
         new: The record that has replaced the marked one; None: nothing has.
         presents_a_secret: Whether there is one; otherwise a person has to consent.
     """
@@ -84,6 +85,7 @@ class MarkedState:
     _note_first: Callable[[], None]
     was_read: bool = False
     was_accepted: bool = False
+    is_abandoned: bool = False
     new: Record | None = None
     presents_a_secret: bool = True
 
@@ -104,6 +106,13 @@ class MarkedState:
     def note_accepted(self) -> None:
         """Note that there was a good answer: a secret that it did not replace can be used again."""
         self.was_accepted = True
+        if self.is_abandoned:
+            self.free()
+
+    def free(self) -> None:
+        """Take the mark off a secret that a good answer has not replaced."""
+        if self.new is None:
+            self._writer.write(Record(self.record.value), self.login)
 
 
 class SingleUse:
@@ -272,10 +281,13 @@ class SingleUse:
         if marked.new is not None:
             return
         if was_sent and error is not None and is_interruption(error):  # the exchange goes on without this thread
+            marked.is_abandoned = True
+            if marked.was_accepted:  # before it could know
+                marked.free()
             return
         record = marked.record
         if error is None or marked.was_accepted:
-            self._write(marked, Record(record.value))
+            marked.free()
         elif is_the_end(error):
             self._write(marked, self._after_the_end(lost_by(error)))
         elif self._begins_with_consent(record):
@@ -433,5 +445,5 @@ class States:
         except Exception as error:  # noqa: BLE001 - a plugin's class
             raise_interruption(error)
             raise store_unavailable(label, error) from None
-        name = state_name(type(instance), instance, self._spec.provider, naming_key)
+        name = state_name(type(instance), instance, self._spec.state_owner, naming_key)
         return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._spec.pid)

@@ -32,6 +32,7 @@ from kinetic_auth_core.settings.fields import check_seconds, setting
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema
 from kinetic_auth_core.stores.base import MemoryStore, SessionStore
+from kinetic_auth_core.stores.shared import SharedStores
 from kinetic_auth_core.transport.connections import Transports
 
 if TYPE_CHECKING:
@@ -162,6 +163,12 @@ class LoginSpec:
         return None if value is None else str(value)
 
     @property
+    def state_owner(self) -> str:
+        """The provider in the name of its state: the entry point's name, also for an instance that was made by hand."""
+        name: str = self.identity.who[0]
+        return self.provider if name == _BY_HAND else name
+
+    @property
     def host(self) -> str | None:
         """The host that logs in, where the provider has a `login_url`."""
         try:
@@ -217,10 +224,12 @@ class SharedResources:
 
     Attributes:
         transports: The connections.
+        stores: The session stores that are open.
     """
 
     def __init__(self) -> None:
         self.transports = Transports()
+        self.stores = SharedStores()
         self._observers: Lazy[list[Named]] = Lazy()
         self._budgets: dict[str, LoginBudget] = {}
 
@@ -364,6 +373,9 @@ def spec_for(
     )
 
 
+_BY_HAND = "by hand"  # no name of an entry point has a blank
+
+
 @functools.cache
 def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
     """What tells a class from other providers: the same as for `resolve`, where it is a registered plugin.
@@ -379,7 +391,7 @@ def _who(cls: Any, is_kept: bool) -> tuple[str, str]:
                 return plugin.name, normalized(plugin.distribution)
     except ProviderLoadError as error:  # damaged metadata
         logger.debug("%s", error)
-    return "by hand", class_name(cls)
+    return _BY_HAND, class_name(cls)
 
 
 def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[ExplainedSetting], values: Values) -> Any:

@@ -123,6 +123,7 @@ class SourcePool:
             sources, self._sources = list(self._sources.values()), OrderedDict()
         for source in sources:
             source.close()
+        self._resources.stores.close_all()  # also of sources that were closed before, and used again
         self._resources.transports.close()
 
     def _make(self, key: str) -> SessionSource:

@@ -130,6 +130,7 @@ class SessionSource:
             spec.displayed("api_version") if spec.is_grant else None,
             guards=spec.guards,
             username=spec.displayed("username"),
+            stores=self._resources.stores,
         )
 
     @LazyAttribute

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import attrs
 
@@ -134,6 +134,12 @@ class SessionStore(abc.ABC):
 
     def close(self) -> None:  # noqa: B027 - a store may have nothing to close
         """Close connections. The next call opens new ones."""
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: its settings may hold a secret, such as the key that encrypts what is stored."""
+        raise TypeError(
+            f"a {type(self).__name__} may hold secrets and connections and is not pickled; make one in the worker"
+        )
 
 
 _SWEEP_EVERY = 64  # puts

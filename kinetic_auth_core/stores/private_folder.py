@@ -134,6 +134,8 @@ def _make(path: Path) -> None:
         _make(path.parent)
     with contextlib.suppress(FileExistsError):  # another process was faster
         path.mkdir(mode=0o700)
+        if os.name == "posix":
+            path.chmod(0o700)  # the umask may have removed our own permissions
         _sync(path.parent)
 
 

@@ -16,6 +16,7 @@ from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded,
 from kinetic_auth_core.settings.hosts import Guards
 from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.stores.base import MemoryStore, SessionStore, StoredValue, process_key, process_notes
+from kinetic_auth_core.stores.shared import SharedStores
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -88,6 +89,7 @@ class SessionCache:
         api_version: For the sessions that come from the store; None: as they were stored.
         guards: What such a session must be like; None: any will do.
         username: Whose session it must be, where the session says so; None: anybody's.
+        stores: Those that other sources have open: equal ones are one. None: this source is alone.
 
     Attributes:
         lease_s: Who holds the lease logs in while all others wait. One that dies blocks them no longer than this.
@@ -108,6 +110,7 @@ class SessionCache:
         *,
         guards: Guards | None = None,
         username: str | None = None,
+        stores: SharedStores | None = None,
     ) -> None:
         self._naming = FixedName(naming) if isinstance(naming, str) else naming
         self._is_constant = self._naming.is_constant
@@ -118,6 +121,7 @@ class SessionCache:
         self._username = username
         self._own = MemoryStore()
         self._place = store
+        self._stores = stores or SharedStores()
         self._store: SessionStore | None = None
         self._lifetime_s = lifetime_s
         self._api_version = api_version
@@ -331,13 +335,8 @@ class SessionCache:
     def close(self) -> None:
         """Give the store's connections back; the next use opens new ones."""
         with self._lock:
-            store, self._store = self._store, None
-        if store is not None and not isinstance(self._place, SessionStore):  # its maker closes one that was passed in
-            try:
-                store.close()
-            except Exception as error:  # noqa: BLE001 - a plugin's class
-                raise_interruption(error)
-                logger.warning("close() of %s raised %s", type(store).__name__, type(error).__name__)
+            self._store = None
+        self._stores.close(self)  # its maker closes one that was passed in
 
     def _ask(self, operation: str, ask: Callable[[SessionStore], T]) -> T:
         """Ask the store; while it is down, this process's memory."""
@@ -373,7 +372,7 @@ class SessionCache:
     def _opened(self, place: SessionStore | Callable[[], SessionStore]) -> SessionStore:
         with self._lock:
             if self._store is None:
-                self._store = place if isinstance(place, SessionStore) else place()
+                self._store = place if isinstance(place, SessionStore) else self._stores.open(self, place)
             return self._store
 
     def _note_outage(self, operation: str, why: str) -> None:

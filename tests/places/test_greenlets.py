@@ -1,5 +1,7 @@
 """gevent and eventlet: sockets of theirs, many logins in one thread, and patches that come late or by halves."""
 
+import secrets
+import time
 from collections.abc import Callable
 
 import pytest
@@ -112,3 +114,61 @@ def test_the_deadline_holds_for_an_answer_that_dribbles(tls_org: SalesforceEmula
     printed = run(DEADLINE.format(patch=patch), tls_org.settings("jwt-bearer"))
     assert printed.startswith("True ")
     assert "within the deadline of 1 s" in printed
+
+
+INTERRUPTED = """
+    import json, sys, time, warnings
+    warnings.simplefilter("ignore", DeprecationWarning)
+    {patch}
+    import kinetic_auth_core as kinetic
+
+    source = kinetic.resolve("refresh-token", store={{"name": "file", "path": "sessions"}}, **json.loads(sys.argv[1]))
+
+    def limited():
+        try:
+            with library.Timeout(0.2):
+                source.session()
+        except library.Timeout:
+            print("timed out")
+
+    def again():
+        print(source.session().is_valid())
+
+    for each in (limited, again):
+        job = library.spawn(each)
+        getattr(job, "join", None) and job.join() or getattr(job, "wait", bool)()
+"""
+
+
+@pytest.mark.parametrize("threads", [True, False])
+@pytest.mark.parametrize("rotates", [True, False])
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "from gevent import monkey; monkey.patch_all(thread={}); import gevent as library",
+        "import eventlet as library; library.monkey_patch(all=True, thread={})",
+    ],
+    ids=["gevent", "eventlet"],
+)
+def test_a_greenlet_that_is_interrupted_in_mid_login_loses_no_token(
+    tls_org: SalesforceEmulator,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    patch: str,
+    rotates: bool,
+    threads: bool,
+) -> None:
+    user = tls_org.add_user(f"{secrets.token_hex(4)}@greenlets.example")
+    app = tls_org.add_app(scopes=("api", "refresh_token"))
+    monkeypatch.setattr(tls_org.policy, "rotate_refresh_tokens", rotates)
+    settings = {
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "refresh_token": tls_org.grant_refresh_token(app, user),
+        "login_url": tls_org.url,
+        "ca_bundle": str(tls_org.ca_bundle),
+    }
+    tls_org.break_transport(Delay(1.0))
+    began = time.monotonic()
+    assert run(INTERRUPTED.format(patch=patch.format(threads)), settings) == "timed out\nTrue"
+    assert time.monotonic() - began < 30  # and not the time of a mark whose login had no answer

@@ -1,7 +1,9 @@
 """The file store: its guarantees besides the contract of stores, with real processes and umasks."""
 
+import copy
 import logging
 import os
+import pickle
 import signal
 import stat
 import subprocess
@@ -224,6 +226,42 @@ def test_only_this_user_can_read_the_files_regardless_of_the_umask(tmp_path: Pat
     assert mode_of(folder) == mode_of(folder.parent) == 0o700
     kinds = {path.suffix: mode_of(path) for path in folder.iterdir()}
     assert kinds == {".session": 0o600, ".lease": 0o600, ".lock": 0o600, "": 0o600}
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o177, 0o277, 0o777], ids=oct)
+def test_a_umask_that_takes_our_own_rights_does_not_lock_us_out_of_the_folder(folder: Path, umask: int) -> None:
+    store = kinetic.FileStore(folder)
+    store.put("k", b"v", expires_in_s=60)  # whoever is nobody below may import nothing
+    store.naming_key()
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o777)
+        if (child := os.fork()) == 0:
+            failed = 1
+            try:
+                if os.geteuid() == 0:  # whom no mode locks out
+                    os.setgroups([])
+                    os.setresgid(NOBODY, NOBODY, NOBODY)
+                    os.setresuid(NOBODY, NOBODY, NOBODY)
+                os.umask(umask)
+                store = kinetic.FileStore(f"{place}/made/store")
+                store.naming_key()
+                store.put("k", b"v", expires_in_s=60)
+                found = store.get("k")
+                failed = int(found is None or not store.acquire("k", "me", expires_in_s=60))
+            finally:
+                os._exit(failed)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert mode_of(Path(place) / "made") == mode_of(Path(place) / "made" / "store") == 0o700
+
+
+def test_a_store_with_a_key_is_not_pickled_and_says_what_to_do(folder: Path) -> None:
+    store = kinetic.FileStore(folder, key=Fernet.generate_key().decode())
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(
+            TypeError, match="a FileStore may hold secrets and connections and is not pickled; make one"
+        ):
+            copied(store)
 
 
 @posix

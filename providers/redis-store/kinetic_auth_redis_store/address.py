@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from kinetic_auth_core import ConfigurationError
+from kinetic_auth_core.plugins import raise_interruption
 
 if TYPE_CHECKING:
     from redis import Redis
 
 #: The options allowed after `?`. redis-py accepts any, such as `ssl_cert_reqs=none` and timeouts.
-OPTIONS = ("client_name", "db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+OPTIONS = ("client_name", "db", *_FILES)
 _SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -53,11 +55,17 @@ def connect(url: str, timeout_s: float) -> "Redis":
     Args:
         url: A URL that `check_url` accepts.
         timeout_s: Seconds for connecting, and for each answer.
+
+    Raises:
+        ConfigurationError: A file that the URL names cannot be read: redis-py would say that of the host.
     """
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
+    for name, path in parse_qsl(urlsplit(url).query):
+        if name in _FILES:
+            _check_file(name, path)
     options: dict[str, Any] = {"ssl_check_hostname": True} if url.startswith("rediss:") else {}
     return Redis.from_url(
         url,
@@ -66,3 +74,13 @@ def connect(url: str, timeout_s: float) -> "Redis":
         retry=Retry(NoBackoff(), 0),
         **options,
     )
+
+
+def _check_file(name: str, path: str) -> None:
+    try:
+        with open(path, "rb"):  # noqa: PTH123 - a path as the TLS library takes it
+            return
+    except (OSError, ValueError) as error:
+        raise_interruption(error)
+        why = getattr(error, "strerror", None) or type(error).__name__
+    raise ConfigurationError(f"{name}: {path} cannot be read: {why}")

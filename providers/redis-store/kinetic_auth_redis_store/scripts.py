@@ -70,20 +70,30 @@ return redis.call('DEL', KEYS[1])
 """
 )
 
+#: `holder`: who has the lease; false for nobody, also where others have put a foreign value.
+_HOLDER: Final = """
+local holder = redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('GET', KEYS[1])
+"""
+
 #: Arguments: the holder; the lifetime of the lease in ms. Returns 1 if the holder has it now.
-ACQUIRE: Final = """
-local holder = redis.call('GET', KEYS[1])
+ACQUIRE: Final = (
+    _HOLDER
+    + """
 if holder and holder ~= ARGV[1] then
     return 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
+)
 
 #: Argument: the holder. Returns 1 if it had the lease.
-RELEASE: Final = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+RELEASE: Final = (
+    _HOLDER
+    + """
+if holder ~= ARGV[1] then
     return 0
 end
 return redis.call('DEL', KEYS[1])
 """
+)

@@ -132,11 +132,14 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         """Store a value; see `SessionStore.put`."""
         name = self._name(key, "value")
         sealed = self._seal().seal(name, value)
-        made = self._run(scripts.PUT, name, _text(generation), sealed, _milliseconds(expires_in_s))
-        if made is not None and self.replicas:
-            confirmed = self._redis().wait(self.replicas, _milliseconds(self.timeout / 2))
-            if confirmed < self.replicas:
-                logger.warning("%d of %d replicas have confirmed a value in time", confirmed, self.replicas)
+        arguments = (name, _text(generation), sealed, _milliseconds(expires_in_s))
+        if not self.replicas:
+            made = self._run(scripts.PUT, *arguments)
+        else:
+            with self._redis().client() as connection:  # WAIT is about what the same connection has written
+                made = self._run(scripts.PUT, *arguments, client=connection)
+                if made is not None:
+                    self._await_replicas(connection)
         return None if made is None else int(made)
 
     def delete(self, key: str, *, generation: int | None = None) -> bool:
@@ -192,8 +195,22 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         """The name in Redis. A cluster hashes the part in braces: everything of a key is on one node."""
         return f"{self.prefix}{{{key}}}:{what}"
 
-    def _run(self, script: str, name: str, *arguments: str | bytes | int) -> Any:
-        return self._redis().eval(script, 1, name, *arguments)
+    def _run(self, script: str, name: str, *arguments: str | bytes | int, client: Any = None) -> Any:
+        from redis import ReadOnlyError
+
+        client = client or self._redis()
+        try:
+            return client.eval(script, 1, name, *arguments)
+        except ReadOnlyError:  # the other end has become a replica: the address may lead to the new master by now
+            if client.connection is not None:
+                client.connection.disconnect()
+            client.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    def _await_replicas(self, client: Any) -> None:
+        confirmed = client.wait(self.replicas, _milliseconds(self.timeout / 2))
+        if confirmed < self.replicas:
+            logger.warning("%d of %d replicas have confirmed a value in time", confirmed, self.replicas)
 
     def _redis(self) -> Any:
         """The client; untyped, because redis-py types each answer as a possible awaitable."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -60,6 +62,33 @@ def test_a_replica_that_does_not_confirm_is_reported(
     store = new_store(server.url, key=KEY, replicas=1, timeout=0.4)
     assert store.put("replicated", b"value", expires_in_s=60)
     assert "0 of 1 replicas" in caplog.text
+
+
+def test_replicas_are_asked_over_the_connection_that_has_written(
+    server: Any, new_store: Callable[..., RedisStore]
+) -> None:
+    store = new_store(server.url, key=KEY, replicas=1, timeout=0.2)
+    is_over = threading.Event()
+
+    def use_connections() -> None:
+        while not is_over.is_set():
+            store.release("key", "holder")
+
+    with server.client() as client, client.monitor() as monitor, ThreadPoolExecutor(32) as threads:
+        for _ in range(4):
+            threads.submit(use_connections)
+        list(threads.map(lambda number: store.put(f"value-{number}", b"value", expires_in_s=60), range(500)))
+        is_over.set()
+        client.echo("the end")
+        before: dict[str, str] = {}
+        asked = []
+        for each in monitor.listen():
+            if each["command"].startswith("ECHO"):
+                break
+            if each["client_type"] == "tcp":
+                asked += [before.get(each["client_port"], "")] if each["command"].startswith("WAIT") else []
+                before[each["client_port"]] = each["command"]
+    assert ["PEXPIRE" in command for command in asked] == [True] * 500  # the script that stores
 
 
 def test_a_number_of_replicas_below_zero_is_refused() -> None:

@@ -119,6 +119,26 @@ def test_two_sources_share_one_login(sf: SalesforceEmulator, settings: dict[str,
         assert sf.token_requests == 2
 
 
+def test_the_tenants_of_a_pool_share_the_connections_to_redis(settings: dict[str, Any], empty_server: Any) -> None:
+    def tenant(key: str) -> dict[str, Any]:
+        return {"provider": "jwt-bearer", "session_lifetime": 3600 + int(key), **settings}
+
+    with empty_server.client() as client, kinetic.SourcePool(tenants=tenant, size=15) as pool:
+        others = len(client.client_list())
+        session = pool.source("0").session()
+        for key in range(1, 20):  # five of which are closed on the way
+            assert pool.source(str(key)).session() == session
+        assert len(client.client_list()) == others + 1
+        evicted = pool.source("0")
+        for key in range(1, 20):
+            pool.source(str(key))
+        evicted.invalidate(session)  # code that holds it goes on to use it
+        session = evicted.session()
+        pool.close()
+        until(lambda: len(client.client_list()) == others)
+        assert pool.source("0").session() == session
+
+
 def test_many_processes_with_many_threads_log_in_once_and_redis_holds_no_plain_text(
     sf: SalesforceEmulator, settings: dict[str, Any], empty_server: Any
 ) -> None:

@@ -8,12 +8,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from cryptography.fernet import Fernet
 
+import kinetic_auth_core as kinetic
 from kinetic_auth_redis_store import RedisStore
 
 pytestmark = pytest.mark.usefixtures("full_tier")
@@ -146,3 +148,82 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+class Endpoint:
+    """An address that leads each new connection to one server, as a name or a balancer in front of a failover does."""
+
+    def __init__(self, port: int) -> None:
+        self.leads_to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        for each in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                pair = self._listener.accept()[0], socket.create_connection(("127.0.0.1", self.leads_to))
+                self._sockets += pair
+                for each in (pair, pair[::-1]):
+                    threading.Thread(target=self._copy, args=each, daemon=True).start()
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_after_a_failover_that_leaves_connections_open_the_new_master_is_found(
+    new_server: Callable[..., Any], new_store: NewStore, replicas: int
+) -> None:
+    before, after = new_server(), new_server()
+    endpoint = Endpoint(before.port)
+    store = new_store(f"redis://127.0.0.1:{endpoint.port}/0", KEY, replicas=replicas)
+    assert store.put("key", b"before", expires_in_s=60)
+    with before.client() as client:
+        client.replicaof("127.0.0.1", after.port)
+    endpoint.leads_to = after.port
+    with pytest.raises(redis.ReadOnlyError):
+        store.put("key", b"lost", expires_in_s=60)
+    assert store.put("key", b"after", expires_in_s=60)
+    with after.client() as client:
+        assert client.dbsize() == 1
+    endpoint.close()
+
+
+@pytest.mark.parametrize("put", [("rpush", "a"), ("hset", "a", "b"), ("sadd", "a")])
+def test_a_foreign_value_in_the_place_of_a_lease_blocks_no_login(
+    empty_server: Any, new_store: NewStore, put: tuple[str, ...]
+) -> None:
+    store = new_store(empty_server.url, KEY)
+    command, *values = put
+    with empty_server.client() as client:
+        client.execute_command(command, "kinetic-auth:{key}:lease", *values)
+        store.release("key", "first")
+        assert store.acquire("key", "first", expires_in_s=15)
+        assert not store.acquire("key", "second", expires_in_s=15)
+        store.release("key", "first")
+        assert store.acquire("key", "second", expires_in_s=15)
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_a_missing_file_of_tls_is_named_and_not_taken_for_a_missing_server(
+    new_store: NewStore, tmp_path: Path, option: str
+) -> None:
+    store = new_store(f"rediss://:canary@127.0.0.1:1/0?{option}={tmp_path}/none.pem", KEY)
+    for call in calls(store):
+        with pytest.raises(
+            kinetic.ConfigurationError, match=f"{option}: {tmp_path}/none.pem cannot be read: No such file"
+        ) as failed:
+            call()
+        assert "canary" not in str(failed.value)
