@@ -31,8 +31,7 @@ from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.fields import check_seconds, setting
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema
-from kinetic_auth_core.stores.base import MemoryStore, SessionStore
-from kinetic_auth_core.stores.shared import SharedStores
+from kinetic_auth_core.stores.base import MemoryStore, SessionStore, SharedStores
 from kinetic_auth_core.transport.connections import Transports
 
 if TYPE_CHECKING:

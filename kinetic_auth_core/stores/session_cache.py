@@ -15,8 +15,14 @@ from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.hosts import Guards
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stores.base import MemoryStore, SessionStore, StoredValue, process_key, process_notes
-from kinetic_auth_core.stores.shared import SharedStores
+from kinetic_auth_core.stores.base import (
+    MemoryStore,
+    SessionStore,
+    SharedStores,
+    StoredValue,
+    process_key,
+    process_notes,
+)
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

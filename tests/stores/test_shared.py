@@ -8,9 +8,8 @@ import attrs
 import pytest
 
 import kinetic_auth_core as kinetic
-from kinetic_auth_core.stores.base import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore, SharedStores
 from kinetic_auth_core.stores.session_cache import SessionCache
-from kinetic_auth_core.stores.shared import SharedStores
 
 
 @attrs.define(eq=False)
