@@ -157,11 +157,14 @@ class ProviderInstances:
             cause = redacted_cause(error, hooks.secrets)
             what = f"raised {describe(cause)}"
         else:
-            if isinstance(session, SalesforceSession) and session.access_token:
+            if isinstance(session, SalesforceSession) and _can_be_sent(session.access_token):
                 self._spec.check(session, hooks.secrets)
                 return _with_end(session)
             if isinstance(session, SalesforceSession):
-                what = "returned an invalid session: it has no access_token."
+                wrong = "it has no access_token"
+                if session.access_token:
+                    wrong = "its access_token has a line break or another control character in it"
+                what = f"returned an invalid session: {wrong}."
             else:
                 what = f"returned {type(session).__name__} instead of a SalesforceSession."
                 remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
@@ -203,6 +206,11 @@ def _close_quietly(instance: Any) -> None:
         except Exception as error:  # noqa: BLE001 - a plugin's class
             raise_interruption(error)
             logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
+
+
+def _can_be_sent(access_token: str) -> bool:
+    """Whether a header can have it; what was read from a file may end in a line break."""
+    return bool(access_token) and access_token.isprintable()
 
 
 def _with_end(session: SalesforceSession) -> SalesforceSession:

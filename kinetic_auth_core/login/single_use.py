@@ -46,7 +46,7 @@ from kinetic_auth_core.login.state import (
 )
 from kinetic_auth_core.oauth.error_codes import is_the_end, token_was_not_used
 from kinetic_auth_core.registry.hookspecs import checked_state
-from kinetic_auth_core.stores.base import MemoryStore
+from kinetic_auth_core.stores.base import MemoryStore, naming_key_of
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 logger = logging.getLogger(__name__)
@@ -427,7 +427,7 @@ class States:
         label = self._spec.label
         try:
             store = self._cache.opened_store() or memory_of_states()
-            naming_key = store.naming_key()
+            naming_key = naming_key_of(store)
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin's class

@@ -15,7 +15,14 @@ from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.hosts import Guards
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stores.base import MemoryStore, SessionStore, StoredValue, process_key, process_notes
+from kinetic_auth_core.stores.base import (
+    MemoryStore,
+    SessionStore,
+    StoredValue,
+    naming_key_of,
+    process_key,
+    process_notes,
+)
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -162,7 +169,7 @@ class SessionCache:
             if time.monotonic() < self._left_alone_until:
                 return self._name if self._is_shared else None
             try:
-                naming_key = self._opened(place).naming_key()
+                naming_key = naming_key_of(self._opened(place))
             except ConfigurationError:
                 raise
             except Exception as error:  # noqa: BLE001 - as in _ask
@@ -281,7 +288,7 @@ class SessionCache:
 
         _ = self.key
         own = get(process_notes(), process_key())
-        return [*own, *self._ask("get", lambda store: get(store, store.naming_key()))]
+        return [*own, *self._ask("get", lambda store: get(store, naming_key_of(store)))]
 
     def change_notes(
         self, name_of: Callable[[bytes], str], change: Callable[[bytes, bytes], bytes], expires_in_s: float
@@ -308,7 +315,7 @@ class SessionCache:
 
         _ = self.key
         write(process_notes(), process_key())
-        self._ask("put", lambda store: write(store, store.naming_key()))
+        self._ask("put", lambda store: write(store, naming_key_of(store)))
 
     def acquire_note(self, name_of: Callable[[bytes], str], holder: str) -> "Lease | None":
         """Take the lease of what is kept, for `lease_s` seconds; None if another process has it.
@@ -319,7 +326,7 @@ class SessionCache:
         """
 
         def acquire(store: SessionStore) -> Lease | None:
-            naming_key = store.naming_key()
+            naming_key = naming_key_of(store)
             if not naming_key:  # nothing is shared there
                 return Lease(self._own, holder, holder)
             name = _note_name(name_of, naming_key)
