@@ -4,6 +4,7 @@ The constructor, `from_env`, the config file, the CLI and the docs' tables all u
 how a setting is declared; the `config` package reads the values.
 """
 
+import enum
 import functools
 import inspect
 import typing
@@ -206,7 +207,8 @@ class Setting:
         value = self.value_of(instance)
         if value is self.default and self._is_good_by_default:
             return
-        coerce(value, self.type)
+        if isinstance(member := coerce(value, self.type), enum.Enum) and member is not value:
+            raise ValueError(f"expected {type(member).__name__}.{member.name}")  # a constructor converts nothing
         if self.required and value == "":
             raise ValueError("is empty")
         self.validate(instance, value)
