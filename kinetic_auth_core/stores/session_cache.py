@@ -11,7 +11,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.redaction import describe, mask, redacted_cause
+from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause
 from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.hosts import Guards
 from kinetic_auth_core.settings.schema import secret_texts
@@ -170,7 +170,8 @@ class SessionCache:
                 return self._name if self._is_shared else None
             try:
                 naming_key = naming_key_of(self._opened(place))
-            except ConfigurationError:
+            except ConfigurationError as error:
+                redact_error(error, secret_texts(self._store))
                 raise
             except Exception as error:  # noqa: BLE001 - as in _ask
                 raise_interruption(error)

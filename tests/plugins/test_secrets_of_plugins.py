@@ -1,7 +1,8 @@
 """Secrets of other people's plugins, whose errors quote them: no message, cause or argument shows them."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -118,6 +119,39 @@ def test_an_observer_that_refuses_a_login_does_not_show_its_own_secret_settings(
 
     with pytest.raises(kinetic.AuthenticationError, match=r"refused \*{8}") as raised:
         kinetic.SessionSource(Quoting("of-the-provider"), observers=[Gate(CANARY)]).session()
+
+    assert CANARY not in shown(raised.value)
+
+
+@attrs.define(eq=False)
+class QuotingStore(kinetic.MemoryStore):
+    password: str = kinetic.setting(help="The password.", secret=True)
+    error: type[Exception] = kinetic.setting(default=RuntimeError, help="What it raises.")
+
+    def naming_key(self) -> bytes:
+        raise self.error(f"refused {self.password}")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, kinetic.ConfigurationError])
+def test_what_a_store_raises_about_its_key_does_not_show_its_secret_settings(
+    error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(kinetic.KineticAuthError) as raised:
+        kinetic.SessionSource(Quoting("of-the-provider"), store=QuotingStore(CANARY, error)).session()
+
+    assert "refused ********" in caplog.text + str(raised.value)
+    assert CANARY not in caplog.text + shown(raised.value)
+
+
+def test_a_store_that_cannot_be_made_is_a_problem_of_the_configuration(install: Callable[..., Path]) -> None:
+    source = (
+        "import attrs\n@attrs.define(eq=False)\nclass Store(kinetic.MemoryStore):\n"
+        "    password: str = kinetic.setting(help='Password.', secret=True)\n"
+        "    def __attrs_post_init__(self):\n        raise LookupError(f'refused {self.password}')\n"
+    )
+    install("quoting-store", source, {"session_stores": {"quoting": "quoting_store:Store"}})
+    with pytest.raises(kinetic.ConfigurationError, match=r"store .*LookupError: refused \*{8}") as raised:
+        kinetic.resolve("password", store={"name": "quoting", "password": CANARY})
 
     assert CANARY not in shown(raised.value)
 
