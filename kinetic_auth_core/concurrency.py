@@ -26,6 +26,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from kinetic_auth_core.errors import KineticAuthError
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
@@ -35,15 +37,23 @@ class Forkable(Protocol):
     def _after_fork(self) -> None: ...
 
 
+class _Reference(weakref.ref[Forkable]):
+    """A weak reference that equals none but itself: plugins may be equal to each other, or have no hash."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
 # Not a WeakSet: its methods are Python code, which a signal can interrupt half-way.
-_forkables: "set[weakref.ref[Forkable]]" = set()
+_forkables: set[_Reference] = set()
 _forget = _forkables.discard  # one for all of them
 _process_id = os.getpid()
 
 
 def reset_after_fork(forkable: Forkable) -> None:
     """Have `_after_fork` called in the child of each `fork`, as long as the object lives."""
-    _forkables.add(weakref.ref(forkable, _forget))
+    _forkables.add(_Reference(forkable, _forget))
 
 
 def notice_fork() -> None:
@@ -62,7 +72,11 @@ def _reset_all() -> None:
     _being_made.clear()  # the threads that make them are the parent's
     for reference in list(_forkables):
         if (forkable := reference()) is not None:
-            forkable._after_fork()  # noqa: SLF001 - the protocol of this module
+            try:
+                forkable._after_fork()  # noqa: SLF001 - the protocol of this module
+            except Exception as error:  # noqa: BLE001 - a plugin's code; the others are renewed all the same
+                raise_interruption(error)
+                logger.warning("_after_fork() of %s raised %s", type(forkable).__name__, type(error).__name__)
     _process_id = os.getpid()  # last: a thread of the child that comes meanwhile renews them once more
 
 

@@ -92,6 +92,28 @@ def redact_chain(error: BaseException, secrets: Iterable[str]) -> None:
     error.__suppress_context__ = is_suppressed
 
 
+def redact_error(error: BaseException, secrets: Iterable[str]) -> None:
+    """Take secrets out of an error of ours that a plugin raised, and out of its chain of causes.
+
+    Args:
+        error: The error: its text, remedy, description and problems are masked.
+        secrets: What must not show.
+    """
+    secrets = list(secrets)
+    redact_chain(error, secrets)
+    error.args = tuple(_masked(each, secrets) for each in error.args)
+    for name in ("message", "remedy", "description", "problems"):
+        value = getattr(error, name, None)
+        if (masked := _masked(value, secrets)) != value:
+            setattr(error, name, masked)
+
+
+def _masked(value: object, secrets: list[str]) -> object:
+    if isinstance(value, tuple):
+        return tuple(_masked(each, secrets) for each in value)
+    return mask(value, secrets) if isinstance(value, str) else value
+
+
 def secret_boundary(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a public entry point whose arguments, or the frames below it, may hold secrets.
 

@@ -8,10 +8,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import attrs
 import pytest
 
 from kinetic_auth_core import concurrency
-from kinetic_auth_core.concurrency import LazyAttribute, Once
+from kinetic_auth_core.concurrency import LazyAttribute, Once, reset_after_fork
 
 
 def test_a_value_is_made_once_and_again_after_take() -> None:
@@ -116,3 +117,25 @@ def test_an_attribute_that_threads_ask_for_at_once_is_the_same_for_all() -> None
             found = [each.result() for each in [pool.submit(getattr, holder, "value") for _ in range(8)]]
         assert len(set(found)) == 1
         assert holder.value is found[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_renews_plugins_that_are_equal_or_have_no_hash_and_those_after_one_that_fails() -> None:
+    @attrs.define
+    class Equal:
+        fails: bool = False
+        renewed: list[int] = attrs.field(factory=list, eq=False)
+
+        def _after_fork(self) -> None:
+            if self.fails:
+                raise LookupError
+            self.renewed.append(1)
+
+    plugins = [Equal(), Equal(fails=True), Equal(), Equal(fails=True), Equal()]
+    for each in plugins:
+        reset_after_fork(each)
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        os._exit(0 if [len(each.renewed) for each in plugins] == [1, 0, 1, 0, 1] else 1)
+    assert os.waitpid(pid, 0)[1] == 0

@@ -31,6 +31,7 @@ from kinetic_auth_core.settings.schema import (
     Setting,
     exactly_one_of,
     schema,
+    texts_in,
 )
 
 
@@ -293,7 +294,7 @@ def make_plugin(
         made, wrong = construct(cls, MergedSettings(values, merged.rows, (*merged.problems, *problems)))
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         raise_interruption(error)
-        secrets = [values[each.name] for each in settings if each.secret and isinstance(values.get(each.name), str)]
+        secrets = texts_in([values.get(each.name) for each in settings if each.secret])
         cause = redacted_cause(error, secrets)
     if cause is not None:
         raise ProviderLoadError(f"{table.source}: its class cannot be instantiated: {describe(cause)}.") from cause

@@ -26,7 +26,7 @@ from kinetic_auth_core.errors import (
     TransportError,
 )
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
-from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
 from kinetic_auth_core.registry.hookspecs import AcceptedState, InstanceState, LoginRequest, hookimpl, may_ask_a_person
 from kinetic_auth_core.registry.validation import ValidatedMeta
@@ -347,10 +347,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
             self.granted(asked, answer)
         except KineticAuthError as error:
             raise_interruption(error)
-            secrets = self._secrets_with(answer)
-            redact_chain(error, secrets)
-            error.message, error.remedy = mask(error.message, secrets), mask(error.remedy, secrets)
-            error.args = (error.message,)
+            redact_error(error, self._secrets_with(answer))
             failure = error
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
@@ -373,7 +370,9 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         try:
             with not_counted() if self.asks_a_person and asked.interactive else contextlib.nullcontext():
                 fields: object = self.grant(asked)
-        except KineticAuthError:
+        except KineticAuthError as error:
+            raise_interruption(error)
+            redact_error(error, secret_texts(self))
             raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)

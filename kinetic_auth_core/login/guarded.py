@@ -32,11 +32,10 @@ from kinetic_auth_core.login.single_use import LostGrantError, MarkedState, Sing
 from kinetic_auth_core.login.spec import LoginSpec, SharedResources, make_instance
 from kinetic_auth_core.login.state import OpenState, OwnState
 from kinetic_auth_core.oauth.error_codes import culprit_of, is_the_end
-from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause, secret_boundary
+from kinetic_auth_core.redaction import describe, redact_chain, redact_error, redacted_cause, secret_boundary
 from kinetic_auth_core.registry.hookspecs import LoginHooks, LoginRequest, ProviderState
 from kinetic_auth_core.registry.loading import are_loading
 from kinetic_auth_core.session import InvalidSessionError, SalesforceSession, jwt_times
-from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.transport.connections import Deadline, current_tally
 
 if TYPE_CHECKING:
@@ -138,29 +137,34 @@ class ProviderInstances:
             SessionRejectedError: A guard refuses the session.
             AuthenticationError: The plugin raised something else, or returned an invalid session; or what it raised.
         """
-        secrets, cause, remedy = secret_texts(provider.instance), None, "Report this to the plugin's authors."
+        hooks, cause, remedy = provider.hooks, None, "Report this to the plugin's authors."
         what, failure = "", None
         try:
-            session = provider.hooks.authenticate(request)
+            session = hooks.authenticate(request)
         except InvalidSessionError as error:
             raise_interruption(error)
             what = f"returned an invalid session: {'; '.join(error.problems)}."
         except KineticAuthError as error:
             raise_interruption(error)
-            redact_chain(error, secrets)
+            # The messages of our own logins are masked already, and have words that a weak password may be.
+            is_foreign = not isinstance(provider.instance, GrantAuthenticator) or hooks.wrappers
+            (redact_error if is_foreign else redact_chain)(error, hooks.secrets)
             failure = with_place(error, self._spec.rows)
             if failure is error:
                 raise
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
-            cause = redacted_cause(error, secrets)
+            cause = redacted_cause(error, hooks.secrets)
             what = f"raised {describe(cause)}"
         else:
-            if isinstance(session, SalesforceSession) and session.access_token:
-                self._spec.check(session, secrets)
+            if isinstance(session, SalesforceSession) and _can_be_sent(session.access_token):
+                self._spec.check(session, hooks.secrets)
                 return _with_end(session)
             if isinstance(session, SalesforceSession):
-                what = "returned an invalid session: it has no access_token."
+                wrong = "it has no access_token"
+                if session.access_token:
+                    wrong = "its access_token has a line break or another control character in it"
+                what = f"returned an invalid session: {wrong}."
             else:
                 what = f"returned {type(session).__name__} instead of a SalesforceSession."
                 remedy += " If it is yours, end its authenticate() with: return kinetic.SalesforceSession(...)"
@@ -202,6 +206,11 @@ def _close_quietly(instance: Any) -> None:
         except Exception as error:  # noqa: BLE001 - a plugin's class
             raise_interruption(error)
             logger.warning("close() of %s raised %s", type(instance).__name__, type(error).__name__)
+
+
+def _can_be_sent(access_token: str) -> bool:
+    """Whether a header can have it; what was read from a file may end in a line break."""
+    return bool(access_token) and access_token.isprintable()
 
 
 def _with_end(session: SalesforceSession) -> SalesforceSession:

@@ -45,8 +45,10 @@ from kinetic_auth_core.login.state import (
     store_unavailable,
 )
 from kinetic_auth_core.oauth.error_codes import is_the_end, token_was_not_used
+from kinetic_auth_core.redaction import redact_error
 from kinetic_auth_core.registry.hookspecs import checked_state
-from kinetic_auth_core.stores.base import MemoryStore
+from kinetic_auth_core.settings.schema import secret_texts
+from kinetic_auth_core.stores.base import MemoryStore, naming_key_of
 from kinetic_auth_core.stores.session_cache import SessionCache
 
 logger = logging.getLogger(__name__)
@@ -436,14 +438,15 @@ class States:
             StoreUnavailableError: The store failed.
             ConfigurationError: The store cannot keep it.
         """
-        label = self._spec.label
+        label, store = self._spec.label, None
         try:
             store = self._cache.opened_store() or memory_of_states()
-            naming_key = store.naming_key()
-        except ConfigurationError:
+            naming_key = naming_key_of(store)
+        except ConfigurationError as error:
+            redact_error(error, secret_texts(store))
             raise
         except Exception as error:  # noqa: BLE001 - a plugin's class
             raise_interruption(error)
-            raise store_unavailable(label, error) from None
+            raise store_unavailable(label, error, secret_texts(store)) from None
         name = state_name(type(instance), instance, self._spec.state_owner, naming_key)
         return StateEntry(store, name, label, is_memory=isinstance(store, MemoryStore), pid=self._spec.pid)

@@ -30,7 +30,7 @@ from kinetic_auth_core.registry.validation import reference_problem
 from kinetic_auth_core.session import SalesforceSession
 from kinetic_auth_core.settings.fields import check_seconds, setting
 from kinetic_auth_core.settings.hosts import Guards, check_hosts, check_org_id, default_hosts
-from kinetic_auth_core.settings.schema import ExplainedSetting, schema
+from kinetic_auth_core.settings.schema import ExplainedSetting, schema, texts_in
 from kinetic_auth_core.stores.base import MemoryStore, SessionStore, SharedStores
 from kinetic_auth_core.transport.connections import Transports
 
@@ -425,4 +425,4 @@ def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[Explai
 
 
 def _texts(values: Values) -> list[str]:
-    return [value for value in values.by_name.values() if isinstance(value, str)]
+    return list(texts_in(values.by_name))

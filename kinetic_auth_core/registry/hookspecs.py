@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -21,8 +21,9 @@ import pluggy
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError
-from kinetic_auth_core.redaction import describe, redact_chain, redacted_cause
+from kinetic_auth_core.redaction import describe, redact_error, redacted_cause
 from kinetic_auth_core.session import SalesforceSession
+from kinetic_auth_core.settings.schema import secret_texts
 from kinetic_auth_core.transport.connections import current_tally
 
 if TYPE_CHECKING:
@@ -338,13 +339,19 @@ class LoginHooks:
         observers: Plugins that observe logins or wrap `authenticate`, each with its name.
     """
 
-    def __init__(self, provider: object | None, observers: Iterable[tuple[str, object]] = ()) -> None:
+    def __init__(self, provider: object | None, observers: Collection[tuple[str, object]] = ()) -> None:
         self._manager = plugin_manager(Authenticator, SessionObserver)
+        self._plugins = [provider, *(observer for _, observer in observers)]
         for name, observer in observers:
             self._manager.register(_HookImplementations(observer), name)
         if provider is not None:
             self._manager.register(_HookImplementations(provider))
             self._manager.register(_Innermost(), _INNERMOST)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The texts in the secret settings of the provider and the observers, which messages must not contain."""
+        return [text for plugin in self._plugins for text in secret_texts(plugin)]
 
     @property
     def wrappers(self) -> list[str]:
@@ -405,8 +412,14 @@ class KeyLoaderHooks:
     """
 
     def __init__(self, loader: object) -> None:
+        self._loader = loader
         self._manager = plugin_manager(KeyLoader)
         self._manager.register(_HookImplementations(loader))
+
+    @property
+    def secrets(self) -> list[str]:
+        """The texts in the loader's own secret settings, which messages must not contain."""
+        return secret_texts(self._loader)
 
     def load_key(self, reference: "Reference") -> object:
         """Fetch what a reference names. The result is not checked yet.
@@ -419,11 +432,11 @@ class KeyLoaderHooks:
             return self._manager.hook.load_key(reference=reference)
         except KineticAuthError as error:
             raise_interruption(error)
-            redact_chain(error, ())
+            redact_error(error, self.secrets)
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
             raise_interruption(error)
-            cause = redacted_cause(error, ())
+            cause = redacted_cause(error, self.secrets)
         raise KeyLoadError(f"{reference}: the key loader raised {describe(cause)}") from cause
 
     def identity(self, reference: "Reference") -> str | None:
@@ -438,11 +451,11 @@ class KeyLoaderHooks:
             found: object = self._manager.hook.identity(reference=reference)
         except KineticAuthError as error:
             raise_interruption(error)
-            redact_chain(error, ())
+            redact_error(error, self.secrets)
             raise
         except Exception as error:  # noqa: BLE001 - raised again below
             raise_interruption(error)
-            cause = redacted_cause(error, ())
+            cause = redacted_cause(error, self.secrets)
             what = f"raised {describe(cause)}"
         else:
             if found is None or (isinstance(found, str) and found):

@@ -16,6 +16,7 @@ from stevedore.driver import DriverManager
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
+from kinetic_auth_core.redaction import mask, redact_error, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -196,15 +197,20 @@ def check_reference(reference: "Reference", allowed: AllowedPlugins = ALL_ALLOWE
         KineticAuthError: The key loader rejects the reference.
     """
     plugin = find(KEY_LOADERS, reference.scheme, allowed, place=reference.rest.partition("/")[0])
+    hooks = KeyLoaderHooks(_hooks_of(KEY_LOADERS, plugin, allowed))
     try:
-        KeyLoaderHooks(_hooks_of(KEY_LOADERS, plugin, allowed)).check_reference(reference)
+        hooks.check_reference(reference)
     except KineticAuthError as error:
         raise_interruption(error)
+        redact_error(error, hooks.secrets)
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - raised again below
         raise_interruption(error)
-        raise _invalid(plugin, f"raised {type(error).__name__} in check_reference: {error}") from error
-    return plugin
+        cause = redacted_cause(error, hooks.secrets)
+        what = f"raised {type(error).__name__} in check_reference: {mask(str(error), hooks.secrets)}"
+    else:
+        return plugin
+    raise _invalid(plugin, what) from cause
 
 
 def load_observer(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> object:

@@ -64,7 +64,11 @@ def spec_mistake(plugin: object, found: Mapping[str, Any], *specs: type) -> str 
         options = _options(raw) or {}
         hook = options.get("specname") or name
         if hook in hooks:
-            if wrong := [each for each in _arguments(plugin, name) if each not in hooks[hook]]:
+            arguments = _arguments(plugin, name)
+            if by_keyword := [each.name for each in arguments if each.kind is each.KEYWORD_ONLY]:
+                what = " and ".join(map(repr, by_keyword))
+                return f"does not fit the hookspec: {hook} is called by position: write {what} without the * before it"
+            if wrong := [each.name for each in arguments if each.name not in hooks[hook]]:
                 what = " and ".join(map(repr, wrong))
                 return f"does not fit the hookspec: {hook} has no argument {what}; it has: {', '.join(hooks[hook])}"
         elif not options.get("optionalhook"):
@@ -73,15 +77,15 @@ def spec_mistake(plugin: object, found: Mapping[str, Any], *specs: type) -> str 
     return None
 
 
-def _arguments(plugin: object, name: str) -> list[str]:
+def _arguments(plugin: object, name: str) -> list[inspect.Parameter]:
     """The arguments that an implementation of a hook wants: those without a default."""
     try:
         parameters = list(inspect.signature(getattr(plugin, name)).parameters.values())
     except (TypeError, ValueError):  # a callable without a signature
         return []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     own = parameters[1:] if inspect.isclass(plugin) else parameters  # a class's function has `self` as well
-    return [each.name for each in own if each.kind in kinds and each.default is each.empty]
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # of a decorator, which gets nothing
+    return [each for each in own if each.kind not in kinds and each.default is each.empty]
 
 
 def settings_mistake(cls: type) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.construct import located, refused, why_refused
 from kinetic_auth_core.config.environment import Configuration, Variables, how_to_name, interpolate, quoted_values
 from kinetic_auth_core.config.files import load_config
@@ -25,7 +26,7 @@ from kinetic_auth_core.config.merge import (
     reference_suggestions,
     variable_layers,
 )
-from kinetic_auth_core.errors import ConfigurationError, UnknownProviderError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, UnknownProviderError
 from kinetic_auth_core.locations import KNOWN_SCHEMES
 from kinetic_auth_core.login.credentials import NO_SECRETS, Credentials, SecretLoader, check_references, references
 from kinetic_auth_core.login.grant import GrantAuthenticator
@@ -40,6 +41,7 @@ from kinetic_auth_core.login.spec import (
     says_never_stored,
     store_problem,
 )
+from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause
 from kinetic_auth_core.registry.discovery import AUTHENTICATORS, AllowedPlugins, InstalledPlugin, normalized
 from kinetic_auth_core.registry.loading import (
     Observers,
@@ -50,7 +52,15 @@ from kinetic_auth_core.registry.loading import (
     load_authenticator,
     load_session_store,
 )
-from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, Setting, exactly_one_of, names_of_bytes, schema
+from kinetic_auth_core.settings.schema import (
+    ExplainedSetting,
+    KeyList,
+    Setting,
+    exactly_one_of,
+    names_of_bytes,
+    schema,
+    texts_in,
+)
 from kinetic_auth_core.stores.base import SessionStore
 
 logger = logging.getLogger(__name__)
@@ -91,7 +101,19 @@ class _Opener:
         self.cls, self.credentials = cls, credentials
 
     def __call__(self) -> SessionStore:
-        return self.cls(**self.credentials.load(0).by_name)
+        values = self.credentials.load(0).by_name
+        secrets = list(texts_in([values.get(each.name) for each in schema(self.cls) if each.secret]))
+        try:
+            return self.cls(**values)
+        except KineticAuthError as error:
+            raise_interruption(error)
+            redact_error(error, secrets)
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
+            raise_interruption(error)
+            cause = redacted_cause(error, secrets)
+            what = mask(str(error), secrets) if isinstance(error, ValueError | TypeError) else describe(cause)
+        raise KineticAuthError(what) from cause
 
     def import_modules(self) -> None:
         """Import what the store needs, and the key loaders of its settings."""
@@ -403,7 +425,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     else:
         try:
             open_store()  # to find now what only the whole instance can check; nothing is sent
-        except ValueError as error:
+        except KineticAuthError as error:
             wrong += why_refused(cls, merged, getattr(error, "problems", (str(error),)))
     said = {*merged.problems, *(f"{row.name} (from {row.source})" for row in merged.rows)}
     problems = [

@@ -6,6 +6,7 @@ may be a secret. `settings.schema` reads what was declared; settings that are UR
 
 import contextlib
 import dis
+import enum
 import functools
 import logging
 import os
@@ -169,7 +170,8 @@ def coerce(value: Any, expected: Any, *, text: bool = False) -> Any:
     if not text and type(value) in _unchanged_types(expected):
         return value
     for arm in arms(expected):
-        fits, result = _fit(value, arm, text)
+        choices = _choices(arm)
+        fits, result = _fit(value, arm, text) if choices is None else _fit_choice(value, choices, text)
         if fits:
             return result
     if isinstance(value, list | tuple) and (fitting := [item for arm in arms(expected) for item in item_types(arm)]):
@@ -204,9 +206,11 @@ def is_encodable(text: str) -> bool:
 
 
 def arms(expected: Any) -> tuple[Any, ...]:
-    """The members of a union; otherwise the annotation itself."""
+    """The members of a union; otherwise the annotation itself. `NewType` and `type` aliases count as what they name."""
+    while (named := getattr(expected, "__supertype__", None) or getattr(expected, "__value__", None)) is not None:
+        expected = named
     if typing.get_origin(expected) in (typing.Union, types.UnionType):
-        return typing.get_args(expected)
+        return tuple(arm for member in typing.get_args(expected) for arm in arms(member))
     return (expected,)
 
 
@@ -238,7 +242,7 @@ def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
     origin = typing.get_origin(arm) or arm
     read = value.strip() if text and isinstance(value, str) else None
     if origin is Any or not isinstance(origin, type):
-        return (value in typing.get_args(arm), value) if origin is typing.Literal else (True, value)
+        return True, value
     if origin is bool:
         return (True, _TRUTH[read.lower()]) if read and read.lower() in _TRUTH else (isinstance(value, bool), value)
     if origin in (int, float):
@@ -257,6 +261,25 @@ def _fit(value: Any, arm: Any, text: bool) -> tuple[bool, Any]:
         return isinstance(value, origin), value
     except TypeError:  # a protocol that is not runtime_checkable
         return True, value
+
+
+def _choices(arm: Any) -> list[tuple[Any, Any]] | None:
+    """What a `Literal` or an `Enum` offers: how each choice is written, and the choice; None for other annotations."""
+    if typing.get_origin(arm) is typing.Literal:
+        return [(each, each) for each in typing.get_args(arm)]
+    if isinstance(arm, type) and issubclass(arm, enum.Enum):
+        return [(each.value, each) for each in arm]
+    return None
+
+
+def _fit_choice(value: Any, choices: list[tuple[Any, Any]], text: bool) -> tuple[bool, Any]:
+    """Whether a value is one of several, and which; text from a variable may stand for a number or truth value."""
+    read = value.strip().lower() if text and isinstance(value, str) else None
+    for written, choice in choices:
+        is_read = read is not None and not isinstance(written, str) and read == str(written).lower()
+        if value is choice or value == written or is_read:
+            return True, choice
+    return False, value
 
 
 def _fit_number(value: Any, origin: type[int] | type[float], text: bool) -> tuple[bool, Any]:
@@ -299,8 +322,8 @@ _TYPE_NAMES: Mapping[Any, str] = {
 
 
 def _describe_type(arm: Any) -> str:
-    if typing.get_origin(arm) is typing.Literal:
-        return " or ".join(repr(choice) for choice in typing.get_args(arm))
+    if (choices := _choices(arm)) is not None:
+        return " or ".join(repr(written) for written, _ in choices)
     if is_path_type(arm):
         return "a path"
     if typing.get_origin(arm) is tuple and Ellipsis not in (items := typing.get_args(arm)):

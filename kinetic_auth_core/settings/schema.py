@@ -4,10 +4,11 @@ The constructor, `from_env`, the config file, the CLI and the docs' tables all u
 how a setting is declared; the `config` package reads the values.
 """
 
+import enum
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -206,7 +207,8 @@ class Setting:
         value = self.value_of(instance)
         if value is self.default and self._is_good_by_default:
             return
-        coerce(value, self.type)
+        if isinstance(member := coerce(value, self.type), enum.Enum) and member is not value:
+            raise ValueError(f"expected {type(member).__name__}.{member.name}")  # a constructor converts nothing
         if self.required and value == "":
             raise ValueError("is empty")
         self.validate(instance, value)
@@ -339,11 +341,33 @@ def names_of_bytes(cls: Any) -> frozenset[str]:
 
 
 def secret_texts(instance: Any) -> list[str]:
-    """The secret settings of an instance that are text, which messages must not contain."""
-    values = [each.value_of(instance) for each in schema(type(instance)) if each.secret]
-    items = [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
-    texts = [item.decode("utf-8", "ignore") if isinstance(item, bytes) else item for item in items]
-    return [text for text in texts if isinstance(text, str)]
+    """The texts in the secret settings of an instance, which messages must not contain.
+
+    Args:
+        instance: A plugin; one that is no instance of an attrs class has no settings.
+    """
+    if not attrs.has(type(instance)):
+        return []
+    return [text for each in schema(type(instance)) if each.secret for text in texts_in(each.value_of(instance))]
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """The texts that a value of a setting holds, also those in a table or list, and those of numbers.
+
+    Args:
+        value: The value; of pydantic's `SecretStr` and its like, what it hides.
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, bytes | bytearray):
+        yield value.decode("utf-8", "ignore")
+    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from texts_in(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+    elif (reveal := getattr(type(value), "get_secret_value", None)) is not None:
+        yield from texts_in(reveal(value))
 
 
 def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:

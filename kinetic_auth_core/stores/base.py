@@ -162,6 +162,18 @@ def process_notes() -> "MemoryStore":
     return MemoryStore()
 
 
+def naming_key_of(store: SessionStore) -> bytes | None:
+    """The key of a store for the names of sessions; None: it has none.
+
+    Raises:
+        TypeError: The store returned something else.
+    """
+    naming_key: object = store.naming_key()
+    if naming_key is None or isinstance(naming_key, bytes):
+        return naming_key
+    raise TypeError(f"naming_key() of {type(store).__name__} returned {type(naming_key).__name__} instead of bytes")
+
+
 class _Entry(NamedTuple):
     stored: StoredValue
     expires_at: float

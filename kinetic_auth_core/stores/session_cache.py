@@ -11,7 +11,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
-from kinetic_auth_core.redaction import describe, mask, redacted_cause
+from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause
 from kinetic_auth_core.session import CachedSession, SalesforceSession, decoded, encoded
 from kinetic_auth_core.settings.hosts import Guards
 from kinetic_auth_core.settings.schema import secret_texts
@@ -20,6 +20,7 @@ from kinetic_auth_core.stores.base import (
     SessionStore,
     SharedStores,
     StoredValue,
+    naming_key_of,
     process_key,
     process_notes,
 )
@@ -172,8 +173,9 @@ class SessionCache:
             if time.monotonic() < self._left_alone_until:
                 return self._name if self._is_shared else None
             try:
-                naming_key = self._opened(place).naming_key()
-            except ConfigurationError:
+                naming_key = naming_key_of(self._opened(place))
+            except ConfigurationError as error:
+                redact_error(error, secret_texts(self._store))
                 raise
             except Exception as error:  # noqa: BLE001 - as in _ask
                 raise_interruption(error)
@@ -291,7 +293,7 @@ class SessionCache:
 
         _ = self.key
         own = get(process_notes(), process_key())
-        return [*own, *self._ask("get", lambda store: get(store, store.naming_key()))]
+        return [*own, *self._ask("get", lambda store: get(store, naming_key_of(store)))]
 
     def change_notes(
         self, name_of: Callable[[bytes], str], change: Callable[[bytes, bytes], bytes], expires_in_s: float
@@ -318,7 +320,7 @@ class SessionCache:
 
         _ = self.key
         write(process_notes(), process_key())
-        self._ask("put", lambda store: write(store, store.naming_key()))
+        self._ask("put", lambda store: write(store, naming_key_of(store)))
 
     def acquire_note(self, name_of: Callable[[bytes], str], holder: str) -> "Lease | None":
         """Take the lease of what is kept, for `lease_s` seconds; None if another process has it.
@@ -329,7 +331,7 @@ class SessionCache:
         """
 
         def acquire(store: SessionStore) -> Lease | None:
-            naming_key = store.naming_key()
+            naming_key = naming_key_of(store)
             if not naming_key:  # nothing is shared there
                 return Lease(self._own, holder, holder)
             name = _note_name(name_of, naming_key)

@@ -446,6 +446,10 @@ def test_an_invalid_session_becomes_an_authentication_error(install: Install, va
             "access_token: expected text, got bytes; id: expected text, got NoneType",
         ),
         ("'', 'https://acme.my.salesforce.com', '', '0'", "it has no access_token"),
+        (
+            "'00D!x\\n', 'https://acme.my.salesforce.com', '', '0'",
+            "its access_token has a line break or another control character in it",
+        ),
     ],
 )
 def test_an_unusable_session_is_an_authentication_error(install: Install, arguments: str, problem: str) -> None:

@@ -253,6 +253,21 @@ def test_any_other_error_of_a_key_loader_is_reported_with_its_name(careful: Any)
     )
 
 
+def test_a_check_that_fails_does_not_show_the_key_loaders_own_secret(
+    install: Install, vault: Any, tmp_path: Path
+) -> None:
+    source = (
+        "import attrs\n@attrs.frozen\nclass Loader:\n    token: str = kinetic.setting(help='Token.', secret=True)\n"
+        "    @kinetic.hookimpl\n    def load_key(self): ...\n"
+        "    @kinetic.hookimpl\n    def check_reference(self):\n        raise LookupError(f'no {self.token}')\n"
+    )
+    install("careless", source, {"key_loaders": {"careless": "careless:Loader"}})
+    (tmp_path / "kinetic-auth.toml").write_text("[key_loaders.careless]\ntoken = 'canary-of-the-loader'\n")
+    with pytest.raises(kinetic.ConfigurationError, match=r"LookupError in check_reference: no \*{8}\.") as caught:
+        kinetic.resolve("fake", key="careless://x", config=tmp_path / "kinetic-auth.toml")
+    assert "canary" not in repr((vars(caught.value), caught.value.args, caught.value.__cause__))
+
+
 def test_a_key_loader_that_only_checks_is_refused(install: Install, vault: Any) -> None:
     source = "class Loader:\n    @kinetic.hookimpl\n    def check_reference(self):\n        pass\n"
     install("unfit", source, {"key_loaders": {"unfit": "unfit:Loader"}})

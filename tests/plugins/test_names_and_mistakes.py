@@ -111,6 +111,11 @@ ROWS = {
         "unknown hook 'authentikate' (did you mean 'authenticate'?)",
     ),
     "TwoArguments": (HOOK, "    def authenticate(self, req, now): ...\n", "has no argument 'req' and 'now'; it has:"),
+    "KeywordOnly": (
+        HOOK,
+        "    def authenticate(self, *, request): ...\n",
+        "authenticate is called by position: write 'request' without the * before it",
+    ),
     "Validator": (
         HOOK,
         "    def authenticate(self): ...\n    n: int = kinetic.setting(1, help='', validator=lambda value: None)\n",

@@ -1,9 +1,10 @@
 """`setting()` and the schema of a class; which values a setting accepts, and the messages for others."""
 
+import enum
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, NewType, Protocol, TypedDict
 
 import attrs
 import pytest
@@ -368,3 +369,58 @@ def test_masking_replaces_the_longest_secret_first_and_keeps_short_ones() -> Non
 def test_literal_text_is_text() -> None:
     assert LiteralText("env://X") == "env://X"
     assert isinstance(LiteralText("x"), str)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+Tries = NewType("Tries", int)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text", "value"),
+    [
+        (Colour, "blue", Colour.BLUE),
+        (Colour | None, "red", Colour.RED),
+        (list[Colour], "red,blue", [Colour.RED, Colour.BLUE]),
+        (Level, "1", Level.LOW),
+        (Literal[1, 2], "2", 2),
+        (Literal[Colour.RED], Colour.RED, Colour.RED),
+        (Literal[True, "auto"], "true", True),
+        (Literal[True, "auto"], "auto", "auto"),
+        (Tries, "3", 3),
+        (Tries | None, "3", 3),
+    ],
+)
+def test_a_variable_can_give_each_choice_and_what_a_new_type_names(expected: Any, text: Any, value: object) -> None:
+    assert coerce(text, expected, text=True) == value
+    assert type(coerce(text, expected, text=True)) is type(value)
+
+
+def test_a_choice_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="expected 'red' or 'blue', got text"):
+        coerce("green", Colour)
+    with pytest.raises(ValueError, match="expected a whole number, got text"):
+        coerce("many", Tries, text=True)
+    with pytest.raises(ValueError, match="Colour.RED"):
+        coerce(Colour.BLUE, Literal[Colour.RED])
+
+
+def test_an_instance_made_by_hand_needs_the_member_itself() -> None:
+    @attrs.frozen
+    class Painted:
+        colour: Colour = kinetic.setting(help="Which.")
+
+        @kinetic.hookimpl
+        def authenticate(self) -> None: ...
+
+    assert of("colour", Painted).accept("red") is Colour.RED
+    of("colour", Painted).check(Painted(Colour.RED))
+    with pytest.raises(ValueError, match="expected Colour.RED"):
+        of("colour", Painted).check(Painted("red"))  # type: ignore[arg-type]

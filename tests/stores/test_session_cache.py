@@ -346,3 +346,19 @@ def test_a_wrong_type_returned_by_a_store_is_an_outage(answer: object, caplog: p
     assert session_cache.read() is None
     assert session_cache.read_notes(lambda _key: "nobody") == []
     assert warnings(caplog)[0].startswith("the session store failed (get)")
+
+
+def test_a_store_whose_naming_key_is_text_is_left_alone_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    class TextKey(FlakyStore):
+        def naming_key(self) -> Any:
+            return "text-instead-of-bytes"
+
+    @attrs.frozen
+    class Provider:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            return kinetic.SalesforceSession(**SESSION)
+
+    source = kinetic.SessionSource(Provider(), store=TextKey())
+    assert source.session() is source.session()
+    assert "naming_key() of TextKey returned str instead of bytes" in caplog.text

@@ -13,7 +13,7 @@ from kinetic_auth_core.login.state import store_unavailable
 from kinetic_auth_core.session import decoded
 from kinetic_auth_core.sessions.source import SessionSource
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stores.base import SessionStore
+from kinetic_auth_core.stores.base import SessionStore, naming_key_of
 
 #: The record that tries whether the store can be written; it ends by itself.
 _LEASE_S = 5.0
@@ -57,7 +57,7 @@ def check_store(examination: Examination) -> None:
 
 def _try_store(store: SessionStore, source: SessionSource) -> str:
     """Read the session and write a lease, as a login does; why what is there cannot be read, or nothing."""
-    store.naming_key()
+    naming_key_of(store)
     name = source.stored_name()
     found = store.get(name)
     holder = uuid.uuid4().hex

@@ -1,0 +1,160 @@
+"""Secrets of other people's plugins, whose errors quote them: no message, cause or argument shows them."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.locations import parse_reference
+from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, LoginHooks
+from kinetic_auth_core.settings.schema import secret_texts
+
+CANARY = "canary-of-plugins-7f3a"
+PIN = 88_12_88_12
+
+
+class Hidden:
+    """As pydantic's `SecretStr` is: text that its repr does not show."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        return self._text
+
+
+def shown(error: BaseException) -> str:
+    state = [f"{link!r} {link.args!r} {vars(link)!r}" for link in (error, error.__cause__, error.__context__) if link]
+    return " ".join([*traceback.format_exception(error), *state])
+
+
+@attrs.frozen
+class Quoting:
+    token: Any = kinetic.setting(help="The token.", secret=True)
+    error: type[Exception] = kinetic.setting(default=RuntimeError, help="What it raises.")
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        raise self.error(f"refused {' '.join(secret_texts(self)) or self.token}")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        CANARY,
+        CANARY.encode(),
+        bytearray(CANARY.encode()),
+        {"a": CANARY},
+        [{"a": CANARY}],
+        {CANARY},
+        PIN,
+        Hidden(CANARY),
+    ],
+    ids=lambda secret: type(secret).__name__,
+)
+@pytest.mark.parametrize(
+    "error", [RuntimeError, kinetic.AuthenticationError, kinetic.KeyLoadError, kinetic.ConfigurationError]
+)
+def test_whatever_a_provider_raises_its_secret_settings_do_not_show(secret: object, error: type[Exception]) -> None:
+    with pytest.raises(kinetic.KineticAuthError, match=r"refused \*{8}") as raised:
+        kinetic.SessionSource(Quoting(secret, error)).session()
+
+    assert CANARY not in shown(raised.value)
+    assert str(PIN) not in shown(raised.value)
+
+
+def test_a_grant_that_raises_one_of_our_errors_shows_no_secret() -> None:
+    @attrs.frozen
+    class QuotingGrant(kinetic.GrantAuthenticator):
+        token: str = kinetic.setting(help="The token.", secret=True)
+
+        def grant(self, request: kinetic.LoginRequest) -> dict[str, str]:
+            raise kinetic.AuthenticationError(f"refused {self.token}", remedy=f"Change {self.token}.")
+
+    with pytest.raises(kinetic.AuthenticationError, match=r"refused \*{8} Remedy: Change \*{8}\.") as raised:
+        kinetic.SessionSource(QuotingGrant(CANARY)).session()
+
+    assert CANARY not in shown(raised.value)
+
+
+@attrs.frozen
+class QuotingLoader:
+    token: str = kinetic.setting(help="The token.", secret=True)
+    error: type[Exception] = kinetic.setting(default=RuntimeError, help="What it raises.")
+
+    @kinetic.hookimpl
+    def load_key(self, reference: kinetic.Reference) -> bytes:
+        raise self.error(f"refused {self.token}")
+
+    @kinetic.hookimpl
+    def identity(self, reference: kinetic.Reference) -> str:
+        raise self.error(f"refused {self.token}")
+
+
+@pytest.mark.parametrize("hook", ["load_key", "identity"])
+@pytest.mark.parametrize("error", [RuntimeError, kinetic.KeyLoadError])
+def test_whatever_a_key_loader_raises_its_own_secret_settings_do_not_show(hook: str, error: type[Exception]) -> None:
+    hooks = KeyLoaderHooks(QuotingLoader(CANARY, error))
+
+    with pytest.raises(kinetic.KeyLoadError, match=r"refused \*{8}") as raised:
+        getattr(hooks, hook)(parse_reference("vault://team/prod", {"vault"}))
+
+    assert CANARY not in shown(raised.value)
+
+
+def test_an_observer_that_refuses_a_login_does_not_show_its_own_secret_settings() -> None:
+    @attrs.frozen
+    class Gate:
+        token: str = kinetic.setting(help="The token.", secret=True)
+
+        @kinetic.hookimpl(wrapper=True)
+        def authenticate(self) -> Iterator[None]:
+            if self.token:
+                raise RuntimeError(f"refused {self.token}")
+            yield
+
+    with pytest.raises(kinetic.AuthenticationError, match=r"refused \*{8}") as raised:
+        kinetic.SessionSource(Quoting("of-the-provider"), observers=[Gate(CANARY)]).session()
+
+    assert CANARY not in shown(raised.value)
+
+
+@attrs.define(eq=False)
+class QuotingStore(kinetic.MemoryStore):
+    password: str = kinetic.setting(help="The password.", secret=True)
+    error: type[Exception] = kinetic.setting(default=RuntimeError, help="What it raises.")
+
+    def naming_key(self) -> bytes:
+        raise self.error(f"refused {self.password}")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, kinetic.ConfigurationError])
+def test_what_a_store_raises_about_its_key_does_not_show_its_secret_settings(
+    error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(kinetic.KineticAuthError) as raised:
+        kinetic.SessionSource(Quoting("of-the-provider"), store=QuotingStore(CANARY, error)).session()
+
+    assert "refused ********" in caplog.text + str(raised.value)
+    assert CANARY not in caplog.text + shown(raised.value)
+
+
+def test_a_store_that_cannot_be_made_is_a_problem_of_the_configuration(install: Callable[..., Path]) -> None:
+    source = (
+        "import attrs\n@attrs.define(eq=False)\nclass Store(kinetic.MemoryStore):\n"
+        "    password: str = kinetic.setting(help='Password.', secret=True)\n"
+        "    def __attrs_post_init__(self):\n        raise LookupError(f'refused {self.password}')\n"
+    )
+    install("quoting-store", source, {"session_stores": {"quoting": "quoting_store:Store"}})
+    with pytest.raises(kinetic.ConfigurationError, match=r"store .*LookupError: refused \*{8}") as raised:
+        kinetic.resolve("password", store={"name": "quoting", "password": CANARY})
+
+    assert CANARY not in shown(raised.value)
+
+
+def test_objects_without_settings_have_no_secrets() -> None:
+    assert LoginHooks(None, [("module", traceback)]).secrets == []
