@@ -89,7 +89,7 @@ def emulator(  # noqa: PLR0917 - the options of the command
         except OSError as error:
             if error.errno in _NO_ADDRESS:
                 raise ConfigurationError(
-                    f"the emulator cannot listen on {host}, which is no address of this machine.",
+                    f"the emulator cannot listen on {host}, which is not an address of this machine.",
                     remedy="Choose another --host, or leave it out for 127.0.0.1.",
                 ) from error
             raise ConfigurationError(

@@ -214,7 +214,7 @@ class Tries:
         return (error.retry_after_s or 0.0) + random.uniform(0, self.first_pause_s * GROWTH ** (number - 1))  # noqa: S311
 
     def _give_up(self, error: AuthenticationError, seconds: float) -> None:
-        """Let the last error say why there is no further try."""
+        """Let the last error say why no other try follows."""
         count = error.attempts
         tries = f"{count} tries within {seconds:.1f} s" if count > 1 else "1 try"
         why = ""

@@ -344,7 +344,7 @@ def secret_texts(instance: Any) -> list[str]:
     """The texts in the secret settings of an instance, which messages must not contain.
 
     Args:
-        instance: A plugin; one that is no instance of an attrs class has no settings.
+        instance: A plugin; one that is not an instance of an attrs class has no settings.
     """
     if not attrs.has(type(instance)):
         return []

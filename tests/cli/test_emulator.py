@@ -375,7 +375,7 @@ def test_a_taken_port_is_reported(run: Run, temporary: Path) -> None:
 def test_a_host_that_is_not_this_machine_is_reported(run: Run, host: str) -> None:
     outcome = run("emulator", "--host", host)
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"Error: the emulator cannot listen on {host}, which is no address of this machine." in outcome.message
+    assert f"Error: the emulator cannot listen on {host}, which is not an address of this machine." in outcome.message
     assert "Remedy: Choose another --host, or leave it out for 127.0.0.1." in outcome.message
 
 

@@ -1,4 +1,4 @@
-"""Secrets of other people's plugins, whose errors quote them: no message, cause or argument shows them."""
+"""Errors of plugins that quote a secret of theirs: no message, cause or argument shows it."""
 
 import traceback
 from collections.abc import Callable, Iterator

@@ -70,7 +70,7 @@ return redis.call('DEL', KEYS[1])
 """
 )
 
-#: `holder`: who has the lease; false for nobody, also where others have put a foreign value.
+#: `holder`: the lease's holder; false where there is none, or where others have put a foreign value.
 _HOLDER: Final = """
 local holder = redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('GET', KEYS[1])
 """
