@@ -274,6 +274,11 @@ def test_an_invalid_value_is_an_error_of_resolve(write: Write, login: dict[str, 
     assert f"(from {path}:environments.prod.{line.partition(' ')[0]})" in str(caught.value)
 
 
+def test_the_scheme_of_a_proxy_may_be_in_capitals(login: dict[str, str]) -> None:
+    with kinetic.resolve("password", **login, proxy="HTTP://proxy.internal:3128") as source:
+        assert row(source, "proxy").source == "keyword"
+
+
 def test_numbers_are_read_from_variables_and_from_interpolated_text(
     write: Write, login: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,12 +45,6 @@ def test_a_proxy_without_a_scheme_is_named_with_its_variable(variable: str, monk
     assert failure().remedy == error.remedy
 
 
-def test_the_scheme_of_the_setting_may_be_in_capitals() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    assert f"the proxy {address} did not connect" in failure(proxy=f"HTTP://{address}").message
-
-
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
