@@ -9,10 +9,11 @@ import os
 import re
 import shlex
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import platformdirs
 
 from kinetic_auth_core.errors import ConfigurationError, closest, suggest
 from kinetic_auth_core.locations import expanded, find_upwards, folders_upwards, is_null, is_there, read_file
@@ -287,12 +288,6 @@ def _misspelt_file() -> str:
 
 
 def _user_file() -> Path | None:
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path(os.environ.get("HOME", ""), ".config"))
-    if sys.platform == "linux" and folder.is_absolute():
-        return folder / TABLE_NAME / FILE_NAME
-    # It says the same, and knows other systems and variables that are damaged; its import takes 3 ms of every start.
-    import platformdirs
-
     try:
         return platformdirs.user_config_path(TABLE_NAME, appauthor=False) / FILE_NAME
     except RuntimeError:  # a user without a home, such as a service

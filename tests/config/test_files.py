@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.environment import Variables
-from kinetic_auth_core.config.files import ConfigFile, load_config, searched_places
+from kinetic_auth_core.config.files import ConfigFile, load_config
 
 Write = Callable[..., Path]
 
@@ -41,17 +40,6 @@ def test_the_config_file_is_searched_from_the_argument_to_the_users_folder(
     assert path_of(loaded()) == by_variable
     by_argument = write("", "by-argument.toml")
     assert path_of(loaded("by-argument.toml")) == by_argument
-
-
-@pytest.mark.parametrize("home", ["/home/ada", "ada", "", None])
-@pytest.mark.parametrize("config", ["/etc/ada", "/etc/ada/", "ada", " ", "", None])
-def test_the_users_folder_is_where_platformdirs_says(
-    monkeypatch: pytest.MonkeyPatch, home: str | None, config: str | None
-) -> None:
-    for name, value in (("HOME", home), ("XDG_CONFIG_HOME", config)):
-        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
-    folder = platformdirs.user_config_path("kinetic-auth", appauthor=False)
-    assert searched_places().endswith(f", {folder / 'kinetic-auth.toml'}")
 
 
 def test_a_file_in_a_parent_is_found_and_the_nearest_wins(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
