@@ -201,8 +201,7 @@ def test_what_a_handler_raises_while_an_answer_is_read_is_no_wrong_answer() -> N
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.005)
     with pytest.raises(JobValueError):
-        for _ in range(100):
-            json_object(objects)
+        all(json_object(objects) for _ in range(100))
 
 
 def test_what_a_plugin_raises_itself_still_is() -> None:
