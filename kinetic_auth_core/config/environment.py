@@ -301,7 +301,8 @@ class Configuration:
         self.observers: Lazy[Any] = Lazy()
         self.loaded: dict[str, tuple[InstalledPlugin, type]] = {}
         self.plugin_rows: dict[str, tuple[ExplainedSetting, ...]] = {}
-        self.allowed = self.file.allowed.searched_once(self._make)
+        allowed = self.file.allowed  # which sources keep: with the maker they would keep all of this, too
+        self.allowed = allowed.searched_once(self._make if allowed.tables else None)
 
     @classmethod
     def load(cls, config: str | os.PathLike[str] | None, env_file: str | os.PathLike[str] | None) -> "Configuration":

@@ -1,5 +1,6 @@
 """Precedence: every layer against every lower one, mutually exclusive settings, and all problems at once."""
 
+import gc
 import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.construct import with_place
+from kinetic_auth_core.config.environment import Configuration
 from kinetic_auth_core.config.merge import LayeredValue, merge
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError
 from kinetic_auth_core.settings.schema import ExplainedSetting, schema
@@ -272,6 +274,16 @@ def test_an_invalid_value_is_an_error_of_resolve(write: Write, login: dict[str, 
     with pytest.raises(kinetic.ConfigurationError, match=problem) as caught:
         kinetic.resolve(environment="prod", **login)
     assert f"(from {path}:environments.prod.{line.partition(' ')[0]})" in str(caught.value)
+
+
+def test_a_source_does_not_keep_what_was_read(login: dict[str, str]) -> None:
+    def configurations() -> int:
+        gc.collect()
+        return sum(isinstance(each, Configuration) for each in gc.get_objects())
+
+    before = configurations()
+    with kinetic.resolve("password", **login):
+        assert configurations() == before
 
 
 def test_the_scheme_of_a_proxy_may_be_in_capitals(login: dict[str, str]) -> None:
