@@ -69,7 +69,7 @@ fuzz: .fuzz/.installed ## fuzz the parsers for FUZZ_SECONDS=60 altogether; what 
 
 # What it costs, beside peers; valgrind counts instructions and redis-server serves the fleet, where they are on PATH.
 BENCH = azure-identity botocore google-auth keystoneauth1 kinetic-core simple-salesforce
-bench: .bench/.installed ## measure beside other libraries (five minutes), and write the table and the plot into docs/
+bench: .bench/.installed ## measure beside other libraries (four minutes), and write the table and the plot into docs/
 	@.bench/bin/python benchmarks/compare.py
 
 clean: ## remove what the other targets made
