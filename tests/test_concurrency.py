@@ -81,7 +81,7 @@ def test_nothing_is_kept_of_values_that_were_made_or_failed() -> None:
     assert len(concurrency._being_made) == before
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_child_makes_a_value_that_a_thread_of_the_parent_was_making() -> None:
     once: Once[str] = Once()
     is_making, may_end = threading.Event(), threading.Event()
@@ -119,7 +119,7 @@ def test_an_attribute_that_threads_ask_for_at_once_is_the_same_for_all() -> None
         assert holder.value is found[0]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_child_renews_plugins_that_are_equal_or_have_no_hash_and_those_after_one_that_fails() -> None:
     @attrs.define
     class Equal:
