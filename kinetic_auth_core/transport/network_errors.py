@@ -199,7 +199,7 @@ def describe_network_error(
         tls=tls.rstrip("."),
         alert=alert,
         reason=reason,
-        error=masked(str(error)),
+        error=masked(str(error)).rstrip("."),
         proxy=host_and_port(proxy),
     )
     cause = LibraryError(f"{type(error).__module__}.{type(error).__qualname__}: {_text_of(error, chain, masked)}")

@@ -386,7 +386,8 @@ transport = Transport(connect_timeout=5, read_timeout=5, deadline=10, proxy="soc
 transport.post({sf.url + TOKEN_PATH!r}, TokenRequest({{"a": "b"}}))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert "For a SOCKS proxy: pip install PySocks." in ended.stderr.splitlines()[-1]
+    said = ended.stderr.splitlines()[-1]
+    assert "Missing dependencies for SOCKS support. Remedy: For a SOCKS proxy: pip install PySocks." in said
     assert sf.token_requests == before
 
 
