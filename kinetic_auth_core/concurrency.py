@@ -145,6 +145,9 @@ no_fork = _NoFork()  #: For `with`: what must not be interrupted by a fork, such
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=no_fork.before_fork, after_in_parent=no_fork.after_in_parent, after_in_child=_reset_all)
+    # Python keeps these hooks until its very end. It empties a module at exit only if the module is alive, which it is
+    # by this name; otherwise all that the hooks lead to would stay, and each collection at exit would walk through it.
+    _this_module = sys.modules[__name__]
 
 
 def current_runner() -> tuple[int, object]:

@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import attrs
 
@@ -277,28 +277,28 @@ class Freshness(enum.Enum):
     EXPIRED = "expired"  #: not to be used
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class CachedSession:
     """A session, and when it becomes stale and expires, by the monotonic clock and by the wall clock.
 
     The monotonic clock stands still while a function is frozen or a laptop sleeps; the wall clock can be set back. The
     one that is further decides.
 
-    Attributes:
+    Args:
         session: The session.
         born_at: When the login was made: Unix seconds.
-        stale_monotonic: When it becomes stale, in seconds of the monotonic clock; the next three accordingly.
-        stale_wall: See there; Unix seconds.
-        expired_monotonic: See there.
-        expired_wall: See there.
+        stale: When it becomes stale, in seconds of the monotonic and of the wall clock.
+        expired: When it expires, by the same clocks.
     """
 
-    session: SalesforceSession
-    born_at: float
-    stale_monotonic: float
-    stale_wall: float
-    expired_monotonic: float
-    expired_wall: float
+    __slots__ = ("born_at", "expired_monotonic", "expired_wall", "session", "stale_monotonic", "stale_wall")
+
+    def __init__(
+        self, session: SalesforceSession, born_at: float, stale: tuple[float, float], expired: tuple[float, float]
+    ) -> None:
+        self.session = session
+        self.born_at = born_at
+        self.stale_monotonic, self.stale_wall = stale
+        self.expired_monotonic, self.expired_wall = expired
 
     @classmethod
     def of(cls, session: SalesforceSession, lifetime_s: float, *, born_at: float | None = None) -> Self:
@@ -316,7 +316,7 @@ class CachedSession:
         jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, hides nothing
         expired_in = born + lifetime_s - now
         stale_in = expired_in - (1 - ADVISORY_FROM - jitter) * lifetime_s
-        return cls(session, born, monotonic + stale_in, now + stale_in, monotonic + expired_in, now + expired_in)
+        return cls(session, born, (monotonic + stale_in, now + stale_in), (monotonic + expired_in, now + expired_in))
 
     def freshness(self, at: tuple[float, float] | None = None) -> Freshness:
         """How old it is, compared with its lifetime.
@@ -390,8 +390,7 @@ def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
         return "its API version is not valid"
 
 
-@attrs.frozen
-class Introspection:
+class Introspection(NamedTuple):
     """Salesforce's response to token introspection (RFC 7662).
 
     Attributes:

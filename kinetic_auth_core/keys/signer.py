@@ -12,8 +12,6 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
-
 from kinetic_auth_core.concurrency import no_fork, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
 from kinetic_auth_core.locations import absolute, read_file
@@ -46,19 +44,22 @@ def require_cryptography(purpose: str) -> None:
         ) from error
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
 class LocalSigner:
     """Signs with an RSA key in this process (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518).
 
-    Attributes:
+    Args:
         private_key: The key; a secret.
         key_id: SHA-256 of the public key (SubjectPublicKeyInfo, DER), as hex.
+
+    Attributes:
         algorithm: `RS256`.
     """
 
-    private_key: "rsa.RSAPrivateKey" = attrs.field(repr=False)
-    key_id: str
-    algorithm: str = "RS256"
+    algorithm = "RS256"
+
+    def __init__(self, private_key: "rsa.RSAPrivateKey", key_id: str) -> None:
+        self.private_key = private_key
+        self.key_id = key_id
 
     @classmethod
     def import_modules(cls) -> None:

@@ -125,11 +125,23 @@ def _text(loaded: object) -> LiteralText | None:
 _PLAIN = (str, bytes, int, float, type(None))
 
 
-@attrs.frozen
 class Values:
-    """Settings with their secrets, kept out of a traceback's locals. A `Signer` is the same if its key is."""
+    """Settings with their secrets, kept out of a traceback's locals. A `Signer` is the same if its key is.
 
-    by_name: Mapping[str, Any] = attrs.field(repr=False, eq=lambda values: {n: _identity(v) for n, v in values.items()})
+    Args:
+        by_name: The settings.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, by_name: Mapping[str, Any]) -> None:
+        self.by_name = by_name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Values) and self._identities() == other._identities()
+
+    def _identities(self) -> dict[str, Any]:
+        return {name: _identity(value) for name, value in self.by_name.items()}
 
 
 def _identity(value: Any) -> Any:
@@ -169,7 +181,7 @@ def check_references(
         except KineticAuthError as error:
             problems.append(f"{name} (from {sources[name]}): {error}")
     noted = (
-        attrs.evolve(row, note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
+        row._replace(note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
         for row in rows
     )
     return tuple(noted), problems

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.config.construct import name_places
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, LoginBudgetError
@@ -217,7 +215,7 @@ class LoginFlow:
     def rows(self) -> tuple[ExplainedSetting, ...]:
         """The spec's rows; the note on a list of keys says which of them was accepted last."""
         return tuple(
-            attrs.evolve(row, note="; ".join(filter(None, (self._in_use, row.note))))
+            row._replace(note="; ".join(filter(None, (self._in_use, row.note))))
             if row.name in self._credentials.lists
             else row
             for row in self.spec.rows

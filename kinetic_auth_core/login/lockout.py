@@ -17,9 +17,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from kinetic_auth_core.concurrency import pause_runner, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import AuthenticationError, CredentialsRejectedError, KineticAuthError, RateLimitedError
@@ -259,7 +257,7 @@ class LoginGuard:
                 yield (self._limited(limit, now), limit.at + limit.pause_s) if is_on else None
             mine = {credential.tag(key), credential.password_tag(key)} if notes.refusals else set()
             for refusal in [each for each in notes.refusals if each.tag in mine]:
-                pause_s = self._pause_s(refusal.count)
+                pause_s = self._pause_s(refusal.times)
                 is_on = bool(self._guard_s) and -_SKEW_S < now - refusal.at < pause_s
                 yield (self._again(refusal, now), refusal.at + pause_s) if is_on else None
 
@@ -320,10 +318,10 @@ class LoginGuard:
         age_s = max(now - refusal.at, 0.0)
         known = known_error(refusal.error or "", refusal.description)
         reason = ": ".join(filter(None, (refusal.error, refusal.description))) or "by its provider"
-        times = f", {refusal.count} times by now" if refusal.count > 1 else ""
+        again = f", {refusal.times} times by now" if refusal.times > 1 else ""
         return HeldBackError(
-            f"{self._label} is not tried: the same credential was refused {age_s:.0f} s ago ({reason}{times}), and "
-            f"repeating it could lock the user out. It is tried again in {self._pause_s(refusal.count) - age_s:.0f} s "
+            f"{self._label} is not tried: the same credential was refused {age_s:.0f} s ago ({reason}{again}), and "
+            f"repeating it could lock the user out. It is tried again in {self._pause_s(refusal.times) - age_s:.0f} s "
             "(lockout_guard), or at once with another.",
             remedy=known.remedy if known else "",
             error=refusal.error,
@@ -349,32 +347,29 @@ class LoginGuard:
         return error
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Refusal:
+class _Refusal(NamedTuple):
     """That of one credential: when the last was, how many there were, and what the server said."""
 
     tag: str
     at: float
-    count: int
+    times: int
     error: str | None
     description: str | None
     status: int | None
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Limit:
+class _Limit(NamedTuple):
     """That Salesforce's limit was met: when, for how long nothing is sent, and how often in a row."""
 
     at: float
     pause_s: float
-    count: int
+    times: int
     error: str | None
     description: str | None
     status: int | None
 
 
-@attrs.frozen(eq=False, repr=False, match_args=False)
-class _Notes:
+class _Notes(NamedTuple):
     """What is kept of one user."""
 
     refusals: tuple[_Refusal, ...] = ()
@@ -395,39 +390,39 @@ class _Notes:
         return cls(tuple(filter(None, refusals)), _record(_Limit, found.get("limit")))
 
     def with_refusal(self, tag: str, error: AuthenticationError) -> bytes:
-        before = next((each.count for each in self.refusals if each.tag == tag), 0)
+        before = next((each.times for each in self.refusals if each.tag == tag), 0)
         others = [each for each in self.refusals if each.tag != tag]
         refusal = _Refusal(tag, time.time(), min(before + 1, _MAX_COUNT), *_said(error))
-        return attrs.evolve(self, refusals=(refusal, *others)[:_MAX_KEPT]).written()
+        return self._replace(refusals=(refusal, *others)[:_MAX_KEPT]).written()
 
     def with_limit(self, error: RateLimitedError, began: float) -> bytes:
         """With another limit that was met; logins that were under way together count as one."""
         before, now = self.limit, time.time()
         is_news = before is None or before.at < began
-        count = 1 if before is None or now - before.at > _LIMIT_KEPT_S else before.count + is_news
+        count = 1 if before is None or now - before.at > _LIMIT_KEPT_S else before.times + is_news
         asked_s = min(error.retry_after_s or 0.0, _LIMIT_KEPT_S)
         pause_s = max(min(FIRST_LIMIT_PAUSE_S * 2.0 ** (min(count, 60) - 1), LONGEST_PAUSE_S), asked_s)
         error.retry_after_s = pause_s
-        return attrs.evolve(self, limit=_Limit(now, pause_s, min(count, _MAX_COUNT), *_said(error))).written()
+        return self._replace(limit=_Limit(now, pause_s, min(count, _MAX_COUNT), *_said(error))).written()
 
     def without(self, tags: set[str]) -> bytes:
         return _Notes(tuple(each for each in self.refusals if each.tag not in tags)).written()
 
     def written(self) -> bytes:
-        return json.dumps(attrs.asdict(self)).encode()
+        refusals = [each._asdict() for each in self.refusals]
+        return json.dumps({"refusals": refusals, "limit": self.limit and self.limit._asdict()}).encode()
 
 
-def _record(cls: type, found: Any) -> Any:
+def _record(cls: type[_Refusal | _Limit], found: Any) -> Any:
     """A record of the store; None where it is not well formed."""
-    names = {each.name for each in attrs.fields(cls)}
-    if not isinstance(found, dict) or found.keys() != names:
+    if not isinstance(found, dict) or found.keys() != set(cls._fields):
         return None
     texts = [found["error"], found["description"]]
     fits = (
         all(text is None or (isinstance(text, str) and text.isprintable() and len(text) <= _MAX_TEXT) for text in texts)
         and isinstance(found["status"], int | None)
-        and type(found["count"]) is int
-        and 0 < found["count"] <= _MAX_COUNT
+        and type(found["times"]) is int
+        and 0 < found["times"] <= _MAX_COUNT
         and type(found["at"]) is float
         and isinstance(found.get("tag", ""), str)
         and type(found.get("pause_s", 0.0)) is float

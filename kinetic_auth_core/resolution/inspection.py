@@ -236,7 +236,7 @@ def _merge(
     rows = rows if is_stored else rows_in_memory(rows)
     if configuration.passed_over:
         row = ExplainedSetting("environment", configuration.environment, "default", secret=False)
-        rows = (*rows, attrs.evolve(row, note=configuration.passed_over))
+        rows = (*rows, row._replace(note=configuration.passed_over))
     suggestions = [
         *name_suggestions(settings, configuration, lambda: _settings_of_others(configuration.allowed)),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
@@ -404,7 +404,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
         cls = load_session_store(named.name, configuration.allowed)[1]
     except ConfigurationError as error:
         return StoreChoice(None, (), (f"store (from {named.source}): {error}",))
-    settings = [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)]
+    settings = [each.with_variable(f"SF_STORE_{each.name.upper()}") for each in schema(cls)]
     variables = configuration.variables
     own, variables_of_environment = named.layer(settings), environment_layers(settings, configuration)
     by_environment = [own, *variables_of_environment] if keyword is not None else [*variables_of_environment, own]
@@ -413,7 +413,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     note = _passed_over(named.source, configuration)
     rows = [ExplainedSetting("store", named.name, named.source, secret=False, note=note)]
-    rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
+    rows += [row._replace(name=f"store.{row.name}") for row in merged.rows]
     wrong = list(merged.problems)
     # A list stays whole: a store uses all its keys at once, while a login tries one after the other.
     whole = {name: list(each.items) if isinstance(each, KeyList) else each for name, each in merged.values.items()}

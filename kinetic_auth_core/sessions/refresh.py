@@ -14,8 +14,6 @@ import time
 from collections import deque
 from typing import ClassVar
 
-import attrs
-
 from kinetic_auth_core.concurrency import (
     LONGEST_CONSENT_S,
     pause_runner,
@@ -103,9 +101,8 @@ class RefusedSessions:
             if self._last is None or left_s <= 0:
                 return None
             cached = CachedSession.of(self._last, left_s)
-            return attrs.evolve(
-                cached, stale_monotonic=cached.expired_monotonic, stale_wall=cached.expired_wall
-            )  # no refresh in the background
+            cached.stale_monotonic, cached.stale_wall = cached.expired_monotonic, cached.expired_wall
+            return cached  # without a refresh in the background
 
     def left_s(self) -> float:
         """For how many seconds no login may be made; 0 or less: it may."""

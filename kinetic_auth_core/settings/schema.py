@@ -4,12 +4,13 @@ The constructor, `from_env`, the config file, the CLI and the docs' tables all u
 how a setting is declared; the `config` package reads the values.
 """
 
+import copy
 import enum
 import functools
 import inspect
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -61,17 +62,16 @@ def _arms_and_items(type_: Any) -> list[Any]:
     return [each for arm in arms(type_) for each in (arm, *item_types(arm))]
 
 
-def _derived(compute: Callable[["Setting"], Any]) -> Any:
-    return attrs.field(init=False, repr=False, default=attrs.Factory(compute, takes_self=True))
-
-
-@attrs.frozen(eq=False, match_args=False)
 class Setting:
     """One setting of a class.
 
+    Args:
+        attribute: The field that declares it.
+        annotation: Its annotation, resolved.
+
     Attributes:
         name: The keyword of the constructor, and the key in a config file.
-        type: The annotation of the field, resolved.
+        type: The annotation.
         default: The default; an `attrs.Factory`; or `attrs.NOTHING` for a required one.
         help: One line of description.
         env: The environment variable without an environment's prefix.
@@ -88,28 +88,34 @@ class Setting:
         default_row: The row of `explain()` for its default; None where the default is computed, or there is none.
     """
 
-    name: str
-    type: Any
-    default: Any = attrs.field(repr=False)
-    help: str
-    env: str
-    secret: bool
-    derived: Callable[[Any], Any] | None = attrs.field(repr=False)
-    identity: bool
-    _attribute: "attrs.Attribute[Any]" = attrs.field(repr=False, alias="attribute")
-    # What follows from the type and the default: computed once, as each source asks for all of it.
-    required: bool = _derived(lambda self: self.default is attrs.NOTHING)
-    is_path: bool = _derived(lambda self: any(map(is_path_type, arms(self.type))))
-    takes_list: bool = _derived(lambda self: any(map(is_list_type, arms(self.type))))
-    takes_key_list: bool = _derived(
-        lambda self: self.takes_list and any(arm in (str, bytes) for arm in arms(self.type))
-    )
-    takes_bytes: bool = _derived(lambda self: bytes in _arms_and_items(self.type))
-    takes_text: bool = _derived(
-        lambda self: self.takes_bytes or any(each in (str, Any) for each in _arms_and_items(self.type))
-    )
-    default_row: "ExplainedSetting | None" = _derived(lambda self: self._default_row())  # noqa: RUF009 - as those above
-    _is_good_by_default: bool = _derived(lambda self: self._needs_no_check())
+    def __init__(self, attribute: "attrs.Attribute[Any]", annotation: Any) -> None:
+        self._attribute = attribute
+        self.name: str = attribute.alias or attribute.name
+        self.type = annotation
+        self.default: Any = attribute.default
+        declared = attribute.metadata.get(METADATA_KEY, ("", None, False, None, True))
+        self.help: str
+        self.secret: bool
+        self.derived: Callable[[Any], Any] | None
+        self.identity: bool
+        self.help, env, self.secret, self.derived, self.identity = declared
+        self.env: str = env or f"SF_{self.name.upper()}"
+        # What follows from the type and the default: computed once, as each source asks for all of it.
+        one_of, with_items = arms(annotation), _arms_and_items(annotation)
+        self.required = self.default is attrs.NOTHING
+        self.is_path = any(map(is_path_type, one_of))
+        self.takes_list = any(map(is_list_type, one_of))
+        self.takes_key_list = self.takes_list and any(arm in (str, bytes) for arm in one_of)
+        self.takes_bytes = bytes in with_items
+        self.takes_text = self.takes_bytes or any(each in (str, Any) for each in with_items)
+        self.default_row = self._default_row()
+        self._is_good_by_default = self._needs_no_check()
+
+    def with_variable(self, env: str) -> "Setting":
+        """The same setting under another environment variable."""
+        other = copy.copy(self)
+        other.env = env
+        return other
 
     def declared_with(self, other: "Setting") -> bool:
         """Whether it is the other one, inherited from the class that declares it.
@@ -268,8 +274,7 @@ class Setting:
         return (MASK,) * len(value) if isinstance(value, list | tuple) else MASK
 
 
-@attrs.frozen
-class ExplainedSetting:
+class ExplainedSetting(NamedTuple):
     """A row of `explain()`.
 
     Attributes:
@@ -307,26 +312,8 @@ def _schema(cls: Any) -> tuple[Setting, ...]:
         raise_interruption(error)
         what = f"an annotation of {cls.__qualname__} does not resolve at run time: {error}"
         raise ConfigurationError(what) from error
-    found = []
-    for attribute in sorted(attrs.fields(cls), key=lambda each: each.kw_only):
-        if not attribute.init:
-            continue
-        name = attribute.alias or attribute.name
-        help_, env, secret, derived, identity = attribute.metadata.get(METADATA_KEY, ("", None, False, None, True))
-        found.append(
-            Setting(
-                name=name,
-                type=hints.get(attribute.name, Any),
-                default=attribute.default,
-                help=help_,
-                env=env or f"SF_{name.upper()}",
-                secret=secret,
-                derived=derived,
-                identity=identity,
-                attribute=attribute,
-            )
-        )
-    return tuple(found)
+    fields = sorted(attrs.fields(cls), key=lambda each: each.kw_only)
+    return tuple(Setting(each, hints.get(each.name, Any)) for each in fields if each.init)
 
 
 def names_a_program(setting: Setting) -> bool:

@@ -17,8 +17,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import attrs
-
 from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.locations import expanded, is_key_text
@@ -187,7 +185,6 @@ def check_address(url: str) -> None:
     )
 
 
-@attrs.define(eq=False, repr=False, match_args=False)
 class LoginTally:
     """Counts the requests and pauses of one login; filled by the code that makes them.
 
@@ -199,11 +196,10 @@ class LoginTally:
         waited_s: Seconds of pauses.
     """
 
-    attempts: int = 0
-    arrived: int = 0
-    asked: int = 0
-    key_fingerprint: str | None = None
-    waited_s: float = 0.0
+    def __init__(self) -> None:
+        self.attempts = self.arrived = self.asked = 0
+        self.key_fingerprint: str | None = None
+        self.waited_s = 0.0
 
 
 _tally: ContextVar[LoginTally | None] = ContextVar("kinetic_auth_login_tally", default=None)

@@ -416,7 +416,7 @@ def planted(value: bytes) -> LoginGuard:
                     {
                         "tag": st.text() | st.none(),
                         "at": st.floats() | st.integers(),
-                        "count": st.integers() | st.floats(),
+                        "times": st.integers() | st.floats(),
                         "status": st.none() | st.integers(),
                         "error": st.text() | st.none(),
                         "description": st.text() | st.integers(),
@@ -434,10 +434,10 @@ def test_arbitrary_values_in_the_store_break_no_login(found: bytes) -> None:
 def test_malformed_refusals_in_the_store_do_not_block_a_login() -> None:
     credential = Credential(OF_NOBODY)
     tag = credential.tag(kinetic.MemoryStore().naming_key())
-    record = {"tag": tag, "count": 1, "error": "invalid_grant", "description": None, "status": 400}
+    record = {"tag": tag, "times": 1, "error": "invalid_grant", "description": None, "status": 400}
     for at in (time.time() + 86_400, math.inf, 7):
         planted(json.dumps({"refusals": [{**record, "at": at}], "limit": None}).encode()).check(credential)
-    limit = {**{name: record[name] for name in ("count", "error", "description", "status")}, "at": time.time()}
+    limit = {**{name: record[name] for name in ("times", "error", "description", "status")}, "at": time.time()}
     for pause_s in (math.inf, 1e9, -1.0, "long"):
         planted(json.dumps({"refusals": [], "limit": {**limit, "pause_s": pause_s}}).encode()).check(credential)
     others = [{**record, "tag": f"{each:04x}", "at": time.time()} for each in range(1000)]

@@ -34,7 +34,7 @@ def make_due(source: kinetic.SessionSource) -> None:
     """Let three quarters of the lifetime of its session be over."""
     cached = source._single_flight.cached
     assert cached is not None
-    source._single_flight.cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
+    cached.stale_monotonic, cached.stale_wall = time.monotonic(), time.time()
 
 
 def test_a_stale_session_is_replaced_in_the_background(sf: SalesforceEmulator, settings: dict[str, Any]) -> None:

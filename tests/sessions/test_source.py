@@ -325,7 +325,7 @@ def test_after_an_interrupted_refresh_the_next_caller_refreshes() -> None:
     source.session()
     cached = source._single_flight.cached
     assert cached is not None
-    source._single_flight.cached = attrs.evolve(cached, stale_monotonic=time.monotonic(), stale_wall=time.time())
+    cached.stale_monotonic, cached.stale_wall = time.monotonic(), time.time()
     with interrupted_before_a_thread_starts(), pytest.raises(KeyboardInterrupt):
         source.session()
     gate.entered.clear()
