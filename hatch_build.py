@@ -1,7 +1,7 @@
-"""Build hooks of the core: its extras, and the table of the plugin names that this project publishes.
+"""Build hooks of the core: its extras, and the module with its version and the plugin names of this project.
 
-Both are read from `providers/*/pyproject.toml`, so a new provider is a new folder and no list has to name it.
-An sdist of the core has no `providers`: there the extras come from its PKG-INFO, and the table is already in place.
+The names are read from `providers/*/pyproject.toml`, so a new provider is a new folder and no list has to name it.
+An sdist of the core has no `providers`: there the extras come from its PKG-INFO, and the module is already in place.
 """
 
 import tomllib
@@ -61,10 +61,10 @@ class ExtrasHook(MetadataHookInterface):
 
 
 class PublishedTableHook(BuildHookInterface[Any]):
-    """Writes the table of published names into the package, where `kinetic_auth_core` reads it for its hints."""
+    """Writes the version and the published names into the package, where `kinetic_auth_core` reads them."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's signature
-        """Write the table if the checkout has providers; an sdist contains a table already."""
+        """Write the module if the checkout has providers; an sdist contains it already."""
         projects = _projects(self.root)
         if not projects:
             return
@@ -75,7 +75,8 @@ class PublishedTableHook(BuildHookInterface[Any]):
                     names.setdefault(group, {}).update(dict.fromkeys(points, project["name"]))
         extras = {project["name"]: sorted(project.get("optional-dependencies", {})) for project in projects}
         text = (
-            '"""Written by hatch_build.py from providers/*/pyproject.toml; not in version control."""\n\n'
+            '"""Written by hatch_build.py from pyproject.toml and providers/*; not in version control."""\n\n'
+            f"VERSION = {self.metadata.version!r}\n\n"
             "#: Entry-point group -> plugin name -> the distribution of ours that has it.\n"
             f"NAMES: dict[str, dict[str, str]] = {names!r}\n\n"
             "#: Distribution -> its extras.\n"

@@ -149,9 +149,7 @@ if not TYPE_CHECKING:
         if name in _MODULES:
             value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         elif name == "__version__":
-            from kinetic_auth_core.package_metadata import installed_version
-
-            return installed_version()
+            value = import_module(f"{__name__}._published").VERSION
         elif name in _KINETIC_CORE_NAMES:
             return _provider_class(name)
         else:

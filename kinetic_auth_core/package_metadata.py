@@ -1,4 +1,4 @@
-"""What the metadata of the installed packages says: their entry points, the package of each, the core's own version.
+"""What the metadata of the installed packages says: their entry points, and the package of each.
 
 Reading entry points takes tens of milliseconds where many packages are installed, so what was read is kept for as long
 as the folders of `sys.path` are the same, and the files of those entry points that are asked for.
@@ -19,15 +19,6 @@ from kinetic_auth_core.concurrency import raise_interruption
 logger = logging.getLogger(__name__)
 
 CORE = "kinetic-auth-core"
-
-
-def installed_version() -> str:
-    """The core's version, from the metadata of its package; `0+unknown` where that is left out or cannot be read."""
-    try:
-        return importlib.metadata.version(CORE)
-    except (importlib.metadata.PackageNotFoundError, OSError) as error:  # OSError: too many open files
-        raise_interruption(error)
-        return "0+unknown"
 
 
 class EntryPoints:

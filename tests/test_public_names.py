@@ -127,14 +127,6 @@ def test_the_versions_are_there() -> None:
         getattr(kinetic, "__nothing__")  # noqa: B009 - mypy knows that it is not there
 
 
-def test_without_metadata_the_version_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "version", missing)
-    assert kinetic.__version__ == "0+unknown"
-
-
 def test_the_public_names_match_the_list() -> None:
     assert kinetic.__all__ == PUBLIC
     assert plugins.__all__ == FOR_PLUGINS

@@ -204,14 +204,13 @@ _COMMANDS = (
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
+    from kinetic_auth_core._published import VERSION
     from kinetic_auth_core.cli.output import emit, emit_json
-    from kinetic_auth_core.package_metadata import installed_version
 
-    version = installed_version()
     if current_run().as_json:
-        emit_json({"version": version})
+        emit_json({"version": VERSION})
     else:
-        emit(f"kinetic-auth {version}")
+        emit(f"kinetic-auth {VERSION}")
     ctx.exit()
 
 

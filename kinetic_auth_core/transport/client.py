@@ -18,10 +18,10 @@ import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
+from kinetic_auth_core._published import VERSION
 from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.locations import expanded, is_loopback
-from kinetic_auth_core.package_metadata import installed_version
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import pools
 from kinetic_auth_core.transport.connections import (
@@ -101,7 +101,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext, *, keep_alive: bool) -> None:
         self.headers = {
-            "User-Agent": f"kinetic-auth/{installed_version()} {requests.utils.default_user_agent()}",
+            "User-Agent": f"kinetic-auth/{VERSION} {requests.utils.default_user_agent()}",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "Connection": "keep-alive",
