@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
@@ -186,6 +186,36 @@ def _instance_url_problem(url: str) -> str | None:
     if problem := url_problem(url):
         return problem.partition(",")[0] if problem.startswith("is plain http") else problem  # without the host
     return "has a path; leave it out" if urlsplit(url).path.strip("/") else None
+
+
+#: What requests and urllib3 can speak to; a proxy without a scheme is spoken to by http.
+_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+PROXY_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):/+"  #: How the address of a proxy begins that says its scheme.
+
+
+def proxy_problem(proxy: str) -> str | None:
+    """Why a proxy's address cannot be used, without a quotation of it; None if it can be.
+
+    Args:
+        proxy: The address, with or without a scheme.
+    """
+    scheme = re.match(PROXY_SCHEME, proxy)
+    if (scheme and scheme[1].lower() not in _PROXY_SCHEMES) or (not scheme and "@" in proxy):
+        return "must begin with http://, https:// or socks5h://"
+    malformed = "is malformed: write http://HOST:PORT"
+    if re.search(r"[\t\r\n]", proxy):  # `urlsplit` passes over them
+        return malformed
+    try:
+        parts = urlsplit(proxy if scheme else f"http://{proxy}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # its text quotes parts of the address
+        return malformed
+    if port == 0 or not (":" in host or re.fullmatch(r"[\w.-]+", host)):
+        return malformed
+    credentials = unquote(parts.netloc.rpartition("@")[0])
+    if parts.scheme.startswith("http") and any(ord(character) > 0xFF for character in credentials):
+        return "has credentials with a character beyond Latin-1, which HTTP does not carry"
+    return None
 
 
 def is_loopback(host: str) -> bool:

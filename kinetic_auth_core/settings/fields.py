@@ -17,12 +17,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import is_key_text
+from kinetic_auth_core.locations import is_key_text, proxy_problem
 from kinetic_auth_core.session import (
     DEFAULT_API_VERSION,
     FIRST_LASTING_API_VERSION,
@@ -340,19 +339,14 @@ def check_proxy(_instance: object, _attribute: object, value: object) -> None:
     """Validator for a proxy's URL, or None.
 
     Raises:
-        ConfigurationError: Its scheme is not supported, it has no host, or its port is invalid.
+        ConfigurationError: Its scheme is not supported, or the address is malformed; it is not quoted.
     """
     if value is None:
         return
     if not str(value).lower().startswith(("http://", "https://", "socks5://", "socks5h://")):
         raise ConfigurationError("must begin with http://, https:// or socks5h://")
-    try:
-        parts = urlsplit(str(value))
-        fits = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ConfigurationError("needs a host, and a port between 1 and 65535 if it has one")
+    if problem := proxy_problem(str(value)):
+        raise ConfigurationError(problem)
 
 
 def single_line(_instance: object, _attribute: object, value: object) -> None:

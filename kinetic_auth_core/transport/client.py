@@ -21,7 +21,7 @@ import urllib3.exceptions
 from kinetic_auth_core._published import VERSION
 from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.errors import ConfigurationError, TransportError
-from kinetic_auth_core.locations import expanded, is_loopback
+from kinetic_auth_core.locations import expanded, is_loopback, proxy_problem
 from kinetic_auth_core.redaction import mask
 from kinetic_auth_core.transport import pools
 from kinetic_auth_core.transport.connections import (
@@ -31,7 +31,6 @@ from kinetic_auth_core.transport.connections import (
     current_redirection,
     current_tally,
     may_have_proxies,
-    proxy_problem,
     remaining_s,
     variable_of,
 )
@@ -361,7 +360,8 @@ class Transport:
             proxies = {kind: proxy.strip() for kind, proxy in found.items()}  # a mounted secret ends in a line break
         chosen = self._proxy_for(url, proxies)
         if chosen and (problem := proxy_problem(chosen)):
-            raise ConfigurationError(f"{'proxy' if self._proxy else variable_of(url, chosen)}: {problem}.")
+            named_by = "proxy" if self._proxy else variable_of(url, chosen)
+            raise ConfigurationError(f"{named_by}: the proxy's address {problem}.")
         return proxies
 
     def _proxy_for(self, url: str, proxies: dict[str, str]) -> str | None:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.errors import ConfigurationError
-from kinetic_auth_core.locations import expanded, is_key_text
+from kinetic_auth_core.locations import PROXY_SCHEME, expanded, is_key_text
 from kinetic_auth_core.redaction import secret_boundary
 
 if TYPE_CHECKING:
@@ -285,11 +285,6 @@ def http_get(url: str, headers: Mapping[str, str], *, deadline_s: float = 10.0) 
     return response.status, response.body
 
 
-#: What requests and urllib3 can speak to; a proxy without a scheme is spoken to by http.
-PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):/+"
-
-
 def may_have_proxies() -> bool:
     """Whether a proxy may be configured: in the environment, or in the settings of macOS or Windows.
 
@@ -297,31 +292,6 @@ def may_have_proxies() -> bool:
     """
     has_settings = sys.platform == "darwin" or os.name == "nt"  # as urllib.request asks
     return has_settings or "_proxy" in " ".join(os.environ).lower()
-
-
-def proxy_problem(proxy: str) -> str | None:
-    """Why a proxy's address cannot be used, as a sentence that does not quote it; None if it can be.
-
-    Args:
-        proxy: The address, with or without a scheme.
-    """
-    scheme = re.match(_SCHEME, proxy)
-    if (scheme and scheme[1].lower() not in PROXY_SCHEMES) or (not scheme and "@" in proxy):
-        return "the proxy's address must begin with http://, https:// or socks5h://"
-    malformed = "the proxy's address is malformed: write http://HOST:PORT"
-    if re.search(r"[\t\r\n]", proxy):  # `urlsplit` passes over them
-        return malformed
-    try:
-        parts = urlsplit(proxy if scheme else f"http://{proxy}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:  # its text quotes parts of the address
-        return malformed
-    if port == 0 or not (":" in host or re.fullmatch(r"[\w.-]+", host)):
-        return malformed
-    credentials = unquote(parts.netloc.rpartition("@")[0])
-    if parts.scheme.startswith("http") and any(ord(character) > 0xFF for character in credentials):
-        return "the proxy's credentials have a character beyond Latin-1, which HTTP does not carry"
-    return None
 
 
 def variable_of(url: str, proxy: str) -> str:
@@ -337,7 +307,7 @@ def host_and_port(proxy: str | None) -> str:
     """A proxy's host and port with a blank before, and nothing else of its address; empty where there is none."""
     with contextlib.suppress(ValueError):
         text = proxy or ""
-        parts = urlsplit(text if re.match(_SCHEME, text) else f"http://{text}")
+        parts = urlsplit(text if re.match(PROXY_SCHEME, text) else f"http://{text}")
         if parts.hostname:
             host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
             return f" {host}{'' if parts.port is None else f':{parts.port}'}"

@@ -230,9 +230,9 @@ def test_messages_have_the_name_by_which_the_provider_was_resolved_and_its_packa
     assert caught.value.provider == "acme-sso"
 
 
-@pytest.mark.parametrize("proxy", ["http://", "http://proxy:0", "http://proxy:port"])
+@pytest.mark.parametrize("proxy", ["http://", "http://proxy:0", "http://proxy:port", "http://pro xy", "http://pro\nxy"])
 def test_a_proxy_needs_a_host_and_a_port_that_exists(proxy: str) -> None:
-    with pytest.raises(kinetic.ConfigurationError, match="proxy: needs a host, and a port between 1 and 65535"):
+    with pytest.raises(kinetic.ConfigurationError, match="proxy: is malformed: write http://HOST:PORT"):
         ClientCredentials("id", "secret", proxy=proxy)
 
 

@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from kinetic_auth_core.errors import ConfigurationError, TransportError
+from kinetic_auth_core.locations import proxy_problem
 from kinetic_auth_core.transport.client import TokenRequest, Transport
-from kinetic_auth_core.transport.connections import host_and_port, proxy_problem, tallied, variable_of
+from kinetic_auth_core.transport.connections import host_and_port, tallied, variable_of
 
 URL = "https://login.salesforce.com/services/oauth2/token"
 
@@ -60,7 +61,7 @@ def test_a_proxy_without_a_scheme_is_named_with_its_variable(variable: str, monk
         ("http://user:canary-word@*", "the proxy's address is malformed: write http://HOST:PORT."),
         (
             "http://user:canary-word%E2%82%AC@proxy",
-            "the proxy's credentials have a character beyond Latin-1, which HTTP does not carry.",
+            "the proxy's address has credentials with a character beyond Latin-1, which HTTP does not carry.",
         ),
     ],
 )
