@@ -6,6 +6,7 @@
 import contextlib
 import functools
 import os
+import re
 import ssl
 import stat
 import time
@@ -152,6 +153,9 @@ def _context_of(
     return pools.tls_context(ca_file, None, is_strict=is_strict)
 
 
+_HASHED = r"[0-9a-f]{8}\.[0-9]+"  # what OpenSSL looks for in a folder
+
+
 def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
     named = {
         "ca_bundle": ca_bundle,
@@ -163,6 +167,8 @@ def _tls_context(ca_bundle: str | os.PathLike[str] | None, certificate: ClientCe
     try:
         found = expanded(path)
         is_strict = source == "certifi"
+        if found.is_dir() and not any(re.fullmatch(_HASHED, each.name) for each in found.iterdir()):
+            raise ValueError("no file in that folder is named by the hash of a certificate")
         if found.is_dir() or certificate is not None:  # one with a key is not shared
             where = (None, str(found)) if found.is_dir() else (str(found), None)
             context = pools.tls_context(*where, is_strict=is_strict)

@@ -1,6 +1,7 @@
 """The request of a login: bounded, without redirects or ambient credentials; and the messages of its failures."""
 
 import contextlib
+import hashlib
 import re
 import socket
 import socketserver
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
 
 from kinetic_auth_core.errors import ConfigurationError, TransportError
 from kinetic_auth_core.testing import (
@@ -283,9 +285,22 @@ def test_a_replaced_ca_bundle_is_read_again_for_new_connections(tmp_path: Path) 
         assert transport(ca_bundle=bundle).post(sf.url + TOKEN_PATH, FORM).status == 400
 
 
+def name_by_hash(certificate: bytes) -> str:
+    """How OpenSSL calls a certificate in a folder: X509_NAME_hash of its subject, whose texts are in small letters."""
+    subject = x509.load_pem_x509_certificate(certificate).subject
+    canonical = x509.Name([x509.NameAttribute(each.oid, str(each.value).lower()) for each in subject]).public_bytes()
+    return f"{int.from_bytes(hashlib.sha1(canonical[2:]).digest()[:4], 'little'):08x}.0"  # noqa: S324 - OpenSSL's
+
+
 def test_a_folder_of_certificates_is_a_ca_bundle_too(tmp_path: Path) -> None:
     with SalesforceEmulator(tls=True) as sf:
-        assert "not valid" in failure_of(sf.url, ca_bundle=tmp_path).message  # an empty folder contains no authority
+        assert sf.ca_bundle is not None
+        certificate = sf.ca_bundle.read_bytes()
+        (tmp_path / "ca.pem").write_bytes(certificate)
+        with pytest.raises(ConfigurationError, match=r"no file in that folder is named by the hash of a certificate\."):
+            transport(ca_bundle=tmp_path).post(sf.url + TOKEN_PATH, FORM)
+        (tmp_path / name_by_hash(certificate)).write_bytes(certificate)
+        assert transport(ca_bundle=tmp_path).post(sf.url + TOKEN_PATH, FORM).status == 400
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
