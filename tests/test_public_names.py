@@ -1,6 +1,7 @@
 """The public names: fixed, so that none is added or removed by accident."""
 
 import importlib.metadata
+import itertools
 import subprocess
 import sys
 from types import ModuleType
@@ -131,6 +132,7 @@ def test_the_public_names_match_the_list() -> None:
     assert kinetic.__all__ == PUBLIC
     assert plugins.__all__ == FOR_PLUGINS
     assert sorted(kinetic._MODULES, key=str.casefold) == sorted(PUBLIC, key=str.casefold)
+    assert sorted(itertools.chain(*plugins._NAMES.values())) == sorted(FOR_PLUGINS)
 
 
 @pytest.mark.usefixtures("full_tier")

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -12,11 +12,12 @@ from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import CredentialsRejectedError, KeyLoadError, KineticAuthError
 from kinetic_auth_core.locations import BUILTIN_SCHEMES, MAX_FILE_BYTES, Reference, load_builtin
 from kinetic_auth_core.oauth.error_codes import Culprit, culprit_of
-from kinetic_auth_core.registry.discovery import ALL_ALLOWED, AllowedPlugins
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, Signer
-from kinetic_auth_core.registry.loading import check_reference, load_key_loader
 from kinetic_auth_core.settings.schema import ExplainedSetting, KeyList, LiteralText, schema
 from kinetic_auth_core.transport.connections import Deadline
+
+if TYPE_CHECKING:
+    from kinetic_auth_core.registry.discovery import AllowedPlugins  # where there are references
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,11 @@ class SecretLoader:
 
     Args:
         lookup: Gives the value of an environment variable, for `env://NAME`.
-        allowed: Whose key loaders may be loaded.
+        allowed: Whose key loaders may be loaded; None: anybody's.
     """
 
     def __init__(
-        self, lookup: Callable[[str], str | None] = os.environ.get, allowed: AllowedPlugins = ALL_ALLOWED
+        self, lookup: Callable[[str], str | None] = os.environ.get, allowed: "AllowedPlugins | None" = None
     ) -> None:
         self._lookup = lookup
         self._allowed = allowed
@@ -103,9 +104,13 @@ class SecretLoader:
         return self._loader(reference.scheme).load_key(reference)
 
     def _loader(self, scheme: str) -> KeyLoaderHooks:
+        from kinetic_auth_core.registry.discovery import ALL_ALLOWED
+        from kinetic_auth_core.registry.loading import load_key_loader
+
         loader = self._key_loaders.get(scheme)
         if loader is None:
-            loader = self._key_loaders[scheme] = load_key_loader(scheme, self._allowed)
+            allowed = ALL_ALLOWED if self._allowed is None else self._allowed
+            loader = self._key_loaders[scheme] = load_key_loader(scheme, allowed)
         return loader
 
 
@@ -160,7 +165,7 @@ def references(values: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
 
 
 def check_references(
-    values: dict[str, Any], rows: Sequence[ExplainedSetting], allowed: AllowedPlugins
+    values: dict[str, Any], rows: Sequence[ExplainedSetting], allowed: "AllowedPlugins"
 ) -> tuple[tuple[ExplainedSetting, ...], list[str]]:
     """The rows, those of references with a note on what loads them; and a sentence for each invalid reference.
 
@@ -169,6 +174,8 @@ def check_references(
         rows: The settings as they are explained.
         allowed: Whose key loaders may be loaded.
     """
+    from kinetic_auth_core.registry.loading import check_reference
+
     sources = {row.name: row.source for row in rows}
     notes: dict[str, str] = {}
     problems = []

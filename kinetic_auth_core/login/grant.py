@@ -16,9 +16,6 @@ from urllib.parse import urlsplit
 import attrs
 
 from kinetic_auth_core.concurrency import Lazy, notice_fork, raise_interruption, uninterrupted
-from kinetic_auth_core.config.construct import construct
-from kinetic_auth_core.config.environment import Variables
-from kinetic_auth_core.config.merge import merge, variable_layers
 from kinetic_auth_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -27,7 +24,6 @@ from kinetic_auth_core.errors import (
 )
 from kinetic_auth_core.login.credentials import Credentials, SecretLoader, key_lists
 from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause, secret_boundary
-from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
 from kinetic_auth_core.registry.hookspecs import AcceptedState, InstanceState, LoginRequest, hookimpl, may_ask_a_person
 from kinetic_auth_core.registry.validation import ValidatedMeta
 from kinetic_auth_core.session import SalesforceSession
@@ -66,6 +62,8 @@ def _form_problem(fields: object) -> str | None:
 
 def _class_and_owner(cls: type) -> str:
     """A provider's class, with its package where that is installed, for an error that is a mistake of the class."""
+    from kinetic_auth_core.registry.discovery import AUTHENTICATORS, installed
+
     place = (cls.__module__.partition(".")[0], cls.__qualname__)
     for plugin in installed(AUTHENTICATORS):
         module, _, name = plugin.target.partition(":")
@@ -193,6 +191,10 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         Raises:
             ConfigurationError: Variables are missing or wrong; all of them are named.
         """
+        from kinetic_auth_core.config.construct import construct
+        from kinetic_auth_core.config.environment import Variables
+        from kinetic_auth_core.config.merge import merge, variable_layers
+
         settings = schema(cls)
         settled = merge(
             settings,

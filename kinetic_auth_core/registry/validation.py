@@ -12,7 +12,6 @@ import attrs
 from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.locations import parse_reference
 from kinetic_auth_core.redaction import secret_boundary
-from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import PROJECT
 from kinetic_auth_core.settings.fields import command_setting, construction, deferred, setting
 from kinetic_auth_core.settings.hosts import login_url_setting, url_setting
@@ -270,6 +269,8 @@ def reference_problem(value: object) -> str | None:
         return next(filter(None, map(reference_problem, value)), None)
     if not isinstance(value, str) or isinstance(value, LiteralText) or "://" not in value:
         return None
+    from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
+
     schemes = {plugin.name for plugin in installed(KEY_LOADERS, value.strip().partition("://")[0])}
     if parse_reference(value, schemes) is None:
         return None

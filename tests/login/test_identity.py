@@ -362,7 +362,7 @@ class Tokens(Vault):
 def loaders(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     found: dict[str, object] = {"vault": Vault(), "tokens": Tokens()}
     monkeypatch.setattr(
-        "kinetic_auth_core.login.credentials.load_key_loader", lambda scheme, _allowed: KeyLoaderHooks(found[scheme])
+        "kinetic_auth_core.registry.loading.load_key_loader", lambda scheme, _allowed: KeyLoaderHooks(found[scheme])
     )
     return found
 

@@ -120,6 +120,7 @@ STAGES = {
     "import kinetic_auth_core": {*HTTP, "attr", "pluggy", "stevedore", "click", "dotenv", "tomllib"},
     "import kinetic_auth_core.cli.commands": {*HTTP, "redis"},
     "from kinetic_auth_core import LoginRequest, hookimpl": {*HTTP, "ssl", "socket"},
+    "from kinetic_auth_jwt_bearer import JWTAuthenticator": {*HTTP, "stevedore", "platformdirs", "dotenv", "tomllib"},
     "import kinetic_auth_core; kinetic_auth_core.resolve": {*HTTP, "click", "dotenv", "tomllib", "rich"},
     f"import kinetic_auth_core; {RESOLVE}": {"click", "dotenv", "tomllib", "rich", "redis", "difflib"},
 }
