@@ -21,17 +21,17 @@ key.sign(b"header.claims", padding.PKCS1v15(), hashes.SHA256())
 requests.post(login_url + "/services/oauth2/token", verify=ca_bundle, data={"grant_type": "none"})
 """
 )
-_OURS = """
+_ARGUMENTS = """
 import os, sys
 _, client_id, username, login_url, path, os.environ["REQUESTS_CA_BUNDLE"] = sys.argv
+"""
+_RESOLVE = """
 import kinetic_auth_core as kinetic
 login = {"client_id": client_id, "username": username, "login_url": login_url, "private_key_path": path}
 kinetic.resolve("jwt-bearer", **login).session()
 """
-_KINETIC_CORE = """
-import os, sys
-_, client_id, username, login_url, path, os.environ["REQUESTS_CA_BUNDLE"] = sys.argv
-from kinetic_core import JWTAuthenticator
+#: kinetic-core's program. Ours differs by its import (docs/from-kinetic-core.md).
+_JWT = """
 JWTAuthenticator(client_id=client_id, username=username, login_url=login_url, private_key_path=path).authenticate()
 """
 _HELP = """
@@ -62,8 +62,9 @@ def comparisons(org: Org, *, has_counts: bool) -> Iterator[Comparison]:
     of = functools.partial(_of, has_counts=has_counts)
     login = (*org.settings.values(), org.ca_bundle)
     first_session = {
-        "kinetic-core": (_KINETIC_CORE, *login),
-        "kinetic-auth": (_OURS, *login),
+        "kinetic-core": (f"{_ARGUMENTS}from kinetic_core import JWTAuthenticator{_JWT}", *login),
+        "kinetic-auth: the same program": (f"{_ARGUMENTS}from kinetic_auth_core import JWTAuthenticator{_JWT}", *login),
+        "kinetic-auth: resolve, SessionSource": (f"{_ARGUMENTS}{_RESOLVE}", *login),
         "floor: the libraries, one signature, one POST": (_FLOOR, *login),
     }
     yield of("import", {name: (code,) for name, code in _IMPORTS.items()})

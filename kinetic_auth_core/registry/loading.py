@@ -44,10 +44,10 @@ from kinetic_auth_core.registry.validation import (
     spec_mistake,
 )
 from kinetic_auth_core.settings.schema import schema
-from kinetic_auth_core.stores.base import SessionStore
 
 if TYPE_CHECKING:
     from kinetic_auth_core.locations import Reference
+    from kinetic_auth_core.stores.base import SessionStore
 
 
 logger = logging.getLogger(__name__)
@@ -166,7 +166,9 @@ def load_key_loader(scheme: str, allowed: AllowedPlugins = ALL_ALLOWED) -> KeyLo
     return KeyLoaderHooks(_hooks_of(KEY_LOADERS, find(KEY_LOADERS, scheme, allowed), allowed))
 
 
-def load_session_store(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tuple[InstalledPlugin, type[SessionStore]]:
+def load_session_store(
+    name: str, allowed: AllowedPlugins = ALL_ALLOWED
+) -> "tuple[InstalledPlugin, type[SessionStore]]":
     """Import and validate a session store's class.
 
     Raises:
@@ -174,6 +176,8 @@ def load_session_store(name: str, allowed: AllowedPlugins = ALL_ALLOWED) -> tupl
         ProviderLoadError: It does not import, may not be loaded, is not an attrs class derived from `SessionStore`, or
             two distributions claim the name.
     """
+    from kinetic_auth_core.stores.base import SessionStore
+
     plugin, loaded = load(SESSION_STORES, name, allowed)
     if not inspect.isclass(loaded) or not issubclass(loaded, SessionStore):
         raise _invalid(plugin, "is not a class derived from kinetic_auth_core.SessionStore")
