@@ -64,6 +64,10 @@ class _Metadata(SfdcMetadataApi):
     def __init__(self, source: SessionSource, **options: Any) -> None:
         self._source = source
         super().__init__(**options)
+        # It gives zeep no session: one of zeep's own would ignore proxies and CAs, and follow redirects with the token.
+        transport = self._client.transport
+        transport.session.close()
+        transport.session, transport._close_session = self.session, False  # noqa: SLF001 - it is not zeep's to close
 
     @property
     def _session_id(self) -> str:

@@ -7,10 +7,11 @@ import pytest
 import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceMalformedRequest
+from zeep.exceptions import Fault
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.simple_salesforce import connect
-from kinetic_auth_core.testing import Answer, SalesforceEmulator
+from kinetic_auth_core.testing import Answer, Redirect, SalesforceEmulator
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 
@@ -109,3 +110,14 @@ def test_the_metadata_api_carries_the_live_token(
     assert held._session_header.sessionId == token
     assert held.CustomObject._session_header.sessionId == token
     assert types._session_header.sessionId != token
+
+
+def test_the_metadata_api_uses_the_given_session_and_follows_no_redirect_with_the_token(
+    tls: SalesforceEmulator, client: Salesforce, elsewhere: Any
+) -> None:
+    with pytest.raises(Fault, match="The emulator has no /services/Soap/m/62.0"):  # so its CA is that of the session
+        client.mdapi.describe_metadata()
+    tls.break_transport(Redirect(f"{elsewhere.url}/", 307), path="/services/Soap/*")
+    with pytest.raises(kinetic.SessionRejectedError, match="redirects a request whose body has the session's token"):
+        client.mdapi.describe_metadata()
+    assert elsewhere.heard == []
