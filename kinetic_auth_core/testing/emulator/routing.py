@@ -161,6 +161,7 @@ def _routes(
             Rule(f"{data}/sobjects/<kind>", endpoint=guarded(rest.sobject), methods=["GET", "POST"]),
             Rule(f"{data}/sobjects/<kind>/describe", endpoint=guarded(rest.describe), methods=["GET"]),
             Rule(f"{data}/sobjects/<kind>/<key>", endpoint=guarded(rest.record), methods=["GET", "PATCH", "DELETE"]),
+            Rule(f"{data}/sobjects/<kind>/<name>/<path:value>", endpoint=guarded(rest.external)),
             Rule("/services/async/<path:rest>", endpoint=rest.bulk),
             Rule("/services/Soap/<path:rest>", endpoint=rest.soap, methods=["POST"]),
         ],

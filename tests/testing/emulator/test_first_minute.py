@@ -42,7 +42,7 @@ def code_in(answer: requests.Response) -> str:
         "recent", "search?q=FIND+%7Bx%7D", "parameterizedSearch?q=x", "tabs", "theme", "chatter/users/me", "appMenu/x",
         "tooling", "tooling/query?q=SELECT+Id+FROM+ApexClass", "composite", "composite/batch", "composite/sobjects",
         "jobs/ingest", "jobs/query", "query?explain=SELECT+Id+FROM+Account", "sobjects/Account/listviews",
-        "sobjects/Account/updated/?start=x", "sobjects/Account/describe/layouts", "sobjects/Account/Number__c/1",
+        "sobjects/Account/updated/?start=x", "sobjects/Account/describe/layouts", "sobjects/User/005/password",
         "graphql", "nowhere.xml",
     ],
 )  # fmt: skip
