@@ -1,7 +1,8 @@
 """What a client asks of the REST API in its first minute: versions, limits, query, records, upsert, describe.
 
 Any other path below `/services` checks the token too, and then says that it is not emulated, in the content type that
-was asked for. So does Bulk API v1, of which there are jobs without batches, and SOAP, of which there is nothing.
+was asked for. So does Bulk API v1, of which there are jobs without batches, and SOAP and the Streaming API, of which
+there is nothing.
 """
 
 from __future__ import annotations
@@ -206,6 +207,17 @@ class RestEndpoints:
             message = "Invalid Session ID found in SessionHeader: Illegal Session"
             return soap_fault("INVALID_SESSION_ID", message, 500 if enclosed else 401)
         return soap_fault("NOT_FOUND", f"The emulator has no /services/Soap/{rest}", 500 if enclosed else 404)
+
+    def streaming(self, request: Request, version: str) -> Response:
+        """Answer the Streaming API in the form of its protocol (Bayeux): nothing of it is emulated."""
+        sent = request.get_json(force=True, silent=True)
+        messages = [each for each in (sent if isinstance(sent, list) else [sent]) if isinstance(each, dict)]
+        if not messages:
+            return data_error(request, no_answer(request))
+        is_live = self._org.use(bearer(request)) is not None
+        error = f"404::{no_answer(request).message}" if is_live else "401::Authentication invalid"
+        refused = {"successful": False, "error": error, "advice": {"reconnect": "none"}}
+        return json_answer([{"channel": each.get("channel"), "id": each.get("id"), **refused} for each in messages])
 
     def other(self, request: Request, refused: HTTPException | None = None) -> Response:
         """Answer any other request below `/services`: what a test has put there, or why there is no answer."""

@@ -59,6 +59,21 @@ def test_what_is_not_emulated_says_so_and_is_401_to_a_dead_token(
     assert code_in(client.call(f"{DATA}/{path}", token, headers=XML)) == "INVALID_SESSION_ID"
 
 
+def test_the_streaming_api_is_refused_in_the_form_of_its_protocol(
+    sf: SalesforceEmulator, client: Any, token: str
+) -> None:
+    sent = [{"channel": "/meta/handshake", "id": "1", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}]
+    [live] = client.call("/cometd/62.0", token, "POST", json=sent).json()
+    assert (live["channel"], live["id"], live["successful"]) == ("/meta/handshake", "1", False)
+    assert live["error"] == "404::The emulator does not have this resource: /cometd/62.0"
+    assert live["advice"] == {"reconnect": "none"}
+    sf.expire_all()
+    [dead] = client.call("/cometd/62.0", token, "POST", json=sent[0]).json()
+    assert dead["error"] == "401::Authentication invalid"
+    for body in (b"", b"[1]", b"message=x"):
+        assert client.call("/cometd/62.0", token, "POST", data=body).status_code == 404
+
+
 @pytest.mark.parametrize("path", [DATA, f"{DATA}/limits", f"{DATA}/sobjects/Account/describe", "/services/data"])
 def test_who_wants_xml_alone_gets_no_json(client: Any, token: str, path: str) -> None:
     for headers, query in ((XML, ""), ({}, "?format=xml")):
