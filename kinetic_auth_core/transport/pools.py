@@ -144,7 +144,8 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     """Open a bounded socket. Each of the host's addresses has the connect time-out, all of them the deadline."""
     try:
         host = connection.host.strip("[]")  # that of a proxy has the brackets of its URL
-        addresses = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+        # By position, as urllib3 does: httpretty's has other names.
+        addresses = socket.getaddrinfo(host, connection.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise NameResolutionError(connection.host, connection, error) from error
     except UnicodeError:
