@@ -43,6 +43,16 @@ class _Client(Salesforce):
         """Ignored: simple-salesforce sets its argument here."""
 
     @property
+    def headers(self) -> Any:
+        """The headers of each call, with the live token; applications use them for requests of their own."""
+        self._headers.update(self._source.session().auth_header)
+        return self._headers
+
+    @headers.setter
+    def headers(self, value: Any) -> None:
+        self._headers = value
+
+    @property
     def mdapi(self) -> Any:
         """The metadata API. Each of its calls carries the live token."""
         if self._mdapi is None:

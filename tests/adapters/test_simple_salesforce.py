@@ -80,6 +80,9 @@ def test_its_version_and_instance_are_the_sessions_and_its_token_is_the_live_one
     tls.revoke_all()
     client.query("SELECT Id FROM Account")
     assert client.session_id == tls_source.session().access_token != dead
+    client.headers["Sforce-Auto-Assign"] = "FALSE"
+    assert client.headers["Authorization"] == tls_source.session().auth_header["Authorization"]
+    assert client.headers["Sforce-Auto-Assign"] == "FALSE"
 
 
 def test_simple_salesforces_own_options_are_passed_on(
