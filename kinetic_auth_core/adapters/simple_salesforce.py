@@ -30,6 +30,12 @@ class _Client(Salesforce):
     def __init__(self, source: SessionSource, **options: Any) -> None:
         self._source = source
         live = source.session()
+        if not live.instance_url.startswith("https:"):
+            raise ConfigurationError(
+                f"simple-salesforce uses https only, but the session is for {live.instance_url}.",
+                remedy="Start the emulator with TLS: SalesforceEmulator(tls=True), or kinetic-auth emulator --tls; the "
+                "CA is its ca_bundle (SF_CA_BUNDLE), for session.verify.",
+            )
         options.setdefault("version", live.api_version.removeprefix("v"))
         super().__init__(session_id=live.access_token, instance_url=live.instance_url, **options)
 
@@ -107,8 +113,8 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
         client = connect(source)
         client.query("SELECT Id FROM Account")
 
-    simple-salesforce uses https only, regardless of the instance's URL. A request to any other host than the session's
-    instance, as a foreign cursor of `query_more` asks for, is refused.
+    simple-salesforce uses https only. A request to any other host than the session's instance, as a foreign cursor of
+    `query_more` asks for, is refused.
 
     Args:
         source: The source of the session.
@@ -120,7 +126,7 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
         The client. Its instance is always that of the first session.
 
     Raises:
-        ConfigurationError: A login option was given, or `source` is not a source.
+        ConfigurationError: A login option was given, `source` is not a source, or its session is for plain http.
         KineticAuthError: The login failed. From a call: it would have gone to another host.
     """
     checked_source("connect", source)

@@ -100,6 +100,13 @@ def test_login_options_are_refused(tls_source: kinetic.SessionSource) -> None:
         connect(tls_source, username="me", session_id="x")
 
 
+def test_an_instance_without_tls_is_an_error_that_says_how_to_have_one(source: kinetic.SessionSource) -> None:
+    with pytest.raises(
+        kinetic.ConfigurationError, match=r"uses https only.*http://127.*SalesforceEmulator\(tls=True\)"
+    ):
+        connect(source)
+
+
 def test_the_metadata_api_carries_the_live_token(
     tls: SalesforceEmulator, client: Salesforce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
