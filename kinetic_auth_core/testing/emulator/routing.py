@@ -143,7 +143,7 @@ def _routes(
             Rule(TOKEN_PATH, endpoint=oauth.token),
             Rule("/services/oauth2/authorize", endpoint=authorize.answer, methods=["GET", "POST"]),
             Rule("/services/oauth2/introspect", endpoint=oauth.introspect, methods=["POST"]),
-            Rule("/services/oauth2/revoke", endpoint=oauth.revoke, methods=["POST"]),
+            Rule("/services/oauth2/revoke", endpoint=oauth.revoke, methods=["GET", "POST"]),
             Rule("/services/oauth2/userinfo", endpoint=oauth.userinfo, methods=["GET", "POST"]),
             Rule("/id/<org_id>/<user_id>", endpoint=oauth.identity, methods=["GET", "POST"]),
             Rule("/id/keys", endpoint=oauth.keys, methods=["GET"]),
