@@ -163,7 +163,7 @@ def _routes(
             Rule(f"{data}/sobjects/<kind>/<key>", endpoint=guarded(rest.record), methods=["GET", "PATCH", "DELETE"]),
             Rule(f"{data}/sobjects/<kind>/<name>/<path:value>", endpoint=guarded(rest.external)),
             Rule("/services/async/<path:rest>", endpoint=rest.bulk),
-            Rule("/cometd/<version>", endpoint=rest.streaming, methods=["POST"]),
+            Rule("/cometd/<version>", endpoint=rest.streaming),
             Rule("/services/Soap/<path:rest>", endpoint=rest.soap, methods=["POST"]),
         ],
         strict_slashes=False,
