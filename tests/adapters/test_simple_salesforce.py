@@ -95,6 +95,17 @@ def test_simple_salesforces_own_options_are_passed_on(
     client.session.close()
 
 
+def test_the_clients_session_takes_settings_after_connecting(
+    tls: SalesforceEmulator, tls_source: kinetic.SessionSource
+) -> None:
+    client = connect(tls_source)
+    with pytest.raises(requests.exceptions.SSLError):
+        client.query("SELECT Id FROM Account")
+    client.session.verify = str(tls.ca_bundle)
+    assert client.query("SELECT Id FROM Account")["totalSize"] == 5
+    client.session.close()
+
+
 def test_login_options_are_refused(tls_source: kinetic.SessionSource) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="session_id, username: not accepted here"):
         connect(tls_source, username="me", session_id="x")
