@@ -188,6 +188,12 @@ class InstanceSession:
             raise AttributeError("send: a client of connect() sends by request()")
         return getattr(self._http, name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+        else:  # such as `verify` and `proxies`
+            setattr(self._http, name, value)
+
 
 def _as_sent(url: str) -> str:
     """A URL as requests sends it: it reads some in another way than the standard library does."""

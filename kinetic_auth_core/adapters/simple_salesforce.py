@@ -30,6 +30,12 @@ class _Client(Salesforce):
     def __init__(self, source: SessionSource, **options: Any) -> None:
         self._source = source
         live = source.session()
+        if not live.instance_url.startswith("https:"):
+            raise ConfigurationError(
+                f"simple-salesforce uses https only, but the session is for {live.instance_url}.",
+                remedy="Start the emulator with TLS: SalesforceEmulator(tls=True), or kinetic-auth emulator --tls; the "
+                "CA is its ca_bundle (SF_CA_BUNDLE), for session.verify.",
+            )
         options.setdefault("version", live.api_version.removeprefix("v"))
         super().__init__(session_id=live.access_token, instance_url=live.instance_url, **options)
 
@@ -41,6 +47,16 @@ class _Client(Salesforce):
     @session_id.setter
     def session_id(self, value: str) -> None:
         """Ignored: simple-salesforce sets its argument here."""
+
+    @property
+    def headers(self) -> Any:
+        """The headers of each call, with the live token; applications use them for requests of their own."""
+        self._headers.update(self._source.session().auth_header)
+        return self._headers
+
+    @headers.setter
+    def headers(self, value: Any) -> None:
+        self._headers = value
 
     @property
     def mdapi(self) -> Any:
@@ -64,6 +80,10 @@ class _Metadata(SfdcMetadataApi):
     def __init__(self, source: SessionSource, **options: Any) -> None:
         self._source = source
         super().__init__(**options)
+        # It gives zeep no session: one of zeep's own would ignore proxies and CAs, and follow redirects with the token.
+        transport = self._client.transport
+        transport.session.close()
+        transport.session, transport._close_session = self.session, False  # noqa: SLF001 - it is not zeep's to close
 
     @property
     def _session_id(self) -> str:
@@ -93,8 +113,8 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
         client = connect(source)
         client.query("SELECT Id FROM Account")
 
-    simple-salesforce uses https only, regardless of the instance's URL. A request to any other host than the session's
-    instance, as a foreign cursor of `query_more` asks for, is refused.
+    simple-salesforce uses https only. A request to any other host than the session's instance, as a foreign cursor of
+    `query_more` asks for, is refused.
 
     Args:
         source: The source of the session.
@@ -106,7 +126,7 @@ def connect(source: SessionSource, *, session: requests.Session | None = None, *
         The client. Its instance is always that of the first session.
 
     Raises:
-        ConfigurationError: A login option was given, or `source` is not a source.
+        ConfigurationError: A login option was given, `source` is not a source, or its session is for plain http.
         KineticAuthError: The login failed. From a call: it would have gone to another host.
     """
     checked_source("connect", source)

@@ -30,6 +30,9 @@ def token(form: str, as_json: bool, **choice: str | None) -> None:
     It comes from the store. If there is none, one login is made and kept there, so that further calls cost no login.
     Without a configured store, sessions are kept in the user's own file store.
 
+    Salesforce is not asked whether a kept token is still valid. Where a client gets 401 INVALID_SESSION_ID for it, run
+    kinetic-auth login --fresh, and ask again.
+
     \b
     --format json prints
       {"access_token", "instance_url", "expires_at"}

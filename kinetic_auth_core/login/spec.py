@@ -150,9 +150,12 @@ class LoginSpec:
         return self.distribution is None
 
     def import_modules(self) -> None:
-        """Import what a login needs of the core, the provider and the store."""
+        """Import what a login needs of the core, the provider and the store; `ConfigurationError` if unusable."""
         import kinetic_auth_core.oauth.endpoints  # noqa: F401 - which sends requests by the transport
+        from kinetic_auth_core.transport.pools import check_urllib3
 
+        if self.is_grant:
+            check_urllib3()
         for plugin in (self.cls, self.store):
             import_modules_of(plugin)
 

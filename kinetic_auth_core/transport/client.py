@@ -100,6 +100,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
     """
 
     def __init__(self, context: ssl.SSLContext, *, keep_alive: bool) -> None:
+        pools.check_urllib3()
         self.headers = {
             "User-Agent": f"kinetic-auth/{VERSION} {requests.utils.default_user_agent()}",
             "Accept": "application/json",

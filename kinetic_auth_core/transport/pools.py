@@ -26,6 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import is_connection_dropped
 
 from kinetic_auth_core.concurrency import no_fork, raise_interruption
+from kinetic_auth_core.errors import ConfigurationError
 from kinetic_auth_core.transport.connections import bounded_timeout_s
 
 
@@ -99,6 +100,21 @@ class _Kept(queue.LifoQueue[Any]):
             raise queue.Empty from None
 
 
+def check_urllib3() -> None:
+    """Check that urllib3 is urllib3: its fork, which may take its place, reads around what bounds a login here.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if hasattr(urllib3, "AsyncPoolManager"):  # the fork's own
+        raise ConfigurationError(
+            "the module urllib3 is another package's: urllib3-future, which niquests installs, has replaced it, and a "
+            "login could not be kept to its deadline.",
+            remedy="pip uninstall urllib3-future, or to keep it: URLLIB3_NO_OVERRIDE=1 pip install --force-reinstall "
+            "--no-deps --no-binary urllib3-future urllib3-future. After either: pip install --force-reinstall urllib3",
+        )
+
+
 def tls_context(cafile: str | None, capath: str | None, *, is_strict: bool) -> ssl.SSLContext:
     """A verifying TLS client context, 1.2 or newer.
 
@@ -128,7 +144,8 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     """Open a bounded socket. Each of the host's addresses has the connect time-out, all of them the deadline."""
     try:
         host = connection.host.strip("[]")  # that of a proxy has the brackets of its URL
-        addresses = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+        # By position, as urllib3 does: httpretty's has other names.
+        addresses = socket.getaddrinfo(host, connection.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise NameResolutionError(connection.host, connection, error) from error
     except UnicodeError:

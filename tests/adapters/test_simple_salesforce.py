@@ -7,10 +7,11 @@ import pytest
 import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceMalformedRequest
+from zeep.exceptions import Fault
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.adapters.simple_salesforce import connect
-from kinetic_auth_core.testing import Answer, SalesforceEmulator
+from kinetic_auth_core.testing import Answer, Redirect, SalesforceEmulator
 
 pytestmark = pytest.mark.usefixtures("full_tier")
 
@@ -79,6 +80,9 @@ def test_its_version_and_instance_are_the_sessions_and_its_token_is_the_live_one
     tls.revoke_all()
     client.query("SELECT Id FROM Account")
     assert client.session_id == tls_source.session().access_token != dead
+    client.headers["Sforce-Auto-Assign"] = "FALSE"
+    assert client.headers["Authorization"] == tls_source.session().auth_header["Authorization"]
+    assert client.headers["Sforce-Auto-Assign"] == "FALSE"
 
 
 def test_simple_salesforces_own_options_are_passed_on(
@@ -91,9 +95,27 @@ def test_simple_salesforces_own_options_are_passed_on(
     client.session.close()
 
 
+def test_the_clients_session_takes_settings_after_connecting(
+    tls: SalesforceEmulator, tls_source: kinetic.SessionSource
+) -> None:
+    client = connect(tls_source)
+    with pytest.raises(requests.exceptions.SSLError):
+        client.query("SELECT Id FROM Account")
+    client.session.verify = str(tls.ca_bundle)
+    assert client.query("SELECT Id FROM Account")["totalSize"] == 5
+    client.session.close()
+
+
 def test_login_options_are_refused(tls_source: kinetic.SessionSource) -> None:
     with pytest.raises(kinetic.ConfigurationError, match="session_id, username: not accepted here"):
         connect(tls_source, username="me", session_id="x")
+
+
+def test_an_instance_without_tls_is_an_error_that_says_how_to_have_one(source: kinetic.SessionSource) -> None:
+    with pytest.raises(
+        kinetic.ConfigurationError, match=r"uses https only.*http://127.*SalesforceEmulator\(tls=True\)"
+    ):
+        connect(source)
 
 
 def test_the_metadata_api_carries_the_live_token(
@@ -109,3 +131,14 @@ def test_the_metadata_api_carries_the_live_token(
     assert held._session_header.sessionId == token
     assert held.CustomObject._session_header.sessionId == token
     assert types._session_header.sessionId != token
+
+
+def test_the_metadata_api_uses_the_given_session_and_follows_no_redirect_with_the_token(
+    tls: SalesforceEmulator, client: Salesforce, elsewhere: Any
+) -> None:
+    with pytest.raises(Fault, match="The emulator has no /services/Soap/m/62.0"):  # so its CA is that of the session
+        client.mdapi.describe_metadata()
+    tls.break_transport(Redirect(f"{elsewhere.url}/", 307), path="/services/Soap/*")
+    with pytest.raises(kinetic.SessionRejectedError, match="redirects a request whose body has the session's token"):
+        client.mdapi.describe_metadata()
+    assert elsewhere.heard == []

@@ -30,5 +30,5 @@ def test_a_client_from_npm(
         command = ["node", "--no-warnings", str(SCRIPTS / f"{client}.cjs")]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert ran.returncode == 0, ran.stderr
-    operations = {"query": "yes", "write": "create, update, delete", **operations}
+    operations = {"query": "yes", "write": "create, update, upsert, delete", **operations}
     works({"salesforce-core": "@salesforce/core"}.get(client, client), ran.stdout.strip(), login, **operations)

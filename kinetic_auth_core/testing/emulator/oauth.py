@@ -77,8 +77,8 @@ class OAuthEndpoints:
         return json_answer(about | more, headers=_NO_STORE)
 
     def revoke(self, request: Request) -> Response:
-        """Answer `/services/oauth2/revoke` (RFC 7009)."""
-        form = _token_request(self._org, request).form
+        """Answer `/services/oauth2/revoke` (RFC 7009), with the token in the body, or here in the query."""
+        form = {**request.args.to_dict(), **_token_request(self._org, request).form}
         if form.get("token_type_hint", "access_token") not in {"access_token", "refresh_token"}:
             return _refusal(OAuthError("unsupported_token_type", "this token type is not supported"))
         if not self._org.revoke(form.get("token", "")):

@@ -1,7 +1,8 @@
-"""What a client asks of the REST API in its first minute: versions, limits, query, records, describe.
+"""What a client asks of the REST API in its first minute: versions, limits, query, records, upsert, describe.
 
 Any other path below `/services` checks the token too, and then says that it is not emulated, in the content type that
-was asked for. So does Bulk API v1, of which there are jobs without batches, and SOAP, of which there is nothing.
+was asked for. So does Bulk API v1, of which there are jobs without batches, and SOAP and the Streaming API, of which
+there is nothing.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from kinetic_auth_core.testing.emulator.faults import Answer
 from kinetic_auth_core.testing.emulator.models import Session, new_id
 from kinetic_auth_core.testing.emulator.org import Org, newest_version
 from kinetic_auth_core.testing.emulator.sobjects import SObjects, make_locator, read_locator
-from kinetic_auth_core.testing.emulator.soql import MISSING, DataError
+from kinetic_auth_core.testing.emulator.soql import MISSING, DataError, no_external_id
 
 FIRST_VERSION: Final = 31
 """The first API version that still exists; the ones before have been retired, with 410."""
 
 _DAILY_REQUESTS: Final = 15000
+_FIRST_WITH_CREATED: Final = 46  # the first API version whose upsert has a body for a record that was there
 _RESOURCES_OF_OBJECTS: Final = frozenset(
     {"approvalLayouts", "compactLayouts", "deleted", "listviews", "namedLayouts", "quickActions", "updated"}
 )
@@ -122,7 +124,7 @@ class RestEndpoints:
             raise no_answer(asked.request)
         if not re.fullmatch(r"[A-Za-z0-9]{15}([A-Za-z0-9]{3})?", key):
             self._data.kind(kind)
-            raise DataError("NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {key}", 404)
+            raise no_external_id(key)
         if asked.request.method == "PATCH":
             self._data.update(kind, key, json_object(asked.request))
         elif asked.request.method == "DELETE":
@@ -130,6 +132,19 @@ class RestEndpoints:
         else:
             return self._data.get(kind, key, asked.version, asked.request.args.get("fields"))
         return None
+
+    def external(self, asked: Asked, kind: str, name: str, value: str) -> dict[str, Any] | None:
+        """Answer `/sobjects/<object>/<custom field>/<value>`: the record with that value, which PATCH may create."""
+        method = asked.request.method
+        if not name.lower().endswith("__c") or method not in {"GET", "HEAD", "PATCH", "DELETE"}:
+            raise no_answer(asked.request)
+        if method == "PATCH":
+            key, created = self._data.upsert(kind, name, value, json_object(asked.request))
+            answer = {"id": key, "success": True, "errors": []}
+            if int(asked.version[1:-2]) < _FIRST_WITH_CREATED and not created:
+                return None
+            return {**answer, "created": created}
+        return self.record(asked, kind, self._data.find(kind, name, value))
 
     def guarded(self, act: Callable[..., dict[str, Any] | None]) -> Callable[..., Response]:
         """An endpoint that checks token and version, has `act` make the body, and gives errors their form."""
@@ -146,7 +161,7 @@ class RestEndpoints:
                     raise JSON_ALONE
             except DataError as refused:
                 return data_error(request, refused)
-            made = 201 if request.method == "POST" else 200
+            made = 201 if request.method == "POST" or (body or {}).get("created") else 200
             response = Response(b"", 204) if body is None else json_answer(body, made)
             if body is None:
                 del response.headers["Content-Type"]
@@ -192,6 +207,17 @@ class RestEndpoints:
             message = "Invalid Session ID found in SessionHeader: Illegal Session"
             return soap_fault("INVALID_SESSION_ID", message, 500 if enclosed else 401)
         return soap_fault("NOT_FOUND", f"The emulator has no /services/Soap/{rest}", 500 if enclosed else 404)
+
+    def streaming(self, request: Request, version: str) -> Response:
+        """Answer the Streaming API in the form of its protocol (Bayeux): nothing of it is emulated."""
+        sent = request.get_json(force=True, silent=True)
+        messages = [each for each in (sent if isinstance(sent, list) else [sent]) if isinstance(each, dict)]
+        if not messages:
+            return data_error(request, no_answer(request))
+        is_live = self._org.use(bearer(request)) is not None
+        error = f"404::{no_answer(request).message}" if is_live else "401::Authentication invalid"
+        refused = {"successful": False, "error": error, "advice": {"reconnect": "none"}}
+        return json_answer([{"channel": each.get("channel"), "id": each.get("id"), **refused} for each in messages])
 
     def other(self, request: Request, refused: HTTPException | None = None) -> Response:
         """Answer any other request below `/services`: what a test has put there, or why there is no answer."""

@@ -77,15 +77,20 @@ class Handler(WSGIRequestHandler):
             answer.close()  # type: ignore[attr-defined]  # a werkzeug Response's iterable has it
 
     def _read_body(self) -> bytes | None:
+        """The body; None if it is too large. A client that stops half-way has made no request."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            body = io.BufferedReader(cast("io.RawIOBase", DechunkedInput(cast("IO[bytes]", self.rfile)))).read(
-                MAX_BODY_BYTES + 1
-            )
+            chunks = io.BufferedReader(cast("io.RawIOBase", DechunkedInput(cast("IO[bytes]", self.rfile))))
+            try:
+                body = chunks.read(MAX_BODY_BYTES + 1)
+            except ValueError as error:  # werkzeug's, for a chunk that is cut off
+                raise ConnectionAbortedError("the client disconnected") from error
         else:
             length = self.headers.get("Content-Length", "0")
             if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
                 return None
             body = self.rfile.read(int(length))
+            if len(body) < int(length):
+                raise ConnectionAbortedError("the client disconnected")
         return None if len(body) > MAX_BODY_BYTES else body
 
     # What faults use

@@ -13,7 +13,7 @@ from typing import Any, Final
 from kinetic_auth_core.testing.emulator import soql
 from kinetic_auth_core.testing.emulator.models import long_id, new_id
 from kinetic_auth_core.testing.emulator.org import Org
-from kinetic_auth_core.testing.emulator.soql import DELETED, MISSING, DataError
+from kinetic_auth_core.testing.emulator.soql import DELETED, MISSING, DataError, no_external_id
 
 Record = dict[str, Any]
 
@@ -139,6 +139,33 @@ class SObjects:
             list(known.values()) if fields is None else [self._field(kind, name, known) for name in fields.split(",")]
         )
         return _as_answer(kind, row, names, version)
+
+    def upsert(self, kind: str, name: str, value: str, fields: Record) -> tuple[str, bool]:
+        """Change the record with that value in a custom field, or add one; return its id, and whether it is new.
+
+        Raises:
+            DataError: As in `create` and `update`, or several records have that value.
+        """
+        if name.lower() in {each.lower() for each in fields}:
+            raise DataError("INVALID_FIELD", f"The {name} field should not be specified in the sobject data.")
+        kind = self._writable(kind)
+        with self._lock:
+            found = self._with_value(kind, name, value)
+            if found is None:
+                return self.create(kind, {**fields, name: value}), True
+            self.update(kind, found, fields)
+        return found, False
+
+    def find(self, kind: str, name: str, value: str) -> str:
+        """The id of the record with that value in a custom field; `DataError` if there is none, or several."""
+        kind = self.kind(kind)
+        if name.lower() not in self._fields(kind):
+            raise no_external_id(name)
+        with self._lock:
+            found = self._with_value(kind, name, value)
+        if found is None:
+            raise MISSING
+        return found
 
     def kinds(self) -> list[str]:
         """The names of all objects."""
@@ -297,6 +324,14 @@ class SObjects:
         if rows[wanted].get("IsDeleted"):
             raise or_deleted
         return rows[wanted]
+
+    def _with_value(self, kind: str, name: str, value: str) -> str | None:
+        own, wanted = self._fields(kind).get(name.lower(), name), value.lower()
+        rows = [row for row in self._rows.get(kind, {}).values() if row.get(own) is not None and not row["IsDeleted"]]
+        found = [row["Id"] for row in rows if str(row[own]).lower() == wanted]
+        if len(found) > 1:
+            raise DataError("DUPLICATE_EXTERNAL_ID", f"{len(found)} records of {kind} have {own} {value}", 300)
+        return found[0] if found else None
 
     def _writable(self, kind: str) -> str:
         found = next((each for each in (*self.kinds(), *_PREFIXES) if each.lower() == kind.lower()), kind)

@@ -69,6 +69,11 @@ DELETED: Final = DataError("ENTITY_IS_DELETED", "entity is deleted", 404)
 MISSING: Final = DataError("NOT_FOUND", "The requested resource does not exist", 404)
 
 
+def no_external_id(name: str) -> DataError:
+    """The error for a field that records cannot be found by."""
+    return DataError("NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {name}", 404)
+
+
 @attrs.frozen
 class Query:
     """A parsed query. `fields` is None for `COUNT()`; `condition` and `order` refer to fields by the query's names."""

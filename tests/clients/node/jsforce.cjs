@@ -16,6 +16,8 @@ const jsforce = require("jsforce");
   const { id } = await contacts.create({ LastName: "Smith" });
   await contacts.update({ Id: id, LastName: "Jones" });
   assert.equal((await contacts.retrieve(id)).LastName, "Jones");
+  const upsert = (LastName) => contacts.upsert({ LastName, Ext__c: "1" }, "Ext__c");
+  assert.deepEqual([(await upsert("Smith")).created, (await upsert("Jones")).created], [true, false]);
   assert.equal((await conn.sobject("Account").find({ Name: { $like: "Example%" } }, "Id, Name").limit(3)).length, 3);
   assert.ok((await conn.describe("Contact")).fields.some((field) => field.name === "LastName"));
   assert.ok((await conn.describeGlobal()).sobjects.length > 3);

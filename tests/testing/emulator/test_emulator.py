@@ -126,6 +126,20 @@ def test_a_chunked_body_of_unreasonable_length_is_rejected(sf: SalesforceEmulato
         assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 30\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n1e\r\n"])
+def test_a_client_that_stops_in_the_middle_of_its_body_has_made_no_request(
+    sf: SalesforceEmulator, caplog: pytest.LogCaptureFixture, framing: str
+) -> None:
+    before = len(sf.requests)
+    with socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
+        head = "POST /services/oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        connection.sendall(f"{head}{framing}grant_type=password".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100) == b""
+    assert len(sf.requests) == before
+    assert "failed to answer" not in caplog.text
+
+
 def test_an_http_1_0_client_gets_its_connection_closed(sf: SalesforceEmulator) -> None:
     with socket.create_connection(("127.0.0.1", port_of(sf)), timeout=5) as connection:
         connection.sendall(b"GET /services/data HTTP/1.0\r\n\r\n")

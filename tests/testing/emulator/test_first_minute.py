@@ -42,7 +42,7 @@ def code_in(answer: requests.Response) -> str:
         "recent", "search?q=FIND+%7Bx%7D", "parameterizedSearch?q=x", "tabs", "theme", "chatter/users/me", "appMenu/x",
         "tooling", "tooling/query?q=SELECT+Id+FROM+ApexClass", "composite", "composite/batch", "composite/sobjects",
         "jobs/ingest", "jobs/query", "query?explain=SELECT+Id+FROM+Account", "sobjects/Account/listviews",
-        "sobjects/Account/updated/?start=x", "sobjects/Account/describe/layouts", "sobjects/Account/Number__c/1",
+        "sobjects/Account/updated/?start=x", "sobjects/Account/describe/layouts", "sobjects/User/005/password",
         "graphql", "nowhere.xml",
     ],
 )  # fmt: skip
@@ -57,6 +57,21 @@ def test_what_is_not_emulated_says_so_and_is_401_to_a_dead_token(
     dead = client.call(f"{DATA}/{path}", token)
     assert (dead.status_code, "INVALID_SESSION_ID" in dead.text) == (401, True)
     assert code_in(client.call(f"{DATA}/{path}", token, headers=XML)) == "INVALID_SESSION_ID"
+
+
+def test_the_streaming_api_is_refused_in_the_form_of_its_protocol(
+    sf: SalesforceEmulator, client: Any, token: str
+) -> None:
+    sent = [{"channel": "/meta/handshake", "id": "1", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}]
+    [live] = client.call("/cometd/62.0", token, "POST", json=sent).json()
+    assert (live["channel"], live["id"], live["successful"]) == ("/meta/handshake", "1", False)
+    assert live["error"] == "404::The emulator does not have this resource: /cometd/62.0"
+    assert live["advice"] == {"reconnect": "none"}
+    sf.expire_all()
+    [dead] = client.call("/cometd/62.0", token, "POST", json=sent[0]).json()
+    assert dead["error"] == "401::Authentication invalid"
+    for body in (b"", b"[1]", b"message=x"):
+        assert client.call("/cometd/62.0", token, "POST", data=body).status_code == 404
 
 
 @pytest.mark.parametrize("path", [DATA, f"{DATA}/limits", f"{DATA}/sobjects/Account/describe", "/services/data"])

@@ -75,6 +75,8 @@ def test_simple_salesforce(org: SalesforceEmulator, works: Works, flow: str) -> 
     assert client.Contact.get(made["id"])["LastName"] == "Jones"
     assert "LastName" in [field["name"] for field in client.Contact.describe()["fields"]]
     assert "Account" in [each["name"] for each in client.describe()["sobjects"]]
+    assert [client.Contact.upsert("Ext__c/1", {"LastName": name}) for name in ("Smith", "Jones")] == [201, 200]
+    assert client.Contact.get_by_custom_id("Ext__c", "1")["LastName"] == "Jones"
     assert client.Contact.delete(made["id"]) == 204
     assert client.limits()["DailyApiRequests"]["Max"]
     logins = org.token_requests
@@ -85,7 +87,7 @@ def test_simple_salesforce(org: SalesforceEmulator, works: Works, flow: str) -> 
         client = Salesforce(**simple_salesforce_logins(org)[flow])
         assert client.query("SELECT COUNT() FROM Account")["totalSize"] == 5
     assert org.token_requests == logins + 1
-    operations = {"query": "yes, also in pages", "write": "create, update, delete", "also": "describe, limits"}
+    operations = {"query": "yes, also in pages", "write": "create, update, upsert, delete", "also": "describe, limits"}
     works("simple-salesforce", version("simple-salesforce"), flow, **operations, expired_token="yes")
 
 
@@ -127,11 +129,13 @@ def test_aiosalesforce(org: SalesforceEmulator, works: Works, flow: str) -> None
             org.expire_all()  # which it cures by itself
             await client.sobject.update("Contact", made, {"LastName": "Jones"})
             assert (await client.sobject.get("Contact", made))["LastName"] == "Jones"
+            made_or_changed = [await client.sobject.upsert("Contact", "1", "Ext__c", {"LastName": "S"}) for _ in "12"]
+            assert [each.created for each in made_or_changed] == [True, False]
             await client.sobject.delete("Contact", made)
 
     asyncio.run(use())
     assert org.token_requests == 2
-    operations = {"query": "yes", "write": "create, update, delete", "expired_token": "yes"}
+    operations = {"query": "yes", "write": "create, update, upsert, delete", "expired_token": "yes"}
     works("aiosalesforce", version("aiosalesforce"), flow, **operations)
 
 
@@ -185,10 +189,12 @@ def test_kinetic_core(org: SalesforceEmulator, works: Works) -> None:
     made = client.create("Contact", {"LastName": "Smith"})
     assert client.update("Contact", made, {"LastName": "Jones"})
     assert client.get("Contact", made)["LastName"] == "Jones"
+    assert client.upsert("Contact", "Ext__c", "1", {"LastName": "Smith"}) != made
     assert client.delete("Contact", made)
     org.expire_all()
     with pytest.raises(requests.HTTPError):
         client.query("SELECT Id FROM Account")
     assert kinetic_core.SalesforceClient(authenticator.authenticate()).count("Account") == 5
-    operations = {"query": "yes", "write": "create, update, delete", "expired_token": "by a new login of the caller"}
-    works("kinetic-core", version("kinetic-core"), "JWT", **operations)
+    operations = {"query": "yes", "write": "create, update, upsert, delete"}
+    renewal = "by a new login of the caller"
+    works("kinetic-core", version("kinetic-core"), "JWT", **operations, expired_token=renewal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -355,6 +356,40 @@ def test_records_can_be_made_changed_and_deleted(client: Any) -> None:
     assert client.call(path, token, "DELETE").status_code == 204
     assert client.call(path, token).json()[0]["errorCode"] == "NOT_FOUND"
     assert client.call(f"{DATA}/sobjects/Nothing/1", token, "DELETE").status_code == 404
+
+
+def test_a_record_is_changed_or_made_by_the_value_of_a_custom_field(client: Any) -> None:
+    token = client.token()
+
+    def upsert(value: str, fields: dict[str, Any], version: str = "v62.0") -> Any:
+        return client.call(f"/services/data/{version}/sobjects/contact/ext__c/{value}", token, "PATCH", json=fields)
+
+    made = upsert("A%2F1", {"LastName": "Smith"})
+    key = made.json()["id"]
+    assert (made.status_code, made.json()) == (201, {"id": key, "success": True, "errors": [], "created": True})
+    changed = upsert("a%2F1", {"LastName": "Jones"})
+    assert (changed.status_code, changed.json()["id"], changed.json()["created"]) == (200, key, False)
+    assert upsert("a%2F1", {"FirstName": "Jo"}, "v45.0").status_code == 204
+    path = f"{DATA}/sobjects/Contact/Ext__c/A%2F1"
+    assert (client.call(path, token).json()["Id"], client.call(path, token).json()["Name"]) == (key, "Jo Jones")
+    assert client.call(path, token, "DELETE").status_code == 204
+    assert client.call(path, token).json()[0]["message"] == "The requested resource does not exist"
+    assert upsert("2", {}).json()[0]["errorCode"] == "REQUIRED_FIELD_MISSING"
+    assert "ext__c field should not be specified" in upsert("2", {"Ext__c": "2"}).json()[0]["message"]
+    assert upsert("2", {"LastName": "Brown"}).json()["id"] != key
+    client.sf.add_records("Contact", {"LastName": "Twin", "Ext__c": 2})
+    assert upsert("2", {"LastName": "Brown"}).status_code == 300
+    other = client.call(f"{DATA}/sobjects/Contact/Other__c/1", token).json()[0]["message"]
+    assert other == "Provided external ID field does not exist or is not accessible: Other__c"
+
+
+def test_many_threads_that_upsert_one_value_make_one_record(client: Any) -> None:
+    token = client.token()
+    with ThreadPoolExecutor(8) as pool:
+        path = f"{DATA}/sobjects/Thing__c/Ext__c/1"
+        made = [pool.submit(client.call, path, token, "PATCH", json={"Name": str(each)}) for each in range(32)]
+    assert [each.result().status_code for each in made].count(201) == 1
+    assert len({each.result().json()["id"] for each in made}) == 1
 
 
 @pytest.mark.parametrize(

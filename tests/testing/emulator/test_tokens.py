@@ -82,6 +82,13 @@ def test_revoking_a_refresh_token_kills_its_access_tokens(sf: SalesforceEmulator
     assert sf.is_live(stranger)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_revocation_takes_the_token_in_the_query_as_well(sf: SalesforceEmulator, client: Any, method: str) -> None:
+    token = client.token()
+    answer = client.call("/services/oauth2/revoke", token, method, params={"token": token})
+    assert (answer.status_code, sf.is_live(token)) == (200, False)
+
+
 def test_revocation_knows_two_types_of_token(client: Any) -> None:
     answer = client.post("/services/oauth2/revoke", token="x", token_type_hint="id_token")
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_token_type")
