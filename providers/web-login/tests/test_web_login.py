@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
 import socket
 import sys
 import threading
@@ -21,6 +22,7 @@ from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
 from kinetic_auth_core.testing.contracts.checks import at_once, unused_port
 from kinetic_auth_core.testing.leaks import secrets_in
+from kinetic_auth_web_login.callback import Callback
 
 
 def query_of(address: str) -> dict[str, str]:
@@ -421,3 +423,17 @@ def test_in_a_real_browser(
     entries = chromium._command("Page.getNavigationHistory", chromium._page)["entries"]
     assert not any("code=" in entry["url"] for entry in entries)
     assert any("/done" in entry["url"] for entry in entries)
+
+
+def test_ctrl_c_while_the_callback_is_closed_leaves_the_port_free(free_port: int) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(5):  # each finds the port free
+            with contextlib.suppress(KeyboardInterrupt), Callback(free_port, "state"):
+                signal.setitimer(signal.ITIMER_REAL, 0.002)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
