@@ -114,8 +114,9 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
                 return token
             shown = {**shown, "accessToken": token.get("accessToken")}
         token_text, instance_url = shown.get("accessToken"), shown.get("instanceUrl")
-        if not _is_word(token_text) or not _is_word(instance_url):
-            missing = "instanceUrl" if _is_word(token_text) else "accessToken"
+        has_token = _is_word(token_text) and not token_text.startswith(_REDACTED)
+        if not has_token or not _is_word(instance_url):
+            missing = "instanceUrl" if has_token else "accessToken"
             return self._failed(TransportError, f"the answer of sf org display has no {missing}.", _BY_HAND)
         if token_text in self._refused:
             return self._failed(

@@ -20,6 +20,7 @@ from kinetic_auth_core.plugins import raise_interruption
 _MAX_BYTES = 1024 * 1024
 _MAX_QUOTED = 300  # characters
 _ENDS_WITHIN_S = 2.0
+_NO_INTERPRETER = (126, 127)  # exit codes of env and of shells
 _TOKEN = re.compile(r"00D\w{12}(\w{3})?![\w.!/+=-]+|eyJ[\w-]+\.[\w.-]+|force://\S+|5Aep[\w.-]+")
 
 
@@ -50,18 +51,21 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
     if ends_at - time.monotonic() <= 0:
         return Failure("timeout", "it was not called, as there was no time left")
     try:
-        output = _output([executable, *arguments], ends_at)
+        output, status = _output([executable, *arguments], ends_at)
     except (OSError, ValueError) as error:
         raise_interruption(error)
         why = getattr(error, "strerror", None) or error
         return Failure("not-found", f"the command {executable} cannot be run: {why}.")
     if output is None:
         return Failure("timeout", "it did not answer")
+    if status in _NO_INTERPRETER and not output:
+        why = f"it ended with the exit code {status}, so what it is a script of, such as node, is not on PATH"
+        return Failure("not-found", f"the command {executable} cannot be run: {why}.")
     return _result(output)
 
 
-def _output(command: Sequence[str], ends_at: float) -> bytes | None:
-    """What it prints; None if it has not ended in time."""
+def _output(command: Sequence[str], ends_at: float) -> tuple[bytes | None, int | None]:
+    """What it prints; None if it has not ended in time. And its exit code, where it has ended by itself."""
     started: Future[subprocess.Popen[bytes]] = Future()
     is_over, is_late = threading.Event(), threading.Event()
 
@@ -83,9 +87,9 @@ def _output(command: Sequence[str], ends_at: float) -> bytes | None:
             output = process.stdout.read(_MAX_BYTES + 1)
             with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and may be writing its own files
                 process.wait(_ENDS_WITHIN_S if len(output) <= _MAX_BYTES else 0)
-            return None if is_late.is_set() else output
+            return None if is_late.is_set() else output, process.returncode
     except FutureTimeoutError:
-        return None
+        return None, None
     finally:
         is_over.set()
         if started.done() and started.exception() is None:

@@ -130,6 +130,13 @@ def test_a_file_that_cannot_be_run_is_the_same_error(stand_in: Any) -> None:
     assert isinstance(error_of(SfCliAuthenticator(command=str(stand_in.path))), ConfigurationError)
 
 
+def test_a_script_without_its_interpreter_is_the_same_error(stand_in: Any) -> None:
+    stand_in.path.write_text("#!/usr/bin/env no-such-node\n")
+    error = error_of(SfCliAuthenticator(command=str(stand_in.path)))
+    assert isinstance(error, ConfigurationError)
+    assert "exit code 127, so what it is a script of, such as node, is not on PATH" in str(error)
+
+
 @pytest.mark.parametrize(
     ("name", "message", "kind", "remedy"),
     [
@@ -178,10 +185,11 @@ def test_an_answer_of_another_form_is_a_transport_error_without_a_token(
     assert leaked(error, TOKEN) == []
 
 
+@pytest.mark.parametrize("shown", ["[REDACTED] Use another command", "[REDACTED]"])
 def test_a_second_command_that_shows_no_token_either_is_a_transport_error(
-    made: SfCliAuthenticator, stand_in: Any
+    made: SfCliAuthenticator, stand_in: Any, shown: str
 ) -> None:
-    stand_in.write("token", {"status": 0, "result": {"accessToken": "[REDACTED] Use another command"}})
+    stand_in.write("token", {"status": 0, "result": {"accessToken": shown}})
     error = error_of(made)
     assert isinstance(error, TransportError)
     assert "has no accessToken" in str(error)
