@@ -246,3 +246,28 @@ def test_a_reference_may_name_a_variable_of_the_env_file(sf: SalesforceEmulator)
     Path(".env").write_text(f"THE_WORD={login['password']}\n")
     Path(".env").chmod(0o600)
     assert kinetic.resolve("password", **login | {"password": "env://THE_WORD"}).session().is_valid()
+
+
+def test_a_bom_is_no_part_of_a_secret(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = sf.settings("password")
+    monkeypatch.setenv("THE_WORD", f"\ufeff{settings['password']}")
+    with kinetic.resolve("password", **{**settings, "password": "env://THE_WORD"}) as source:
+        assert source.session().is_valid()
+
+
+def test_a_refused_value_is_reported_with_the_reference_that_names_it(sf: SalesforceEmulator, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "key").write_text("no-fernet-key")
+    config = tmp_path / "kinetic-auth.toml"
+    lines = [f'{name} = "{value}"' for name, value in {**sf.settings("password"), "password": "file://empty"}.items()]
+    config.write_text("\n".join(["[environments.prod]", 'provider = "password"', *lines]))
+    with pytest.raises(kinetic.ConfigurationError) as caught, kinetic.resolve(config=config, environment="prod") as it:
+        it.session()
+    where = f"from {config}:environments.prod.password, file://{tmp_path}/empty"
+    assert str(caught.value) == f"Cannot make 'password': password ({where}): is empty"
+    store = {"name": "file", "path": str(tmp_path / "store"), "key": f"file://{tmp_path}/key"}
+    with kinetic.resolve("password", **sf.settings("password"), store=store) as source:
+        with pytest.raises(kinetic.ConfigurationError) as caught:
+            source.session()
+    where = f"from keyword, file://{tmp_path}/key"
+    assert str(caught.value).startswith(f"Cannot make the store: key ({where}): is not a Fernet key")
