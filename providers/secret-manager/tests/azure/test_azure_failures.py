@@ -175,18 +175,6 @@ def test_without_credentials_the_message_says_how_to_give_some(
     assert str(caught.value) == f"{uri}: no Azure credentials were found. Remedy: {CREDENTIALS}"
 
 
-def test_a_misconfigured_credential_chain_is_reported(load: Load, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "never-heard-of")
-    uri = f"secret-manager://azure/{vault.host}/secret"
-    with pytest.raises(KeyLoadError) as caught:
-        load(uri)
-    assert str(caught.value) == (
-        f"{uri}: the Azure SDK does not accept the reference (ValueError). "
-        "Remedy: Correct the reference; see the cause."
-    )
-    assert "AZURE_TOKEN_CREDENTIALS" in str(caught.value.__cause__)
-
-
 @pytest.mark.parametrize(
     ("written", "url"),
     [
