@@ -210,6 +210,13 @@ def test_an_incomplete_reference_is_an_error_of_resolve() -> None:
         kinetic.resolve("password", **LOGIN, password="env://")
 
 
+def test_a_file_that_a_config_file_does_not_name_is_an_error_of_resolve(tmp_path: Path) -> None:
+    config = tmp_path / "kinetic-auth.toml"
+    config.write_text("[environments.prod]\nprovider = 'password'\npassword = 'file://${NOT_SET:-}'\n")
+    with pytest.raises(kinetic.ConfigurationError, match="the reference 'file://' names nothing after file://"):
+        kinetic.resolve(config=config, environment="prod", **LOGIN)
+
+
 def test_a_constructor_refuses_a_reference() -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"password: is a reference.*kinetic_auth_core\.resolve"):
         kinetic.OAuthAuthenticator(**LOGIN, password="env://THE_WORD")
