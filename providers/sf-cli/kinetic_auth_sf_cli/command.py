@@ -37,6 +37,14 @@ class Failure:
     what: str
 
 
+@attrs.frozen
+class _Output:
+    """What a call printed, kept out of the locals that a traceback shows, and its exit code if it ended by itself."""
+
+    content: bytes = attrs.field(repr=False)
+    status: int | None
+
+
 def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, object] | Failure:
     """Call `sf`, and read the `result` of its JSON.
 
@@ -51,21 +59,21 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
     if ends_at - time.monotonic() <= 0:
         return Failure("timeout", "it was not called, as there was no time left")
     try:
-        output, status = _output([executable, *arguments], ends_at)
+        output = _output([executable, *arguments], ends_at)
     except (OSError, ValueError) as error:
         raise_interruption(error)
         why = getattr(error, "strerror", None) or error
         return Failure("not-found", f"the command {executable} cannot be run: {why}.")
     if output is None:
         return Failure("timeout", "it did not answer")
-    if status in _NO_INTERPRETER and not output:
-        why = f"it ended with the exit code {status}, so what it is a script of, such as node, is not on PATH"
+    if output.status in _NO_INTERPRETER and not output.content:
+        why = f"it ended with the exit code {output.status}, so what it is a script of, such as node, is not on PATH"
         return Failure("not-found", f"the command {executable} cannot be run: {why}.")
-    return _result(output)
+    return _result(output.content)
 
 
-def _output(command: Sequence[str], ends_at: float) -> tuple[bytes | None, int | None]:
-    """What it prints; None if it has not ended in time. And its exit code, where it has ended by itself."""
+def _output(command: Sequence[str], ends_at: float) -> _Output | None:
+    """What it prints; None if it has not ended in time."""
     started: Future[subprocess.Popen[bytes]] = Future()
     is_over, is_late = threading.Event(), threading.Event()
 
@@ -84,12 +92,12 @@ def _output(command: Sequence[str], ends_at: float) -> tuple[bytes | None, int |
         process = started.result(max(ends_at - time.monotonic(), 0))
         with _ended_at(ends_at, process, is_late):
             assert process.stdout is not None  # noqa: S101 - it is a pipe
-            output = process.stdout.read(_MAX_BYTES + 1)
+            output = _Output(process.stdout.read(_MAX_BYTES + 1), None)
             with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and may be writing its own files
-                process.wait(_ENDS_WITHIN_S if len(output) <= _MAX_BYTES else 0)
-            return None if is_late.is_set() else output, process.returncode
+                process.wait(_ENDS_WITHIN_S if len(output.content) <= _MAX_BYTES else 0)
+            return None if is_late.is_set() else attrs.evolve(output, status=process.returncode)
     except FutureTimeoutError:
-        return None, None
+        return None
     finally:
         is_over.set()
         if started.done() and started.exception() is None:

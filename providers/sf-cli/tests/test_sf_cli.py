@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,31 @@ def test_no_token_is_logged(made: SfCliAuthenticator, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.DEBUG):
         source_of(made).session()
     assert "canary" not in caplog.text
+
+
+def test_a_traceback_of_a_login_that_was_interrupted_has_no_token(
+    made: SfCliAuthenticator, stand_in: Any, leaked: Any
+) -> None:
+    class Interruption(BaseException):
+        """What the handler raises."""
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    stand_in.shows(TOKEN, "https://acme.my.salesforce.com", redacted=False)
+    stand_in.script('cat "$here/display"; exec 1>&-; sleep 30')
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)  # within the two seconds that sf has to end
+        with pytest.raises(Interruption) as caught:
+            made.authenticate()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "_Output(" in shown  # it was struck where the answer is there
+    assert TOKEN not in shown
+    assert leaked(caught.value, TOKEN) == []
 
 
 _CTRL_C_AS_IT_STARTS = """
