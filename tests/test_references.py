@@ -270,11 +270,11 @@ def test_a_refused_value_is_reported_with_the_reference_that_names_it(sf: Salesf
     config.write_text("\n".join(["[environments.prod]", 'provider = "password"', *lines]))
     with pytest.raises(kinetic.ConfigurationError) as caught, kinetic.resolve(config=config, environment="prod") as it:
         it.session()
-    where = f"from {config}:environments.prod.password, file://{tmp_path}/empty"
-    assert str(caught.value) == f"Cannot make 'password': password ({where}): is empty"
+    where, reference = f"{config}:environments.prod.password", f"file://{tmp_path}/empty"
+    assert str(caught.value) == (f"Cannot make 'password': password (from {where}): is empty (what {reference} names)")
     store = {"name": "file", "path": str(tmp_path / "store"), "key": f"file://{tmp_path}/key"}
     with kinetic.resolve("password", **sf.settings("password"), store=store) as source:
         with pytest.raises(kinetic.ConfigurationError) as caught:
             source.session()
-    where = f"from keyword, file://{tmp_path}/key"
-    assert str(caught.value).startswith(f"Cannot make the store: key ({where}): is not a Fernet key")
+    assert str(caught.value).startswith("Cannot make the store: key (from keyword): is not a Fernet key")
+    assert str(caught.value).endswith(f"(what file://{tmp_path}/key names)")

@@ -69,13 +69,17 @@ def why_refused(cls: type, merged: MergedSettings, problems: Iterable[str]) -> l
 def located(problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> list[str]:
     """Problems of an instance, `name: what`, with the source of each setting: `name (from source): what`.
 
-    Where the value is what a reference names, the reference is added to the source.
+    Where the value is what a reference names, the reference stands at the end.
     """
-    sources = {row.name: f"{row.source}, {row.value}" if _is_reference(row) else row.source for row in rows}
+    places = {row.name: (row.source, f" (what {row.value} names)" if _is_reference(row) else "") for row in rows}
     found = []
     for problem in problems:
         name, colon, what = problem.partition(": ")
-        found.append(f"{name} (from {sources[name]}): {what}" if colon and name in sources else problem)
+        if colon and name in places:
+            source, reference = places[name]
+            found.append(f"{name} (from {source}): {what}{reference}")
+        else:
+            found.append(problem)
     return found
 
 
