@@ -210,6 +210,13 @@ def test_an_incomplete_reference_is_an_error_of_resolve() -> None:
         kinetic.resolve("password", **LOGIN, password="env://")
 
 
+def test_a_file_that_a_config_file_does_not_name_is_an_error_of_resolve(tmp_path: Path) -> None:
+    config = tmp_path / "kinetic-auth.toml"
+    config.write_text("[environments.prod]\nprovider = 'password'\npassword = 'file://${NOT_SET:-}'\n")
+    with pytest.raises(kinetic.ConfigurationError, match="the reference 'file://' names nothing after file://"):
+        kinetic.resolve(config=config, environment="prod", **LOGIN)
+
+
 def test_a_constructor_refuses_a_reference() -> None:
     with pytest.raises(kinetic.ConfigurationError, match=r"password: is a reference.*kinetic_auth_core\.resolve"):
         kinetic.OAuthAuthenticator(**LOGIN, password="env://THE_WORD")
@@ -246,3 +253,28 @@ def test_a_reference_may_name_a_variable_of_the_env_file(sf: SalesforceEmulator)
     Path(".env").write_text(f"THE_WORD={login['password']}\n")
     Path(".env").chmod(0o600)
     assert kinetic.resolve("password", **login | {"password": "env://THE_WORD"}).session().is_valid()
+
+
+def test_a_bom_is_no_part_of_a_secret(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = sf.settings("password")
+    monkeypatch.setenv("THE_WORD", f"\ufeff{settings['password']}")
+    with kinetic.resolve("password", **{**settings, "password": "env://THE_WORD"}) as source:
+        assert source.session().is_valid()
+
+
+def test_a_refused_value_is_reported_with_the_reference_that_names_it(sf: SalesforceEmulator, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "key").write_text("no-fernet-key")
+    config = tmp_path / "kinetic-auth.toml"
+    lines = [f'{name} = "{value}"' for name, value in {**sf.settings("password"), "password": "file://empty"}.items()]
+    config.write_text("\n".join(["[environments.prod]", 'provider = "password"', *lines]))
+    with pytest.raises(kinetic.ConfigurationError) as caught, kinetic.resolve(config=config, environment="prod") as it:
+        it.session()
+    where, reference = f"{config}:environments.prod.password", f"file://{tmp_path}/empty"
+    assert str(caught.value) == (f"Cannot make 'password': password (from {where}): is empty (what {reference} names)")
+    store = {"name": "file", "path": str(tmp_path / "store"), "key": f"file://{tmp_path}/key"}
+    with kinetic.resolve("password", **sf.settings("password"), store=store) as source:
+        with pytest.raises(kinetic.ConfigurationError) as caught:
+            source.session()
+    assert str(caught.value).startswith("Cannot make the store: key (from keyword): is not a Fernet key")
+    assert str(caught.value).endswith(f"(what file://{tmp_path}/key names)")

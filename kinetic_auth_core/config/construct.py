@@ -67,13 +67,25 @@ def why_refused(cls: type, merged: MergedSettings, problems: Iterable[str]) -> l
 
 
 def located(problems: Iterable[str], rows: Iterable[ExplainedSetting]) -> list[str]:
-    """Problems of an instance, `name: what`, with the source of each setting: `name (from source): what`."""
-    sources = {row.name: row.source for row in rows}
+    """Problems of an instance, `name: what`, with the source of each setting: `name (from source): what`.
+
+    Where the value is what a reference names, the reference stands at the end.
+    """
+    places = {row.name: (row.source, f" (what {row.value} names)" if _is_reference(row) else "") for row in rows}
     found = []
     for problem in problems:
         name, colon, what = problem.partition(": ")
-        found.append(f"{name} (from {sources[name]}): {what}" if colon and name in sources else problem)
+        if colon and name in places:
+            source, reference = places[name]
+            found.append(f"{name} (from {source}): {what}{reference}")
+        else:
+            found.append(problem)
     return found
+
+
+def _is_reference(row: ExplainedSetting) -> bool:
+    """Whether a row has a reference, which is shown as it is; other secrets are masked."""
+    return row.secret and isinstance(row.value, str) and "://" in row.value
 
 
 def with_place(error: KineticAuthError, rows: Iterable[ExplainedSetting]) -> KineticAuthError:

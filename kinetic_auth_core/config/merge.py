@@ -144,7 +144,7 @@ def _read(raw: Any, lookup: Callable[[str], str | None], folder: Path, *, is_pat
         value = value.rstrip(_LINE_END)
     if is_path and isinstance(value, str):
         return str(folder / expanded(value))
-    if is_secret and isinstance(value, str) and value.startswith("file://"):
+    if is_secret and isinstance(value, str) and value.startswith("file://") and value != "file://":
         return f"file://{folder / expanded(value.removeprefix('file://'))}"
     return value
 

@@ -51,7 +51,7 @@ class SecretLoader:
                 empty one is refused. Other secrets may be empty, such as a security token.
 
         Returns:
-            Text, without the line end that editors and `echo` leave behind it; bytes; or a `Signer` for a key that
+            Text, without a BOM and the line end that editors and `echo` leave; bytes; or a `Signer` for a key that
             stays where it is.
 
         Raises:
@@ -122,7 +122,8 @@ def _text(loaded: object) -> LiteralText | None:
     if isinstance(loaded, str):
         return LiteralText(loaded)
     try:
-        return LiteralText(loaded.decode().rstrip("\r\n")) if isinstance(loaded, bytes) else None
+        # Editors of Windows begin a text with a BOM, which a vault keeps.
+        return LiteralText(loaded.decode().removeprefix("\ufeff").rstrip("\r\n")) if isinstance(loaded, bytes) else None
     except UnicodeDecodeError:
         return None
 

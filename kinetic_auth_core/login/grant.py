@@ -108,7 +108,8 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
     `counts_failed_logins`, where Salesforce counts each wrong secret towards a lockout: a request that may have
     arrived is then not repeated; `single_use`, where what `grant` gives can be sent once only, such as a refresh token
     that rotates: a request that may have left is then not repeated, by no process that shares the store;
-    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline;
+    `asks_a_person`, where `grant` asks a person if the request is interactive: that time is outside of the deadline,
+    and what was given is sent again where a request is repeated;
     and `sent_as_one`, the secrets that `grant` joins, in that order: two instances that send the same are the same to
     the guard against lockouts, wherever the one is split.
     """
@@ -293,8 +294,9 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
             only_unsent=self.single_use,
         )
         try:
+            form: Lazy[TokenRequest] = Lazy()
             outcome: SalesforceSession | KineticAuthError = tries.run(
-                lambda: self._try(login, clock, attrs.evolve(asked, now=clock.now(), attempt=next(attempts)))
+                lambda: self._try(login, clock, attrs.evolve(asked, now=clock.now(), attempt=next(attempts)), form)
             )
         except _GrantedError as error:
             outcome = error.failure
@@ -305,8 +307,13 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
         logger.debug("%s: org %s", login.label, session.org_id)
         return session
 
-    def _try(self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest) -> SalesforceSession:
-        request = self._form(login, asked)
+    def _try(
+        self, login: "RequestContext", clock: "LoginClock", asked: LoginRequest, form: "Lazy[TokenRequest]"
+    ) -> SalesforceSession:
+        if self.asks_a_person and asked.interactive:  # once, however often what was given is sent
+            request = form.get(lambda: self._form(login, asked))
+        else:
+            request = self._form(login, asked)
         if self.single_use:  # the answer has to be kept, also if a signal handler ends the login meanwhile
             return uninterrupted(lambda: self._exchange(login, clock, asked, request))
         return self._exchange(login, clock, asked, request)

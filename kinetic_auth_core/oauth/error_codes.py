@@ -115,6 +115,7 @@ _ENABLE = {
         f"{_UNBLOCK}"
     ),
 }
+_LOG_IN_AGAIN = "The code that the browser brought back had expired: log in again."
 _STATUS_PAGE = "Nothing is wrong with the settings; try later, and see status.salesforce.com."
 
 EXPIRED_ASSERTION = KnownError(
@@ -308,6 +309,8 @@ def remedy_for(known: KnownError, grant_type: str) -> str:
         known: The row of the error.
         grant_type: The `grant_type` that was sent.
     """
+    if known is EXPIRED_ASSERTION and grant_type == "authorization_code":
+        return _LOG_IN_AGAIN
     is_disabled = known.error == "oauth_flow_disabled"
     return _ENABLE.get(grant_type, known.remedy) if is_disabled else known.remedy
 

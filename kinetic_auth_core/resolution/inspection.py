@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.config.construct import located, refused, why_refused
+from kinetic_auth_core.config.construct import located, refusals, refused, why_refused
 from kinetic_auth_core.config.environment import Configuration, Variables, how_to_name, interpolate, quoted_values
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
@@ -97,14 +97,21 @@ _MEMORY = StoreChoice(None, (ExplainedSetting("store", DEFAULT_STORE, "default",
 class _Opener:
     """Makes the store."""
 
-    def __init__(self, cls: type[SessionStore], credentials: Credentials) -> None:
-        self.cls, self.credentials = cls, credentials
+    def __init__(self, cls: type[SessionStore], credentials: Credentials, rows: Sequence[ExplainedSetting]) -> None:
+        self.cls, self.credentials, self.rows = cls, credentials, rows
 
     def __call__(self) -> SessionStore:
         values = self.credentials.load(0).by_name
         secrets = list(texts_in([values.get(each.name) for each in schema(self.cls) if each.secret]))
         try:
             return self.cls(**values)
+        except ConfigurationError as error:
+            raise_interruption(error)
+            redact_error(error, secrets)
+            found = refusals(self.cls, values)  # attrs says neither which setting it is nor more than the first
+            problems = located([f"{name}: {why}" for name, why in found.items()] or error.problems, self.rows)
+            failure: KineticAuthError = ConfigurationError.of("Cannot make the store", problems)
+            cause = error.__cause__
         except KineticAuthError as error:
             raise_interruption(error)
             redact_error(error, secrets)
@@ -113,7 +120,8 @@ class _Opener:
             raise_interruption(error)
             cause = redacted_cause(error, secrets)
             what = mask(str(error), secrets) if isinstance(error, ValueError | TypeError) else describe(cause)
-        raise KineticAuthError(what) from cause
+            failure = KineticAuthError(what)
+        raise failure from cause
 
     def import_modules(self) -> None:
         """Import what the store needs, and the key loaders of its settings."""
@@ -419,7 +427,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     whole = {name: list(each.items) if isinstance(each, KeyList) else each for name, each in merged.values.items()}
     credentials = Credentials(whole, SecretLoader(variables.lookup, configuration.allowed), rows=merged.rows)
 
-    open_store = _Opener(cls, credentials)
+    open_store = _Opener(cls, credentials, merged.rows)
     if wrong or any(references(merged.values)):
         wrong += refused(cls, merged)
     else:

@@ -126,6 +126,13 @@ def test_a_disabled_flow_is_the_one_of_the_login(grant_type: str, own: str) -> N
     assert remedy_for(row, "refresh_token") == row.remedy
 
 
+def test_an_expired_code_of_a_browser_is_not_taken_for_an_assertion() -> None:
+    row = known_error("invalid_grant", "expired authorization code")
+    assert row is not None
+    assert remedy_for(row, "authorization_code") == "The code that the browser brought back had expired: log in again."
+    assert "clock" in remedy_for(row, "urn:ietf:params:oauth:grant-type:jwt-bearer")
+
+
 def test_every_row_is_matched_by_its_own_answer() -> None:
     reached = {known_error(error, description) for error, description, _, _ in ANSWERS}
     assert reached == set(ERROR_CODES)

@@ -50,16 +50,27 @@ def default_audience(login_url: str) -> str:
     return "https://test.salesforce.com" if is_sandbox else login_url
 
 
+_REFERENCE = re.compile(r"(?:^|[/\\])(?:file|env|secret-manager|kms):[/\\]")
+_PEM = re.compile(r"-----BEGIN|(?:\\n[^\\]*){8}|[\r\n]|.{1024}")
+
+
 def _check_path(_instance: object, _attribute: object, value: object) -> None:
     """Reject a key given in place of its path: a path is shown in messages, reprs and logs.
 
     A key's line ends may be escaped; a few backslashes followed by an n are a path on Windows. A reference belongs into
     private_key as well; one from a config file has got the file's folder in front.
     """
-    if value is not None and re.search(r"(?:^|[/\\])(?:file|env|secret-manager|kms):[/\\]", str(value)):
+    if value is not None and _REFERENCE.search(str(value)):
         raise ConfigurationError("is a reference, not a path: set it as private_key (SF_PRIVATE_KEY)")
-    if value is not None and re.search(r"-----BEGIN|(?:\\n[^\\]*){8}|[\r\n]|.{1024}", str(value)):
+    if value is not None and _PEM.search(str(value)):
         raise ConfigurationError("is a key, not a path: set it as private_key (SF_PRIVATE_KEY)")
+
+
+def _check_certificate_path(_instance: object, _attribute: object, value: object) -> None:
+    """Reject a certificate, or its key, given in place of its path."""
+    if value is not None and (_REFERENCE.search(str(value)) or _PEM.search(str(value))):
+        what = "a reference" if _REFERENCE.search(str(value)) else "a certificate or a key"
+        raise ConfigurationError(f"is {what}, not a path: write the certificate into a file, and give its path")
 
 
 @frozen
@@ -133,6 +144,7 @@ class JWTAuthenticator(GrantAuthenticator):
     private_certificate_path: str | os.PathLike[str] | None = setting(
         default=None,
         help="File with the key's certificate, to be warned before it expires.",
+        validator=_check_certificate_path,
         identity=False,
         kw_only=True,
     )

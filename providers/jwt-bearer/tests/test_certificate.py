@@ -13,7 +13,7 @@ import attrs
 import pytest
 from cryptography import x509
 
-from kinetic_auth_core import KeyLoadError, KineticAuthError, LoginRequest
+from kinetic_auth_core import ConfigurationError, KeyLoadError, KineticAuthError, LoginRequest
 from kinetic_auth_core.plugins import LocalSigner, read_private_key
 from kinetic_auth_core.testing import KeyPair, SalesforceEmulator
 from kinetic_auth_jwt_bearer import JWTAuthenticator
@@ -174,3 +174,22 @@ def test_the_certificate_path_can_come_from_its_variable(
         monkeypatch.setenv(f"SF_{name}", value)
     monkeypatch.setenv("SF_PRIVATE_CERTIFICATE_PATH", str(certificate))
     assert JWTAuthenticator.from_env().private_certificate_path == str(certificate)
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_certificate_or_key_in_place_of_its_path_is_refused_and_not_shown(
+    keys: KeyPair, leaked: Leaked, *, escaped: bool
+) -> None:
+    for pem in (keys.certificate_pem, keys.private_key_pem):
+        text = pem.replace("\n", "\\n") if escaped else pem
+        with pytest.raises(ConfigurationError) as caught:
+            JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, private_certificate_path=text)
+        assert "private_certificate_path: is a certificate or a key, not a path: write the certificate" in str(
+            caught.value
+        )
+        assert leaked(caught.value, pem.splitlines()[3]) == []
+
+
+def test_a_reference_in_place_of_the_certificates_path_is_refused(keys: KeyPair) -> None:
+    with pytest.raises(ConfigurationError, match="private_certificate_path: is a reference, not a path"):
+        JWTAuthenticator("3MVG9", "u@acme.com", keys.private_key_pem, private_certificate_path="env://CERTIFICATE")

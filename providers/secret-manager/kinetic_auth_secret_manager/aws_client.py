@@ -74,7 +74,7 @@ class AwsClient:
                     if not self._named_region:
                         unnamed_region = client.meta.region_name
                     return call(client)
-            except (BotoCoreError, ClientError, ResponseParserError, KeyError, ValueError) as error:
+            except (BotoCoreError, ClientError, ResponseParserError, KeyError, OSError, ValueError) as error:
                 raise_interruption(error)  # botocore wraps whatever is raised while it waits
                 return aws_problem(error, self.permission, unnamed_region)
 

@@ -4,6 +4,8 @@ Sources: the lists of errors of GetSecretValue (Secrets Manager), GetParameter (
 GetPublicKey and Sign (KMS), and "Common errors" of each API reference.
 """
 
+from json import JSONDecodeError
+
 import attrs
 import botocore.exceptions as boto
 from botocore.parsers import ResponseParserError
@@ -39,14 +41,21 @@ _REFUSED_CREDENTIALS = frozenset(
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
+        "IncompleteSignatureException",
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "MissingAuthenticationToken",
-        "RequestExpired",
+        "MissingAuthenticationTokenException",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
 )
+#: What boto3 asks for credentials, where they are those of a role.
+_FOR_CREDENTIALS = frozenset(
+    {"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetCredentialsForIdentity", "GetRoleCredentials"}
+)
+#: How a message about a signature says that this machine's clock is wrong.
+_WRONG_CLOCK = ("Signature expired", "Signature not yet current")
 
 
 def aws_problem(error: Exception, permission: str, region: str | None = None) -> Problem:
@@ -71,6 +80,16 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
         return Problem("AWS throttles the requests", "Send fewer requests, or request a higher quota.", outage=True)
     if code in _DOWN or status >= 500:
         return Problem(f"AWS cannot answer now ({code or status})", "Try again; see the AWS health page.", outage=True)
+    if message.startswith(_WRONG_CLOCK) or code == "RequestExpired":
+        return Problem(f"AWS refuses the time of the request ({code})", "Set this machine's clock by NTP.")
+    if error.operation_name in _FOR_CREDENTIALS:
+        what = f"AWS gives this process no credentials ({error.operation_name}: {code})"
+        return Problem(what, f"Check the role and who may assume it (its trust policy). {_CREDENTIALS}")
+    return _denied(code, message, permission) or _absent(code, message) or _unusable(code, message)
+
+
+def _denied(code: str, message: str, permission: str) -> Problem | None:
+    """This process may not read it."""
     if code in _DENIED and "KMS" in message:
         what = "access to the KMS key that encrypts the secret is denied"
         return Problem(what, "Allow kms:Decrypt on that key for this role.")
@@ -78,6 +97,11 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
         return Problem("access is denied", f"Allow {permission} on it for the role or user of this process.")
     if code in _REFUSED_CREDENTIALS:
         return Problem(f"AWS refuses the credentials of this process ({code})", f"Renew them. {_CREDENTIALS}")
+    return None
+
+
+def _absent(code: str, message: str) -> Problem | None:
+    """It does not exist, or not in that version."""
     if code == "ResourceNotFoundException" and "staging label" in message:
         what = "the secret has no version with that stage"
         return Problem(what, "Correct version=; the default is AWSCURRENT.")
@@ -88,7 +112,7 @@ def _answered(error: boto.ClientError, permission: str) -> Problem:
         return NO_SUCH_PARAMETER_VERSION
     if code in _MISSING:
         return Problem("there is nothing of that name", _NAME)
-    return _unusable(code, message)
+    return None
 
 
 def _unusable(code: str, message: str) -> Problem:
@@ -123,7 +147,7 @@ _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
         Problem("no AWS region is set", "Add ?region=... to the reference, or set AWS_DEFAULT_REGION."),
     ),
     (
-        (boto.ProfileNotFound, boto.ConfigNotFound, boto.ConfigParseError),
+        (boto.ProfileNotFound, boto.ConfigNotFound, boto.ConfigParseError, boto.InvalidConfigError),
         Problem("the AWS profile or its file cannot be read", "Correct AWS_PROFILE or ~/.aws/config."),
     ),
     (
@@ -134,6 +158,7 @@ _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
             boto.MetadataRetrievalError,
             boto.SSOError,
             boto.TokenRetrievalError,
+            getattr(boto, "LoginError", boto.SSOError),  # of `aws login`, which older versions do not know
         ),
         # An outage: a process that had credentials lost their source. Where access was revoked, the vault says so.
         Problem("no AWS credentials were found", _CREDENTIALS, outage=True),
@@ -148,6 +173,14 @@ _ROWS: tuple[tuple[tuple[type[Exception], ...], Problem], ...] = (
     ),
     (_UNREACHABLE, Problem("AWS cannot be reached", _REACH, outage=True)),
     (
+        (JSONDecodeError,),
+        Problem("no AWS credentials were found: what credential_process prints is not JSON", _CREDENTIALS, outage=True),
+    ),
+    (
+        (boto.MissingDependencyException,),
+        Problem("the AWS credentials need a package that is not installed", 'pip install "botocore[crt]"'),
+    ),
+    (
         (boto.ParamValidationError, boto.InvalidRegionError, boto.UnknownEndpointError, ValueError),
         Problem("boto3 does not accept the name, region or endpoint", f"Correct the reference. {_NAME}"),
     ),
@@ -158,4 +191,7 @@ def _unanswered(error: Exception) -> Problem:
     for kinds, problem in _ROWS:
         if isinstance(error, kinds):
             return problem
+    if isinstance(error, OSError):  # of AWS_WEB_IDENTITY_TOKEN_FILE, or the command of credential_process
+        what = f"no AWS credentials were found: {error.filename} cannot be used ({error.strerror})"
+        return Problem(what, _CREDENTIALS, outage=True)
     return Problem(f"boto3 failed ({type(error).__name__})", "See the cause.")

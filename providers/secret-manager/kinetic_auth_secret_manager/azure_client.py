@@ -11,7 +11,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity import DefaultAzureCredential
 
 from kinetic_auth_core.plugins import raise_interruption
-from kinetic_auth_secret_manager.azure_failures import azure_problem
+from kinetic_auth_secret_manager.azure_failures import CredentialSettingsError, azure_problem
 from kinetic_auth_secret_manager.azure_names import VaultName
 from kinetic_auth_secret_manager.problems import Problem
 from kinetic_auth_secret_manager.quiet_logs import quiet_logs
@@ -85,7 +85,7 @@ class Connections(ExitStack):
             make: The class of the SDK.
             subject: The vault's URL, or a key.
         """
-        credential = DefaultAzureCredential()
+        credential = _credential()
         self.push(credential)
         return self.enter_context(
             make(
@@ -99,3 +99,12 @@ class Connections(ExitStack):
                 logging_enable=False,
             )
         )
+
+
+def _credential() -> DefaultAzureCredential:
+    try:
+        return DefaultAzureCredential()
+    except (OSError, ValueError) as error:
+        raise_interruption(error)
+        failure = CredentialSettingsError(f"{type(error).__name__}: {error}")
+    raise failure

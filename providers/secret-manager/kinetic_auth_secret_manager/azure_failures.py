@@ -23,6 +23,10 @@ _REACH = "Check the vault's name, and that this machine can reach it (DNS, proxy
 _NETWORK = "Allow this network in the vault's firewall, or connect through its private endpoint."
 
 
+class CredentialSettingsError(AzureError):
+    """The variables of `DefaultAzureCredential` have a value that it refuses, or name a file that cannot be read."""
+
+
 def azure_problem(error: Exception, role: str) -> Problem:
     """Translate an error of the Azure SDK.
 
@@ -42,6 +46,8 @@ def _translate(error: Exception, role: str) -> Problem:
     if isinstance(error, ClientAuthenticationError):
         # An outage: a process that had credentials lost their source. Where access was revoked, the vault says so.
         return Problem("no Azure credentials were found", _CREDENTIALS, outage=True)
+    if isinstance(error, CredentialSettingsError):
+        return Problem(f"no Azure credentials can be made ({error})", "Correct the variables that begin with AZURE_.")
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return Problem("the vault cannot be reached", _REACH, outage=True)
     if isinstance(error, AzureError):

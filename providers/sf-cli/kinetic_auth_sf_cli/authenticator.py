@@ -114,8 +114,8 @@ class SfCliAuthenticator(metaclass=ValidatedMeta):
                 return token
             shown = {**shown, "accessToken": token.get("accessToken")}
         token_text, instance_url = shown.get("accessToken"), shown.get("instanceUrl")
-        if not _is_word(token_text) or not _is_word(instance_url):
-            missing = "instanceUrl" if _is_word(token_text) else "accessToken"
+        if not _is_token(token_text) or not _is_word(instance_url):
+            missing = "instanceUrl" if _is_token(token_text) else "accessToken"
             return self._failed(TransportError, f"the answer of sf org display has no {missing}.", _BY_HAND)
         if token_text in self._refused:
             return self._failed(
@@ -182,8 +182,12 @@ _BY_HAND = "Run sf org display by hand, and bring sf up to date: sf update."
 
 
 def _is_word(value: object) -> TypeGuard[str]:
-    """Whether a value is text that a header can hold: what stands in the place of a token has blanks in it."""
+    """Whether a value is text that a header can hold."""
     return isinstance(value, str) and value != "" and all("!" <= char <= "~" for char in value)
+
+
+def _is_token(value: object) -> TypeGuard[str]:
+    return _is_word(value) and not value.startswith(_REDACTED)
 
 
 def _needs_a_person(failure: Failure) -> bool:

@@ -20,6 +20,7 @@ from kinetic_auth_core.plugins import raise_interruption
 _MAX_BYTES = 1024 * 1024
 _MAX_QUOTED = 300  # characters
 _ENDS_WITHIN_S = 2.0
+_NO_INTERPRETER = (126, 127)  # exit codes of env and of shells
 _TOKEN = re.compile(r"00D\w{12}(\w{3})?![\w.!/+=-]+|eyJ[\w-]+\.[\w.-]+|force://\S+|5Aep[\w.-]+")
 
 
@@ -34,6 +35,14 @@ class Failure:
 
     name: str
     what: str
+
+
+@attrs.frozen
+class _Output:
+    """What a call printed, kept out of the locals that a traceback shows, and its exit code if it ended by itself."""
+
+    content: bytes = attrs.field(repr=False)
+    status: int | None
 
 
 def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, object] | Failure:
@@ -57,10 +66,13 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
         return Failure("not-found", f"the command {executable} cannot be run: {why}.")
     if output is None:
         return Failure("timeout", "it did not answer")
-    return _result(output)
+    if output.status in _NO_INTERPRETER and not output.content:
+        why = f"it ended with the exit code {output.status}, so what it is a script of, such as node, is not on PATH"
+        return Failure("not-found", f"the command {executable} cannot be run: {why}.")
+    return _result(output.content)
 
 
-def _output(command: Sequence[str], ends_at: float) -> bytes | None:
+def _output(command: Sequence[str], ends_at: float) -> _Output | None:
     """What it prints; None if it has not ended in time."""
     started: Future[subprocess.Popen[bytes]] = Future()
     is_over, is_late = threading.Event(), threading.Event()
@@ -80,10 +92,10 @@ def _output(command: Sequence[str], ends_at: float) -> bytes | None:
         process = started.result(max(ends_at - time.monotonic(), 0))
         with _ended_at(ends_at, process, is_late):
             assert process.stdout is not None  # noqa: S101 - it is a pipe
-            output = process.stdout.read(_MAX_BYTES + 1)
+            output = _Output(process.stdout.read(_MAX_BYTES + 1), None)
             with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and may be writing its own files
-                process.wait(_ENDS_WITHIN_S if len(output) <= _MAX_BYTES else 0)
-            return None if is_late.is_set() else output
+                process.wait(_ENDS_WITHIN_S if len(output.content) <= _MAX_BYTES else 0)
+            return None if is_late.is_set() else attrs.evolve(output, status=process.returncode)
     except FutureTimeoutError:
         return None
     finally:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,13 @@ def test_a_file_that_cannot_be_run_is_the_same_error(stand_in: Any) -> None:
     assert isinstance(error_of(SfCliAuthenticator(command=str(stand_in.path))), ConfigurationError)
 
 
+def test_a_script_without_its_interpreter_is_the_same_error(stand_in: Any) -> None:
+    stand_in.path.write_text("#!/usr/bin/env no-such-node\n")
+    error = error_of(SfCliAuthenticator(command=str(stand_in.path)))
+    assert isinstance(error, ConfigurationError)
+    assert "exit code 127, so what it is a script of, such as node, is not on PATH" in str(error)
+
+
 @pytest.mark.parametrize(
     ("name", "message", "kind", "remedy"),
     [
@@ -178,10 +186,11 @@ def test_an_answer_of_another_form_is_a_transport_error_without_a_token(
     assert leaked(error, TOKEN) == []
 
 
+@pytest.mark.parametrize("shown", ["[REDACTED] Use another command", "[REDACTED]"])
 def test_a_second_command_that_shows_no_token_either_is_a_transport_error(
-    made: SfCliAuthenticator, stand_in: Any
+    made: SfCliAuthenticator, stand_in: Any, shown: str
 ) -> None:
-    stand_in.write("token", {"status": 0, "result": {"accessToken": "[REDACTED] Use another command"}})
+    stand_in.write("token", {"status": 0, "result": {"accessToken": shown}})
     error = error_of(made)
     assert isinstance(error, TransportError)
     assert "has no accessToken" in str(error)
@@ -269,6 +278,31 @@ def test_no_token_is_logged(made: SfCliAuthenticator, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.DEBUG):
         source_of(made).session()
     assert "canary" not in caplog.text
+
+
+def test_a_traceback_of_a_login_that_was_interrupted_has_no_token(
+    made: SfCliAuthenticator, stand_in: Any, leaked: Any
+) -> None:
+    class Interruption(BaseException):
+        """What the handler raises."""
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    stand_in.shows(TOKEN, "https://acme.my.salesforce.com", redacted=False)
+    stand_in.script('cat "$here/display"; exec 1>&-; sleep 30')
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)  # within the two seconds that sf has to end
+        with pytest.raises(Interruption) as caught:
+            made.authenticate()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "_Output(" in shown  # it was struck where the answer is there
+    assert TOKEN not in shown
+    assert leaked(caught.value, TOKEN) == []
 
 
 _CTRL_C_AS_IT_STARTS = """

@@ -20,7 +20,7 @@ PERMISSION = (
     "never gets this permission, and a reusable workflow needs it from its caller as well."
 )
 _STATUS_PAGE = "Run the job again, and see www.githubstatus.com."
-#: Seconds for each request; the login's deadline holds as well.
+#: Seconds for each request. The login's deadline begins with its own first request.
 DEADLINE_S = 10.0
 #: Seconds before each further request, where the one before had no usable answer.
 PAUSES_S = (0.5, 1.5)

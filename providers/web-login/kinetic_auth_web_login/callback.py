@@ -211,8 +211,11 @@ def _listening(host: str, port: int, callback: Callback) -> Iterator[None]:
         thread.start()
         yield
     finally:
-        server.shutdown()
-        server.server_close()
+        try:
+            server.shutdown()
+        finally:
+            thread.join(1)  # where Ctrl-C has ended the wait: the port is free once nobody looks at it any more
+            server.server_close()
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> Exception:

@@ -173,11 +173,12 @@ class WebLoginAuthenticator(GrantAuthenticator):
         """The error for a callback that brings one."""
         error, description = _printable(found["error"]), _printable(found.get("error_description", ""))
         known = known_error(error, description)
+        again = f"Run {_command(request)} again, and allow the access." if error == "access_denied" else ""
         return self._failed(
             AuthenticationError,
             request,
             f"{error}: {description}" if description else error,
-            remedy=known.remedy if known else "",
+            remedy=known.remedy if known else again,
             error=error,
             description=description or None,
         )
@@ -221,7 +222,7 @@ class WebLoginAuthenticator(GrantAuthenticator):
 def _show(address: str) -> None:
     """Print the address of the login and open a browser, which may be one in this terminal: nobody waits for it."""
     if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # nobody reads it any more; the browser may open all the same
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, or it is closed; the browser may open still
             print(f"Log in to Salesforce in a browser on this machine:\n\n  {address}\n", file=sys.stderr, flush=True)  # noqa: T201
     threading.Thread(target=_open, args=(address,), name="kinetic-auth browser", daemon=True).start()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
 import socket
 import sys
 import threading
@@ -19,8 +20,9 @@ from click.testing import CliRunner
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.cli.commands import cli
 from kinetic_auth_core.testing import App, SalesforceEmulator, User
-from kinetic_auth_core.testing.contracts.checks import at_once
+from kinetic_auth_core.testing.contracts.checks import at_once, unused_port
 from kinetic_auth_core.testing.leaks import secrets_in
+from kinetic_auth_web_login.callback import Callback
 
 
 def query_of(address: str) -> dict[str, str]:
@@ -41,7 +43,7 @@ def test_a_person_logs_in_once_and_then_the_refresh_token_does(
     assert person.opened[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("stderr", [None, "a full disk"])
+@pytest.mark.parametrize("stderr", [None, "a full disk", "closed"])
 def test_a_stderr_that_cannot_be_written_does_not_end_the_login(
     web_settings: dict[str, Any],
     person: Any,
@@ -51,6 +53,9 @@ def test_a_stderr_that_cannot_be_written_does_not_end_the_login(
     stderr: str | None,
 ) -> None:
     with open("/dev/full", "w", buffering=1) as full:  # noqa: PTH123 - a device
+        if stderr == "closed":
+            with contextlib.suppress(OSError):
+                full.close()
         monkeypatch.setattr(sys, "stderr", stderr and full)
         session = kinetic.resolve("web-login", **web_settings).session()
         monkeypatch.undo()
@@ -97,9 +102,22 @@ def test_denied_consent_says_so_and_does_not_hold_back_the_next_login(
         source.session()
     assert type(caught.value) is kinetic.AuthenticationError
     assert caught.value.error == "access_denied"
+    assert caught.value.remedy == "Run `kinetic-auth login web-login` again, and allow the access."
     assert "You are not logged in" in person.pages[0].text
     person.decision = "oaapprove"
     assert source.session().is_valid()
+
+
+def test_a_person_is_asked_once_where_the_org_cannot_be_reached(web_settings: dict[str, Any], person: Any) -> None:
+    def log_in(address: str) -> None:
+        sent = query_of(address)
+        requests.get(f"{sent['redirect_uri']}?code=x&state={sent['state']}", timeout=10)
+
+    person.decision, person.meanwhile = "", log_in
+    nobody = f"http://127.0.0.1:{unused_port()}"
+    with pytest.raises(kinetic.TransportError, match="Given up after 4 tries"):
+        kinetic.resolve("web-login", **{**web_settings, "login_url": nobody}).session()
+    assert len(person.opened) == 1
 
 
 @pytest.mark.parametrize(
@@ -405,3 +423,17 @@ def test_in_a_real_browser(
     entries = chromium._command("Page.getNavigationHistory", chromium._page)["entries"]
     assert not any("code=" in entry["url"] for entry in entries)
     assert any("/done" in entry["url"] for entry in entries)
+
+
+def test_ctrl_c_while_the_callback_is_closed_leaves_the_port_free(free_port: int) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(5):  # each finds the port free
+            with contextlib.suppress(KeyboardInterrupt), Callback(free_port, "state"):
+                signal.setitimer(signal.ITIMER_REAL, 0.002)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, previous)

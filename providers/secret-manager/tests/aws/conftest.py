@@ -96,7 +96,8 @@ class Relay:
         self.gate.wait()
         refusal = self.refusals.get(operation)
         if isinstance(refusal, str):
-            return Response(refusal)(environ, start_response)
+            is_sts = "<ErrorResponse>" in refusal
+            return Response(refusal, 400 if is_sts else 200)(environ, start_response)
         if refusal is not None:
             status, code, message = refusal
             body = json.dumps({"__type": code, "message": message})

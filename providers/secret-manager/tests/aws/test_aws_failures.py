@@ -72,6 +72,15 @@ ANSWERS = [
         "AWS refuses the credentials of this process (ExpiredTokenException). Remedy: Renew them. " + CREDENTIALS,
     ),
     (
+        (400, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+        "AWS refuses the credentials of this process (MissingAuthenticationTokenException). Remedy: Renew them. "
+        + CREDENTIALS,
+    ),
+    (
+        (400, "InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z"),
+        "AWS refuses the time of the request (InvalidSignatureException). Remedy: Set this machine's clock by NTP.",
+    ),
+    (
         (400, "ValidationException", "Invalid name."),
         f"AWS does not accept that name (ValidationException). Remedy: {NAME}",
     ),
@@ -203,6 +212,59 @@ def test_without_credentials_the_message_says_how_to_give_some(
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?{at}")
     assert str(caught.value).endswith(f": no AWS credentials were found. Remedy: {CREDENTIALS}")
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("web identity", "no AWS credentials were found: /no/such/thing cannot be used (No such file or directory)"),
+        (
+            "credential_process = /no/such/thing",
+            "no AWS credentials were found: /no/such/thing cannot be used (No such file or directory)",
+        ),
+        (
+            "credential_process = echo no-json",
+            "no AWS credentials were found: what credential_process prints is not JSON",
+        ),
+        ("role_arn = arn:aws:iam::1:role/x\nsource_profile = gone", "the AWS profile or its file cannot be read"),
+    ],
+    ids=["file of a web identity", "command", "what a command prints", "profile of a profile"],
+)
+def test_credentials_that_cannot_be_had_are_reported(
+    file: str, what: str, load: Load, at: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    if file == "web identity":
+        monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/thing")
+    else:
+        (tmp_path / "config").write_text(f"[default]\n{file}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?{at}")
+    assert f": {what}. Remedy: " in str(caught.value)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidIdentityToken"])
+def test_a_role_that_may_not_be_assumed_is_reported_as_such(
+    code: str, load: Load, at: str, relay: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "token").write_text("canary-web-identity")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", relay.url)
+    relay.refusals[""] = (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>No.</Message></Error></ErrorResponse>"
+    )
+    with pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/secret?{at}")
+    assert str(caught.value).endswith(
+        f": AWS gives this process no credentials (AssumeRoleWithWebIdentity: {code}). "
+        f"Remedy: Check the role and who may assume it (its trust policy). {CREDENTIALS}"
+    )
 
 
 def test_without_a_region_the_message_says_how_to_give_one(load: Load, relay: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +17,39 @@ Leaked = Callable[..., list[str]]
 
 VALUE = "canary-7331"
 CREDENTIAL = "canary-aws-credential"
+TOKEN = "canary-aws-token"
 
 
 def test_the_debug_log_of_botocore_has_no_value(
-    aws: Aws, signing_key: str, load: Load, at: str, leaked: Leaked, caplog: pytest.LogCaptureFixture
-) -> None:
+    aws: Aws, signing_key: str, load: Load, at: str, leaked: Leaked, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     aws("secretsmanager").create_secret(Name="logged", SecretString=f'{{"k": "{VALUE}"}}')
     aws("ssm").put_parameter(Name="logged", Value=VALUE, Type="SecureString")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
     with caplog.at_level(logging.DEBUG):
         load(f"secret-manager://aws/logged?{at}#k")
         load(f"secret-manager://aws-ssm/logged?{at}")
         load(f"kms://aws/{signing_key}?{at}").sign(b"message")
-    assert "botocore.endpoint" in {record.name for record in caplog.records}
-    assert leaked(caplog.text, VALUE, CREDENTIAL) == []
+    assert "botocore.hooks" in {record.name for record in caplog.records}
+    assert leaked(caplog.text, VALUE, CREDENTIAL, TOKEN) == []
+
+
+def test_the_debug_log_of_botocore_has_no_token_of_a_web_identity(
+    load: Load, at: str, relay: Any, leaked: Leaked, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", relay.url)
+    relay.refusals[""] = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>No.</Message></Error></ErrorResponse>"
+    with caplog.at_level(logging.DEBUG), pytest.raises(KeyLoadError) as caught:
+        load(f"secret-manager://aws/absent?{at}")
+    assert leaked(caplog.text, TOKEN) == []
+    assert leaked(caught.value, TOKEN) == []
 
 
 def test_other_use_of_boto3_logs_as_before(aws: Aws, load: Load, at: str, caplog: pytest.LogCaptureFixture) -> None:
