@@ -191,7 +191,9 @@ def inspect(
         configured, wrong = ((), ()) if are_loading() else chosen.observers.get(lambda: configured_observers(allowed))
         problems += wrong
         rows += tuple(row for of_plugin in chosen.plugin_rows.values() for row in of_plugin)
-        if spec is None or problems:
+        if isinstance(spec, ConfigurationError) and problems == list(spec.problems):
+            raise spec  # it says all there is, perhaps with a remedy
+        if not isinstance(spec, LoginSpec) or problems:
             where = f" for the environment {chosen.environment!r}" if chosen.environment else ""
             refused = ConfigurationError.of(f"Cannot configure {chosen.provider!r}{where}", problems)
             refused.remedy = chosen.remedy_for_missing(problems, rows)
@@ -220,8 +222,11 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
 
 def _merge(
     plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration, default_store: str
-) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
-    """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
+) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | ConfigurationError | None]:
+    """The settings of the provider, of the source and of its store: the rows, the problems, and the spec.
+
+    In place of the spec, where the class alone refused its settings, its error, whose problems are among those.
+    """
     store = keywords.pop("store", None)
     settings = [*schema(cls), *schema(SourceOptions)]
     layers = all_layers(settings, keywords, configuration)
@@ -257,6 +262,7 @@ def _merge(
     allowed = configuration.allowed
     loader = SecretLoader(configuration.variables.lookup, allowed) if has_references else NO_SECRETS
     instances: tuple[Any, ...] = ()
+    refusal: ConfigurationError | None = None
     if merged.problems or has_references:
         problems += refused(cls, merged)
     else:
@@ -266,12 +272,12 @@ def _merge(
             instances = tuple(make_instance(plugin.name, cls, rows, sets.load(each)) for each in range(sets.count))
         except ConfigurationError as error:
             found = why_refused(cls, merged, error.problems)
-            if not problems and found == list(error.problems):
-                raise  # it says all there is, perhaps with a remedy
+            if found == list(error.problems):
+                refusal = error
             problems += found
     problems += _problems_of_files_and_store(cls, values, merged, choice)
     if problems:
-        return rows, [*problems, *suggestions], None
+        return rows, [*problems, *suggestions], refusal
     for each in suggestions:
         if each not in configuration.warned:
             configuration.warned.add(each)
