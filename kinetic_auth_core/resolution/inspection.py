@@ -201,8 +201,14 @@ def inspect(
         if configured or given or rows != spec.rows:
             spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
     except ConfigurationError as error:
-        return Resolution(Configuration() if chosen is None else chosen, cls, rows, error=error)
+        return Resolution(Configuration() if chosen is None else chosen, cls, _valid(rows, error.problems), error=error)
     return Resolution(chosen, cls, rows, spec)
+
+
+def _valid(rows: Iterable[ExplainedSetting], problems: Iterable[str]) -> tuple[ExplainedSetting, ...]:
+    """The rows of settings that no check refused: another one may be anything, also a secret in the wrong place."""
+    refused = {problem.partition("): ")[0] for problem in problems}
+    return tuple(row for row in rows if f"{row.name} (from {row.source}" not in refused)
 
 
 def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:

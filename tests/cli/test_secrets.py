@@ -147,6 +147,14 @@ def test_no_secret_after_a_wrong_setting(
     assert every_command("password") == []
 
 
+def test_no_secret_after_a_wrong_setting_beside_another(
+    every_command: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SF_LOGIN_URL", f"https://user:{SECRET}@login.salesforce.com")
+    monkeypatch.setenv("SF_DEADLINE", "soon")
+    assert every_command("password") == []
+
+
 def test_no_secret_after_a_broken_config_file(every_command: Callable[..., list[str]]) -> None:
     Path("kinetic-auth.toml").write_text(f'password = "{PASSWORD}" "{TOKEN}"\n')
     assert every_command("password") == []
