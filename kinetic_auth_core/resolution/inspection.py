@@ -201,14 +201,24 @@ def inspect(
         if configured or given or rows != spec.rows:
             spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
     except ConfigurationError as error:
-        return Resolution(Configuration() if chosen is None else chosen, cls, _valid(rows, error.problems), error=error)
+        rows = _valid(rows, error.problems, cls)
+        return Resolution(Configuration() if chosen is None else chosen, cls, rows, error=error)
     return Resolution(chosen, cls, rows, spec)
 
 
-def _valid(rows: Iterable[ExplainedSetting], problems: Iterable[str]) -> tuple[ExplainedSetting, ...]:
-    """The rows of settings that no check refused: another one may be anything, also a secret in the wrong place."""
+def _valid(
+    rows: tuple[ExplainedSetting, ...], problems: Iterable[str], cls: type | None
+) -> tuple[ExplainedSetting, ...]:
+    """The rows without those of settings that a check refused, which may be anything, also a misplaced secret.
+
+    Nor has it the defaults that are computed from others.
+    """
     refused = {problem.partition("): ")[0] for problem in problems}
-    return tuple(row for row in rows if f"{row.name} (from {row.source}" not in refused)
+    valid = tuple(row for row in rows if f"{row.name} (from {row.source}" not in refused)
+    if cls is None or len(valid) == len(rows):
+        return valid
+    computed = {each.name for each in schema(cls) if each.default_row is None}
+    return tuple(row for row in valid if row.source != "default" or row.name not in computed)
 
 
 def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
@@ -411,6 +421,11 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     named = named or _Named(default, "default", lambda _: {})
     if not isinstance(named.name, str) or not named.name:
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"
+        return StoreChoice(None, (), (what,))
+    if "://" in named.name:  # not quoted: it may have a password in it
+        what = (
+            f"store (from {named.source}): is an address: write the name of the store, such as redis, and this as url"
+        )
         return StoreChoice(None, (), (what,))
     try:
         cls = load_session_store(named.name, configuration.allowed)[1]
