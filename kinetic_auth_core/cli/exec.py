@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ from kinetic_auth_core.cli.progress import waiting
 from kinetic_auth_core.cli.source import command_source, inspect_choice
 from kinetic_auth_core.cli.token import session_variables
 from kinetic_auth_core.config.environment import Configuration, interpolate
+from kinetic_auth_core.config.files import variable_prefix
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.registry.discovery import (
     AUTHENTICATORS,
@@ -119,8 +121,8 @@ def secret_variables(configuration: Configuration) -> set[str]:
 
     These are the variables of the secret settings of all installed providers and stores, also with the prefix of an
     environment; and those from which such a value is made: by `${NAME}` or `env://NAME` in the config file, by
-    `env://NAME` in a variable, or by `${NAME}` in the `.env` file. Plugins that the config file does not allow count
-    for nothing, and are not imported.
+    `env://NAME` in a variable, or by `${NAME}` in the `.env` file. Plugins that the config file does not allow are not
+    imported. Of an environment whose provider is not known here, any setting may be a secret.
 
     Args:
         configuration: The files.
@@ -134,7 +136,13 @@ def secret_variables(configuration: Configuration) -> set[str]:
     file = configuration.file
     tables = [file.defaults, file.environments, *(table.settings for table in file.allowed.tables.values())]
     secret_keys = {each.name for each in (*of_stores, *of_providers, *others)}
+    unknown = {
+        name: table for name, table in file.environments.items() if not _has_known_provider(table, configuration)
+    }
+    own = tuple(f"{variable_prefix(name)}SF_" for name in unknown)
+    found |= {name for layer in variables.layers for name in layer.values if name.upper().startswith(own)}
     todo = [*found, *_named_in(tables, secret_keys, variables.lookup)]
+    todo += _named_in(unknown, secret_keys, variables.lookup, is_secret=True)
     while todo:
         name = todo.pop()
         found.add(name)
@@ -145,6 +153,16 @@ def secret_variables(configuration: Configuration) -> set[str]:
         )
         todo += {*made_of} - found
     return found
+
+
+def _has_known_provider(table: Mapping[str, Any], configuration: Configuration) -> bool:
+    """Whether the provider of an environment is installed, allowed and loads; or none is named, as the command does."""
+    provider = table.get("provider", configuration.file.defaults.get("provider"))
+    try:
+        name = interpolate(provider, configuration.variables.lookup)
+        return name is None or bool(load(AUTHENTICATORS, str(name), configuration.allowed))
+    except (KineticAuthError, ValueError):  # ValueError: a variable that is not set
+        return False
 
 
 def _secrets(group: str, allowed: AllowedPlugins, *, with_table: bool = False) -> list[Setting]:

@@ -51,6 +51,8 @@ def status(as_json: bool, **choice: str | None) -> None:
             note(f"No login is made until {_utc(pause.until)} ({pause.kind}): {pause.reason}")
         if session is None:
             note(_why_none(chosen))
+        elif not alive:
+            note("Salesforce refuses the stored session. To replace it: kinetic-auth login --fresh")
     if not alive:
         click.get_current_context().exit(TRY_LATER if is_unknown else NO_SESSION)
 

@@ -228,7 +228,7 @@ def merge(
             values[setting.name] = value
             note = passed_over.get(setting.name, "")
             row = ExplainedSetting(setting.name, displayed, layered.source, setting.secret, note)
-        setattr(so_far, setting.name, value)
+        setattr(so_far, setting.name, value if setting.secret else row.value)  # which the converter has seen
         rows.append(row)
     return MergedSettings(values, tuple(rows), tuple(problems))
 

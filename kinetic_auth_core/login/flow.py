@@ -76,13 +76,15 @@ class LoginBudget:
             spent = len(self._spent)
             if spent >= self._limit:
                 wait = WINDOW_S - self._age(now, self._spent[0])
-                raise LoginBudgetError(
+                error = LoginBudgetError(
                     f"{self._label}: {spent} logins within the last hour are all that login_budget allows; the next "
                     f"one in {wait:.0f} s.{self._last_failure}",
                     remedy="Find out which code discards sessions: share one source, and call invalidate() only with a "
                     "session that was refused. Or raise login_budget; Salesforce stops a user at 3,600 an hour.",
                     **self._details,
                 )
+                error.retry_after_s = wait
+                raise error
             self._spent.append(now)
             was_warned, self._warned = self._warned, spent + 1 >= self._limit * _WARN_AT
             is_first_warning = self._warned and not was_warned

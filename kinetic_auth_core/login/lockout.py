@@ -316,12 +316,13 @@ class LoginGuard:
 
     def _again(self, refusal: "_Refusal", now: float) -> HeldBackError:
         age_s = max(now - refusal.at, 0.0)
+        left_s = self._pause_s(refusal.times) - age_s
         known = known_error(refusal.error or "", refusal.description)
         reason = ": ".join(filter(None, (refusal.error, refusal.description))) or "by its provider"
         again = f", {refusal.times} times by now" if refusal.times > 1 else ""
-        return HeldBackError(
+        error = HeldBackError(
             f"{self._label} is not tried: the same credential was refused {age_s:.0f} s ago ({reason}{again}), and "
-            f"repeating it could lock the user out. It is tried again in {self._pause_s(refusal.times) - age_s:.0f} s "
+            f"repeating it could lock the user out. It is tried again in {left_s:.0f} s "
             "(lockout_guard), or at once with another.",
             remedy=known.remedy if known else "",
             error=refusal.error,
@@ -329,6 +330,8 @@ class LoginGuard:
             status=refusal.status,
             **self._details,
         )
+        error.retry_after_s = left_s
+        return error
 
     def _limited(self, limit: "_Limit", now: float) -> RateLimitedError:
         left_s = min(limit.pause_s - (now - limit.at), limit.pause_s)

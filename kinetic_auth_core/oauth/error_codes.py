@@ -152,8 +152,8 @@ ERROR_CODES: tuple[KnownError, ...] = (
         Kind.REJECTED,
         "Pre-approve the connected app for the user's profile: Permitted Users 'Admin approved users are "
         "pre-authorized', then assign the profile or a permission set to the app (external client app: Policies, "
-        "Edit; connected app: Manage, Edit Policies, then Manage Profiles); or login_url and audience point at another "
-        "org. New policies take about a minute.",
+        "Edit; connected app: Manage, Edit Policies, then Manage Profiles); or username is misspelt, or login_url and "
+        "audience point at another org. New policies take about a minute.",
     ),
     KnownError(
         "invalid_app_access",

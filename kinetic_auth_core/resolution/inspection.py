@@ -199,7 +199,9 @@ def inspect(
         configured, wrong = ((), ()) if are_loading() else chosen.observers.get(lambda: configured_observers(allowed))
         problems += wrong
         rows += tuple(row for of_plugin in chosen.plugin_rows.values() for row in of_plugin)
-        if spec is None or problems:
+        if isinstance(spec, ConfigurationError) and problems == list(spec.problems):
+            raise spec  # it says all there is, perhaps with a remedy
+        if not isinstance(spec, LoginSpec) or problems:
             where = f" for the environment {chosen.environment!r}" if chosen.environment else ""
             refused = ConfigurationError.of(f"Cannot configure {chosen.provider!r}{where}", problems)
             refused.remedy = chosen.remedy_for_missing(problems, rows)
@@ -207,8 +209,24 @@ def inspect(
         if configured or given or rows != spec.rows:
             spec = attrs.evolve(spec, rows=rows, observers=Observers(configured, given))
     except ConfigurationError as error:
+        rows = _valid(rows, error.problems, cls)
         return Resolution(Configuration() if chosen is None else chosen, cls, rows, error=error)
     return Resolution(chosen, cls, rows, spec)
+
+
+def _valid(
+    rows: tuple[ExplainedSetting, ...], problems: Iterable[str], cls: type | None
+) -> tuple[ExplainedSetting, ...]:
+    """The rows without those of settings that a check refused, which may be anything, also a misplaced secret.
+
+    Nor has it the defaults that are computed from others.
+    """
+    refused = {problem.partition("): ")[0] for problem in problems}
+    valid = tuple(row for row in rows if f"{row.name} (from {row.source}" not in refused)
+    if cls is None or len(valid) == len(rows):
+        return valid
+    computed = {each.name for each in schema(cls) if each.default_row is None}
+    return tuple(row for row in valid if row.source != "default" or row.name not in computed)
 
 
 def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
@@ -228,8 +246,11 @@ def _load(configuration: Configuration) -> tuple[InstalledPlugin, type]:
 
 def _merge(
     plugin: InstalledPlugin, cls: type, keywords: dict[str, Any], configuration: Configuration, default_store: str
-) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | None]:
-    """The settings of the provider, of the source and of its store: the rows, and the problems or the spec."""
+) -> tuple[tuple[ExplainedSetting, ...], list[str], LoginSpec | ConfigurationError | None]:
+    """The settings of the provider, of the source and of its store: the rows, the problems, and the spec.
+
+    In place of the spec, where the class alone refused its settings, its error, whose problems are among those.
+    """
     store = keywords.pop("store", None)
     settings = [*schema(cls), *schema(SourceOptions)]
     layers = all_layers(settings, keywords, configuration)
@@ -265,6 +286,7 @@ def _merge(
     allowed = configuration.allowed
     loader = SecretLoader(configuration.variables.lookup, allowed) if has_references else NO_SECRETS
     instances: tuple[Any, ...] = ()
+    refusal: ConfigurationError | None = None
     if merged.problems or has_references:
         problems += refused(cls, merged)
     else:
@@ -274,12 +296,12 @@ def _merge(
             instances = tuple(make_instance(plugin.name, cls, rows, sets.load(each)) for each in range(sets.count))
         except ConfigurationError as error:
             found = why_refused(cls, merged, error.problems)
-            if not problems and found == list(error.problems):
-                raise  # it says all there is, perhaps with a remedy
+            if found == list(error.problems):
+                refusal = error
             problems += found
     problems += _problems_of_files_and_store(cls, values, merged, choice)
     if problems:
-        return rows, [*problems, *suggestions], None
+        return rows, [*problems, *suggestions], refusal
     for each in suggestions:
         if each not in configuration.warned:
             configuration.warned.add(each)
@@ -407,6 +429,11 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     named = named or _Named(default, "default", lambda _: {})
     if not isinstance(named.name, str) or not named.name:
         what = f"store (from {named.source}): expected a name, or a table with one: {{ name = ... }}"
+        return StoreChoice(None, (), (what,))
+    if "://" in named.name:  # not quoted: it may have a password in it
+        what = (
+            f"store (from {named.source}): is an address: write the name of the store, such as redis, and this as url"
+        )
         return StoreChoice(None, (), (what,))
     try:
         cls = load_session_store(named.name, configuration.allowed)[1]

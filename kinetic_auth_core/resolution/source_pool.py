@@ -24,9 +24,11 @@ DEFAULT_SIZE = 1000
 _ARGUMENTS = ("provider", "environment")
 
 
-def _check_size(size: Any) -> None:
+def _check(size: Any, tenants: Any) -> None:
     if type(size) is not int or size < 1:
         raise ConfigurationError("size: must be a number of sources, 1 or more")
+    if tenants is not None and not callable(tenants):
+        raise ConfigurationError(f"tenants: must be a function of a tenant's key, not {type(tenants).__name__}")
 
 
 class SourcePool:
@@ -51,8 +53,8 @@ class SourcePool:
         **settings: Settings for all sources; a tenant's own settings win.
 
     Raises:
-        ConfigurationError: `size` is not a positive number, an observer does not fit, or the config file cannot be
-            used.
+        ConfigurationError: `size` is not a positive number, `tenants` not a function, an observer does not fit, or the
+            config file cannot be used.
     """
 
     @secret_boundary
@@ -66,7 +68,7 @@ class SourcePool:
         observers: Iterable[object] = (),
         **settings: Any,
     ) -> None:
-        _check_size(size)
+        _check(size, tenants)
         check_arguments(config=config, env_file=env_file)
         self._configuration = Configuration.load(config, env_file)
         self._observers = [named for _, named in given_observers(observers)]
@@ -83,21 +85,22 @@ class SourcePool:
         """The source for an environment or a tenant; made if there is none yet. Nothing is sent.
 
         Args:
-            key: The environment's name, or the tenant's key.
+            key: The environment's name, in any case, or the tenant's key.
 
         Raises:
             ConfigurationError: As for `resolve`; it names the key.
         """
         notice_fork()
+        name = self._name(key)
         with self._lock:
-            if (found := self._sources.get(key)) is not None:
-                self._sources.move_to_end(key)
+            if (found := self._sources.get(name)) is not None:
+                self._sources.move_to_end(name)
                 return found
         source = self._make(key)  # outside of the lock: it may query a database for the tenant's settings
         evicted: list[SessionSource] = []
         with self._lock:
-            found = self._sources.setdefault(key, source)
-            self._sources.move_to_end(key)
+            found = self._sources.setdefault(name, source)
+            self._sources.move_to_end(name)
             while len(self._sources) > self._size:
                 evicted.append(self._sources.popitem(last=False)[1])
         for each in evicted:
@@ -112,7 +115,7 @@ class SourcePool:
         """
         notice_fork()
         with self._lock:
-            source = self._sources.pop(key, None)
+            source = self._sources.pop(self._name(key), None)
         if source is not None:
             source.close()
 
@@ -125,6 +128,10 @@ class SourcePool:
             source.close()
         self._resources.stores.close_all()  # also of sources that were closed before, and used again
         self._resources.transports.close()
+
+    def _name(self, key: str) -> str:
+        """What a key is kept under: environments compare without regard to case, tenants as they are."""
+        return key.casefold() if self._tenants is None and isinstance(key, str) else key
 
     def _make(self, key: str) -> SessionSource:
         tenant = {"environment": key} if self._tenants is None else self._tenants(key)

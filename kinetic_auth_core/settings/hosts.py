@@ -290,8 +290,9 @@ def check_hosts(_instance: object, _attribute: object, value: object) -> None:
         raise ConfigurationError("must be a list of host names, such as *.my.salesforce.com, with at least one")
     for glob in value:
         if not isinstance(glob, str) or not (_is_address(glob) or re.fullmatch(_LABELS, glob.lower())):
+            shown = glob.rpartition("@")[2] if isinstance(glob, str) else glob  # without user and password
             raise ConfigurationError(
-                f"{glob!r} is not a host name: write it without scheme, port and path, such as *.my.salesforce.com"
+                f"{shown!r} is not a host name: write it without scheme, port and path, such as *.my.salesforce.com"
             )
         if "*" in glob.rpartition(".")[2]:
             raise ConfigurationError(f"{glob!r} would allow too many hosts: its last part must not contain *")

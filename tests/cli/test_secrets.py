@@ -147,6 +147,23 @@ def test_no_secret_after_a_wrong_setting(
     assert every_command("password") == []
 
 
+@pytest.mark.parametrize("provider", ["password", "jwt-bearer"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SF_LOGIN_URL", f"https://user:{SECRET}@login.salesforce.com"),
+        ("SF_STORE", f"redis://:{SECRET}@cache.internal"),
+        ("SF_ALLOWED_INSTANCE_HOSTS", f"https://user:{SECRET}@acme.my.salesforce.com"),
+    ],
+)
+def test_no_secret_after_a_wrong_setting_beside_another(
+    every_command: Callable[..., list[str]], provider: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SF_DEADLINE", "soon")
+    assert every_command(provider) == []
+
+
 def test_no_secret_after_a_broken_config_file(every_command: Callable[..., list[str]]) -> None:
     Path("kinetic-auth.toml").write_text(f'password = "{PASSWORD}" "{TOKEN}"\n')
     assert every_command("password") == []

@@ -62,6 +62,9 @@ def test_a_dead_session_exits_with_nine(run: Run, sf: SalesforceEmulator, stored
     outcome = run("status", "jwt-bearer", "--json")
     assert outcome.code == 9
     assert json.loads(outcome.out)["alive"] is False
+    assert "To replace it: kinetic-auth login --fresh" in run("status", "jwt-bearer").message
+    assert run("login", "jwt-bearer", "--fresh").code == 0
+    assert run("status", "jwt-bearer").code == 0
 
 
 @pytest.mark.usefixtures("default_env")

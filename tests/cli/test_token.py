@@ -251,6 +251,20 @@ def test_exec_imports_no_plugin_that_is_not_allowed(publish: Any) -> None:
     assert "acme_other_of_exec" not in sys.modules
 
 
+@pytest.mark.parametrize("allowed", ["", 'allowed_plugins = ["kinetic-auth-jwt-bearer"]\n'])
+def test_of_an_environment_whose_provider_is_not_known_every_variable_may_be_a_secret(allowed: str) -> None:
+    provider = "password" if allowed else "acme-not-installed"
+    Path("given.toml").write_text(
+        f'{allowed}[environments.dev]\nprovider = "{provider}"\nword = "${{ITS_WORD}}"\nname = ["env://ITS_NAME"]\n'
+        '[environments.prod]\nprovider = "jwt-bearer"\nusername = "${ITS_USER}"\n'
+    )
+    hidden = secret_variables(
+        Configuration.load("given.toml", _dotenv("DEV_SF_WORD=x\nPROD_SF_USERNAME=y\nHARMLESS=z\n"))
+    )
+    assert {"DEV_SF_WORD", "ITS_WORD", "ITS_NAME"} <= hidden
+    assert not {"PROD_SF_USERNAME", "ITS_USER", "HARMLESS", "HOME", "PATH"} & hidden
+
+
 def _dotenv(text: str) -> str:
     Path("given.env").write_text(text)
     return "given.env"

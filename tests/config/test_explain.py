@@ -158,3 +158,10 @@ def test_a_file_that_is_missing_at_the_login_is_named_with_the_place_of_its_path
         f"{path.parent}/server.kye does not exist."
     )
     assert caught.value.filename == f"{path.parent}/server.kye"
+
+
+def test_a_default_derived_from_another_setting_is_that_of_its_final_form() -> None:
+    settings = {"client_id": "key", "username": "ada@acme.com", "private_key_path": "server.key"}
+    source = kinetic.resolve("jwt-bearer", login_url="HTTPS://Acme.My.Salesforce.com:443/", **settings)
+    rows = {row.name: row.value for row in source.explain()}
+    assert rows["audience"] == rows["login_url"] == "https://acme.my.salesforce.com"

@@ -247,6 +247,14 @@ def test_all_problems_are_reported_at_once_each_with_key_place_and_suggestion(
     assert "canary-word" not in text
 
 
+def test_what_the_class_refuses_hides_no_other_problem(write: Write, login: dict[str, str]) -> None:
+    path = write("[defaults]\nloginurl = 'https://test.salesforce.com'\n[observers.audit]\nrequired = true\n")
+    with pytest.raises(kinetic.ConfigurationError) as caught:
+        kinetic.resolve("password", **login, api_version="latest", client_cert="missing.pem")
+    wrong = ("api_version (", "client_cert (", f"{path}:defaults.loginurl ", f"{path}:observers.audit")
+    assert [*map(str.startswith, caught.value.problems, wrong)] == [True] * 4
+
+
 def test_a_missing_setting_names_its_variable(login: dict[str, str]) -> None:
     del login["username"]
     with pytest.raises(kinetic.ConfigurationError) as caught:

@@ -64,6 +64,17 @@ def test_a_key_that_is_refused_is_named_with_its_place(sf: SalesforceEmulator, m
     assert caught.value.remedy.endswith(" (private_key_path is from SF_PRIVATE_KEY_PATH.)")
 
 
+def test_a_user_whom_the_org_does_not_know_is_named_with_its_place(
+    sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SF_USERNAME", "ada@misspelt.example")
+    login = {name: value for name, value in sf.settings("jwt-bearer").items() if name != "username"}
+    with pytest.raises(kinetic.CredentialsRejectedError, match="user hasn't approved this consumer") as caught:
+        kinetic.resolve("jwt-bearer", **login).session()
+    assert "username is misspelt" in caught.value.remedy
+    assert caught.value.remedy.endswith(" (username is from SF_USERNAME.)")
+
+
 def test_a_refresh_token_that_is_refused_is_named_with_its_place(
     sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ def test_a_budget_warns_at_four_fifths_and_stops_at_the_end(
     assert "5 logins within the last hour are all that login_budget allows; the next one in " in caught.value.message
     assert "share one source" in caught.value.remedy
     assert caught.value.username == settings["username"]
+    assert caught.value.retry_after_s == pytest.approx(3600, abs=10)
     assert sf.token_requests == before + 5
 
 

@@ -79,6 +79,7 @@ def test_the_pause_doubles_with_each_refusal_up_to_half_an_hour(
         held = refused(source)
         assert isinstance(held, HeldBackError)
         pauses.append(wait_of(held))
+        assert held.retry_after_s == pytest.approx(pauses[-1], abs=1)
         messages.append(held.message)
         clock.move(pauses[-1] + 1)
     assert pauses == pytest.approx([60, 120, 240, 480, 960, 1800, 1800, 1800], abs=2)

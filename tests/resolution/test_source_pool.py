@@ -46,6 +46,21 @@ def test_keys_are_environments_and_each_has_one_source(sf: SalesforceEmulator, c
         assert repr(pool) == "SourcePool(2 of 1000 sources)"
 
 
+def test_an_environment_in_any_case_is_one_source_and_a_tenant_is_not(config: Path) -> None:
+    with kinetic.SourcePool(config) as pool:
+        prod = pool.source("prod")
+        assert pool.source("PROD") is prod
+        pool.discard("Prod")
+        assert pool.source("prod") is not prod
+    with kinetic.SourcePool(config, tenants=lambda _key: {"environment": "prod"}) as pool:
+        assert pool.source("acme") is not pool.source("ACME")
+
+
+def test_tenants_that_are_not_a_function_are_an_error_when_the_pool_is_made(config: Path) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match="tenants: must be a function of a tenant's key, not dict"):
+        kinetic.SourcePool(config, tenants={"acme": {"environment": "prod"}})  # type: ignore[arg-type]
+
+
 def test_a_function_returns_the_settings_of_a_tenant(sf: SalesforceEmulator, config: Path, key_pair: KeyPair) -> None:
     app = sf.add_app(certificates=[key_pair.certificate_pem])
 

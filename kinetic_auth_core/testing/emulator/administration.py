@@ -17,6 +17,7 @@ from kinetic_auth_core.testing.emulator.models import (
     LoginRecord,
     Policy,
     User,
+    listed,
     new_id,
 )
 from kinetic_auth_core.testing.emulator.org import Org, scope_of
@@ -134,7 +135,7 @@ class OrgAdministration:
             preauthorised=preauthorised,
             **settings,
         )
-        for pem in certificates:
+        for pem in listed(certificates):
             self.upload_certificate(app, pem)
         with self._org.lock:
             if app.client_id in self._org.apps:

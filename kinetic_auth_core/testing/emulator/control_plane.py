@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request, Response
 
 from kinetic_auth_core.testing.emulator import faults
 from kinetic_auth_core.testing.emulator.content import bearer, json_answer
-from kinetic_auth_core.testing.emulator.models import App, User
+from kinetic_auth_core.testing.emulator.models import App, User, listed
 from kinetic_auth_core.testing.emulator.soql import DataError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class ControlPlane:
         found = next((each for each in sf.apps if each.client_id == fields.get("client_id")), None)
         if found is None:
             return _shown(sf.add_app(**fields), secrets=True)
-        for certificate in fields.pop("certificates", ()):
+        for certificate in listed(fields.pop("certificates", ())):
             sf.upload_certificate(found, certificate)
         del fields["client_id"]
         return _shown(_change(found, fields), secrets=True)

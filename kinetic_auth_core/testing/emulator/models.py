@@ -61,16 +61,16 @@ LOGIN_AUDIENCES: Final = frozenset({"https://login.salesforce.com", "https://tes
 
 
 def _set(values: Iterable[str]) -> set[str]:
-    return set(_listed(values))
+    return set(listed(values))
 
 
-def _listed(values: Iterable[str]) -> Iterable[str]:
+def listed(values: Iterable[str]) -> Iterable[str]:
     """Texts; one with commas counts as several."""
     return [each for each in values.split(",") if each] if isinstance(values, str) else values
 
 
 def _networks(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(str(ipaddress.ip_network(each)) for each in _listed(values))
+    return tuple(str(ipaddress.ip_network(each)) for each in listed(values))
 
 
 def _hours(hours: str | Iterable[str | dt.time] | None) -> tuple[dt.time, dt.time] | None:
@@ -86,19 +86,26 @@ def _hours(hours: str | Iterable[str | dt.time] | None) -> tuple[dt.time, dt.tim
 
 
 def _check_type(_: object, field: attrs.Attribute[Any], value: Any) -> None:
-    """Check that a setting has the type of its default, whenever it is set."""
+    """Check that a setting has the type of its default, or is text without one, whenever it is set."""
     if isinstance(field.default, bool):
         if not isinstance(value, bool):
             raise TypeError(f"{field.name} must be true or false")
     elif field.default is None:
         if not isinstance(value, str | None):
             raise TypeError(f"{field.name} must be text, or null")
+    elif field.default is attrs.NOTHING:
+        if not isinstance(value, str):
+            raise TypeError(f"{field.name} must be text")
     elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise TypeError(f"{field.name} must be a number, 0 or more")
 
 
 def _checked(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-    plain = [each for each in fields if isinstance(each.default, bool | int | float | None) and not each.converter]
+    plain = [
+        each
+        for each in fields
+        if (each.default is attrs.NOTHING or isinstance(each.default, bool | int | float | None)) and not each.converter
+    ]
     return [each.evolve(validator=_check_type) if each in plain else each for each in fields]
 
 
@@ -107,8 +114,13 @@ def _check_flows(app: App, field: attrs.Attribute[set[str]], flows: set[str]) ->
         raise ValueError(f"{flow!r} is not a flow; the known ones are {', '.join(sorted(FLOWS))}")
 
 
+def _check_permitted(_app: App, field: attrs.Attribute[str], value: object) -> None:
+    if value not in ("admin", "self"):
+        raise ValueError(f"{field.name} must be admin or self")
+
+
 def _lower_case(names: Iterable[str]) -> set[str]:
-    return {name.lower() for name in names}
+    return {name.lower() for name in listed(names)}
 
 
 @attrs.define(eq=False, kw_only=True, field_transformer=_checked)
@@ -173,7 +185,7 @@ class App:
     scopes: set[str] = attrs.field(factory=lambda: {"api"}, converter=_set)
     preauthorised: set[str] = attrs.field(factory=set, converter=_lower_case)
     enabled: bool = True
-    permitted_users: str = attrs.field(default="admin", validator=attrs.validators.in_(("admin", "self")))
+    permitted_users: str = attrs.field(default="admin", validator=_check_permitted)
     run_as: str | None = None
     relax_ip: bool = False
     redirect_uris: set[str] = attrs.field(factory=set, converter=_set)

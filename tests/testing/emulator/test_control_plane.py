@@ -103,6 +103,13 @@ def test_apps_are_made_changed_and_listed_without_secrets(
     assert control("POST", "apps", {"certificates": ["x"]}, 400)["error"]
 
 
+def test_one_text_is_a_list_of_one(sf: SalesforceEmulator, control: Control, keys: Any) -> None:
+    made = control("POST", "apps", {"preauthorised": "Ada@acme.example", "certificates": keys.certificate_pem})
+    assert made["preauthorised"] == ["ada@acme.example"]
+    control("POST", "apps", {"client_id": made["client_id"], "certificates": keys.certificate_pem})
+    assert len(next(app for app in sf.apps if app.client_id == made["client_id"]).certificates) == 2
+
+
 def test_records_are_added(client: Any, control: Control) -> None:
     ids = control("POST", "records/Contact", [{"LastName": "a"}, {"LastName": "b"}])["ids"]
     assert client.call(f"/services/data/v62.0/sobjects/Contact/{ids[1]}", client.token()).json()["LastName"] == "b"
@@ -119,6 +126,9 @@ def test_records_are_added(client: Any, control: Control) -> None:
         ("users", {"username": "new@acme.example", "failed_logins": "3"}),
         ("apps", {"client_id": "new", "enabled": "false"}),
         ("apps", {"client_id": "new", "run_as": 5}),
+        ("apps", {"client_id": "new", "client_secret": 5}),
+        ("apps", {"client_id": "new", "permitted_users": "all"}),
+        ("users", {"username": "new@acme.example", "password": 12345}),
     ],
 )
 def test_a_field_of_a_wrong_type_is_refused(control: Control, action: str, body: dict[str, object]) -> None:
