@@ -251,6 +251,18 @@ class LoginBudgetError(AuthenticationError):
     """Our own limit on the number of logins, below Salesforce's."""
 
 
+def import_problem(library: str, error: Exception) -> str:
+    """Why a library cannot be used, as the end of a sentence that names it.
+
+    Args:
+        library: The name of its module.
+        error: What its import raised.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name == library:
+        return "is not installed"
+    return f"does not import: {type(error).__name__}: {error}"
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing."""
     match = closest(name, known, 0.6)
