@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dotenv
+import freezegun
 import pytest
 import requests
 
@@ -155,6 +156,11 @@ def test_tls_is_served_for_localhost_and_its_address(connect: Any) -> None:
         assert sf.env()["SF_CA_BUNDLE"] == str(bundle)
     assert bundle is not None
     assert not bundle.exists()
+
+
+def test_tls_is_served_also_where_the_clock_of_python_was_set_back() -> None:
+    with freezegun.freeze_time("2020-02-02"), SalesforceEmulator(tls=True) as sf:
+        assert kinetic_auth_core.resolve("client-credentials", **sf.settings("client-credentials")).session()
 
 
 @pytest.mark.parametrize(
