@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dotenv
-import freezegun
 import pytest
 import requests
 
@@ -158,9 +157,20 @@ def test_tls_is_served_for_localhost_and_its_address(connect: Any) -> None:
     assert not bundle.exists()
 
 
-def test_tls_is_served_also_where_the_clock_of_python_was_set_back() -> None:
-    with freezegun.freeze_time("2020-02-02"), SalesforceEmulator(tls=True) as sf:
-        assert kinetic_auth_core.resolve("client-credentials", **sf.settings("client-credentials")).session()
+IN_A_FROZEN_TEST = """
+import freezegun
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.testing import SalesforceEmulator, new_key_pair
+
+with freezegun.freeze_time("2020-02-02"), SalesforceEmulator(tls=True) as sf:
+    kinetic.resolve("client-credentials", **sf.settings("client-credentials")).session()
+new_key_pair()
+"""
+
+
+def test_tls_is_served_in_a_test_with_a_frozen_clock_and_certificates_can_be_made_after_it() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_FROZEN_TEST], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
