@@ -251,10 +251,34 @@ class LoginBudgetError(AuthenticationError):
     """Our own limit on the number of logins, below Salesforce's."""
 
 
+_SHORTEST_PART = 3  # characters
+
+
+def import_problem(library: str, error: Exception) -> str:
+    """Why a library cannot be used, as the end of a sentence that names it.
+
+    Args:
+        library: The name of its module.
+        error: What its import raised.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name == library:
+        return "is not installed"
+    return f"does not import: {type(error).__name__}: {error}"
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing."""
-    match = closest(name, known, 0.6)
-    return f" (did you mean {match!r}?)" if match else ""
+    """` (did you mean 'x'?)` with the known name that is most similar to a misspelt one, or nothing.
+
+    Without regard to case; a name that is a part of the other one, such as `jwt`, counts as similar.
+    """
+    names = {each.casefold(): each for each in known}
+    folded = name.casefold()
+    match = closest(folded, names, 0.6)
+    if match is None and len(folded) >= _SHORTEST_PART:
+        match = next(
+            (each for each in names if folded in each or (len(each) >= _SHORTEST_PART and each in folded)), None
+        )
+    return f" (did you mean {names[match]!r}?)" if match else ""
 
 
 def closest(name: str, known: Iterable[str], cutoff: float) -> str | None:

@@ -28,11 +28,10 @@ def token(form: str, as_json: bool, **choice: str | None) -> None:
     """Print the live access token, and nothing else on stdout.
 
     It comes from the store. If there is none, one login is made and kept there, so that further calls cost no login.
-    A stored token that an org has ended early is printed as well: `status` finds out, `login --fresh` replaces it.
     Without a configured store, sessions are kept in the user's own file store.
 
-    Salesforce is not asked whether a kept token is still valid. Where a client gets 401 INVALID_SESSION_ID for it, run
-    kinetic-auth login --fresh, and ask again.
+    Salesforce is not asked whether a kept token is still valid: kinetic-auth status asks. Where a client gets 401
+    INVALID_SESSION_ID for it, run kinetic-auth login --fresh, and ask again.
 
     \b
     --format json prints

@@ -273,6 +273,29 @@ def quoted_values(
     return found
 
 
+def secrets_with_line_ends(
+    settings: Sequence[Setting], rows: Iterable[ExplainedSetting], values: Mapping[str, Any]
+) -> list[str]:
+    """The secrets that end in a line break, as a file does that is passed on as a keyword: a sentence for each.
+
+    Values of variables and files have lost theirs, but for literals.
+
+    Args:
+        settings: The settings; those that take keys are left out, as a PEM text ends in one.
+        rows: The same, as `explain()` has them.
+        values: Their values.
+    """
+    keys = {each.name for each in settings if each.takes_bytes}
+    return [
+        f"{row.name} (from {row.source}) ends in a line break, which counts as a part of it: remove it"
+        for row in rows
+        if row.secret
+        and row.name not in keys
+        and isinstance(text := values.get(row.name), str)
+        and text.endswith(("\n", "\r"))
+    ]
+
+
 class Configuration:
     """Environment variables and config file as they were read, with the provider and environment that `select` chose.
 

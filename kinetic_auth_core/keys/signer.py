@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinetic_auth_core.concurrency import no_fork, raise_interruption
-from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError
+from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, PrivateKeyNotFoundError, import_problem
 from kinetic_auth_core.locations import absolute, read_file
 from kinetic_auth_core.redaction import secret_boundary
 
@@ -27,21 +27,25 @@ _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def require_cryptography(purpose: str) -> None:
-    """Check that cryptography is installed.
+    """Check that cryptography is there and works in this interpreter.
 
     Args:
         purpose: What needs it, the beginning of the error's sentence.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: It is not installed, or does not import: it is damaged, was built for another machine, or
+            does not work in a subinterpreter.
     """
     try:
         import cryptography  # noqa: F401 - only whether it is there
+
+        import kinetic_auth_core.keys.formats  # noqa: F401 - and whether it works
     except ImportError as error:
-        raise ConfigurationError(
-            f"{purpose} needs cryptography, which is not installed.",
-            remedy='pip install cryptography; the extra has it too: pip install "kinetic-auth-core[jwt-bearer]"',
-        ) from error
+        problem = import_problem("cryptography", error)
+        remedy = 'pip install cryptography; the extra has it too: pip install "kinetic-auth-core[jwt-bearer]"'
+        if problem != "is not installed":
+            remedy = "Reinstall it for this machine and Python; in a subinterpreter, log in in the main interpreter."
+        raise ConfigurationError(f"{purpose} needs cryptography, which {problem}.", remedy=remedy) from error
 
 
 class LocalSigner:

@@ -155,7 +155,7 @@ class ProviderInstances:
         except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
             raise_interruption(error)
             cause = redacted_cause(error, hooks.secrets)
-            what = f"raised {describe(cause)}"
+            what = f"raised {describe(cause).rstrip('.')}."
         else:
             if isinstance(session, SalesforceSession) and _can_be_sent(session.access_token):
                 self._spec.check(session, hooks.secrets)

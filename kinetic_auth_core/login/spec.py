@@ -13,7 +13,13 @@ import attrs
 from kinetic_auth_core.concurrency import Lazy, raise_interruption
 from kinetic_auth_core.config.construct import construct, located, refusals
 from kinetic_auth_core.config.merge import keyword_layer, merge
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, SessionRejectedError
+from kinetic_auth_core.errors import (
+    ConfigurationError,
+    KineticAuthError,
+    ProviderLoadError,
+    SessionRejectedError,
+    import_problem,
+)
 from kinetic_auth_core.login.credentials import NO_SECRETS, SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, has_seed, identity_of
@@ -150,11 +156,21 @@ class LoginSpec:
         return self.distribution is None
 
     def import_modules(self) -> None:
-        """Import what a login needs of the core, the provider and the store; `ConfigurationError` if unusable."""
-        import kinetic_auth_core.oauth.endpoints  # noqa: F401 - which sends requests by the transport
-        from kinetic_auth_core.transport.pools import check_urllib3
+        """Import what a login needs of the core, the provider and the store.
+
+        Raises:
+            ConfigurationError: requests, or what it needs, does not import; or urllib3 is another package's.
+        """
+        try:
+            import kinetic_auth_core.oauth.endpoints  # noqa: F401 - which sends requests by the transport
+        except Exception as error:
+            raise_interruption(error)
+            what = f"a login needs requests, which {import_problem('requests', error)}."
+            raise ConfigurationError(what, remedy="Reinstall requests, and what it names, for this Python.") from error
 
         if self.is_grant:
+            from kinetic_auth_core.transport.pools import check_urllib3
+
             check_urllib3()
         for plugin in (self.cls, self.store):
             import_modules_of(plugin)

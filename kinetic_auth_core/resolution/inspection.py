@@ -12,7 +12,14 @@ import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.construct import located, refusals, refused, why_refused
-from kinetic_auth_core.config.environment import Configuration, Variables, how_to_name, interpolate, quoted_values
+from kinetic_auth_core.config.environment import (
+    Configuration,
+    Variables,
+    how_to_name,
+    interpolate,
+    quoted_values,
+    secrets_with_line_ends,
+)
 from kinetic_auth_core.config.files import load_config
 from kinetic_auth_core.config.merge import (
     Layer,
@@ -270,6 +277,7 @@ def _merge(
         *name_suggestions(settings, configuration, lambda: _settings_of_others(configuration.allowed)),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
         *quoted_values(settings, rows, everything),
+        *secrets_with_line_ends(settings, rows, everything),
         *(_variables_without_a_store(configuration, choice) if is_stored else ()),
     ]
     problems = [*merged.problems, *choice.problems, *wrong]

@@ -44,6 +44,7 @@ class _Flight:
 
     Args:
         owner: Who runs it; None until a background thread has started.
+        starter: Who is about to start that thread; None once it is started.
 
     Attributes:
         is_over: Whether its owner has left it. The result may be missing then: a signal handler raised before it was
@@ -51,8 +52,9 @@ class _Flight:
         result: Its result: the session, the error, or None where it was interrupted and another caller has to run it.
     """
 
-    def __init__(self, owner: tuple[int, object] | None) -> None:
+    def __init__(self, owner: tuple[int, object] | None, starter: tuple[int, object] | None = None) -> None:
         self.owner = owner
+        self.starter = starter
         self.is_over = False
         self.result: Future[_Outcome] = Future()
         self.result.set_running_or_notify_cancel()  # so that a cancelled task does not cancel the login of the others
@@ -126,7 +128,7 @@ class SingleFlight:
         while True:
             if (session := self._current()) is not None:
                 return session
-            mine = _Flight(None)
+            mine = _Flight(None, starter=current_runner())
             is_started = False
             try:
                 flight = self._join(mine)
@@ -180,7 +182,7 @@ class SingleFlight:
         """Start one thread that refreshes a session, which stays in use meanwhile."""
         if (self._flight is not None and not self._flight.is_over) or time.monotonic() < self._refresh_not_before:
             return
-        mine = _Flight(None)
+        mine = _Flight(None, starter=current_runner())
         is_started = False
         try:
             if self._join(mine, instead_of=cached) is mine:
@@ -199,12 +201,16 @@ class SingleFlight:
                 return None
             if self._flight is None or self._flight.is_over:
                 self._flight = mine
-            if self._flight is not mine and is_current_runner(self._flight.owner):
+            under_way = self._flight
+            if under_way is not mine and (
+                # A signal handler's call in the middle of starting the thread would wait for it for ever.
+                is_current_runner(under_way.owner) or is_current_runner(under_way.starter)
+            ):
                 raise ConfigurationError(
                     "session() was called from within the login that makes the session.",
                     remedy="Observers and plugins must not use the source that logs in; use the hook's arguments.",
                 )
-            return self._flight
+            return under_way
 
     def _run(self, flight: _Flight) -> CachedSession:
         """Obtain the session for all callers that wait."""
@@ -244,6 +250,7 @@ class SingleFlight:
         try:
             context = contextvars.copy_context() if stale is None else contextvars.Context()
             threading.Thread(target=context.run, args=(run,), name="kinetic-auth login", daemon=True).start()
+            flight.starter = None
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             failure = AuthenticationError(f"no thread could be started for the login: {error}.")
             self._finish(flight, failure)

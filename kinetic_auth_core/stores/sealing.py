@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kinetic_auth_core.concurrency import raise_interruption
-from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
+from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, import_problem
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -68,15 +68,18 @@ class FernetSealer:
         keys: Fernet keys.
 
     Raises:
-        ConfigurationError: One is not a Fernet key; it is not shown. Or the package `cryptography` is missing.
+        ConfigurationError: One is not a Fernet key; it is not shown. Or the package `cryptography` is missing, or
+            does not import.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
         try:
             from cryptography.fernet import InvalidToken, MultiFernet
-        except ImportError:
+        except ImportError as error:
             del keys
-            raise ConfigurationError("needs the package cryptography: pip install cryptography") from None
+            problem = import_problem("cryptography", error)
+            how = ": pip install cryptography" if problem == "is not installed" else ""
+            raise ConfigurationError(f"needs cryptography, which {problem}{how}") from None
 
         fernets = [_fernet(key) for key in keys]
         if None in fernets:

@@ -68,6 +68,16 @@ def test_quotes_that_docker_leaves_are_told_and_those_of_a_keyword_are_not(
     assert "canary" not in warning
 
 
+def test_a_line_break_at_the_end_of_a_keyword_counts_and_is_told(
+    login: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    login["password"] = "canary-word\n"
+    with caplog.at_level(logging.WARNING):
+        assert given(kinetic.resolve("password", **login)).password == "canary-word\n"
+    (warning,) = [each.getMessage() for each in caplog.records]
+    assert warning == "password (from keyword) ends in a line break, which counts as a part of it: remove it"
+
+
 def test_what_dotenv_replaces_by_nothing_is_told(
     login: dict[str, str], write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:

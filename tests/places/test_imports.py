@@ -165,3 +165,49 @@ def left_at_exit(*arguments: str) -> int:
 @pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no fork on this system")
 def test_the_hooks_of_a_fork_keep_no_modules_at_exit() -> None:
     assert left_at_exit() < 1.3 * left_at_exit("no hooks")
+
+
+DOES_NOT_IMPORT = """
+import json, sys
+
+broken, provider, settings = json.loads(sys.stdin.read())
+
+class Broken:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == broken:
+            raise ImportError("it does not support subinterpreters")
+
+sys.meta_path.insert(0, Broken)
+import kinetic_auth_core as kinetic
+
+try:
+    kinetic.resolve(provider, **settings).session()
+except kinetic.KineticAuthError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "provider", "settings"),
+    [
+        ("cryptography.hazmat.bindings._rust", "jwt-bearer", {}),
+        ("cryptography.hazmat.bindings._rust", "password", {"store": {"name": "file", "key": "x"}}),
+        ("urllib3", "password", {}),
+    ],
+)
+def test_a_library_that_does_not_import_is_reported_with_the_reason(
+    sf: SalesforceEmulator, broken: str, provider: str, settings: dict[str, object]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DOES_NOT_IMPORT],
+        input=json.dumps([broken, provider, {**sf.settings(provider), **settings}]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    library = "requests" if broken == "urllib3" else "cryptography"
+    assert done.stdout.startswith("ConfigurationError"), done.stderr
+    assert f"{library}, which does not import: ImportError: it does not support subinterpreters" in done.stdout
+    assert "pip install" not in done.stdout

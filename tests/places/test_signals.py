@@ -532,3 +532,39 @@ def test_a_handler_may_use_the_source(sf: SalesforceEmulator, tmp_path: Path, st
         signal.setitimer(signal.ITIMER_REAL, 0)
         logging.disable(logging.NOTSET)
     assert source.session().is_valid()
+
+
+WHILE_THE_THREAD_STARTS = """
+    import asyncio, json, os, signal, sys, threading
+    import kinetic_auth_core as kinetic
+
+    source = kinetic.resolve("client-credentials", **json.loads(sys.argv[1]))
+
+    def handler(*_):
+        threading.Timer(20, os._exit, [1]).start()
+        try:
+            source.session()
+        except kinetic.ConfigurationError as error:
+            print(error.message)
+
+    def profile(frame, event, argument):
+        if event == "call" and frame.f_code is threading.Thread.start.__code__:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGALRM)
+
+    async def main():
+        sys.setprofile(profile)
+        print((await source.asession()).is_valid(), flush=True)
+        print((await source.asession()).is_valid(), flush=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, handler)
+    asyncio.run(main())
+"""
+
+
+def test_a_handler_that_strikes_while_asession_starts_its_thread_does_not_wait_for_it(
+    sf: SalesforceEmulator, run: Callable[..., str]
+) -> None:
+    said = run(WHILE_THE_THREAD_STARTS, sf.settings("client-credentials"))
+    assert said == "session() was called from within the login that makes the session.\nTrue\nTrue"

@@ -309,7 +309,7 @@ def test_an_error_of_a_plugin_becomes_an_authentication_error_that_names_it(rais
     error = caught.value
     assert type(error) is kinetic.AuthenticationError
     assert str(error) == (
-        "the plugin 'raising' (raising 1.0) raised KeyError: '********' Remedy: Report this to the plugin's authors."
+        "the plugin 'raising' (raising 1.0) raised KeyError: '********'. Remedy: Report this to the plugin's authors."
     )
     assert error.provider == "raising"
     assert type(error.__cause__).__name__ == "LibraryError"  # the error itself would show the secret

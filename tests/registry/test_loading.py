@@ -72,6 +72,14 @@ def test_a_similar_name_is_suggested() -> None:
         kinetic.resolve("jwt_bearer")
 
 
+@pytest.mark.parametrize(
+    ("name", "suggested"), [("JWT-Bearer", "jwt-bearer"), ("jwt", "jwt-bearer"), ("kinetic-auth-password", "password")]
+)
+def test_a_name_in_capitals_a_part_of_one_and_a_distributions_name_are_understood(name: str, suggested: str) -> None:
+    with pytest.raises(kinetic.UnknownProviderError, match=rf"did you mean '{suggested}'\?"):
+        kinetic.resolve(name)
+
+
 KINDS = {AUTHENTICATORS: "provider", KEY_LOADERS: "key loader", SESSION_STORES: "session store"}
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 import random
+from typing import Any
 
 import attrs
 from cryptography import x509
@@ -62,6 +64,7 @@ def new_key_pair(
     Raises:
         ValueError: The cryptography library does not support this length.
     """
+    show_the_real_datetime()
     key = rsa.generate_private_key(_EXPONENT, bits) if source is None else _repeatable_key(bits, source)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
@@ -80,6 +83,22 @@ def new_key_pair(
         private_key_pem=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
         certificate_pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
     )
+
+
+@functools.cache
+def show_the_real_datetime() -> None:
+    """Have cryptography see the class `datetime` before it makes a certificate.
+
+    It looks the class up once in a process. Where freezegun has replaced it at that moment, the dates of a certificate
+    count as no dates, for as long as the process lives.
+    """
+    here = dt.datetime
+    real: Any = next(cls for cls in here.__mro__ if cls.__module__ == "datetime")
+    dt.datetime = real  # type: ignore[misc]
+    try:
+        x509.RevokedCertificateBuilder().serial_number(1).revocation_date(real(2000, 1, 1)).build()
+    finally:
+        dt.datetime = here  # type: ignore[misc]
 
 
 def _repeatable_key(bits: int, source: random.Random) -> rsa.RSAPrivateKey:

@@ -9,6 +9,8 @@ import warnings
 import attrs
 import trustme
 
+from kinetic_auth_core.testing.emulator.keys import show_the_real_datetime
+
 
 @attrs.frozen
 class TlsProfile:
@@ -32,12 +34,11 @@ class Tls:
     """A certificate authority of one emulator, with the server's certificate."""
 
     def __init__(self, profile: TlsProfile) -> None:
+        show_the_real_datetime()
         authority = trustme.CA()
-        yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-        end = yesterday if profile.expired else yesterday + dt.timedelta(days=365)
-        certificate = authority.issue_cert(
-            *profile.hosts, not_before=dt.datetime(2000, 1, 1, tzinfo=dt.UTC), not_after=end
-        )
+        # Else the year 3000, trustme's own: OpenSSL goes by the machine's clock, also where a test has set Python's.
+        end = dt.datetime.now(dt.UTC) - dt.timedelta(days=1) if profile.expired else None
+        certificate = authority.issue_cert(*profile.hosts, not_after=end)
         self.authority_pem = authority.cert_pem.bytes()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if profile.maximum_version is not None:

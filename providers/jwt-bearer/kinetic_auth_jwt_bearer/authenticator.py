@@ -178,9 +178,9 @@ class JWTAuthenticator(GrantAuthenticator):
         return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
     def _prepare_signer(self, now: float) -> Signer:
+        signer = self._signer()  # which reports a cryptography that does not import
         from kinetic_auth_jwt_bearer.certificate import check_certificate
 
-        signer = self._signer()
         if signer.algorithm != ALGORITHM:
             raise KeyLoadError(
                 f"the key {signer.key_id} signs with {signer.algorithm}; Salesforce accepts only {ALGORITHM}.",

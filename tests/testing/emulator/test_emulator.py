@@ -171,6 +171,22 @@ def test_tls_is_served_for_localhost_and_its_address(connect: Any) -> None:
     assert not bundle.exists()
 
 
+IN_A_FROZEN_TEST = """
+import freezegun
+import kinetic_auth_core as kinetic
+from kinetic_auth_core.testing import SalesforceEmulator, new_key_pair
+
+with freezegun.freeze_time("2020-02-02"), SalesforceEmulator(tls=True) as sf:
+    kinetic.resolve("client-credentials", **sf.settings("client-credentials")).session()
+new_key_pair()
+"""
+
+
+def test_tls_is_served_in_a_test_with_a_frozen_clock_and_certificates_can_be_made_after_it() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_FROZEN_TEST], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
