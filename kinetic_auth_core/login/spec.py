@@ -225,9 +225,10 @@ class LoginSpec:
             SessionRejectedError: A guard refuses it.
         """
         if refusal := self.guards.refusal(session):
+            decides = "login_url" if self.displayed("login_url") else "the org that the token is for"
             raise SessionRejectedError(
                 mask(f"{self.label} succeeded, and its session is refused: {refusal.what}", secrets),
-                remedy=refusal.remedy,
+                remedy=refusal.remedy.replace("login_url", decides),
                 provider=self.provider,
                 host=self.host,
                 username=session.username or self.displayed("username"),

@@ -147,8 +147,9 @@ def test_the_text_that_sf_shows_instead_of_a_token_is_refused() -> None:
 
 
 def test_an_instance_that_is_not_allowed_is_refused_by_the_guard() -> None:
-    with pytest.raises(kinetic.SessionRejectedError, match="allowed_instance_hosts"):
+    with pytest.raises(kinetic.SessionRejectedError, match="allowed_instance_hosts") as caught:
         kinetic.resolve("access-token", access_token=TOKEN, instance_url="https://evil.example").session()
+    assert caught.value.remedy.startswith("Check the org that the token is for;")
 
 
 def test_nothing_of_the_token_is_logged(caplog: pytest.LogCaptureFixture) -> None:
