@@ -176,5 +176,25 @@ def test_a_store_that_refuses_an_item_of_a_secret_list_does_not_show_it_and_says
     assert raised.value.remedy == "Make one."
 
 
+@pytest.mark.parametrize("word", [CANARY, "env://THE_WORD"])
+def test_a_provider_that_refuses_a_secret_does_not_show_it(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    source = (
+        "from kinetic_auth_core.plugins import ConfigurationError, GrantAuthenticator, frozen, setting\n"
+        "def check(_instance, _attribute, word):\n"
+        "    raise ConfigurationError(f'{word!r} is not a word')\n"
+        "@frozen\nclass Picky(GrantAuthenticator):\n"
+        "    word: str = setting(help='Word.', secret=True, validator=check)\n"
+        "    def grant(self, request):\n        return {}\n"
+    )
+    install("picky", source, {"authenticators": {"picky": "picky:Picky"}})
+    monkeypatch.setenv("THE_WORD", CANARY)
+    with pytest.raises(kinetic.ConfigurationError, match=r"word \(from keyword\): '\*{8}' is not a word") as raised:
+        kinetic.resolve("picky", word=word).session()
+
+    assert CANARY not in shown(raised.value)
+
+
 def test_objects_without_settings_have_no_secrets() -> None:
     assert LoginHooks(None, [("module", traceback)]).secrets == []
