@@ -444,7 +444,7 @@ def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[Explai
 
 def _secrets(make: Callable[..., Any], values: Values) -> list[str]:
     """The texts of the secret settings; of all where `make` is not a class with settings."""
-    if not attrs.has(make):
+    if not (isinstance(make, type) and attrs.has(make)):
         return _texts(values)
     names = {each.name for each in schema(make) if each.secret}
     return list(texts_in([value for name, value in values.by_name.items() if name in names]))
