@@ -3,7 +3,8 @@
     from kinetic_auth_core.plugins import GrantAuthenticator, setting
 
 A plugin imports only these names and those of `kinetic_auth_core`; its tests import `kinetic_auth_core.testing` as
-well. This module re-exports and defines nothing itself; each name is loaded when it is first used.
+well. This module re-exports and defines nothing itself; each name is loaded when it is first used. So a plugin imports
+them at the top of its module, where no login is under way yet.
 """
 
 from importlib import import_module

@@ -255,7 +255,7 @@ def test_a_reference_may_name_a_variable_of_the_env_file(sf: SalesforceEmulator)
     assert kinetic.resolve("password", **login | {"password": "env://THE_WORD"}).session().is_valid()
 
 
-def test_a_bom_is_no_part_of_a_secret(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bom_is_not_part_of_a_secret(sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = sf.settings("password")
     monkeypatch.setenv("THE_WORD", f"\ufeff{settings['password']}")
     with kinetic.resolve("password", **{**settings, "password": "env://THE_WORD"}) as source:

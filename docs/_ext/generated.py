@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import metadata
 from pathlib import Path
 
-import attrs
 import click
 
 import kinetic_auth_core
@@ -79,7 +78,7 @@ def store_settings_table(store: str) -> str:
         store: Its entry-point name.
     """
     cls = load_session_store(store)[1]
-    return _settings(cls, [attrs.evolve(each, env=f"SF_STORE_{each.name.upper()}") for each in schema(cls)])
+    return _settings(cls, [each.with_variable(f"SF_STORE_{each.name.upper()}") for each in schema(cls)])
 
 
 def fault_table(group: str) -> str:

@@ -189,10 +189,18 @@ class InstanceSession:
         return getattr(self._http, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_"):
+        if name == "auth":
+            raise AttributeError("auth: a client of connect() gets its token from its source")
+        if name.startswith("_") or name in vars(InstanceSession):  # such as `request`, which a test replaces
             super().__setattr__(name, value)
         else:  # such as `verify` and `proxies`
             setattr(self._http, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in vars(self):
+            super().__delattr__(name)
+        else:
+            delattr(self._http, name)
 
 
 def _as_sent(url: str) -> str:

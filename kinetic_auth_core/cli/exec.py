@@ -122,7 +122,7 @@ def secret_variables(configuration: Configuration) -> set[str]:
     These are the variables of the secret settings of all installed providers and stores, also with the prefix of an
     environment; and those from which such a value is made: by `${NAME}` or `env://NAME` in the config file, by
     `env://NAME` in a variable, or by `${NAME}` in the `.env` file. Plugins that the config file does not allow are not
-    imported. Of an environment whose provider is not known here, any setting may be a secret.
+    imported. Of an environment whose provider or store is not known here, any setting may be a secret.
 
     Args:
         configuration: The files.
@@ -136,9 +136,7 @@ def secret_variables(configuration: Configuration) -> set[str]:
     file = configuration.file
     tables = [file.defaults, file.environments, *(table.settings for table in file.allowed.tables.values())]
     secret_keys = {each.name for each in (*of_stores, *of_providers, *others)}
-    unknown = {
-        name: table for name, table in file.environments.items() if not _has_known_provider(table, configuration)
-    }
+    unknown = {name: table for name, table in file.environments.items() if not _has_known_plugins(table, configuration)}
     own = tuple(f"{variable_prefix(name)}SF_" for name in unknown)
     found |= {name for layer in variables.layers for name in layer.values if name.upper().startswith(own)}
     todo = [*found, *_named_in(tables, secret_keys, variables.lookup)]
@@ -155,14 +153,20 @@ def secret_variables(configuration: Configuration) -> set[str]:
     return found
 
 
-def _has_known_provider(table: Mapping[str, Any], configuration: Configuration) -> bool:
-    """Whether the provider of an environment is installed, allowed and loads; or none is named, as the command does."""
-    provider = table.get("provider", configuration.file.defaults.get("provider"))
-    try:
-        name = interpolate(provider, configuration.variables.lookup)
-        return name is None or bool(load(AUTHENTICATORS, str(name), configuration.allowed))
-    except (KineticAuthError, ValueError):  # ValueError: a variable that is not set
-        return False
+def _has_known_plugins(table: Mapping[str, Any], configuration: Configuration) -> bool:
+    """Whether provider and store of an environment are installed, allowed and load.
+
+    One that the environment does not name counts: the command may name it.
+    """
+    for group, key in ((AUTHENTICATORS, "provider"), (SESSION_STORES, "store")):
+        named = table.get(key, configuration.file.defaults.get(key))
+        named = named.get("name") if isinstance(named, Mapping) else named
+        try:
+            if (name := interpolate(named, configuration.variables.lookup)) is not None:
+                load(group, str(name), configuration.allowed)
+        except (KineticAuthError, ValueError):  # ValueError: a variable that is not set
+            return False
+    return True
 
 
 def _secrets(group: str, allowed: AllowedPlugins, *, with_table: bool = False) -> list[Setting]:

@@ -229,7 +229,7 @@ def refusals(cls: type, values: Mapping[str, Any], unknown: Collection[str] = ()
     except Exception as error:  # noqa: BLE001 - a metaclass that makes no subclass; the instance itself is checked later
         raise_interruption(error)
         return {}
-    secrets = [value for name, value in values.items() if settings[name].secret and isinstance(value, str)]
+    secrets = list(texts_in([value for name, value in values.items() if settings[name].secret]))
     found = {}
     for name, setting in settings.items():
         object.__setattr__(instance, _READ, False)

@@ -23,7 +23,7 @@ from kinetic_auth_core.errors import (
 from kinetic_auth_core.login.credentials import NO_SECRETS, SecretLoader, Values, key_lists
 from kinetic_auth_core.login.grant import GrantAuthenticator
 from kinetic_auth_core.login.identity import Identity, class_name, has_seed, identity_of
-from kinetic_auth_core.redaction import describe, mask, redact_chain, redacted_cause
+from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -427,13 +427,13 @@ def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[Explai
     try:
         return make(**values.by_name)
     except ConfigurationError as error:
-        redact_chain(error, _texts(values))
+        redact_error(error, _secrets(make, values))
         problems = located(error.problems, rows)
         if problems == list(error.problems):
             raise
         cause = error.__cause__
     except KineticAuthError as error:
-        redact_chain(error, _texts(values))
+        redact_error(error, _secrets(make, values))
         raise
     except Exception as error:  # noqa: BLE001 - raised again below, if it holds no secret
         raise_interruption(error)
@@ -441,6 +441,14 @@ def make_instance(provider: str, make: Callable[..., Any], rows: Sequence[Explai
         found = refusals(make, values.by_name) if isinstance(make, type) else {}  # attrs stops at the first
         problems = located([f"{name}: {problem}" for name, problem in found.items()], rows) or [describe(cause)]
     raise ConfigurationError.of(f"Cannot make {provider!r}", problems) from cause
+
+
+def _secrets(make: Callable[..., Any], values: Values) -> list[str]:
+    """The texts of the secret settings; of all where `make` is not a class with settings."""
+    if not (isinstance(make, type) and attrs.has(make)):
+        return _texts(values)
+    names = {each.name for each in schema(make) if each.secret}
+    return list(texts_in([value for name, value in values.by_name.items() if name in names]))
 
 
 def _texts(values: Values) -> list[str]:

@@ -118,6 +118,7 @@ class _Opener:
             found = refusals(self.cls, values)  # attrs says neither which setting it is nor more than the first
             problems = located([f"{name}: {why}" for name, why in found.items()] or error.problems, self.rows)
             failure: KineticAuthError = ConfigurationError.of("Cannot make the store", problems)
+            failure.remedy = error.remedy
             cause = error.__cause__
         except KineticAuthError as error:
             raise_interruption(error)

@@ -111,6 +111,10 @@ class Setting:
         self.default_row = self._default_row()
         self._is_good_by_default = self._needs_no_check()
 
+    def __repr__(self) -> str:
+        """Its name and type."""
+        return f"Setting({self.name!r}, {self.type!r})"
+
     def with_variable(self, env: str) -> "Setting":
         """The same setting under another environment variable."""
         other = copy.copy(self)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 import requests
@@ -104,6 +105,29 @@ def test_the_clients_session_takes_settings_after_connecting(
     client.session.verify = str(tls.ca_bundle)
     assert client.query("SELECT Id FROM Account")["totalSize"] == 5
     client.session.close()
+
+
+def test_a_test_may_replace_what_the_clients_session_has(client: Salesforce) -> None:
+    verified = client.session.verify
+    answers: list[str] = []
+
+    def request(method: str, url: str, **_: Any) -> requests.Response:
+        answers.append(f"{method} {url}")
+        response = requests.Response()
+        response.status_code, response._content = 200, b'{"totalSize": 17}'
+        return response
+
+    with mock.patch.object(client.session, "request", request), mock.patch.object(client.session, "verify", False):
+        assert client.query("SELECT Id FROM Account")["totalSize"] == 17
+        assert client.session.verify is False
+    assert len(answers) == 1
+    assert client.session.verify == verified
+    assert client.query("SELECT Id FROM Account")["totalSize"] == 5
+
+
+def test_the_clients_session_takes_no_other_login(client: Salesforce) -> None:
+    with pytest.raises(AttributeError, match="auth: a client of connect"):
+        client.session.auth = ("user", "password")
 
 
 def test_login_options_are_refused(tls_source: kinetic.SessionSource) -> None:

@@ -265,6 +265,16 @@ def test_of_an_environment_whose_provider_is_not_known_every_variable_may_be_a_s
     assert not {"PROD_SF_USERNAME", "ITS_USER", "HARMLESS", "HOME", "PATH"} & hidden
 
 
+def test_of_an_environment_whose_store_is_not_known_every_variable_may_be_a_secret() -> None:
+    Path("given.toml").write_text(
+        '[environments.dev]\nprovider = "password"\nstore = { name = "acme-not-installed", word = "${ITS_WORD}" }\n'
+        '[environments.prod]\nprovider = "password"\nusername = "${ITS_USER}"\nstore = "memory"\n'
+    )
+    hidden = secret_variables(Configuration.load("given.toml", _dotenv("DEV_SF_STORE_WORD=x\nPROD_SF_USERNAME=y\n")))
+    assert {"DEV_SF_STORE_WORD", "ITS_WORD"} <= hidden
+    assert not {"PROD_SF_USERNAME", "ITS_USER"} & hidden
+
+
 def _dotenv(text: str) -> str:
     Path("given.env").write_text(text)
     return "given.env"

@@ -156,5 +156,45 @@ def test_a_store_that_cannot_be_made_is_a_problem_of_the_configuration(install: 
     assert CANARY not in shown(raised.value)
 
 
+def test_a_store_that_refuses_an_item_of_a_secret_list_does_not_show_it_and_says_what_to_do(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (
+        "import attrs\ndef check(_instance, _attribute, keys):\n"
+        "    raise kinetic.ConfigurationError(f'{keys[0]!r} is not a key', remedy='Make one.')\n"
+        "@attrs.define(eq=False)\nclass Store(kinetic.MemoryStore):\n"
+        "    keys: list[str] = kinetic.setting(help='Keys.', secret=True, validator=check)\n"
+    )
+    install("refusing-store", source, {"session_stores": {"refusing": "refusing_store:Store"}})
+    monkeypatch.setenv("THE_KEY", CANARY)
+    settings = {"client_id": "id", "client_secret": "s", "username": "u@acme.example", "password": "p"}
+    made = kinetic.resolve("password", **settings, store={"name": "refusing", "keys": ["env://THE_KEY"]})
+    with pytest.raises(kinetic.ConfigurationError, match=r"keys \(from keyword\): '\*{8}' is not a key") as raised:
+        made.session()
+
+    assert CANARY not in shown(raised.value)
+    assert raised.value.remedy == "Make one."
+
+
+@pytest.mark.parametrize("word", [CANARY, "env://THE_WORD"])
+def test_a_provider_that_refuses_a_secret_does_not_show_it(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    source = (
+        "from kinetic_auth_core.plugins import ConfigurationError, GrantAuthenticator, frozen, setting\n"
+        "def check(_instance, _attribute, word):\n"
+        "    raise ConfigurationError(f'{word!r} is not a word')\n"
+        "@frozen\nclass Picky(GrantAuthenticator):\n"
+        "    word: str = setting(help='Word.', secret=True, validator=check)\n"
+        "    def grant(self, request):\n        return {}\n"
+    )
+    install("picky", source, {"authenticators": {"picky": "picky:Picky"}})
+    monkeypatch.setenv("THE_WORD", CANARY)
+    with pytest.raises(kinetic.ConfigurationError, match=r"word \(from keyword\): '\*{8}' is not a word") as raised:
+        kinetic.resolve("picky", word=word).session()
+
+    assert CANARY not in shown(raised.value)
+
+
 def test_objects_without_settings_have_no_secrets() -> None:
     assert LoginHooks(None, [("module", traceback)]).secrets == []

@@ -87,6 +87,7 @@ def test_secrets_are_in_no_repr() -> None:
         host: str = kinetic.setting("h", help="")
 
     assert repr(Secretive("canary")).endswith("Secretive(host='h')")
+    assert repr(schema(Everything)).startswith("(Setting('host', <class 'str'>), Setting(")
     assert "canary" not in repr(schema(Everything))
     assert secret_texts(Secretive("canary")) == ["canary"]
     assert secret_texts(Secretive(b"canary")) == ["canary"]  # type: ignore[arg-type]  # also as bytes

@@ -192,6 +192,7 @@ def _unanswered(error: Exception) -> Problem:
         if isinstance(error, kinds):
             return problem
     if isinstance(error, OSError):  # of AWS_WEB_IDENTITY_TOKEN_FILE, or the command of credential_process
-        what = f"no AWS credentials were found: {error.filename} cannot be used ({error.strerror})"
+        place = error.filename or "what gives them"  # a process that cannot be started has no name here
+        what = f"no AWS credentials were found: {place} cannot be used ({error.strerror or type(error).__name__})"
         return Problem(what, _CREDENTIALS, outage=True)
     return Problem(f"boto3 failed ({type(error).__name__})", "See the cause.")

@@ -20,7 +20,7 @@ from kinetic_auth_core.plugins import raise_interruption
 _MAX_BYTES = 1024 * 1024
 _MAX_QUOTED = 300  # characters
 _ENDS_WITHIN_S = 2.0
-_NO_INTERPRETER = (126, 127)  # exit codes of env and of shells
+_NOT_RUNNABLE, _NOT_FOUND = 126, 127  # exit codes of env and of shells, of what they should run
 _TOKEN = re.compile(r"00D\w{12}(\w{3})?![\w.!/+=-]+|eyJ[\w-]+\.[\w.-]+|force://\S+|5Aep[\w.-]+")
 
 
@@ -66,8 +66,9 @@ def run(command: str, arguments: Sequence[str], ends_at: float) -> Mapping[str, 
         return Failure("not-found", f"the command {executable} cannot be run: {why}.")
     if output is None:
         return Failure("timeout", "it did not answer")
-    if output.status in _NO_INTERPRETER and not output.content:
-        why = f"it ended with the exit code {output.status}, so what it is a script of, such as node, is not on PATH"
+    if output.status in (_NOT_RUNNABLE, _NOT_FOUND) and not output.content:
+        why = "is not on PATH" if output.status == _NOT_FOUND else "cannot be run by this user"
+        why = f"it ended with the exit code {output.status}, so what it is a script of, such as node, {why}"
         return Failure("not-found", f"the command {executable} cannot be run: {why}.")
     return _result(output.content)
 

@@ -131,11 +131,17 @@ def test_a_file_that_cannot_be_run_is_the_same_error(stand_in: Any) -> None:
     assert isinstance(error_of(SfCliAuthenticator(command=str(stand_in.path))), ConfigurationError)
 
 
-def test_a_script_without_its_interpreter_is_the_same_error(stand_in: Any) -> None:
-    stand_in.path.write_text("#!/usr/bin/env no-such-node\n")
+@pytest.mark.parametrize(
+    ("interpreter", "code", "why"),
+    [("no-such-node", 127, "is not on PATH"), ("/dev/null", 126, "cannot be run by this user")],
+)
+def test_a_script_without_its_interpreter_is_the_same_error(
+    stand_in: Any, interpreter: str, code: int, why: str
+) -> None:
+    stand_in.path.write_text(f"#!/usr/bin/env {interpreter}\n")
     error = error_of(SfCliAuthenticator(command=str(stand_in.path)))
     assert isinstance(error, ConfigurationError)
-    assert "exit code 127, so what it is a script of, such as node, is not on PATH" in str(error)
+    assert f"exit code {code}, so what it is a script of, such as node, {why}" in str(error)
 
 
 @pytest.mark.parametrize(

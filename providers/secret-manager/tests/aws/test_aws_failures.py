@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import socket
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 
 from kinetic_auth_core import KeyLoadError
 from kinetic_auth_secret_manager.aws_client import ATTEMPTS
+from kinetic_auth_secret_manager.aws_failures import aws_problem
 
 Load = Callable[..., Any]
 Aws = Callable[[str], Any]
@@ -244,6 +247,13 @@ def test_credentials_that_cannot_be_had_are_reported(
     with pytest.raises(KeyLoadError) as caught:
         load(f"secret-manager://aws/secret?{at}")
     assert f": {what}. Remedy: " in str(caught.value)
+
+
+def test_a_command_for_credentials_that_cannot_be_started_is_reported_without_a_name() -> None:
+    error = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # as fork() has it: it names no file
+    assert aws_problem(error, "kms:Sign").what == (
+        f"no AWS credentials were found: what gives them cannot be used ({os.strerror(errno.EAGAIN)})"
+    )
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "InvalidIdentityToken"])
