@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import attrs
 
@@ -390,7 +390,8 @@ def _session(fields: dict[str, Any]) -> tuple[SalesforceSession, float] | str:
         return "its API version is not valid"
 
 
-class Introspection(NamedTuple):
+@attrs.frozen
+class Introspection:
     """Salesforce's response to token introspection (RFC 7662).
 
     Attributes:

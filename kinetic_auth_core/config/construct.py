@@ -313,7 +313,7 @@ def make_plugin(
     if wrong:
         raise ConfigurationError.of(f"Cannot make the plugin of {table.source}", wrong)
     place = ".".join(table.keys)
-    return made, tuple(row._replace(name=f"{place}.{row.name}") for row in merged.rows)
+    return made, tuple(attrs.evolve(row, name=f"{place}.{row.name}") for row in merged.rows)
 
 
 def _resolved(value: Any, setting: Setting, configuration: Configuration) -> Any:

@@ -189,7 +189,7 @@ def check_references(
         except KineticAuthError as error:
             problems.append(f"{name} (from {sources[name]}): {error}")
     noted = (
-        row._replace(note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
+        attrs.evolve(row, note="; ".join(filter(None, (notes[row.name], row.note)))) if row.name in notes else row
         for row in rows
     )
     return tuple(noted), problems

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from kinetic_auth_core.concurrency import notice_fork, raise_interruption, reset_after_fork
 from kinetic_auth_core.config.construct import name_places
 from kinetic_auth_core.errors import AuthenticationError, KineticAuthError, LoginBudgetError
@@ -217,7 +219,7 @@ class LoginFlow:
     def rows(self) -> tuple[ExplainedSetting, ...]:
         """The spec's rows; the note on a list of keys says which of them was accepted last."""
         return tuple(
-            row._replace(note="; ".join(filter(None, (self._in_use, row.note))))
+            attrs.evolve(row, note="; ".join(filter(None, (self._in_use, row.note))))
             if row.name in self._credentials.lists
             else row
             for row in self.spec.rows

@@ -289,7 +289,7 @@ def rows_in_memory(rows: Sequence[ExplainedSetting]) -> tuple[ExplainedSetting, 
         if row.name != "store" or row.value == "memory":
             return row
         note = f"{row.value} is not used: the sessions of this provider are never stored"
-        return row._replace(value="memory", note=note)
+        return attrs.evolve(row, value="memory", note=note)
 
     return tuple(in_memory(row) for row in rows if not row.name.startswith("store."))
 

@@ -273,7 +273,7 @@ def _merge(
     rows = rows if is_stored else rows_in_memory(rows)
     if configuration.passed_over:
         row = ExplainedSetting("environment", configuration.environment, "default", secret=False)
-        rows = (*rows, row._replace(note=configuration.passed_over))
+        rows = (*rows, attrs.evolve(row, note=configuration.passed_over))
     suggestions = [
         *name_suggestions(settings, configuration, lambda: _settings_of_others(configuration.allowed)),
         *reference_suggestions(rows, everything, KNOWN_SCHEMES),
@@ -457,7 +457,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
     merged = merge(settings, exactly_one_of(cls), layers, configuration.as_reference, prefix=prefix)
     note = _passed_over(named.source, configuration)
     rows = [ExplainedSetting("store", named.name, named.source, secret=False, note=note)]
-    rows += [row._replace(name=f"store.{row.name}") for row in merged.rows]
+    rows += [attrs.evolve(row, name=f"store.{row.name}") for row in merged.rows]
     wrong = list(merged.problems)
     # A list stays whole: a store uses all its keys at once, while a login tries one after the other.
     whole = {name: list(each.items) if isinstance(each, KeyList) else each for name, each in merged.values.items()}

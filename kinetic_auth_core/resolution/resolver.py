@@ -107,7 +107,7 @@ def redirected_spec(spec: LoginSpec) -> LoginSpec:
         replaced,
         provider=spec.provider,
         environment=spec.environment,
-        rows=tuple(row._replace(source="redirect_logins") for row in replaced.rows),
+        rows=tuple(attrs.evolve(row, source="redirect_logins") for row in replaced.rows),
         observers=Observers(given=spec.observers.given),
         allowed=spec.allowed,  # whose tables name the observers to leave out
     )

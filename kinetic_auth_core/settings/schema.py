@@ -10,7 +10,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 
@@ -278,7 +278,8 @@ class Setting:
         return (MASK,) * len(value) if isinstance(value, list | tuple) else MASK
 
 
-class ExplainedSetting(NamedTuple):
+@attrs.frozen
+class ExplainedSetting:
     """A row of `explain()`.
 
     Attributes:
