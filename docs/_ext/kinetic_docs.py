@@ -21,8 +21,17 @@ class _Generated(SphinxDirective):
         return self.parse_text_to_nodes(type(self).make(*self.arguments))
 
 
+def _mark_code(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """In a docstring, what stands indented behind a blank line is code; what a section such as Args has is not."""
+    for number in range(len(lines) - 1, 1, -1):
+        before = next((line for line in reversed(lines[:number]) if line), "")
+        if lines[number].startswith("    ") and not lines[number - 1] and not before.startswith(" "):
+            lines[number:number] = ["::", ""]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     for name, make in MAKERS.items():
         app.add_directive(name, type(name, (_Generated,), {"make": staticmethod(make)}))
+    app.connect("autodoc-process-docstring", _mark_code, priority=400)  # before napoleon reads the sections
     return {"parallel_read_safe": True, "parallel_write_safe": True}
