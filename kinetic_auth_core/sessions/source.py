@@ -242,7 +242,7 @@ class SessionSource:
 
     @property
     def store_is_down(self) -> bool:
-        """Whether the session store has failed and not answered since: this process goes on with its own memory."""
+        """Whether the session store has failed and not answered since; this process then uses its own memory."""
         return self._cache.is_down
 
     def opened_store(self) -> SessionStore | None:
