@@ -205,13 +205,13 @@ class SessionSource:
         return flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
-        """A new session in place of the live one, which is discarded here and in the store but not revoked.
+        """A new session in place of the live one, which is not revoked, and stays in the store if the login fails.
 
         Raises:
             KineticAuthError: The login failed.
         """
         if (session := self.peek()) is not None:
-            self._single_flight.drop(session)
+            self._single_flight.drop(session, is_left_in_store=True)
         return self.session()
 
     async def asession(self) -> SalesforceSession:

@@ -76,6 +76,17 @@ def test_a_fresh_login_replaces_the_stored_session_and_revokes_nothing(run: Run,
 
 
 @pytest.mark.usefixtures("default_env")
+def test_a_fresh_login_that_fails_takes_the_live_session_from_nobody(run: Run, sf: SalesforceEmulator) -> None:
+    old = run("token", "jwt-bearer").out
+    sf.refuse("invalid_grant", "inactive organization")
+    assert run("login", "jwt-bearer", "--fresh").code == 4
+    before = sf.token_requests
+    assert run("token", "jwt-bearer").out == old
+    assert run("status", "jwt-bearer").code == 0
+    assert sf.token_requests == before
+
+
+@pytest.mark.usefixtures("default_env")
 def test_the_formats(run: Run, sf: SalesforceEmulator) -> None:
     token = run("token", "jwt-bearer").out.strip()
     assert run("token", "jwt-bearer", "--format", "header").out == f"Authorization: Bearer {token}\n"
