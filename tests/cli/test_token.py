@@ -196,6 +196,14 @@ def test_exec_without_the_mark_does_not_run_an_environment_or_a_provider(
 
 
 @pytest.mark.usefixtures("environment")
+def test_exec_says_where_the_options_stand(kinetic_auth: Any) -> None:
+    wrong = kinetic_auth("exec", "dev", "--keep-env", "--", "true")
+    assert wrong.returncode == 2
+    meant = "put the options before it and the mark after it: kinetic-auth exec --keep-env dev -- true ..."
+    assert meant in " ".join(wrong.stderr.split())
+
+
+@pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("option", ["--enviroment", "--enviroment=prod", "--enviromnent"])
 def test_exec_does_not_run_a_misspelt_option(kinetic_auth: Any, sf: SalesforceEmulator, option: str) -> None:
     before = sf.token_requests
