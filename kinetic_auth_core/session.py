@@ -229,7 +229,7 @@ class SalesforceSession:
 
     @property
     def org_id(self) -> str | None:
-        """The org's id: from the identity URL, else the 15 characters before the token's `!`; None without both."""
+        """The org's id, from the identity URL, else the 15 characters before the token's `!`; None without both."""
         if org_id := self._identity()[0]:
             return org_id
         prefix = re.match(r"(00D[A-Za-z0-9]{12})!", str(self.access_token))
@@ -246,7 +246,7 @@ class SalesforceSession:
 
     @property
     def base_url(self) -> str:
-        """The root of the versioned REST API: `<instance_url>/services/data/<api_version>`."""
+        """The root of the versioned REST API, `<instance_url>/services/data/<api_version>`."""
         return f"{self.instance_url}/services/data/{self.api_version}"
 
     @property

@@ -7,9 +7,10 @@ import ast
 import csv
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import metadata
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -228,3 +229,20 @@ def command_help(path: str = "") -> str:
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+#: By the name of the directive that a page has it by.
+MAKERS: Final[dict[str, Callable[..., str]]] = {
+    "providers": providers_table,
+    "provider-settings": settings_table,
+    "common-settings": common_settings_table,
+    "source-settings": source_settings_table,
+    "store-settings": store_settings_table,
+    "fault-table": fault_table,
+    "doctor-table": doctor_table,
+    "error-catalogue": catalogue_table,
+    "error-tree": error_tree,
+    "exit-codes": exit_codes_table,
+    "modules": modules_table,
+    "command-help": command_help,
+}

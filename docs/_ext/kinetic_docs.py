@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import generated
 from docutils import nodes
+from generated import MAKERS
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -21,22 +21,17 @@ class _Generated(SphinxDirective):
         return self.parse_text_to_nodes(type(self).make(*self.arguments))
 
 
+def _mark_code(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """In a docstring, what stands indented behind a blank line is code; what a section such as Args has is not."""
+    for number in range(len(lines) - 1, 1, -1):
+        before = next((line for line in reversed(lines[:number]) if line), "")
+        if lines[number].startswith("    ") and not lines[number - 1] and not before.startswith(" "):
+            lines[number:number] = ["::", ""]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
-    makers: dict[str, Callable[..., str]] = {
-        "providers": generated.providers_table,
-        "provider-settings": generated.settings_table,
-        "common-settings": generated.common_settings_table,
-        "source-settings": generated.source_settings_table,
-        "store-settings": generated.store_settings_table,
-        "fault-table": generated.fault_table,
-        "doctor-table": generated.doctor_table,
-        "error-catalogue": generated.catalogue_table,
-        "error-tree": generated.error_tree,
-        "exit-codes": generated.exit_codes_table,
-        "modules": generated.modules_table,
-        "command-help": generated.command_help,
-    }
-    for name, make in makers.items():
+    for name, make in MAKERS.items():
         app.add_directive(name, type(name, (_Generated,), {"make": staticmethod(make)}))
+    app.connect("autodoc-process-docstring", _mark_code, priority=400)  # before napoleon reads the sections
     return {"parallel_read_safe": True, "parallel_write_safe": True}

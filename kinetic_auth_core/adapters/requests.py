@@ -31,9 +31,9 @@ class SalesforceAuth(requests.auth.AuthBase):
             http.auth = SalesforceAuth(source)
             http.get(f"{source.session().base_url}/limits")
 
-    If the response shows that the token has expired (see `oauth.error_codes`), the source is notified, the first
-    caller logs in for all, and the request is repeated once; the first response is in the `history` of the second, as
-    with requests' own `HTTPDigestAuth`. A second rejection is returned. So is the first one if the body cannot be sent
+    If the response shows that the token has expired, the source is notified, the first caller logs in for all, and the
+    request is repeated once; the first response is in the `history` of the second, as with requests' own
+    `HTTPDigestAuth`. A second rejection is returned. So is the first one if the body cannot be sent
     again (a generator, a pipe) or the new session is on another host; the next request uses the new session.
 
     The token is sent only to the session's own instance, by https or on loopback: `Authorization` is set there, and

@@ -81,10 +81,7 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
     elif command[1:2] == ("--",):
         provider, command = command[0], command[2:]
     elif shutil.which(command[0]) is None and _is_provider_or_environment(command[0], Choice(provider=None, **choice)):
-        raise click.UsageError(
-            f"{command[0]} is a provider or an environment, not a command: put the mark after it: kinetic-auth exec "
-            f"{command[0]} -- {command[1] if len(command) > 1 else 'CMD'} ..."
-        )
+        raise click.UsageError(_without_mark(*command))
     if not command:
         raise click.UsageError("which command?")
     chosen_by = Choice(provider=provider, **choice)
@@ -95,6 +92,17 @@ def exec_command(command: tuple[str, ...], keep_env: bool, **choice: str | None)
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     variables |= session_variables(session) | {"SF_API_VERSION": session.api_version}
     sys.exit(_run(command, variables))
+
+
+def _without_mark(name: str, *words: str) -> str:
+    """What to write where a provider or an environment stands before something else than the mark."""
+    end = words.index("--") if "--" in words and words[0].startswith("-") else 0
+    program = next((word for word in words[end:] if word != "--"), "CMD")
+    where = "the options before it and the mark after it" if end else "the mark after it"
+    return (
+        f"{name} is a provider or an environment, not a command: put {where}: kinetic-auth exec "
+        f"{' '.join([*words[:end], name])} -- {program} ..."
+    )
 
 
 @contextlib.contextmanager

@@ -137,7 +137,8 @@ def _named(
     names = {known for _, each in found for known in (each.name, each.distribution, f"{each.distribution}:{each.name}")}
     if name not in names:
         raise UnknownProviderError(
-            " ".join([f"no plugin or distribution {name!r} is installed{suggest(name, sorted(names))}.", *misspelt])
+            " ".join([f"no plugin or distribution {name!r} is installed{suggest(name, sorted(names))}.", *misspelt]),
+            remedy="kinetic-auth plugins, without a name, lists what is installed.",
         )
     return [
         (kind, each)

@@ -48,7 +48,10 @@ logger = logging.getLogger(__name__)
 
 def _check_guard(instance: object, attribute: object, value: object) -> None:
     if value != 0:
-        check_seconds(instance, attribute, value)
+        try:
+            check_seconds(instance, attribute, value)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{error.message}; or 0, for no guard") from None
 
 
 def _check_budget(_instance: object, _attribute: object, value: object) -> None:

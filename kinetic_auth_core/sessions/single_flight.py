@@ -140,12 +140,15 @@ class SingleFlight:
             if flight is not None and (cached := _cached_of(await _aoutcome(flight))) is not None:
                 return cached.session
 
-    def drop(self, session: SalesforceSession, *, is_rejected: bool = False) -> tuple[bool, bool]:
+    def drop(
+        self, session: SalesforceSession, *, is_rejected: bool = False, is_left_in_store: bool = False
+    ) -> tuple[bool, bool]:
         """Discard a dead session. If another one is live already, nothing is discarded.
 
         Args:
             session: The session.
             is_rejected: Whether it was reported as refused; otherwise it was revoked.
+            is_left_in_store: Whether other processes may go on with it, until the next one takes its place there.
 
         Returns:
             Whether it was the live one, and whether it is reported dead for the first time.
@@ -159,7 +162,7 @@ class SingleFlight:
             if is_live or (is_news and self.cached is None):
                 self._refresher.note_end(session if is_rejected else None)
                 self.cached = None
-        if is_news:
+        if is_news and not is_left_in_store:
             self._refresher.forget(session)
         return is_live, is_news
 

@@ -205,13 +205,13 @@ class SessionSource:
         return flight.get()
 
     def _replaced_session(self) -> SalesforceSession:
-        """A new session in place of the live one, which is discarded here and in the store but not revoked.
+        """A new session in place of the live one, which is not revoked, and stays in the store if the login fails.
 
         Raises:
             KineticAuthError: The login failed.
         """
         if (session := self.peek()) is not None:
-            self._single_flight.drop(session)
+            self._single_flight.drop(session, is_left_in_store=True)
         return self.session()
 
     async def asession(self) -> SalesforceSession:
@@ -242,7 +242,7 @@ class SessionSource:
 
     @property
     def store_is_down(self) -> bool:
-        """Whether the session store has failed and not answered since: this process goes on with its own memory."""
+        """Whether the session store has failed and not answered since; this process then uses its own memory."""
         return self._cache.is_down
 
     def opened_store(self) -> SessionStore | None:

@@ -56,7 +56,7 @@ def is_within(host: str, domains: tuple[str, ...]) -> bool:
 
 
 def is_trusted_by_itself(url: str) -> bool:
-    """Whether a login URL is Salesforce's or this machine's, so that credentials may go there whoever wrote it down."""
+    """Whether a login URL is Salesforce's or this machine's, so that credentials may go there from any file."""
     try:
         host = urlsplit(url.strip()).hostname or ""
     except ValueError:

@@ -288,7 +288,8 @@ class ExplainedSetting:
         source: `keyword`, `<file>:<key>`, the variable (and its `.env`), `default`, or `constructor` for an instance
             that the application made.
         secret: Whether the setting is secret.
-        note: Which package loads the secret that a reference names, and which item of a list of keys is in use.
+        note: Which package loads the secret that a reference names, which item of a list of keys is in use, and which
+            variables are set and passed over.
     """
 
     name: str

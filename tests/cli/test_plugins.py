@@ -155,6 +155,7 @@ def test_a_name_that_nothing_has_is_an_error(run: Run) -> None:
     outcome = run("plugins", "pasword")
     assert outcome.code == 2
     assert "no plugin or distribution 'pasword' is installed (did you mean 'password'?)." in outcome.message
+    assert "Remedy: kinetic-auth plugins, without a name, lists what is installed." in outcome.message
 
 
 def test_a_misspelt_group_is_shown(run: Run, publish: Run) -> None:

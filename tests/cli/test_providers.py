@@ -110,7 +110,7 @@ def test_with_a_name_it_shows_the_settings(run: Run) -> None:
     outcome = run("providers", "jwt-bearer")
     assert outcome.code == 0
     assert outcome.out.startswith(f"jwt-bearer, of kinetic-auth-jwt-bearer {version('kinetic-auth-jwt-bearer')}\n")
-    assert outcome.table["client_id"] == ["SF_CLIENT_ID", "(required)", "-", "Consumer Key of the connected app."]
+    assert outcome.table["client_id"] == ["SF_CLIENT_ID", "(required)", "-", "Consumer Key of the app."]
     assert outcome.table["private_key"][:3] == [
         "SF_PRIVATE_KEY",
         "(one of private_key, private_key_path)",

@@ -76,6 +76,17 @@ def test_a_fresh_login_replaces_the_stored_session_and_revokes_nothing(run: Run,
 
 
 @pytest.mark.usefixtures("default_env")
+def test_a_fresh_login_that_fails_takes_the_live_session_from_nobody(run: Run, sf: SalesforceEmulator) -> None:
+    old = run("token", "jwt-bearer").out
+    sf.refuse("invalid_grant", "inactive organization")
+    assert run("login", "jwt-bearer", "--fresh").code == 4
+    before = sf.token_requests
+    assert run("token", "jwt-bearer").out == old
+    assert run("status", "jwt-bearer").code == 0
+    assert sf.token_requests == before
+
+
+@pytest.mark.usefixtures("default_env")
 def test_the_formats(run: Run, sf: SalesforceEmulator) -> None:
     token = run("token", "jwt-bearer").out.strip()
     assert run("token", "jwt-bearer", "--format", "header").out == f"Authorization: Bearer {token}\n"
@@ -182,6 +193,14 @@ def test_exec_without_the_mark_does_not_run_an_environment_or_a_provider(
     assert wrong.returncode == 2
     assert f"put the mark after it: kinetic-auth exec {words[0]} -- {words[1]} ..." in message
     assert sf.token_requests == before
+
+
+@pytest.mark.usefixtures("environment")
+def test_exec_says_where_the_options_stand(kinetic_auth: Any) -> None:
+    wrong = kinetic_auth("exec", "dev", "--keep-env", "--", "true")
+    assert wrong.returncode == 2
+    meant = "put the options before it and the mark after it: kinetic-auth exec --keep-env dev -- true ..."
+    assert meant in " ".join(wrong.stderr.split())
 
 
 @pytest.mark.usefixtures("environment")

@@ -4,6 +4,7 @@ import inspect
 import re
 import runpy
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -135,6 +136,22 @@ def test_every_module_of_the_core_has_its_place_in_the_architecture() -> None:
     }
     missing = [name for name in modules if not re.search(rf"\b{name}\b", page("architecture"))]
     assert missing == []
+
+
+def generated_parts() -> list[tuple[str, str]]:
+    """The parts of the pages that Sphinx has made from the code: the directive and its argument."""
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("providers/*/docs.md")]
+    parts = re.compile(r"^```{(?!include|literalinclude)([\w-]+)} ?(.*)\n```$", re.MULTILINE)
+    return sorted({part for path in pages for part in parts.findall(path.read_text("utf-8"))})
+
+
+@pytest.mark.parametrize(("directive", "argument"), generated_parts())
+def test_every_generated_part_of_a_page_can_be_made(
+    directive: str, argument: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    made = import_module("generated").MAKERS[directive](*([argument] if argument else []))
+    assert len(made.splitlines()) > 2
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:

@@ -179,7 +179,10 @@ def test_a_budget_counts_the_last_hour_by_the_clock_that_is_ahead() -> None:
     [
         ({"login_budget": 0}, "login_budget (from keyword): must be a number of logins, 1 or more"),
         ({"login_budget": 1.5}, "login_budget (from keyword): expected a whole number, got a number"),
-        ({"lockout_guard": -1}, "lockout_guard (from keyword): must be a number of seconds above 0, up to 86400"),
+        (
+            {"lockout_guard": -1},
+            "lockout_guard (from keyword): must be a number of seconds above 0, up to 86400; or 0, for no guard",
+        ),
         ({"session_lifetime": 0}, "session_lifetime (from keyword): must be a number of seconds above 0, up to 86400"),
         ({"session_lifetime": "2h"}, "session_lifetime (from keyword): expected a number, got text"),
     ],

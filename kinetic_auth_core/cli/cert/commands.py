@@ -164,7 +164,8 @@ def _print_new(targets: _Targets, written: "CertificateFile", key: str | None, a
         setting = f'private_key = "{key}"' if "://" in key else f'private_key_path = "{key}"'
     note(
         "\nNext:\n"
-        f'1. Upload {targets.certificate} to the app in Salesforce ("Use digital signatures").\n'
+        f'1. Upload {targets.certificate} to the app in Salesforce ("Enable JWT Bearer Flow"; connected app: '
+        '"Use digital signatures").\n'
         f"2. In kinetic-auth.toml: {setting}\n"
         f'   and, to be warned before it expires: private_certificate_path = "{targets.certificate}"\n'
         "3. Try it: kinetic-auth login jwt-bearer"

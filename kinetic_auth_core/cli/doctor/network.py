@@ -224,7 +224,7 @@ def _connects(place: _Place) -> bool:
 
 
 def _certificate(place: _Place, proxy: str | None) -> bytes:
-    """The certificate that a host shows, DER, whoever has signed it. Nothing is sent over this connection.
+    """The certificate that a host shows, DER; its signer need not be trusted. Nothing is sent over this connection.
 
     Raises:
         OSError: There is no connection, or the host speaks no TLS.

@@ -26,7 +26,7 @@ class Fault:
 
     @property
     def stage(self) -> Stage:
-        """When it applies: as a client connects, when a request is read, when a login is decided, to a good answer."""
+        """When it applies, as a client connects, when a request is read, when a login is decided, to a good answer."""
         return "request"
 
     def replace(self) -> Response | None:

@@ -100,7 +100,7 @@ class JWTAuthenticator(GrantAuthenticator):
     provider_name: ClassVar[str] = "jwt-bearer"
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("private_key", "private_key_path"),)
 
-    client_id: str = setting(help="Consumer Key of the connected app.", validator=single_line)
+    client_id: str = setting(help="Consumer Key of the app.", validator=single_line)
     username: str = setting(help="Salesforce user to log in as.", validator=single_line)
     private_key: str | bytes | Signer | Sequence[str | bytes | Signer] | None = setting(
         default=None,

@@ -45,7 +45,7 @@ class WebLoginAuthenticator(GrantAuthenticator):
         client_id: The app's Consumer Key.
         client_secret: The app's Consumer Secret, where the app requires it.
         login_url: The host that logs in, with https://.
-        username: The user who has to log in; left out: whoever does. Without one, sessions are kept in a folder of
+        username: The user who has to log in; left out: any user. Without one, sessions are kept in a folder of
             this user or in memory only.
         redirect_port: The app's callback URL has to be `http://localhost:<redirect_port>/OauthRedirect`.
         scope: What the session may do, separated by blanks; without `refresh_token` each login needs a person.
