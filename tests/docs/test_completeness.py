@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import runpy
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -76,20 +75,6 @@ def test_every_setting_of_a_provider_has_a_help_text_and_is_in_a_table(provider:
     assert [each.name for each in schema(cls) if not each.help.endswith(".")] == []
     assert f"```{{provider-settings}} {provider}\n" in (folder_of(provider) / "docs.md").read_text("utf-8")
     assert "```{common-settings}\n" in page("providers")
-
-
-@pytest.mark.parametrize(
-    ("table", "arguments", "variable"),
-    [
-        ("settings_table", ["jwt-bearer"], "SF_CLIENT_ID"),
-        ("common_settings_table", [], "SF_CA_BUNDLE"),
-        ("source_settings_table", [], "SF_LOCKOUT_GUARD"),
-        ("store_settings_table", ["redis"], "SF_STORE_URL"),
-    ],
-)
-def test_the_tables_of_settings_can_be_made(table: str, arguments: list[str], variable: str) -> None:
-    made = runpy.run_path(str(DOCS / "_ext" / "generated.py"))[table](*arguments)
-    assert f"`{variable}`" in made
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
