@@ -223,7 +223,11 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
     def _await_replicas(self, client: Any) -> None:
         confirmed = client.wait(self.replicas, _milliseconds(self.timeout / 2))
         if confirmed < self.replicas:
-            logger.warning("%d of %d replicas have confirmed a value in time", confirmed, self.replicas)
+            logger.warning(
+                "Redis: %d of %d replicas have confirmed a value in time, so a failover may lose it",
+                confirmed,
+                self.replicas,
+            )
 
     def _redis(self) -> Any:
         """The client, without idle connections; untyped: redis-py types each answer as a possible awaitable."""
