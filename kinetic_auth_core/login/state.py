@@ -25,7 +25,7 @@ from kinetic_auth_core.redaction import describe, mask, redacted_cause
 from kinetic_auth_core.registry.hookspecs import checked_state
 from kinetic_auth_core.settings.hosts import canonical_login_url
 from kinetic_auth_core.settings.schema import secret_texts
-from kinetic_auth_core.stores.base import MemoryStore, SessionStore
+from kinetic_auth_core.stores.base import STATE_SUFFIX, MemoryStore, SessionStore
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 KEPT_S = 400 * 24 * 3600.0
 _FORM = 1
 _MAX_LENGTH = 100_000
-_SUFFIX = ".state"
 
 
 class Mark(NamedTuple):
@@ -128,7 +127,7 @@ class StateEntry:
 
     def __init__(self, store: SessionStore, name: str, label: str, *, is_memory: bool, pid: int) -> None:
         self._store = store
-        self.name = f"{name}{_SUFFIX}"
+        self.name = f"{name}{STATE_SUFFIX}"
         self._label = label
         self.is_memory = is_memory
         self._pid = pid
@@ -149,7 +148,7 @@ class StateEntry:
             return Record()
         record = Record.decoded(found.value, self.name, found.generation)
         if record is None:
-            raise self._failed("what it holds of this provider's state cannot be read", "Delete it: logout --local.")
+            raise self._failed("what it holds of this provider's state cannot be read", _UNREADABLE)
         self._refuse_in_a_child(record)
         return record
 
@@ -176,7 +175,7 @@ class StateEntry:
             if generation is not None:
                 return attrs.evolve(after, generation=generation)
             if before.generation == 0 and self.read().generation == 0:  # something is there that get() does not give
-                raise self._failed("what it holds of this provider's state cannot be read", _WRONG_KEY)
+                raise self._failed("what it holds of this provider's state cannot be read", _UNREADABLE)
             return None
         try:  # it may have been stored before the answer was lost
             there = self.read()
@@ -260,7 +259,10 @@ def store_unavailable(label: str, error: Exception, secrets: Iterable[str] = ())
     )
 
 
-_WRONG_KEY = "Give the store the key that it was written with."
+_UNREADABLE = (
+    "Give the store the key that it was written with, or none if it was written without. If it is damaged, delete it "
+    "(logout --local), and begin with a new token."
+)
 
 
 def state_name(cls: type, instance: Any, provider: str, naming_key: bytes | None) -> str:

@@ -20,6 +20,7 @@ from kinetic_auth_core.concurrency import (
     repeated,
     reset_after_fork,
 )
+from kinetic_auth_core.errors import AuthenticationError
 from kinetic_auth_core.login.flow import LoginFlow
 from kinetic_auth_core.login.single_use import TokenHeldError
 from kinetic_auth_core.registry.hookspecs import Reason, may_ask_a_person
@@ -269,12 +270,17 @@ class Refresher:
         rejected = self._rejected if stale is None else None
         reason: Reason = "rejected" if rejected else "refresh" if self._had_one or stale is not None else "first"
         began = time.time()  # the session's birth: while this process is stopped in mid-login, others get younger ones
-        session = self._flow.login(
-            reason,
-            rejected,
-            interactive=stale is None and may_ask_a_person(),
-            has_live=lambda: stale is not None,
-        )
+        try:
+            session = self._flow.login(
+                reason,
+                rejected,
+                interactive=stale is None and may_ask_a_person(),
+                has_live=lambda: stale is not None,
+            )
+        except AuthenticationError:  # such as the deadline, when a process that was stopped in mid-login goes on
+            if stale is None and (cached := self.cached()):
+                return self._found(cached)
+            raise
         made = self._found(CachedSession.of(session, self._lifetime_s, born_at=began))
         token = made.session.access_token
         self._made_here.append(token)

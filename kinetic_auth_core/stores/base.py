@@ -23,6 +23,10 @@ from kinetic_auth_core.settings.schema import schema
 
 logger = logging.getLogger(__name__)
 
+#: How the key of a provider's state ends. A damaged one does not count as missing: a token that was spent long ago
+#: would be presented in its place, which revokes the grant with all its sessions.
+STATE_SUFFIX = ".state"
+
 
 @attrs.frozen
 class StoredValue:
@@ -47,7 +51,9 @@ class SessionStore(abc.ABC):
 
     Attributes:
         durable: Whether what `put` has stored is there for good when it returns: it outlives this process, and as far
-            as the operator has configured it, a crash. A provider whose token rotates needs such a store.
+            as the operator has configured it, a crash. A provider whose token rotates needs such a store. There, a
+            damaged value whose key ends in `.state` does not count as missing: `get` raises, or `put` with generation 0
+            stores nothing.
     """
 
     durable: ClassVar[bool] = False

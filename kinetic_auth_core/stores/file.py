@@ -25,7 +25,7 @@ from kinetic_auth_core.errors import ConfigurationError, KineticAuthError
 from kinetic_auth_core.locations import absolute, expanded
 from kinetic_auth_core.redaction import secret_boundary
 from kinetic_auth_core.settings.fields import setting
-from kinetic_auth_core.stores.base import SessionStore, StoredValue
+from kinetic_auth_core.stores.base import STATE_SUFFIX, SessionStore, StoredValue
 from kinetic_auth_core.stores.private_folder import UNFINISHED, LockFile, PrivateFolder
 from kinetic_auth_core.stores.sealing import (
     FernetSealer,
@@ -218,7 +218,12 @@ class FileStore(SessionStore):
                 import keyring.core  # noqa: F401 - as above
 
     def get(self, key: str) -> StoredValue | None:
-        """The value of a key; None if there is none, it has expired, or it is damaged."""
+        """The value of a key; None if there is none, it has expired, or it is damaged.
+
+        Raises:
+            KineticAuthError: The folder is not private; or a provider's state is damaged.
+            OSError: It cannot be read.
+        """
         folder = self._folder(key)
         if not folder.is_there():
             return None
@@ -229,6 +234,8 @@ class FileStore(SessionStore):
             if time.time() < entry.expires_at:
                 return self._opened(key, entry)
         except DamagedEntryError as error:
+            if key.endswith(STATE_SUFFIX):
+                raise _damaged_state(folder, key, error) from None
             logger.warning("ignoring an entry of the session store in %s: %s", folder.path, error)
         try:
             with LockFile(folder, key) as lock:
@@ -268,6 +275,8 @@ class FileStore(SessionStore):
         with LockFile(folder, key) as lock:
             lock.acquire()
             entry = _entry(folder, key)
+            if entry is None and generation is None:
+                folder.remove(key + _VALUE)  # it is damaged, or has expired
             if entry is None or (generation is not None and generation != entry.generation):
                 return False
             return folder.remove(key + _VALUE)
@@ -315,7 +324,11 @@ class FileStore(SessionStore):
                     key = os.urandom(_NAMING_KEY_BYTES)
                     folder.write(_NAMING_KEY, key, durably=True)
         if len(key) != _NAMING_KEY_BYTES:
-            raise KineticAuthError(f"{folder.path / _NAMING_KEY} is damaged.", remedy="Delete it.")
+            raise KineticAuthError(
+                f"{folder.path / _NAMING_KEY} is damaged.",
+                remedy="Restore it; or delete it, which loses all that the store holds: begin with a new token where "
+                "tokens rotate.",
+            )
         return key
 
     def file_in_clear(self, key: str) -> Path | None:
@@ -398,6 +411,14 @@ def _entry(folder: PrivateFolder, key: str) -> Entry | None:
     return entry if entry is not None and time.time() < entry.expires_at else None
 
 
+def _damaged_state(folder: PrivateFolder, key: str, error: DamagedEntryError) -> KineticAuthError:
+    return KineticAuthError(
+        f"{folder.path / (key + _VALUE)} cannot be read: {error}.",
+        remedy="Restore the file, or use the version that has written it; or delete it (logout --local), and begin "
+        "with a new token.",
+    )
+
+
 def _sweep_if_due(folder: PrivateFolder) -> None:
     """Delete expired and unfinished files. If that fails, the next sweep tries again."""
     age_s = folder.age_s(_SWEPT)
@@ -426,4 +447,4 @@ def _is_expired(folder: PrivateFolder, name: str) -> bool:
     try:
         return Entry.decoded(content).expires_at <= time.time()
     except DamagedEntryError:
-        return True
+        return not name.endswith(STATE_SUFFIX + _VALUE)

@@ -93,6 +93,24 @@ def test_other_providers_have_no_failure_either(
 
 
 @pytest.mark.usefixtures("default_env")
+def test_a_damaged_refresh_token_in_the_store_is_a_failure(
+    run: Run, sf: SalesforceEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SF_PRIVATE_KEY_PATH")
+    for name, value in sf.settings("refresh-token").items():
+        monkeypatch.setenv(f"SF_{name.upper()}", str(value))
+    assert run("login", "refresh-token").code == 0
+    (entry,) = tmp_path.rglob("*.state.session")
+    entry.write_bytes(entry.read_bytes()[:-1])
+    outcome = run("doctor", "refresh-token", "--json")
+    found = checks(outcome)["refresh token"]
+    assert outcome.code == 5
+    assert found["status"] == "failure"
+    assert entry.name in found["message"]
+    assert "logout --local" in found["remedy"]
+
+
+@pytest.mark.usefixtures("default_env")
 def test_a_warning_is_a_line_of_the_report_and_is_not_printed_too(run: Run, sf: SalesforceEmulator) -> None:
     Path("server.key").write_text(sf.default.private_key_pem)
     Path("server.key").chmod(0o644)

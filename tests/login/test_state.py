@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import logging
 import os
@@ -367,6 +368,26 @@ def test_a_new_token_that_the_store_cannot_take_is_kept_and_stored_as_soon_as_it
     make().authenticate()
     assert org.refusals == 0
     assert set(org.presented.values()) == {1}
+
+
+@pytest.mark.parametrize("content", [b"", b"cut", b"x" * 2000, None], ids=["empty", "cut", "not ours", "other version"])
+def test_a_damaged_entry_is_neither_deleted_nor_replaced_by_a_spent_token(
+    make: Callable[..., kinetic.SessionSource], org: RotatingOrg, store: kinetic.FileStore, content: bytes | None
+) -> None:
+    make().session()
+    (entry,) = state_files(store)
+    rest = entry.read_bytes().partition(b"\n")[2].replace(b'"form": 1', b'"form": 2')
+    content = hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest if content is None else content
+    entry.write_bytes(content)
+    with pytest.raises(kinetic.StoreUnavailableError, match=f"{entry.name} cannot be read") as failed:
+        make().authenticate()
+    assert "logout --local" in failed.value.remedy
+    os.utime(entry.with_name("swept"), (0, 0))
+    store.put("another", b"", expires_in_s=60)  # what is expired or damaged is swept
+    assert entry.read_bytes() == content
+    assert len(org.requests) == 1
+    store.delete(entry.name.removesuffix(".session"))
+    assert not entry.exists()
 
 
 def test_a_record_that_cannot_be_read_is_neither_used_nor_overwritten(

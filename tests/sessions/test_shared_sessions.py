@@ -194,6 +194,25 @@ def test_a_process_killed_during_its_login_delays_the_others_no_longer_than_its_
     assert logins() == 2
 
 
+def test_a_login_that_fails_gives_the_session_that_another_process_has_stored_meanwhile(
+    org: Org, store: dict[str, str], logins: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SessionCache, "lease_s", 0.2)
+    other = org.source(store)
+
+    class Stopped:
+        """As a process that is stopped in the middle of its login, and goes on after the deadline."""
+
+        @kinetic.hookimpl(wrapper=True)
+        def authenticate(self) -> Iterator[None]:
+            other.session()
+            yield
+            raise kinetic.TransportError("no answer within the deadline")
+
+    assert org.source(store, observers=[Stopped()]).session() == other.peek()
+    assert logins() == 2
+
+
 def test_a_damaged_entry_causes_a_warning_and_a_login(
     org: Org, store: dict[str, str], folder: Path, logins: Callable[[], int], caplog: pytest.LogCaptureFixture
 ) -> None:

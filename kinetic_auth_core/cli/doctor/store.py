@@ -107,6 +107,11 @@ def check_pauses(examination: Examination) -> None:
         return
     with warnings_captured() as warnings:
         found = source.status()
+        try:
+            source._flow.grant_record()  # noqa: SLF001 - the status says that it is unknown, and not why
+        except KineticAuthError as error:
+            report.failed("refresh token", error, "store")
+            return
     if found.grant == "lost":
         what = "the refresh token that is kept cannot be used any more."
         report.add(

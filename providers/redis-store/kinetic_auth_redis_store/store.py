@@ -4,6 +4,7 @@ import hmac
 import logging
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
@@ -61,6 +62,11 @@ def _check_replicas(_instance: object, _attribute: object, value: int) -> None:
         raise ConfigurationError("must be a number of replicas, 0 or more")
 
 
+def _now() -> tuple[float, float]:
+    """By two clocks: the first stands still while the machine sleeps, the second may be set back."""
+    return time.monotonic(), time.time()
+
+
 @attrs.define(eq=False)
 class RedisStore(SessionStore, metaclass=ValidatedMeta):
     """Keeps sessions in Redis or Valkey, so that all processes of a deployment share one login.
@@ -78,9 +84,15 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
 
     Raises:
         ConfigurationError: Settings are missing or wrong; all are named.
+
+    Attributes:
+        most_idle_s: Seconds for which an idle connection is used again. A store is asked about once in the life of a
+            session, and a gateway or balancer forgets an idle connection after minutes without a word: a command that
+            is sent over it gets no answer.
     """
 
     durable: ClassVar[bool] = True
+    most_idle_s: ClassVar[float] = 10.0
 
     url: str = setting(
         help="Where Redis is: redis://, rediss:// (TLS) or unix://; may hold a password.",
@@ -100,6 +112,7 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
         default=0, help="Replicas that have to confirm each value (WAIT).", validator=_check_replicas
     )
     _client: Once[Any] = attrs.field(init=False, repr=False, factory=Once)
+    _clean_at: tuple[float, float] = attrs.field(init=False, repr=False, factory=_now)
     _sealer: Once[Sealer] = attrs.field(init=False, repr=False, factory=Once)
     _warned: threading.Lock = attrs.field(init=False, repr=False, factory=threading.Lock)
 
@@ -210,11 +223,19 @@ class RedisStore(SessionStore, metaclass=ValidatedMeta):
     def _await_replicas(self, client: Any) -> None:
         confirmed = client.wait(self.replicas, _milliseconds(self.timeout / 2))
         if confirmed < self.replicas:
-            logger.warning("%d of %d replicas have confirmed a value in time", confirmed, self.replicas)
+            logger.warning(
+                "Redis: %d of %d replicas have confirmed a value in time, so a failover may lose it",
+                confirmed,
+                self.replicas,
+            )
 
     def _redis(self) -> Any:
-        """The client; untyped, because redis-py types each answer as a possible awaitable."""
-        return self._client.get(lambda: connect(self.url, self.timeout))
+        """The client, without idle connections; untyped: redis-py types each answer as a possible awaitable."""
+        client, now = self._client.get(lambda: connect(self.url, self.timeout)), _now()
+        if max(each - then for each, then in zip(now, self._clean_at, strict=True)) > self.most_idle_s:
+            self._clean_at = now
+            client.connection_pool.disconnect(inuse_connections=False)  # what stays was in use since then
+        return client
 
     def _seal(self) -> Sealer:
         return self._sealer.get(lambda: FernetSealer(keys_of(self.key)) if self.encrypt else PlainSealer())

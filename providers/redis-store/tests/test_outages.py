@@ -158,6 +158,7 @@ class Endpoint:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
+        self._forgotten: set[socket.socket] = set()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
@@ -165,6 +166,10 @@ class Endpoint:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+
+    def forget(self) -> None:
+        """Forget the connections without a word, as a gateway does when they were idle for minutes."""
+        self._forgotten.update(self._sockets)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -174,11 +179,11 @@ class Endpoint:
                 for each in (pair, pair[::-1]):
                     threading.Thread(target=self._copy, args=each, daemon=True).start()
 
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                target.sendall(data)
+                if source not in self._forgotten:
+                    target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 
 
@@ -198,6 +203,24 @@ def test_after_a_failover_that_leaves_connections_open_the_new_master_is_found(
     assert store.put("key", b"after", expires_in_s=60)
     with after.client() as client:
         assert client.dbsize() == 1
+    endpoint.close()
+
+
+def test_a_connection_that_was_idle_is_replaced_before_it_is_used_as_a_gateway_may_have_forgotten_it(
+    server: Any, new_store: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = Endpoint(server.port)
+    store = new_store(f"redis://127.0.0.1:{endpoint.port}/0", KEY, timeout=0.5)
+    for call in calls(store):
+        call()
+        endpoint.forget()
+        with pytest.raises(redis.TimeoutError):
+            call()
+        monkeypatch.setattr(RedisStore, "most_idle_s", 0.0)
+        call()
+        endpoint.forget()
+        call()
+        monkeypatch.undo()
     endpoint.close()
 
 
