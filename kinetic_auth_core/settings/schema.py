@@ -357,6 +357,15 @@ def texts_in(value: Any) -> Iterator[str]:
         yield from texts_in(reveal(value))
 
 
+def text_of(value: Any) -> str | None:
+    """The text that a setting holds, also as bytes or pydantic's `SecretStr`; None if it holds none.
+
+    Args:
+        value: The value.
+    """
+    return next(texts_in(value), None)
+
+
 def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:
     """The groups of settings of which a class needs exactly one: its attribute `exactly_one_of`, if it has one."""
     return tuple(tuple(group) for group in getattr(cls, "exactly_one_of", ()))

@@ -11,7 +11,8 @@ import pytest
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.locations import parse_reference
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, LoginHooks
-from kinetic_auth_core.settings.schema import secret_texts
+from kinetic_auth_core.settings.schema import secret_texts, texts_in
+from kinetic_auth_core.testing import Alter, SalesforceEmulator
 
 CANARY = "canary-of-plugins-7f3a"
 PIN = 88_12_88_12
@@ -154,6 +155,30 @@ def test_a_store_that_cannot_be_made_is_a_problem_of_the_configuration(install: 
         kinetic.resolve("password", store={"name": "quoting", "password": CANARY})
 
     assert CANARY not in shown(raised.value)
+
+
+@attrs.frozen
+class HiddenSecret(kinetic.GrantAuthenticator):
+    client_id: str = kinetic.setting(help="The app.")
+    client_secret: Any = kinetic.setting(help="Its secret.", secret=True)
+
+    def grant(self, request: kinetic.LoginRequest) -> dict[str, str]:
+        secret = next(texts_in(self.client_secret))
+        return {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": secret}
+
+
+@pytest.mark.parametrize("hide", [Hidden, str.encode], ids=["SecretStr", "bytes"])
+def test_a_client_secret_that_is_not_plain_text_checks_the_signature_and_introspects(
+    hide: Callable[[str], Any],
+) -> None:
+    with SalesforceEmulator() as sf:
+        login = sf.default
+        source = kinetic.SessionSource(HiddenSecret(login.client_id, hide(login.client_secret), login_url=sf.url))
+        assert source.introspect(source.session()).active
+
+        sf.break_transport(Alter(replace_fields={"signature": "c2lnbmF0dXJl"}))
+        with pytest.raises(kinetic.SessionRejectedError, match="signature"):
+            source.authenticate()
 
 
 def test_objects_without_settings_have_no_secrets() -> None:
