@@ -263,7 +263,8 @@ class Setting:
             raise_interruption(error)
             if self.secret:  # the text of the error may quote the value
                 raise ValueError(f"was refused ({type(error).__name__})") from None
-            raise ValueError(str(error) or type(error).__name__) from error
+            is_of_attrs = len(error.args) > 1 and isinstance(error.args[1], attrs.Attribute)  # its text is the first
+            raise ValueError(str(error.args[0] if is_of_attrs else error) or type(error).__name__) from error
 
     def displayed(self, value: Any) -> Any:
         """The value as `explain()` and the CLI display it."""

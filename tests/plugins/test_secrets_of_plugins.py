@@ -168,7 +168,7 @@ class HiddenSecret(kinetic.GrantAuthenticator):
 
 
 @pytest.mark.parametrize("hide", [Hidden, str.encode], ids=["SecretStr", "bytes"])
-def test_a_client_secret_that_is_not_plain_text_checks_the_signature_and_introspects(
+def test_a_client_secret_that_is_not_plain_text_verifies_and_introspects(
     hide: Callable[[str], Any],
 ) -> None:
     with SalesforceEmulator() as sf:

@@ -228,3 +228,33 @@ def test_from_env_reports_each_with_its_variable(monkeypatch: pytest.MonkeyPatch
         "login_url (from SF_LOGIN_URL): must be the org's My Domain",
         "deadline (from SF_DEADLINE): must be a number of seconds above 0, up to 86400",
     )
+
+
+@attrs.frozen
+class OfAttrs:
+    """attrs' own validators: what some raise has the field and the value behind its text."""
+
+    name: str = kinetic.setting("abc", help="", validator=attrs.validators.matches_re("[a-z]+"))
+    mode: str = kinetic.setting("a", help="", validator=attrs.validators.in_(["a", "b"]))
+    number: Any = kinetic.setting(1, help="", validator=attrs.validators.instance_of(int))
+    table: dict[str, Any] = kinetic.setting(
+        default=attrs.Factory(dict),
+        help="",
+        validator=attrs.validators.deep_mapping(attrs.validators.instance_of(str), attrs.validators.instance_of(str)),
+    )
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        raise NotImplementedError
+
+
+def test_what_a_validator_of_attrs_says_is_one_sentence(install: Install) -> None:
+    install("acme-attrs", f"from {__name__} import OfAttrs", {"authenticators": {"acme-attrs": "acme_attrs:OfAttrs"}})
+    with pytest.raises(kinetic.ConfigurationError) as raised:
+        kinetic.resolve("acme-attrs", name="A", mode="c", number="1", table={"a": 1})
+    assert [problem.partition(" (from keyword): ")[2] for problem in raised.value.problems] == [
+        "'name' must match regex '[a-z]+' ('A' doesn't)",
+        "'mode' must be in ['a', 'b'] (got 'c')",
+        "'number' must be <class 'int'> (got '1' that is a <class 'str'>).",
+        "'table' must be <class 'str'> (got 1 that is a <class 'int'>).",
+    ]
