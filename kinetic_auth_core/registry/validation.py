@@ -4,7 +4,7 @@ import abc
 import functools
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import attrs
@@ -100,7 +100,18 @@ def _settings_mistake(cls: Any) -> str | None:
     for each in schema(cls):
         if mistake := each.mistake():
             return f"has an unusable setting {each.name!r}: {mistake}"
-    return None
+    return _group_mistake(cls, [each.name for each in schema(cls)])
+
+
+def _group_mistake(cls: Any, names: Collection[str]) -> str | None:
+    groups = getattr(cls, "exactly_one_of", ())
+    if not isinstance(groups, Collection) or any(isinstance(each, str) for each in groups):
+        what = "write each group as a tuple of names, (('key', 'key_path'),)"
+    elif unknown := [name for group in exactly_one_of(cls) for name in group if name not in names]:
+        what = f"{unknown[0]!r} is not one of its settings{suggest(unknown[0], names)}"
+    else:
+        return None
+    return f"has an unusable exactly_one_of: {what}"
 
 
 def settings_not_declared_secret(cls: type) -> list[str]:

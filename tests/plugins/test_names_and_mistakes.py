@@ -152,6 +152,21 @@ ROWS = {
         "    def authenticate(self): ...\n    n: int = kinetic.setting('three', help='', converter=int)\n",
         "has an unusable setting 'n': its default does not fit its type: invalid literal for int()",
     ),
+    "GroupIsText": (
+        HOOK,
+        "    def authenticate(self): ...\n    key: str = ''\n    exactly_one_of = ('key', 'path')\n",
+        "has an unusable exactly_one_of: write each group as a tuple of names, (('key', 'key_path'),)",
+    ),
+    "NoGroups": (
+        GRANT,
+        "    def grant(self, request): ...\n    exactly_one_of = None\n",
+        "has an unusable exactly_one_of: write each group as a tuple of names",
+    ),
+    "GroupMisspelt": (
+        GRANT,
+        "    def grant(self, request): ...\n    key: str = ''\n    exactly_one_of = (('key', 'login_urll'),)\n",
+        "has an unusable exactly_one_of: 'login_urll' is not one of its settings (did you mean 'login_url'?)",
+    ),
     "Reserved": (
         HOOK,
         "    def authenticate(self): ...\n    store_url: str = kinetic.setting('', help='')\n",
