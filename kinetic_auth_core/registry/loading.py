@@ -16,7 +16,7 @@ from stevedore.driver import DriverManager
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
-from kinetic_auth_core.redaction import mask, redact_error, redacted_cause
+from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -109,7 +109,7 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
         raise_interruption(error)
-        raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}", "does not import") from error
+        raise _invalid(plugin, f"does not import: {describe(error)}", "does not import") from error
 
 
 def authenticator_problem(cls: type) -> str | None:
@@ -262,7 +262,7 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
         raise
     except Exception as error:
         raise_interruption(error)
-        raise _invalid(plugin, f"cannot be instantiated: {type(error).__name__}: {error}") from error
+        raise _invalid(plugin, f"cannot be instantiated: {describe(error)}") from error
 
 
 def _check_settings(group: str, plugin: InstalledPlugin, cls: type, *, has_table: bool) -> None:

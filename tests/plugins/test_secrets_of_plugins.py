@@ -157,6 +157,29 @@ def test_a_store_that_cannot_be_made_is_a_problem_of_the_configuration(install: 
     assert CANARY not in shown(raised.value)
 
 
+def test_an_error_without_a_text_is_its_type_alone(install: Callable[..., Path]) -> None:
+    class Silent:
+        @kinetic.hookimpl
+        def load_key(self, reference: kinetic.Reference) -> bytes:
+            raise TimeoutError
+
+    @attrs.frozen
+    class Asserting:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            raise AssertionError
+
+    with pytest.raises(kinetic.AuthenticationError, match=r"the plugin 'Asserting' raised AssertionError\. Remedy: "):
+        kinetic.SessionSource(Asserting()).session()
+    reference = parse_reference("silent://x", {"silent"})
+    assert reference is not None
+    with pytest.raises(kinetic.KeyLoadError, match=r"the key loader raised TimeoutError$"):
+        KeyLoaderHooks(Silent()).load_key(reference)
+    install("empty-import", "raise RuntimeError\n", {"authenticators": {"empty-import": "empty_import:P"}})
+    with pytest.raises(kinetic.ProviderLoadError, match=r"does not import: RuntimeError\."):
+        kinetic.resolve("empty-import")
+
+
 @attrs.frozen
 class HiddenSecret(kinetic.GrantAuthenticator):
     client_id: str = kinetic.setting(help="The app.")
