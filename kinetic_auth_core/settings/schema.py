@@ -168,7 +168,7 @@ class Setting:
                 raise
         if self.required and value == "":
             raise ValueError("is empty")
-        if convert is not None:
+        if convert is not None and not isinstance(convert, attrs.Converter):  # the latter may need the instance
             coerce(self.converted(value), self.type)
         return value
 
@@ -179,7 +179,7 @@ class Setting:
             ValueError: The converter refuses it; the text says why, without the secret.
         """
         convert: Any = self._attribute.converter
-        if convert is None or isinstance(convert, attrs.Converter):  # the latter may need the instance
+        if convert is None or isinstance(convert, attrs.Converter):  # as above
             return value
         return self._guarded(convert, value)
 

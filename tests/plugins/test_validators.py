@@ -258,3 +258,20 @@ def test_what_a_validator_of_attrs_says_is_one_sentence(install: Install) -> Non
         "'number' must be <class 'int'> (got '1' that is a <class 'str'>).",
         "'table' must be <class 'str'> (got 1 that is a <class 'int'>).",
     ]
+
+
+@pytest.mark.parametrize("takes_self", [True, False])
+def test_a_converter_that_attrs_calls_may_change_the_type(install: Install, takes_self: bool) -> None:
+    source = (
+        "import datetime\n\n\n@attrs.frozen\nclass P:\n    day: datetime.date = kinetic.setting(help='', converter="
+        f"attrs.Converter(lambda text, *_: datetime.date.fromisoformat(text), takes_self={takes_self}))\n\n"
+        "    @kinetic.hookimpl\n    def authenticate(self):\n"
+        "        org = 'https://login.salesforce.com/id/00D000000000001AAA/005000000000001AAA'\n"
+        "        return kinetic.SalesforceSession(f'00D!{self.day.year}', 'https://acme.my.salesforce.com', org, '0')\n"
+    )
+    install("acme-day", source, {"authenticators": {"acme-day": "acme_day:P"}})
+    assert kinetic.resolve("acme-day", day="2026-11-29").session().access_token == "00D!2026"
+    with pytest.raises(
+        kinetic.ConfigurationError, match="^Cannot make 'acme-day': ValueError: Invalid isoformat string"
+    ):
+        kinetic.resolve("acme-day", day="soon")
