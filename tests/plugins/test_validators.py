@@ -9,7 +9,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.construct import refusals
-from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.settings.schema import LiteralText, schema
 
 CALLS: list[tuple[str, Any]] = []
 PLAIN_HTTP = "is plain http"
@@ -271,7 +271,17 @@ def test_a_converter_that_attrs_calls_may_change_the_type(install: Install, take
     )
     install("acme-day", source, {"authenticators": {"acme-day": "acme_day:P"}})
     assert kinetic.resolve("acme-day", day="2026-11-29").session().access_token == "00D!2026"
-    with pytest.raises(
-        kinetic.ConfigurationError, match="^Cannot make 'acme-day': ValueError: Invalid isoformat string"
-    ):
+    with pytest.raises(kinetic.ConfigurationError, match="'acme-day': ValueError: Invalid isoformat string"):
         kinetic.resolve("acme-day", day="soon")
+
+
+def test_a_secret_of_a_reference_is_text_in_messages() -> None:
+    @attrs.frozen
+    class Pin(kinetic.GrantAuthenticator):
+        pin: int = kinetic.setting(help="", secret=True)
+
+        def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+            return {}
+
+    with pytest.raises(kinetic.ConfigurationError, match=r"^Cannot make Pin: pin: expected a whole number, got text$"):
+        Pin(LiteralText("1234"))  # type: ignore[arg-type]
