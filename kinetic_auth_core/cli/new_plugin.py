@@ -110,8 +110,8 @@ def _next_steps(entry: str, folder: Path) -> list[str]:
     origin = importlib.metadata.distribution(CORE).read_text("direct_url.json")  # PEP 610: not there, if from an index
     url = urlsplit(json.loads(origin)["url"] if origin else "")
     core = [f'pip install "{unquote(url.path)}[cli,testing]"'] if url.scheme == "file" else []
-    enter = ["python -m venv .venv && . .venv/bin/activate"]
-    return [f"cd {shlex.quote(str(folder))}", *enter, *core, 'pip install -e ".[test]"', "pytest", f"kinetic-auth plugins {entry}"]
+    enter = [f"cd {shlex.quote(str(folder))}", "python -m venv .venv && . .venv/bin/activate"]
+    return [*enter, *core, 'pip install -e ".[test]"', "pytest", f"kinetic-auth plugins {entry}"]
 
 
 def _entry_name(name: str, vendor: str | None, group: str) -> str:
