@@ -11,11 +11,11 @@ import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.locations import parse_reference
-from kinetic_auth_core.redaction import secret_boundary
+from kinetic_auth_core.redaction import mask, secret_boundary
 from kinetic_auth_core.registry.hookspecs import PROJECT
 from kinetic_auth_core.settings.fields import command_setting, construction, deferred, setting
 from kinetic_auth_core.settings.hosts import login_url_setting, url_setting
-from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
+from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema, secret_texts
 
 T = TypeVar("T")
 
@@ -271,7 +271,8 @@ def _check(instance: Any) -> None:
         if problem := group_problem(schema(cls), group, given):
             problems.append(problem)
     if problems:
-        raise ConfigurationError.of(f"Cannot make {cls.__name__}", problems)
+        secrets = secret_texts(instance)  # which a validator of another setting may quote
+        raise ConfigurationError.of(f"Cannot make {cls.__name__}", [mask(each, secrets) for each in problems])
 
 
 def reference_problem(value: object) -> str | None:

@@ -157,6 +157,51 @@ def test_a_store_that_cannot_be_made_is_a_problem_of_the_configuration(install: 
     assert CANARY not in shown(raised.value)
 
 
+@attrs.frozen
+class Comparing(kinetic.GrantAuthenticator):
+    """The validator of one setting quotes another one, which is a secret."""
+
+    client_secret: Any = kinetic.setting(help="Its secret.", secret=True)
+    label: str = kinetic.setting(help="A label.")
+
+    @label.validator
+    def _differs(self, _attribute: object, value: str) -> None:
+        raise ValueError(f"{value} is like {next(texts_in(self.client_secret))}")
+
+    def grant(self, request: kinetic.LoginRequest) -> dict[str, str]:
+        return {}
+
+
+@attrs.frozen
+class PlainComparing:
+    """The same, without checks of its own."""
+
+    client_secret: Any = kinetic.setting(help="Its secret.", secret=True)
+    label: str = kinetic.setting(help="A label.", validator=Comparing._differs)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "secret", [CANARY, CANARY.encode(), [CANARY], Hidden(CANARY)], ids=lambda secret: type(secret).__name__
+)
+def test_what_a_validator_says_does_not_show_another_setting_that_is_secret(
+    secret: object, install: Callable[..., Path]
+) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match=r"label: a is like \*{8}") as by_hand:
+        Comparing(secret, "a")
+    assert CANARY not in shown(by_hand.value)
+
+    classes = {"comparing": "comparing:Comparing", "plain-comparing": "comparing:PlainComparing"}
+    install("comparing", f"from {__name__} import Comparing, PlainComparing", {"authenticators": classes})
+    for name in classes:
+        with pytest.raises(kinetic.ConfigurationError, match=r"label \(from keyword\): a is like \*{8}") as resolved:
+            kinetic.resolve(name, client_secret=secret, label="a")
+        assert CANARY not in shown(resolved.value)
+
+
 def test_an_error_without_a_text_is_its_type_alone(install: Callable[..., Path]) -> None:
     class Silent:
         @kinetic.hookimpl
