@@ -160,7 +160,7 @@ class Setting:
         Raises:
             ValueError: It is invalid; the text says why, without the secret.
         """
-        convert = self._attribute.converter
+        convert: Any = self._attribute.converter
         try:
             value = coerce(value, self.type, text=text)
         except ValueError:
