@@ -121,8 +121,6 @@ def authenticator_problem(cls: type) -> str | None:
 def _authenticator_problem(cls: Any) -> str | None:
     if not attrs.has(cls):
         return "is not an attrs class: decorate it with @attrs.frozen"
-    if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
-        return "has settings of its own but no decorator: decorate it with @attrs.frozen"
     if mistake := hook_mistake(hooks := marked(cls)) or method_mistake(cls) or spec_mistake(cls, hooks, Authenticator):
         return mistake
     manager = plugin_manager(Authenticator)

@@ -97,6 +97,8 @@ def settings_mistake(cls: type) -> str | None:
 
 @functools.cache
 def _settings_mistake(cls: Any) -> str | None:
+    if any(isinstance(value, _FIELD) for value in vars(cls).values()):
+        return "has settings of its own but no decorator: decorate it with @attrs.frozen"
     for each in schema(cls):
         if mistake := each.mistake():
             return f"has an unusable setting {each.name!r}: {mistake}"

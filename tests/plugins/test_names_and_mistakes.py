@@ -296,6 +296,23 @@ def test_the_settings_of_every_kind_of_plugin_are_checked(
         load("acme-bad")
 
 
+def test_a_class_that_inherits_without_a_decorator_is_refused(install: Install) -> None:
+    class Undecorated(kinetic.GrantAuthenticator):
+        ticket: str = kinetic.setting(help="")
+
+        def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+            return {}
+
+    problem = "has settings of its own but no decorator: decorate it with @attrs.frozen"
+    with pytest.raises(kinetic.ConfigurationError, match=f"^Undecorated {problem}"):
+        Undecorated(ticket="x")
+
+    source = "class P(kinetic.MemoryStore):\n    url: str = kinetic.setting(help='')\n"
+    install("bad", source, {"session_stores": {"acme-bad": "bad:P"}})
+    with pytest.raises(kinetic.ProviderLoadError, match=problem):
+        load_session_store("acme-bad")
+
+
 def test_a_misspelt_hook_of_an_observer_shows_the_hooks_of_observers(install: Install) -> None:
     source = "@attrs.frozen\nclass P:\n    path: str\n    @kinetic.hookimpl\n    def session_isued(self): ...\n"
     install("bad", source, {"observers": {"acme-bad": "bad:P"}})
