@@ -109,7 +109,12 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
         raise_interruption(error)
-        raise _invalid(plugin, f"does not import: {describe(error)}", "does not import") from error
+        failure = _invalid(plugin, f"does not import: {describe(error)}", "does not import")
+        module = plugin.target.partition(":")[0]
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            keep = f"have it kept, such as by PyInstaller's --hidden-import {module}."
+            failure.remedy += f" Where the packaging has left its module out, {keep}"
+        raise failure from error
 
 
 def authenticator_problem(cls: type) -> str | None:

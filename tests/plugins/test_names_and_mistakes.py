@@ -313,6 +313,16 @@ def test_a_class_that_inherits_without_a_decorator_is_refused(install: Install) 
         load_session_store("acme-bad")
 
 
+def test_a_plugin_whose_module_is_not_there_says_how_to_get_it(install: Install) -> None:
+    install("acme-frozen", "", {"authenticators": {"acme-frozen": "acme_left_out.sso:P"}})
+    with pytest.raises(kinetic.ProviderLoadError, match="No module named 'acme_left_out'") as caught:
+        load_authenticator("acme-frozen")
+    assert caught.value.remedy == (
+        "Update acme-frozen, or report this to its authors. Where the packaging has left its module out, have it kept, "
+        "such as by PyInstaller's --hidden-import acme_left_out.sso."
+    )
+
+
 def test_a_misspelt_hook_of_an_observer_shows_the_hooks_of_observers(install: Install) -> None:
     source = "@attrs.frozen\nclass P:\n    path: str\n    @kinetic.hookimpl\n    def session_isued(self): ...\n"
     install("bad", source, {"observers": {"acme-bad": "bad:P"}})
