@@ -15,7 +15,7 @@ from kinetic_auth_core.redaction import mask, secret_boundary
 from kinetic_auth_core.registry.hookspecs import PROJECT
 from kinetic_auth_core.settings.fields import command_setting, construction, deferred, setting
 from kinetic_auth_core.settings.hosts import login_url_setting, url_setting
-from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema, secret_texts
+from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema, texts_in
 
 T = TypeVar("T")
 
@@ -267,14 +267,15 @@ def _check(instance: Any) -> None:
             if each.secret and (problem := reference_problem(each.value_of(instance))):
                 problems.append(f"{each.name}: {problem}")
         except ValueError as error:
-            problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
+            others = [other.value_of(instance) for other in schema(cls) if other.secret and other is not each]
+            what = mask(getattr(error, "message", None) or str(error), texts_in(others))  # it may quote another setting
+            problems.append(f"{each.name}: {what}")
     for group in exactly_one_of(cls):
         given = [name for name in group if getattr(instance, name) not in (None, "")]
         if problem := group_problem(schema(cls), group, given):
             problems.append(problem)
     if problems:
-        secrets = secret_texts(instance)  # which a validator of another setting may quote
-        raise ConfigurationError.of(f"Cannot make {cls.__name__}", [mask(each, secrets) for each in problems])
+        raise ConfigurationError.of(f"Cannot make {cls.__name__}", problems)
 
 
 def reference_problem(value: object) -> str | None:
