@@ -75,7 +75,7 @@ def redacted_cause(error: BaseException, secrets: Iterable[str]) -> BaseExceptio
     if not any(_gives_away(link, secrets) for link in _links(error)):
         return error
     module = "" if type(error).__module__ == "builtins" else f"{type(error).__module__}."
-    return LibraryError(mask(f"{module}{type(error).__qualname__}: {_text(error)}", secrets))
+    return LibraryError(mask(_named(f"{module}{type(error).__qualname__}", error), secrets))
 
 
 def redact_chain(error: BaseException, secrets: Iterable[str]) -> None:
@@ -207,17 +207,18 @@ def _gives_away(error: BaseException, secrets: Iterable[str]) -> bool:
         return True
 
 
-def _text(error: BaseException) -> str:
-    """What an error says, if it can."""
+def _named(name: str, error: BaseException) -> str:
+    """An error's name, and what it says if it can."""
     try:
-        return str(error)
+        text = str(error)
     except Exception:  # noqa: BLE001 - foreign code
-        return "it cannot be shown"
+        text = "it cannot be shown"
+    return f"{name}: {text}" if text else name
 
 
 def describe(error: BaseException) -> str:
     """Type and message of a foreign error, for a sentence; a `LibraryError` has both in its message."""
-    return str(error) if isinstance(error, LibraryError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, LibraryError) else _named(type(error).__name__, error)
 
 
 #: Shorter secrets are parts of common words.

@@ -4,6 +4,7 @@ import datetime as dt
 import importlib.metadata
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
@@ -85,10 +86,10 @@ def new_plugin(name: str, kind: str, vendor: str | None, output: str | None, as_
     entry = _entry_name(name, vendor, _KINDS[kind].group)
     words = _words(entry, _KINDS[kind])
     folder = Path(output or words["distribution"])
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigurationError(f"{folder} exists and is not an empty folder.", remedy="Give another --output.")
     files = []
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigurationError(f"{folder} exists and is not an empty folder.", remedy="Give another --output.")
         for path, text in _files(kind, words):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,8 +110,8 @@ def _next_steps(entry: str, folder: Path) -> list[str]:
     origin = importlib.metadata.distribution(CORE).read_text("direct_url.json")  # PEP 610: not there, if from an index
     url = urlsplit(json.loads(origin)["url"] if origin else "")
     core = [f'pip install "{unquote(url.path)}[cli,testing]"'] if url.scheme == "file" else []
-    enter = ["python -m venv .venv && . .venv/bin/activate"]
-    return [f"cd {folder}", *enter, *core, 'pip install -e ".[test]"', "pytest", f"kinetic-auth plugins {entry}"]
+    enter = [f"cd {shlex.quote(str(folder))}", "python -m venv .venv && . .venv/bin/activate"]
+    return [*enter, *core, 'pip install -e ".[test]"', "pytest", f"kinetic-auth plugins {entry}"]
 
 
 def _entry_name(name: str, vendor: str | None, group: str) -> str:

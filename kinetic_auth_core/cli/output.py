@@ -6,6 +6,7 @@ none where `NO_COLOR` or `CLICOLOR=0` is set, or `TERM` is `dumb`; `FORCE_COLOR`
 
 import contextlib
 import datetime as dt
+import enum
 import io
 import json
 import os
@@ -49,7 +50,11 @@ def note(text: str) -> None:
 def emit_json(document: object) -> None:
     """Print the result as JSON in ASCII; values without a JSON type become text."""
     current_run().has_printed = True
-    emit(json.dumps(document, indent=2, default=str))
+    emit(json.dumps(document, indent=2, default=_json_value))
+
+
+def _json_value(value: object) -> object:
+    return value.value if isinstance(value, enum.Enum) else str(value)
 
 
 def emit_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -86,6 +91,8 @@ def displayed(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return ", ".join(map(displayed, value))
+    if isinstance(value, enum.Enum):  # as a config file has it
+        return displayed(value.value)
     return printable(str(value).replace("\n", "\\n")) or '""'
 
 

@@ -19,7 +19,7 @@ import attrs
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.config.environment import Configuration
-from kinetic_auth_core.config.merge import MergedSettings, file_layer, merge, texts
+from kinetic_auth_core.config.merge import MergedSettings, file_layer, merge
 from kinetic_auth_core.errors import ConfigurationError, KeyLoadError, KineticAuthError, ProviderLoadError
 from kinetic_auth_core.locations import BUILTIN_SCHEMES, Reference, expanded, load_builtin
 from kinetic_auth_core.redaction import describe, mask, redacted_cause
@@ -62,7 +62,8 @@ def why_refused(cls: type, merged: MergedSettings, problems: Iterable[str]) -> l
             (`ValidatedMeta`), all validators are asked.
     """
     found = [] if getattr(cls, "validates_after_init", False) else refused(cls, merged)
-    secrets = [text for each in schema(cls) if each.secret for text in texts(merged.values.get(each.name))]
+    values = [merged.values.get(each.name) for each in schema(cls) if each.secret]
+    secrets = list(texts_in([list(value.items) if isinstance(value, KeyList) else value for value in values]))
     return [mask(problem, secrets) for problem in found or located(problems, merged.rows)]
 
 

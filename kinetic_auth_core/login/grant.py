@@ -36,7 +36,7 @@ from kinetic_auth_core.settings.fields import (
     setting,
 )
 from kinetic_auth_core.settings.hosts import DEFAULT_LOGIN_URL, login_url_setting
-from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts
+from kinetic_auth_core.settings.schema import exactly_one_of, schema, secret_texts, text_of
 from kinetic_auth_core.transport.connections import Deadline, Transports, not_counted, tallied
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ class GrantAuthenticator(metaclass=ValidatedMeta, kw_only=True):
                 login,
                 request,
                 api_version=self.api_version,
-                client_secret=getattr(self, "client_secret", None),
+                client_secret=text_of(getattr(self, "client_secret", None)),
                 must_be_signed=self.answers_are_signed,
                 granted=lambda answer: self._have_granted(login, asked, answer),
                 keeps_unsigned=self.single_use,

@@ -37,6 +37,7 @@ from kinetic_auth_core.oauth.error_codes import (
 from kinetic_auth_core.oauth.retry import answered_at, retry_after_s
 from kinetic_auth_core.session import Introspection, SalesforceSession, harmless_texts, jwt_times, number
 from kinetic_auth_core.settings.fields import is_encodable
+from kinetic_auth_core.settings.schema import text_of
 from kinetic_auth_core.transport.client import TokenRequest, TokenResponse, Transport
 
 REQUIRED = ("access_token", "instance_url")
@@ -418,14 +419,15 @@ def introspect(transport: Transport, session: SalesforceSession, context: Reques
     Raises:
         AuthenticationError: The app was refused, or there was no usable answer.
     """
+    secret = text_of(app.client_secret) or ""
     request = TokenRequest(
         {
             "token": session.access_token,
             "token_type_hint": "access_token",
             "client_id": app.client_id,
-            "client_secret": app.client_secret,
+            "client_secret": secret,
         },
-        [session.access_token, app.client_secret],
+        [session.access_token, secret],
     )
     response = ask(transport.post, f"{app.login_url}/services/oauth2/introspect", request, context)
     if response.status != 200:

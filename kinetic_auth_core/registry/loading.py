@@ -16,7 +16,7 @@ from stevedore.driver import DriverManager
 
 from kinetic_auth_core.concurrency import raise_interruption
 from kinetic_auth_core.errors import ConfigurationError, KineticAuthError, ProviderLoadError, UnknownProviderError
-from kinetic_auth_core.redaction import mask, redact_error, redacted_cause
+from kinetic_auth_core.redaction import describe, mask, redact_error, redacted_cause
 from kinetic_auth_core.registry.discovery import (
     ALL_ALLOWED,
     AUTHENTICATORS,
@@ -109,7 +109,12 @@ def _imported(group: str, plugin: InstalledPlugin) -> Any:
         return _FreshDriver(group, plugin).driver
     except (Exception, SystemExit) as error:
         raise_interruption(error)
-        raise _invalid(plugin, f"does not import: {type(error).__name__}: {error}", "does not import") from error
+        failure = _invalid(plugin, f"does not import: {describe(error)}", "does not import")
+        module = plugin.target.partition(":")[0]
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            keep = f"have it kept, such as by PyInstaller's --hidden-import {module}."
+            failure.remedy += f" Where the packaging has left its module out, {keep}"
+        raise failure from error
 
 
 def authenticator_problem(cls: type) -> str | None:
@@ -121,8 +126,6 @@ def authenticator_problem(cls: type) -> str | None:
 def _authenticator_problem(cls: Any) -> str | None:
     if not attrs.has(cls):
         return "is not an attrs class: decorate it with @attrs.frozen"
-    if any(isinstance(value, type(attrs.field())) for value in vars(cls).values()):
-        return "has settings of its own but no decorator: decorate it with @attrs.frozen"
     if mistake := hook_mistake(hooks := marked(cls)) or method_mistake(cls) or spec_mistake(cls, hooks, Authenticator):
         return mistake
     manager = plugin_manager(Authenticator)
@@ -262,7 +265,7 @@ def _made(group: str, plugin: InstalledPlugin, loaded: Any, allowed: AllowedPlug
         raise
     except Exception as error:
         raise_interruption(error)
-        raise _invalid(plugin, f"cannot be instantiated: {type(error).__name__}: {error}") from error
+        raise _invalid(plugin, f"cannot be instantiated: {describe(error)}") from error
 
 
 def _check_settings(group: str, plugin: InstalledPlugin, cls: type, *, has_table: bool) -> None:

@@ -4,18 +4,18 @@ import abc
 import functools
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import attrs
 
 from kinetic_auth_core.errors import ConfigurationError, suggest
 from kinetic_auth_core.locations import parse_reference
-from kinetic_auth_core.redaction import secret_boundary
+from kinetic_auth_core.redaction import mask, secret_boundary
 from kinetic_auth_core.registry.hookspecs import PROJECT
 from kinetic_auth_core.settings.fields import command_setting, construction, deferred, setting
 from kinetic_auth_core.settings.hosts import login_url_setting, url_setting
-from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema
+from kinetic_auth_core.settings.schema import LiteralText, exactly_one_of, group_problem, schema, texts_in
 
 T = TypeVar("T")
 
@@ -97,10 +97,23 @@ def settings_mistake(cls: type) -> str | None:
 
 @functools.cache
 def _settings_mistake(cls: Any) -> str | None:
+    if any(isinstance(value, _FIELD) for value in vars(cls).values()):
+        return "has settings of its own but no decorator: decorate it with @attrs.frozen"
     for each in schema(cls):
         if mistake := each.mistake():
             return f"has an unusable setting {each.name!r}: {mistake}"
-    return None
+    return _group_mistake(cls, [each.name for each in schema(cls)])
+
+
+def _group_mistake(cls: Any, names: Collection[str]) -> str | None:
+    groups = getattr(cls, "exactly_one_of", ())
+    if not isinstance(groups, Collection) or any(isinstance(each, str) for each in groups):
+        what = "write each group as a tuple of names, (('key', 'key_path'),)"
+    elif unknown := [name for group in exactly_one_of(cls) for name in group if name not in names]:
+        what = f"{unknown[0]!r} is not one of its settings{suggest(unknown[0], names)}"
+    else:
+        return None
+    return f"has an unusable exactly_one_of: {what}"
 
 
 def settings_not_declared_secret(cls: type) -> list[str]:
@@ -254,7 +267,9 @@ def _check(instance: Any) -> None:
             if each.secret and (problem := reference_problem(each.value_of(instance))):
                 problems.append(f"{each.name}: {problem}")
         except ValueError as error:
-            problems.append(f"{each.name}: {getattr(error, 'message', None) or error}")
+            others = [other.value_of(instance) for other in schema(cls) if other.secret and other is not each]
+            what = mask(getattr(error, "message", None) or str(error), texts_in(others))  # it may quote another setting
+            problems.append(f"{each.name}: {what}")
     for group in exactly_one_of(cls):
         given = [name for name in group if getattr(instance, name) not in (None, "")]
         if problem := group_problem(schema(cls), group, given):

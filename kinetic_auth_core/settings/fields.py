@@ -332,7 +332,7 @@ def _describe_type(arm: Any) -> str:
 
 
 def _describe_value(value: Any) -> str:
-    return _TYPE_NAMES.get(type(value)) or type(value).__name__
+    return "text" if isinstance(value, str) else _TYPE_NAMES.get(type(value)) or type(value).__name__
 
 
 def check_proxy(_instance: object, _attribute: object, value: object) -> None:

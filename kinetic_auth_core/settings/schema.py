@@ -164,7 +164,7 @@ class Setting:
         Raises:
             ValueError: It is invalid; the text says why, without the secret.
         """
-        convert = self._attribute.converter
+        convert: Any = self._attribute.converter
         try:
             value = coerce(value, self.type, text=text)
         except ValueError:
@@ -172,7 +172,7 @@ class Setting:
                 raise
         if self.required and value == "":
             raise ValueError("is empty")
-        if convert is not None:
+        if convert is not None and not isinstance(convert, attrs.Converter):  # the latter may need the instance
             coerce(self.converted(value), self.type)
         return value
 
@@ -183,7 +183,7 @@ class Setting:
             ValueError: The converter refuses it; the text says why, without the secret.
         """
         convert: Any = self._attribute.converter
-        if convert is None or isinstance(convert, attrs.Converter):  # the latter may need the instance
+        if convert is None or isinstance(convert, attrs.Converter):  # as above
             return value
         return self._guarded(convert, value)
 
@@ -267,7 +267,8 @@ class Setting:
             raise_interruption(error)
             if self.secret:  # the text of the error may quote the value
                 raise ValueError(f"was refused ({type(error).__name__})") from None
-            raise ValueError(str(error) or type(error).__name__) from error
+            is_of_attrs = len(error.args) > 1 and isinstance(error.args[1], attrs.Attribute)  # its text is the first
+            raise ValueError(str(error.args[0] if is_of_attrs else error) or type(error).__name__) from error
 
     def displayed(self, value: Any) -> Any:
         """The value as `explain()` and the CLI display it."""
@@ -361,6 +362,15 @@ def texts_in(value: Any) -> Iterator[str]:
         yield str(value)
     elif (reveal := getattr(type(value), "get_secret_value", None)) is not None:
         yield from texts_in(reveal(value))
+
+
+def text_of(value: Any) -> str | None:
+    """The text that a setting holds, also as bytes or pydantic's `SecretStr`; None if it holds none.
+
+    Args:
+        value: The value.
+    """
+    return next(texts_in(value), None)
 
 
 def exactly_one_of(cls: type) -> tuple[tuple[str, ...], ...]:

@@ -201,6 +201,16 @@ def test_a_folder_that_cannot_be_written_is_an_error(run: Run) -> None:
     assert "cannot be written" in outcome.message
 
 
+def test_a_name_that_is_too_long_for_a_folder_is_an_error(run: Run) -> None:
+    outcome = run("new-plugin", "a" * 300, "--kind", "observer")
+    assert outcome.code == 2
+    assert outcome.message.endswith("cannot be written: File name too long.")
+
+
+def test_the_printed_steps_work_for_a_folder_with_a_space(run: Run) -> None:
+    assert "  cd 'my plugin'" in run("new-plugin", "acme-sso", "--kind", "observer", "--output", "my plugin").out
+
+
 def test_the_templates_are_part_of_the_package() -> None:
     folder = Path(kinetic_auth_core.__file__).parent / "cli" / "templates"
     assert {path.name for path in folder.iterdir()} == {"common", *KINDS}

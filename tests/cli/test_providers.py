@@ -134,6 +134,19 @@ def test_the_settings_as_json(run: Run) -> None:
     assert settings["read_timeout"]["default"] == 30.0
 
 
+def test_a_choice_is_shown_as_it_is_written(run: Run, publish: Run) -> None:
+    source = (
+        "import enum\nimport attrs\nimport kinetic_auth_core as kinetic\n\n\n"
+        "class Mode(enum.Enum):\n    FAST = 'fast'\n\n\n"
+        "@attrs.frozen\nclass Sso:\n    mode: Mode = kinetic.setting(default=Mode.FAST, help='The mode.')\n\n"
+        "    @kinetic.hookimpl\n    def authenticate(self): ...\n"
+    )
+    publish("acme-sso", "sso", "acme_sso_choice:Sso", source)
+    assert run("providers", "sso").table["mode"] == ["SF_MODE", "fast", "-", "The mode."]
+    assert json.loads(run("providers", "sso", "--json").out)["settings"][0]["default"] == "fast"
+    assert run("config", "show", "sso", "--all").table["mode"] == ["fast", "default"]
+
+
 def test_the_settings_of_the_source_and_of_the_stores_are_listed_too(run: Run) -> None:
     outcome = run("providers", "password")
     assert outcome.table["login_budget"][:2] == ["SF_LOGIN_BUDGET", "1000"]

@@ -152,6 +152,21 @@ ROWS = {
         "    def authenticate(self): ...\n    n: int = kinetic.setting('three', help='', converter=int)\n",
         "has an unusable setting 'n': its default does not fit its type: invalid literal for int()",
     ),
+    "GroupIsText": (
+        HOOK,
+        "    def authenticate(self): ...\n    key: str = ''\n    exactly_one_of = ('key', 'path')\n",
+        "has an unusable exactly_one_of: write each group as a tuple of names, (('key', 'key_path'),)",
+    ),
+    "NoGroups": (
+        GRANT,
+        "    def grant(self, request): ...\n    exactly_one_of = None\n",
+        "has an unusable exactly_one_of: write each group as a tuple of names",
+    ),
+    "GroupMisspelt": (
+        GRANT,
+        "    def grant(self, request): ...\n    key: str = ''\n    exactly_one_of = (('key', 'login_urll'),)\n",
+        "has an unusable exactly_one_of: 'login_urll' is not one of its settings (did you mean 'login_url'?)",
+    ),
     "Reserved": (
         HOOK,
         "    def authenticate(self): ...\n    store_url: str = kinetic.setting('', help='')\n",
@@ -279,6 +294,33 @@ def test_the_settings_of_every_kind_of_plugin_are_checked(
     install("bad", bad, {group: {"acme-bad": "bad:P"}})
     with pytest.raises(kinetic.ProviderLoadError, match=r"\(bad:P\) has an unusable setting 'n': its default"):
         load("acme-bad")
+
+
+def test_a_class_that_inherits_without_a_decorator_is_refused(install: Install) -> None:
+    class Undecorated(kinetic.GrantAuthenticator):
+        ticket: str = kinetic.setting(help="")
+
+        def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+            return {}
+
+    problem = "has settings of its own but no decorator: decorate it with @attrs.frozen"
+    with pytest.raises(kinetic.ConfigurationError, match=f"^Undecorated {problem}"):
+        Undecorated(ticket="x")
+
+    source = "class P(kinetic.MemoryStore):\n    url: str = kinetic.setting(help='')\n"
+    install("bad", source, {"session_stores": {"acme-bad": "bad:P"}})
+    with pytest.raises(kinetic.ProviderLoadError, match=problem):
+        load_session_store("acme-bad")
+
+
+def test_a_plugin_whose_module_is_not_there_says_how_to_get_it(install: Install) -> None:
+    install("acme-frozen", "", {"authenticators": {"acme-frozen": "acme_left_out.sso:P"}})
+    with pytest.raises(kinetic.ProviderLoadError, match="No module named 'acme_left_out'") as caught:
+        load_authenticator("acme-frozen")
+    assert caught.value.remedy == (
+        "Update acme-frozen, or report this to its authors. Where the packaging has left its module out, have it kept, "
+        "such as by PyInstaller's --hidden-import acme_left_out.sso."
+    )
 
 
 def test_a_misspelt_hook_of_an_observer_shows_the_hooks_of_observers(install: Install) -> None:

@@ -11,7 +11,8 @@ import pytest
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.locations import parse_reference
 from kinetic_auth_core.registry.hookspecs import KeyLoaderHooks, LoginHooks
-from kinetic_auth_core.settings.schema import secret_texts
+from kinetic_auth_core.settings.schema import secret_texts, texts_in
+from kinetic_auth_core.testing import Alter, SalesforceEmulator
 
 CANARY = "canary-of-plugins-7f3a"
 PIN = 88_12_88_12
@@ -194,6 +195,98 @@ def test_a_provider_that_refuses_a_secret_does_not_show_it(
         kinetic.resolve("picky", word=word).session()
 
     assert CANARY not in shown(raised.value)
+
+
+@attrs.frozen
+class Comparing(kinetic.GrantAuthenticator):
+    """The validator of one setting quotes another one, which is a secret."""
+
+    client_secret: Any = kinetic.setting(help="Its secret.", secret=True)
+    label: str = kinetic.setting(help="A label.")
+
+    @label.validator
+    def _differs(self, _attribute: object, value: str) -> None:
+        raise ValueError(f"{value} is like {next(texts_in(self.client_secret))}")
+
+    def grant(self, request: kinetic.LoginRequest) -> dict[str, str]:
+        return {}
+
+
+@attrs.frozen
+class PlainComparing:
+    """The same, without checks of its own."""
+
+    client_secret: Any = kinetic.setting(help="Its secret.", secret=True)
+    label: str = kinetic.setting(help="A label.", validator=Comparing._differs)
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "secret", [CANARY, CANARY.encode(), [CANARY], Hidden(CANARY)], ids=lambda secret: type(secret).__name__
+)
+def test_what_a_validator_says_does_not_show_another_setting_that_is_secret(
+    secret: object, install: Callable[..., Path]
+) -> None:
+    with pytest.raises(kinetic.ConfigurationError, match=r"label: a is like \*{8}") as by_hand:
+        Comparing(secret, "a")
+    assert CANARY not in shown(by_hand.value)
+
+    classes = {"comparing": "comparing:Comparing", "plain-comparing": "comparing:PlainComparing"}
+    install("comparing", f"from {__name__} import Comparing, PlainComparing", {"authenticators": classes})
+    for name in classes:
+        with pytest.raises(kinetic.ConfigurationError, match=r"label \(from keyword\): a is like \*{8}") as resolved:
+            kinetic.resolve(name, client_secret=secret, label="a")
+        assert CANARY not in shown(resolved.value)
+
+
+def test_an_error_without_a_text_is_its_type_alone(install: Callable[..., Path]) -> None:
+    class Silent:
+        @kinetic.hookimpl
+        def load_key(self, reference: kinetic.Reference) -> bytes:
+            raise TimeoutError
+
+    @attrs.frozen
+    class Asserting:
+        @kinetic.hookimpl
+        def authenticate(self) -> kinetic.SalesforceSession:
+            raise AssertionError
+
+    with pytest.raises(kinetic.AuthenticationError, match=r"the plugin 'Asserting' raised AssertionError\. Remedy: "):
+        kinetic.SessionSource(Asserting()).session()
+    reference = parse_reference("silent://x", {"silent"})
+    assert reference is not None
+    with pytest.raises(kinetic.KeyLoadError, match=r"the key loader raised TimeoutError$"):
+        KeyLoaderHooks(Silent()).load_key(reference)
+    install("empty-import", "raise RuntimeError\n", {"authenticators": {"empty-import": "empty_import:P"}})
+    with pytest.raises(kinetic.ProviderLoadError, match=r"does not import: RuntimeError\."):
+        kinetic.resolve("empty-import")
+
+
+@attrs.frozen
+class HiddenSecret(kinetic.GrantAuthenticator):
+    client_id: str = kinetic.setting(help="The app.")
+    client_secret: Any = kinetic.setting(help="Its secret.", secret=True)
+
+    def grant(self, request: kinetic.LoginRequest) -> dict[str, str]:
+        secret = next(texts_in(self.client_secret))
+        return {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": secret}
+
+
+@pytest.mark.parametrize("hide", [Hidden, str.encode], ids=["SecretStr", "bytes"])
+def test_a_client_secret_that_is_not_plain_text_verifies_and_introspects(
+    hide: Callable[[str], Any],
+) -> None:
+    with SalesforceEmulator() as sf:
+        login = sf.default
+        source = kinetic.SessionSource(HiddenSecret(login.client_id, hide(login.client_secret), login_url=sf.url))
+        assert source.introspect(source.session()).active
+
+        sf.break_transport(Alter(replace_fields={"signature": "c2lnbmF0dXJl"}))
+        with pytest.raises(kinetic.SessionRejectedError, match="signature"):
+            source.authenticate()
 
 
 def test_objects_without_settings_have_no_secrets() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import kinetic_auth_core as kinetic
 from kinetic_auth_core.config.construct import refusals
-from kinetic_auth_core.settings.schema import schema
+from kinetic_auth_core.settings.schema import LiteralText, schema
 
 CALLS: list[tuple[str, Any]] = []
 PLAIN_HTTP = "is plain http"
@@ -228,3 +228,60 @@ def test_from_env_reports_each_with_its_variable(monkeypatch: pytest.MonkeyPatch
         "login_url (from SF_LOGIN_URL): must be the org's My Domain",
         "deadline (from SF_DEADLINE): must be a number of seconds above 0, up to 86400",
     )
+
+
+@attrs.frozen
+class OfAttrs:
+    """attrs' own validators: what some raise has the field and the value behind its text."""
+
+    name: str = kinetic.setting("abc", help="", validator=attrs.validators.matches_re("[a-z]+"))
+    mode: str = kinetic.setting("a", help="", validator=attrs.validators.in_(["a", "b"]))
+    number: Any = kinetic.setting(1, help="", validator=attrs.validators.instance_of(int))
+    table: dict[str, Any] = kinetic.setting(
+        default=attrs.Factory(dict),
+        help="",
+        validator=attrs.validators.deep_mapping(attrs.validators.instance_of(str), attrs.validators.instance_of(str)),
+    )
+
+    @kinetic.hookimpl
+    def authenticate(self) -> kinetic.SalesforceSession:
+        raise NotImplementedError
+
+
+def test_what_a_validator_of_attrs_says_is_one_sentence(install: Install) -> None:
+    install("acme-attrs", f"from {__name__} import OfAttrs", {"authenticators": {"acme-attrs": "acme_attrs:OfAttrs"}})
+    with pytest.raises(kinetic.ConfigurationError) as raised:
+        kinetic.resolve("acme-attrs", name="A", mode="c", number="1", table={"a": 1})
+    assert [problem.partition(" (from keyword): ")[2] for problem in raised.value.problems] == [
+        "'name' must match regex '[a-z]+' ('A' doesn't)",
+        "'mode' must be in ['a', 'b'] (got 'c')",
+        "'number' must be <class 'int'> (got '1' that is a <class 'str'>).",
+        "'table' must be <class 'str'> (got 1 that is a <class 'int'>).",
+    ]
+
+
+@pytest.mark.parametrize("takes_self", [True, False])
+def test_a_converter_that_attrs_calls_may_change_the_type(install: Install, takes_self: bool) -> None:
+    source = (
+        "import datetime\n\n\n@attrs.frozen\nclass P:\n    day: datetime.date = kinetic.setting(help='', converter="
+        f"attrs.Converter(lambda text, *_: datetime.date.fromisoformat(text), takes_self={takes_self}))\n\n"
+        "    @kinetic.hookimpl\n    def authenticate(self):\n"
+        "        org = 'https://login.salesforce.com/id/00D000000000001AAA/005000000000001AAA'\n"
+        "        return kinetic.SalesforceSession(f'00D!{self.day.year}', 'https://acme.my.salesforce.com', org, '0')\n"
+    )
+    install("acme-day", source, {"authenticators": {"acme-day": "acme_day:P"}})
+    assert kinetic.resolve("acme-day", day="2026-11-29").session().access_token == "00D!2026"
+    with pytest.raises(kinetic.ConfigurationError, match="'acme-day': ValueError: Invalid isoformat string"):
+        kinetic.resolve("acme-day", day="soon")
+
+
+def test_a_secret_of_a_reference_is_text_in_messages() -> None:
+    @attrs.frozen
+    class Pin(kinetic.GrantAuthenticator):
+        pin: int = kinetic.setting(help="", secret=True)
+
+        def grant(self, request: kinetic.LoginRequest) -> Mapping[str, str]:
+            return {}
+
+    with pytest.raises(kinetic.ConfigurationError, match=r"^Cannot make Pin: pin: expected a whole number, got text$"):
+        Pin(LiteralText("1234"))  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kinetic_auth_core.errors import KeyLoadError, KineticAuthError
 from kinetic_auth_core.keys.signer import LocalSigner, read_private_key
 from kinetic_auth_core.locations import BUILTIN_SCHEMES, Reference, load_builtin, parse_reference
+from kinetic_auth_core.redaction import describe
 from kinetic_auth_core.registry.discovery import KEY_LOADERS, installed
 from kinetic_auth_core.registry.hookspecs import Signer
 from kinetic_auth_core.registry.loading import check_reference, load_key_loader
@@ -46,7 +47,7 @@ class RemoteKey(rsa.RSAPrivateKey):
         except KineticAuthError:
             raise
         except Exception as error:
-            raise KeyLoadError(f"{self._label}: signing raised {type(error).__name__}: {error}") from error
+            raise KeyLoadError(f"{self._label}: signing raised {describe(error)}") from error
 
     def decrypt(self, ciphertext: Any, padding: Any) -> NoReturn:
         """Not supported."""
@@ -108,7 +109,7 @@ def _resolve(reference: Reference) -> object:
     except KineticAuthError:
         raise
     except Exception as error:
-        raise KeyLoadError(f"{reference}: the key loader raised {type(error).__name__}: {error}") from error
+        raise KeyLoadError(f"{reference}: the key loader raised {describe(error)}") from error
 
 
 def _remote(signer: Signer, label: str) -> RemoteKey:
@@ -128,7 +129,7 @@ def _remote(signer: Signer, label: str) -> RemoteKey:
     except KineticAuthError:
         raise
     except Exception as error:
-        raise KeyLoadError(f"{label}: public_key() gave no PEM: {type(error).__name__}: {error}") from error
+        raise KeyLoadError(f"{label}: public_key() gave no PEM: {describe(error)}") from error
     if not isinstance(public_key, rsa.RSAPublicKey):
         raise KeyLoadError(f"{label} is not an RSA key.", remedy="Use an RSA key of 2048 bits or more.")
     return RemoteKey(signer, public_key, label)

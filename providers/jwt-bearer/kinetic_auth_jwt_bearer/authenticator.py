@@ -16,7 +16,6 @@ from kinetic_auth_core import (
     ConfigurationError,
     GrantAuthenticator,
     KeyLoadError,
-    KineticAuthError,
     LoginRequest,
     Once,
     Signer,
@@ -212,17 +211,25 @@ def sign_assertion(signer: Signer, *, issuer: str, subject: str, audience: str, 
         The compact JWS.
 
     Raises:
-        KineticAuthError: An error of the signer.
+        Exception: Whatever the signer raised; usually a `KineticAuthError`.
+        TypeError: The signer returned no bytes.
     """
     from jose import jwt
     from jose.backends.base import Key
     from jose.exceptions import JOSEError
 
     key: Any = Key(None, ALGORITHM)
-    key.sign = signer.sign
+    key.sign = lambda message: _signature(signer, message)
     claims = {"iss": issuer, "sub": subject, "aud": audience, "exp": int(now) + LIFETIME_S}
     try:
         return str(jwt.encode(claims, key, algorithm=ALGORITHM))
     except JOSEError as error:  # python-jose wraps the error of the signer in its own
-        failure = error.__context__ if isinstance(error.__context__, KineticAuthError) else error
+        failure = error.__context__ or error
     raise failure
+
+
+def _signature(signer: Signer, message: bytes) -> bytes:
+    signature: object = signer.sign(message)
+    if isinstance(signature, bytes | bytearray | memoryview):
+        return bytes(signature)
+    raise TypeError(f"{type(signer).__name__}.sign() returned {type(signature).__name__}, not bytes")

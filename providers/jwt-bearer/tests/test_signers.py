@@ -95,6 +95,21 @@ def test_an_error_of_a_signer_is_the_cause_of_a_failed_login(settings: dict[str,
     while chain[-1] is not None:
         chain.append(chain[-1].__cause__ or chain[-1].__context__)
     assert broken in chain
+    assert "its grant() raised ConnectionError: no route to the vault (" in str(caught.value)
+    assert sf.token_requests == 0
+
+
+@pytest.mark.parametrize("signature", ["c2lnbmVk", None])
+def test_a_signer_that_returns_no_bytes_is_named(
+    signature: object, settings: dict[str, Any], sf: SalesforceEmulator
+) -> None:
+    class HexSigner(VaultSigner):
+        def sign(self, message: bytes) -> Any:
+            return signature
+
+    with pytest.raises(AuthenticationError) as caught:
+        JWTAuthenticator(**settings, private_key=HexSigner("")).authenticate()
+    assert f"raised TypeError: HexSigner.sign() returned {type(signature).__name__}, not bytes (" in str(caught.value)
     assert sf.token_requests == 0
 
 

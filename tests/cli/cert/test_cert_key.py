@@ -78,6 +78,8 @@ class Vault:
             raise kinetic.KeyLoadError("you may not see it.", remedy="Ask.")
         if reference.rest == "broken":
             raise RuntimeError("no route")
+        if reference.rest == "wordless":
+            raise TimeoutError
         return {
             "key": Key(), "silent": SilentKey(), "liar": Key(published=OTHER), "hmac": Key(algorithm="HS256"),
             "elliptic": Key(published=ELLIPTIC), "no-sign": Denied(), "broken-sign": Broken(),
@@ -162,6 +164,7 @@ def test_a_certificate_for_a_key_in_a_kms(run: Run, vault: Any) -> None:
         ("no-public", 3, "you may not read key-7. Remedy: Allow kms:GetPublicKey."),
         ("denied", 3, "you may not see it. Remedy: Ask."),
         ("broken", 3, "vault://broken: the key loader raised RuntimeError: no route"),
+        ("wordless", 3, "vault://wordless: the key loader raised TimeoutError"),
         (
             "number",
             3,
