@@ -441,7 +441,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
         return StoreChoice(None, (), (what,))
     if "://" in named.name:  # not quoted: it may have a password in it
         what = (
-            f"store (from {named.source}): is an address: write the name of the store, such as redis, and this as url"
+            f"store (from {named.source}): is an address: write the name of a store, such as redis, and this as its url"
         )
         return StoreChoice(None, (), (what,))
     try:
