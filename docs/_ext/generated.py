@@ -79,7 +79,7 @@ def store_settings_table(store: str) -> str:
         store: Its entry-point name.
     """
     cls = load_session_store(store)[1]
-    return _settings(cls, [each.with_variable(f"SF_STORE_{each.name.upper()}") for each in schema(cls)])
+    return _settings(cls, [each.of_store() for each in schema(cls)])
 
 
 def fault_table(group: str) -> str:

@@ -138,7 +138,7 @@ def secret_variables(configuration: Configuration) -> set[str]:
     variables, allowed = configuration.variables, configuration.allowed
     of_stores, of_providers = _secrets(SESSION_STORES, allowed), _secrets(AUTHENTICATORS, allowed)
     others = [setting for group in (OBSERVERS, KEY_LOADERS) for setting in _secrets(group, allowed, with_table=True)]
-    ends = {f"SF_STORE_{each.name.upper()}" for each in of_stores} | {each.env for each in of_providers}
+    ends = {each.of_store().env for each in of_stores} | {each.env for each in of_providers}
     is_secret = re.compile(rf"(?:.*_)?(?:{'|'.join(map(re.escape, sorted(ends)))})", re.IGNORECASE)
     found = {name for layer in variables.layers for name in layer.values if is_secret.fullmatch(name)}
     file = configuration.file

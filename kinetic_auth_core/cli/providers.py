@@ -163,7 +163,7 @@ def _stores(cls: type, allowed: AllowedPlugins) -> Iterator[tuple[InstalledPlugi
         except ConfigurationError:
             continue  # `plugins` reports it
         if settings := schema(loaded):
-            yield plugin, [each.with_variable(f"SF_STORE_{each.name.upper()}") for each in settings]
+            yield plugin, [each.of_store() for each in settings]
 
 
 def _print_settings(settings: Sequence[Setting], chosen: Mapping[str, str] = MappingProxyType({})) -> None:

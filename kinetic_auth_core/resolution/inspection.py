@@ -227,7 +227,7 @@ def _valid(
 ) -> tuple[ExplainedSetting, ...]:
     """The rows without those of settings that a check refused, which may be anything, also a misplaced secret.
 
-    Nor has it the defaults that are computed from others.
+    Defaults that are computed from other settings are left out with them.
     """
     refused = {problem.partition("): ")[0] for problem in problems}
     valid = tuple(row for row in rows if f"{row.name} (from {row.source}" not in refused)
@@ -448,7 +448,7 @@ def choose_store(keyword: object, configuration: Configuration, default: str = D
         cls = load_session_store(named.name, configuration.allowed)[1]
     except ConfigurationError as error:
         return StoreChoice(None, (), (f"store (from {named.source}): {error}",))
-    settings = [each.with_variable(f"SF_STORE_{each.name.upper()}") for each in schema(cls)]
+    settings = [each.of_store() for each in schema(cls)]
     variables = configuration.variables
     own, variables_of_environment = named.layer(settings), environment_layers(settings, configuration)
     by_environment = [own, *variables_of_environment] if keyword is not None else [*variables_of_environment, own]

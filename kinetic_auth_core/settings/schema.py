@@ -115,10 +115,10 @@ class Setting:
         """Its name and type."""
         return f"Setting({self.name!r}, {self.type!r})"
 
-    def with_variable(self, env: str) -> "Setting":
-        """The same setting under another environment variable."""
+    def of_store(self) -> "Setting":
+        """The same as a setting of the session store, whose variables begin with `SF_STORE_`."""
         other = copy.copy(self)
-        other.env = env
+        other.env = f"SF_STORE_{self.name.upper()}"
         return other
 
     def declared_with(self, other: "Setting") -> bool:
